@@ -1,0 +1,1 @@
+"""CoFT Studio: a folder of unlabelled images becomes trusted labels and a trained classifier."""

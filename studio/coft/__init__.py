@@ -1,0 +1,1 @@
+"""The method: CoFT (arXiv:2602.04337). Tensors and settings in, events out."""

@@ -1,0 +1,143 @@
+"""What a fit says while it works: a stream of frozen dataclasses.
+
+`coft.fit` and every baseline are generators of these events; nothing else carries progress. Tensors
+are on the CPU. N is the number of images, C the number of classes, n a number of images picked for
+the occasion. Models are numbered 0 and 1 here, 1 and 2 in the paper.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Union
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Work within a stage that takes a while: `done` of `total` units ("images", "steps")."""
+
+    stage: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Warned:
+    """Something the user should know, in one line: a class without a seed, an empty clean set."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class ZeroShot:
+    """Zero-shot labels of all images (paper, Eq. 1).
+
+    labels: (N,) int64; confidence: (N,) float32 in [0, 1], the largest class probability.
+    """
+
+    labels: Tensor
+    confidence: Tensor
+
+
+@dataclass(frozen=True)
+class SeedSet:
+    """The confident images that Phase I trains on (paper, Section 3.1).
+
+    indices: (n,) int64 into the images; labels: (n,) int64; per_class: C counts.
+    """
+
+    indices: Tensor
+    labels: Tensor
+    per_class: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One optimiser step of one model. `parts` are the terms of the loss by name (l1, l2, ce)."""
+
+    phase: int
+    model: int
+    step: int
+    steps: int
+    epoch: int
+    epochs: int
+    loss: float
+    learning_rate: float
+    parts: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Monitor:
+    """Both models on a fixed random subset of the images, once per epoch.
+
+    indices: (n,) int64; labels: (2, n) int64; agreement: share of the subset that both models label
+    alike; clean_fraction: share of labels the peer believes (p_clean > 0.5), mean of both models
+    (in Phase II: the fraction of Phase II's training labels, constant).
+    """
+
+    phase: int
+    epoch: int
+    epochs: int
+    indices: Tensor
+    labels: Tensor
+    agreement: float
+    clean_fraction: float
+
+
+@dataclass(frozen=True)
+class Judged:
+    """After Phase I: both models label all images, the peer judges (paper, Section 3.2.1).
+
+    labels: (2, N) int64; clean_probability: (2, N) float32 in [0, 1], 1 = clean, of model i's label
+    under the OTHER model; own_clean_probability: (2, N), under model i itself; clean: (2, N) bool,
+    the sets that Phase II trains on; confidence: (2, N) float32, the largest class probability.
+    """
+
+    labels: Tensor
+    clean_probability: Tensor
+    own_clean_probability: Tensor
+    clean: Tensor
+    confidence: Tensor
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Weights worth keeping. tensors: by name, CPU; meta: JSON-able facts needed to load them.
+
+    name is "phase1" (prompts and adapters of both models) or "classifier" (what is shipped).
+    """
+
+    name: str
+    tensors: dict[str, Tensor]
+    meta: dict[str, object]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The outcome for all images.
+
+    labels: (N,) int64, final labels; confidence: (N,) float32, probability of the final label;
+    clean_probability: (N,) float32 in [0, 1], 1 = clean, of the final label, mean of both models'
+    judgement; model_labels: (2, N) int64 and model_clean_probability: (2, N) float32, each model's
+    final label and the other model's judgement of it; kept: (N,) bool, labels to be trusted;
+    top_labels, top_probabilities: (N, 5 or C if fewer), the best classes of the final classifier.
+    stopped: the user stopped the fit early; `stage` says how far it came
+    ("zero-shot", "phase1", "phase2").
+    """
+
+    labels: Tensor
+    confidence: Tensor
+    clean_probability: Tensor
+    model_labels: Tensor
+    model_clean_probability: Tensor
+    kept: Tensor
+    top_labels: Tensor
+    top_probabilities: Tensor
+    stage: str
+    stopped: bool
+
+
+Event = Union[
+    Progress, Warned, ZeroShot, SeedSet, Step, Monitor, Judged, Checkpoint, Finished
+]

@@ -1,0 +1,28 @@
+"""Errors that a user can act on.
+
+Every one of them carries a single clear line that says what is wrong and what to do; the page shows
+it as a notice, the command line prints it on stderr and exits with code 2. Anything else that is
+raised is a bug.
+"""
+
+from __future__ import annotations
+
+
+class StudioError(Exception):
+    """Something that the user can put right; the message is one line that says how."""
+
+
+class FolderError(StudioError):
+    """The folder of images or the list of class names cannot be used as given."""
+
+
+class SettingsError(StudioError):
+    """One or more settings have an unknown name or a value out of range; all are listed at once."""
+
+
+class ModelError(StudioError):
+    """A pre-trained model or a checkpoint cannot be loaded or does not fit."""
+
+
+class RunError(StudioError):
+    """A run cannot be started, found or read."""

@@ -1,0 +1,1 @@
+"""Steps that build the embedded model: WordNet, sentence vectors, teacher, corpus, student."""
