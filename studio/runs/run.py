@@ -1,0 +1,229 @@
+"""One run's folder: what it is, how it stands, what happened; written so that any reader may look.
+
+A run is a folder with run.json (what it is), status.json (how it stands now), events.jsonl (what
+happened, append-only), arrays/ (tensors of the events), images.json, model/ and result.json.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
+
+from studio.errors import RunError
+from studio.runs.files import FileLock, finite, read_json, replace_file, write_json
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+ACTIVE = ("queued", "running", "stopping")
+FINAL = ("finished", "stopped", "failed", "interrupted")
+
+
+class StageProgress(TypedDict):
+    """`done` of `total` units of what `label` names ("images", "steps")."""
+
+    done: int
+    total: int
+    label: str
+
+
+class Status(TypedDict):
+    """What status.json holds. Times are seconds since 1970; None means not known."""
+
+    state: str  # one of ACTIVE or FINAL
+    pid: int  # of the process that works on the run, for people to read
+    heartbeat: float  # when the status was last written
+    reason: str | None  # one line: why the run failed or was interrupted
+    stage: str | None  # what is being done, in words
+    progress: StageProgress | None  # of the stage
+    rate: float | None  # units of progress a second
+    stage_eta_seconds: float | None  # until the stage ends
+    eta_seconds: float | None  # until the run ends
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """What run.json holds, and the state that the run was in when this was read."""
+
+    id: str
+    created: str  # ISO 8601, UTC
+    name: str
+    method: str
+    model: str
+    folder: str
+    class_names: tuple[str, ...] = ()  # empty until they are known
+    truth_known: bool | None = None  # whether sub-folders told the labels, for scoring only
+    seed: int = 0
+    test_folder: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    state: str = "queued"
+
+
+class Run:
+    """One run's folder. Readers call what reads; only the process that works on it writes."""
+
+    # Locks of the runs that this process works on, by folder: they outlive any one Run object.
+    _owned: ClassVar[dict[Path, FileLock]] = {}
+    # Two threads change a status: the one that works, and the one that asks it to stop.
+    _writing: ClassVar[threading.RLock] = threading.RLock()
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def id(self) -> str:
+        """The name of the run's folder."""
+        return self.path.name
+
+    @property
+    def info(self) -> RunInfo:
+        """What the run is; read anew each time."""
+        value = read_json(self.path / "run.json")
+        if not isinstance(value, dict):
+            raise RunError(f"run {self.id} has no readable run.json")
+        known = {f.name for f in fields(RunInfo)}
+        kept = {key: item for key, item in value.items() if key in known}
+        kept["class_names"] = tuple(kept.get("class_names") or ())
+        return RunInfo(**{**kept, "id": self.id, "state": self.status()["state"]})
+
+    def update_info(self, **changes: Any) -> None:
+        """Change fields of run.json: what was not known when the run was created."""
+        value = read_json(self.path / "run.json") or {}
+        write_json(self.path / "run.json", {**value, **changes})
+
+    def status(self) -> Status:
+        """The run's status now. A run whose process has died is "interrupted" from here on."""
+        status = self._read_status()
+        if status["state"] not in ACTIVE or self.path in self._owned:
+            return status
+        lock = FileLock(self.path / "owner.lock")
+        if not lock.acquire():
+            return status
+        try:
+            # Read again under the lock: the owner may have finished in between.
+            status = self._read_status()
+            if status["state"] in ACTIVE:
+                status["reason"] = f"the process that worked on it ended during: {status['stage']}"
+                status["state"] = "interrupted"
+                write_json(self.path / "status.json", status)
+        finally:
+            lock.release()
+        return status
+
+    def _read_status(self) -> Status:
+        value = read_json(self.path / "status.json")
+        status = Status(
+            state="interrupted", pid=0, heartbeat=0.0, reason=None, stage=None, progress=None,
+            rate=None, stage_eta_seconds=None, eta_seconds=None,
+        )  # fmt: skip
+        if isinstance(value, dict):
+            status.update(value)  # type: ignore[typeddict-item]
+        return status
+
+    def set_status(self, **changes: Any) -> None:
+        """Change fields of status.json and the heartbeat. A final state lets go of the run."""
+        with self._writing:
+            status: dict[str, Any] = {**self._read_status(), **changes}
+            status.update(pid=os.getpid(), heartbeat=time.time())
+            if status["state"] not in ACTIVE + FINAL:
+                raise ValueError(f"no such state: {status['state']}")
+            if status["state"] in FINAL:
+                status.update(progress=None, rate=None, stage_eta_seconds=None, eta_seconds=None)
+            write_json(self.path / "status.json", status)
+            if status["state"] in FINAL and self.path in self._owned:
+                self._owned.pop(self.path).release()
+
+    def own(self, lock: FileLock) -> None:
+        """This process works on the run, and holds its owner.lock until a final state."""
+        self._owned[self.path] = lock
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Add one line to events.jsonl; it is on its way to the disk when this returns.
+
+        `record` has a "kind" and whatever JSON can hold; the time is added.
+        """
+        line = {"time": round(time.time(), 3), **finite(record)}
+        text = json.dumps(line, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n"
+        with (self.path / "events.jsonl").open("ab+") as file:
+            end = file.seek(0, os.SEEK_END)
+            if end:
+                file.seek(end - 1)
+                if file.read(1) != b"\n":  # a line that a killed process left torn
+                    text = "\n" + text
+            # One write: a reader sees the whole line or a part without its end, never a mixture.
+            file.write(text.encode())
+
+    def events(self, after: int = 0) -> tuple[list[dict[str, Any]], int]:
+        """Events from byte `after` of events.jsonl on, and where to go on reading next time.
+
+        A last line that is still being written is left for the next time; a torn one is skipped.
+        """
+        try:
+            with (self.path / "events.jsonl").open("rb") as file:
+                file.seek(after)
+                data = file.read()
+        except FileNotFoundError:
+            return [], after
+        end = data.rfind(b"\n") + 1
+        events = []
+        for line in data[:end].splitlines():
+            try:
+                event = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(event, dict) and "kind" in event:
+                events.append(event)
+        return events, after + end
+
+    def write_arrays(self, kind: str, tensors: Mapping[str, Tensor]) -> str:
+        """Write tensors to a new file arrays/<kind>-<n>.safetensors; its path within the run."""
+        from safetensors.torch import save_file
+
+        folder = self.path / "arrays"
+        folder.mkdir(exist_ok=True)
+        number = sum(1 for _ in folder.glob(f"{kind}-*.safetensors"))
+        name = f"arrays/{kind}-{number:04d}.safetensors"
+        plain = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
+        replace_file(self.path / name, lambda temporary: save_file(plain, temporary))
+        return name
+
+    def arrays(self, name: str) -> dict[str, Tensor]:
+        """The tensors of an event that carries {"arrays": name}.
+
+        Raises:
+            RunError: The file is not there or is no safetensors file of this run.
+        """
+        from safetensors.torch import load_file
+
+        path = (self.path / name).resolve()
+        if not path.is_relative_to(self.path.resolve()):
+            raise RunError(f"{name} is not a file of run {self.id}")
+        try:
+            return dict(load_file(path))
+        except Exception as error:
+            raise RunError(f"run {self.id}: cannot read {name}: {error}") from error
+
+    def images(self) -> dict[str, Any]:
+        """What images.json holds.
+
+        {"root": folder, "images": [relative paths], "refused": [{"path", "reason", "detail"}]}.
+        """
+        value = read_json(self.path / "images.json")
+        return value if isinstance(value, dict) else {"root": "", "images": [], "refused": []}
+
+    def result(self) -> dict[str, Any] | None:
+        """result.json, what `fit --json` prints; None while there is none."""
+        value = read_json(self.path / "result.json")
+        return value if isinstance(value, dict) else None
+
+    def log(self, text: str) -> None:
+        """Add text to log.txt, for whoever looks into a failure."""
+        with (self.path / "log.txt").open("a", encoding="utf-8") as file:
+            file.write(text.rstrip("\n") + "\n")

@@ -1,0 +1,153 @@
+"""All runs of a folder, readable by any number of processes while one process works on one run."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from studio.errors import RunError
+from studio.runs.files import FileLock, write_json
+from studio.runs.run import ACTIVE, FINAL, Run, RunInfo, Status
+
+__all__ = ["ACTIVE", "FINAL", "Run", "RunInfo", "RunStore", "Status"]
+
+_ID = re.compile(r"\d{8}-\d{6}-[a-z0-9][a-z0-9-]{0,79}")
+
+
+class RunStore:
+    """All runs of one folder.
+
+    Attributes:
+        root: The folder; made when the first run is.
+    """
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root).expanduser().absolute()
+
+    def create(
+        self,
+        *,
+        name: str,
+        method: str,
+        model: str,
+        folder: str,
+        class_names: Sequence[str] = (),
+        seed: int = 0,
+        test_folder: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        versions: Mapping[str, str] | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
+    ) -> Run:
+        """Make a new run, "queued" and owned by this process.
+
+        Raises:
+            RunError: Another run of this folder is being worked on; the message names it.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            gate = FileLock(self.root / ".start.lock")
+            while not gate.acquire():
+                time.sleep(0.02)  # held for milliseconds, by whoever starts a run just now
+        except OSError as error:
+            raise RunError(f"cannot write to the folder for runs: {error}") from error
+        try:
+            busy = self.active()
+            if busy is not None:
+                raise RunError(
+                    f"run {busy} is still at work; wait for it or stop it, then start the next"
+                )
+            created = now()
+            stem = f"{created:%Y%m%d-%H%M%S}-{_slug(name)}-{_slug(method)}"
+            path = self._free(stem)
+            hidden = self.root / f".new-{path.name}"
+            shutil.rmtree(hidden, ignore_errors=True)  # left by a process killed right here
+            hidden.mkdir()
+            write_json(
+                hidden / "run.json",
+                {
+                    "id": path.name,
+                    "created": created.isoformat(timespec="seconds"),
+                    "name": name,
+                    "method": method,
+                    "model": model,
+                    "folder": folder,
+                    "class_names": list(class_names),
+                    "truth_known": None,
+                    "seed": seed,
+                    "test_folder": test_folder,
+                    "settings": dict(settings or {}),
+                    "versions": dict(versions or {}),
+                },
+            )
+            lock = FileLock(hidden / "owner.lock")
+            lock.acquire()
+            Run(hidden).set_status(state="queued")
+            os.rename(hidden, path)
+            run = Run(path)
+            run.own(lock)
+            return run
+        finally:
+            gate.release()
+
+    def _free(self, stem: str) -> Path:
+        path, number = self.root / stem, 2
+        while path.exists():
+            path, number = self.root / f"{stem}-{number}", number + 1
+        return path
+
+    def _paths(self) -> list[Path]:
+        """Folders of runs, newest first."""
+        try:
+            found = [path for path in self.root.iterdir() if _ID.fullmatch(path.name)]
+        except FileNotFoundError:
+            return []
+        return sorted((p for p in found if (p / "run.json").is_file()), reverse=True)
+
+    def list(self) -> list[RunInfo]:
+        """All runs that can be read, newest first."""
+        infos = []
+        for path in self._paths():
+            try:
+                infos.append(Run(path).info)
+            except (RunError, TypeError):  # somebody else's folder, or one deleted this moment
+                continue
+        return infos
+
+    def active(self) -> str | None:
+        """The id of the run that some process works on, or None."""
+        ids = (path.name for path in self._paths() if Run(path).status()["state"] in ACTIVE)
+        return next(ids, None)
+
+    def get(self, id: str) -> Run:
+        """The run of that id.
+
+        Raises:
+            RunError: There is none, or the text is no id.
+        """
+        if not _ID.fullmatch(id) or not (self.root / id / "run.json").is_file():
+            raise RunError(f"no run {id!r} in {self.root}; `python -m studio runs` lists them")
+        return Run(self.root / id)
+
+    def delete(self, id: str) -> None:
+        """Delete the run and all its files.
+
+        Raises:
+            RunError: There is no such run, or it is being worked on.
+        """
+        run = self.get(id)
+        if run.status()["state"] in ACTIVE:
+            raise RunError(f"run {id} is still at work; stop it before deleting it")
+        hidden = self.root / f".deleted-{id}"
+        os.rename(run.path, hidden)  # gone at once for every reader, then bit by bit
+        shutil.rmtree(hidden, ignore_errors=True)
+
+
+def _slug(text: str) -> str:
+    """Lower-case letters, digits and single hyphens, 1 to 32 characters."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:32].strip("-") or "run"
