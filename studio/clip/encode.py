@@ -1,0 +1,115 @@
+"""Images and class names to features."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+from torchvision.transforms.v2 import functional as transforms
+
+from studio.clip.backbone import Backbone
+
+ENCODE_BATCH = 64
+
+
+class Images(Protocol):
+    """A set of images as square uint8 canvases, decoded once (see `studio.pixels`)."""
+
+    def __len__(self) -> int:
+        """Number of images N."""
+        ...
+
+    def batch(self, indices: Sequence[int]) -> Tensor:
+        """(B, 3, S, S) uint8 canvases of the images with these indices."""
+        ...
+
+
+class Stopped(Exception):
+    """The caller's `stop` said so; what was done so far is lost, or cached where it can be."""
+
+
+def preprocess(canvases: Tensor, backbone: Backbone, *, size: int | None = None) -> Tensor:
+    """Canvases (B, 3, S, S) uint8 to normalised pixels (B, 3, size, size) on the model's device."""
+    side = size or backbone.image_size
+    canvases = canvases.to(backbone.device)
+    if canvases.shape[-1] != side:
+        canvases = transforms.resize(
+            canvases, [side, side], interpolation=transforms.InterpolationMode.BICUBIC, antialias=True
+        )
+    return to_pixels(canvases, backbone)
+
+
+def to_pixels(images: Tensor, backbone: Backbone) -> Tensor:
+    """(B, 3, s, s) uint8 of the right size to normalised float pixels, channels last on the CPU."""
+    mean = torch.tensor(backbone.mean, device=images.device).view(3, 1, 1) * 255
+    std = torch.tensor(backbone.std, device=images.device).view(3, 1, 1) * 255
+    pixels = (images.float() - mean) / std
+    return pixels.contiguous(memory_format=torch.channels_last)
+
+
+def autocast(device: torch.device) -> torch.autocast:
+    """Half precision on a GPU (bfloat16 where it has it), plain float32 on the CPU."""
+    half = torch.float16
+    if device.type == "cuda" and torch.cuda.is_bf16_supported():
+        half = torch.bfloat16
+    return torch.autocast(device.type, dtype=half if device.type != "cpu" else torch.bfloat16,
+                          enabled=device.type == "cuda")
+
+
+def encode_images(
+    backbone: Backbone,
+    images: Images,
+    *,
+    forward: Callable[[Tensor], Tensor] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> Tensor:
+    """Raw features (N, d) float32 on the CPU, in the images' order, from the test view.
+
+    Args:
+        backbone: the model.
+        images: the image set.
+        forward: pixels to features; None is the model's own image tower.
+        progress: called with (done, total) after each batch.
+        stop: asked before each batch.
+
+    Raises:
+        Stopped: `stop` returned true.
+    """
+    encode = forward or backbone.visual
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, len(images), ENCODE_BATCH):
+            if stop is not None and stop():
+                raise Stopped
+            indices = range(start, min(start + ENCODE_BATCH, len(images)))
+            pixels = preprocess(images.batch(indices), backbone)
+            with autocast(backbone.device):
+                features = encode(pixels)
+            parts.append(features.float().cpu())
+            if progress is not None:
+                progress(indices.stop, len(images))
+    return torch.cat(parts)
+
+
+def encode_texts(backbone: Backbone, sentences: Sequence[str]) -> Tensor:
+    """Raw text features (n, d) float32 on the CPU."""
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, len(sentences), 256):
+            tokens = backbone.tokenizer(list(sentences[start : start + 256])).to(backbone.device)
+            parts.append(backbone.model.encode_text(tokens).float().cpu())  # type: ignore[operator]
+    return torch.cat(parts)
+
+
+def class_vectors(backbone: Backbone, class_names: Sequence[str], templates: Sequence[str]) -> Tensor:
+    """(C, d) one unit vector per class: the mean over templates, normalised before and after.
+
+    Underscores in names become spaces [DeFT]; the ensemble is the usual one of CLIP.
+    """
+    sentences = [t.format(name.replace("_", " ")) for name in class_names for t in templates]
+    features = normalize(encode_texts(backbone, sentences), dim=-1)
+    return normalize(features.view(len(class_names), len(templates), -1).mean(1), dim=-1)

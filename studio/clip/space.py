@@ -1,0 +1,50 @@
+"""The joint space in which images and class texts are compared.
+
+A small CLIP's features share a large common part that says nothing about the class. Where a model
+asks for it (`Backbone.center`), two constant vectors are subtracted before normalising: the mean
+image feature of the set, and the mean of its class vectors. Both come from the unlabelled set that
+is being fitted and are kept with the classifier, so that new images are judged one by one. With
+CLIP proper both are zero and this is the plain cosine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+
+@dataclass(frozen=True)
+class Space:
+    """image_mean, text_mean: (d,); scale: 1 / tau, what cosines are multiplied by."""
+
+    image_mean: Tensor
+    text_mean: Tensor
+    scale: float
+
+    @classmethod
+    def of(cls, *, image_features: Tensor, class_vectors: Tensor, scale: float, center: bool) -> Space:
+        """The space of one image set: image_features (N, d) raw, class_vectors (C, d) raw."""
+        if center:
+            return cls(image_features.mean(0), normalize(class_vectors, dim=-1).mean(0), scale)
+        zero = torch.zeros(image_features.shape[1], device=image_features.device)
+        return cls(zero, zero, scale)
+
+    def to(self, device: torch.device) -> Space:
+        """The same space on another device."""
+        return Space(self.image_mean.to(device), self.text_mean.to(device), self.scale)
+
+    def images(self, features: Tensor) -> Tensor:
+        """Raw image features (..., d) to unit vectors of the space."""
+        return normalize(features - self.image_mean, dim=-1)
+
+    def texts(self, vectors: Tensor) -> Tensor:
+        """Raw text features (..., d) to unit vectors of the space."""
+        return normalize(normalize(vectors, dim=-1) - self.text_mean, dim=-1)
+
+    def probabilities(self, image_features: Tensor, class_vectors: Tensor) -> Tensor:
+        """(N, C) class probabilities, softmax of cosine / tau over the classes (paper, Eq. 1)."""
+        cosines = self.images(image_features) @ self.texts(class_vectors).T
+        return (self.scale * cosines).softmax(dim=-1)

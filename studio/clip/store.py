@@ -1,0 +1,95 @@
+"""Features on disk: computed once per (image, model)."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from studio.clip.backbone import Backbone
+from studio.clip.encode import Images, encode_images
+
+
+def image_features(
+    backbone: Backbone,
+    images: Images,
+    *,
+    keys: Sequence[str],
+    cache_dir: Path,
+    progress: Callable[[int, int], None] | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> Tensor:
+    """Raw features (N, d) float32, from the cache where the same images met the same model before.
+
+    Args:
+        backbone: the model.
+        images: the image set.
+        keys: N strings that identify the images' contents (path, size and time of change).
+        cache_dir: the studio's cache folder.
+        progress: called with (done, total) over the images that have to be encoded.
+        stop: asked before each batch; raises `Stopped`.
+    """
+    folder = cache_dir / "features" / backbone.fingerprint
+    # One file per set; an image found in the set's earlier file is not encoded again.
+    name = hashlib.sha256("\n".join(sorted(keys)).encode()).hexdigest()[:24]
+    file = folder / f"{name}.safetensors"
+    hashes = [_hash(key) for key in keys]
+    known = _read(file)
+    if known is None:
+        known = _read_latest(folder)
+    missing = [i for i, h in enumerate(hashes) if known is None or h not in known]
+    if missing:
+        fresh = encode_images(backbone, _Subset(images, missing), progress=progress, stop=stop)
+        known = dict(known or {})
+        known.update({hashes[i]: row for i, row in zip(missing, fresh, strict=True)})
+    assert known is not None
+    features = torch.stack([known[h] for h in hashes])
+    if missing or not file.is_file():
+        _write(file, hashes, features)
+    return features
+
+
+class _Subset:
+    """Some of the images, in the order of the given indices."""
+
+    def __init__(self, images: Images, indices: Sequence[int]) -> None:
+        self._images, self._indices = images, indices
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def batch(self, indices: Sequence[int]) -> Tensor:
+        return self._images.batch([self._indices[i] for i in indices])
+
+
+def _hash(key: str) -> int:
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "little", signed=True)
+
+
+def _read(file: Path) -> dict[int, Tensor] | None:
+    if not file.is_file():
+        return None
+    try:
+        stored = load_file(file)
+        return dict(zip(stored["keys"].tolist(), stored["features"], strict=True))
+    except (SafetensorError, KeyError, ValueError, OSError):
+        return None  # a torn or foreign file: encode again and replace it
+
+
+def _read_latest(folder: Path) -> dict[int, Tensor] | None:
+    """The newest stored set of this model: a grown folder is encoded only where it is new."""
+    files = sorted(folder.glob("*.safetensors"), key=lambda f: f.stat().st_mtime) if folder.is_dir() else []
+    return _read(files[-1]) if files else None
+
+
+def _write(file: Path, hashes: Sequence[int], features: Tensor) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_suffix(f".{os.getpid()}.tmp")
+    save_file({"keys": torch.tensor(hashes), "features": features.contiguous()}, partial)
+    os.replace(partial, file)

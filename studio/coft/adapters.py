@@ -1,0 +1,213 @@
+"""The visual side of Phase I: a few trainable parameters beside a frozen image tower.
+
+Transformers get visual prompt tokens (VPT, [paper]); convolutional towers, which have no tokens, get
+a scale and a shift on their normalisation layers (SSF, an adapter that DeFT offers too).
+The frozen weights are never written to: tokens come in through hooks, scales through functional calls.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.func import functional_call
+
+from studio.clip.backbone import Backbone
+from studio.errors import ModelError
+from studio.settings import Settings
+
+NORMS = (nn.BatchNorm2d, nn.GroupNorm, nn.LayerNorm)
+
+
+class VisualAdapter(nn.Module):
+    """Added parameters of an image tower. `tail(prefix(pixels))` is the adapted tower.
+
+    `prefix` has no trainable part, so its outcome can be kept and shared by both models.
+    """
+
+    has_frozen_prefix = False
+
+    def prefix(self, visual: nn.Module, pixels: Tensor) -> Tensor:
+        """(B, 3, S, S) normalised pixels to what `tail` takes."""
+        return pixels
+
+    def tail(self, visual: nn.Module, hidden: Tensor) -> Tensor:
+        """What `prefix` gave to raw features (B, d)."""
+        raise NotImplementedError
+
+    def merged_state(self, visual: nn.Module) -> dict[str, Tensor]:
+        """The tower's state dict with the adapter worked in, as far as that is possible."""
+        return dict(visual.state_dict())
+
+
+def build_adapter(backbone: Backbone, settings: Settings, generator: Generator) -> VisualAdapter:
+    """VPT for a vision transformer, scale-and-shift for a convolutional tower.
+
+    Raises:
+        ModelError: the tower is neither.
+    """
+    if not backbone.is_convolutional:
+        return PromptTokens(
+            backbone.visual, kind=settings.vpt, tokens=settings.n_visual_tokens, generator=generator
+        )
+    return ScaleShift(backbone.visual, stages=settings.adapted_stages, generator=generator)
+
+
+class PromptTokens(VisualAdapter):
+    """Visual prompt tokens, deep (fresh ones before every block) or shallow (before the first).
+
+    Init uniform within sqrt(6 / (3 P^2 + d)) for patch size P and width d [VPT, DeFT]. The tokens are
+    appended behind the image's own and dropped behind the last block, so pooling never sees them.
+    """
+
+    def __init__(self, visual: nn.Module, *, kind: str, tokens: int, generator: Generator) -> None:
+        super().__init__()
+        blocks, width, patch, batch_first = _transformer(visual)
+        depth = len(blocks) if kind == "deep" else 1
+        bound = math.sqrt(6 / (3 * patch * patch + width))
+        start = torch.rand(depth, tokens, width, generator=generator) * 2 * bound - bound
+        self.tokens = nn.Parameter(start)
+        self._batch_first = batch_first
+
+    def tail(self, visual: nn.Module, hidden: Tensor) -> Tensor:
+        blocks, *_ = _transformer(visual)
+        axis = 1 if self._batch_first else 0
+        count = self.tokens.shape[1]
+
+        def put_in(layer: int) -> Callable[[nn.Module, tuple[Tensor, ...]], tuple[Tensor, ...]]:
+            def hook(_module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+                x = inputs[0]
+                if layer > 0:  # drop the previous block's tokens [DeFT]
+                    x = x.narrow(axis, 0, x.shape[axis] - count)
+                own = self.tokens[layer].to(x.dtype)
+                images = x.shape[1 - axis]
+                shape = (images, -1, -1) if self._batch_first else (-1, images, -1)
+                own = own[None].expand(shape) if self._batch_first else own[:, None].expand(shape)
+                return (torch.cat([x, own], dim=axis), *inputs[1:])
+
+            return hook
+
+        def take_out(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
+            return output.narrow(axis, 0, output.shape[axis] - count)
+
+        handles = [blocks[i].register_forward_pre_hook(put_in(i)) for i in range(len(self.tokens))]
+        handles.append(blocks[-1].register_forward_hook(take_out))
+        try:
+            features: Tensor = visual(hidden)
+        finally:
+            for handle in handles:
+                handle.remove()
+        return features
+
+
+def _transformer(visual: nn.Module) -> tuple[list[nn.Module], int, int, bool]:
+    """Blocks, width, patch size and batch-first layout of open_clip's and timm's transformers."""
+    if hasattr(visual, "transformer") and hasattr(visual.transformer, "resblocks"):
+        transformer, convolution = visual.transformer, visual.conv1
+        batch_first = bool(getattr(transformer, "batch_first", False))
+        blocks = list(transformer.resblocks)
+    elif hasattr(visual, "trunk") and hasattr(visual.trunk, "patch_embed") and hasattr(visual.trunk, "blocks"):
+        convolution, batch_first, blocks = visual.trunk.patch_embed.proj, True, list(visual.trunk.blocks)
+    else:
+        raise ModelError("This model's image tower takes no visual prompt tokens; choose another model.")
+    return blocks, int(convolution.out_channels), int(convolution.kernel_size[0]), batch_first
+
+
+class ScaleShift(VisualAdapter):
+    """x -> (1 + scale) * norm(x) + shift on the normalisation layers of the last stages.
+
+    Init Gaussian of standard deviation 0.02 [SSF]. Folded into the layer's own affine parameters, so
+    the adapted tower costs nothing extra and can be exported as an ordinary one.
+    """
+
+    def __init__(self, visual: nn.Module, *, stages: int, generator: Generator) -> None:
+        super().__init__()
+        self._stages = stages if 0 < stages < _depth(visual) else 0
+        self.has_frozen_prefix = self._stages > 0
+        tail = _Tail(visual, self._stages)
+        names = [
+            name for name, module in tail.named_modules()
+            if isinstance(module, NORMS) and getattr(module, "weight", None) is not None
+            and _in_tail(name, visual, self._stages)
+        ]
+        if not names:
+            raise ModelError("This model's image tower has no normalisation layer to adapt; choose another model.")
+        self._names = names
+        self.scale = nn.ParameterList()
+        self.shift = nn.ParameterList()
+        for name in names:
+            channels = tail.get_submodule(name).weight.shape[0]  # type: ignore[union-attr]
+            self.scale.append(nn.Parameter(0.02 * torch.randn(channels, generator=generator)))  # type: ignore[arg-type]
+            self.shift.append(nn.Parameter(0.02 * torch.randn(channels, generator=generator)))  # type: ignore[arg-type]
+
+    def prefix(self, visual: nn.Module, pixels: Tensor) -> Tensor:
+        if not self.has_frozen_prefix:
+            return pixels
+        trunk = visual.trunk
+        x: Tensor = trunk.bn1(trunk.conv_stem(pixels))  # type: ignore[union-attr, operator]
+        for stage in list(trunk.blocks)[: -self._stages]:  # type: ignore[union-attr, arg-type]
+            x = stage(x)
+        return x
+
+    def tail(self, visual: nn.Module, hidden: Tensor) -> Tensor:
+        tail = _Tail(visual, self._stages)
+        features: Tensor = functional_call(tail, self._affine(tail), (hidden,))
+        return features
+
+    def merged_state(self, visual: nn.Module) -> dict[str, Tensor]:
+        state = dict(visual.state_dict())
+        with torch.no_grad():
+            for name, tensor in self._affine(_Tail(visual, self._stages)).items():
+                state[name.removeprefix("visual.")] = tensor.detach().clone()
+        return state
+
+    def _affine(self, tail: nn.Module) -> dict[str, Tensor]:
+        """(1 + s) * (w n + b) + t written as the layer's own weight and bias."""
+        changed: dict[str, Tensor] = {}
+        for name, scale, shift in zip(self._names, self.scale, self.shift, strict=True):
+            norm = tail.get_submodule(name)
+            changed[f"{name}.weight"] = norm.weight * (1 + scale)  # type: ignore[operator]
+            changed[f"{name}.bias"] = norm.bias * (1 + scale) + shift  # type: ignore[operator]
+        return changed
+
+
+class _Tail(nn.Module):
+    """The last stages of a tower as a module of its own (0 stages: the whole tower)."""
+
+    def __init__(self, visual: nn.Module, stages: int) -> None:
+        super().__init__()
+        self.visual = visual
+        self._stages = stages
+
+    def forward(self, x: Tensor) -> Tensor:
+        features: Tensor
+        if not self._stages:
+            features = self.visual(x)
+            return features
+        trunk = self.visual.trunk
+        for stage in list(trunk.blocks)[-self._stages :]:  # type: ignore[union-attr, arg-type]
+            x = stage(x)
+        x = trunk.forward_head(trunk.bn2(trunk.conv_head(x)))  # type: ignore[union-attr, operator]
+        features = self.visual.head(x)  # type: ignore[operator]
+        return features
+
+
+def _staged(visual: nn.Module) -> bool:
+    """Whether this is a timm EfficientNet-like trunk whose stages can be run apart."""
+    trunk = getattr(visual, "trunk", None)
+    return all(hasattr(trunk, part) for part in ("conv_stem", "bn1", "blocks", "conv_head", "bn2"))
+
+
+def _depth(visual: nn.Module) -> int:
+    return len(visual.trunk.blocks) if _staged(visual) else 0  # type: ignore[union-attr, arg-type]
+
+
+def _in_tail(name: str, visual: nn.Module, stages: int) -> bool:
+    if not stages:
+        return True
+    parts = name.split(".")  # visual.trunk.blocks.<stage>...., visual.trunk.bn2
+    if parts[2:3] == ["blocks"]:
+        return int(parts[3]) >= _depth(visual) - stages
+    return parts[2:3] == ["bn2"] or parts[1] == "head"

@@ -1,0 +1,87 @@
+"""One of the two models of Phase I: a positive and a negative prompt and a visual adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor, nn
+
+from studio.clip.backbone import Backbone
+from studio.clip.encode import Images, autocast, preprocess
+from studio.clip.space import Space
+from studio.coft.adapters import VisualAdapter, build_adapter
+from studio.coft.prompts import PromptTemplate
+from studio.settings import Settings
+
+
+class DualPromptModel(nn.Module):
+    """Added parameters theta_v, theta_t of one model; the backbone itself stays outside and frozen.
+
+    positive, negative: the context vectors V+ and V-, (M, w) shared by all classes, or (C, M, w).
+    """
+
+    def __init__(
+        self, backbone: Backbone, template: PromptTemplate, space: Space, settings: Settings, generator: Generator
+    ) -> None:
+        super().__init__()
+        shape = (settings.n_ctx, template.width)
+        if settings.class_specific_context:
+            shape = (len(template.tokens), *shape)
+        self.positive = nn.Parameter(settings.ctx_init_std * torch.randn(shape, generator=generator))
+        self.negative = nn.Parameter(settings.ctx_init_std * torch.randn(shape, generator=generator))
+        self.adapter: VisualAdapter = build_adapter(backbone, settings, generator)
+        self._frozen = (backbone, template, space)  # a tuple keeps them out of this module's own state
+        self.to(backbone.device)
+
+    def images(self, hidden: Tensor) -> Tensor:
+        """Unit image features (B, d) from the adapter's prefix output."""
+        backbone, _, space = self._frozen
+        with autocast(backbone.device):
+            features = self.adapter.tail(backbone.visual, hidden)
+        return space.images(features.float())
+
+    def texts(self) -> tuple[Tensor, Tensor]:
+        """Unit class vectors t+ and t-, (C, d) each."""
+        backbone, template, space = self._frozen
+        with autocast(backbone.device):
+            positive, negative = template.encode(self.positive), template.encode(self.negative)
+        return space.texts(positive), space.texts(negative)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What both models say of a set of n images.
+
+    probabilities: (2, n, C) softmax of s+ / tau; clean: (2, n, C) p_clean of every class.
+    """
+
+    probabilities: Tensor
+    clean: Tensor
+
+    @property
+    def labels(self) -> Tensor:
+        """(2, n) each model's own labels, the argmax over classes of s+."""
+        return self.probabilities.argmax(-1)
+
+
+def test_hidden(backbone: Backbone, adapter: VisualAdapter, images: Images, indices: Sequence[int]) -> Tensor:
+    """Prefix outputs (B, ...) of the test views of these images; one decoding serves both models."""
+    with torch.no_grad(), autocast(backbone.device):
+        pixels = preprocess(images.batch(indices), backbone)
+        return adapter.prefix(backbone.visual, pixels)
+
+
+def judge(
+    models: Sequence[DualPromptModel], hidden: Tensor, texts: Sequence[tuple[Tensor, Tensor]], scale: float
+) -> Judgement:
+    """Both models on one batch of prefix outputs, sharing its decoding and the frozen stages."""
+    probabilities, clean = [], []
+    with torch.inference_mode():
+        for model, (positive, negative) in zip(models, texts, strict=True):
+            images = model.images(hidden)
+            similar, dissimilar = images @ positive.T, images @ negative.T
+            probabilities.append((scale * similar).softmax(-1).cpu())
+            clean.append((scale * (similar - dissimilar)).sigmoid().half().cpu())
+    return Judgement(torch.stack(probabilities), torch.stack(clean))

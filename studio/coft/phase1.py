@@ -1,0 +1,218 @@
+"""Phase I: tune prompts and adapters of two models on the seed set (paper, Section 3.1)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Generator, Tensor
+
+from studio.clip.backbone import Backbone
+from studio.clip.encode import Images, autocast, to_pixels
+from studio.clip.space import Space
+from studio.coft.dual import DualPromptModel, Judgement, judge, test_hidden
+from studio.coft.events import Event, Monitor, Progress, Step
+from studio.coft.judge import CLEAN_THRESHOLD, peer_clean_probability
+from studio.coft.losses import draw_complements, negative_loss, positive_loss
+from studio.coft.prompts import PromptTemplate
+from studio.coft.views import random_views
+from studio.settings import Settings
+
+EVALUATION_BATCH = 64
+
+
+def build_models(
+    backbone: Backbone, class_names: Sequence[str], space: Space, settings: Settings
+) -> tuple[DualPromptModel, DualPromptModel]:
+    """Two models that differ in nothing but their random initialisation (paper, Section 3.1)."""
+    template = PromptTemplate(backbone, class_names, n_ctx=settings.n_ctx)
+    first, second = (
+        DualPromptModel(backbone, template, space, settings, generator_of(settings, "init", i)) for i in (0, 1)
+    )
+    return first, second
+
+
+def generator_of(settings: Settings, purpose: str, model: int) -> Generator:
+    """A random stream of its own for each purpose and model, so that none disturbs another."""
+    purposes = ("init", "shuffle", "views", "complement", "monitor", "head", "phase2")
+    return Generator().manual_seed(settings.seed * 1009 + purposes.index(purpose) * 2 + model)
+
+
+def phase_one(
+    *,
+    backbone: Backbone,
+    models: Sequence[DualPromptModel],
+    images: Images,
+    indices: Tensor,
+    labels: Tensor,
+    probabilities: Tensor,
+    scale: float,
+    settings: Settings,
+    monitor: Tensor,
+    stop: Callable[[], bool],
+) -> Iterator[Event]:
+    """Train both models in place on the same seeds, epoch by epoch.
+
+    Args:
+        backbone: frozen.
+        models: the two models.
+        images: the image set.
+        indices: (n,) the seeds.
+        labels: (n,) their pseudo-labels.
+        probabilities: (N, C) zero-shot class probabilities, for the harder kinds of complement.
+        scale: 1 / tau.
+        settings: see `Settings`.
+        monitor: indices of the images that both models label after each epoch.
+        stop: asked before each batch; training ends there and the models keep what they have.
+    """
+    batch = min(settings.phase1_batch, len(indices))
+    per_epoch = math.ceil(len(indices) / batch)
+    epochs = max(settings.phase1_epochs, math.ceil(settings.phase1_min_steps / per_epoch))
+    if settings.phase1_epochs == 0:
+        return
+    views = yield from _seed_views(backbone, models[0], images, indices, settings)
+    watched = [
+        test_hidden(backbone, models[0].adapter, images, part.tolist())
+        for part in monitor.split(EVALUATION_BATCH)
+    ]
+    trainers = [
+        _Trainer(model, number, settings, steps=epochs * per_epoch) for number, model in enumerate(models)
+    ]
+    for epoch in range(1, epochs + 1):
+        for trainer in trainers:
+            order = torch.randperm(len(indices), generator=trainer.shuffle)
+            for part in order.split(batch):
+                if stop():
+                    return
+                hidden = views(trainer, part)
+                loss, parts = trainer.step(hidden, labels[part], probabilities[indices[part]], scale)
+                yield Step(1, trainer.number, trainer.done, trainer.steps, epoch, epochs, loss, trainer.rate, parts)
+        if len(monitor):
+            yield _monitor(models, watched, monitor, scale, epoch, epochs)
+
+
+class _Trainer:
+    """One model with its optimiser and its own streams of randomness."""
+
+    def __init__(self, model: DualPromptModel, number: int, settings: Settings, *, steps: int) -> None:
+        self.model, self.number, self.settings, self.steps = model, number, settings, steps
+        self.shuffle = generator_of(settings, "shuffle", number)
+        self.views = generator_of(settings, "views", number)
+        self.complement = generator_of(settings, "complement", number)
+        self.done = 0
+        kind = torch.optim.SGD if settings.phase1_optimizer == "sgd" else torch.optim.AdamW
+        options = {"momentum": settings.momentum} if settings.phase1_optimizer == "sgd" else {}
+        self._optimizer = kind(
+            model.parameters(), lr=settings.phase1_lr, weight_decay=settings.weight_decay, **options
+        )
+        # Stepped per batch: on a tiny seed set a step per epoch would be coarse [sister: cosine].
+        self._schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self._optimizer, T_max=steps)
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the next step."""
+        return float(self._schedule.get_last_lr()[0])
+
+    def step(self, hidden: Tensor, labels: Tensor, probabilities: Tensor, scale: float) -> tuple[float, dict[str, float]]:
+        """One step on L1 + lambda L2; the loss and its terms."""
+        labels = labels.to(hidden.device)
+        complements = draw_complements(
+            labels, classes=probabilities.shape[1], generator=self.complement,
+            mode=self.settings.complement, probabilities=probabilities, top=self.settings.complement_top,
+        )
+        total, parts = dual_loss(self.model, hidden, labels, complements, scale, self.settings)
+        self._optimizer.zero_grad(set_to_none=True)
+        total.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.phase1_clip)
+        self._optimizer.step()
+        self._schedule.step()
+        self.done += 1
+        return float(total), parts
+
+
+def dual_loss(
+    model: DualPromptModel, hidden: Tensor, labels: Tensor, complements: Tensor, scale: float, settings: Settings
+) -> tuple[Tensor, dict[str, float]]:
+    """L1 + lambda L2 on a batch of prefix outputs, and both terms as numbers.
+
+    The one real change from DeFT: L2's gradient reaches the visual side (`l2_grad_visual`) [paper].
+    """
+    pictures = model.images(hidden)
+    positive, negative = model.texts()
+    similar = pictures @ positive.T
+    first = positive_loss(similar, labels, scale=scale)
+    judged = pictures if settings.l2_grad_visual else pictures.detach()
+    anchor = positive if settings.l2_grad_positive else positive.detach()
+    second = negative_loss(judged @ anchor.T, judged @ negative.T, labels, complements, scale=scale)
+    total = first + settings.l2_weight * second
+    return total, {"l1": float(first.detach()), "l2": float(second.detach())}
+
+
+def judge_all(
+    backbone: Backbone, models: Sequence[DualPromptModel], images: Images, scale: float
+) -> Iterator[Progress]:
+    """Both models on all images, test view; returns a `Judgement` of N images."""
+    with torch.no_grad():
+        texts = [model.texts() for model in models]
+    parts = []
+    for start in range(0, len(images), EVALUATION_BATCH):
+        indices = range(start, min(start + EVALUATION_BATCH, len(images)))
+        hidden = test_hidden(backbone, models[0].adapter, images, indices)
+        parts.append(judge(models, hidden, texts, scale))
+        yield Progress("judging", indices.stop, len(images))
+    return join(parts)  # type: ignore[return-value]
+
+
+def join(parts: Sequence[Judgement]) -> Judgement:
+    """Judgements of batches, one after the other."""
+    return Judgement(
+        torch.cat([p.probabilities for p in parts], dim=1), torch.cat([p.clean for p in parts], dim=1)
+    )
+
+
+def _seed_views(backbone, model, images, indices, settings):  # type: ignore[no-untyped-def]
+    """A function (trainer, positions) -> prefix outputs of random views of these seeds.
+
+    Where the adapter has a frozen prefix, a few views per seed are computed once and shared by both
+    models: the frozen stages are most of the cost. Otherwise each visit gets a fresh view.
+    """
+
+    def fresh(positions: Tensor, generator: Generator) -> Tensor:
+        canvases = images.batch(indices[positions].tolist())
+        views = random_views(
+            canvases, size=backbone.image_size, crop_scale=settings.crop_scale, generator=generator
+        )
+        with torch.no_grad(), autocast(backbone.device):
+            return model.adapter.prefix(backbone.visual, to_pixels(views.to(backbone.device), backbone))
+
+    if not (model.adapter.has_frozen_prefix and settings.phase1_views):
+        return lambda trainer, positions: fresh(positions, trainer.views)
+    generator = generator_of(settings, "views", 0)
+    total = settings.phase1_views * len(indices)
+    kept = []
+    for number in range(settings.phase1_views):
+        parts = []
+        for positions in torch.arange(len(indices)).split(EVALUATION_BATCH):
+            parts.append(fresh(positions, generator))
+            yield Progress("seed views", number * len(indices) + int(positions[-1]) + 1, total)
+        kept.append(torch.cat(parts))
+    stack = torch.stack(kept)  # (views, n, ...)
+
+    def pick(trainer: _Trainer, positions: Tensor) -> Tensor:
+        which = torch.randint(len(stack), positions.shape, generator=trainer.views)
+        return stack[which, positions]
+
+    return pick
+
+
+def _monitor(
+    models: Sequence[DualPromptModel], hidden: Sequence[Tensor], indices: Tensor, scale: float, epoch: int, epochs: int
+) -> Monitor:
+    with torch.no_grad():
+        texts = [model.texts() for model in models]
+    verdict = join([judge(models, part, texts, scale) for part in hidden])
+    labels = verdict.labels
+    clean = peer_clean_probability(verdict.clean, labels) > CLEAN_THRESHOLD
+    agreement = float((labels[0] == labels[1]).float().mean())
+    return Monitor(1, epoch, epochs, indices, labels, agreement, float(clean.float().mean()))

@@ -1,0 +1,40 @@
+"""Random training views of the canvases: random-resized crop and flip [CoOp, UPL], pure torch."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Generator, Tensor
+from torchvision.transforms.v2 import functional as transforms
+
+MAX_ASPECT = 4 / 3
+"""Widest crop, as in torchvision's RandomResizedCrop."""
+
+
+def random_views(canvases: Tensor, *, size: int, crop_scale: float, generator: Generator) -> Tensor:
+    """One random crop of each image, resized, half of them mirrored.
+
+    Args:
+        canvases: (B, 3, S, S) uint8.
+        size: side of the views in pixels.
+        crop_scale: smallest area of a crop as a share of the canvas; the largest is 1.
+        generator: the source of randomness (CPU).
+
+    Returns:
+        (B, 3, size, size) uint8.
+    """
+    batch, _, side, _ = canvases.shape
+    draws = torch.rand(batch, 5, generator=generator)
+    views = []
+    for canvas, (area, aspect, left, top, mirror) in zip(canvases, draws.tolist(), strict=True):
+        share = crop_scale + (1 - crop_scale) * area
+        ratio = math.exp((2 * aspect - 1) * math.log(MAX_ASPECT))
+        width = min(side, round(side * math.sqrt(share * ratio)))
+        height = min(side, round(side * math.sqrt(share / ratio)))
+        view = transforms.resized_crop(
+            canvas, int(top * (side - height + 1)), int(left * (side - width + 1)), height, width,
+            [size, size], interpolation=transforms.InterpolationMode.BILINEAR, antialias=True,
+        )
+        views.append(transforms.horizontal_flip(view) if mirror < 0.5 else view)
+    return torch.stack(views)
