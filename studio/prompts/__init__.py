@@ -1,0 +1,1 @@
+"""Class names -> the sentences that the text tower reads."""
