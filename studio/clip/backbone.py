@@ -95,12 +95,18 @@ class Backbone:
         return digest.hexdigest()[:16]
 
     @property
-    def is_convolutional(self) -> bool:
-        """Whether the image tower has no attention, so that it takes images of other sizes."""
-        return not any(
-            isinstance(m, nn.MultiheadAttention) or type(m).__name__.lower().startswith("attention")
-            for m in self.visual.modules()
-        )
+    def is_transformer(self) -> bool:
+        """Whether the image tower is a vision transformer, open_clip's own or timm's."""
+        trunk = getattr(self.visual, "trunk", None)
+        return hasattr(self.visual, "transformer") or (hasattr(trunk, "patch_embed") and hasattr(trunk, "blocks"))
+
+    @property
+    def takes_any_size(self) -> bool:
+        """Whether the image tower takes images of other sizes than its own.
+
+        Transformers have one position embedding per patch, and so has the pooling of CLIP's ResNets.
+        """
+        return not self.is_transformer and not hasattr(self.visual, "attnpool")
 
 
 def load_backbone(name: str = "embedded", *, device: str | None = None) -> Backbone:
@@ -130,7 +136,7 @@ def load_backbone(name: str = "embedded", *, device: str | None = None) -> Backb
             "open_clip_config.json and safetensors, or ARCHITECTURE=FILE.safetensors."
         )
     backbone.model.requires_grad_(False).eval()
-    if where.type == "cpu" and backbone.is_convolutional:
+    if where.type == "cpu" and not backbone.is_transformer:
         # Convolutions run about four times faster on the CPU with channels last.
         backbone.visual.to(memory_format=torch.channels_last)
     return backbone

@@ -48,7 +48,7 @@ def build_adapter(backbone: Backbone, settings: Settings, generator: Generator) 
     Raises:
         ModelError: the tower is neither.
     """
-    if not backbone.is_convolutional:
+    if backbone.is_transformer:
         return PromptTokens(
             backbone.visual, kind=settings.vpt, tokens=settings.n_visual_tokens, generator=generator
         )

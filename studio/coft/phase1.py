@@ -86,8 +86,9 @@ def phase_one(
                 if stop():
                     return
                 hidden = views(trainer, part)
+                rate = trainer.rate
                 loss, parts = trainer.step(hidden, labels[part], probabilities[indices[part]], scale)
-                yield Step(1, trainer.number, trainer.done, trainer.steps, epoch, epochs, loss, trainer.rate, parts)
+                yield Step(1, trainer.number, trainer.done, trainer.steps, epoch, epochs, loss, rate, parts)
         if len(monitor):
             yield _monitor(models, watched, monitor, scale, epoch, epochs)
 
@@ -128,7 +129,7 @@ class _Trainer:
         self._optimizer.step()
         self._schedule.step()
         self.done += 1
-        return float(total), parts
+        return float(total.detach()), parts
 
 
 def dual_loss(

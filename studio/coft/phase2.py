@@ -100,7 +100,7 @@ def _probe(features: Tensor, labels: Tensor, start: Tensor, *, length: float) ->
         optimizer.zero_grad()
         loss = cross_entropy(x @ weight.T + bias, labels) + PROBE_DECAY * (weight - origin).square().mean() * len(start)
         loss.backward()
-        return float(loss)
+        return float(loss.detach())
 
     optimizer.step(closure)
     return weight.detach() / length, bias.detach()
@@ -130,7 +130,7 @@ def phase_two(
         stop: asked before each batch.
     """
     size = backbone.image_size
-    if backbone.is_convolutional:
+    if backbone.takes_any_size:
         size = max(32, round(size * settings.train_resolution / 32) * 32)
     tuners = [_Tuner(tower, number, len(data[number][0]), settings) for number, tower in enumerate(towers)]
     for epoch in range(1, settings.phase2_epochs + 1):
@@ -145,9 +145,10 @@ def phase_two(
                     generator=tuner.generator,
                 )
                 pixels = to_pixels(views.to(backbone.device), backbone)
+                rate = tuner.rate
                 loss = tuner.step(pixels, labels[part].to(backbone.device))
-                yield Step(2, tuner.number, tuner.done, tuner.steps, epoch, settings.phase2_epochs, loss,
-                           tuner.rate, {"ce": loss})
+                yield Step(2, tuner.number, tuner.done, tuner.steps, epoch, settings.phase2_epochs, loss, rate,
+                           {"ce": loss})
         if len(monitor):
             yield _monitor(backbone, towers, images, monitor, clean_fraction, epoch, settings.phase2_epochs)
 

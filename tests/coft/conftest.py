@@ -1,0 +1,95 @@
+"""Small models with random weights and small image sets with structure, for the method's tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from studio.clip.backbone import Backbone, build_model
+from studio.clip.encode import class_vectors, encode_images
+
+NAMES = ("red square", "green circle", "blue line")
+
+
+class Canvases:
+    """N uint8 canvases in memory; image i has the colour of class i % C, with noise."""
+
+    def __init__(self, count: int, *, classes: int = 3, size: int = 40, seed: int = 0) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        base = torch.eye(3)[torch.arange(count) % classes % 3] * 160 + 40
+        noise = torch.rand(count, 3, size, size, generator=generator) * 60
+        self.data = (base[:, :, None, None] + noise - 30).clamp(0, 255).to(torch.uint8)
+        self.calls: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def batch(self, indices: Sequence[int]) -> Tensor:
+        """(B, 3, S, S) uint8."""
+        self.calls.extend(indices)
+        return self.data[list(indices)]
+
+
+def tiny_config(**vision: Any) -> dict[str, Any]:
+    """An open_clip model_cfg of a two-block ViT with a two-block text tower."""
+    tower = {"image_size": 32, "patch_size": 16, "width": 64, "layers": 2, "head_width": 32} | vision
+    text = {"context_length": 40, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2}
+    return {"embed_dim": 16, "vision_cfg": tower, "text_cfg": text}
+
+
+def convolutional_config() -> dict[str, Any]:
+    """An open_clip model_cfg with timm's smallest EfficientNet-like trunk."""
+    vision = {
+        "timm_model_name": "tf_efficientnet_lite0", "timm_model_pretrained": False, "timm_pool": "avg",
+        "timm_proj": "linear", "image_size": 64,
+    }
+    config = tiny_config() | {"vision_cfg": vision, "custom_text": True}
+    return config
+
+
+def make_backbone(config: dict[str, Any], *, seed: int = 0, center: bool = False) -> Backbone:
+    """A frozen backbone with random weights, the same for the same seed."""
+    import open_clip
+
+    torch.manual_seed(seed)
+    model = build_model(config).requires_grad_(False).eval()
+    return Backbone(
+        name="tiny", model=model, tokenizer=open_clip.SimpleTokenizer(context_length=40), config=config,
+        image_size=config["vision_cfg"]["image_size"], mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5),
+        template="a photo of a {}.", center=center, device=torch.device("cpu"),
+    )
+
+
+@pytest.fixture(scope="session")
+def vit() -> Backbone:
+    """A tiny vision transformer."""
+    return make_backbone(tiny_config())
+
+
+@pytest.fixture(scope="session")
+def convnet() -> Backbone:
+    """A tiny-image EfficientNet-Lite0 behind timm, with random weights."""
+    return make_backbone(convolutional_config(), center=True)
+
+
+Inputs = Callable[[Backbone, Canvases], dict[str, Any]]
+
+
+@pytest.fixture(scope="session")
+def inputs() -> Inputs:
+    """The arguments of `fit` that come from a backbone and an image set."""
+
+    def make(backbone: Backbone, images: Canvases) -> dict[str, Any]:
+        return {
+            "backbone": backbone,
+            "images": images,
+            "features": encode_images(backbone, images),
+            "class_vectors": class_vectors(backbone, NAMES, [backbone.template]),
+            "class_names": NAMES,
+        }
+
+    return make

@@ -1,0 +1,157 @@
+"""The whole method on small models (tests 5, 6 and 11 of the specification, and stopping)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from studio.baselines import zero_shot
+from studio.clip.backbone import Backbone
+from studio.coft import fit
+from studio.coft.classifier import Classifier
+from studio.coft.events import Checkpoint, Event, Finished, Judged, Monitor, SeedSet, Step, ZeroShot
+from studio.errors import FolderError
+from studio.settings import Settings
+from tests.coft.conftest import Canvases, Inputs
+
+QUICK: dict[str, Any] = {
+    "phase1_epochs": 2, "phase1_min_steps": 0, "phase2_epochs": 1, "filter": "none", "monitor_images": 8,
+    "seed_selection": "leaderboard", "k": 4, "phase2_batch": 16, "n_visual_tokens": 4,
+}
+
+
+def only(events: list[Event], kind: type) -> Any:
+    """The one event of a kind."""
+    (event,) = [e for e in events if isinstance(e, kind)]
+    return event
+
+
+def classifier_of(events: list[Event]) -> Checkpoint:
+    """The shipped checkpoint."""
+    (event,) = [e for e in events if isinstance(e, Checkpoint) and e.name == "classifier"]
+    return event
+
+
+@pytest.fixture(params=["vit", "convnet"])
+def backbone(request: pytest.FixtureRequest) -> Backbone:
+    """Both families of towers."""
+    found: Backbone = request.getfixturevalue(request.param)
+    return found
+
+
+def test_a_fit_goes_through_all_stages_and_its_classifier_can_be_loaded(
+    backbone: Backbone, inputs: Inputs
+) -> None:
+    images = Canvases(30)
+    events = list(fit(**inputs(backbone, images), settings=Settings(**QUICK)))
+    finished, judged = only(events, Finished), only(events, Judged)
+    assert isinstance(events[0], ZeroShot)
+    assert isinstance(events[-1], Finished)
+    assert finished.stage == "phase2"
+    assert not finished.stopped
+    assert judged.labels.shape == (2, 30)
+    assert {(s.phase, s.model) for s in events if isinstance(s, Step)} == {(1, 0), (1, 1), (2, 0), (2, 1)}
+    assert {m.phase for m in events if isinstance(m, Monitor)} == {1, 2}
+    assert only(events, SeedSet).per_class == (4, 4, 4)
+    checkpoint = classifier_of(events)
+    loaded = Classifier.load(checkpoint.tensors, checkpoint.meta, device="cpu")
+    probabilities = loaded.probabilities(images.batch(range(30)))
+    assert torch.equal(probabilities.argmax(1), finished.labels)
+    torch.testing.assert_close(probabilities.amax(1), finished.confidence, rtol=1e-3, atol=1e-4)
+
+
+def test_frozen_weights_stay_and_phase_two_moves_the_whole_visual_encoder_only(
+    backbone: Backbone, inputs: Inputs
+) -> None:
+    before = {name: tensor.clone() for name, tensor in backbone.model.state_dict().items()}
+    settings = Settings(**QUICK, phase2_lr=0.05, phase2_optimizer="adamw")
+    events = list(fit(**inputs(backbone, Canvases(30)), settings=settings))
+    for name, tensor in backbone.model.state_dict().items():
+        assert torch.equal(tensor, before[name]), name
+    trained = classifier_of(events).tensors
+    visual = {k.removeprefix("models.0.visual."): v for k, v in trained.items() if ".visual." in k and k.startswith("models.0")}
+    for name, _ in backbone.visual.named_parameters():
+        if name in visual:  # all but the projection that the new head replaces
+            assert not torch.equal(visual[name], before[f"visual.{name}"]), name
+    missing = {n for n, _ in backbone.visual.named_parameters()} - set(visual)
+    assert missing <= {"proj", "head.proj.weight"}
+    assert not any("text" in name or "token_embedding" in name for name in trained)
+
+
+def test_same_seed_same_run_and_other_seed_other_run(vit: Backbone, inputs: Inputs) -> None:
+    given = inputs(vit, Canvases(30))
+
+    def run(seed: int) -> Checkpoint:
+        return classifier_of(list(fit(**given, settings=Settings(**QUICK, seed=seed))))
+
+    first, again, other = run(0), run(0), run(1)
+    for name, tensor in first.tensors.items():
+        assert torch.equal(tensor, again.tensors[name]), name
+    assert any(not torch.equal(tensor, other.tensors[name]) for name, tensor in first.tensors.items())
+
+
+def test_the_two_models_label_some_images_differently(vit: Backbone, inputs: Inputs) -> None:
+    images = Canvases(90, seed=2)
+    settings = Settings(**QUICK | {"phase1_epochs": 1, "phase2_epochs": 0})
+    judged = only(list(fit(**inputs(vit, images), settings=settings)), Judged)
+    assert not torch.equal(judged.labels[0], judged.labels[1])
+    assert not torch.allclose(judged.clean_probability[0], judged.own_clean_probability[0])
+
+
+def test_phase_two_sees_only_the_clean_set(vit: Backbone, inputs: Inputs) -> None:
+    images = Canvases(60)
+    given = inputs(vit, images)
+    settings = Settings(**QUICK | {"filter": "peer_clean", "monitor_images": 0})
+    allowed: set[int] = set()
+    for event in fit(**given, settings=settings):
+        if isinstance(event, Judged):
+            allowed = set(event.clean.any(0).nonzero()[:, 0].tolist())
+        if isinstance(event, Step) and event.phase == 2:
+            assert set(images.calls) <= allowed
+        images.calls.clear()
+    assert 0 < len(allowed) < 60
+
+
+@pytest.mark.parametrize(("when", "stage"), [(1, "phase1"), (2, "phase2")])
+def test_stopping_keeps_what_was_learned(vit: Backbone, inputs: Inputs, when: int, stage: str) -> None:
+    stopped = False
+    events: list[Event] = []
+    for event in fit(**inputs(vit, Canvases(30)), settings=Settings(**QUICK), stop=lambda: stopped):
+        events.append(event)
+        stopped = stopped or (isinstance(event, Step) and event.phase == when)
+    finished = only(events, Finished)
+    assert finished.stopped
+    assert finished.stage == stage
+    assert len(finished.labels) == 30
+    assert sum(isinstance(e, Step) and e.phase == when for e in events) == 1
+    images = Canvases(30)
+    checkpoint = classifier_of(events)
+    loaded = Classifier.load(checkpoint.tensors, checkpoint.meta, device="cpu")
+    assert torch.equal(loaded.probabilities(images.batch(range(30))).argmax(1), finished.labels)
+
+
+def test_a_phase_one_classifier_of_the_convolutional_tower_loads_too(convnet: Backbone, inputs: Inputs) -> None:
+    images = Canvases(20)
+    events = list(fit(**inputs(convnet, images), settings=Settings(**QUICK | {"phase2_epochs": 0})))
+    checkpoint = classifier_of(events)
+    assert checkpoint.meta["kind"] == "phase1"
+    loaded = Classifier.load(checkpoint.tensors, checkpoint.meta, device="cpu")
+    assert torch.equal(loaded.probabilities(images.batch(range(20))).argmax(1), only(events, Finished).labels)
+
+
+def test_zero_shot_speaks_the_same_events(backbone: Backbone, inputs: Inputs) -> None:
+    images = Canvases(20)
+    events = list(zero_shot.fit(**inputs(backbone, images), settings=Settings()))
+    finished, checkpoint = only(events, Finished), classifier_of(events)
+    assert torch.equal(finished.labels, only(events, ZeroShot).labels)
+    loaded = Classifier.load(checkpoint.tensors, checkpoint.meta, device="cpu")
+    assert torch.equal(loaded.probabilities(images.batch(range(20))).argmax(1), finished.labels)
+
+
+def test_one_class_is_refused(vit: Backbone, inputs: Inputs) -> None:
+    given = inputs(vit, Canvases(10))
+    given |= {"class_names": given["class_names"][:1], "class_vectors": given["class_vectors"][:1]}
+    with pytest.raises(FolderError, match="two classes"):
+        list(fit(**given, settings=Settings()))

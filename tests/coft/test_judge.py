@@ -1,0 +1,68 @@
+"""Who keeps which label (test 7 of the specification)."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from studio.coft.judge import clean_sets, own_clean_probability, peer_clean_probability, training_sets
+
+
+@pytest.fixture
+def verdict() -> tuple[torch.Tensor, torch.Tensor]:
+    """p_clean (2, N, C) and labels (2, N) of two models that disagree here and there."""
+    generator = torch.Generator().manual_seed(3)
+    clean = torch.rand(2, 40, 4, generator=generator)
+    return clean, torch.randint(4, (2, 40), generator=generator)
+
+
+def test_the_peer_decides(verdict: tuple[torch.Tensor, torch.Tensor]) -> None:
+    clean, labels = verdict
+    kept = clean_sets(clean, labels)
+    for image in range(40):
+        assert kept[0, image] == (clean[1, image, labels[0, image]] > 0.5)
+        assert kept[1, image] == (clean[0, image, labels[1, image]] > 0.5)
+
+
+def test_swapping_the_models_swaps_the_sets(verdict: tuple[torch.Tensor, torch.Tensor]) -> None:
+    clean, labels = verdict
+    assert torch.equal(clean_sets(clean.flip(0), labels.flip(0)), clean_sets(clean, labels).flip(0))
+
+
+def test_the_rules_differ_and_nest(verdict: tuple[torch.Tensor, torch.Tensor]) -> None:
+    clean, labels = verdict
+    sets = {
+        rule: clean_sets(clean, labels, rule=rule)
+        for rule in ("peer_clean", "self_clean", "both_clean", "peer_clean_and_argmax_agree", "none")
+    }
+    assert not torch.equal(sets["peer_clean"], sets["self_clean"])
+    assert torch.equal(sets["both_clean"], sets["peer_clean"] & sets["self_clean"])
+    agree = sets["peer_clean_and_argmax_agree"]
+    assert not (agree & ~sets["peer_clean"]).any()
+    assert not torch.equal(agree, sets["peer_clean"])
+    assert sets["none"].all()
+
+
+def test_exactly_one_half_is_not_clean() -> None:
+    assert not clean_sets(torch.full((2, 3, 2), 0.5), torch.zeros(2, 3, dtype=torch.long)).any()
+
+
+def test_peer_and_own_probabilities_look_at_the_right_model() -> None:
+    clean = torch.stack([torch.full((1, 2), 0.9), torch.full((1, 2), 0.1)])
+    labels = torch.zeros(2, 1, dtype=torch.long)
+    torch.testing.assert_close(peer_clean_probability(clean, labels), torch.tensor([[0.1], [0.9]]))
+    torch.testing.assert_close(own_clean_probability(clean, labels), torch.tensor([[0.9], [0.1]]))
+
+
+def test_training_sets() -> None:
+    labels = torch.tensor([[0, 1, 2, 0], [0, 2, 2, 1]])
+    clean = torch.tensor([[True, True, False, False], [True, True, True, False]])
+
+    def plain(data: str) -> list[tuple[list[int], list[int]]]:
+        return [(i.tolist(), l.tolist()) for i, l in training_sets(labels, clean, data=data)]
+
+    assert plain("own") == [([0, 1], [0, 1]), ([0, 1, 2], [0, 2, 2])]
+    assert plain("swapped") == plain("own")[::-1]
+    assert plain("intersection") == [([0], [0])] * 2
+    # Image 0 counts once: both gave it the same label; image 1 counts with each of its labels.
+    assert plain("union") == [([0, 1, 1, 2], [0, 1, 2, 2])] * 2

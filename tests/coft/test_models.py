@@ -1,0 +1,144 @@
+"""Prompts, adapters and where gradients go (test 4 of the specification)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from studio.clip.backbone import Backbone
+from studio.clip.space import Space
+from studio.coft.adapters import PromptTokens, ScaleShift
+from studio.coft.dual import DualPromptModel
+from studio.coft.phase1 import build_models, dual_loss
+from studio.coft.prompts import PromptTemplate
+from studio.errors import ModelError
+from studio.settings import Settings
+from tests.coft.conftest import NAMES
+
+
+def space_of(backbone: Backbone) -> Space:
+    """Plain cosines."""
+    zero = torch.zeros(backbone.embed_dim)
+    return Space(zero, zero, 20.0)
+
+
+def model_of(backbone: Backbone, **overrides: Any) -> DualPromptModel:
+    """Model 1 on the given backbone."""
+    return build_models(backbone, NAMES, space_of(backbone), Settings(**overrides))[0]
+
+
+def test_context_vectors_stand_between_start_and_name(vit: Backbone) -> None:
+    template = PromptTemplate(vit, NAMES, n_ctx=4)
+    assert template.start == 1
+    name = vit.tokenizer([f"{NAMES[1]}."])[0]
+    length = int((name != 0).sum()) - 1
+    assert template.tokens[1, 5 : 5 + length].tolist() == name[1 : 1 + length].tolist()
+
+
+def test_contexts_equal_to_the_placeholders_embedding_give_the_plain_text_feature(vit: Backbone) -> None:
+    template = PromptTemplate(vit, NAMES, n_ctx=4)
+    embedding = vit.model.token_embedding.weight[template.tokens[0, 1]]  # type: ignore[union-attr, index]
+    with torch.no_grad():
+        expected = vit.model.encode_text(template.tokens)  # type: ignore[operator]
+        got = template.encode(embedding.expand(4, -1))
+        other = template.encode(embedding.expand(4, -1) + 1.0)
+    torch.testing.assert_close(got, expected)
+    assert not torch.allclose(other, expected)
+
+
+def test_too_many_context_vectors_are_refused(vit: Backbone) -> None:
+    with pytest.raises(ModelError, match="n_ctx"):
+        PromptTemplate(vit, NAMES, n_ctx=60)
+
+
+def test_class_specific_contexts_have_one_per_class(vit: Backbone) -> None:
+    model = model_of(vit, class_specific_context=True)
+    assert model.positive.shape == (3, 16, 32)
+    model.texts()[0][0].sum().backward()
+    assert model.positive.grad is not None
+    assert model.positive.grad[0].abs().sum() > 0
+
+
+@pytest.mark.parametrize("kind", ["deep", "shallow"])
+def test_prompt_tokens_change_features_and_leave_the_tower_alone(vit: Backbone, kind: str) -> None:
+    pixels = torch.randn(2, 3, 32, 32)
+    adapter = PromptTokens(vit.visual, kind=kind, tokens=5, generator=torch.Generator().manual_seed(0))
+    assert adapter.tokens.shape == (2 if kind == "deep" else 1, 5, 64)
+    before = vit.visual(pixels)
+    adapted = adapter.tail(vit.visual, pixels)
+    assert adapted.shape == before.shape
+    assert not torch.allclose(adapted, before)
+    torch.testing.assert_close(vit.visual(pixels), before)
+
+
+def test_deep_tokens_are_fresh_in_every_block(vit: Backbone) -> None:
+    adapter = PromptTokens(vit.visual, kind="deep", tokens=3, generator=torch.Generator().manual_seed(0))
+    lengths: list[int] = []
+    blocks = vit.visual.transformer.resblocks  # type: ignore[union-attr]
+    handles = [b.register_forward_hook(lambda _m, _i, o: lengths.append(o.shape[1])) for b in blocks]
+    adapter.tail(vit.visual, torch.randn(1, 3, 32, 32)).sum().backward()
+    for handle in handles:
+        handle.remove()
+    assert lengths[0] == 4 + 1 + 3
+    assert adapter.tokens.grad is not None
+    assert (adapter.tokens.grad.abs().sum((1, 2)) > 0).all()
+
+
+def test_scale_and_shift_splits_where_it_says_and_merges_into_an_ordinary_tower(convnet: Backbone) -> None:
+    import copy
+
+    pixels = torch.randn(2, 3, 64, 64)
+    adapter = ScaleShift(convnet.visual, stages=2, generator=torch.Generator().manual_seed(0))
+    assert adapter.has_frozen_prefix
+    with torch.no_grad():
+        adapted = adapter.tail(convnet.visual, adapter.prefix(convnet.visual, pixels))
+        plain = copy.deepcopy(convnet.visual)
+        assert not torch.allclose(plain(pixels), adapted)
+        plain.load_state_dict(adapter.merged_state(convnet.visual))
+        torch.testing.assert_close(plain(pixels), adapted, rtol=1e-3, atol=1e-4)
+        whole = ScaleShift(convnet.visual, stages=0, generator=torch.Generator().manual_seed(0))
+    assert not whole.has_frozen_prefix
+    assert len(whole.scale) > len(adapter.scale) > 0
+
+
+@pytest.mark.parametrize("backbone_name", ["vit", "convnet"])
+@pytest.mark.parametrize("visual", [True, False])
+@pytest.mark.parametrize("positive", [True, False])
+def test_the_negative_loss_reaches_what_its_settings_say(
+    request: pytest.FixtureRequest, backbone_name: str, visual: bool, positive: bool
+) -> None:
+    backbone: Backbone = request.getfixturevalue(backbone_name)
+    settings = Settings(l2_grad_visual=visual, l2_grad_positive=positive)
+    model = build_models(backbone, NAMES, space_of(backbone), settings)[0]
+    pixels = torch.randn(4, 3, backbone.image_size, backbone.image_size)
+    hidden = model.adapter.prefix(backbone.visual, pixels)
+    labels, complements = torch.tensor([0, 1, 2, 0]), torch.tensor([1, 2, 0, 2])
+    both, _ = dual_loss(model, hidden, labels, complements, 20.0, settings)
+    only_first, _ = dual_loss(
+        model, hidden, labels, complements, 20.0,
+        Settings(l2_grad_visual=visual, l2_grad_positive=positive, l2_weight=0.0),
+    )
+    second = both - only_first  # L2 alone
+    tokens = next(iter(model.adapter.parameters()))
+    of_visual, of_positive, of_negative = torch.autograd.grad(
+        second, [tokens, model.positive, model.negative], allow_unused=True
+    )
+    assert of_negative.abs().sum() > 0
+    for gradient, wanted in ((of_visual, visual), (of_positive, positive)):
+        size = 0.0 if gradient is None else float(gradient.abs().sum())
+        assert (size > 1e-6) == wanted
+
+
+def test_the_two_models_start_apart_and_the_same_seed_starts_alike(vit: Backbone) -> None:
+    first, second = build_models(vit, NAMES, space_of(vit), Settings(seed=1))
+    again, _ = build_models(vit, NAMES, space_of(vit), Settings(seed=1))
+    for name, parameter in first.named_parameters():
+        assert torch.equal(parameter, dict(again.named_parameters())[name])
+        assert not torch.equal(parameter, dict(second.named_parameters())[name])
+
+
+def test_only_added_parameters_are_the_models_own(vit: Backbone) -> None:
+    names = {name for name, _ in model_of(vit).named_parameters()}
+    assert names == {"positive", "negative", "adapter.tokens"}
