@@ -74,3 +74,80 @@ def pytest_runtest_makereport(
             f"a browser test was skipped, but STUDIO_REQUIRE_BROWSER=1: {report.longrepr}"
         )
     return report
+
+
+@pytest.fixture(scope="session")
+def image_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """36 small pictures in three sub-folders that are called like their class, and a broken one."""
+    import random
+
+    from PIL import Image
+
+    root = tmp_path_factory.mktemp("images") / "colours"
+    colours = {
+        "red_square": (200, 40, 40),
+        "green_circle": (40, 200, 40),
+        "blue_line": (40, 40, 200),
+    }
+    noise = random.Random(0)
+    for name, colour in colours.items():
+        (root / name).mkdir(parents=True)
+        for number in range(12):
+            shade = tuple(min(255, max(0, c + noise.randint(-40, 40))) for c in colour)
+            picture = Image.new("RGB", (48, 40), shade)
+            picture.paste(tuple(255 - c for c in shade), (number, number, number + 12, number + 9))
+            picture.save(root / name / f"{number}.png")
+    (root / "red_square" / "broken.png").write_bytes(b"no picture")
+    return root
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a very small open_clip model with random weights, which loads as any other."""
+    import json
+
+    import torch
+    from safetensors.torch import save_file
+
+    from studio.clip.backbone import build_model
+
+    config = {
+        "embed_dim": 16,
+        "vision_cfg": {
+            "image_size": 32,
+            "patch_size": 16,
+            "width": 64,
+            "layers": 2,
+            "head_width": 32,
+        },
+        "text_cfg": {
+            "context_length": 40,
+            "vocab_size": 49408,
+            "width": 32,
+            "heads": 2,
+            "layers": 2,
+        },
+    }
+    half = [0.5, 0.5, 0.5]
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    folder.mkdir()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        state = build_model(config).state_dict()
+    save_file({k: v.contiguous() for k, v in state.items()}, folder / "open_clip_model.safetensors")
+    described = {"model_cfg": config, "preprocess_cfg": {"mean": half, "std": half, "size": 32}}
+    (folder / "open_clip_config.json").write_text(json.dumps(described))
+    return folder
+
+
+QUICK_SETTINGS = {
+    "k": 4, "seed_selection": "leaderboard", "n_ctx": 4, "n_visual_tokens": 2, "phase1_epochs": 2,
+    "phase1_min_steps": 0, "phase1_batch": 8, "phase2_epochs": 1, "phase2_batch": 16,
+    "filter": "none", "monitor_images": 8,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def quick_settings() -> dict[str, object]:
+    """Settings with which a fit of `image_folder` under `tiny_model` takes about a second."""
+    return dict(QUICK_SETTINGS)

@@ -63,7 +63,7 @@ def finite(value: Any) -> Any:
 
 
 class FileLock:
-    """An exclusive lock on a file; the system lets go of it when this process dies, however it does.
+    """An exclusive lock on a file; the system lets go of it when this process dies, of whatever.
 
     A number of a process in a file would have to be checked against processes that reuse numbers,
     and means nothing in another container; the lock needs no such care.

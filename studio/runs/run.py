@@ -6,6 +6,7 @@ happened, append-only), arrays/ (tensors of the events), images.json, model/ and
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
@@ -112,7 +113,8 @@ class Run:
             if status["state"] in ACTIVE:
                 status["reason"] = f"the process that worked on it ended during: {status['stage']}"
                 status["state"] = "interrupted"
-                write_json(self.path / "status.json", status)
+                with contextlib.suppress(OSError):  # a full disk: the next reader says the same
+                    write_json(self.path / "status.json", status)
         finally:
             lock.release()
         return status
@@ -136,9 +138,17 @@ class Run:
                 raise ValueError(f"no such state: {status['state']}")
             if status["state"] in FINAL:
                 status.update(progress=None, rate=None, stage_eta_seconds=None, eta_seconds=None)
-            write_json(self.path / "status.json", status)
-            if status["state"] in FINAL and self.path in self._owned:
-                self._owned.pop(self.path).release()
+            try:
+                write_json(self.path / "status.json", status)
+            finally:  # also on a full disk: the next reader then finds a run without an owner
+                if status["state"] in FINAL and self.path in self._owned:
+                    self._owned.pop(self.path).release()
+
+    def ask_to_stop(self) -> None:
+        """Show that the run was asked to end; whoever works on it has to be told otherwise."""
+        with self._writing:
+            if self._read_status()["state"] in ("queued", "running"):
+                self.set_status(state="stopping")
 
     def own(self, lock: FileLock) -> None:
         """This process works on the run, and holds its owner.lock until a final state."""
@@ -149,7 +159,7 @@ class Run:
 
         `record` has a "kind" and whatever JSON can hold; the time is added.
         """
-        line = {"time": round(time.time(), 3), **finite(record)}
+        line = {"time": round(time.time(), 3), **finite(record)}  # a record may bring its own time
         text = json.dumps(line, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n"
         with (self.path / "events.jsonl").open("ab+") as file:
             end = file.seek(0, os.SEEK_END)

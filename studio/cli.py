@@ -1,0 +1,149 @@
+"""The command line: `python -m studio fit | predict | runs | settings`.
+
+Everything heavy is imported inside `studio.commands`, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from studio import commands as run_command
+from studio.errors import StudioError
+from studio.places import default_cache_dir, default_runs_dir
+
+USER_ERROR = 2
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong, as every other error of a user does."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(USER_ERROR, f"error: {message}; see `{self.prog} --help`\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code: 0, 2 for what the user can put right, 130 after Ctrl-C."""
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.command(options)
+        return code
+    except StudioError as error:
+        print(f"error: {_one_line(error)}", file=sys.stderr)
+        return USER_ERROR
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return run_command.INTERRUPTED
+    except BrokenPipeError:  # `python -m studio runs | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="python -m studio",
+        description="A folder of unlabelled images becomes trusted labels and a classifier.",
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_fit(commands)
+    _add_predict(commands)
+
+    runs = commands.add_parser("runs", help="list past runs", description="List past runs.")
+    _add_runs_dir(runs)
+    runs.add_argument("--json", action="store_true", help="print one JSON object a line")
+    runs.set_defaults(command=run_command.runs)
+
+    settings = commands.add_parser(
+        "settings",
+        help="list all settings, with where their defaults come from",
+        description="List all settings that `fit --set NAME=VALUE` takes.",
+    )
+    settings.set_defaults(command=run_command.settings)
+    return parser
+
+
+def _add_fit(commands: Any) -> None:
+    fit = commands.add_parser(
+        "fit",
+        help="label the images of a folder and train a classifier",
+        description="Label the images of a folder and train a classifier; nobody annotates "
+        "anything. Sub-folders that are called like a class are used for scoring only.",
+    )
+    fit.add_argument(
+        "folder", metavar="FOLDER", help="the images; 'demo' is a set that the studio draws itself"
+    )
+    fit.add_argument(
+        "--names",
+        type=Path,
+        metavar="FILE",
+        help="class names, one a line, or lines FOLDER<TAB>NAME (default: the sub-folders' names)",
+    )
+    fit.add_argument(
+        "--test", type=Path, metavar="FOLDER", help="measure accuracies on these images instead"
+    )
+    fit.add_argument(
+        "--model", default="embedded", help="a preset or a local checkpoint (default: %(default)s)"
+    )
+    fit.add_argument(
+        "--method",
+        default="coft",
+        metavar="{coft,zero-shot}",
+        help="coft trains; zero-shot only labels (default: %(default)s)",
+    )
+    fit.add_argument("--seed", default=None, metavar="N", help="same as --set seed=N (default: 0)")
+    fit.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="overrides",
+        metavar="NAME=VALUE",
+        help="change a setting, see `python -m studio settings`; may be given many times",
+    )
+    _add_runs_dir(fit)
+    _add_cache_dir(fit)
+    fit.add_argument(
+        "--json", action="store_true", help="the last line on stdout is the result as JSON"
+    )
+    fit.set_defaults(command=run_command.fit)
+
+
+def _add_predict(commands: Any) -> None:
+    predict = commands.add_parser(
+        "predict",
+        help="label another folder with a run's classifier",
+        description="Label the images of another folder with a run's classifier.",
+    )
+    predict.add_argument("run", metavar="RUN", help="the run's id, its folder, or 'latest'")
+    predict.add_argument("folder", type=Path, metavar="FOLDER", help="the images")
+    predict.add_argument("--out", type=Path, required=True, metavar="FILE", help="a CSV file")
+    _add_runs_dir(predict)
+    _add_cache_dir(predict)
+    predict.set_defaults(command=run_command.predict)
+
+
+def _add_runs_dir(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--runs",
+        type=Path,
+        metavar="DIR",
+        default=default_runs_dir(),
+        help="where runs are kept (default: the environment's STUDIO_RUNS, else ./runs)",
+    )
+
+
+def _add_cache_dir(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        metavar="DIR",
+        default=default_cache_dir(),
+        help="where decoded images and features are kept (default: %(default)s)",
+    )
+
+
+def _one_line(error: StudioError) -> str:
+    return " ".join(str(error).split())

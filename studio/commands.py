@@ -1,0 +1,229 @@
+"""What each command of the command line does: parsed options in, exit code out."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from studio.errors import FolderError, RunError, SettingsError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from studio.runs.job import JobRequest
+    from studio.runs.store import Run, RunStore
+
+INTERRUPTED = 130  # what a shell expects after Ctrl-C
+_DEMO = "demo"
+
+
+def fit(options: argparse.Namespace) -> int:
+    """Label and train; the result goes to stdout."""
+    from studio.runs.job import JobStopped, create_run, run_job
+    from studio.runs.store import RunStore
+    from studio.terminal import Terminal
+
+    request = _request(options)
+    run = create_run(request, RunStore(options.runs))
+    print(f"run {run.id}", file=sys.stderr)
+    with _stop_on_ctrl_c() as stop, Terminal() as terminal:
+        try:
+            result = run_job(
+                request, run, cache_dir=options.cache, stop=stop.is_set, listen=terminal.show
+            )
+        except JobStopped as stopped:
+            terminal.line(str(stopped))
+            return INTERRUPTED
+    if options.json:
+        print(json.dumps(result), flush=True)
+    else:
+        print(_summary(result, run), flush=True)
+    return INTERRUPTED if result["stopped"] else 0
+
+
+def _request(options: argparse.Namespace) -> JobRequest:
+    from studio.folder import propose_class_names, read_aliases, read_class_names, scan
+    from studio.runs.job import JobRequest
+    from studio.settings import Settings
+
+    overrides = _overrides(options.overrides)
+    if options.seed is not None:
+        overrides["seed"] = options.seed
+    chosen = Settings.from_overrides(overrides)
+    folder, names, aliases = Path(options.folder).expanduser(), None, {}
+    if options.names is not None:
+        names = tuple(read_class_names(options.names))
+        aliases = read_aliases(options.names)
+    if options.folder == _DEMO and not folder.exists():
+        from studio.demo import DEMO_CLASSES, demo_folder
+
+        folder = demo_folder(options.cache)
+        names = names or tuple(DEMO_CLASSES)
+    elif names is None and not propose_class_names(scan(folder)):
+        raise FolderError(
+            f"{folder} has no sub-folders to take class names from; give them with --names FILE"
+        )
+    return JobRequest(
+        folder=folder,
+        class_names=names,
+        aliases=aliases,
+        method=options.method,
+        model=options.model,
+        settings=chosen,
+        test_folder=options.test,
+    )
+
+
+def _overrides(pairs: Sequence[str]) -> dict[str, str]:
+    overrides = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name.strip():
+            raise SettingsError(f"--set takes NAME=VALUE, not {pair!r}")
+        overrides[name.strip()] = value.strip()
+    return overrides
+
+
+@contextmanager
+def _stop_on_ctrl_c() -> Iterator[threading.Event]:
+    """The first Ctrl-C (or SIGTERM) asks to end and keep what was learned; the second just ends."""
+    stop = threading.Event()
+
+    def ask(_number: int, _frame: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        # Not `print`: a signal may arrive in the middle of one.
+        os.write(2, b"\nstopping, keeping what was learned; Ctrl-C again to give that up\n")
+
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, ask) for number in signals}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _summary(result: dict[str, Any], run: Run) -> str:
+    """The result for people: a few lines."""
+
+    def share(name: str) -> str:
+        value = result.get(name)
+        return "not known" if value is None else f"{100 * value:.1f} %"
+
+    where = "the test folder" if result["test_folder"] else "this folder"
+    lines = [
+        f"{result['images']} images ({result['refused']} refused), {result['classes']} classes, "
+        f"{result['seconds']:.0f} s" + (", stopped early" if result["stopped"] else ""),
+        f"labels believed clean   {share('clean_fraction')}",
+    ]
+    if result["accuracy"] is not None:
+        lines += [
+            f"zero-shot accuracy      {share('zero_shot_accuracy')} on {where}",
+            f"accuracy                {share('accuracy')} on {where}",
+        ]
+    if result["clean_precision"] is not None:
+        lines.append(f"clean labels right      {share('clean_precision')}")
+    lines.append(f"run                     {run.path}")
+    return "\n".join(lines)
+
+
+def predict(options: argparse.Namespace) -> int:
+    """Label another folder with a run's classifier."""
+    from studio import export
+    from studio.runs.store import RunStore
+    from studio.terminal import Terminal
+
+    run = find_run(options.run, RunStore(options.runs))
+    with Terminal() as terminal:
+        done = export.predict(
+            run,
+            options.folder,
+            options.out,
+            cache_dir=options.cache,
+            progress=terminal.progress,
+        )
+        for refused in done["refused_files"]:
+            terminal.line(f"refused {refused['path']}: {refused['reason']} ({refused['detail']})")
+    print(f"{done['images']} images labelled, {done['refused']} refused: {done['out']}")
+    return 0
+
+
+def find_run(text: str, store: RunStore) -> Run:
+    """The run that a user means: an id, the path of a run's folder, or "latest".
+
+    Raises:
+        RunError: There is none.
+    """
+    from studio.runs.store import RunStore
+
+    if text == "latest":
+        infos = store.list()
+        if not infos:
+            raise RunError(f"there are no runs in {store.root}; start one with `fit`")
+        return store.get(infos[0].id)
+    path = Path(text).expanduser()
+    if (path / "run.json").is_file():
+        path = path.resolve()
+        return RunStore(path.parent).get(path.name)
+    return store.get(text)
+
+
+def runs(options: argparse.Namespace) -> int:
+    """List past runs."""
+    from studio.runs.store import RunStore
+
+    store = RunStore(options.runs)
+    rows = []
+    for info in store.list():
+        result = store.get(info.id).result() or {}
+        if options.json:
+            print(json.dumps({"run": info.id, "state": info.state, **result}))
+            continue
+        accuracy, before = result.get("accuracy"), result.get("zero_shot_accuracy")
+        rows.append(
+            (
+                info.id,
+                info.state,
+                info.model,
+                str(result.get("images", "")),
+                "" if before is None else f"{100 * before:.1f}",
+                "" if accuracy is None else f"{100 * accuracy:.1f}",
+            )
+        )
+    if rows:
+        print(_table(("run", "state", "model", "images", "zero-shot %", "accuracy %"), rows))
+    elif not options.json:
+        print(f"no runs in {store.root}")
+    return 0
+
+
+def settings(_options: argparse.Namespace) -> int:
+    """List all settings."""
+    from studio.settings import describe
+
+    rows = []
+    for item in describe():
+        default = str(item.default).lower() if isinstance(item.default, bool) else str(item.default)
+        options = f" [{', '.join(map(str, item.options))}]" if item.options else ""
+        rows.append((item.name, default, item.source, item.help + options))
+    print(_table(("setting", "default", "source", "meaning"), rows))
+    return 0
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as they need, two spaces apart."""
+    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
+    lines = (
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in (head, *rows)
+    )
+    return "\n".join(lines)

@@ -1,0 +1,28 @@
+"""Which failures a user can do something about, and what."""
+
+from __future__ import annotations
+
+import errno
+
+from studio.errors import RunError, StudioError
+
+
+def explain(error: BaseException) -> StudioError | None:
+    """What a user can do about the error, or None when it is a bug."""
+    if isinstance(error, StudioError):
+        return error
+    name, text = type(error).__name__, str(error)
+    if name == "OutOfMemoryError" or isinstance(error, MemoryError) or "can't allocate" in text:
+        return RunError(
+            "There is not enough memory: set phase1_batch and phase2_batch lower (32, then 16), "
+            "choose a smaller model, or end other programs that use the device."
+        )
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return RunError("The disk is full: make room, or choose other folders (--runs, --cache).")
+    return None
+
+
+def first_line(error: BaseException) -> str:
+    """The error's first line."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else "no message"

@@ -1,0 +1,274 @@
+"""One job from a folder of images to a result, the same for the command line and the page."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from studio.errors import FolderError, RunError
+from studio.folder import Folder, propose_class_names, scan, truth
+from studio.methods import METHODS, load_method
+from studio.runs.failures import explain, first_line
+from studio.runs.files import write_json
+from studio.runs.report import Report
+from studio.runs.store import Run, RunStore
+from studio.runs.versions import versions
+from studio.settings import Settings
+
+# What brings torch is imported where it is used: the page and the command line start without it.
+if TYPE_CHECKING:
+    from studio.clip.backbone import Backbone
+    from studio.coft.events import Event
+    from studio.pixels import Canvases
+    from studio.runs.scoring import Labels
+
+CANVAS_SIZE = 256  # larger only for models that look at larger images
+
+
+@dataclass(frozen=True)
+class JobRequest:
+    """What a user asks for.
+
+    Attributes:
+        folder: The images.
+        class_names: None takes the names of the sub-folders.
+        aliases: Folder name -> class name, for sub-folders that are called otherwise; scoring only.
+        method: A name in `studio.methods.METHODS`.
+        model: A preset or a local checkpoint, see `studio.clip.backbone.load_backbone`.
+        settings: Every choice of the fit, its seed included.
+        test_folder: Images with known classes that the accuracies are measured on instead.
+        name: What the run is called; None takes the folder's name.
+    """
+
+    folder: Path
+    class_names: tuple[str, ...] | None = None
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    method: str = "coft"
+    model: str = "embedded"
+    settings: Settings = field(default_factory=Settings)
+    test_folder: Path | None = None
+    name: str | None = None
+
+
+class JobStopped(RunError):  # noqa: N818 (nothing went wrong)
+    """The user stopped the run before anything was learned."""
+
+
+def create_run(request: JobRequest, store: RunStore) -> Run:
+    """A new run for the request, "queued".
+
+    Raises:
+        RunError: Another run is at work.
+        StudioError: The request cannot work, as far as that shows without reading any image.
+    """
+    _check(request)
+    return store.create(
+        name=request.name or request.folder.resolve().name,
+        method=request.method,
+        model=request.model,
+        folder=str(request.folder.resolve()),
+        class_names=request.class_names or (),
+        seed=request.settings.seed,
+        test_folder=None if request.test_folder is None else str(request.test_folder.resolve()),
+        settings=request.settings.to_dict(),
+        versions=versions(),
+    )
+
+
+def run_job(
+    request: JobRequest,
+    run: Run,
+    *,
+    cache_dir: Path,
+    stop: Callable[[], bool],
+    listen: Callable[[Event], None] | None = None,
+) -> dict[str, Any]:
+    """Work on the run from beginning to end; the run's folder tells how it goes.
+
+    Args:
+        request: What to do.
+        run: From `create_run`, by this process.
+        cache_dir: Where decoded images and features are kept between runs.
+        stop: Asked often; true ends the run early and keeps what it has learned.
+        listen: Told every event, besides the run's folder.
+
+    Returns:
+        The result, as in the run's result.json.
+
+    Raises:
+        JobStopped: Stopped before anything was learned.
+        StudioError: What the user can put right; the run is "failed" with the same line.
+    """
+    from studio.clip.encode import Stopped
+    from studio.pixels import PreparationStopped
+
+    report = Report(run, listen=listen, last_phase=_last_phase(request))
+    asked = False
+
+    def stop_and_show() -> bool:
+        nonlocal asked
+        if not asked and stop():
+            asked = True
+            run.ask_to_stop()
+        return asked
+
+    try:
+        run.set_status(state="running", stage="starting")
+        result = _work(request, run, report, cache_dir, stop_and_show)
+        write_json(run.path / "result.json", result)
+        run.set_status(state="stopped" if result["stopped"] else "finished", stage=None)
+        return result
+    except (Stopped, PreparationStopped) as error:
+        reason = "stopped before anything was learned"
+        run.set_status(state="stopped", reason=reason)
+        raise JobStopped(f"run {run.id}: {reason}") from error
+    except Exception as error:
+        known = explain(error)
+        if known is None or known is not error:
+            run.log("".join(traceback.format_exception(error)))
+        reason = (
+            str(known) if known else f"internal error: {type(error).__name__}: {first_line(error)}"
+        )
+        run.set_status(state="failed", reason=reason)
+        if known is None or known is error:
+            raise
+        raise known from error
+    except BaseException:
+        run.set_status(state="interrupted", reason="interrupted")
+        raise
+    finally:
+        report.close()
+
+
+def _work(
+    request: JobRequest, run: Run, report: Report, cache_dir: Path, stop: Callable[[], bool]
+) -> dict[str, Any]:
+    """The sequence itself."""
+    from studio.clip.backbone import load_backbone
+    from studio.clip.encode import class_vectors
+    from studio.coft.events import Finished
+    from studio.runs.evaluation import evaluate
+    from studio.runs.inputs import encode, knowledge, templates_of
+
+    began = time.monotonic()
+    _check(request)
+    method = load_method(request.method)
+
+    report.stage("loading the model")
+    backbone = load_backbone(request.model)
+
+    folder, canvases = _read(request.folder, "reading images", backbone, report, cache_dir, stop)
+    names = list(request.class_names or propose_class_names(folder))
+    known = truth(folder, names, aliases=request.aliases)
+    _describe(run, folder, names, known)
+    test = test_truth = None
+    if request.test_folder is not None:
+        test = _read(request.test_folder, "reading test images", backbone, report, cache_dir, stop)
+        test_truth = truth(test[0], names, aliases=request.aliases)
+        if test_truth is None:
+            raise FolderError(
+                f"No sub-folder of {request.test_folder} is called like a class, so that nothing "
+                "can be measured there; leave out the test folder, or name its sub-folders so."
+            )
+
+    features = encode(
+        backbone, folder, canvases, cache_dir, report.progress("encoding images"), stop
+    )
+    vectors = class_vectors(backbone, names, templates_of(request.settings, backbone))
+    verdict = knowledge(backbone, features, vectors)
+    report.write("knowledge", verdict)
+
+    # The fit is not told the truth: only `report` compares its events with it.
+    report.knows(known)
+    finished = None
+    for event in method(
+        backbone=backbone, images=canvases, features=features, class_vectors=vectors,
+        class_names=names, settings=request.settings, stop=stop,
+    ):  # fmt: skip
+        report(event)
+        if isinstance(event, Finished):
+            finished = event
+    if finished is None:
+        raise RuntimeError(f"method {request.method} ended without a Finished event")
+    report.flush()
+
+    measured = report.measured()
+    if test is not None and test_truth is not None:
+        report.stage("measuring on the test images")
+        measured.update(
+            evaluate(
+                run.path / "model", backbone=backbone, folder=test[0], canvases=test[1],
+                truth=test_truth, features=features, class_vectors=vectors, cache_dir=cache_dir,
+                progress=report.progress("labelling test images"),
+            )
+        )  # fmt: skip
+    return {
+        "run": run.id,
+        "method": request.method,
+        "model": request.model,
+        "seed": request.settings.seed,
+        "folder": str(request.folder.resolve()),
+        "images": len(folder.images),
+        "refused": len(folder.refused),
+        "classes": len(names),
+        "test_folder": None if request.test_folder is None else str(request.test_folder.resolve()),
+        "test_images": None if test is None else len(test[0].images),
+        **measured,
+        "knowledge": verdict,
+        "stage": finished.stage,
+        "stopped": finished.stopped,
+        "seconds": round(time.monotonic() - began, 2),
+        "settings": request.settings.to_dict(),
+    }
+
+
+def _check(request: JobRequest) -> None:
+    """What can be told at once, before a model is loaded or an image is read."""
+    if request.method not in METHODS:
+        load_method(request.method)
+    found = scan(request.folder)
+    if request.class_names is None and not propose_class_names(found):
+        raise FolderError(
+            f"{request.folder} has no sub-folders to take class names from; "
+            "give the names, one a line (command line: --names FILE)."
+        )
+    if request.class_names is not None and len(request.class_names) < 2:
+        raise FolderError("Give at least two class names.")
+    if request.test_folder is not None:
+        scan(request.test_folder)
+
+
+def _read(
+    root: Path,
+    stage: str,
+    backbone: Backbone,
+    report: Report,
+    cache_dir: Path,
+    stop: Callable[[], bool],
+) -> tuple[Folder, Canvases]:
+    from studio.pixels import prepare
+
+    size = max(CANVAS_SIZE, backbone.image_size)
+    return prepare(root, cache_dir=cache_dir, size=size, progress=report.progress(stage), stop=stop)
+
+
+def _describe(run: Run, folder: Folder, names: list[str], known: Labels | None) -> None:
+    """Write down what the run works on, now that it is known."""
+    run.update_info(class_names=names, truth_known=known is not None)
+    images = {
+        "root": str(folder.root),
+        "images": [image.path for image in folder.images],
+        "refused": [dataclasses.asdict(refused) for refused in folder.refused],
+    }
+    write_json(run.path / "images.json", images)
+
+
+def _last_phase(request: JobRequest) -> int | None:
+    if request.method != "coft":
+        return None
+    return 2 if request.settings.phase2_epochs else 1

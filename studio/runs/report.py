@@ -1,0 +1,109 @@
+"""Where a job's events go: into the run's folder, to whoever listens, and past the scorer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from studio.runs.pace import Pace
+from studio.runs.records import Recorder
+from studio.runs.run import Run
+from studio.runs.scoring import Labels, Scorer
+
+if TYPE_CHECKING:
+    from studio.coft.events import Event
+
+HEARTBEAT_S = 1.0
+
+
+class Report:
+    """Call it with every event of a job."""
+
+    def __init__(
+        self,
+        run: Run,
+        *,
+        listen: Callable[[Event], None] | None = None,
+        last_phase: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """listen: told every event, too; last_phase: see `Pace`; clock: seconds."""
+        self._run = run
+        self._listen = listen
+        self._clock = clock
+        self._recorder = Recorder(run, clock=clock)
+        self._pace = Pace(last_phase=last_phase, clock=clock)
+        self._scorer = Scorer(None)
+        self._status: dict[str, Any] = {}
+        self._beat = float("-inf")
+
+    def knows(self, truth: Labels | None) -> None:
+        """Score the events from here on against the truth: (N,) with -1 = unknown, or None."""
+        self._scorer = Scorer(truth)
+
+    def __call__(self, event: Event) -> None:
+        """Record the event, score it, tell the listener, and show how far the run is."""
+        self._recorder.record(event)
+        score = self._scorer.score(event)
+        if score is not None:
+            self._recorder.write("score", score)
+        status = self._pace.update(event)
+        if status is not None:
+            self._show(status)
+        if self._listen is not None:
+            self._listen(event)
+
+    def progress(self, stage: str) -> Callable[[int, int], None]:
+        """A callback (done, total) that reports images of a stage that is not the fit's."""
+        from studio.coft.events import Progress
+
+        return lambda done, total: self(Progress(stage, done, total))
+
+    def stage(self, stage: str) -> None:
+        """A stage begins that cannot tell how far it is."""
+        self._show(
+            {"stage": stage, "progress": None, "rate": None}
+            | {"stage_eta_seconds": None, "eta_seconds": None}
+        )
+
+    def write(self, kind: str, values: Mapping[str, Any]) -> None:
+        """Record something that is no event of the fit."""
+        self._recorder.write(kind, values)
+
+    def measured(self) -> dict[str, Any]:
+        """What a run's result says about quality, measured on the images that were fitted.
+
+        Shares in [0, 1], None where unknown: zero_shot_accuracy, accuracy; single_accuracy, the
+        mean of the models' accuracies alone; clean_fraction and clean_precision of the labels that
+        the models believe of each other, or of the kept labels where there is but one model;
+        agreement of the two models.
+        """
+        scores = self._scorer.scores
+        start, end = scores.get("zero-shot", {}), scores.get("finished", {})
+        judged = scores.get("judged", end)
+        each = [value for value in end.get("accuracies", ()) if value is not None]
+        return {
+            "zero_shot_accuracy": start.get("accuracy"),
+            "accuracy": end.get("accuracy"),
+            "single_accuracy": sum(each) / len(each) if each else None,
+            "clean_fraction": judged.get("clean_fraction"),
+            "clean_precision": judged.get("clean_precision"),
+            "agreement": end.get("agreement"),
+        }
+
+    def flush(self) -> None:
+        """Write everything that was held back."""
+        self._recorder.flush()
+
+    def close(self) -> None:
+        """The job is over, however it ended."""
+        self.flush()
+
+    def _show(self, status: dict[str, Any]) -> None:
+        new_stage = status["stage"] != self._status.get("stage")
+        self._status = status
+        now = self._clock()
+        if new_stage or now - self._beat >= HEARTBEAT_S:
+            self._beat = now
+            self._run.set_status(**status)

@@ -1,0 +1,109 @@
+"""The only place where true labels meet a run: they are compared with what the run says.
+
+Nothing here goes back to the fit, which is called without knowing that there is any truth.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from studio.runs.records import kind_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Labels = npt.NDArray[np.int64]
+
+
+class Scorer:
+    """Scores events of a fit, and remembers what the result of the run needs.
+
+    Attributes:
+        scores: The last score of each stage ("zero-shot", "judged", "finished", ...).
+    """
+
+    def __init__(self, truth: Labels | None) -> None:
+        """truth: (N,) true classes, -1 = unknown; None when nothing is known."""
+        self._truth = truth
+        self.scores: dict[str, dict[str, Any]] = {}
+
+    def score(self, event: Any) -> dict[str, Any] | None:
+        """The event's score as a record, or None for an event that has none.
+
+        Shares in [0, 1]; None where the truth is not known.
+        """
+        kind = kind_of(event)
+        found: dict[str, Any]
+        if kind == "zero_shot":
+            found = {"stage": "zero-shot", "accuracy": self._accuracy(event.labels)}
+        elif kind == "seed_set":
+            found = {"stage": "seed", "accuracy": self._accuracy(event.labels, event.indices)}
+        elif kind == "monitor":
+            found = self._monitor(event)
+        elif kind == "judged":
+            found = self._judged(event)
+        elif kind == "finished":
+            found = self._finished(event)
+        else:
+            return None
+        self.scores[found["stage"]] = found
+        return found
+
+    def _monitor(self, event: Any) -> dict[str, Any]:
+        each = [self._accuracy(labels, event.indices) for labels in event.labels]
+        return {
+            "stage": "monitor",
+            "phase": event.phase,
+            "epoch": event.epoch,
+            "epochs": event.epochs,
+            "accuracy": _mean(each),
+            "accuracies": each,
+            "clean_fraction": event.clean_fraction,
+            "agreement": event.agreement,
+        }
+
+    def _judged(self, event: Any) -> dict[str, Any]:
+        each = [self._accuracy(labels) for labels in event.labels]
+        pairs = zip(event.labels, event.clean, strict=True)
+        return {
+            "stage": "judged",
+            "accuracy": _mean(each),
+            "accuracies": each,
+            "clean_fraction": float(event.clean.float().mean()),
+            "clean_precision": _mean([self._precision(labels, clean) for labels, clean in pairs]),
+            "agreement": float((event.labels[0] == event.labels[1]).float().mean()),
+        }
+
+    def _finished(self, event: Any) -> dict[str, Any]:
+        each = [self._accuracy(labels) for labels in event.model_labels]
+        return {
+            "stage": "finished",
+            "accuracy": self._accuracy(event.labels),
+            "accuracies": each,
+            "clean_fraction": float(event.kept.float().mean()),
+            "clean_precision": self._precision(event.labels, event.kept),
+            "agreement": float((event.model_labels[0] == event.model_labels[1]).float().mean()),
+        }
+
+    def _accuracy(self, labels: Tensor, indices: Tensor | None = None) -> float | None:
+        from studio.scores import accuracy
+
+        if self._truth is None:
+            return None
+        truth = self._truth if indices is None else self._truth[indices.numpy()]
+        return accuracy(labels.numpy(), truth)
+
+    def _precision(self, labels: Tensor, clean: Tensor) -> float | None:
+        from studio.scores import clean_precision
+
+        if self._truth is None:
+            return None
+        return clean_precision(labels.numpy(), clean.numpy(), self._truth)
+
+
+def _mean(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None

@@ -1,0 +1,110 @@
+"""The thread that works on runs while pages come and go."""
+
+from __future__ import annotations
+
+import atexit
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from studio.errors import RunError
+from studio.runs.job import JobRequest, create_run, run_job
+from studio.runs.store import RunStore
+
+_EXIT_WAIT_S = 10.0
+
+
+class Worker:
+    """Works on one run at a time, in a daemon thread; whoever looks on reads the run's folder."""
+
+    def __init__(self, store: RunStore, *, cache_dir: Path) -> None:
+        """Runs that a process left behind when it died are "interrupted" from here on."""
+        self.store = store
+        self._cache_dir = cache_dir
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._id: str | None = None
+        store.list()
+
+    def start(self, request: JobRequest) -> str:
+        """Begin a run and return its id at once.
+
+        Raises:
+            RunError: A run is still at work, here or in another process; the message names it.
+            StudioError: The request cannot work, as far as that can be told at once.
+        """
+        with self._lock:
+            if self.current() is not None:
+                raise RunError(f"run {self._id} is still at work; stop it, or wait for its end")
+            run = create_run(request, self.store)
+            stop = self._stop = threading.Event()
+            self._id = run.id
+
+            def work() -> None:
+                try:
+                    run_job(request, run, cache_dir=self._cache_dir, stop=stop.is_set)
+                except Exception:
+                    # The run's status.json and log.txt say what was wrong; this thread's caller has
+                    # long gone.
+                    return
+
+            self._thread = threading.Thread(target=work, name=f"run {run.id}", daemon=True)
+            self._thread.start()
+            return run.id
+
+    def stop(self) -> None:
+        """Ask the run at work to end early and keep what it has learned; returns at once."""
+        id = self.current()
+        if id is not None:
+            self._stop.set()
+            self.store.get(id).ask_to_stop()
+
+    def current(self) -> str | None:
+        """Id of the run that this worker works on, or None."""
+        thread = self._thread
+        return self._id if thread is not None and thread.is_alive() else None
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until nothing is at work, at most `timeout` seconds; True when nothing is."""
+        thread = self._thread
+        if thread is not None:
+            thread.join(timeout)
+        return self.current() is None
+
+
+_workers: dict[tuple[Path, Path], Worker] = {}
+_workers_lock = threading.Lock()
+
+
+def get_worker(*, runs_dir: Path | str, cache_dir: Path | str) -> Worker:
+    """The one worker of this process for a folder of runs; it is stopped in order at exit."""
+    store = RunStore(runs_dir)
+    key = (store.root, Path(cache_dir).expanduser().absolute())
+    with _workers_lock:
+        if not _workers:
+            atexit.register(_stop_all)
+            _exit_on_sigterm()
+        if key not in _workers:
+            _workers[key] = Worker(store, cache_dir=key[1])
+        return _workers[key]
+
+
+def _stop_all() -> None:
+    """Let runs keep what they learned; what takes longer than _EXIT_WAIT_S is interrupted."""
+    for worker in _workers.values():
+        worker.stop()
+    for worker in _workers.values():
+        worker.wait(_EXIT_WAIT_S)
+
+
+def _exit_on_sigterm() -> None:
+    """Make SIGTERM end the process as `sys.exit` does, so that `atexit` is heard."""
+
+    def leave(number: int, _frame: object) -> None:
+        sys.exit(128 + number)
+
+    in_main = threading.current_thread() is threading.main_thread()
+    if in_main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, leave)

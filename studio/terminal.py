@@ -1,0 +1,98 @@
+"""How a job looks in a terminal: bars where there is one, a few plain lines where there is none."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from studio.coft.events import Event
+
+_QUIET_EVERY_S = 30.0  # between two plain lines of one stage
+
+
+class Terminal:
+    """Shows events on stderr. Use it in a `with`."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        """stream: None is stderr."""
+        self._stream = stream or sys.stderr
+        self._live = self._stream.isatty()
+        self._bar: Any = None
+        self._stage: str | None = None
+        self._told = 0.0
+        self._steps: dict[int, tuple[int, int]] = {}
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._close()
+
+    def show(self, event: Event) -> None:
+        """Take notice of an event of the fit."""
+        from studio.coft import events
+
+        if isinstance(event, events.Progress):
+            self.progress(event.stage, event.done, event.total)
+        elif isinstance(event, events.Step):
+            self._step(event)
+        elif isinstance(event, events.Warned):
+            self.line(f"note: {event.message}")
+        elif isinstance(event, events.Judged):
+            share = float(event.clean.float().mean())
+            self.line(f"{100 * share:.1f} % of the labels are believed clean")
+
+    def progress(self, stage: str, done: int, total: int, note: str = "") -> None:
+        """A stage is `done` of `total` far."""
+        if stage != self._stage:
+            self._close()
+            self._stage, self._told = stage, time.monotonic()
+            if self._live:
+                from tqdm import tqdm
+
+                self._bar = tqdm(total=total, desc=stage, file=self._stream, leave=True)
+        if self._bar is not None:
+            self._bar.total = total
+            if note:
+                self._bar.set_postfix_str(note, refresh=False)
+            self._bar.update(done - self._bar.n)
+        elif done >= total or time.monotonic() - self._told >= _QUIET_EVERY_S:
+            self._told = time.monotonic()
+            print(f"{stage}: {done}/{total} {note}".rstrip(), file=self._stream, flush=True)
+        if done >= total:
+            self._close()
+            self._stage = stage  # a repeated last event opens no second bar
+
+    def line(self, text: str) -> None:
+        """A line of its own, without tearing a bar."""
+        if self._bar is not None:
+            self._bar.write(text, file=self._stream)
+        else:
+            print(text, file=self._stream, flush=True)
+
+    def _step(self, event: Any) -> None:
+        stage = f"phase {event.phase}"
+        if stage != self._stage:
+            self._steps.clear()
+        self._steps[event.model] = (event.step, event.steps)
+        done = sum(done for done, _ in self._steps.values())
+        total = sum(total for _, total in self._steps.values())
+        if len(self._steps) == 1:  # the other model has not begun; it takes about as many
+            total *= 2
+        self.progress(
+            stage, done, total, f"epoch {event.epoch}/{event.epochs}, loss {event.loss:.3f}"
+        )
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+        self._stage = None
