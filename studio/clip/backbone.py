@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from studio.clip.shards import load_sharded_state_dict
+from studio.clip.shards import INDEX_NAME, load_sharded_state_dict
 from studio.errors import ModelError
 
 EMBEDDED_FOLDER = Path(__file__).resolve().parents[2] / "assets" / "embedded"
@@ -150,7 +150,7 @@ def _from_folder(folder: Path, *, name: str, device: torch.device) -> Backbone:
     extra_file = folder / "studio.json"
     extra = json.loads(extra_file.read_text(encoding="utf-8")) if extra_file.is_file() else {}
     model = build_model(config["model_cfg"])
-    _load_weights(model, load_sharded_state_dict(folder), source=str(folder))
+    _load_weights(model, _folder_state(folder), source=str(folder))
     preprocess = config.get("preprocess_cfg", {})
     return _backbone(
         name, model, config["model_cfg"], preprocess, extra.get("template", "a photo of a {}."),
@@ -158,10 +158,28 @@ def _from_folder(folder: Path, *, name: str, device: torch.device) -> Backbone:
     )
 
 
-def _from_file(architecture: str, file: Path, *, name: str, device: torch.device) -> Backbone:
-    import open_clip
+def _folder_state(folder: Path) -> dict[str, Tensor]:
+    """Weights in shards with an index, or in the folder's one safetensors file."""
+    if (folder / INDEX_NAME).is_file():
+        return load_sharded_state_dict(folder)
+    files = sorted(folder.glob("*.safetensors"))
+    if len(files) != 1:
+        raise ModelError(f"{folder} holds {len(files)} .safetensors files; it should hold one, or an index.")
+    return _read_safetensors(files[0])
+
+
+def _read_safetensors(file: Path) -> dict[str, Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
+
+    try:
+        return load_file(file)
+    except SafetensorError as error:
+        raise ModelError(f"{file} cannot be read as safetensors ({error}).") from error
+
+
+def _from_file(architecture: str, file: Path, *, name: str, device: torch.device) -> Backbone:
+    import open_clip
 
     config = open_clip.get_model_config(architecture)
     if config is None:
@@ -171,11 +189,7 @@ def _from_file(architecture: str, file: Path, *, name: str, device: torch.device
     if not file.is_file():
         raise ModelError(f"There is no file {file}.")
     model = build_model(config)
-    try:
-        state = load_file(file)
-    except SafetensorError as error:
-        raise ModelError(f"{file} cannot be read as safetensors ({error}).") from error
-    _load_weights(model, state, source=str(file))
+    _load_weights(model, _read_safetensors(file), source=str(file))
     preprocess = open_clip.get_model_preprocess_cfg(model)
     return _backbone(name, model, config, preprocess, "a photo of a {}.", False, device)
 

@@ -1,0 +1,118 @@
+"""Loading models: local folders and files, what is refused, and a hub out of reach."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from studio.clip.backbone import build_model, load_backbone, presets
+from studio.errors import ModelError
+from tests.coft.conftest import convolutional_config, make_backbone, tiny_config
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    """A folder as open_clip saves models: config and safetensors."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    config = {"model_cfg": tiny_config(), "preprocess_cfg": {"size": 32, "mean": [0.1] * 3, "std": [0.2] * 3}}
+    (folder / "open_clip_config.json").write_text(json.dumps(config), encoding="utf-8")
+    torch.manual_seed(7)
+    save_file(build_model(tiny_config()).state_dict(), folder / "open_clip_model.safetensors")
+    return folder
+
+
+def test_a_local_folder_loads_with_its_own_preprocessing(checkpoint: Path) -> None:
+    backbone = load_backbone(str(checkpoint), device="cpu")
+    assert backbone.image_size == 32
+    assert backbone.mean == (0.1, 0.1, 0.1)
+    assert backbone.embed_dim == 16
+    assert backbone.is_transformer
+    assert not backbone.takes_any_size
+    assert not any(p.requires_grad for p in backbone.model.parameters())
+    torch.manual_seed(7)
+    expected = build_model(tiny_config()).visual(torch.ones(1, 3, 32, 32))  # type: ignore[operator]
+    torch.testing.assert_close(backbone.visual(torch.ones(1, 3, 32, 32)), expected)
+
+
+def test_the_fingerprint_follows_the_weights(checkpoint: Path) -> None:
+    first = load_backbone(str(checkpoint), device="cpu").fingerprint
+    assert first == load_backbone(str(checkpoint), device="cpu").fingerprint
+    save_file(build_model(tiny_config()).state_dict(), checkpoint / "open_clip_model.safetensors")
+    assert load_backbone(str(checkpoint), device="cpu").fingerprint != first
+
+
+def test_a_file_for_a_named_architecture_loads(tmp_path: Path) -> None:
+    name = "ViT-S-32-alt"  # the smallest transformer in open_clip's list
+    config = open_clip.get_model_config(name)
+    file = tmp_path / "weights.safetensors"
+    save_file(build_model(config).state_dict(), file)
+    backbone = load_backbone(f"{name}={file}", device="cpu")
+    assert backbone.image_size == 224
+    assert backbone.logit_scale == pytest.approx(1 / 0.07, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("no-such-model", "embedded"),
+        ("no-such-arch=/x.safetensors", "no-such-arch"),
+        ("ViT-B-32=/nowhere/weights.pt", "not a .safetensors"),
+        ("ViT-B-32=/nowhere/weights.safetensors", "no file"),
+    ],
+)
+def test_what_cannot_be_loaded_is_said_in_one_line(name: str, says: str) -> None:
+    with pytest.raises(ModelError, match=says) as caught:
+        load_backbone(name, device="cpu")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_without_config_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="open_clip_config.json"):
+        load_backbone(str(tmp_path), device="cpu")
+
+
+def test_weights_of_another_architecture_are_refused_in_one_line(checkpoint: Path) -> None:
+    save_file(build_model(tiny_config(width=32)).state_dict(), checkpoint / "open_clip_model.safetensors")
+    with pytest.raises(ModelError, match="do not fit") as caught:
+        load_backbone(str(checkpoint), device="cpu")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_torn_weights_file_is_refused_in_one_line(checkpoint: Path) -> None:
+    file = checkpoint / "open_clip_model.safetensors"
+    file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(ModelError) as caught:
+        load_backbone(str(checkpoint), device="cpu")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_hub_out_of_reach_offers_the_embedded_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_args: Any, **_kwargs: Any) -> None:
+        raise ConnectionError("no route")
+
+    monkeypatch.setattr(open_clip, "create_model", refuse)
+    with pytest.raises(ModelError, match="embedded"):
+        load_backbone("ViT-B-32", device="cpu")
+
+
+@pytest.mark.parametrize("name", [p for p in presets() if p != "embedded"])
+def test_every_preset_names_an_architecture_and_weights_of_open_clip(name: str) -> None:
+    from studio.clip.backbone import PRESETS
+
+    preset = PRESETS[name]
+    assert open_clip.get_model_config(preset.architecture) is not None
+    assert preset.weights in open_clip.list_pretrained_tags_by_model(preset.architecture)
+
+
+def test_a_convolutional_tower_takes_any_size() -> None:
+    backbone = make_backbone(convolutional_config())
+    assert not backbone.is_transformer
+    assert backbone.takes_any_size
+    assert backbone.visual(torch.zeros(1, 3, 96, 96)).shape == (1, 16)
