@@ -113,6 +113,8 @@ class Run:
             if status["state"] in ACTIVE:
                 status["reason"] = f"the process that worked on it ended during: {status['stage']}"
                 status["state"] = "interrupted"
+                status["progress"] = status["rate"] = None
+                status["eta_seconds"] = status["stage_eta_seconds"] = None
                 with contextlib.suppress(OSError):  # a full disk: the next reader says the same
                     write_json(self.path / "status.json", status)
         finally:
