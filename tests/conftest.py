@@ -137,6 +137,8 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_file({k: v.contiguous() for k, v in state.items()}, folder / "open_clip_model.safetensors")
     described = {"model_cfg": config, "preprocess_cfg": {"mean": half, "std": half, "size": 32}}
     (folder / "open_clip_config.json").write_text(json.dumps(described))
+    # Centred, so that random features spread over the classes.
+    (folder / "studio.json").write_text(json.dumps({"center": True, "template": "a {}"}))
     return folder
 
 

@@ -202,7 +202,8 @@ class Run:
         folder.mkdir(exist_ok=True)
         number = sum(1 for _ in folder.glob(f"{kind}-*.safetensors"))
         name = f"arrays/{kind}-{number:04d}.safetensors"
-        plain = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
+        # Cloned, for safetensors refuses tensors that share memory, as fields of an event may.
+        plain = {key: tensor.detach().cpu().contiguous().clone() for key, tensor in tensors.items()}
         replace_file(self.path / name, lambda temporary: save_file(plain, temporary))
         return name
 

@@ -58,6 +58,12 @@ def test_arrays_come_back_as_they_were(run: Run):
     assert run.arrays(second)["labels"].tolist() == [0, 2, 4, 6]
 
 
+def test_fields_of_an_event_may_be_the_same_tensor(run: Run):
+    labels = torch.arange(4)
+    name = run.write_arrays("finished", {"labels": labels, "model_labels": labels.expand(2, -1)})
+    assert run.arrays(name)["model_labels"].tolist() == [[0, 1, 2, 3]] * 2
+
+
 def test_arrays_stay_inside_the_run(run: Run):
     with pytest.raises(RunError, match="not a file of run"):
         run.arrays("../../secret.safetensors")
