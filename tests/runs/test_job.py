@@ -1,0 +1,333 @@
+"""The whole job with a very small model, and what becomes of it when something goes wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from studio.coft.events import Finished, Progress, Step, ZeroShot
+from studio.errors import FolderError, ModelError, RunError, SettingsError, StudioError
+from studio.runs import job
+from studio.runs.job import JobRequest, JobStopped, create_run, run_job
+from studio.runs.store import Run, RunStore
+from studio.settings import Settings
+
+RESULT_KEYS = {
+    "run", "method", "model", "images", "refused", "classes", "zero_shot_accuracy", "accuracy",
+    "clean_fraction", "clean_precision", "seconds", "seed", "single_accuracy", "settings",
+    "knowledge", "test_images", "stopped", "stage",
+}  # fmt: skip
+
+
+@pytest.fixture
+def request_(image_folder: Path, tiny_model: Path, quick_settings: dict[str, Any]) -> JobRequest:
+    settings = Settings(**quick_settings)
+    return JobRequest(folder=image_folder, model=str(tiny_model), settings=settings)
+
+
+@pytest.fixture(scope="session")
+def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("job-cache")
+
+
+def never() -> bool:
+    return False
+
+
+def go(
+    request: JobRequest, store: RunStore, cache_dir: Path, **more: Any
+) -> tuple[Run, dict[str, Any]]:
+    run = create_run(request, store)
+    return run, run_job(request, run, cache_dir=cache_dir, **{"stop": never, **more})
+
+
+def fails(request: JobRequest, store: RunStore, cache_dir: Path, error: type[Exception]) -> Run:
+    run = create_run(request, store)
+    with pytest.raises(error):
+        run_job(request, run, cache_dir=cache_dir, stop=never)
+    return run
+
+
+def finished(count: int = 36, *, stopped: bool = False) -> Finished:
+    ones, labels = torch.full((count,), 0.5), torch.zeros(count, dtype=torch.int64)
+    return Finished(
+        labels=labels, confidence=ones, clean_probability=ones,
+        model_labels=torch.stack([labels, labels]), model_clean_probability=torch.stack([ones] * 2),
+        kept=ones > 1, top_labels=labels[:, None], top_probabilities=ones[:, None],
+        stage="zero-shot", stopped=stopped,
+    )  # fmt: skip
+
+
+def test_a_folder_becomes_a_result(request_: JobRequest, store: RunStore, cache_dir: Path):
+    run, result = go(request_, store, cache_dir)
+    assert set(result) >= RESULT_KEYS
+    assert (result["run"], result["images"], result["refused"]) == (run.id, 36, 1)
+    assert (result["classes"], result["stopped"], result["stage"]) == (3, False, "phase2")
+    for name in ("zero_shot_accuracy", "accuracy", "single_accuracy", "clean_fraction"):
+        assert 0 <= result[name] <= 1
+    assert run.result() == json.loads(json.dumps(result))
+    info = run.info
+    assert (info.state, info.truth_known) == ("finished", True)
+    assert set(info.class_names) == {"red square", "green circle", "blue line"}
+    images = run.images()
+    assert len(images["images"]) == 36
+    assert images["refused"][0]["path"] == "red_square/broken.png"
+    kinds = {event["kind"] for event in run.events()[0]}
+    assert kinds >= {
+        "progress", "knowledge", "zero_shot", "seed_set", "step", "monitor", "judged",
+        "checkpoint", "finished", "score",
+    }  # fmt: skip
+    scored = [event["stage"] for event in run.events()[0] if event["kind"] == "score"]
+    assert scored[0] == "zero-shot"
+    assert scored[-1] == "finished"
+    assert not list(run.path.rglob("*.tmp")), "temporary files are left"
+    assert not list(run.path.rglob("*.p*t*")), "something that looks like a pickle"
+
+
+def test_the_seed_decides_the_run(request_: JobRequest, store: RunStore, cache_dir: Path):
+    first, _ = go(request_, store, cache_dir)
+    again, _ = go(request_, store, cache_dir)
+    other_settings = dataclasses.replace(request_.settings, seed=1)
+    other, _ = go(dataclasses.replace(request_, settings=other_settings), store, cache_dir)
+    assert model_bytes(first) == model_bytes(again)
+    assert model_bytes(first) != model_bytes(other)
+
+
+def model_bytes(run: Run) -> list[bytes]:
+    return [path.read_bytes() for path in sorted((run.path / "model").glob("*.safetensors"))]
+
+
+def test_shuffled_truth_changes_scores_and_nothing_else(
+    request_: JobRequest, store: RunStore, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Labels never reach training: test 11 of the method's specification."""
+    honest, _ = go(request_, store, cache_dir)
+
+    def shuffled(*args: Any, **kwargs: Any) -> Any:
+        found = true_truth(*args, **kwargs)
+        return np.random.default_rng(5).permutation(found)
+
+    true_truth = job.truth
+    monkeypatch.setattr(job, "truth", shuffled)
+    lied_to, _ = go(request_, store, cache_dir)
+
+    assert model_bytes(honest)
+    assert model_bytes(honest) == model_bytes(lied_to)
+    assert said(honest) == said(lied_to)
+    assert accuracies(honest) != accuracies(lied_to), "the shuffling changed nothing"
+
+
+def accuracies(run: Run) -> list[Any]:
+    return [event["accuracy"] for event in run.events()[0] if event["kind"] == "score"]
+
+
+def said(run: Run) -> list[Any]:
+    """Everything that the fit said, tensors included; scores left out, and time."""
+    lines = []
+    for event in run.events()[0]:
+        if event["kind"] in ("score", "progress", "step"):  # steps are thinned out by the clock
+            continue
+        arrays = run.arrays(event["arrays"]) if "arrays" in event else {}
+        plain = {key: value for key, value in event.items() if key != "time"}
+        lines.append((plain, {key: tensor.tolist() for key, tensor in arrays.items()}))
+    return lines
+
+
+def test_without_truth_accuracies_are_unknown(
+    request_: JobRequest, store: RunStore, cache_dir: Path
+):
+    request = dataclasses.replace(request_, class_names=("dog", "cat"), method="zero-shot")
+    run, result = go(request, store, cache_dir)
+    assert result["zero_shot_accuracy"] is None
+    assert result["accuracy"] is None
+    assert result["clean_precision"] is None
+    assert result["clean_fraction"] is not None
+    assert run.info.truth_known is False
+
+
+def test_aliases_tell_the_truth_of_folders_with_other_names(
+    request_: JobRequest, store: RunStore, cache_dir: Path
+):
+    request = dataclasses.replace(
+        request_, class_names=("crimson", "lime"), aliases={"red_square": "crimson"},
+        method="zero-shot",
+    )  # fmt: skip
+    _, result = go(request, store, cache_dir)
+    assert result["accuracy"] is not None
+
+
+def test_a_test_folder_is_what_accuracies_are_measured_on(
+    request_: JobRequest, store: RunStore, cache_dir: Path, image_folder: Path, tmp_path: Path
+):
+    for name in ("red_square", "blue_line"):
+        (tmp_path / "test" / name).mkdir(parents=True)
+        for number in (1, 2):
+            target = tmp_path / "test" / name / f"{number}.png"
+            target.write_bytes((image_folder / name / f"{number}.png").read_bytes())
+    run, plain = go(request_, store, cache_dir)
+    request = dataclasses.replace(request_, test_folder=tmp_path / "test")
+    run, result = go(request, store, cache_dir)
+    assert (plain["test_images"], result["test_images"]) == (None, 4)
+
+    # The four are images of the folder, so that its own labels tell what to expect.
+    paths = run.images()["images"]
+    events = run.events()[0]
+    for kind, key in (("finished", "accuracy"), ("zero_shot", "zero_shot_accuracy")):
+        line = next(event for event in events if event["kind"] == kind)
+        labels = run.arrays(line["arrays"])["labels"].tolist()
+        names = run.info.class_names
+        right = [
+            names[labels[paths.index(f"{name}/{number}.png")]] == name.replace("_", " ")
+            for name in ("red_square", "blue_line")
+            for number in (1, 2)
+        ]
+        assert result[key] == pytest.approx(np.mean(right))
+
+
+def test_a_test_folder_without_truth_is_refused(
+    request_: JobRequest, store: RunStore, cache_dir: Path, image_folder: Path
+):
+    request = dataclasses.replace(
+        request_, class_names=("red square", "blue line"), test_folder=image_folder / "red_square"
+    )
+    run = fails(request, store, cache_dir, FolderError)
+    assert run.status()["state"] == "failed"
+
+
+def test_what_cannot_work_is_refused_before_a_run_is_made(
+    request_: JobRequest, store: RunStore, tmp_path: Path, image_folder: Path
+):
+    wrong: list[tuple[type[StudioError], dict[str, Any]]] = [
+        (FolderError, {"folder": tmp_path / "missing"}),
+        (FolderError, {"folder": image_folder / "red_square"}),
+        (FolderError, {"class_names": ("one",)}),
+        (FolderError, {"test_folder": tmp_path / "missing"}),
+        (SettingsError, {"method": "magic"}),
+    ]
+    for error, changes in wrong:
+        with pytest.raises(error):
+            create_run(dataclasses.replace(request_, **changes), store)
+    assert store.list() == []
+
+
+def test_a_model_that_is_not_there_fails_the_run_in_one_line(
+    request_: JobRequest, store: RunStore, cache_dir: Path
+):
+    request = dataclasses.replace(request_, model="no-such-model")
+    run = fails(request, store, cache_dir, ModelError)
+    assert run.status()["state"] == "failed"
+    assert "no-such-model" in (run.status()["reason"] or "")
+    assert not (run.path / "log.txt").exists()
+
+
+def test_a_bug_fails_the_run_and_leaves_its_traceback(
+    request_: JobRequest, store: RunStore, cache_dir: Path, as_method
+):
+    def broken(**_: Any) -> Iterator[Any]:
+        yield Progress("phase 1", 1, 2)
+        raise ZeroDivisionError("by nothing\nat all")
+
+    request = dataclasses.replace(request_, method=as_method(broken))
+    run = fails(request, store, cache_dir, ZeroDivisionError)
+    assert run.status()["reason"] == "internal error: ZeroDivisionError: by nothing"
+    assert "Traceback" in (run.path / "log.txt").read_text()
+    assert run.result() is None
+
+
+def test_too_little_memory_comes_with_advice(
+    request_: JobRequest, store: RunStore, cache_dir: Path, as_method
+):
+    def hungry(**_: Any) -> Iterator[Any]:
+        yield Progress("phase 1", 1, 2)
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    request = dataclasses.replace(request_, method=as_method(hungry))
+    run = fails(request, store, cache_dir, RunError)
+    assert "phase2_batch" in (run.status()["reason"] or "")
+    assert "CUDA out of memory" in (run.path / "log.txt").read_text()
+
+
+def test_a_method_without_an_outcome_is_a_bug(
+    request_: JobRequest, store: RunStore, cache_dir: Path, as_method
+):
+    def mute(**_: Any) -> Iterator[Any]:
+        yield Progress("phase 1", 1, 1)
+
+    request = dataclasses.replace(request_, method=as_method(mute))
+    run = fails(request, store, cache_dir, RuntimeError)
+    assert run.status()["state"] == "failed"
+
+
+def test_stop_keeps_what_was_learned(request_: JobRequest, store: RunStore, cache_dir: Path):
+    steps: list[Step] = []
+    states: list[str] = []
+
+    def listen(event: Any) -> None:
+        if isinstance(event, Step):
+            steps.append(event)
+        if isinstance(event, Progress) and event.stage == "labelling":
+            states.append(store.list()[0].state)
+
+    run, result = go(
+        request_, store, cache_dir, listen=listen, stop=lambda: bool(steps and steps[-1].phase == 2)
+    )
+    assert (result["stopped"], result["stage"]) == (True, "phase2")
+    assert run.status()["state"] == "stopped"
+    assert set(states) == {"stopping"}
+    assert model_bytes(run)
+    assert run.result() is not None
+    assert sum(step.phase == 2 for step in steps) < 6
+
+
+def test_stopped_before_anything_was_learned(request_: JobRequest, store: RunStore, tmp_path: Path):
+    run = create_run(request_, store)
+    with pytest.raises(JobStopped, match="before anything was learned"):
+        run_job(request_, run, cache_dir=tmp_path / "cold", stop=lambda: True)
+    assert run.status()["state"] == "stopped"
+    assert run.result() is None
+
+
+def test_ctrl_c_twice_interrupts(request_: JobRequest, store: RunStore, cache_dir: Path, as_method):
+    def impatient(**_: Any) -> Iterator[Any]:
+        yield Progress("phase 1", 1, 2)
+        raise KeyboardInterrupt
+
+    request = dataclasses.replace(request_, method=as_method(impatient))
+    run = create_run(request, store)
+    with pytest.raises(KeyboardInterrupt):
+        run_job(request, run, cache_dir=cache_dir, stop=never)
+    assert run.status()["state"] == "interrupted"
+
+
+def test_the_fit_is_told_nothing_but_images_names_and_settings(
+    request_: JobRequest, store: RunStore, cache_dir: Path, as_method
+):
+    told: dict[str, Any] = {}
+
+    def nosy(**everything: Any) -> Iterator[Any]:
+        told.update(everything)
+        labels = torch.zeros(36, dtype=torch.int64)
+        yield ZeroShot(labels, labels.float())
+        yield finished()
+
+    go(dataclasses.replace(request_, method=as_method(nosy)), store, cache_dir)
+    assert set(told) == {
+        "backbone", "images", "features", "class_vectors", "class_names", "settings", "stop"
+    }  # fmt: skip
+    assert tuple(told["features"].shape) == (36, 16)
+    assert tuple(told["class_vectors"].shape) == (3, 16)
+    assert len(told["images"]) == 36
+    assert not hasattr(told["images"], "paths")
+
+
+def test_a_full_disk_is_said_so():
+    error = OSError(28, "No space left on device")
+    assert "disk is full" in str(job.explain(error))
+    assert job.explain(ValueError("x")) is None
