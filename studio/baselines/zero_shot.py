@@ -34,19 +34,25 @@ def fit(
     start = ZeroShotStart.of(backbone, features, class_vectors)
     event = start.event()
     yield event
-    tower = cosine_tower(backbone, start.space.to(backbone.device), start.space.texts(class_vectors))
+    tower = cosine_tower(
+        backbone, start.space.to(backbone.device), start.space.texts(class_vectors)
+    )
     classifier = Classifier([tower], backbone)
     yield Checkpoint(
-        "classifier", classifier.state(),
+        "classifier",
+        classifier.state(),
         classifier.meta(kind="zero-shot", head_input="post_proj", class_names=class_names),
     )
     top = start.probabilities.topk(min(TOP, len(class_names)), dim=-1)
     yield Finished(
-        labels=event.labels, confidence=event.confidence, clean_probability=event.confidence,
+        labels=event.labels,
+        confidence=event.confidence,
+        clean_probability=event.confidence,
         model_labels=event.labels.expand(2, -1).clone(),
         model_clean_probability=event.confidence.expand(2, -1).clone(),
-        kept=event.confidence > 0.5, top_labels=top.indices, top_probabilities=top.values,
-        stage="zero-shot", stopped=False,
+        kept=event.confidence > 0.5,
+        top_labels=top.indices,
+        top_probabilities=top.values,
+        stage="zero-shot",
+        stopped=False,
     )
-
-

@@ -25,7 +25,7 @@ EMBEDDED_FOLDER = Path(__file__).resolve().parents[2] / "assets" / "embedded"
 
 @dataclass(frozen=True)
 class Preset:
-    """A model of open_clip's list, its weights' tag there, and the template it was published with."""
+    """A model of open_clip's list, its weights' tag there, and the template it was made with."""
 
     architecture: str
     weights: str
@@ -98,13 +98,15 @@ class Backbone:
     def is_transformer(self) -> bool:
         """Whether the image tower is a vision transformer, open_clip's own or timm's."""
         trunk = getattr(self.visual, "trunk", None)
-        return hasattr(self.visual, "transformer") or (hasattr(trunk, "patch_embed") and hasattr(trunk, "blocks"))
+        return hasattr(self.visual, "transformer") or (
+            hasattr(trunk, "patch_embed") and hasattr(trunk, "blocks")
+        )
 
     @property
     def takes_any_size(self) -> bool:
         """Whether the image tower takes images of other sizes than its own.
 
-        Transformers have one position embedding per patch, and so has the pooling of CLIP's ResNets.
+        Transformers have a position embedding per patch, and so has the pooling of CLIP's ResNets.
         """
         return not self.is_transformer and not hasattr(self.visual, "attnpool")
 
@@ -113,7 +115,7 @@ def load_backbone(name: str = "embedded", *, device: str | None = None) -> Backb
     """Load a model by preset name, or from a local folder or file.
 
     Args:
-        name: a preset of `presets()`; a folder with open_clip_config.json and safetensors weights; or
+        name: a preset of `presets()`; a folder with open_clip_config.json and safetensors; or
             ARCHITECTURE=FILE.safetensors, e.g. ViT-B-32=/models/mine.safetensors.
         device: a torch device; None takes the GPU when there is one.
 
@@ -145,7 +147,9 @@ def load_backbone(name: str = "embedded", *, device: str | None = None) -> Backb
 def _from_folder(folder: Path, *, name: str, device: torch.device) -> Backbone:
     config_file = folder / "open_clip_config.json"
     if not config_file.is_file():
-        raise ModelError(f"{folder} has no open_clip_config.json; give a folder as open_clip saves it.")
+        raise ModelError(
+            f"{folder} has no open_clip_config.json; give a folder as open_clip saves it."
+        )
     config = json.loads(config_file.read_text(encoding="utf-8"))
     extra_file = folder / "studio.json"
     extra = json.loads(extra_file.read_text(encoding="utf-8")) if extra_file.is_file() else {}
@@ -153,8 +157,13 @@ def _from_folder(folder: Path, *, name: str, device: torch.device) -> Backbone:
     _load_weights(model, _folder_state(folder), source=str(folder))
     preprocess = config.get("preprocess_cfg", {})
     return _backbone(
-        name, model, config["model_cfg"], preprocess, extra.get("template", "a photo of a {}."),
-        bool(extra.get("center", False)), device,
+        name,
+        model,
+        config["model_cfg"],
+        preprocess,
+        extra.get("template", "a photo of a {}."),
+        bool(extra.get("center", False)),
+        device,
     )
 
 
@@ -164,7 +173,9 @@ def _folder_state(folder: Path) -> dict[str, Tensor]:
         return load_sharded_state_dict(folder)
     files = sorted(folder.glob("*.safetensors"))
     if len(files) != 1:
-        raise ModelError(f"{folder} holds {len(files)} .safetensors files; it should hold one, or an index.")
+        raise ModelError(
+            f"{folder} holds {len(files)} .safetensors files; it should hold one, or an index."
+        )
     return _read_safetensors(files[0])
 
 
@@ -183,9 +194,13 @@ def _from_file(architecture: str, file: Path, *, name: str, device: torch.device
 
     config = open_clip.get_model_config(architecture)
     if config is None:
-        raise ModelError(f"open_clip knows no architecture {architecture!r}; see open_clip.list_models().")
+        raise ModelError(
+            f"open_clip knows no architecture {architecture!r}; see open_clip.list_models()."
+        )
     if file.suffix != ".safetensors":
-        raise ModelError(f"{file.name} is not a .safetensors file; other formats can run code when opened.")
+        raise ModelError(
+            f"{file.name} is not a .safetensors file; other formats can run code when opened."
+        )
     if not file.is_file():
         raise ModelError(f"There is no file {file}.")
     model = build_model(config)
@@ -202,7 +217,8 @@ def _from_hub(name: str, preset: Preset, *, device: torch.device) -> Backbone:
     except Exception as error:  # the hub client raises a dozen kinds, none of them documented
         raise ModelError(
             f"The weights of {name} could not be fetched from the Hugging Face hub "
-            f"({type(error).__name__}). Check the network, or use the model 'embedded', which needs none."
+            f"({type(error).__name__}). Check the network, or use the model 'embedded': "
+            "it needs none."
         ) from error
     config = open_clip.get_model_config(preset.architecture)
     preprocess = open_clip.get_model_preprocess_cfg(model)
@@ -225,20 +241,35 @@ def _load_weights(model: nn.Module, state: dict[str, Tensor], *, source: str) ->
         model.load_state_dict({key: value.float() for key, value in state.items()}, strict=True)
     except RuntimeError as error:
         first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
-        raise ModelError(f"The weights in {source} do not fit the architecture: {first[:160]}") from error
+        raise ModelError(
+            f"The weights in {source} do not fit the architecture: {first[:160]}"
+        ) from error
 
 
 def _backbone(
-    name: str, model: nn.Module, config: dict[str, Any], preprocess: dict[str, Any], template: str,
-    center: bool, device: torch.device,
+    name: str,
+    model: nn.Module,
+    config: dict[str, Any],
+    preprocess: dict[str, Any],
+    template: str,
+    center: bool,
+    device: torch.device,
 ) -> Backbone:
     size = preprocess.get("size") or config["vision_cfg"].get("image_size", 224)
     side = int(size if isinstance(size, int) else size[0])
     mean = tuple(preprocess.get("mean") or (0.48145466, 0.4578275, 0.40821073))
     std = tuple(preprocess.get("std") or (0.26862954, 0.26130258, 0.27577711))
     return Backbone(
-        name=name, model=model.to(device), tokenizer=_tokenizer(config), config=config,
-        image_size=side, mean=mean, std=std, template=template, center=center, device=device,  # type: ignore[arg-type]
+        name=name,
+        model=model.to(device),
+        tokenizer=_tokenizer(config),
+        config=config,
+        image_size=side,
+        mean=mean,
+        std=std,
+        template=template,
+        center=center,
+        device=device,
     )
 
 

@@ -27,7 +27,7 @@ class Images(Protocol):
         ...
 
 
-class Stopped(Exception):
+class Stopped(Exception):  # noqa: N818 (nothing went wrong)
     """The caller's `stop` said so; what was done so far is lost, or cached where it can be."""
 
 
@@ -37,7 +37,10 @@ def preprocess(canvases: Tensor, backbone: Backbone, *, size: int | None = None)
     canvases = canvases.to(backbone.device)
     if canvases.shape[-1] != side:
         canvases = transforms.resize(
-            canvases, [side, side], interpolation=transforms.InterpolationMode.BICUBIC, antialias=True
+            canvases,
+            [side, side],
+            interpolation=transforms.InterpolationMode.BICUBIC,
+            antialias=True,
         )
     return to_pixels(canvases, backbone)
 
@@ -55,8 +58,11 @@ def autocast(device: torch.device) -> torch.autocast:
     half = torch.float16
     if device.type == "cuda" and torch.cuda.is_bf16_supported():
         half = torch.bfloat16
-    return torch.autocast(device.type, dtype=half if device.type != "cpu" else torch.bfloat16,
-                          enabled=device.type == "cuda")
+    return torch.autocast(
+        device.type,
+        dtype=half if device.type != "cpu" else torch.bfloat16,
+        enabled=device.type == "cuda",
+    )
 
 
 def encode_images(
@@ -105,7 +111,9 @@ def encode_texts(backbone: Backbone, sentences: Sequence[str]) -> Tensor:
     return torch.cat(parts)
 
 
-def class_vectors(backbone: Backbone, class_names: Sequence[str], templates: Sequence[str]) -> Tensor:
+def class_vectors(
+    backbone: Backbone, class_names: Sequence[str], templates: Sequence[str]
+) -> Tensor:
     """(C, d) one unit vector per class: the mean over templates, normalised before and after.
 
     Underscores in names become spaces [DeFT]; the ensemble is the usual one of CLIP.

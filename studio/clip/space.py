@@ -25,7 +25,9 @@ class Space:
     scale: float
 
     @classmethod
-    def of(cls, *, image_features: Tensor, class_vectors: Tensor, scale: float, center: bool) -> Space:
+    def of(
+        cls, *, image_features: Tensor, class_vectors: Tensor, scale: float, center: bool
+    ) -> Space:
         """The space of one image set: image_features (N, d) raw, class_vectors (C, d) raw."""
         if center:
             return cls(image_features.mean(0), normalize(class_vectors, dim=-1).mean(0), scale)

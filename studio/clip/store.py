@@ -84,7 +84,11 @@ def _read(file: Path) -> dict[int, Tensor] | None:
 
 def _read_latest(folder: Path) -> dict[int, Tensor] | None:
     """The newest stored set of this model: a grown folder is encoded only where it is new."""
-    files = sorted(folder.glob("*.safetensors"), key=lambda f: f.stat().st_mtime) if folder.is_dir() else []
+    files = (
+        sorted(folder.glob("*.safetensors"), key=lambda f: f.stat().st_mtime)
+        if folder.is_dir()
+        else []
+    )
     return _read(files[-1]) if files else None
 
 

@@ -1,14 +1,15 @@
 """The visual side of Phase I: a few trainable parameters beside a frozen image tower.
 
-Transformers get visual prompt tokens (VPT, [paper]); convolutional towers, which have no tokens, get
-a scale and a shift on their normalisation layers (SSF, an adapter that DeFT offers too).
-The frozen weights are never written to: tokens come in through hooks, scales through functional calls.
+Transformers get visual prompt tokens (VPT, [paper]); convolutional towers, which have no tokens,
+get a scale and a shift on their normalisation layers (SSF, an adapter that DeFT offers too). The
+frozen weights are never written to: tokens come in through hooks, scales through functional calls.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
@@ -29,7 +30,7 @@ class VisualAdapter(nn.Module):
 
     has_frozen_prefix = False
 
-    def prefix(self, visual: nn.Module, pixels: Tensor) -> Tensor:
+    def prefix(self, visual: nn.Module, pixels: Tensor) -> Tensor:  # noqa: ARG002 (others need it)
         """(B, 3, S, S) normalised pixels to what `tail` takes."""
         return pixels
 
@@ -58,8 +59,8 @@ def build_adapter(backbone: Backbone, settings: Settings, generator: Generator) 
 class PromptTokens(VisualAdapter):
     """Visual prompt tokens, deep (fresh ones before every block) or shallow (before the first).
 
-    Init uniform within sqrt(6 / (3 P^2 + d)) for patch size P and width d [VPT, DeFT]. The tokens are
-    appended behind the image's own and dropped behind the last block, so pooling never sees them.
+    Init uniform within sqrt(6 / (3 P^2 + d)) for patch size P and width d [VPT, DeFT]. The tokens
+    stand behind the image's own and leave behind the last block, so pooling never sees them.
     """
 
     def __init__(self, visual: nn.Module, *, kind: str, tokens: int, generator: Generator) -> None:
@@ -72,6 +73,7 @@ class PromptTokens(VisualAdapter):
         self._batch_first = batch_first
 
     def tail(self, visual: nn.Module, hidden: Tensor) -> Tensor:
+        """Normalised pixels (B, 3, S, S) to raw features (B, d), with the tokens in."""
         blocks, *_ = _transformer(visual)
         axis = 1 if self._batch_first else 0
         count = self.tokens.shape[1]
@@ -102,23 +104,33 @@ class PromptTokens(VisualAdapter):
         return features
 
 
-def _transformer(visual: nn.Module) -> tuple[list[nn.Module], int, int, bool]:
+def _transformer(visual: Any) -> tuple[list[nn.Module], int, int, bool]:
     """Blocks, width, patch size and batch-first layout of open_clip's and timm's transformers."""
     if hasattr(visual, "transformer") and hasattr(visual.transformer, "resblocks"):
         transformer, convolution = visual.transformer, visual.conv1
         batch_first = bool(getattr(transformer, "batch_first", False))
         blocks = list(transformer.resblocks)
-    elif hasattr(visual, "trunk") and hasattr(visual.trunk, "patch_embed") and hasattr(visual.trunk, "blocks"):
-        convolution, batch_first, blocks = visual.trunk.patch_embed.proj, True, list(visual.trunk.blocks)
+    elif (
+        hasattr(visual, "trunk")
+        and hasattr(visual.trunk, "patch_embed")
+        and hasattr(visual.trunk, "blocks")
+    ):
+        convolution, batch_first, blocks = (
+            visual.trunk.patch_embed.proj,
+            True,
+            list(visual.trunk.blocks),
+        )
     else:
-        raise ModelError("This model's image tower takes no visual prompt tokens; choose another model.")
+        raise ModelError(
+            "This model's image tower takes no visual prompt tokens; choose another model."
+        )
     return blocks, int(convolution.out_channels), int(convolution.kernel_size[0]), batch_first
 
 
 class ScaleShift(VisualAdapter):
     """x -> (1 + scale) * norm(x) + shift on the normalisation layers of the last stages.
 
-    Init Gaussian of standard deviation 0.02 [SSF]. Folded into the layer's own affine parameters, so
+    Init Gaussian of standard deviation 0.02 [SSF]. Folded into the layer's own affine weights, so
     the adapted tower costs nothing extra and can be exported as an ordinary one.
     """
 
@@ -128,35 +140,43 @@ class ScaleShift(VisualAdapter):
         self.has_frozen_prefix = self._stages > 0
         tail = _Tail(visual, self._stages)
         names = [
-            name for name, module in tail.named_modules()
-            if isinstance(module, NORMS) and getattr(module, "weight", None) is not None
+            name
+            for name, module in tail.named_modules()
+            if isinstance(module, NORMS)
+            and getattr(module, "weight", None) is not None
             and _in_tail(name, visual, self._stages)
         ]
         if not names:
-            raise ModelError("This model's image tower has no normalisation layer to adapt; choose another model.")
+            raise ModelError(
+                "This model's image tower has no normalisation layer to adapt; choose another."
+            )
         self._names = names
         self.scale = nn.ParameterList()
         self.shift = nn.ParameterList()
         for name in names:
-            channels = tail.get_submodule(name).weight.shape[0]  # type: ignore[union-attr]
-            self.scale.append(nn.Parameter(0.02 * torch.randn(channels, generator=generator)))  # type: ignore[arg-type]
-            self.shift.append(nn.Parameter(0.02 * torch.randn(channels, generator=generator)))  # type: ignore[arg-type]
+            norm: Any = tail.get_submodule(name)
+            channels = len(norm.weight)
+            self.scale.append(nn.Parameter(0.02 * torch.randn(channels, generator=generator)))
+            self.shift.append(nn.Parameter(0.02 * torch.randn(channels, generator=generator)))
 
     def prefix(self, visual: nn.Module, pixels: Tensor) -> Tensor:
+        """The frozen stages: what every image goes through only once."""
         if not self.has_frozen_prefix:
             return pixels
-        trunk = visual.trunk
-        x: Tensor = trunk.bn1(trunk.conv_stem(pixels))  # type: ignore[union-attr, operator]
-        for stage in list(trunk.blocks)[: -self._stages]:  # type: ignore[union-attr, arg-type]
+        trunk: Any = visual.trunk
+        x: Tensor = trunk.bn1(trunk.conv_stem(pixels))
+        for stage in list(trunk.blocks)[: -self._stages]:
             x = stage(x)
         return x
 
     def tail(self, visual: nn.Module, hidden: Tensor) -> Tensor:
+        """The adapted stages, pooling and projection: raw features (B, d)."""
         tail = _Tail(visual, self._stages)
         features: Tensor = functional_call(tail, self._affine(tail), (hidden,))
         return features
 
     def merged_state(self, visual: nn.Module) -> dict[str, Tensor]:
+        """The state of an ordinary tower that does the same."""
         state = dict(visual.state_dict())
         with torch.no_grad():
             for name, tensor in self._affine(_Tail(visual, self._stages)).items():
@@ -167,9 +187,9 @@ class ScaleShift(VisualAdapter):
         """(1 + s) * (w n + b) + t written as the layer's own weight and bias."""
         changed: dict[str, Tensor] = {}
         for name, scale, shift in zip(self._names, self.scale, self.shift, strict=True):
-            norm = tail.get_submodule(name)
-            changed[f"{name}.weight"] = norm.weight * (1 + scale)  # type: ignore[operator]
-            changed[f"{name}.bias"] = norm.bias * (1 + scale) + shift  # type: ignore[operator]
+            norm: Any = tail.get_submodule(name)
+            changed[f"{name}.weight"] = norm.weight * (1 + scale)
+            changed[f"{name}.bias"] = norm.bias * (1 + scale) + shift
         return changed
 
 
@@ -178,7 +198,7 @@ class _Tail(nn.Module):
 
     def __init__(self, visual: nn.Module, stages: int) -> None:
         super().__init__()
-        self.visual = visual
+        self.visual: Any = visual
         self._stages = stages
 
     def forward(self, x: Tensor) -> Tensor:
@@ -186,11 +206,11 @@ class _Tail(nn.Module):
         if not self._stages:
             features = self.visual(x)
             return features
-        trunk = self.visual.trunk
-        for stage in list(trunk.blocks)[-self._stages :]:  # type: ignore[union-attr, arg-type]
+        trunk: Any = self.visual.trunk
+        for stage in list(trunk.blocks)[-self._stages :]:
             x = stage(x)
-        x = trunk.forward_head(trunk.bn2(trunk.conv_head(x)))  # type: ignore[union-attr, operator]
-        features = self.visual.head(x)  # type: ignore[operator]
+        x = trunk.forward_head(trunk.bn2(trunk.conv_head(x)))
+        features = self.visual.head(x)
         return features
 
 
@@ -200,8 +220,8 @@ def _staged(visual: nn.Module) -> bool:
     return all(hasattr(trunk, part) for part in ("conv_stem", "bn1", "blocks", "conv_head", "bn2"))
 
 
-def _depth(visual: nn.Module) -> int:
-    return len(visual.trunk.blocks) if _staged(visual) else 0  # type: ignore[union-attr, arg-type]
+def _depth(visual: Any) -> int:
+    return len(visual.trunk.blocks) if _staged(visual) else 0
 
 
 def _in_tail(name: str, visual: nn.Module, stages: int) -> bool:

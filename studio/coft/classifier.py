@@ -1,4 +1,4 @@
-"""What a run ships: image towers with a linear or cosine head, and how to label images with them."""
+"""What a run ships: image towers with a linear or cosine head, and labelling with them."""
 
 from __future__ import annotations
 
@@ -24,12 +24,22 @@ class Tower(nn.Module):
     the rows of W being class vectors times 1 / tau.
     """
 
-    def __init__(self, visual: nn.Module, head: nn.Linear, *, mean: Tensor | None = None, tokens: PromptTokens | None = None) -> None:
+    mean: Tensor | None
+
+    def __init__(
+        self,
+        visual: nn.Module,
+        head: nn.Linear,
+        *,
+        mean: Tensor | None = None,
+        tokens: PromptTokens | None = None,
+    ) -> None:
         super().__init__()
         self.visual, self.head, self.tokens = visual, head, tokens
         self.register_buffer("mean", mean)
 
     def forward(self, pixels: Tensor) -> Tensor:
+        """Logits (B, C) of normalised pixels (B, 3, S, S)."""
         features = self.tokens.tail(self.visual, pixels) if self.tokens else self.visual(pixels)
         if self.mean is not None:
             features = normalize(features - self.mean, dim=-1)
@@ -44,7 +54,7 @@ class Classifier:
         self.towers, self.backbone = [tower.eval() for tower in towers], backbone
 
     def each(self, canvases: Tensor) -> Tensor:
-        """(models, B, C) class probabilities of uint8 canvases (B, 3, S, S), one decoding for all."""
+        """(models, B, C) class probabilities of uint8 canvases (B, 3, S, S), decoded once."""
         with torch.inference_mode(), autocast(self.backbone.device):
             pixels = preprocess(canvases, self.backbone)
             return torch.stack([tower(pixels).float().softmax(-1).cpu() for tower in self.towers])
@@ -80,7 +90,9 @@ class Classifier:
         }
 
     @classmethod
-    def load(cls, tensors: dict[str, Tensor], meta: dict[str, Any], *, device: str | None = None) -> Classifier:
+    def load(
+        cls, tensors: dict[str, Tensor], meta: dict[str, Any], *, device: str | None = None
+    ) -> Classifier:
         """Build from `state` and `meta`.
 
         Raises:
@@ -90,7 +102,11 @@ class Classifier:
         towers = []
         for i in range(meta["models"]):
             prefix = f"models.{i}."
-            own = {k.removeprefix(prefix): v.float() for k, v in tensors.items() if k.startswith(prefix)}
+            own = {
+                k.removeprefix(prefix): v.float()
+                for k, v in tensors.items()
+                if k.startswith(prefix)
+            }
             visual = build_model(meta["open_clip"]).visual
             assert isinstance(visual, nn.Module)
             if meta["head_input"] == "pre_proj":
@@ -100,20 +116,32 @@ class Classifier:
             if meta["visual_tokens"]:
                 depth, count, _ = meta["visual_tokens"]
                 tokens = PromptTokens(
-                    visual, kind="deep" if depth > 1 else "shallow", tokens=count, generator=torch.Generator()
+                    visual,
+                    kind="deep" if depth > 1 else "shallow",
+                    tokens=count,
+                    generator=torch.Generator(),
                 )
             tower = Tower(visual, nn.Linear(width, classes), mean=own.get("mean"), tokens=tokens)
             try:
                 tower.load_state_dict(own)
             except RuntimeError as error:
-                raise ModelError(f"The classifier's weights do not fit its description: {error}") from error
+                raise ModelError(
+                    f"The classifier's weights do not fit its description: {error}"
+                ) from error
             if where.type == "cpu":
                 tower.to(memory_format=torch.channels_last)
             towers.append(tower.to(where))
         backbone = Backbone(
-            name=meta["backbone"], model=nn.Module(), tokenizer=lambda _: torch.empty(0), config=meta["open_clip"],
-            image_size=meta["image_size"], mean=tuple(meta["mean"]), std=tuple(meta["std"]),
-            template="{}", center=False, device=where,
+            name=meta["backbone"],
+            model=nn.Module(),
+            tokenizer=lambda _: torch.empty(0),
+            config=meta["open_clip"],
+            image_size=meta["image_size"],
+            mean=tuple(meta["mean"]),
+            std=tuple(meta["std"]),
+            template="{}",
+            center=False,
+            device=where,
         )
         return cls(towers, backbone)
 
@@ -121,20 +149,24 @@ class Classifier:
 def without_projection(visual: nn.Module) -> tuple[nn.Module, tuple[Tensor, Tensor] | None]:
     """A copy of the tower that ends before CLIP's projection, and the projection as (P, b).
 
-    features = P pre + b with P (d, d_pre). None where the tower has no linear projection at its end;
+    features = P pre + b with P (d, d_pre). None where the tower does not end in a linear one;
     the copy is then the whole tower.
     """
-    visual = copy.deepcopy(visual)
-    projection = getattr(visual, "proj", None)
+    copied: Any = copy.deepcopy(visual)
+    projection = getattr(copied, "proj", None)
     if isinstance(projection, nn.Parameter):
         weight = projection.detach().T.clone()
-        visual.proj = None
-        return visual, (weight, torch.zeros(len(weight), device=weight.device))
-    head = getattr(visual, "head", None)
+        copied.proj = None
+        return copied, (weight, torch.zeros(len(weight), device=weight.device))
+    head = getattr(copied, "head", None)
     linear = getattr(head, "proj", None)
     if isinstance(head, nn.Sequential) and isinstance(linear, nn.Linear):
         weight = linear.weight.detach().clone()
-        bias = torch.zeros(len(weight), device=weight.device) if linear.bias is None else linear.bias.detach().clone()
-        visual.head = nn.Sequential(*(m for m in head.children() if m is not linear))
-        return visual, (weight, bias)
-    return visual, None
+        bias = (
+            torch.zeros(len(weight), device=weight.device)
+            if linear.bias is None
+            else linear.bias.detach().clone()
+        )
+        copied.head = nn.Sequential(*(m for m in head.children() if m is not linear))
+        return copied, (weight, bias)
+    return copied, None

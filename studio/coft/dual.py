@@ -23,16 +23,29 @@ class DualPromptModel(nn.Module):
     """
 
     def __init__(
-        self, backbone: Backbone, template: PromptTemplate, space: Space, settings: Settings, generator: Generator
+        self,
+        backbone: Backbone,
+        template: PromptTemplate,
+        space: Space,
+        settings: Settings,
+        generator: Generator,
     ) -> None:
         super().__init__()
-        shape = (settings.n_ctx, template.width)
+        shape: tuple[int, ...] = (settings.n_ctx, template.width)
         if settings.class_specific_context:
             shape = (len(template.tokens), *shape)
-        self.positive = nn.Parameter(settings.ctx_init_std * torch.randn(shape, generator=generator))
-        self.negative = nn.Parameter(settings.ctx_init_std * torch.randn(shape, generator=generator))
+        self.positive = nn.Parameter(
+            settings.ctx_init_std * torch.randn(shape, generator=generator)
+        )
+        self.negative = nn.Parameter(
+            settings.ctx_init_std * torch.randn(shape, generator=generator)
+        )
         self.adapter: VisualAdapter = build_adapter(backbone, settings, generator)
-        self._frozen = (backbone, template, space)  # a tuple keeps them out of this module's own state
+        self._frozen = (
+            backbone,
+            template,
+            space,
+        )  # a tuple keeps them out of this module's own state
         self.to(backbone.device)
 
     def images(self, hidden: Tensor) -> Tensor:
@@ -66,15 +79,20 @@ class Judgement:
         return self.probabilities.argmax(-1)
 
 
-def test_hidden(backbone: Backbone, adapter: VisualAdapter, images: Images, indices: Sequence[int]) -> Tensor:
-    """Prefix outputs (B, ...) of the test views of these images; one decoding serves both models."""
+def test_hidden(
+    backbone: Backbone, adapter: VisualAdapter, images: Images, indices: Sequence[int]
+) -> Tensor:
+    """Prefix outputs (B, ...) of the test views of these images; decoded once for both models."""
     with torch.no_grad(), autocast(backbone.device):
         pixels = preprocess(images.batch(indices), backbone)
         return adapter.prefix(backbone.visual, pixels)
 
 
 def judge(
-    models: Sequence[DualPromptModel], hidden: Tensor, texts: Sequence[tuple[Tensor, Tensor]], scale: float
+    models: Sequence[DualPromptModel],
+    hidden: Tensor,
+    texts: Sequence[tuple[Tensor, Tensor]],
+    scale: float,
 ) -> Judgement:
     """Both models on one batch of prefix outputs, sharing its decoding and the frozen stages."""
     probabilities, clean = [], []

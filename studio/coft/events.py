@@ -8,7 +8,7 @@ the occasion. Models are numbered 0 and 1 here, 1 and 2 in the paper.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Union
+from typing import TypeAlias
 
 from torch import Tensor
 
@@ -138,6 +138,6 @@ class Finished:
     stopped: bool
 
 
-Event = Union[
-    Progress, Warned, ZeroShot, SeedSet, Step, Monitor, Judged, Checkpoint, Finished
-]
+Event: TypeAlias = (
+    Progress | Warned | ZeroShot | SeedSet | Step | Monitor | Judged | Checkpoint | Finished
+)

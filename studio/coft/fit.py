@@ -11,11 +11,25 @@ from torch import Tensor
 from studio.clip.backbone import Backbone
 from studio.clip.encode import Images
 from studio.clip.space import Space
-from studio.coft.classifier import Classifier, Tower
+from studio.coft.classifier import Classifier
 from studio.coft.cosine import cosine_tower
 from studio.coft.dual import DualPromptModel, Judgement
-from studio.coft.events import Checkpoint, Event, Finished, Judged, Progress, SeedSet, Warned, ZeroShot
-from studio.coft.judge import clean_sets, own_clean_probability, peer_clean_probability, training_sets
+from studio.coft.events import (
+    Checkpoint,
+    Event,
+    Finished,
+    Judged,
+    Progress,
+    SeedSet,
+    Warned,
+    ZeroShot,
+)
+from studio.coft.judge import (
+    clean_sets,
+    own_clean_probability,
+    peer_clean_probability,
+    training_sets,
+)
 from studio.coft.phase1 import EVALUATION_BATCH, build_models, generator_of, judge_all, phase_one
 from studio.coft.phase2 import build_tower, phase_two
 from studio.coft.selection import seed_set, seeds_per_class
@@ -39,7 +53,10 @@ class ZeroShotStart:
         if len(class_vectors) < 2:
             raise FolderError("CoFT needs at least two classes: give one more class name.")
         space = Space.of(
-            image_features=features, class_vectors=class_vectors, scale=backbone.logit_scale, center=backbone.center
+            image_features=features,
+            class_vectors=class_vectors,
+            scale=backbone.logit_scale,
+            center=backbone.center,
         )
         return cls(space, space.probabilities(features, class_vectors))
 
@@ -83,18 +100,27 @@ def fit(
     indices, labels = yield from _seeds(start.probabilities, settings)
     models = build_models(backbone, class_names, space, settings)
     yield from phase_one(
-        backbone=backbone, models=models, images=images, indices=indices, labels=labels,
-        probabilities=start.probabilities, scale=space.scale, settings=settings, monitor=watched, stop=stop,
+        backbone=backbone,
+        models=models,
+        images=images,
+        indices=indices,
+        labels=labels,
+        probabilities=start.probabilities,
+        scale=space.scale,
+        settings=settings,
+        monitor=watched,
+        stop=stop,
     )
     verdict = yield from judge_all(backbone, models, images, space.scale)
     clean = clean_sets(verdict.clean, verdict.labels, rule=settings.filter)
     yield _judged(verdict, clean)
     yield _phase1_checkpoint(models)
     sets = training_sets(verdict.labels, clean, data=settings.phase2_data)
-    yield from _warnings(sets, verdict, len(indices), class_names)
+    yield from _warnings(sets, len(indices), class_names)
     stage = "phase1"
     towers = [
-        cosine_tower(backbone, space, model.texts()[0].detach(), adapter=model.adapter) for model in models
+        cosine_tower(backbone, space, model.texts()[0].detach(), adapter=model.adapter)
+        for model in models
     ]
     head_input = "post_proj"
     if settings.phase2_epochs and not stop() and min(len(s[0]) for s in sets) > 0:
@@ -102,13 +128,25 @@ def fit(
         towers = []
         for number, (chosen, own) in enumerate(sets):
             tower, head_input = build_tower(
-                backbone=backbone, space=space, class_vectors=class_vectors, features=features[chosen], labels=own,
-                adapter=models[number].adapter, settings=settings, generator=generator_of(settings, "head", number),
+                backbone=backbone,
+                space=space,
+                class_vectors=class_vectors,
+                features=features[chosen],
+                labels=own,
+                adapter=models[number].adapter,
+                settings=settings,
+                generator=generator_of(settings, "head", number),
             )
             towers.append(tower)
         yield from phase_two(
-            backbone=backbone, towers=towers, images=images, data=sets, settings=settings, monitor=watched,
-            clean_fraction=float(clean.float().mean()), stop=stop,
+            backbone=backbone,
+            towers=towers,
+            images=images,
+            data=sets,
+            settings=settings,
+            monitor=watched,
+            clean_fraction=float(clean.float().mean()),
+            stop=stop,
         )
     # Asked before the last pass over the images, which is the outcome and not training any more.
     stopped = stop()
@@ -119,13 +157,25 @@ def fit(
     meta = shipped.meta(kind=kind, head_input=head_input, class_names=class_names)
     yield Checkpoint("classifier", shipped.state(), meta)
     yield finish(
-        probabilities, verdict.clean, clean, verdict.labels, single=settings.inference == "single",
-        stage=stage, stopped=stopped,
+        probabilities,
+        verdict.clean,
+        clean,
+        verdict.labels,
+        single=settings.inference == "single",
+        stage=stage,
+        stopped=stopped,
     )
 
 
 def finish(
-    probabilities: Tensor, clean_scores: Tensor, clean: Tensor, judged: Tensor, *, single: bool, stage: str, stopped: bool
+    probabilities: Tensor,
+    clean_scores: Tensor,
+    clean: Tensor,
+    judged: Tensor,
+    *,
+    single: bool,
+    stage: str,
+    stopped: bool,
 ) -> Finished:
     """The outcome for all images.
 
@@ -146,9 +196,16 @@ def finish(
     # To be trusted: the final label is one that a model gave and its peer believed.
     kept = (clean & (judged == labels)).any(0)
     return Finished(
-        labels=labels, confidence=confidence, clean_probability=of_final, model_labels=own,
-        model_clean_probability=peer_clean_probability(clean_scores, own), kept=kept,
-        top_labels=top.indices, top_probabilities=top.values, stage=stage, stopped=stopped,
+        labels=labels,
+        confidence=confidence,
+        clean_probability=of_final,
+        model_labels=own,
+        model_clean_probability=peer_clean_probability(clean_scores, own),
+        kept=kept,
+        top_labels=top.indices,
+        top_probabilities=top.values,
+        stage=stage,
+        stopped=stopped,
     )
 
 
@@ -157,7 +214,9 @@ def _monitored(settings: Settings, images: int) -> Tensor:
     return order[: settings.monitor_images].sort().values
 
 
-def _seeds(probabilities: Tensor, settings: Settings) -> Generator[Event, None, tuple[Tensor, Tensor]]:
+def _seeds(
+    probabilities: Tensor, settings: Settings
+) -> Generator[Event, None, tuple[Tensor, Tensor]]:
     count, classes = probabilities.shape
     k = seeds_per_class(k=settings.k, images=count, classes=classes, cap=settings.k_cap)
     indices, labels = seed_set(probabilities, k=k, mode=settings.seed_selection)
@@ -166,22 +225,29 @@ def _seeds(probabilities: Tensor, settings: Settings) -> Generator[Event, None, 
     empty = int((per_class == 0).sum())
     if empty:
         yield Warned(
-            f"{empty} of {classes} classes have no zero-shot image at all, so nothing can be learned about "
-            "them: check their names, or use the setting seed_selection=leaderboard."
+            f"{empty} of {classes} classes have no zero-shot image at all, so nothing can be "
+            "learned about them: check their names, or use the setting seed_selection=leaderboard."
         )
     return indices, labels
 
 
 def _warnings(
-    sets: Sequence[tuple[Tensor, Tensor]], verdict: Judgement, seeds: int, class_names: Sequence[str]
+    sets: Sequence[tuple[Tensor, Tensor]],
+    seeds: int,
+    class_names: Sequence[str],
 ) -> Iterator[Warned]:
     present = torch.cat([labels for _, labels in sets]).unique()
     lost = [name for number, name in enumerate(class_names) if number not in set(present.tolist())]
     if lost:
         shown = ", ".join(lost[:5]) + (" ..." if len(lost) > 5 else "")
-        yield Warned(f"No label of {len(lost)} classes was believed, so the classifier cannot name them: {shown}")
+        yield Warned(
+            f"No label of {len(lost)} classes was believed, so the classifier cannot name them: "
+            f"{shown}"
+        )
     if min(len(indices) for indices, _ in sets) < seeds:
-        yield Warned("Fewer labels were believed than there were seeds: the models distrust each other here.")
+        yield Warned(
+            "Fewer labels were believed than there were seeds: the models distrust each other here."
+        )
 
 
 def _judged(verdict: Judgement, clean: Tensor) -> Judged:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from studio.clip.backbone import Backbone
 from studio.clip.encode import Images, autocast, to_pixels
@@ -15,6 +15,7 @@ from studio.coft.dual import DualPromptModel, Judgement, judge, test_hidden
 from studio.coft.events import Event, Monitor, Progress, Step
 from studio.coft.judge import CLEAN_THRESHOLD, peer_clean_probability
 from studio.coft.losses import draw_complements, negative_loss, positive_loss
+from studio.coft.optim import build_optimizer
 from studio.coft.prompts import PromptTemplate
 from studio.coft.views import random_views
 from studio.settings import Settings
@@ -28,15 +29,16 @@ def build_models(
     """Two models that differ in nothing but their random initialisation (paper, Section 3.1)."""
     template = PromptTemplate(backbone, class_names, n_ctx=settings.n_ctx)
     first, second = (
-        DualPromptModel(backbone, template, space, settings, generator_of(settings, "init", i)) for i in (0, 1)
+        DualPromptModel(backbone, template, space, settings, generator_of(settings, "init", i))
+        for i in (0, 1)
     )
     return first, second
 
 
-def generator_of(settings: Settings, purpose: str, model: int) -> Generator:
+def generator_of(settings: Settings, purpose: str, model: int) -> torch.Generator:
     """A random stream of its own for each purpose and model, so that none disturbs another."""
     purposes = ("init", "shuffle", "views", "complement", "monitor", "head", "phase2")
-    return Generator().manual_seed(settings.seed * 1009 + purposes.index(purpose) * 2 + model)
+    return torch.Generator().manual_seed(settings.seed * 1009 + purposes.index(purpose) * 2 + model)
 
 
 def phase_one(
@@ -77,7 +79,8 @@ def phase_one(
         for part in monitor.split(EVALUATION_BATCH)
     ]
     trainers = [
-        _Trainer(model, number, settings, steps=epochs * per_epoch) for number, model in enumerate(models)
+        _Trainer(model, number, settings, steps=epochs * per_epoch)
+        for number, model in enumerate(models)
     ]
     for epoch in range(1, epochs + 1):
         for trainer in trainers:
@@ -87,8 +90,12 @@ def phase_one(
                     return
                 hidden = views(trainer, part)
                 rate = trainer.rate
-                loss, parts = trainer.step(hidden, labels[part], probabilities[indices[part]], scale)
-                yield Step(1, trainer.number, trainer.done, trainer.steps, epoch, epochs, loss, rate, parts)
+                loss, parts = trainer.step(
+                    hidden, labels[part], probabilities[indices[part]], scale
+                )
+                yield Step(
+                    1, trainer.number, trainer.done, trainer.steps, epoch, epochs, loss, rate, parts
+                )
         if len(monitor):
             yield _monitor(models, watched, monitor, scale, epoch, epochs)
 
@@ -96,31 +103,39 @@ def phase_one(
 class _Trainer:
     """One model with its optimiser and its own streams of randomness."""
 
-    def __init__(self, model: DualPromptModel, number: int, settings: Settings, *, steps: int) -> None:
+    def __init__(
+        self, model: DualPromptModel, number: int, settings: Settings, *, steps: int
+    ) -> None:
         self.model, self.number, self.settings, self.steps = model, number, settings, steps
         self.shuffle = generator_of(settings, "shuffle", number)
         self.views = generator_of(settings, "views", number)
         self.complement = generator_of(settings, "complement", number)
         self.done = 0
-        kind = torch.optim.SGD if settings.phase1_optimizer == "sgd" else torch.optim.AdamW
-        options = {"momentum": settings.momentum} if settings.phase1_optimizer == "sgd" else {}
-        self._optimizer = kind(
-            model.parameters(), lr=settings.phase1_lr, weight_decay=settings.weight_decay, **options
+        self._optimizer, self._schedule = build_optimizer(
+            [{"params": list(model.parameters()), "lr": settings.phase1_lr}],
+            kind=settings.phase1_optimizer,
+            momentum=settings.momentum,
+            weight_decay=settings.weight_decay,
+            steps=steps,
         )
-        # Stepped per batch: on a tiny seed set a step per epoch would be coarse [sister: cosine].
-        self._schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self._optimizer, T_max=steps)
 
     @property
     def rate(self) -> float:
         """The learning rate of the next step."""
         return float(self._schedule.get_last_lr()[0])
 
-    def step(self, hidden: Tensor, labels: Tensor, probabilities: Tensor, scale: float) -> tuple[float, dict[str, float]]:
+    def step(
+        self, hidden: Tensor, labels: Tensor, probabilities: Tensor, scale: float
+    ) -> tuple[float, dict[str, float]]:
         """One step on L1 + lambda L2; the loss and its terms."""
         labels = labels.to(hidden.device)
         complements = draw_complements(
-            labels, classes=probabilities.shape[1], generator=self.complement,
-            mode=self.settings.complement, probabilities=probabilities, top=self.settings.complement_top,
+            labels,
+            classes=probabilities.shape[1],
+            generator=self.complement,
+            mode=self.settings.complement,
+            probabilities=probabilities,
+            top=self.settings.complement_top,
         )
         total, parts = dual_loss(self.model, hidden, labels, complements, scale, self.settings)
         self._optimizer.zero_grad(set_to_none=True)
@@ -133,7 +148,12 @@ class _Trainer:
 
 
 def dual_loss(
-    model: DualPromptModel, hidden: Tensor, labels: Tensor, complements: Tensor, scale: float, settings: Settings
+    model: DualPromptModel,
+    hidden: Tensor,
+    labels: Tensor,
+    complements: Tensor,
+    scale: float,
+    settings: Settings,
 ) -> tuple[Tensor, dict[str, float]]:
     """L1 + lambda L2 on a batch of prefix outputs, and both terms as numbers.
 
@@ -152,7 +172,7 @@ def dual_loss(
 
 def judge_all(
     backbone: Backbone, models: Sequence[DualPromptModel], images: Images, scale: float
-) -> Iterator[Progress]:
+) -> Generator[Progress, None, Judgement]:
     """Both models on all images, test view; returns a `Judgement` of N images."""
     with torch.no_grad():
         texts = [model.texts() for model in models]
@@ -162,30 +182,39 @@ def judge_all(
         hidden = test_hidden(backbone, models[0].adapter, images, indices)
         parts.append(judge(models, hidden, texts, scale))
         yield Progress("judging", indices.stop, len(images))
-    return join(parts)  # type: ignore[return-value]
+    return join(parts)
 
 
 def join(parts: Sequence[Judgement]) -> Judgement:
     """Judgements of batches, one after the other."""
     return Judgement(
-        torch.cat([p.probabilities for p in parts], dim=1), torch.cat([p.clean for p in parts], dim=1)
+        torch.cat([p.probabilities for p in parts], dim=1),
+        torch.cat([p.clean for p in parts], dim=1),
     )
 
 
-def _seed_views(backbone, model, images, indices, settings):  # type: ignore[no-untyped-def]
+def _seed_views(
+    backbone: Backbone,
+    model: DualPromptModel,
+    images: Images,
+    indices: Tensor,
+    settings: Settings,
+) -> Generator[Progress, None, Callable[[_Trainer, Tensor], Tensor]]:
     """A function (trainer, positions) -> prefix outputs of random views of these seeds.
 
     Where the adapter has a frozen prefix, a few views per seed are computed once and shared by both
     models: the frozen stages are most of the cost. Otherwise each visit gets a fresh view.
     """
 
-    def fresh(positions: Tensor, generator: Generator) -> Tensor:
+    def fresh(positions: Tensor, generator: torch.Generator) -> Tensor:
         canvases = images.batch(indices[positions].tolist())
         views = random_views(
             canvases, size=backbone.image_size, crop_scale=settings.crop_scale, generator=generator
         )
         with torch.no_grad(), autocast(backbone.device):
-            return model.adapter.prefix(backbone.visual, to_pixels(views.to(backbone.device), backbone))
+            return model.adapter.prefix(
+                backbone.visual, to_pixels(views.to(backbone.device), backbone)
+            )
 
     if not (model.adapter.has_frozen_prefix and settings.phase1_views):
         return lambda trainer, positions: fresh(positions, trainer.views)
@@ -208,7 +237,12 @@ def _seed_views(backbone, model, images, indices, settings):  # type: ignore[no-
 
 
 def _monitor(
-    models: Sequence[DualPromptModel], hidden: Sequence[Tensor], indices: Tensor, scale: float, epoch: int, epochs: int
+    models: Sequence[DualPromptModel],
+    hidden: Sequence[Tensor],
+    indices: Tensor,
+    scale: float,
+    epoch: int,
+    epochs: int,
 ) -> Monitor:
     with torch.no_grad():
         texts = [model.texts() for model in models]

@@ -1,4 +1,4 @@
-"""Phase II: a new head and the whole visual encoder learn the believed labels (paper, Section 3.2.2)."""
+"""Phase II: a new head and the whole visual encoder learn the believed labels (Section 3.2.2)."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from studio.clip.space import Space
 from studio.coft.adapters import VisualAdapter
 from studio.coft.classifier import Tower, without_projection
 from studio.coft.events import Event, Monitor, Step
+from studio.coft.optim import build_optimizer
 from studio.coft.phase1 import EVALUATION_BATCH, generator_of
 from studio.coft.views import random_views
 from studio.settings import Settings
@@ -64,12 +65,16 @@ def build_tower(
         width = text.shape[1] if projection is None else projection[0].shape[1]
         head = nn.Linear(width, len(text))
         with torch.no_grad():
-            head.weight.copy_(torch.randn(head.weight.shape, generator=generator) / math.sqrt(width))
+            head.weight.copy_(
+                torch.randn(head.weight.shape, generator=generator) / math.sqrt(width)
+            )
             head.bias.zero_()
     else:
         weight, bias = text / length, torch.zeros(len(text), device=text.device)
         if settings.head_init == "probe":
-            weight, bias = _probe((features - space.image_mean.cpu()), labels, weight.cpu(), length=float(length))
+            weight, bias = _probe(
+                (features - space.image_mean.cpu()), labels, weight.cpu(), length=float(length)
+            )
             weight, bias = weight.to(text.device), bias.to(text.device)
         bias = bias - weight @ mean
         if projection is not None:
@@ -84,7 +89,9 @@ def build_tower(
     return tower, "post_proj" if projection is None else "pre_proj"
 
 
-def _probe(features: Tensor, labels: Tensor, start: Tensor, *, length: float) -> tuple[Tensor, Tensor]:
+def _probe(
+    features: Tensor, labels: Tensor, start: Tensor, *, length: float
+) -> tuple[Tensor, Tensor]:
     """Multinomial regression on frozen features (n, d), drawn towards the text head `start` (C, d).
 
     A head that already fits keeps fine-tuning from tearing the features apart at its first steps
@@ -94,11 +101,15 @@ def _probe(features: Tensor, labels: Tensor, start: Tensor, *, length: float) ->
     origin = start * length
     weight = origin.clone().requires_grad_(True)
     bias = torch.zeros(len(start), requires_grad=True)
-    optimizer = torch.optim.LBFGS([weight, bias], max_iter=PROBE_STEPS, line_search_fn="strong_wolfe")
+    optimizer = torch.optim.LBFGS(
+        [weight, bias], max_iter=PROBE_STEPS, line_search_fn="strong_wolfe"
+    )
 
     def closure() -> float:
         optimizer.zero_grad()
-        loss = cross_entropy(x @ weight.T + bias, labels) + PROBE_DECAY * (weight - origin).square().mean() * len(start)
+        loss = cross_entropy(x @ weight.T + bias, labels) + PROBE_DECAY * (
+            weight - origin
+        ).square().mean() * len(start)
         loss.backward()
         return float(loss.detach())
 
@@ -132,7 +143,9 @@ def phase_two(
     size = backbone.image_size
     if backbone.takes_any_size:
         size = max(32, round(size * settings.train_resolution / 32) * 32)
-    tuners = [_Tuner(tower, number, len(data[number][0]), settings) for number, tower in enumerate(towers)]
+    tuners = [
+        _Tuner(tower, number, len(data[number][0]), settings) for number, tower in enumerate(towers)
+    ]
     for epoch in range(1, settings.phase2_epochs + 1):
         for tuner in tuners:
             indices, labels = data[tuner.number]
@@ -141,16 +154,29 @@ def phase_two(
                 if stop():
                     return
                 views = random_views(
-                    images.batch(indices[part].tolist()), size=size, crop_scale=settings.crop_scale,
+                    images.batch(indices[part].tolist()),
+                    size=size,
+                    crop_scale=settings.crop_scale,
                     generator=tuner.generator,
                 )
                 pixels = to_pixels(views.to(backbone.device), backbone)
                 rate = tuner.rate
                 loss = tuner.step(pixels, labels[part].to(backbone.device))
-                yield Step(2, tuner.number, tuner.done, tuner.steps, epoch, settings.phase2_epochs, loss, rate,
-                           {"ce": loss})
+                yield Step(
+                    2,
+                    tuner.number,
+                    tuner.done,
+                    tuner.steps,
+                    epoch,
+                    settings.phase2_epochs,
+                    loss,
+                    rate,
+                    {"ce": loss},
+                )
         if len(monitor):
-            yield _monitor(backbone, towers, images, monitor, clean_fraction, epoch, settings.phase2_epochs)
+            yield _monitor(
+                backbone, towers, images, monitor, clean_fraction, epoch, settings.phase2_epochs
+            )
 
 
 class _Tuner:
@@ -163,15 +189,18 @@ class _Tuner:
         self.done = 0
         groups = [
             {"params": list(tower.visual.parameters()), "lr": settings.phase2_lr},
-            {"params": list(tower.head.parameters()), "lr": settings.phase2_lr * settings.head_lr_factor},
+            {
+                "params": list(tower.head.parameters()),
+                "lr": settings.phase2_lr * settings.head_lr_factor,
+            },
         ]
-        if settings.phase2_optimizer == "sgd":
-            self._optimizer: torch.optim.Optimizer = torch.optim.SGD(
-                groups, momentum=settings.momentum, weight_decay=settings.weight_decay
-            )
-        else:
-            self._optimizer = torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
-        self._schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self._optimizer, T_max=max(1, self.steps))
+        self._optimizer, self._schedule = build_optimizer(
+            groups,
+            kind=settings.phase2_optimizer,
+            momentum=settings.momentum,
+            weight_decay=settings.weight_decay,
+            steps=self.steps,
+        )
 
     @property
     def rate(self) -> float:
@@ -192,8 +221,13 @@ class _Tuner:
 
 
 def _monitor(
-    backbone: Backbone, towers: Sequence[Tower], images: Images, indices: Tensor, clean_fraction: float,
-    epoch: int, epochs: int,
+    backbone: Backbone,
+    towers: Sequence[Tower],
+    images: Images,
+    indices: Tensor,
+    clean_fraction: float,
+    epoch: int,
+    epochs: int,
 ) -> Monitor:
     parts = []
     with torch.inference_mode(), autocast(backbone.device):

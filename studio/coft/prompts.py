@@ -1,4 +1,4 @@
-"""Learnable prompts: [SOS] V_1 ... V_M name . [EOS] for any text tower of open_clip (paper, Eq. 2-3)."""
+"""Learnable prompts, [SOS] V_1 ... V_M name . [EOS], for text towers of open_clip (Eq. 2-3)."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def _token_embedding(model: nn.Module) -> nn.Embedding:
         if isinstance(embedding, nn.Embedding):
             return embedding
     raise ModelError(
-        "This model's text tower has no open_clip token embedding, so prompts cannot be learned on it; "
-        "choose another model."
+        "This model's text tower has no open_clip token embedding, so prompts cannot be learned "
+        "on it; choose another model."
     )
 
 
@@ -68,5 +68,6 @@ def _run_of_equal_tokens(tokens: Sequence[int], length: int) -> int:
         if len(set(tokens[start : start + length])) == 1:
             return start
     raise ModelError(
-        f"{length} context vectors do not fit the model's text length of {len(tokens)} tokens; lower n_ctx."
+        f"{length} context vectors do not fit the model's text length of {len(tokens)} tokens; "
+        "lower n_ctx."
     )

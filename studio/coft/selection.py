@@ -28,11 +28,13 @@ def seed_set(probabilities: Tensor, *, k: int, mode: str = "argmax_topk") -> tup
             stay short or empty; "leaderboard" [GRIP, CPL]: an image that its best class has no room
             for may fall to its next class, so that each class fills up.
     """
-    images, classes = probabilities.shape
+    classes = probabilities.shape[1]
     if mode == "argmax_topk":
         best = probabilities.argmax(1)
         candidates = [
-            (i, c) for c in range(classes) for i in _by_confidence(probabilities[:, c], best == c)[:k]
+            (i, c)
+            for c in range(classes)
+            for i in _by_confidence(probabilities[:, c], best == c)[:k]
         ]
     else:
         candidates = _leaderboard(probabilities, k)

@@ -33,8 +33,14 @@ def random_views(canvases: Tensor, *, size: int, crop_scale: float, generator: G
         width = min(side, round(side * math.sqrt(share * ratio)))
         height = min(side, round(side * math.sqrt(share / ratio)))
         view = transforms.resized_crop(
-            canvas, int(top * (side - height + 1)), int(left * (side - width + 1)), height, width,
-            [size, size], interpolation=transforms.InterpolationMode.BILINEAR, antialias=True,
+            canvas,
+            int(top * (side - height + 1)),
+            int(left * (side - width + 1)),
+            height,
+            width,
+            [size, size],
+            interpolation=transforms.InterpolationMode.BILINEAR,
+            antialias=True,
         )
         views.append(transforms.horizontal_flip(view) if mirror < 0.5 else view)
     return torch.stack(views)

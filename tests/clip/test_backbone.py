@@ -21,7 +21,10 @@ def checkpoint(tmp_path: Path) -> Path:
     """A folder as open_clip saves models: config and safetensors."""
     folder = tmp_path / "model"
     folder.mkdir()
-    config = {"model_cfg": tiny_config(), "preprocess_cfg": {"size": 32, "mean": [0.1] * 3, "std": [0.2] * 3}}
+    config = {
+        "model_cfg": tiny_config(),
+        "preprocess_cfg": {"size": 32, "mean": [0.1] * 3, "std": [0.2] * 3},
+    }
     (folder / "open_clip_config.json").write_text(json.dumps(config), encoding="utf-8")
     torch.manual_seed(7)
     save_file(build_model(tiny_config()).state_dict(), folder / "open_clip_model.safetensors")
@@ -74,12 +77,14 @@ def test_what_cannot_be_loaded_is_said_in_one_line(name: str, says: str) -> None
 
 
 def test_a_folder_without_config_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="open_clip_config.json"):
+    with pytest.raises(ModelError, match="open_clip_config"):
         load_backbone(str(tmp_path), device="cpu")
 
 
 def test_weights_of_another_architecture_are_refused_in_one_line(checkpoint: Path) -> None:
-    save_file(build_model(tiny_config(width=32)).state_dict(), checkpoint / "open_clip_model.safetensors")
+    save_file(
+        build_model(tiny_config(width=32)).state_dict(), checkpoint / "open_clip_model.safetensors"
+    )
     with pytest.raises(ModelError, match="do not fit") as caught:
         load_backbone(str(checkpoint), device="cpu")
     assert "\n" not in str(caught.value)

@@ -26,7 +26,9 @@ def test_preprocessing_is_a_resize_and_the_models_normalisation() -> None:
 def test_features_come_in_order_whatever_the_batches() -> None:
     images = Canvases(70)
     seen: list[tuple[int, int]] = []
-    features = encode_images(BACKBONE, images, progress=lambda done, total: seen.append((done, total)))
+    features = encode_images(
+        BACKBONE, images, progress=lambda done, total: seen.append((done, total))
+    )
     assert seen == [(64, 70), (70, 70)]
     with torch.no_grad():
         last = BACKBONE.visual(preprocess(images.batch([69]), BACKBONE))
@@ -41,14 +43,19 @@ def test_stop_is_asked_before_each_batch() -> None:
 def test_class_vectors_are_the_normalised_mean_over_templates() -> None:
     templates = ["a photo of a {}.", "art of the {}."]
     vectors = class_vectors(BACKBONE, ["hot_dog", "cat"], templates)
-    each = normalize(encode_texts(BACKBONE, ["a photo of a hot dog.", "art of the hot dog."]), dim=-1)
+    each = normalize(
+        encode_texts(BACKBONE, ["a photo of a hot dog.", "art of the hot dog."]), dim=-1
+    )
     torch.testing.assert_close(vectors[0], normalize(each.mean(0), dim=0))
     torch.testing.assert_close(vectors.norm(dim=-1), torch.ones(2))
 
 
 def test_the_plain_space_is_the_cosine_and_the_centred_one_ignores_what_all_share() -> None:
     generator = torch.Generator().manual_seed(0)
-    features, vectors = torch.randn(8, 5, generator=generator), torch.randn(3, 5, generator=generator)
+    features, vectors = (
+        torch.randn(8, 5, generator=generator),
+        torch.randn(3, 5, generator=generator),
+    )
     plain = Space.of(image_features=features, class_vectors=vectors, scale=10.0, center=False)
     cosines = normalize(features, dim=-1) @ normalize(vectors, dim=-1).T
     torch.testing.assert_close(plain.probabilities(features, vectors), (10 * cosines).softmax(-1))
@@ -75,14 +82,20 @@ def test_a_second_call_encodes_nothing_and_a_grown_set_only_what_is_new(tmp_path
 def test_features_follow_their_keys_when_the_order_changes(tmp_path: Path) -> None:
     images, keys = Canvases(4), [f"image {i}" for i in range(4)]
     first = image_features(BACKBONE, images, keys=keys, cache_dir=tmp_path)
-    assert torch.equal(image_features(BACKBONE, images, keys=keys[::-1], cache_dir=tmp_path), first.flip(0))
+    assert torch.equal(
+        image_features(BACKBONE, images, keys=keys[::-1], cache_dir=tmp_path), first.flip(0)
+    )
 
 
 def test_another_model_has_its_own_features_and_a_torn_file_is_replaced(tmp_path: Path) -> None:
     images, keys = Canvases(4), [f"image {i}" for i in range(4)]
     first = image_features(BACKBONE, images, keys=keys, cache_dir=tmp_path)
-    other = image_features(make_backbone(tiny_config(), seed=1), images, keys=keys, cache_dir=tmp_path)
+    other = image_features(
+        make_backbone(tiny_config(), seed=1), images, keys=keys, cache_dir=tmp_path
+    )
     assert not torch.allclose(first, other)
     for file in tmp_path.rglob("*.safetensors"):
         file.write_bytes(file.read_bytes()[:50])
-    torch.testing.assert_close(image_features(BACKBONE, images, keys=keys, cache_dir=tmp_path), first)
+    torch.testing.assert_close(
+        image_features(BACKBONE, images, keys=keys, cache_dir=tmp_path), first
+    )

@@ -36,7 +36,13 @@ class Canvases:
 
 def tiny_config(**vision: Any) -> dict[str, Any]:
     """An open_clip model_cfg of a two-block ViT with a two-block text tower."""
-    tower = {"image_size": 32, "patch_size": 16, "width": 64, "layers": 2, "head_width": 32} | vision
+    tower = {
+        "image_size": 32,
+        "patch_size": 16,
+        "width": 64,
+        "layers": 2,
+        "head_width": 32,
+    } | vision
     text = {"context_length": 40, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2}
     return {"embed_dim": 16, "vision_cfg": tower, "text_cfg": text}
 
@@ -44,8 +50,11 @@ def tiny_config(**vision: Any) -> dict[str, Any]:
 def convolutional_config() -> dict[str, Any]:
     """An open_clip model_cfg with timm's smallest EfficientNet-like trunk."""
     vision = {
-        "timm_model_name": "tf_efficientnet_lite0", "timm_model_pretrained": False, "timm_pool": "avg",
-        "timm_proj": "linear", "image_size": 64,
+        "timm_model_name": "tf_efficientnet_lite0",
+        "timm_model_pretrained": False,
+        "timm_pool": "avg",
+        "timm_proj": "linear",
+        "image_size": 64,
     }
     config = tiny_config() | {"vision_cfg": vision, "custom_text": True}
     return config
@@ -58,9 +67,16 @@ def make_backbone(config: dict[str, Any], *, seed: int = 0, center: bool = False
     torch.manual_seed(seed)
     model = build_model(config).requires_grad_(False).eval()
     return Backbone(
-        name="tiny", model=model, tokenizer=open_clip.SimpleTokenizer(context_length=40), config=config,
-        image_size=config["vision_cfg"]["image_size"], mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5),
-        template="a photo of a {}.", center=center, device=torch.device("cpu"),
+        name="tiny",
+        model=model,
+        tokenizer=open_clip.SimpleTokenizer(context_length=40),
+        config=config,
+        image_size=config["vision_cfg"]["image_size"],
+        mean=(0.5, 0.5, 0.5),
+        std=(0.5, 0.5, 0.5),
+        template="a photo of a {}.",
+        center=center,
+        device=torch.device("cpu"),
     )
 
 

@@ -17,8 +17,15 @@ from studio.settings import Settings
 from tests.coft.conftest import Canvases, Inputs
 
 QUICK: dict[str, Any] = {
-    "phase1_epochs": 2, "phase1_min_steps": 0, "phase2_epochs": 1, "filter": "none", "monitor_images": 8,
-    "seed_selection": "leaderboard", "k": 4, "phase2_batch": 16, "n_visual_tokens": 4,
+    "phase1_epochs": 2,
+    "phase1_min_steps": 0,
+    "phase2_epochs": 1,
+    "filter": "none",
+    "monitor_images": 8,
+    "seed_selection": "leaderboard",
+    "k": 4,
+    "phase2_batch": 16,
+    "n_visual_tokens": 4,
 }
 
 
@@ -52,7 +59,12 @@ def test_a_fit_goes_through_all_stages_and_its_classifier_can_be_loaded(
     assert finished.stage == "phase2"
     assert not finished.stopped
     assert judged.labels.shape == (2, 30)
-    assert {(s.phase, s.model) for s in events if isinstance(s, Step)} == {(1, 0), (1, 1), (2, 0), (2, 1)}
+    assert {(s.phase, s.model) for s in events if isinstance(s, Step)} == {
+        (1, 0),
+        (1, 1),
+        (2, 0),
+        (2, 1),
+    }
     assert {m.phase for m in events if isinstance(m, Monitor)} == {1, 2}
     assert only(events, SeedSet).per_class == (4, 4, 4)
     checkpoint = classifier_of(events)
@@ -71,7 +83,11 @@ def test_frozen_weights_stay_and_phase_two_moves_the_whole_visual_encoder_only(
     for name, tensor in backbone.model.state_dict().items():
         assert torch.equal(tensor, before[name]), name
     trained = classifier_of(events).tensors
-    visual = {k.removeprefix("models.0.visual."): v for k, v in trained.items() if ".visual." in k and k.startswith("models.0")}
+    visual = {
+        k.removeprefix("models.0.visual."): v
+        for k, v in trained.items()
+        if ".visual." in k and k.startswith("models.0")
+    }
     for name, _ in backbone.visual.named_parameters():
         if name in visual:  # all but the projection that the new head replaces
             assert not torch.equal(visual[name], before[f"visual.{name}"]), name
@@ -89,7 +105,9 @@ def test_same_seed_same_run_and_other_seed_other_run(vit: Backbone, inputs: Inpu
     first, again, other = run(0), run(0), run(1)
     for name, tensor in first.tensors.items():
         assert torch.equal(tensor, again.tensors[name]), name
-    assert any(not torch.equal(tensor, other.tensors[name]) for name, tensor in first.tensors.items())
+    assert any(
+        not torch.equal(tensor, other.tensors[name]) for name, tensor in first.tensors.items()
+    )
 
 
 def test_the_two_models_label_some_images_differently(vit: Backbone, inputs: Inputs) -> None:
@@ -115,12 +133,16 @@ def test_phase_two_sees_only_the_clean_set(vit: Backbone, inputs: Inputs) -> Non
 
 
 @pytest.mark.parametrize(("when", "stage"), [(1, "phase1"), (2, "phase2")])
-def test_stopping_keeps_what_was_learned(vit: Backbone, inputs: Inputs, when: int, stage: str) -> None:
-    stopped = False
+def test_stopping_keeps_what_was_learned(
+    vit: Backbone, inputs: Inputs, when: int, stage: str
+) -> None:
     events: list[Event] = []
-    for event in fit(**inputs(vit, Canvases(30)), settings=Settings(**QUICK), stop=lambda: stopped):
+
+    def stop() -> bool:
+        return any(isinstance(e, Step) and e.phase == when for e in events)
+
+    for event in fit(**inputs(vit, Canvases(30)), settings=Settings(**QUICK), stop=stop):
         events.append(event)
-        stopped = stopped or (isinstance(event, Step) and event.phase == when)
     finished = only(events, Finished)
     assert finished.stopped
     assert finished.stage == stage
@@ -132,13 +154,17 @@ def test_stopping_keeps_what_was_learned(vit: Backbone, inputs: Inputs, when: in
     assert torch.equal(loaded.probabilities(images.batch(range(30))).argmax(1), finished.labels)
 
 
-def test_a_phase_one_classifier_of_the_convolutional_tower_loads_too(convnet: Backbone, inputs: Inputs) -> None:
+def test_a_phase_one_classifier_of_the_convolutional_tower_loads_too(
+    convnet: Backbone, inputs: Inputs
+) -> None:
     images = Canvases(20)
     events = list(fit(**inputs(convnet, images), settings=Settings(**QUICK | {"phase2_epochs": 0})))
     checkpoint = classifier_of(events)
     assert checkpoint.meta["kind"] == "phase1"
     loaded = Classifier.load(checkpoint.tensors, checkpoint.meta, device="cpu")
-    assert torch.equal(loaded.probabilities(images.batch(range(20))).argmax(1), only(events, Finished).labels)
+    assert torch.equal(
+        loaded.probabilities(images.batch(range(20))).argmax(1), only(events, Finished).labels
+    )
 
 
 def test_zero_shot_speaks_the_same_events(backbone: Backbone, inputs: Inputs) -> None:

@@ -5,7 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from studio.coft.judge import clean_sets, own_clean_probability, peer_clean_probability, training_sets
+from studio.coft.judge import (
+    clean_sets,
+    own_clean_probability,
+    peer_clean_probability,
+    training_sets,
+)
 
 
 @pytest.fixture
@@ -33,7 +38,13 @@ def test_the_rules_differ_and_nest(verdict: tuple[torch.Tensor, torch.Tensor]) -
     clean, labels = verdict
     sets = {
         rule: clean_sets(clean, labels, rule=rule)
-        for rule in ("peer_clean", "self_clean", "both_clean", "peer_clean_and_argmax_agree", "none")
+        for rule in (
+            "peer_clean",
+            "self_clean",
+            "both_clean",
+            "peer_clean_and_argmax_agree",
+            "none",
+        )
     }
     assert not torch.equal(sets["peer_clean"], sets["self_clean"])
     assert torch.equal(sets["both_clean"], sets["peer_clean"] & sets["self_clean"])
@@ -59,7 +70,7 @@ def test_training_sets() -> None:
     clean = torch.tensor([[True, True, False, False], [True, True, True, False]])
 
     def plain(data: str) -> list[tuple[list[int], list[int]]]:
-        return [(i.tolist(), l.tolist()) for i, l in training_sets(labels, clean, data=data)]
+        return [(i.tolist(), own.tolist()) for i, own in training_sets(labels, clean, data=data)]
 
     assert plain("own") == [([0, 1], [0, 1]), ([0, 1, 2], [0, 2, 2])]
     assert plain("swapped") == plain("own")[::-1]

@@ -1,4 +1,4 @@
-"""The clean probability, both losses and the complement labels (tests 1 to 3 of the specification)."""
+"""The clean probability, both losses and the complement labels (specification, tests 1 to 3)."""
 
 from __future__ import annotations
 
@@ -53,7 +53,10 @@ def test_toy_descent_ends_with_the_label_clean_and_the_complement_not() -> None:
 
 
 def test_a_hard_error_keeps_its_gradient() -> None:
-    positive, negative = torch.tensor([[-1.0, 1.0]]), torch.tensor([[1.0, -1.0]], requires_grad=True)
+    positive, negative = (
+        torch.tensor([[-1.0, 1.0]]),
+        torch.tensor([[1.0, -1.0]], requires_grad=True),
+    )
     negative_loss(positive, negative, torch.tensor([0]), torch.tensor([1]), scale=SCALE).backward()
     assert negative.grad is not None
     torch.testing.assert_close(negative.grad.abs(), torch.full((1, 2), SCALE))
@@ -62,7 +65,9 @@ def test_a_hard_error_keeps_its_gradient() -> None:
 def test_positive_loss_is_cross_entropy_at_the_models_temperature() -> None:
     cosines = torch.tensor([[0.3, 0.28]])
     expected = math.log(1 + math.exp(-SCALE * 0.02))
-    assert positive_loss(cosines, torch.tensor([0]), scale=SCALE).item() == pytest.approx(expected, rel=1e-4)
+    assert positive_loss(cosines, torch.tensor([0]), scale=SCALE).item() == pytest.approx(
+        expected, rel=1e-4
+    )
 
 
 @pytest.mark.parametrize("mode", ["uniform", "hard", "prob_weighted"])
@@ -91,8 +96,12 @@ def test_complements_are_uniform_over_the_other_classes_and_fresh_each_time() ->
 def test_hard_complements_come_from_the_likeliest_other_classes() -> None:
     probabilities = torch.tensor([[0.5, 0.3, 0.15, 0.05]]).expand(500, -1)
     drawn = draw_complements(
-        torch.zeros(500, dtype=torch.long), classes=4, generator=torch.Generator().manual_seed(0),
-        mode="hard", probabilities=probabilities, top=2,
+        torch.zeros(500, dtype=torch.long),
+        classes=4,
+        generator=torch.Generator().manual_seed(0),
+        mode="hard",
+        probabilities=probabilities,
+        top=2,
     )
     assert set(drawn.tolist()) == {1, 2}
 

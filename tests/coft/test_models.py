@@ -37,7 +37,9 @@ def test_context_vectors_stand_between_start_and_name(vit: Backbone) -> None:
     assert template.tokens[1, 5 : 5 + length].tolist() == name[1 : 1 + length].tolist()
 
 
-def test_contexts_equal_to_the_placeholders_embedding_give_the_plain_text_feature(vit: Backbone) -> None:
+def test_contexts_equal_to_the_placeholders_embedding_give_the_plain_text_feature(
+    vit: Backbone,
+) -> None:
     template = PromptTemplate(vit, NAMES, n_ctx=4)
     embedding = vit.model.token_embedding.weight[template.tokens[0, 1]]  # type: ignore[union-attr, index]
     with torch.no_grad():
@@ -64,7 +66,9 @@ def test_class_specific_contexts_have_one_per_class(vit: Backbone) -> None:
 @pytest.mark.parametrize("kind", ["deep", "shallow"])
 def test_prompt_tokens_change_features_and_leave_the_tower_alone(vit: Backbone, kind: str) -> None:
     pixels = torch.randn(2, 3, 32, 32)
-    adapter = PromptTokens(vit.visual, kind=kind, tokens=5, generator=torch.Generator().manual_seed(0))
+    adapter = PromptTokens(
+        vit.visual, kind=kind, tokens=5, generator=torch.Generator().manual_seed(0)
+    )
     assert adapter.tokens.shape == (2 if kind == "deep" else 1, 5, 64)
     before = vit.visual(pixels)
     adapted = adapter.tail(vit.visual, pixels)
@@ -74,10 +78,14 @@ def test_prompt_tokens_change_features_and_leave_the_tower_alone(vit: Backbone, 
 
 
 def test_deep_tokens_are_fresh_in_every_block(vit: Backbone) -> None:
-    adapter = PromptTokens(vit.visual, kind="deep", tokens=3, generator=torch.Generator().manual_seed(0))
+    adapter = PromptTokens(
+        vit.visual, kind="deep", tokens=3, generator=torch.Generator().manual_seed(0)
+    )
     lengths: list[int] = []
     blocks = vit.visual.transformer.resblocks  # type: ignore[union-attr]
-    handles = [b.register_forward_hook(lambda _m, _i, o: lengths.append(o.shape[1])) for b in blocks]
+    handles = [
+        b.register_forward_hook(lambda _m, _i, o: lengths.append(o.shape[1])) for b in blocks
+    ]
     adapter.tail(vit.visual, torch.randn(1, 3, 32, 32)).sum().backward()
     for handle in handles:
         handle.remove()
@@ -86,7 +94,9 @@ def test_deep_tokens_are_fresh_in_every_block(vit: Backbone) -> None:
     assert (adapter.tokens.grad.abs().sum((1, 2)) > 0).all()
 
 
-def test_scale_and_shift_splits_where_it_says_and_merges_into_an_ordinary_tower(convnet: Backbone) -> None:
+def test_scale_and_shift_splits_where_it_says_and_merges_into_an_ordinary_tower(
+    convnet: Backbone,
+) -> None:
     import copy
 
     pixels = torch.randn(2, 3, 64, 64)
@@ -117,7 +127,11 @@ def test_the_negative_loss_reaches_what_its_settings_say(
     labels, complements = torch.tensor([0, 1, 2, 0]), torch.tensor([1, 2, 0, 2])
     both, _ = dual_loss(model, hidden, labels, complements, 20.0, settings)
     only_first, _ = dual_loss(
-        model, hidden, labels, complements, 20.0,
+        model,
+        hidden,
+        labels,
+        complements,
+        20.0,
         Settings(l2_grad_visual=visual, l2_grad_positive=positive, l2_weight=0.0),
     )
     second = both - only_first  # L2 alone
