@@ -1,0 +1,1 @@
+"""The pre-trained image-text model: loading, encoding, storing features."""
