@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from studio.decoding import EXTENSIONS, MAX_PIXELS, ImageRefused, decode, quiet_pillow
+from studio.decoding import EXTENSIONS, MAX_PIXELS, REASONS, ImageRefused, decode, quiet_pillow
 from studio.errors import FolderError, StudioError
 from studio.folder import Folder, ImageFile, Refused, natural_key, scan
 from studio.shards import Pixels, Place, ShardStore, Verdict
@@ -177,7 +177,7 @@ def _nothing_usable(root: Path, refused: Sequence[Refused]) -> str:
     if not refused:
         return f"There is no image in {root}; it needs files of type {kinds}."
     counts = Counter(item.reason for item in refused)
-    reasons = ", ".join(f"{reason}: {count}" for reason, count in counts.most_common())
+    reasons = ", ".join(f"{reason}: {counts[reason]}" for reason in REASONS if counts[reason])
     return f"There is no usable image in {root} ({reasons}); it needs files of type {kinds}."
 
 
