@@ -1,0 +1,23 @@
+"""How good labels are (with a truth) and whether they can be any good (without one)."""
+
+from studio.scores.metrics import (
+    ClassScore,
+    accuracy,
+    auroc,
+    calibration_error,
+    clean_fraction,
+    clean_precision,
+    clean_recall,
+    per_class,
+)
+
+__all__ = [
+    "ClassScore",
+    "accuracy",
+    "auroc",
+    "calibration_error",
+    "clean_fraction",
+    "clean_precision",
+    "clean_recall",
+    "per_class",
+]

@@ -1,0 +1,134 @@
+"""How good labels are, against a truth that nothing but the scoring sees.
+
+Everywhere: labels (N,) int; truth (N,) int with -1 = unknown, such images are left out, or None
+when nothing is known. Every score is a float in [0, 1] and None where it is not defined: no truth,
+no image left, one kind of outcome only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Labels = npt.NDArray[np.integer]
+Mask = npt.NDArray[np.bool_]
+Scores = npt.NDArray[np.floating]
+
+
+def accuracy(labels: Labels, truth: Labels | None) -> float | None:
+    """Share of images that carry their true label."""
+    right, known = _compare(labels, truth)
+    return _share(right[known])
+
+
+def clean_fraction(clean: Mask) -> float | None:
+    """Share of images that were kept as clean; needs no truth."""
+    return _share(np.asarray(clean, dtype=bool))
+
+
+def clean_precision(labels: Labels, clean: Mask, truth: Labels | None) -> float | None:
+    """Share of right labels among those kept as clean."""
+    right, known = _compare(labels, truth)
+    return _share(right[known & _mask(clean, right)])
+
+
+def clean_recall(labels: Labels, clean: Mask, truth: Labels | None) -> float | None:
+    """Share of the right labels that were kept as clean."""
+    right, known = _compare(labels, truth)
+    return _share(_mask(clean, right)[known & right])
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """One class. images: true members; labelled: images given this label, kept: clean ones of them.
+
+    recall: of the true members, the share labelled so (the class's accuracy); precision: of those
+    labelled so, the share that is right; clean_precision: of those kept. Images of unknown truth
+    count in `labelled` and `kept` only; without a truth `images` and the shares are None.
+    """
+
+    name: str
+    images: int | None
+    labelled: int
+    kept: int
+    recall: float | None
+    precision: float | None
+    clean_precision: float | None
+
+
+def per_class(
+    labels: Labels, clean: Mask | None, truth: Labels | None, *, class_names: Sequence[str]
+) -> list[ClassScore]:
+    """A row for each class, in the order of class_names. clean None: all count as kept."""
+    labels = np.asarray(labels)
+    right, known = _compare(labels, truth)
+    kept = np.ones(len(labels), dtype=bool) if clean is None else _mask(clean, right)
+    rows = []
+    for number, name in enumerate(class_names):
+        mine = labels == number
+        members = np.asarray(truth) == number if truth is not None else np.zeros(0, dtype=bool)
+        rows.append(
+            ClassScore(
+                name=name,
+                images=int(members.sum()) if truth is not None else None,
+                labelled=int(mine.sum()),
+                kept=int((mine & kept).sum()),
+                recall=_share(right[members]) if truth is not None else None,
+                precision=_share(right[mine & known]),
+                clean_precision=_share(right[mine & known & kept]),
+            )
+        )
+    return rows
+
+
+def auroc(clean_probability: Scores, labels: Labels, truth: Labels | None) -> float | None:
+    """How well a cleanliness score ranks right labels above wrong ones: 1 = all, 0.5 = chance."""
+    right, known = _compare(labels, truth)
+    outcome, score = right[known], np.asarray(clean_probability, dtype=np.float64)[known]
+    if len(np.unique(outcome)) < 2 or not np.isfinite(score).all():
+        return None
+    from sklearn.metrics import roc_auc_score  # a second to import, and rarely needed
+
+    return float(roc_auc_score(outcome, score))
+
+
+def calibration_error(
+    confidence: Scores, labels: Labels, truth: Labels | None, *, bins: int = 15
+) -> float | None:
+    """Expected calibration error: the mean gap between confidence and accuracy; 0 = none.
+
+    confidence: (N,) probability of each label. Bins of equal width [Guo et al. 2017], weighted by
+    their number of images.
+    """
+    right, known = _compare(labels, truth)
+    outcome, score = right[known], np.asarray(confidence, dtype=np.float64)[known]
+    if not len(outcome):
+        return None
+    number = np.clip(np.ceil(score * bins).astype(int) - 1, 0, bins - 1)
+    gap = np.bincount(number, weights=score - outcome, minlength=bins)
+    return float(np.abs(gap).sum() / len(outcome))
+
+
+def _compare(labels: Labels, truth: Labels | None) -> tuple[Mask, Mask]:
+    """Which labels are right, and for which images that is known. Raises ValueError on lengths."""
+    labels = np.asarray(labels)
+    if truth is None:
+        return np.zeros(len(labels), dtype=bool), np.zeros(len(labels), dtype=bool)
+    truth = np.asarray(truth)
+    if labels.shape != truth.shape:
+        raise ValueError(f"{labels.shape} labels against {truth.shape} true labels")
+    return labels == truth, truth >= 0
+
+
+def _mask(clean: Mask, like: Mask) -> Mask:
+    mask = np.asarray(clean, dtype=bool)
+    if mask.shape != like.shape:
+        raise ValueError(f"a mask of {mask.shape} for {like.shape} labels")
+    return mask
+
+
+def _share(values: Mask) -> float | None:
+    return float(values.mean()) if len(values) else None
