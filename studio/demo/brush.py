@@ -1,8 +1,8 @@
 """The drawing kit of the demo set: shapes, colours and a `Sprite` to paint them on.
 
 Coordinates run from -1 to 1 in both directions, y downwards, so that no drawing knows its size in
-pixels. Shapes are arrays of points (n, 2). A sprite is painted about twice as large as it is shown
-and reduced later, which smooths the edges.
+pixels. Shapes are arrays of points (n, 2). A sprite is painted larger than it is shown and reduced
+later, which smooths the edges.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-SIDE = 360  # pixels of a sprite's side
-_SHADE = 64  # pixels of the map in which shading is worked out, then enlarged: shading is smooth
+_SHADE = 64  # pixels of the map in which shading is worked out; it is smooth and can be enlarged
 
 Points = npt.NDArray[np.float64]
 Colour = tuple[int, int, int]
@@ -97,9 +96,7 @@ def ribbon(line: Points, widths: npt.ArrayLike) -> Points:
     return np.concatenate([line + offset, (line - offset)[::-1]])
 
 
-def noise(
-    rng: np.random.Generator, cells: int, low: float, high: float, side: int = SIDE
-) -> Image.Image:
+def noise(rng: np.random.Generator, cells: int, low: float, high: float, side: int) -> Image.Image:
     """Cloudy grey picture: random values between low and high (0 to 255) on a grid, enlarged."""
     grid = rng.uniform(low, high, (cells, cells)).astype(np.uint8)
     return Image.fromarray(grid).resize((side, side), Image.Resampling.BICUBIC)
@@ -108,18 +105,26 @@ def noise(
 class Sprite:
     """One object on a transparent ground, lit from one side.
 
-    light: direction that the light comes from, radians (-pi/2 = from above).
+    side: of the sprite in pixels; light: direction that the light comes from in radians (-pi/2 =
+    from above).
     """
 
-    def __init__(self, rng: np.random.Generator, *, light: float = -np.pi / 2) -> None:
+    def __init__(
+        self, rng: np.random.Generator, *, side: int = 360, light: float = -np.pi / 2
+    ) -> None:
         self.rng = rng
+        self.side = side
         self.light = light
-        self.image = Image.new("RGBA", (SIDE, SIDE), (0, 0, 0, 0))
+        self.image = Image.new("RGBA", (side, side), (0, 0, 0, 0))
+
+    def noise(self, cells: int, low: float, high: float) -> Image.Image:
+        """A texture of the sprite's size, see `noise`."""
+        return noise(self.rng, cells, low, high, self.side)
 
     def mask(self, *shapes: Points) -> Image.Image:
         """The union of shapes as a picture of the sprite's size: 255 inside."""
-        mask = Image.new("L", (SIDE, SIDE), 0)
-        area, box = _drawn(shapes, 0)
+        mask = Image.new("L", self.image.size, 0)
+        area, box = _drawn(shapes, self.side, 0)
         mask.paste(area, box[:2])
         return mask
 
@@ -138,14 +143,14 @@ class Sprite:
         texture: grey picture that the colour is multiplied with; inside: mask to stay within.
         """
         margin = 0.12 if volume or gloss else 0.0  # the blur that shades must not end at the edge
-        area, box = _drawn(shapes, margin)
+        area, box = _drawn(shapes, self.side, margin)
         return self._fill(area, box, colour, volume, gloss, texture, inside)
 
     def stroke(
         self, line: Points, width: float, colour: Colour, *, inside: Image.Image | None = None
     ) -> None:
         """A flat line of even width with round joints."""
-        area, box = _drawn([line], 0, width=max(1, round(width * SIDE / 2)))
+        area, box = _drawn([line], self.side, 0, width=max(1, round(width * self.side / 2)))
         self._fill(area, box, colour, 0.0, 0.0, None, inside)
 
     def shade(self, area: Image.Image, *, volume: float, gloss: float = 0.0) -> None:
@@ -155,9 +160,9 @@ class Sprite:
     def glow(self, x: float, y: float, radius: float, colour: Colour) -> None:
         """A soft spot of light on what is painted already."""
         spot = self.mask(ellipse(x, y, radius, radius)).resize((_SHADE, _SHADE))
-        spot = spot.filter(ImageFilter.GaussianBlur(radius * _SHADE / 4)).resize((SIDE, SIDE))
+        spot = spot.filter(ImageFilter.GaussianBlur(radius * _SHADE / 4)).resize(self.image.size)
         light = ImageChops.multiply(
-            Image.merge("RGB", [spot] * 3), Image.new("RGB", (SIDE, SIDE), colour)
+            Image.merge("RGB", [spot] * 3), Image.new("RGB", self.image.size, colour)
         )
         lit = ImageChops.screen(self.image.convert("RGB"), light)
         lit.putalpha(self.image.getchannel("A"))
@@ -181,7 +186,7 @@ class Sprite:
         if volume or gloss:
             fill = self._lit(fill, area, volume, gloss)
         self.image.paste(fill, box, area)
-        mask = Image.new("L", (SIDE, SIDE), 0)
+        mask = Image.new("L", self.image.size, 0)
         mask.paste(area, box[:2])
         return mask
 
@@ -207,18 +212,18 @@ class Sprite:
 
 
 def _drawn(
-    shapes: Sequence[Points], margin: float, *, width: int = 0
+    shapes: Sequence[Points], side: int, margin: float, *, width: int = 0
 ) -> tuple[Image.Image, tuple[int, int, int, int]]:
     """Filled shapes (or, with a width in pixels, lines) as a mask, and its box on the sprite.
 
     Only the part that is covered is drawn, with a margin given as a share of its size.
     """
-    pixels = [(shape + 1) * (SIDE / 2) for shape in shapes]
+    pixels = [(shape + 1) * (side / 2) for shape in shapes]
     corners = np.concatenate(pixels)
     low, high = corners.min(axis=0) - width - 1, corners.max(axis=0) + width + 2
     room = margin * float((high - low).sum())
-    left, top = (int(edge) for edge in np.clip(low - room, -SIDE, 2 * SIDE))
-    right, bottom = (int(edge) for edge in np.clip(high + room, -SIDE + 2, 2 * SIDE + 2))
+    left, top = (int(edge) for edge in np.clip(low - room, -side, 2 * side))
+    right, bottom = (int(edge) for edge in np.clip(high + room, -side + 2, 2 * side + 2))
     area = Image.new("L", (max(right - left, 1), max(bottom - top, 1)), 0)
     pen = ImageDraw.Draw(area)
     for shape in pixels:

@@ -11,7 +11,6 @@ from studio.demo.brush import (
     ellipse,
     hsv,
     moved,
-    noise,
     pick,
     points,
     ribbon,
@@ -94,7 +93,7 @@ def lemon(sprite: Sprite) -> None:
     """The whole fruit with its nipple, or a half that shows the segments."""
     rng = sprite.rng
     yellow = pick(rng, [(246, 214, 40), (250, 226, 62), (236, 206, 30)])
-    pores = noise(rng, 90, 205, 255)
+    pores = sprite.noise(90, 205, 255)
     if rng.random() < 0.62:
         wide, high = rng.uniform(0.78, 0.9), rng.uniform(0.56, 0.68)
         body = ellipse(0, 0, wide, high)
@@ -116,7 +115,7 @@ def lemon(sprite: Sprite) -> None:
         outer = arc(0, 0, 0.84, 0.84, angle + 0.06, angle + 0.63, count=8)
         inner = points((0.09 * np.cos(angle + 0.35), 0.09 * np.sin(angle + 0.35)))
         segment = smooth(np.concatenate([inner, outer]), steps=4) * (radius, radius * flat)
-        sprite.paint(segment, colour=flesh, volume=0.35, texture=noise(rng, 40, 215, 255))
+        sprite.paint(segment, colour=flesh, volume=0.35, texture=sprite.noise(40, 215, 255))
 
 
 def pizza(sprite: Sprite) -> None:
@@ -151,7 +150,7 @@ def pizza(sprite: Sprite) -> None:
         return on_top(reach * np.sqrt(rng.random()), start + size * rng.random())
 
     sprite.paint(disc(0.97, 0.07), colour=scaled(dough, 0.6), volume=0.4)
-    baked = noise(rng, 34, 150, 255)
+    baked = sprite.noise(34, 150, 255)
     whole = sprite.paint(disc(0.97), colour=dough, volume=0.7, texture=baked)
     sprite.paint(disc(0.86), colour=sauce, inside=whole, texture=baked)
     top = sprite.paint(disc(0.82), colour=sauce, inside=whole)
@@ -178,7 +177,7 @@ def pizza(sprite: Sprite) -> None:
                     colour=red,
                     inside=top,
                     volume=0.45,
-                    texture=noise(rng, 50, 190, 255),
+                    texture=sprite.noise(50, 190, 255),
                 )
                 dots = [
                     ellipse(x + dx, y + dy * flat, 0.014, 0.012, count=8)
@@ -242,7 +241,7 @@ def mushroom(sprite: Sprite) -> None:
         colour=cap_colour,
         volume=0.85,
         gloss=0.25 if kind != "button" else 0.0,
-        texture=noise(rng, 14, 225, 255),
+        texture=sprite.noise(14, 225, 255),
     )
     if kind == "agaric":
         for _ in range(int(rng.integers(12, 24))):

@@ -36,17 +36,17 @@ def photograph(subject: Subject, rng: np.random.Generator) -> Image.Image:
     """One RGB picture of the subject, 224 to 320 pixels a side."""
     width, height = (int(side) for side in rng.integers(224, 321, 2))
     light = rng.uniform(-np.pi * 0.85, -np.pi * 0.15)  # from the upper half
-    place = str(rng.choice(subject.places)) if rng.random() < 0.8 else str(rng.choice(list(PLACES)))
+    place = str(rng.choice(subject.places)) if rng.random() < 0.7 else str(rng.choice(list(PLACES)))
     picture = PLACES[place](rng).resize((width, height), Image.Resampling.BICUBIC)
     if rng.random() < 0.45:
         _clutter(picture, rng, blur=rng.uniform(1, 5), count=int(rng.integers(2, 7)))
 
     count = int(rng.integers(2, subject.many + 1)) if subject.many > 1 and rng.random() < 0.4 else 1
-    share = rng.triangular(0.28, 0.75, 1.15) * (1.0 if count == 1 else 0.62)
+    share = rng.triangular(0.24, 0.6, 1.1) * (1.0 if count == 1 else 0.62)
     for _ in range(count):
-        sprite = Sprite(rng, light=light)
-        subject.paint(sprite)
         size = share * min(width, height) * rng.uniform(0.85, 1.15)
+        sprite = Sprite(rng, side=round(np.clip(1.75 * size, 120, 420)), light=light)
+        subject.paint(sprite)
         placed = _posed(sprite.image, rng, size=size, turn=subject.turn)
         spread = 0.12 if count == 1 else 0.28
         x = width * (0.5 + rng.normal(0, spread)) - placed.width / 2
@@ -67,7 +67,6 @@ def _posed(
     if rng.random() < 0.5:
         sprite = sprite.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     sprite = sprite.crop(sprite.getbbox())
-    sprite.thumbnail((1.8 * size, 1.8 * size), Image.Resampling.BOX, reducing_gap=None)
     stretch, shear, angle = rng.uniform(0.82, 1.0), rng.normal(0, 0.08), rng.uniform(-turn, turn)
     cos, sin = np.cos(angle), np.sin(angle)
     # where a point of the result comes from, both measured from the middle
@@ -164,7 +163,7 @@ def _camera(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
     picture = ImageChops.multiply(picture, Image.merge("RGB", [lamp] * 3))
     warm = rng.normal(0, 0.05)
     exposure = 1.15 * float(np.exp(rng.normal(0, 0.18)))
-    if rng.random() < 0.12:
+    if rng.random() < 0.16:
         exposure *= rng.choice([0.4, 1.5])
     gains = exposure * np.array([1 + warm, 1.0, 1 - warm])
     table = [min(255, round(value * gain)) for gain in gains for value in range(256)]
@@ -172,11 +171,11 @@ def _camera(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
     picture = ImageEnhance.Color(picture).enhance(float(rng.uniform(0.55, 1.15)))
     picture = ImageEnhance.Contrast(picture).enhance(float(rng.uniform(0.75, 1.1)))
     trouble = rng.random()
-    if trouble < 0.2:
+    if trouble < 0.25:
         picture = picture.filter(ImageFilter.GaussianBlur(rng.uniform(0.8, 2.8)))
-    elif trouble < 0.3:
+    elif trouble < 0.35:
         picture = picture.filter(_motion(rng))
-    grain = rng.choice([0.0, 3.0, 6.0, 14.0], p=[0.3, 0.35, 0.25, 0.1])
+    grain = rng.choice([0.0, 3.0, 6.0, 14.0], p=[0.25, 0.35, 0.25, 0.15])
     if grain:
         values = np.asarray(picture, dtype=np.int16)
         dots = rng.normal(0, grain, (height, width, 1)).astype(np.int16)

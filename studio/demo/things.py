@@ -8,13 +8,11 @@ import numpy as np
 from PIL import ImageDraw, ImageFont
 
 from studio.demo.brush import (
-    SIDE,
     Points,
     Sprite,
     arc,
     ellipse,
     hsv,
-    noise,
     pick,
     points,
     ribbon,
@@ -159,7 +157,7 @@ def soccer_ball(sprite: Sprite) -> None:
         colour=ball_colour,
         volume=0.8,
         gloss=0.15,
-        texture=noise(rng, 60, 236, 255),
+        texture=sprite.noise(60, 236, 255),
     )
     tips: list[Points] = []
     for corner in corners:
@@ -211,11 +209,13 @@ def wall_clock(sprite: Sprite) -> None:
     if figures:
         roman = ["XII", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI"]
         use_roman = bool(rng.random() < 0.3)
-        font = ImageFont.load_default(size=SIDE * (0.055 if use_roman else 0.075))
+        font = ImageFont.load_default(size=sprite.side * (0.055 if use_roman else 0.075))
         pen = ImageDraw.Draw(sprite.image)
         for hour in range(12):
             angle = hour * np.pi / 6
-            x, y = (np.array([np.sin(angle), -np.cos(angle)]) * (inner - 0.18) + 1) * SIDE / 2
+            x, y = (
+                (np.array([np.sin(angle), -np.cos(angle)]) * (inner - 0.18) + 1) * sprite.side / 2
+            )
             text = roman[hour] if use_roman else str(hour or 12)
             pen.text((x, y), text, font=font, fill=(*ink, 255), anchor="mm")
     time = rng.uniform(0, 12)

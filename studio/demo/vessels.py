@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from studio.demo.brush import Points, Sprite, arc, hsv, noise, pick, points, scaled, smooth
+from studio.demo.brush import Points, Sprite, arc, hsv, pick, points, scaled, smooth
 
 
 def balloon(sprite: Sprite) -> None:
@@ -49,7 +49,7 @@ def balloon(sprite: Sprite) -> None:
             points((x * profile[-1], y[-1] - 0.02), (x * 0.1, basket_y)), 0.009, (60, 50, 40)
         )
     basket = points((-0.12, basket_y), (0.12, basket_y), (0.1, 0.97), (-0.1, 0.97))
-    sprite.paint(basket, colour=(128, 84, 44), volume=0.5, texture=noise(rng, 70, 170, 255))
+    sprite.paint(basket, colour=(128, 84, 44), volume=0.5, texture=sprite.noise(70, 170, 255))
 
 
 def sailboat(sprite: Sprite) -> None:
