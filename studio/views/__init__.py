@@ -1,0 +1,1 @@
+"""What people look at, made without gradio: figures, galleries, thumbnails, fragments of HTML."""

@@ -1,0 +1,143 @@
+"""Which images a gallery shows, in what order, a page at a time, and what is said about each.
+
+Works on the outcome of a run as plain numpy arrays. N images, C classes; clean probabilities are in
+[0, 1], 1 = clean. Nothing here reads a file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+PAGE_SIZE = 24
+"""Images per page and gallery: a screenful, and all that is ever sent at once."""
+
+Side = Literal["clean", "noisy"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run says about its N images.
+
+    paths: relative, in the order of the arrays; class_names: C names; labels: (N,) final labels;
+    confidence: (N,) probability of the final label; clean_probability: (N,) of the final label;
+    kept: (N,) bool, labels to be trusted; model_labels: (2, N) and model_clean_probability: (2, N),
+    each model's label and the other model's judgement of it; top_labels, top_probabilities: (N, k),
+    k may be 0; truth: (N,) with -1 = unknown, or None; stage: how far the run came.
+    """
+
+    paths: tuple[str, ...]
+    class_names: tuple[str, ...]
+    labels: NDArray[np.int64]
+    confidence: NDArray[np.float32]
+    clean_probability: NDArray[np.float32]
+    kept: NDArray[np.bool_]
+    model_labels: NDArray[np.int64]
+    model_clean_probability: NDArray[np.float32]
+    top_labels: NDArray[np.int64]
+    top_probabilities: NDArray[np.float32]
+    truth: NDArray[np.int64] | None = None
+    stage: str = ""
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    @property
+    def disagree(self) -> NDArray[np.bool_]:
+        """(N,) whether the two models give different labels."""
+        return np.asarray(self.model_labels[0] != self.model_labels[1])
+
+    def name(self, label: int) -> str:
+        """A class name; `unknown` for -1 and whatever else has none."""
+        return self.class_names[label] if 0 <= label < len(self.class_names) else "unknown"
+
+
+@dataclass(frozen=True)
+class Query:
+    """What a gallery shows. class_index None = all classes; ascending by clean probability."""
+
+    side: Side
+    class_index: int | None = None
+    disagree_only: bool = False
+    ascending: bool = False
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of a gallery: indices into the outcome; `number` counts from 0."""
+
+    indices: tuple[int, ...]
+    number: int
+    pages: int
+    total: int
+
+    @property
+    def label(self) -> str:
+        """`25–48 of 130`, or `none`."""
+        if not self.total:
+            return "none"
+        first = self.number * PAGE_SIZE + 1
+        return f"{first}–{first + len(self.indices) - 1} of {self.total:,}"
+
+
+def select(outcome: Outcome, query: Query) -> NDArray[np.int64]:
+    """Indices of all images that the query asks for, in order; ties in the order of the folder."""
+    chosen = outcome.kept if query.side == "clean" else ~outcome.kept
+    if query.class_index is not None:
+        chosen = chosen & (outcome.labels == query.class_index)
+    if query.disagree_only:
+        chosen = chosen & outcome.disagree
+    indices = np.flatnonzero(chosen)
+    keys = outcome.clean_probability[indices]
+    return indices[np.argsort(keys if query.ascending else -keys, kind="stable")]
+
+
+def page(indices: NDArray[np.int64], number: int) -> Page:
+    """A page of the selection; a number out of range is brought to the nearest page."""
+    pages = max(1, -(-len(indices) // PAGE_SIZE))
+    number = min(max(0, number), pages - 1)
+    part = indices[number * PAGE_SIZE : (number + 1) * PAGE_SIZE]
+    return Page(tuple(int(i) for i in part), number, pages, len(indices))
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """One class in the overview. Shares in [0, 1]; accuracy None when the truth is unknown."""
+
+    index: int
+    name: str
+    images: int
+    kept: float
+    clean_probability: float
+    disagree: float
+    accuracy: float | None
+
+
+def class_rows(outcome: Outcome) -> list[ClassRow]:
+    """All classes, the most doubtful first; classes without images last."""
+    rows = []
+    for index, name in enumerate(outcome.class_names):
+        mine = outcome.labels == index
+        known = mine if outcome.truth is None else mine & (outcome.truth >= 0)
+        accuracy = None
+        if outcome.truth is not None and known.any():
+            accuracy = float((outcome.truth[known] == index).mean())
+        rows.append(
+            ClassRow(
+                index,
+                name,
+                int(mine.sum()),
+                _mean(outcome.kept[mine]),
+                _mean(outcome.clean_probability[mine]),
+                _mean(outcome.disagree[mine]),
+                accuracy,
+            )
+        )
+    return sorted(rows, key=lambda r: (r.images == 0, r.kept, r.clean_probability))
+
+
+def _mean(values: NDArray[np.generic]) -> float:
+    return float(np.asarray(values, dtype=np.float64).mean()) if len(values) else 0.0
