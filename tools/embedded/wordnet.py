@@ -1,6 +1,6 @@
-"""A small reader for WordNet 3.0's database files, as Debian's package `wordnet-base` installs them.
+"""A small reader for WordNet 3.0's database files, which Debian's package `wordnet-base` installs.
 
-Synset ids are written as timm and ImageNet write them: "n" and the eight-digit offset in `data.noun`.
+Synset ids are written as ImageNet writes them: "n" and the eight-digit offset in `data.noun`.
 The format is described in WordNet's manual page wndb(5WN).
 """
 
@@ -52,7 +52,7 @@ class WordNet:
 
     @cached_property
     def information_content(self) -> dict[str, float]:
-        """Intrinsic information content in [0, 1]: 1 for leaves, 0 for the root (Seco et al., 2004)."""
+        """Intrinsic information content (Seco et al., 2004): 1 for leaves, 0 for the root."""
         below = dict.fromkeys(self.nouns, 0)
         for synset in self.nouns:
             for above in self.ancestors(synset):
