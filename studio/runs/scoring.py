@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from studio.runs.records import kind_of
+from studio.scores import accuracy, auroc, clean_precision
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -68,12 +69,14 @@ class Scorer:
     def _judged(self, event: Any) -> dict[str, Any]:
         each = [self._accuracy(labels) for labels in event.labels]
         pairs = zip(event.labels, event.clean, strict=True)
+        ranked = zip(event.clean_probability, event.labels, strict=True)
         return {
             "stage": "judged",
             "accuracy": _mean(each),
             "accuracies": each,
             "clean_fraction": float(event.clean.float().mean()),
             "clean_precision": _mean([self._precision(labels, clean) for labels, clean in pairs]),
+            "clean_auroc": _mean([self._ranking(p, labels) for p, labels in ranked]),
             "agreement": float((event.labels[0] == event.labels[1]).float().mean()),
         }
 
@@ -85,22 +88,21 @@ class Scorer:
             "accuracies": each,
             "clean_fraction": float(event.kept.float().mean()),
             "clean_precision": self._precision(event.labels, event.kept),
+            "clean_auroc": self._ranking(event.clean_probability, event.labels),
             "agreement": float((event.model_labels[0] == event.model_labels[1]).float().mean()),
         }
 
-    def _accuracy(self, labels: Tensor, indices: Tensor | None = None) -> float | None:
-        from studio.scores import accuracy
+    def _ranking(self, clean_probability: Tensor, labels: Tensor) -> float | None:
+        """Area under the ROC curve: does the clean probability rank right labels first?"""
+        return auroc(clean_probability.float().numpy(), labels.numpy(), self._truth)
 
-        if self._truth is None:
-            return None
-        truth = self._truth if indices is None else self._truth[indices.numpy()]
+    def _accuracy(self, labels: Tensor, indices: Tensor | None = None) -> float | None:
+        truth = self._truth
+        if truth is not None and indices is not None:
+            truth = truth[indices.numpy()]
         return accuracy(labels.numpy(), truth)
 
     def _precision(self, labels: Tensor, clean: Tensor) -> float | None:
-        from studio.scores import clean_precision
-
-        if self._truth is None:
-            return None
         return clean_precision(labels.numpy(), clean.numpy(), self._truth)
 
 

@@ -6,13 +6,12 @@ import atexit
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 
 from studio.errors import RunError
 from studio.runs.job import JobRequest, create_run, run_job
 from studio.runs.store import RunStore
-
-_EXIT_WAIT_S = 10.0
 
 
 class Worker:
@@ -79,30 +78,36 @@ _workers_lock = threading.Lock()
 
 
 def get_worker(*, runs_dir: Path | str, cache_dir: Path | str) -> Worker:
-    """The one worker of this process for a folder of runs; it is stopped in order at exit."""
+    """The one worker of this process for a folder of runs; SIGTERM stops it in order."""
     store = RunStore(runs_dir)
     key = (store.root, Path(cache_dir).expanduser().absolute())
     with _workers_lock:
         if not _workers:
-            atexit.register(_stop_all)
-            _exit_on_sigterm()
+            atexit.register(shutdown)
+            _stop_on_sigterm()
         if key not in _workers:
             _workers[key] = Worker(store, cache_dir=key[1])
         return _workers[key]
 
 
-def _stop_all() -> None:
-    """Let runs keep what they learned; what takes longer than _EXIT_WAIT_S is interrupted."""
+def shutdown(*, wait_s: float = 10.0) -> None:
+    """Stop all workers and let their runs keep what they learned, for at most `wait_s` seconds.
+
+    Call it before the interpreter shuts down: `atexit` calls it too, but by then threads can no
+    longer start threads nor import everything, so that a run may fail there instead of ending.
+    """
+    ends = time.monotonic() + wait_s
     for worker in _workers.values():
         worker.stop()
     for worker in _workers.values():
-        worker.wait(_EXIT_WAIT_S)
+        worker.wait(max(0.0, ends - time.monotonic()))
 
 
-def _exit_on_sigterm() -> None:
-    """Make SIGTERM end the process as `sys.exit` does, so that `atexit` is heard."""
+def _stop_on_sigterm() -> None:
+    """Make SIGTERM stop the workers in order and then end the process as `sys.exit` does."""
 
     def leave(number: int, _frame: object) -> None:
+        shutdown()
         sys.exit(128 + number)
 
     in_main = threading.current_thread() is threading.main_thread()

@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from studio.coft.events import Finished, Progress
+from studio.errors import FolderError, RunError
+from studio.runs import worker as module
+from studio.runs.job import JobRequest
+from studio.runs.store import RunStore
+from studio.runs.worker import Worker, get_worker
+
+WAIT_S = 60
+
+
+class Gate:
+    """A method that works until it is let go or told to stop."""
+
+    def __init__(self) -> None:
+        self.inside, self.go_on = threading.Event(), threading.Event()
+
+    def __call__(self, *, images: Any, stop: Callable[[], bool], **_: Any) -> Iterator[Any]:
+        self.inside.set()
+        done = 0
+        while not self.go_on.is_set() and not stop():
+            done += 1
+            yield Progress("phase 1", min(done, 99), 100)
+            time.sleep(0.01)
+        zeros, ones = torch.zeros(len(images), dtype=torch.int64), torch.ones(len(images))
+        yield Finished(
+            labels=zeros, confidence=ones, clean_probability=ones,
+            model_labels=zeros.expand(2, -1), model_clean_probability=ones.expand(2, -1),
+            kept=ones > 0, top_labels=zeros[:, None], top_probabilities=ones[:, None],
+            stage="phase1", stopped=stop(),
+        )  # fmt: skip
+
+
+@pytest.fixture
+def gate() -> Gate:
+    return Gate()
+
+
+@pytest.fixture
+def worker(store: RunStore, tmp_path: Path, gate: Gate) -> Iterator[Worker]:
+    worker = Worker(store, cache_dir=tmp_path / "cache")
+    yield worker
+    gate.go_on.set()
+    worker.stop()
+    assert worker.wait(WAIT_S)
+
+
+@pytest.fixture
+def request_(image_folder: Path, tiny_model: Path, gate: Gate, as_method) -> JobRequest:
+    return JobRequest(folder=image_folder, model=str(tiny_model), method=as_method(gate))
+
+
+def test_a_run_goes_on_in_the_background_to_its_end(
+    worker: Worker, store: RunStore, request_: JobRequest, gate: Gate
+):
+    assert worker.current() is None
+    id = worker.start(request_)
+    assert gate.inside.wait(WAIT_S)
+    assert worker.current() == id
+    assert store.get(id).status()["state"] == "running"
+    gate.go_on.set()
+    assert worker.wait(WAIT_S)
+    assert worker.current() is None
+    assert store.get(id).status()["state"] == "finished"
+    result = store.get(id).result()
+    assert result is not None
+    assert result["run"] == id
+
+
+def test_a_second_start_is_refused_by_name_and_starts_nothing(
+    worker: Worker, store: RunStore, request_: JobRequest
+):
+    id = worker.start(request_)
+    with pytest.raises(RunError, match=id):
+        worker.start(request_)
+    assert [info.id for info in store.list()] == [id]
+
+
+def test_of_many_clicks_at_once_one_starts(worker: Worker, store: RunStore, request_: JobRequest):
+    outcomes: list[str] = []
+
+    def click() -> None:
+        try:
+            outcomes.append(worker.start(request_))
+        except RunError:
+            outcomes.append("refused")
+
+    threads = [threading.Thread(target=click) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert outcomes.count("refused") == 7
+    assert len(store.list()) == 1
+
+
+def test_stop_ends_early_and_keeps_what_was_learned(
+    worker: Worker, store: RunStore, request_: JobRequest, gate: Gate
+):
+    worker.stop()  # nothing at work: nothing happens
+    id = worker.start(request_)
+    assert gate.inside.wait(WAIT_S)
+    worker.stop()
+    assert store.get(id).status()["state"] in ("stopping", "stopped")
+    assert worker.wait(WAIT_S)
+    assert store.get(id).status()["state"] == "stopped"
+    result = store.get(id).result()
+    assert result is not None
+    assert result["stopped"] is True
+
+
+def test_a_failed_run_makes_way_for_the_next(
+    worker: Worker, store: RunStore, request_: JobRequest, as_method, gate: Gate
+):
+    def broken(**_: Any) -> Iterator[Any]:
+        yield Progress("phase 1", 1, 2)
+        raise ZeroDivisionError("oh")
+
+    as_method(broken)
+    id = worker.start(request_)
+    assert worker.wait(WAIT_S)
+    assert store.get(id).status()["state"] == "failed"
+    as_method(gate)
+    assert worker.start(request_) != id
+
+
+def test_a_request_that_cannot_work_is_refused_at_once(
+    worker: Worker, store: RunStore, tmp_path: Path
+):
+    with pytest.raises(FolderError):
+        worker.start(JobRequest(folder=tmp_path / "missing"))
+    assert store.list() == []
+
+
+def test_one_worker_for_a_folder_of_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "_workers", {})
+    monkeypatch.setattr(module, "_stop_on_sigterm", lambda: None)
+    monkeypatch.chdir(tmp_path)
+    first = get_worker(runs_dir="runs", cache_dir=tmp_path)
+    assert get_worker(runs_dir=tmp_path / "runs", cache_dir=str(tmp_path)) is first
+    assert get_worker(runs_dir=tmp_path / "others", cache_dir=tmp_path) is not first
+
+
+SERVES = """
+import sys, time
+from pathlib import Path
+from studio import methods
+from studio.runs.job import JobRequest
+from studio.runs.worker import get_worker
+from tests.runs.test_worker import Gate
+gate = Gate()
+methods.METHODS["scripted"] = lambda: gate
+folder, model, runs, cache = map(Path, sys.argv[1:])
+worker = get_worker(runs_dir=runs, cache_dir=cache)
+print(worker.start(JobRequest(folder=folder, model=str(model), method="scripted")), flush=True)
+gate.inside.wait(50)
+print("inside", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "state"), [(signal.SIGTERM, "stopped"), (signal.SIGKILL, "interrupted")]
+)
+def test_the_end_of_the_process_is_the_end_of_the_run(
+    number: int, state: str, store: RunStore, image_folder: Path, tiny_model: Path, tmp_path: Path
+):
+    """SIGTERM keeps what was learned; after SIGKILL nothing claims to be running or finished."""
+    command = [sys.executable, "-c", SERVES, image_folder, tiny_model, store.root, tmp_path / "c"]
+    child = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    id = child.stdout.readline().strip()
+    assert child.stdout.readline().strip() == "inside"
+    assert store.get(id).status()["state"] == "running"
+    os.kill(child.pid, number)
+    child.wait(WAIT_S)
+    child.stdout.close()
+    assert Worker(store, cache_dir=tmp_path).current() is None
+    run = store.get(id)
+    assert run.status()["state"] == state, run.status()
+    assert (run.result() is not None) == (state == "stopped")
