@@ -38,7 +38,7 @@ _SUBJECTS: dict[str, Subject] = {
         things.traffic_light, ("street", "sky", "night"), turn=0.1, shadow=False
     ),
     "umbrella": Subject(things.umbrella, ("street", "ground", "sea", "sky"), turn=0.6, many=2),
-    "wall clock": Subject(things.wall_clock, ("wall", "street"), turn=0.15),
+    "wall clock": Subject(things.wall_clock, ("wall", "street"), turn=0.15, mirror=False),
 }
 
 DEMO_CLASSES: tuple[str, ...] = tuple(_SUBJECTS)

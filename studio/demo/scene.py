@@ -21,8 +21,8 @@ class Subject:
     """How one class is photographed.
 
     paint: draws one object; places: backgrounds it is met on; turn: largest rotation in radians;
-    many: largest number of objects in one picture; lies: seen lying on something (gets a shadow
-    beneath) rather than standing or flying.
+    many: largest number of objects in one picture; shadow: close to what is behind it; mirror: may
+    be shown the other way round.
     """
 
     paint: Callable[[Sprite], None]
@@ -30,6 +30,7 @@ class Subject:
     turn: float = 0.15
     many: int = 1
     shadow: bool = True
+    mirror: bool = True
 
 
 def photograph(subject: Subject, rng: np.random.Generator) -> Image.Image:
@@ -47,7 +48,7 @@ def photograph(subject: Subject, rng: np.random.Generator) -> Image.Image:
         size = share * min(width, height) * rng.uniform(0.85, 1.15)
         sprite = Sprite(rng, side=round(np.clip(1.75 * size, 120, 420)), light=light)
         subject.paint(sprite)
-        placed = _posed(sprite.image, rng, size=size, turn=subject.turn)
+        placed = _posed(sprite.image, rng, size=size, turn=subject.turn, mirror=subject.mirror)
         spread = 0.12 if count == 1 else 0.28
         x = width * (0.5 + rng.normal(0, spread)) - placed.width / 2
         y = height * (0.5 + rng.normal(0, spread)) - placed.height / 2
@@ -61,10 +62,10 @@ def photograph(subject: Subject, rng: np.random.Generator) -> Image.Image:
 
 
 def _posed(
-    sprite: Image.Image, rng: np.random.Generator, *, size: float, turn: float
+    sprite: Image.Image, rng: np.random.Generator, *, size: float, turn: float, mirror: bool
 ) -> Image.Image:
     """Mirrored, turned, seen from a slant, and reduced to `size` pixels."""
-    if rng.random() < 0.5:
+    if rng.random() < 0.5 and mirror:
         sprite = sprite.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     sprite = sprite.crop(sprite.getbbox())
     stretch, shear, angle = rng.uniform(0.82, 1.0), rng.normal(0, 0.08), rng.uniform(-turn, turn)
