@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from studio.scores.knowledge import knowledge, nouns
+
+WIDTH = 64
+
+
+@pytest.fixture(scope="module")
+def world() -> dict[str, np.ndarray]:
+    """Six clusters of images, vectors of their names, and vectors of 200 nouns."""
+    rng = np.random.default_rng(0)
+    names = rng.normal(size=(6, WIDTH))
+    images = names.repeat(40, axis=0) + 1.5 * rng.normal(size=(240, WIDTH))
+    return {"images": images + 3, "names": names + 5, "nouns": rng.normal(size=(200, WIDTH)) + 5}
+
+
+def test_names_that_fit_are_promising(world):
+    found = knowledge(world["images"], world["names"], noun_vectors=world["nouns"])
+    assert found.level == "promising"
+    assert found.numbers["z"] > 10
+    assert found.to_dict()["knows"] is True
+
+
+def test_any_other_names_are_near_chance(world):
+    levels = []
+    for seed in range(20):
+        others = np.random.default_rng(seed + 1).normal(size=(6, WIDTH)) + 5
+        levels.append(knowledge(world["images"], others, noun_vectors=world["nouns"]).level)
+    assert levels.count("near chance") >= 18  # 2 in 100 by the rule
+    assert levels.count("promising") <= 1
+
+
+def test_half_right_names_lie_between(world):
+    rng = np.random.default_rng(3)
+    rough = world["names"] + 2.5 * rng.normal(size=world["names"].shape)
+    z = [
+        knowledge(world["images"], names, noun_vectors=world["nouns"]).numbers["z"]
+        for names in (rng.normal(size=(6, WIDTH)), rough, world["names"])
+    ]
+    assert z[0] < z[1] < z[2]
+
+
+def test_images_without_structure_are_near_chance(world):
+    noise = np.random.default_rng(5).normal(size=(240, WIDTH))
+    assert knowledge(noise, world["names"], noun_vectors=world["nouns"]).level == "near chance"
+
+
+def test_lengths_of_vectors_do_not_count(world):
+    plain = knowledge(world["images"], world["names"], noun_vectors=world["nouns"])
+    unit = {k: v / np.linalg.norm(v, axis=1, keepdims=True) for k, v in world.items()}
+    again = knowledge(world["images"], unit["names"], noun_vectors=unit["nouns"])
+    assert again.numbers["z"] == pytest.approx(plain.numbers["z"], rel=1e-3)
+
+
+def test_the_same_twice_and_tensors_as_arrays(world):
+    tensors = {key: torch.from_numpy(value).float() for key, value in world.items()}
+    first = knowledge(world["images"], world["names"], noun_vectors=world["nouns"])
+    second = knowledge(tensors["images"], tensors["names"], noun_vectors=tensors["nouns"])
+    assert first == second
+
+
+def test_a_verdict_can_be_written_and_read(world):
+    found = knowledge(world["images"], world["names"], noun_vectors=world["nouns"]).to_dict()
+    assert json.loads(json.dumps(found)) == found
+    assert f"{found['numbers']['z']:.1f}" in found["sentence"]
+
+
+def test_too_few_images_are_no_basis(world):
+    found = knowledge(world["images"][:19], world["names"], noun_vectors=world["nouns"])
+    assert found.level == "doubtful"
+    assert "too few" in found.sentence
+    assert found.numbers["z"] is None
+
+
+def test_more_classes_than_nouns(world):
+    found = knowledge(world["images"], world["nouns"], noun_vectors=world["names"])
+    assert found.level in {"near chance", "doubtful", "promising"}
+    assert np.isfinite(found.numbers["z"])
+
+
+def test_a_large_set_is_judged_by_a_sample(world):
+    many = np.concatenate([world["images"]] * 10)
+    found = knowledge(many, world["names"], noun_vectors=world["nouns"])
+    assert found.numbers["images"] == 1000
+    assert found.level == "promising"
+
+
+def test_nouns_leave_out_the_names_given():
+    words = nouns(["Goldfish", "school-bus", "no such thing"])
+    assert len(words) == len(set(words)) == 500
+    assert "goldfish" not in words
+    assert "school bus" not in nouns(["school-bus"], count=1000)
+    assert words == nouns(["Goldfish", "school-bus", "no such thing"])
+    assert len(nouns(["a name"] * 150)) == 750
+
+
+class Some:
+    """Every n-th image of a set."""
+
+    def __init__(self, images, step: int) -> None:
+        self.images, self.indices = images, range(0, len(images), step)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def batch(self, indices: Iterable[int]) -> torch.Tensor:
+        return self.images.batch([self.indices[i] for i in indices])
+
+
+@pytest.mark.parametrize(
+    ("name", "step", "level"),
+    [("eurosat", 8, "near chance"), ("pacs_art_painting", 1, "promising")],
+)
+def test_the_embedded_model_on_real_images(
+    shared_data: Path, tmp_path: Path, name: str, step: int, level: str
+):
+    from studio.clip.backbone import EMBEDDED_FOLDER, load_backbone
+    from studio.clip.encode import class_vectors, encode_images
+    from studio.folder import read_class_names
+    from studio.pixels import prepare
+
+    if not list(EMBEDDED_FOLDER.glob("*.safetensors")):
+        pytest.skip("no embedded model in assets/")
+    backbone = load_backbone("embedded", device="cpu")
+    _, canvases = prepare(shared_data / name / "test", cache_dir=tmp_path)
+    names = read_class_names(shared_data / name / "classes.txt")
+    found = knowledge(
+        encode_images(backbone, Some(canvases, step)),
+        class_vectors(backbone, names, (backbone.template,)),
+        noun_vectors=class_vectors(backbone, nouns(names), (backbone.template,)),
+    )
+    assert found.level == level, found
