@@ -50,13 +50,16 @@ def fit(options: argparse.Namespace) -> int:
 
 def _request(options: argparse.Namespace) -> JobRequest:
     from studio.folder import propose_class_names, read_aliases, read_class_names, scan
+    from studio.methods import load_method
     from studio.runs.job import JobRequest
     from studio.settings import Settings
+    from studio.terminal import Terminal
 
     overrides = _overrides(options.overrides)
     if options.seed is not None:
         overrides["seed"] = options.seed
     chosen = Settings.from_overrides(overrides)
+    load_method(options.method)
     folder, names, aliases = Path(options.folder).expanduser(), None, {}
     if options.names is not None:
         names = tuple(read_class_names(options.names))
@@ -64,7 +67,11 @@ def _request(options: argparse.Namespace) -> JobRequest:
     if options.folder == _DEMO and not folder.exists():
         from studio.demo import DEMO_CLASSES, demo_folder
 
-        folder = demo_folder(options.cache)
+        with Terminal() as terminal:
+            folder = demo_folder(
+                options.cache,
+                progress=lambda done, total: terminal.progress("drawing the demo", done, total),
+            )
         names = names or tuple(DEMO_CLASSES)
     elif names is None and not propose_class_names(scan(folder)):
         raise FolderError(
@@ -78,6 +85,7 @@ def _request(options: argparse.Namespace) -> JobRequest:
         model=options.model,
         settings=chosen,
         test_folder=options.test,
+        name=options.folder if options.folder == _DEMO else None,
     )
 
 
@@ -123,7 +131,7 @@ def _summary(result: dict[str, Any], run: Run) -> str:
     lines = [
         f"{result['images']} images ({result['refused']} refused), {result['classes']} classes, "
         f"{result['seconds']:.0f} s" + (", stopped early" if result["stopped"] else ""),
-        f"labels believed clean   {share('clean_fraction')}",
+        f"labels believed clean   {share('clean_fraction')} of all",
     ]
     if result["accuracy"] is not None:
         lines += [

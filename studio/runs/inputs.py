@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from studio.clip.backbone import Backbone
+from studio.clip.encode import class_vectors
 from studio.clip.space import Space
 from studio.clip.store import image_features
 from studio.folder import Folder
 from studio.pixels import Canvases
+from studio.prompts.templates import TEMPLATES
+from studio.runs.files import replace_file
+from studio.scores.knowledge import Knowledge, nouns
+from studio.scores.knowledge import knowledge as judge
 from studio.settings import Settings
 
 
 def templates_of(settings: Settings, backbone: Backbone) -> Sequence[str]:
     """The prompt templates of the zero-shot labels, each with one {} for the class name."""
-    from studio.prompts.templates import TEMPLATES
-
     return (backbone.template,) if settings.templates == "model" else TEMPLATES[settings.templates]
 
 
@@ -58,6 +65,41 @@ def zero_shot_probabilities(
     return space.probabilities(of, class_vectors)
 
 
-def knowledge(backbone: Backbone, features: Tensor, class_vectors: Tensor) -> dict[str, Any]:
-    """What the model seems to know about these images, told without any label."""
-    return {}
+def knowledge(
+    backbone: Backbone,
+    *,
+    features: Tensor,
+    class_vectors: Tensor,
+    class_names: Sequence[str],
+    templates: Sequence[str],
+    cache_dir: Path,
+) -> Knowledge:
+    """What the model seems to know about these images under these names, told without any label.
+
+    Args:
+        backbone: The model.
+        features: (N, d) raw.
+        class_vectors: (C, d).
+        class_names: The C names.
+        templates: Those of the class vectors.
+        cache_dir: Where the vectors of the nouns to compare with are kept.
+    """
+    vectors = _cached_vectors(backbone, nouns(class_names), templates, cache_dir)
+    return judge(features.numpy(), class_vectors.numpy(), noun_vectors=vectors.numpy())
+
+
+def _cached_vectors(
+    backbone: Backbone, names: Sequence[str], templates: Sequence[str], cache_dir: Path
+) -> Tensor:
+    """Class vectors from the cache: 500 nouns take a large text tower a minute on a CPU."""
+    text = json.dumps([backbone.fingerprint, list(names), list(templates)])
+    key = hashlib.sha256(text.encode()).hexdigest()[:24]
+    path = cache_dir / "nouns" / f"{key}.safetensors"
+    try:
+        return load_file(path)["vectors"]
+    except (OSError, KeyError, SafetensorError):
+        vectors = class_vectors(backbone, names, templates)
+    with contextlib.suppress(OSError):  # a full disk costs time, not the run
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        replace_file(path, lambda temporary: save_file({"vectors": vectors}, temporary))
+    return vectors

@@ -151,7 +151,7 @@ def _work(
     """The sequence itself."""
     from studio.clip.backbone import load_backbone
     from studio.clip.encode import class_vectors
-    from studio.coft.events import Finished
+    from studio.coft.events import Finished, Warned
     from studio.runs.evaluation import evaluate
     from studio.runs.inputs import encode, knowledge, templates_of
 
@@ -179,9 +179,15 @@ def _work(
     features = encode(
         backbone, folder, canvases, cache_dir, report.progress("encoding images"), stop
     )
-    vectors = class_vectors(backbone, names, templates_of(request.settings, backbone))
-    verdict = knowledge(backbone, features, vectors)
-    report.write("knowledge", verdict)
+    templates = templates_of(request.settings, backbone)
+    vectors = class_vectors(backbone, names, templates)
+    verdict = knowledge(
+        backbone, features=features, class_vectors=vectors, class_names=names,
+        templates=templates, cache_dir=cache_dir,
+    )  # fmt: skip
+    report.write("knowledge", verdict.to_dict())
+    if verdict.level != "promising":
+        report(Warned(verdict.sentence))
 
     # The fit is not told the truth: only `report` compares its events with it.
     report.knows(known)
@@ -219,7 +225,8 @@ def _work(
         "test_folder": None if request.test_folder is None else str(request.test_folder.resolve()),
         "test_images": None if test is None else len(test[0].images),
         **measured,
-        "knowledge": verdict,
+        "knowledge": verdict.level,
+        "knowledge_z": verdict.numbers["z"],
         "stage": finished.stage,
         "stopped": finished.stopped,
         "seconds": round(time.monotonic() - began, 2),

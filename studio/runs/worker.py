@@ -84,7 +84,7 @@ def get_worker(*, runs_dir: Path | str, cache_dir: Path | str) -> Worker:
     with _workers_lock:
         if not _workers:
             atexit.register(shutdown)
-            _stop_on_sigterm()
+            stop_on_sigterm()
         if key not in _workers:
             _workers[key] = Worker(store, cache_dir=key[1])
         return _workers[key]
@@ -103,7 +103,7 @@ def shutdown(*, wait_s: float = 10.0) -> None:
         worker.wait(max(0.0, ends - time.monotonic()))
 
 
-def _stop_on_sigterm() -> None:
+def stop_on_sigterm() -> None:
     """Make SIGTERM stop the workers in order and then end the process as `sys.exit` does."""
 
     def leave(number: int, _frame: object) -> None:

@@ -152,6 +152,19 @@ def test_without_truth_accuracies_are_unknown(
     assert run.info.truth_known is False
 
 
+def test_a_model_that_knows_nothing_here_is_told_of_before_the_fit(
+    request_: JobRequest, store: RunStore, cache_dir: Path
+):
+    names = ("tax law", "grammar", "melancholy")
+    request = dataclasses.replace(request_, class_names=names, method="zero-shot")
+    run, result = go(request, store, cache_dir)
+    assert result["knowledge"] == "near chance"  # the weights are random
+    kinds = [event["kind"] for event in run.events()[0]]
+    assert kinds.index("knowledge") < kinds.index("warned") < kinds.index("zero_shot")
+    (warned,) = [event for event in run.events()[0] if event["kind"] == "warned"]
+    assert "near chance" in warned["message"]
+
+
 def test_aliases_tell_the_truth_of_folders_with_other_names(
     request_: JobRequest, store: RunStore, cache_dir: Path
 ):

@@ -148,7 +148,7 @@ def test_a_request_that_cannot_work_is_refused_at_once(
 
 def test_one_worker_for_a_folder_of_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "_workers", {})
-    monkeypatch.setattr(module, "_stop_on_sigterm", lambda: None)
+    monkeypatch.setattr(module, "stop_on_sigterm", lambda: None)
     monkeypatch.chdir(tmp_path)
     first = get_worker(runs_dir="runs", cache_dir=tmp_path)
     assert get_worker(runs_dir=tmp_path / "runs", cache_dir=str(tmp_path)) is first
