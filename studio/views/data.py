@@ -34,6 +34,13 @@ _STEPS = (
 )
 
 
+_VERDICTS = {
+    "promising": ("good", "The model knows these images."),
+    "doubtful": ("warn", "The model knows these images only a little."),
+    "near chance": ("bad", "The model knows nothing about these images."),
+}
+
+
 def steps(current: int) -> str:
     """The way through the tab; current: the step that comes next, 0, 1 or 2."""
     items = []
@@ -124,7 +131,7 @@ def preview_html(
     picture: Callable[[int], str],
     path: Callable[[int], str],
     verdict: str,
-    knows: bool,
+    level: str,
     accuracy: float | None,
     model: str,
     stale: bool,
@@ -132,7 +139,7 @@ def preview_html(
     """The zero-shot labels: the verdict first, then every class with its most confident images.
 
     best(label, n): indices of its n most confident images; confidence(i), path(i), picture(i): of
-    image i. knows: whether the labels are better than chance, as far as can be told.
+    image i. verdict, level: what `scores.knowledge` says.
     """
     shown = sorted(range(len(class_names)), key=lambda c: -counts[c])
     empty_classes = [class_names[c] for c in shown if not counts[c]]
@@ -161,15 +168,9 @@ def preview_html(
                 title="Not up to date.",
             )
         )
-    parts.append(
-        notice(
-            verdict,
-            kind="good" if knows else "bad",
-            title="What the model knows."
-            if knows
-            else "The model knows nothing about these images.",
-        )
-    )
+    if verdict:
+        kind, title = _VERDICTS.get(level, ("info", "What the model knows."))
+        parts.append(notice(verdict, kind=kind, title=title))
     figures = [
         stat(count(sum(counts)), "images labelled"),
         stat(count(len(class_names)), "classes"),

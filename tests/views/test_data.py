@@ -12,7 +12,7 @@ def preview(**changes: object) -> str:
     values: dict[str, object] = {
         "class_names": ["cat", "dog", "bird"], "counts": [5, 20, 0],
         "best": lambda c, n: [c], "confidence": lambda i: 0.9, "picture": lambda i: f"{i}.jpg",
-        "path": lambda i: f"{i}", "verdict": "It knows them well.", "knows": True,
+        "path": lambda i: f"{i}", "verdict": "It knows them well.", "level": "promising",
         "accuracy": None, "model": "embedded", "stale": False,
     }  # fmt: skip
     return data.preview_html(**{**values, **changes})  # type: ignore[arg-type]
@@ -54,8 +54,10 @@ def test_the_folder_is_shown_with_counts_and_a_sample() -> None:
 
 
 def test_the_verdict_is_the_first_thing_that_is_said() -> None:
-    good, bad = preview(), preview(knows=False, verdict="Labels are near chance.")
+    good, bad = preview(), preview(level="near chance", verdict="Labels are near chance.")
     assert "notice-good" in good
+    assert "notice-warn" in preview(level="doubtful")
+    assert "notice-good" not in preview(verdict="", level="")
     assert "The model knows nothing about these images." in bad
     assert bad.index("near chance") < bad.index("class-row")
 

@@ -1,0 +1,292 @@
+"""The Data tab: images in, class names, and what the model sees before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from studio.errors import FolderError, StudioError
+from studio.folder import read_class_names
+from studio.ui.parts import POLL, PRIVATE, Lazy, folding, fresh
+from studio.ui.studio import Studio
+from studio.ui.uploads import ENDINGS, take_uploads
+from studio.ui.workspace import View
+from studio.views import data
+from studio.views.markup import notice, plural, progress
+
+
+class DataTab:
+    """Builds the tab; handlers are methods, so that tests call them without a browser."""
+
+    def __init__(self, studio: Studio) -> None:
+        self.studio = studio
+
+    # What is on it ----------------------------------------------------------------------------
+
+    def build(self, models: Sequence[str]) -> None:
+        """Lay the tab out, inside of gr.Tab."""
+        view = self.studio.workspace.view
+        paths = self.studio.options.paths_allowed
+        self.steps = gr.HTML(data.steps(0), elem_id="steps")
+        with gr.Row(elem_classes="columns"):
+            with gr.Column(scale=4, min_width=300, elem_classes="side"):
+                with gr.Column(elem_classes="box"):
+                    gr.HTML('<h3 class="box-title">Images</h3>')
+                    self.demo = gr.Button("Try the demo set", variant="primary", elem_id="demo")
+                    with gr.Row(visible=paths, elem_classes="inline"):
+                        self.path = gr.Textbox(
+                            view.path,
+                            label="Folder on this machine",
+                            placeholder="/home/me/photos",
+                            elem_id="folder-path",
+                            max_lines=1,
+                            scale=4,
+                            min_width=160,
+                        )
+                        self.scan = gr.Button("Open", scale=1, min_width=84, elem_id="scan")
+                    with gr.Row(elem_classes="inline"):
+                        self.upload_files = gr.UploadButton(
+                            "Upload files or a zip",
+                            file_count="multiple",
+                            file_types=[*ENDINGS, ".zip"],
+                            min_width=120,
+                        )
+                        self.upload_folder = gr.UploadButton(
+                            "Upload a folder", file_count="directory", min_width=120
+                        )
+                with gr.Column(elem_classes="box"):
+                    gr.HTML('<h3 class="box-title">Class names</h3>')
+                    self.names = gr.Textbox(
+                        view.names_text,
+                        label="One a line, or separated by commas",
+                        lines=8,
+                        max_lines=14,
+                        placeholder="cat\ndog\nsomething else",
+                        elem_id="class-names",
+                    )
+                    self.names_file = gr.UploadButton(
+                        "From a text file", file_types=[".txt", ".tsv", ".csv"], size="sm"
+                    )
+                with gr.Column(elem_classes="box"):
+                    gr.HTML('<h3 class="box-title">Labels without training</h3>')
+                    self.model = gr.Dropdown(
+                        list(models),
+                        value=view.model,
+                        label="Model",
+                        allow_custom_value=True,
+                        elem_id="model",
+                        info="`embedded` needs no network. Or a local checkpoint: its folder, or "
+                        "ARCHITECTURE=FILE.safetensors.",
+                    )
+                    with gr.Row(elem_classes="inline"):
+                        self.label = gr.Button("Label the images", elem_id="label", min_width=140)
+                        self.train = gr.Button(
+                            "Train on this",
+                            elem_id="train-on-this",
+                            min_width=140,
+                            interactive=False,
+                        )
+            with gr.Column(scale=7, min_width=320, elem_classes="main"):
+                self.status = gr.HTML(elem_id="data-status")
+                self.stop = gr.Button(
+                    "Stop reading", visible=False, variant="stop", size="sm", elem_id="data-stop"
+                )
+                self.folder = folding(data.welcome(), elem_id="data-folder")
+                self.preview = folding(elem_id="data-preview")
+        self.shown = gr.State({})
+        self.outputs: list[Any] = [
+            self.shown,
+            self.steps,
+            self.status,
+            self.stop,
+            self.folder,
+            self.preview,
+            self.demo,
+            self.scan,
+            self.label,
+            self.train,
+            self.path,
+            self.names,
+            self.model,
+        ]
+
+    def wire(self, page: gr.Blocks, timer: gr.Timer, tabs: gr.Tabs) -> None:
+        """Connect events; everything that changes anything answers with what the poll would say."""
+        look: dict[str, Any] = {"inputs": [self.shown], "outputs": self.outputs, **POLL}
+        page.load(self.poll, **look)
+        timer.tick(self.poll, trigger_mode="once", **look)
+
+        def after(trigger: Any, handler: Callable[..., Any], inputs: Sequence[Any]) -> None:
+            trigger(handler, inputs=list(inputs), outputs=None, **PRIVATE).success(
+                self.poll, **look
+            )
+
+        after(self.demo.click, self.use_demo, [])
+        after(self.scan.click, self.use_path, [self.path])
+        after(self.path.submit, self.use_path, [self.path])
+        after(self.upload_files.upload, self.use_upload, [self.upload_files])
+        after(self.upload_folder.upload, self.use_upload, [self.upload_folder])
+        after(self.label.click, self.label_now, [self.names, self.model])
+        after(self.names_file.upload, self.names_from_file, [self.names_file, self.model])
+        after(self.names.blur, self.remember, [self.names, self.model])
+        after(self.model.change, self.remember, [self.names, self.model])
+        after(self.stop.click, self.studio.workspace.stop, [])
+        self.train.click(
+            self.go_train,
+            inputs=[self.names, self.model],
+            outputs=[tabs],
+            **PRIVATE,
+        )
+
+    # What its buttons do ----------------------------------------------------------------------
+
+    def use_demo(self) -> None:
+        """Draw, scan and label the demo set."""
+        said(self.studio.workspace.use_demo)
+
+    def use_path(self, text: str) -> None:
+        """Read a typed folder."""
+        said(lambda: self.studio.workspace.use_folder(self.studio.typed_folder(text or "")))
+
+    def use_upload(self, files: list[str] | None) -> None:
+        """Take uploaded files into a folder of their own and read it."""
+
+        def work() -> None:
+            folder = take_uploads(files or [], self.studio.options.cache_dir / "uploads")
+            self.studio.workspace.use_folder(folder, source="upload")
+
+        said(work)
+
+    def names_from_file(self, file: str | None, model: str) -> None:
+        """Class names from an uploaded text file."""
+
+        def work() -> None:
+            if not file:
+                raise FolderError("That file did not arrive; try again.")
+            read_class_names(Path(file))  # says what is wrong with it
+            text = Path(file).read_text(encoding="utf-8", errors="replace")
+            self.studio.workspace.set_inputs(text, model or "")
+
+        said(work)
+
+    def label_now(self, names: str, model: str, request: gr.Request) -> None:
+        """Label zero-shot."""
+        said(lambda: self.studio.workspace.label(names or "", model or "", by=page_of(request)))
+
+    def remember(self, names: str, model: str, request: gr.Request) -> None:
+        """Keep what was typed for a reload and for other tabs."""
+        self.studio.workspace.set_inputs(names or "", model or "", by=page_of(request))
+
+    def go_train(self, names: str, model: str, request: gr.Request) -> Any:
+        """To the Train tab, with what is typed here."""
+        self.remember(names, model, request)
+        return gr.Tabs(selected="train")
+
+    # How it looks -----------------------------------------------------------------------------
+
+    def poll(self, shown: dict[str, Any], request: gr.Request) -> list[Any]:
+        """Everything that has changed since this page last asked."""
+        view = self.studio.workspace.view
+        typed_here = bool(shown) and view.by != "" and view.by == page_of(request)
+        busy = bool(view.busy)
+        mark = (id(view.folder), id(view.preview), view.stale, view.source)
+        return fresh(
+            shown,
+            steps=(step_of(view), data.steps(min(step_of(view), 2))),
+            status=((view.busy, view.done, view.total, view.error), status_html(view)),
+            stop=(busy, gr.update(visible=busy)),
+            folder=((*mark[:1], view.source, len(view.names)), Lazy(self._folder_html, view)),
+            preview=(mark, Lazy(self._preview_html, view)),
+            demo=(
+                (busy, step_of(view)),
+                gr.update(interactive=not busy, variant=_variant(step_of(view) == 0)),
+            ),
+            scan=(busy, gr.update(interactive=not busy)),
+            label=(
+                (busy, step_of(view)),
+                gr.update(
+                    interactive=not busy and view.folder is not None,
+                    variant=_variant(step_of(view) in (1, 2)),
+                ),
+            ),
+            train=(
+                (step_of(view),),
+                gr.update(
+                    interactive=view.folder is not None, variant=_variant(step_of(view) == 3)
+                ),
+            ),
+            path=(view.inputs, gr.skip() if typed_here or view.source != "folder" else view.path),
+            names=(view.inputs, gr.skip() if typed_here else view.names_text),
+            model=(view.inputs, gr.skip() if typed_here else view.model),
+        )
+
+    def _folder_html(self, view: View) -> str:
+        folder, canvases = view.folder, view.canvases
+        if folder is None or canvases is None:
+            return data.welcome()
+        return data.folder_html(
+            folder,
+            source=view.source,
+            classes=len(view.names),
+            picture=lambda i: self.studio.picture(folder, canvases, i),
+        )
+
+    def _preview_html(self, view: View) -> str:
+        folder, canvases, preview = view.folder, view.canvases, view.preview
+        if folder is None or canvases is None or preview is None:
+            return ""
+        return data.preview_html(
+            class_names=preview.class_names,
+            counts=preview.counts(),
+            best=preview.best,
+            confidence=lambda i: float(preview.confidence[i]),
+            path=lambda i: folder.images[i].path,
+            picture=lambda i: self.studio.picture(folder, canvases, i),
+            verdict=preview.verdict,
+            level=preview.level,
+            accuracy=preview.accuracy,
+            model=preview.model,
+            stale=view.stale,
+        )
+
+
+def page_of(request: gr.Request | None) -> str:
+    """What tells one open page from another; empty outside of a browser."""
+    return str(getattr(request, "session_hash", "") or "")
+
+
+def said(work: Callable[[], Any]) -> Any:
+    """Do it; what a user can put right is shown as one line, and nothing that was typed is lost."""
+    try:
+        return work()
+    except StudioError as error:
+        raise gr.Error(
+            str(error), duration=8, print_exception=False, title="Please check"
+        ) from None
+
+
+def step_of(view: View) -> int:
+    """Which of the three steps comes next; 3 = labelled."""
+    if view.folder is None:
+        return 0
+    if not view.names:
+        return 1
+    return 3 if view.preview is not None and not view.stale else 2
+
+
+def status_html(view: View) -> str:
+    """What is being done, or what went wrong, in a live region."""
+    inside = ""
+    if view.busy:
+        detail = f"{view.done:,} of {plural(view.total, 'image')}" if view.total else ""
+        inside = progress(view.done, view.total, label=view.busy, detail=detail)
+    elif view.error:
+        inside = notice(view.error, kind="bad", title="That did not work.")
+    return f'<div role="status" aria-live="polite">{inside}</div>'
+
+
+def _variant(primary: bool) -> str:
+    return "primary" if primary else "secondary"

@@ -1,0 +1,132 @@
+"""The whole page: header, four tabs, and one timer that asks how things stand."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import threading
+
+# Before gradio is imported: it reads these once. Nothing is reported to anyone.
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+import gradio as gr
+
+from studio.runs.worker import get_worker
+from studio.ui import heavy
+from studio.ui.data_tab import DataTab
+from studio.ui.explore_tab import ExploreTab
+from studio.ui.export_tab import ExportTab
+from studio.ui.parts import plotly_file
+from studio.ui.studio import Options, Studio
+from studio.ui.theme import CSS, ICON, theme
+from studio.ui.train_tab import TrainTab
+
+POLL_SECONDS = 1.5
+
+SHARED = (
+    '<div class="notice notice-info"><p>Everyone who opens this Space sees the same images and '
+    "runs. Duplicate it for your own.</p></div>"
+)
+
+
+def make_studio(options: Options) -> Studio:
+    """The studio behind the page; called in the main thread, so that SIGTERM stops its worker."""
+    worker = get_worker(runs_dir=options.runs_dir, cache_dir=options.cache_dir)
+    return Studio(options=options, worker=worker)
+
+
+def build(studio: Studio, *, models: list[str]) -> gr.Blocks:
+    """The page; nothing is served yet."""
+    options = studio.options
+    gr.set_static_paths(
+        [plotly_file(), options.cache_dir / "thumbs", options.cache_dir / "exports"]
+    )
+    with gr.Blocks(title="CoFT Studio", analytics_enabled=False, fill_width=True) as page:
+        with gr.Row(elem_classes="header"):
+            gr.HTML(header(), elem_classes="header-brand")
+            head = gr.HTML('<span class="chip">Idle</span>', elem_id="header-status")
+        if options.public:
+            gr.HTML(SHARED)
+        data, train, explore, export = (
+            DataTab(studio),
+            TrainTab(studio),
+            ExploreTab(studio),
+            ExportTab(studio),
+        )
+        timer = gr.Timer(POLL_SECONDS)
+        with gr.Tabs(selected="data", elem_id="tabs") as tabs:
+            with gr.Tab("Data", id="data"):
+                data.build(models)
+            with gr.Tab("Train", id="train"):
+                train.build()
+            with gr.Tab("Explore", id="explore") as explore_tab:
+                explore.build()
+            with gr.Tab("Export", id="export") as export_tab:
+                export.build()
+        data.wire(page, timer, tabs)
+        train.wire(page, timer, head, data.names, data.model)
+        explore.wire(explore_tab, tabs, train.explore, train.chosen)
+        export.wire(export_tab)
+    return page
+
+
+def header() -> str:
+    """Name and promise, with the logo drawn inline so that it takes on the theme's colours."""
+    return (
+        f'<div class="brand">{ICON.read_text(encoding="utf-8")}<div><h1>CoFT Studio</h1>'
+        "<p>Unlabelled photos in, labels you can trust and a classifier out. "
+        "Nothing leaves this machine.</p></div></div>"
+    )
+
+
+def serve(options: Options, *, host: str, port: int) -> None:
+    """Serve the page until the process is asked to end."""
+    os.environ.setdefault("GRADIO_TEMP_DIR", str(options.cache_dir / "gradio"))
+    studio = make_studio(options)
+    page = build(studio, models=known_models())
+    page.queue(max_size=64)
+    threading.Thread(target=warm, args=(studio,), name="warm-up", daemon=True).start()
+    page.launch(
+        server_name=host,
+        server_port=port,
+        share=False,
+        theme=theme(),
+        css_paths=[CSS],
+        favicon_path=ICON,
+        footer_links=[],
+        run_history=False,
+        ssr_mode=False,
+        mcp_server=False,
+        enable_monitoring=False,
+        show_error=False,
+        max_file_size="512mb",
+        allowed_paths=[],
+        quiet=True,
+        pwa=False,
+        prevent_thread_lock=True,
+    )
+    print(f"CoFT Studio is ready: http://{host}:{port}", flush=True)
+    page.block_thread()
+
+
+def warm(studio: Studio) -> None:
+    """Take up the last data set and import what is heavy, while the page is already there."""
+    studio.workspace.restore()
+    heavy.load()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def known_models() -> list[str]:
+    """Models to choose from, the embedded one first; a list of names needs no torch."""
+    return ["embedded", "MobileCLIP2-S0", "ViT-B-32", "ViT-B-16", "ViT-L-14", "ViT-B-16-SigLIP2"]
+
+
+__all__ = ["Options", "build", "is_loopback", "known_models", "make_studio", "serve"]

@@ -1,0 +1,287 @@
+"""The Train tab: settings, start and stop, live curves, past runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from studio.errors import FolderError, RunError
+from studio.folder import parse_class_names
+from studio.methods import METHODS
+from studio.runs.store import ACTIVE, RunInfo
+from studio.ui import heavy
+from studio.ui.data_tab import said
+from studio.ui.parts import POLL, PRIVATE, Lazy, curve_board, folding, fresh, pick_list, picked
+from studio.ui.studio import Studio
+from studio.ui.train_settings import common_fields, settings_of, settings_table
+from studio.ui.workspace import View
+from studio.views import runs as look
+
+
+class TrainTab:
+    """Builds the tab; handlers are methods, so that tests call them without a browser."""
+
+    def __init__(self, studio: Studio) -> None:
+        self.studio = studio
+
+    # What is on it ----------------------------------------------------------------------------
+
+    def build(self) -> None:
+        """Lay the tab out, inside of gr.Tab."""
+        with gr.Row(elem_classes="columns"):
+            with gr.Column(scale=4, min_width=300, elem_classes="side"):
+                self._form()
+            with gr.Column(scale=7, min_width=320, elem_classes="main"):
+                self.status = gr.HTML(look.idle_card(), elem_id="run-status")
+                self.warnings = gr.HTML(elem_id="run-warnings")
+                self.curves = curve_board(elem_id="curves")
+                self.numbers = folding(elem_id="curve-numbers")
+                self.facts = folding(elem_id="run-facts")
+        with gr.Column(elem_classes="box wide"):
+            gr.HTML('<h3 class="box-title">Runs</h3>')
+            self.runs = pick_list(elem_id="runs")
+            with gr.Row(elem_classes="inline end", visible=False) as self.actions:
+                small: dict[str, Any] = {"size": "sm", "min_width": 140}
+                self.explore = gr.Button("Explore this run", elem_id="explore-run", **small)
+                self.delete = gr.Button("Delete this run", elem_id="delete-run", **small)
+                small |= {"visible": False}
+                self.sure = gr.Button("Delete", variant="stop", elem_id="delete-sure", **small)
+                self.keep = gr.Button("Keep it", elem_id="delete-keep", **small)
+        self.chosen = gr.State("")
+        self.doomed = gr.State("")
+        self.shown = gr.State({})
+
+    def _form(self) -> None:
+        with gr.Column(elem_classes="box"):
+            gr.HTML('<h3 class="box-title">New run</h3>')
+            self.ready = gr.HTML(elem_id="train-ready")
+            self.method = gr.Radio(
+                [(look.method_name(name), name) for name in METHODS],
+                value=next(iter(METHODS)),
+                label="Method",
+                elem_id="method",
+            )
+            with gr.Row(elem_classes="inline"):
+                self.name = gr.Textbox(
+                    label="Name",
+                    placeholder="from the folder",
+                    max_lines=1,
+                    elem_id="run-name",
+                    scale=3,
+                    min_width=130,
+                )
+                self.seed = gr.Number(
+                    0, label="Seed", precision=0, minimum=0, elem_id="seed", scale=1, min_width=90
+                )
+            with gr.Accordion("Settings", open=False, elem_id="settings"):
+                self.common = common_fields()
+                self.overrides = gr.Textbox(
+                    label="Any other setting, one key=value a line",
+                    lines=3,
+                    max_lines=10,
+                    placeholder="filter=both_clean\nphase1_lr=0.01",
+                    elem_id="overrides",
+                )
+                gr.HTML(settings_table())
+            with gr.Row(elem_classes="inline"):
+                self.start = gr.Button("Start", variant="primary", elem_id="start", min_width=110)
+                self.stop = gr.Button(
+                    "Stop", variant="stop", elem_id="stop", min_width=110, interactive=False
+                )
+
+    def wire(
+        self,
+        page: gr.Blocks,
+        timer: gr.Timer,
+        header: gr.HTML,
+        names: gr.Textbox,
+        model: gr.Dropdown,
+    ) -> None:
+        """Connect events. names, model: the fields of the Data tab, which a run starts from."""
+        outputs = [self.shown, self.ready, self.start, self.stop, self.status, self.warnings]
+        outputs += [self.curves, self.numbers, self.facts, self.runs, self.actions, header]
+        poll: dict[str, Any] = {
+            "fn": self.poll,
+            "inputs": [self.shown, self.chosen],
+            "outputs": outputs,
+            **POLL,
+        }
+        page.load(**poll)
+        timer.tick(trigger_mode="once", **poll)
+        form = [names, model, self.method, self.name, self.seed, *self.common, self.overrides]
+        started = self.start.click(self.begin, inputs=form, outputs=[self.chosen], **PRIVATE)
+        started.success(**poll)
+        self.stop.click(self.end, outputs=None, **PRIVATE).success(**poll)
+        ask: dict[str, Any] = {
+            "outputs": [self.doomed, self.delete, self.sure, self.keep],
+            **PRIVATE,
+        }
+        chosen = self.runs.select(self.pick, outputs=[self.chosen], **PRIVATE)
+        chosen.success(**poll).success(self.keep_it, **ask)
+        self.delete.click(self.ask, inputs=[self.chosen], **ask)
+        self.keep.click(self.keep_it, **ask)
+        deleted = self.sure.click(
+            self.remove, inputs=[self.doomed], outputs=[self.chosen], **PRIVATE
+        )
+        deleted.then(self.keep_it, **ask).then(**poll)
+
+    # What its buttons do ----------------------------------------------------------------------
+
+    def begin(
+        self, names: str, model: str, method: str, name: str, seed: float | None, *rest: Any
+    ) -> str:
+        """Start a run on the data set at hand; returns its id. rest: the form's settings."""
+
+        def work() -> str:
+            from studio.runs.job import JobRequest
+
+            running = self.studio.active()
+            if running is not None:
+                raise RunError(f"The run {running} is still at work; wait for it, or stop it.")
+            view = self.studio.workspace.view
+            if view.folder is None:
+                raise FolderError("Choose images on the Data tab first.")
+            if view.busy:
+                raise FolderError(f"Wait until the studio is done: {view.busy.lower()}.")
+            self.studio.workspace.set_inputs(names or "", model or "")
+            root = view.folder.root
+            view = self.studio.workspace.view
+            request = JobRequest(
+                folder=root,
+                class_names=tuple(parse_class_names(view.names_text)),
+                aliases=view.aliases,
+                method=str(method),
+                model=view.model,
+                settings=settings_of(rest[:-1], rest[-1] or "", seed=seed),
+                name=(name or "").strip()[:60] or ("demo" if view.source == "demo" else root.name),
+            )
+            heavy.load()
+            return self.studio.worker.start(request)
+
+        return str(said(work))
+
+    def end(self) -> None:
+        """Stop the run that is at work; it keeps what it learned."""
+
+        def work() -> None:
+            running = self.studio.active()
+            if running is None:
+                raise RunError("Nothing is at work.")
+            if self.studio.worker.current() != running:
+                raise RunError(f"The run {running} belongs to another process; stop it there.")
+            self.studio.worker.stop()
+
+        said(work)
+
+    def pick(self, event: gr.EventData) -> str:
+        """A run was picked in the table."""
+        return str(said(lambda: self.studio.store.get(picked(event)).id))
+
+    def ask(self, chosen: str) -> list[Any]:
+        """Delete needs a second press, on a button that names the run."""
+
+        def work() -> list[Any]:
+            run_id = self.studio.chosen(chosen)
+            if run_id is None:
+                raise RunError("There is no run to delete.")
+            name = self.studio.store.get(run_id).info.name
+            label = f"Delete “{name[:40]}” and its files"
+            return [
+                run_id,
+                gr.update(visible=False),
+                gr.update(visible=True, value=label),
+                gr.update(visible=True),
+            ]
+
+        return list(said(work))
+
+    def keep_it(self) -> list[Any]:
+        """Nothing is deleted."""
+        return ["", gr.update(visible=True), gr.update(visible=False), gr.update(visible=False)]
+
+    def remove(self, run_id: str) -> str:
+        """Delete the run that was asked about."""
+
+        def work() -> None:
+            self.studio.store.delete(str(run_id))
+            self.studio.forget(str(run_id))
+
+        said(work)
+        return ""
+
+    # How it looks -----------------------------------------------------------------------------
+
+    def poll(self, shown: dict[str, Any], chosen: str) -> list[Any]:
+        """Everything that has changed since this page last asked."""
+        infos = self.studio.store.list()
+        at_work = next((info for info in infos if info.state in ACTIVE), None)
+        view = self.studio.workspace.view
+        ready = look.ready(
+            images=view.folder is not None,
+            classes=len(view.names),
+            where="your upload" if view.source == "upload" else view.path,
+            model=view.model,
+        )
+        can_start = at_work is None and view.folder is not None
+        stopping = at_work is not None and at_work.state == "stopping"
+        listed = self._table(infos, chosen)
+        head = self._header(at_work)
+        return fresh(
+            shown,
+            ready=(ready, ready),
+            start=(can_start, gr.update(interactive=can_start)),
+            stop=(
+                (at_work is None, stopping),
+                gr.update(
+                    interactive=at_work is not None and not stopping,
+                    value="Stopping" if stopping else "Stop",
+                ),
+            ),
+            **self._run(infos, at_work, chosen, view),
+            runs=(listed, listed),
+            actions=(bool(infos), gr.update(visible=bool(infos))),
+            header=(head, head),
+        )
+
+    def _run(
+        self, infos: list[RunInfo], at_work: RunInfo | None, chosen: str, view: View
+    ) -> dict[str, tuple[Any, Any]]:
+        """The run that is shown: the chosen one, else the one at work, else the newest."""
+        ids = [info.id for info in infos]
+        newest = at_work.id if at_work else next(iter(ids), None)
+        run_id = chosen if chosen in ids else newest
+        if run_id is None:
+            card = look.idle_card(ready=view.folder is not None)
+            nothing = {"figures": [], "empty": ""}
+            return {
+                "status": (card, card),
+                "warnings": ("", ""),
+                "curves": ("", nothing),
+                "numbers": ("", ""),
+                "facts": ("", ""),
+            }
+        reader = self.studio.reader(run_id)
+        status = reader.run.status()
+        card = look.status_card(reader.info, status)
+        warnings = look.warnings_html(reader.warnings)
+        mark = (run_id, reader.curves.seen, status["state"])
+        empty = look.no_curves(reader.info.method, status["state"])
+        return {
+            "status": (card, card),
+            "warnings": (warnings, warnings),
+            "curves": (mark, Lazy(lambda: {"figures": reader.figures(), "empty": empty})),
+            "numbers": (mark, Lazy(reader.numbers)),
+            "facts": (mark, Lazy(look.facts, reader.run, reader.info)),
+        }
+
+    def _table(self, infos: list[RunInfo], chosen: str) -> str:
+        done = [info.id for info in infos if info.state not in ACTIVE]
+        results = {run_id: self.studio.result(run_id) for run_id in done}
+        return look.runs_table(infos, results, chosen)
+
+    def _header(self, at_work: RunInfo | None) -> str:
+        """The chip at the top of the page, seen from every tab."""
+        if at_work is None:
+            return look.header_chip(None)
+        return look.header_chip(self.studio.store.get(at_work.id).status())

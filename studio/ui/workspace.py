@@ -1,0 +1,283 @@
+"""The data set at hand: which folder, which class names, what the model sees in it.
+
+One workspace per studio, shared by all its tabs and written to the cache as workspace.json, so that
+a reload, a second browser or a new start of the studio finds it again. Work (drawing, scanning,
+labelling) happens in one thread; pages look at a `View` and never wait. No gradio in here.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from studio.errors import FolderError, StudioError
+from studio.folder import Folder, parse_aliases, parse_class_names, propose_class_names, truth
+from studio.pixels import Canvases, prepare
+from studio.ui.preview import Preview, label_images
+
+_log = logging.getLogger(__name__)
+_MAX_NAMES_TEXT = 200_000
+
+
+@dataclass(frozen=True)
+class View:
+    """What a page needs to draw itself.
+
+    revision: changes with everything that can be seen; inputs: changes when folder, names or model
+    are set. With `by` it keeps a page from overwriting the fields that its own user is typing in.
+    """
+
+    revision: int = 0
+    inputs: int = 0
+    by: str = ""  # the page that typed the inputs; empty: the studio itself
+    source: str = ""  # "demo", "folder" or "upload"; empty: nothing chosen yet
+    path: str = ""
+    names_text: str = ""
+    model: str = "embedded"
+    busy: str = ""  # what is being done, in words; empty: nothing
+    done: int = 0
+    total: int = 0
+    error: str = ""
+    folder: Folder | None = None
+    canvases: Canvases | None = None
+    preview: Preview | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """The class names as they stand; [] while there are fewer than two."""
+        try:
+            return parse_class_names(self.names_text)
+        except FolderError:
+            return []
+
+    @property
+    def aliases(self) -> dict[str, str]:
+        """Folder name -> class name, where the text says so."""
+        return parse_aliases(self.names_text)
+
+    @property
+    def stale(self) -> bool:
+        """Whether the preview was made with other names or another model."""
+        return self.preview is not None and (
+            list(self.preview.class_names) != self.names or self.preview.model != self.model
+        )
+
+
+Report = Callable[[str, int, int], None]
+
+
+class _StoppedError(StudioError):
+    """The user stopped the work."""
+
+
+@dataclass
+class Workspace:
+    """See the module. `labeller` and `draw` are replaced in tests."""
+
+    cache_dir: Path
+    labeller: Callable[..., Preview] = label_images
+    draw: Callable[..., Path] | None = None
+    _view: View = field(default_factory=View)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    @property
+    def view(self) -> View:
+        """How things stand now; never changes once taken."""
+        with self._lock:
+            return self._view
+
+    # What a user asks for -------------------------------------------------------------------
+
+    def use_demo(self) -> None:
+        """Draw the demo set if need be, scan it and label it. Returns at once."""
+        self._start("Drawing the demo set", self._demo)
+
+    def use_folder(self, path: Path, *, source: str = "folder") -> None:
+        """Scan a folder; class names are proposed from its sub-folders. Returns at once."""
+        self._start("Reading the folder", lambda: self._scan(path, source, keep_names=False))
+
+    def label(self, names_text: str, model: str, *, by: str = "") -> None:
+        """Label the images zero-shot with these names. Returns at once.
+
+        Raises:
+            StudioError: there are no images yet, the names cannot be used, or work is under way.
+        """
+        if self.view.folder is None:
+            raise FolderError("Choose images first: the demo set, a folder or an upload.")
+        parse_class_names(names_text[:_MAX_NAMES_TEXT])
+        self.set_inputs(names_text, model, by=by)
+        self._start("Loading the model", self._label)
+
+    def set_inputs(self, names_text: str, model: str, *, by: str = "") -> None:
+        """Remember what was typed, for all tabs and the next start. by: see `View`."""
+        names_text, model = names_text[:_MAX_NAMES_TEXT], model.strip()[:1000] or "embedded"
+        with self._lock:
+            if (names_text, model) == (self._view.names_text, self._view.model):
+                return
+            self._set(names_text=names_text, model=model, inputs=self._view.inputs + 1, by=by)
+            self._save()
+
+    def stop(self) -> None:
+        """Ask the work that is under way to end; what was read so far stays in the cache."""
+        self._stop.set()
+
+    def restore(self) -> None:
+        """Take up what workspace.json says, in the background; what is gone is passed over."""
+        saved = self._saved()
+        path = saved.get("path", "")
+        with self._lock:
+            self._set(
+                names_text=saved.get("names_text", ""),
+                model=saved.get("model", "") or "embedded",
+                inputs=self._view.inputs + 1,
+            )
+        if path and Path(path).is_dir():
+
+            def again() -> None:
+                self._scan(Path(path), saved.get("source", "folder"), keep_names=True)
+                if saved.get("labelled") and self.view.names:
+                    self._label()
+
+            self._start("Taking up the last data set", again)
+
+    # The work -------------------------------------------------------------------------------
+
+    def _demo(self) -> None:
+        draw = self.draw
+        if draw is None:
+            from studio.demo import demo_folder
+
+            draw = demo_folder
+        path = draw(
+            self.cache_dir,
+            progress=lambda done, total: self._report("Drawing the demo set", done, total),
+        )
+        self._scan(path, "demo", keep_names=False)
+        self._label()
+
+    def _scan(self, path: Path, source: str, *, keep_names: bool) -> None:
+        folder, canvases = prepare(
+            path,
+            cache_dir=self.cache_dir,
+            stop=self._stop.is_set,
+            progress=lambda done, total: self._report("Reading the images", done, total),
+        )
+        with self._lock:
+            names = self._view.names_text
+            if not keep_names:
+                proposed = propose_class_names(folder)
+                same = self._view.folder is not None and self._view.folder.root == folder.root
+                names = names if same and names.strip() else "\n".join(proposed)
+            self._set(
+                folder=folder,
+                canvases=canvases,
+                path=str(path),
+                source=source,
+                names_text=names,
+                preview=None,
+                inputs=self._view.inputs + 1,
+                by="",
+            )
+            self._save()
+
+    def _label(self) -> None:
+        view = self.view
+        assert view.folder is not None
+        assert view.canvases is not None
+        names = parse_class_names(view.names_text)
+        preview = self.labeller(
+            folder=view.folder,
+            canvases=view.canvases,
+            class_names=names,
+            model=view.model,
+            cache_dir=self.cache_dir,
+            report=self._report,
+            stop=self._stop.is_set,
+            truth=truth(view.folder, names, aliases=view.aliases),
+        )
+        with self._lock:
+            self._set(preview=preview)
+            self._save()
+
+    # Plumbing -------------------------------------------------------------------------------
+
+    def _start(self, text: str, work: Callable[[], None]) -> None:
+        with self._lock:
+            if self._view.busy:
+                raise StudioError(
+                    f"The studio is busy ({self._view.busy.lower()}); wait for it or stop it."
+                )
+            self._stop.clear()
+            self._set(busy=text, done=0, total=0, error="")
+            self._thread = threading.Thread(
+                target=self._run, args=(work,), name="workspace", daemon=True
+            )
+            self._thread.start()
+
+    def _run(self, work: Callable[[], None]) -> None:
+        error = ""
+        try:
+            work()
+        except StudioError as known:
+            error = "" if self._stop.is_set() else str(known)
+        except Exception:  # a bug must not leave the page busy for ever
+            if not self._stop.is_set():  # the encoder says "stopped" in its own way
+                _log.exception("the workspace could not do what it was asked for")
+                error = "Something went wrong that should not have; the terminal shows what."
+        with self._lock:
+            self._set(busy="", done=0, total=0, error=error)
+
+    def _report(self, text: str, done: int, total: int) -> None:
+        if self._stop.is_set():
+            raise _StoppedError("stopped")
+        with self._lock:
+            self._set(busy=text, done=done, total=total)
+
+    def _set(self, **changes: Any) -> None:
+        self._view = replace(self._view, **changes, revision=self._view.revision + 1)
+
+    def wait(self, seconds: float = 60) -> None:
+        """Wait for the work under way to end; for tests and for the shutdown."""
+        thread = self._thread
+        if thread is not None:
+            thread.join(seconds)
+
+    @property
+    def _file(self) -> Path:
+        return self.cache_dir / "workspace.json"
+
+    def _save(self) -> None:
+        view = self._view
+        state = {
+            "version": 1,
+            "path": view.path,
+            "source": view.source,
+            "names_text": view.names_text,
+            "model": view.model,
+            "labelled": view.preview is not None,
+        }
+        try:
+            self.cache_dir.mkdir(parents=True, exist_ok=True)
+            partial = self._file.with_suffix(f".{os.getpid()}.tmp")
+            partial.write_text(json.dumps(state, ensure_ascii=False), encoding="utf-8")
+            os.replace(partial, self._file)
+        except OSError:  # a full disk: the studio works on, it only forgets
+            _log.warning("cannot write %s", self._file)
+
+    def _saved(self) -> Mapping[str, str]:
+        try:
+            state = json.loads(self._file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        if not isinstance(state, dict) or state.get("version") != 1:
+            return {}
+        strings = {key: value for key, value in state.items() if isinstance(value, str)}
+        return {**strings, "labelled": "yes" if state.get("labelled") else ""}

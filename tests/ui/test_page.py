@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from studio.ui.data_tab import DataTab, status_html, step_of
+from studio.ui.page import build, known_models
+from studio.ui.studio import Studio
+from studio.ui.theme import CSS, theme
+from studio.ui.workspace import View
+from tests.ui.conftest import page as page_of
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def config(studio: Studio) -> Any:
+    return build(studio, models=known_models()).get_config_file()
+
+
+def test_no_event_is_public(config: Any) -> None:
+    assert config["dependencies"]
+    assert {d["api_visibility"] for d in config["dependencies"]} == {"private"}
+
+
+def test_the_page_names_no_other_server(config: Any) -> None:
+    props = [component["props"] for component in config["components"]]
+    text = json.dumps(props, default=str) + CSS.read_text() + theme()._get_theme_css()
+    for name in ("curves.js", "pick.js", "dialog.js", "keep.js"):
+        text += (ROOT / "assets" / name).read_text()
+    found = set(re.findall(r"https?://[\w.-]+", text)) - {"http://www.w3.org"}
+    assert found == set()
+    assert "@import" not in text
+
+
+def test_what_is_served_is_a_file_of_plotly_and_two_folders(studio: Studio) -> None:
+    from gradio.data_classes import _StaticFiles
+
+    before = list(_StaticFiles.all_paths)
+    build(studio, models=["embedded"])
+    served = [path for path in _StaticFiles.all_paths if path not in before]
+    cache = studio.options.cache_dir
+    others = [path for path in served if path.name != "plotly.min.js"]
+    assert set(others) == {cache / "thumbs", cache / "exports"}
+
+
+def test_models_on_offer_are_those_that_can_be_loaded() -> None:
+    from studio.clip.backbone import presets
+
+    assert known_models() == presets()
+
+
+def test_the_door_is_short_and_help_is_quick() -> None:
+    assert len((ROOT / "app.py").read_text().splitlines()) < 60
+    code = "import sys, app; print([m for m in ('gradio', 'torch') if m in sys.modules])"
+    began = time.monotonic()
+    shown = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert shown.stdout.strip() == "[]"
+    assert time.monotonic() - began < 10
+
+
+def test_the_page_needs_no_torch_to_be_built() -> None:
+    code = "import sys, studio.ui.page; print('torch' in sys.modules, 'plotly' in sys.modules)"
+    shown = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert shown.stdout.split() == ["False", "False"]
+
+
+def poll(tab: DataTab, shown: Any, name: str) -> list[Any]:
+    return tab.poll(shown, page_of(name))
+
+
+def test_a_page_does_not_overwrite_what_its_own_user_types(loaded: Studio) -> None:
+    import gradio as gr
+
+    tab = DataTab(loaded)
+    mine, other = poll(tab, {}, "mine")[0], poll(tab, {}, "other")[0]
+    tab.remember("cat\ndog", "embedded", page_of("mine"))
+    names = -2  # the class names are the last output but one
+    assert poll(tab, mine, "mine")[names] == gr.skip()
+    assert poll(tab, other, "other")[names] == "cat\ndog"
+    assert poll(tab, {}, "mine")[names] == "cat\ndog"  # after a reload
+
+
+def test_images_and_labels_are_shown_and_then_left_alone(loaded: Studio) -> None:
+    import gradio as gr
+
+    tab = DataTab(loaded)
+    shown, steps, _, _, folder, preview, *_ = poll(tab, {}, "a")
+    assert 'aria-current="step"' in steps
+    assert folder.count("<img") > 5
+    assert "1 file was refused" in folder
+    assert preview.count("class-row") >= 2
+    assert all(output == gr.skip() for output in poll(tab, shown, "a")[1:])
+
+
+def test_every_handler_says_what_is_wrong_in_one_line(studio: Studio) -> None:
+    import gradio as gr
+
+    tab = DataTab(studio)
+    for work in (
+        lambda: tab.use_path("/no/such/folder\0"), lambda: tab.use_path(""),
+        lambda: tab.use_upload([]), lambda: tab.use_upload(None),
+        lambda: tab.names_from_file(None, "embedded"),
+        lambda: tab.label_now("a\nb", "embedded", page_of()),
+    ):  # fmt: skip
+        with pytest.raises(gr.Error) as caught:
+            work()
+        assert "\n" not in str(caught.value.message)
+
+
+def test_class_names_come_from_a_text_file(studio: Studio, tmp_path: Path) -> None:
+    import gradio as gr
+
+    tab = DataTab(studio)
+    file = tmp_path / "names.txt"
+    file.write_text("n01\ttabby cat\nn02\tdog\n", encoding="utf-8")
+    tab.names_from_file(str(file), "embedded")
+    assert studio.workspace.view.names == ["tabby cat", "dog"]
+    file.write_bytes(b"\xff\xfe\x00only one")
+    with pytest.raises(gr.Error):
+        tab.names_from_file(str(file), "embedded")
+    assert studio.workspace.view.names == ["tabby cat", "dog"]
+
+
+def test_the_status_is_a_live_region_and_escapes_its_text() -> None:
+    busy = status_html(View(busy="Reading <b>", done=3, total=10))
+    assert 'aria-live="polite"' in busy
+    assert "3 of 10 images" in busy
+    assert "<b>" not in busy
+    assert "That did not work." in status_html(View(error="no <b> folder"))
+
+
+def test_the_step_that_comes_next(loaded: Studio) -> None:
+    assert step_of(View()) == 0
+    view = loaded.workspace.view
+    assert step_of(view) == 3
+    loaded.workspace.set_inputs("other\nnames", view.model)
+    assert step_of(loaded.workspace.view) == 2
+    loaded.workspace.set_inputs("", view.model)
+    assert step_of(loaded.workspace.view) == 1

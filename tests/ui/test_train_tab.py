@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from studio.settings import Settings
+from studio.ui.studio import Studio
+from studio.ui.train_settings import COMMON, settings_of
+from studio.ui.train_tab import TrainTab
+from tests.ui.conftest import event
+
+Method = Callable[..., Iterator[Any]]
+
+
+@pytest.fixture
+def tab(loaded: Studio) -> TrainTab:
+    tab = TrainTab(loaded)
+    with gr.Blocks():
+        tab.build()
+    return tab
+
+
+def start(tab: TrainTab, tiny: str, text: str = "", **changes: Any) -> str:
+    view = tab.studio.workspace.view
+    form: dict[str, Any] = {"method": "coft", "name": "", "seed": 0.0, "names": view.names_text}
+    form |= changes
+    common = [1.0, 1.0, 4.0, "ensemble"]
+    return tab.begin(form["names"], tiny, form["method"], form["name"], form["seed"], *common, text)
+
+
+QUICK = "seed_selection=leaderboard\nfilter=none\nphase1_min_steps=0\nphase1_batch=8\nn_ctx=4"
+
+
+def sent(tab: TrainTab, shown: Any = None, chosen: str = "") -> dict[str, Any]:
+    """What a poll sends, by name; skipped outputs are left out."""
+    names = ["shown", "ready", "start", "stop", "status", "warnings", "curves", "numbers", "facts",
+             "runs", "actions", "header"]  # fmt: skip
+    values = dict(zip(names, tab.poll(shown or {}, chosen), strict=True))
+    return {name: value for name, value in values.items() if value != gr.skip()}
+
+
+def test_a_run_goes_from_start_to_curves(tab: TrainTab, tiny_model: Any) -> None:
+    before = sent(tab)
+    assert before["start"]["interactive"] is True
+    assert before["stop"]["interactive"] is False
+    assert "3 classes" in before["ready"]
+    run_id = start(tab, str(tiny_model), QUICK, name=" my run ")
+    assert tab.studio.worker.wait(120)
+    run = tab.studio.store.get(run_id)
+    assert run.status()["state"] == "finished", run.status()
+    assert run.info.name == "my run"
+    after = sent(tab)
+    keys = [figure["key"] for figure in after["curves"]["figures"]]
+    assert keys == ["loss1", "loss2", "shares", "scores"]
+    assert "Finished" in after["status"]
+    assert "Numbers behind the curves" in after["numbers"]
+    assert run_id in after["runs"]
+    json.dumps(after["curves"])  # it travels as JSON
+
+
+def test_a_poll_sends_nothing_when_nothing_has_changed(tab: TrainTab, tiny_model: Any) -> None:
+    start(tab, str(tiny_model), QUICK)
+    tab.studio.worker.wait(120)
+    first = sent(tab)
+    assert set(sent(tab, first["shown"])) == {"shown"}
+
+
+def test_a_second_start_is_refused_by_name_and_stop_ends_the_first(
+    tab: TrainTab, tiny_model: Any
+) -> None:
+    first = start(tab, str(tiny_model), QUICK + "\nphase1_epochs=3000\nmonitor_images=1")
+    while tab.studio.store.get(first).status()["state"] == "queued":
+        pass
+    with pytest.raises(gr.Error, match=first):
+        start(tab, str(tiny_model), QUICK)
+    live = sent(tab)
+    assert live["start"]["interactive"] is False
+    assert live["stop"]["interactive"] is True
+    assert "Training" in live["header"]
+    with pytest.raises(gr.Error, match="stop it before deleting"):
+        tab.remove(first)
+    tab.end()
+    assert tab.studio.worker.wait(120)
+    ended = sent(tab)
+    assert tab.studio.store.get(first).status()["state"] == "stopped"
+    assert ended["start"]["interactive"] is True
+    assert ended["stop"]["interactive"] is False
+    with pytest.raises(gr.Error, match="Nothing is at work"):
+        tab.end()
+
+
+@pytest.mark.parametrize(
+    ("changes", "text", "said"),
+    [
+        ({"names": "only one"}, "", "two class names"), ({"method": "magic"}, "", "magic"),
+        ({"seed": -1.0}, "", "seed"), ({"seed": 1.5}, "", "seed"), ({}, "colour=red", "colour"),
+        ({}, "k=many", "k must"), ({}, "k", "key=value"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_line_and_starts_nothing(
+    tab: TrainTab, tiny_model: Any, changes: dict[str, Any], text: str, said: str
+) -> None:
+    with pytest.raises(gr.Error, match=said) as caught:
+        start(tab, str(tiny_model), text, **changes)
+    assert "\n" not in str(caught.value.message)
+    assert caught.value.print_exception is False
+    assert tab.studio.store.list() == []
+
+
+def test_without_images_nothing_starts(studio: Studio) -> None:
+    tab = TrainTab(studio)
+    with pytest.raises(gr.Error, match="Choose images"):
+        start(tab, "embedded")
+
+
+def test_a_model_that_cannot_be_loaded_fails_the_run_with_its_reason(tab: TrainTab) -> None:
+    start(tab, "/no/such/model")
+    tab.studio.worker.wait(60)
+    html = sent(tab)["status"]
+    assert "Failed" in html
+    assert "/no/such/model" in html
+
+
+def test_deleting_asks_first_and_names_the_run(tab: TrainTab, tiny_model: Any) -> None:
+    run_id = start(tab, str(tiny_model), method="zero-shot", name="to go")
+    tab.studio.worker.wait(60)
+    doomed, _, sure, _ = tab.ask(run_id)
+    assert doomed == run_id
+    assert "to go" in sure["value"]
+    assert tab.studio.store.get(run_id)
+    tab.remove(doomed)
+    assert tab.studio.store.list() == []
+    assert "No runs yet" in sent(tab)["runs"]
+    with pytest.raises(gr.Error):
+        tab.ask(run_id)
+
+
+@pytest.mark.parametrize("data", [{"pick": "../.."}, {"pick": ""}, None, {"pick": 3}])
+def test_only_runs_that_exist_can_be_picked(tab: TrainTab, data: Any) -> None:
+    with pytest.raises(gr.Error):
+        tab.pick(event(data))
+
+
+@pytest.mark.parametrize("chosen", ["../../etc", "gone", 3, None, ["a"]])
+def test_a_poll_survives_whatever_a_page_says_it_shows(tab: TrainTab, chosen: Any) -> None:
+    assert sent(tab, chosen=chosen)["status"]
+
+
+def test_fields_and_lines_become_settings() -> None:
+    default = Settings()
+    plain = settings_of([getattr(default, name) for name in COMMON], "", seed=0)
+    assert plain == default
+    changed = settings_of([3.0, 2, None, "single"], "# note\n\nk = 5\nphase1_lr=0.01", seed=7.0)
+    assert (changed.phase1_epochs, changed.phase2_epochs, changed.inference) == (3, 2, "single")
+    assert (changed.k, changed.phase1_lr, changed.seed) == (5, 0.01, 7)
