@@ -6,8 +6,8 @@
 
 No image is used. The image tower is EfficientNet-Lite0 with its ImageNet classifier's principal
 directions as projection; the text tower learns a teacher that places texts among the classifier's
-weight vectors (tools/embedded/teacher.py). Takes about 25 minutes on two CPU cores. Seeded: the
-same versions of the packages on the same kind of processor give the same files. Where other
+weight vectors (tools/embedded/teacher.py). Takes about 25 minutes on two CPU cores. Seeded; other
+versions, processors or numbers of threads round differently, which training carries on. Where other
 programs use the processor too, GOMP_SPINCOUNT=0 in the environment keeps the two threads from
 waiting actively.
 """
