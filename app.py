@@ -6,6 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
+from studio.memory import keep_freed_memory
 from studio.places import default_cache_dir, default_runs_dir
 
 
@@ -21,6 +22,7 @@ def main() -> None:
     add("--root", type=Path, action="append", default=[], help="only open folders in here")
     args = parser.parse_args()
 
+    keep_freed_memory()
     # Here, because gradio takes seconds and `--help` must answer at once.
     from studio.ui.page import Options, is_loopback, serve
 

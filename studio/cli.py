@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 from studio import commands as run_command
 from studio.errors import StudioError
+from studio.memory import keep_freed_memory
 from studio.places import default_cache_dir, default_runs_dir
 
 USER_ERROR = 2
@@ -29,6 +30,7 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code: 0, 2 for what the user can put right, 130 after Ctrl-C."""
     options = _parser().parse_args(arguments)
+    keep_freed_memory()
     try:
         code: int = options.command(options)
         return code

@@ -27,13 +27,14 @@ from embedded.distil import Training, agreement, train, warm_start
 from embedded.imagenet import load_classifier
 from embedded.package import model_config, write_model
 from embedded.sentences import SentenceEncoder
-from embedded.speed import fast_allocation
 from embedded.student import new_tower, tokenize
 from embedded.teacher import Teacher
 from embedded.wordnet import DEFAULT_FOLDER, read_wordnet
 
+from studio.memory import keep_freed_memory
+
 EMBED_DIM = 512
-IMAGE_SIZE = 192
+IMAGE_SIZE = 224
 TEXT = {
     "context_length": 48,
     "vocab_size": 49408,
@@ -73,7 +74,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(SEED)
-    fast_allocation()
+    keep_freed_memory()
     began = time.monotonic()
 
     def say(what: str) -> None:

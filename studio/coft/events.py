@@ -69,7 +69,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Monitor:
-    """Both models on a fixed random subset of the images, once per epoch.
+    """Both models on a fixed random subset of the images, after an epoch.
 
     indices: (n,) int64; labels: (2, n) int64; agreement: share of the subset that both models label
     alike; clean_fraction: share of labels the peer believes (p_clean > 0.5), mean of both models

@@ -21,6 +21,7 @@ from studio.coft.views import random_views
 from studio.settings import Settings
 
 EVALUATION_BATCH = 64
+MONITORED_EPOCHS = 10
 
 
 def build_models(
@@ -74,6 +75,8 @@ def phase_one(
     if settings.phase1_epochs == 0:
         return
     views = yield from _seed_views(backbone, models[0], images, indices, settings)
+    # A tiny seed set makes many epochs; some ten points draw the same curve.
+    every = math.ceil(epochs / MONITORED_EPOCHS)
     watched = [
         test_hidden(backbone, models[0].adapter, images, part.tolist())
         for part in monitor.split(EVALUATION_BATCH)
@@ -96,7 +99,7 @@ def phase_one(
                 yield Step(
                     1, trainer.number, trainer.done, trainer.steps, epoch, epochs, loss, rate, parts
                 )
-        if len(monitor):
+        if len(monitor) and epoch % every == 0:
             yield _monitor(models, watched, monitor, scale, epoch, epochs)
 
 
