@@ -2,10 +2,10 @@
 
     python tools/benchmark.py --data ../shared/data --out build/benchmark
 
-Each set is a folder with train/, test/ and classes.txt. Every run is one `python -m studio fit` in a
-process of its own, fitted on train without its labels and measured on test; its JSON line is kept in
-OUT/results.jsonl, and runs that are in there already are not repeated. OUT/table.md is written after
-each run.
+Each set is a folder with train/, test/ and classes.txt. Every run is one `python -m studio fit` in
+a process of its own, fitted on train without its labels and measured on test; its JSON line is kept
+in OUT/results.jsonl, and runs that are in there already are not repeated. OUT/table.md is written
+after each run.
 """
 
 from __future__ import annotations
