@@ -14,7 +14,9 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 REQUIRE_BROWSER = os.environ.get("STUDIO_REQUIRE_BROWSER") == "1"
-SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+SHARED_DATA = Path(
+    os.environ.get("STUDIO_SHARED_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data"
+)
 
 
 def find_chromium() -> str | None:
@@ -39,7 +41,7 @@ def chromium() -> str:
 def shared_data() -> Path:
     """The folder of real data sets beside the checkout; tests that need it skip without it."""
     if not SHARED_DATA.is_dir():
-        pytest.skip("no ../shared/data beside the checkout")
+        pytest.skip("no ../shared/data beside the checkout and no STUDIO_SHARED_DATA")
     return SHARED_DATA
 
 

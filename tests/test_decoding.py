@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
+from studio import decoding
 from studio.decoding import ImageRefused, decode, quiet_pillow
 
 RED, GREEN, BLUE = (250, 10, 10), (10, 250, 10), (10, 10, 250)
@@ -163,6 +166,31 @@ def test_the_limit_itself_is_allowed(tmp_path: Path):
     assert decode(path, max_pixels=90_000).size == (300, 300)
 
 
+@pytest.mark.parametrize(("large_from", "at_once"), [(100, 1), (10_000, 3)])
+def test_large_images_are_decoded_one_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large_from: int, at_once: int
+):
+    paths = [save(two_halves(), tmp_path / f"{n}.png") for n in range(3)]  # 800 pixels each
+    real, inside, most = decoding._to_upright_rgb, 0, 0
+    count_lock = threading.Lock()
+
+    def slowly(image: Image.Image) -> Image.Image:
+        nonlocal inside, most
+        with count_lock:
+            inside += 1
+            most = max(most, inside)
+        time.sleep(0.2)
+        with count_lock:
+            inside -= 1
+        return real(image)
+
+    monkeypatch.setattr(decoding, "_LARGE", large_from)
+    monkeypatch.setattr(decoding, "_to_upright_rgb", slowly)
+    with ThreadPoolExecutor(3) as pool:
+        assert [image.size for image in pool.map(decode, paths)] == [(40, 20)] * 3
+    assert most == at_once
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes on this system")
 def test_a_pipe_is_not_opened(tmp_path: Path):
     os.mkfifo(tmp_path / "a.jpg")
@@ -195,6 +223,7 @@ def test_pillow_is_left_as_it_was(tmp_path: Path):
 def test_warning_filters_survive_threads_that_leave_in_any_order():
     before = list(warnings.filters)
     first_in, second_in, first_out = threading.Event(), threading.Event(), threading.Event()
+    still_quiet: list[bool] = []
 
     def first() -> None:
         with quiet_pillow():
@@ -207,12 +236,14 @@ def test_warning_filters_survive_threads_that_leave_in_any_order():
         with quiet_pillow():
             second_in.set()
             first_out.wait(5)
+            still_quiet.append(list(warnings.filters) != before)
 
     threads = [threading.Thread(target=work) for work in (first, second)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(10)
+    assert still_quiet == [True]
     assert list(warnings.filters) == before
 
 

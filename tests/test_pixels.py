@@ -520,27 +520,3 @@ def test_awkward_files_do_not_fill_the_memory(shared_data: Path, tmp_path: Path)
         capture_output=True, text=True, timeout=120, check=True,
     )  # fmt: skip
     assert int(done.stdout) < 250  # MiB; 80 on two cores: the largest file has 15 million pixels
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.slow
-def test_large_images_are_decoded_one_at_a_time(tmp_path: Path):
-    (tmp_path / "in").mkdir()
-    for number in range(6):
-        Image.new("1", (6000, 5000), number % 2).save(tmp_path / "in" / f"{number}.png")
-    code = (
-        "import resource, sys\n"
-        "from pathlib import Path\n"
-        "from studio import pixels\n"
-        "pixels._workers = lambda: 6\n"
-        "def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024\n"
-        "before = peak()\n"
-        "pixels.prepare(Path(sys.argv[1]), cache_dir=Path(sys.argv[2]))\n"
-        "print(peak() - before)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path / "in"), str(tmp_path / "cache")],
-        capture_output=True, text=True, timeout=120, check=True,
-    )  # fmt: skip
-    print(done.stdout)
-    assert int(done.stdout) < 500  # MiB; six at once would take 30 million x 6 x 5 bytes = 860
