@@ -9,7 +9,6 @@ import threading
 import time
 from pathlib import Path
 
-from studio.errors import RunError
 from studio.runs.job import JobRequest, create_run, run_job
 from studio.runs.store import RunStore
 
@@ -35,8 +34,6 @@ class Worker:
             StudioError: The request cannot work, as far as that can be told at once.
         """
         with self._lock:
-            if self.current() is not None:
-                raise RunError(f"run {self._id} is still at work; stop it, or wait for its end")
             run = create_run(request, self.store)
             stop = self._stop = threading.Event()
             self._id = run.id
