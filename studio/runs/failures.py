@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import gc
+import sys
 
 from studio.errors import RunError, StudioError
 
@@ -26,3 +28,11 @@ def first_line(error: BaseException) -> str:
     """The error's first line."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else "no message"
+
+
+def release_memory() -> None:
+    """Give the GPU's memory back after a job, so that the next one, or another program, has it."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        gc.collect()
+        torch.cuda.empty_cache()

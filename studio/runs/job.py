@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from studio.errors import FolderError, RunError
 from studio.folder import Folder, propose_class_names, scan, truth
 from studio.methods import METHODS, load_method
-from studio.runs.failures import explain, first_line
+from studio.runs.failures import explain, first_line, release_memory
 from studio.runs.files import write_json
 from studio.runs.report import Report
 from studio.runs.store import Run, RunStore
@@ -143,6 +143,7 @@ def run_job(
         raise
     finally:
         report.close()
+        release_memory()
 
 
 def _work(
