@@ -85,7 +85,13 @@ def knowledge(
         cache_dir: Where the vectors of the nouns to compare with are kept.
     """
     vectors = _cached_vectors(backbone, nouns(class_names), templates, cache_dir)
-    return judge(features.numpy(), class_vectors.numpy(), noun_vectors=vectors.numpy())
+    return judge(
+        features,
+        class_vectors,
+        noun_vectors=vectors,
+        logit_scale=backbone.logit_scale,
+        center=backbone.center,
+    )
 
 
 def _cached_vectors(
