@@ -75,7 +75,7 @@ class Settings:
         20, "sister, DeFT", "Visual prompt tokens (per block when deep).", low=1, high=200
     )
     adapted_stages: int = _choice(
-        3,
+        2,
         "studio",
         "Convolutional towers: how many of the last stages get scale-and-shift (0 = all).",
         low=0,
@@ -88,8 +88,8 @@ class Settings:
         True, "inferred", "The gradient of L2 reaches the positive prompt."
     )
     complement: str = _choice(
-        "uniform",
-        "paper",
+        "hard",
+        "studio; paper: uniform",
         "How the complement label is drawn.",
         options=("uniform", "hard", "prob_weighted"),
     )
@@ -103,7 +103,7 @@ class Settings:
         60, "inferred", "Floor on Phase I steps, for tiny seed sets.", low=0
     )
     phase1_batch: int = _choice(64, "DeFT, sister", "Batch size.", low=2)
-    phase1_lr: float = _choice(0.03, "DeFT", "Learning rate of SGD.", low=0)
+    phase1_lr: float = _choice(0.1, "studio", "Learning rate of SGD.", low=0)
     phase1_optimizer: str = _choice("sgd", "sister", "Optimiser.", options=("sgd", "adamw"))
     phase1_clip: float = _choice(
         1.0,
@@ -111,8 +111,15 @@ class Settings:
         "Largest norm of the gradient; many classes or a small tau made it diverge without.",
         low=0,
     )
+    phase1_resolution: float = _choice(
+        0.71,
+        "studio",
+        "Phase I image size of convolutional towers, as a share of the model's own.",
+        low=0.25,
+        high=1,
+    )
     phase1_views: int = _choice(
-        4,
+        2,
         "studio",
         "Augmented views kept per seed where frozen stages are cached (0 = fresh views).",
         low=0,
@@ -122,18 +129,18 @@ class Settings:
 
     # Collaboration (paper, Section 3.2.1)
     filter: str = _choice(
-        "peer_clean",
-        "paper",
+        "peer_clean_and_argmax_agree",
+        "studio, DeFT; paper: peer_clean",
         "Who decides that a label is clean.",
         options=("peer_clean", "peer_clean_and_argmax_agree", "self_clean", "both_clean", "none"),
     )
 
     # Phase II (paper, Section 3.2.2)
     phase2_epochs: int = _choice(
-        10, "DeFT", "Epochs over the clean set (0 = stop after Phase I).", low=0
+        2, "studio", "Epochs over the clean set (0 = stop after Phase I).", low=0
     )
     phase2_batch: int = _choice(64, "DeFT", "Batch size.", low=2)
-    phase2_lr: float = _choice(5e-4, "DeFT", "Learning rate of the visual encoder.", low=0)
+    phase2_lr: float = _choice(3e-4, "studio", "Learning rate of the visual encoder.", low=0)
     phase2_optimizer: str = _choice("sgd", "DeFT", "Optimiser.", options=("sgd", "adamw"))
     phase2_init: str = _choice(
         "pretrained",
@@ -162,8 +169,8 @@ class Settings:
     label_smoothing: float = _choice(
         0.1, "studio", "Label smoothing of Phase II's cross-entropy.", low=0, high=0.9
     )
-    train_resolution: float = _choice(
-        0.67,
+    phase2_resolution: float = _choice(
+        0.86,
         "studio",
         "Phase II image size of convolutional towers, as a share of the model's own.",
         low=0.25,

@@ -17,7 +17,7 @@ from studio.coft.judge import CLEAN_THRESHOLD, peer_clean_probability
 from studio.coft.losses import draw_complements, negative_loss, positive_loss
 from studio.coft.optim import build_optimizer
 from studio.coft.prompts import PromptTemplate
-from studio.coft.views import random_views
+from studio.coft.views import random_views, training_size
 from studio.settings import Settings
 
 EVALUATION_BATCH = 64
@@ -209,10 +209,12 @@ def _seed_views(
     models: the frozen stages are most of the cost. Otherwise each visit gets a fresh view.
     """
 
+    size = training_size(backbone, settings.phase1_resolution)
+
     def fresh(positions: Tensor, generator: torch.Generator) -> Tensor:
         canvases = images.batch(indices[positions].tolist())
         views = random_views(
-            canvases, size=backbone.image_size, crop_scale=settings.crop_scale, generator=generator
+            canvases, size=size, crop_scale=settings.crop_scale, generator=generator
         )
         with torch.no_grad(), autocast(backbone.device):
             return model.adapter.prefix(

@@ -18,7 +18,7 @@ from studio.coft.classifier import Tower, without_projection
 from studio.coft.events import Event, Monitor, Step
 from studio.coft.optim import build_optimizer
 from studio.coft.phase1 import EVALUATION_BATCH, generator_of
-from studio.coft.views import random_views
+from studio.coft.views import random_views, training_size
 from studio.settings import Settings
 
 PROBE_STEPS = 100
@@ -140,9 +140,7 @@ def phase_two(
         clean_fraction: shown beside the monitor.
         stop: asked before each batch.
     """
-    size = backbone.image_size
-    if backbone.takes_any_size:
-        size = max(32, round(size * settings.train_resolution / 32) * 32)
+    size = training_size(backbone, settings.phase2_resolution)
     tuners = [
         _Tuner(tower, number, len(data[number][0]), settings) for number, tower in enumerate(towers)
     ]

@@ -8,8 +8,22 @@ import torch
 from torch import Generator, Tensor
 from torchvision.transforms.v2 import functional as transforms
 
+from studio.clip.backbone import Backbone
+
 MAX_ASPECT = 4 / 3
 """Widest crop, as in torchvision's RandomResizedCrop."""
+
+
+def training_size(backbone: Backbone, share: float) -> int:
+    """Side of training views in pixels: a share of the model's own, in steps of 32, where it can.
+
+    A random crop shows objects larger than the test view does, so a convolutional tower that trains
+    on smaller images meets them at about the same size, and trains several times as fast (Touvron et
+    al., 2019, on the discrepancy of train and test resolution).
+    """
+    if not backbone.takes_any_size:
+        return backbone.image_size
+    return max(32, round(backbone.image_size * share / 32) * 32)
 
 
 def random_views(canvases: Tensor, *, size: int, crop_scale: float, generator: Generator) -> Tensor:
