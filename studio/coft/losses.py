@@ -36,8 +36,8 @@ def negative_loss(
     """L2 = -mean[log p_clean(x, y) + log(1 - p_clean(x, yhat))] (paper, Eq. 6).
 
     Both terms carry the minus: the text before Eq. 6 asks that the clean probability of the
-    complement be suppressed, and with a plus sign the loss has no lower bound (docs/method.md). Written with
-    logsigmoid so that hard errors keep their gradient.
+    complement be suppressed, and with a plus sign the loss has no lower bound (docs/method.md).
+    Written with logsigmoid so that hard errors keep their gradient.
 
     positive, negative: (B, C); labels, complements: (B,).
     """

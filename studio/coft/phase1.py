@@ -208,7 +208,6 @@ def _seed_views(
     Where the adapter has a frozen prefix, a few views per seed are computed once and shared by both
     models: the frozen stages are most of the cost. Otherwise each visit gets a fresh view.
     """
-
     size = training_size(backbone, settings.phase1_resolution)
 
     def fresh(positions: Tensor, generator: torch.Generator) -> Tensor:

@@ -18,8 +18,8 @@ def training_size(backbone: Backbone, share: float) -> int:
     """Side of training views in pixels: a share of the model's own, in steps of 32, where it can.
 
     A random crop shows objects larger than the test view does, so a convolutional tower that trains
-    on smaller images meets them at about the same size, and trains several times as fast (Touvron et
-    al., 2019, on the discrepancy of train and test resolution).
+    on smaller images meets them at about the same size, and trains faster (Touvron et al., 2019, on
+    the discrepancy of train and test resolution).
     """
     if not backbone.takes_any_size:
         return backbone.image_size

@@ -121,7 +121,7 @@ def test_the_two_models_label_some_images_differently(vit: Backbone, inputs: Inp
 def test_phase_two_sees_only_the_clean_set(vit: Backbone, inputs: Inputs) -> None:
     images = Canvases(60)
     given = inputs(vit, images)
-    settings = Settings(**QUICK | {"filter": "peer_clean", "monitor_images": 0})
+    settings = Settings(**QUICK | {"filter": "peer_clean", "monitor_images": 0, "phase1_lr": 0.03})
     allowed: set[int] = set()
     for event in fit(**given, settings=settings):
         if isinstance(event, Judged):
