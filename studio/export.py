@@ -169,7 +169,7 @@ def predict(
         RunError: The run has no classifier yet.
         FolderError: The folder cannot be used, or out_csv cannot be written.
     """
-    from studio.pixels import prepare
+    from studio.pixels import canvas_size, prepare
 
     if not (run.path / "model" / "model.json").is_file():
         raise RunError(f"run {run.id} has no trained classifier yet; wait for it to finish")
@@ -182,7 +182,7 @@ def predict(
     found, canvases = prepare(
         folder,
         cache_dir=cache_dir,
-        size=max(256, classifier.backbone.image_size),
+        size=canvas_size(classifier.backbone.image_size),
         progress=lambda done, total: tell("reading images", done, total),
     )
     each = label_each(

@@ -52,9 +52,8 @@ def main() -> None:
             with results.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(result) + "\n")
             (options.out / "table.md").write_text(table(done), encoding="utf-8")
-            print(
-                f"{name} seed {seed}: {result['zero_shot_accuracy']:.4f} -> {result['accuracy']:.4f}"
-            )
+            before, after = result["zero_shot_accuracy"], result["accuracy"]
+            print(f"{name} seed {seed}: {before:.4f} -> {after:.4f}")
     print(table(done))
 
 
@@ -100,7 +99,7 @@ def table(results: list[dict[str, Any]]) -> str:
             f"| {percent(final)} | {percent(single)} | {100 * gain:+.1f} "
             f"| {percent([r['clean_fraction'] for r in own])} "
             f"| {percent([r['clean_precision'] for r in own])} "
-            f"| {own[0]['knowledge']['level']} "
+            f"| {own[0]['knowledge']} "
             f"| {statistics.mean(r['seconds'] for r in own) / 60:.1f} | {len(own)} |"
         )
     if means:

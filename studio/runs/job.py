@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from studio.pixels import Canvases
     from studio.runs.scoring import Labels
 
-CANVAS_SIZE = 256  # larger only for models that look at larger images
-
 
 @dataclass(frozen=True)
 class JobRequest:
@@ -259,9 +257,9 @@ def _read(
     cache_dir: Path,
     stop: Callable[[], bool],
 ) -> tuple[Folder, Canvases]:
-    from studio.pixels import prepare
+    from studio.pixels import canvas_size, prepare
 
-    size = max(CANVAS_SIZE, backbone.image_size)
+    size = canvas_size(backbone.image_size)
     return prepare(root, cache_dir=cache_dir, size=size, progress=report.progress(stage), stop=stop)
 
 
