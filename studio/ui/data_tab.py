@@ -28,7 +28,6 @@ class DataTab:
 
     def build(self, models: Sequence[str]) -> None:
         """Lay the tab out, inside of gr.Tab."""
-        view = self.studio.workspace.view
         paths = self.studio.options.paths_allowed
         self.steps = gr.HTML(data.steps(0), elem_id="steps")
         with gr.Row(elem_classes="columns"):
@@ -38,13 +37,13 @@ class DataTab:
                     self.demo = gr.Button("Try the demo set", variant="primary", elem_id="demo")
                     with gr.Row(visible=paths, elem_classes="inline"):
                         self.path = gr.Textbox(
-                            view.path,
                             label="Folder on this machine",
                             placeholder="/home/me/photos",
                             elem_id="folder-path",
                             max_lines=1,
                             scale=4,
                             min_width=160,
+                            interactive=False,
                         )
                         self.scan = gr.Button("Open", scale=1, min_width=84, elem_id="scan")
                     with gr.Row(elem_classes="inline"):
@@ -60,12 +59,12 @@ class DataTab:
                 with gr.Column(elem_classes="box"):
                     gr.HTML('<h3 class="box-title">Class names</h3>')
                     self.names = gr.Textbox(
-                        view.names_text,
                         label="One a line, or separated by commas",
                         lines=8,
                         max_lines=14,
                         placeholder="cat\ndog\nsomething else",
                         elem_id="class-names",
+                        interactive=False,
                     )
                     self.names_file = gr.UploadButton(
                         "From a text file", file_types=[".txt", ".tsv", ".csv"], size="sm"
@@ -74,7 +73,8 @@ class DataTab:
                     gr.HTML('<h3 class="box-title">Labels without training</h3>')
                     self.model = gr.Dropdown(
                         list(models),
-                        value=view.model,
+                        value=models[0],
+                        interactive=False,
                         label="Model",
                         allow_custom_value=True,
                         elem_id="model",
@@ -82,7 +82,9 @@ class DataTab:
                         "ARCHITECTURE=FILE.safetensors.",
                     )
                     with gr.Row(elem_classes="inline"):
-                        self.label = gr.Button("Label the images", elem_id="label", min_width=140)
+                        self.label = gr.Button(
+                            "Label the images", elem_id="label", min_width=140, interactive=False
+                        )
                         self.train = gr.Button(
                             "Train on this",
                             elem_id="train-on-this",
@@ -92,7 +94,7 @@ class DataTab:
             with gr.Column(scale=7, min_width=320, elem_classes="main"):
                 self.status = gr.HTML(elem_id="data-status")
                 self.stop = gr.Button(
-                    "Stop reading", visible=False, variant="stop", size="sm", elem_id="data-stop"
+                    "Stop", visible=False, variant="stop", size="sm", elem_id="data-stop"
                 )
                 self.folder = folding(data.welcome(), elem_id="data-folder")
                 self.preview = folding(elem_id="data-preview")
@@ -190,6 +192,7 @@ class DataTab:
     def poll(self, shown: dict[str, Any], request: gr.Request) -> list[Any]:
         """Everything that has changed since this page last asked."""
         view = self.studio.workspace.view
+        path = view.path if view.source == "folder" else ""
         typed_here = bool(shown) and view.by != "" and view.by == page_of(request)
         busy = bool(view.busy)
         mark = (id(view.folder), id(view.preview), view.stale, view.source)
@@ -218,9 +221,9 @@ class DataTab:
                     interactive=view.folder is not None, variant=_variant(step_of(view) == 3)
                 ),
             ),
-            path=(view.inputs, gr.skip() if typed_here or view.source != "folder" else view.path),
-            names=(view.inputs, gr.skip() if typed_here else view.names_text),
-            model=(view.inputs, gr.skip() if typed_here else view.model),
+            path=(view.inputs, gr.skip() if typed_here else _field(path)),
+            names=(view.inputs, gr.skip() if typed_here else _field(view.names_text)),
+            model=(view.inputs, gr.skip() if typed_here else _field(view.model)),
         )
 
     def _folder_html(self, view: View) -> str:
@@ -251,6 +254,13 @@ class DataTab:
             model=preview.model,
             stale=view.stale,
         )
+
+
+def _field(value: str) -> Any:
+    """What a field shows. Fields take no text before they show what the studio knows, or the first
+    answer would overwrite what was typed meanwhile.
+    """
+    return gr.update(value=value, interactive=True)
 
 
 def page_of(request: gr.Request | None) -> str:

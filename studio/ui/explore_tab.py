@@ -22,7 +22,13 @@ _SAID = {
     "clean": ("Clean", "labels that the other model believes"),
     "noisy": ("Noisy", "labels that were not believed"),
 }
-_ORDERS = [("most doubtful first", "up"), ("most certain first", "down")]
+_ORDERS = [("doubtful first", "up"), ("certain first", "down")]
+
+LEGEND = (
+    '<p class="quiet legend">On each image: its label, how clean that label is, and below, what '
+    "each of the two models says with how far the other one believes it. Press an image to "
+    "enlarge it.</p>"
+)
 
 
 class ExploreTab:
@@ -43,12 +49,13 @@ class ExploreTab:
                 [ALL], value=ALL, label="Class", elem_id="explore-class", scale=2, min_width=180
             )
             self.disagree = gr.Checkbox(
-                label="Only where the models disagree",
+                label="Only where models disagree",
                 elem_id="explore-disagree",
                 scale=2,
-                min_width=200,
+                min_width=270,
             )
         self.summary = gr.HTML(empty(NOTHING), elem_id="explore-summary")
+        gr.HTML(LEGEND)
         self.sides: dict[Side, dict[str, Any]] = {}
         with gr.Row(elem_classes="columns galleries"):
             with gr.Column(min_width=230, elem_classes="classes"):

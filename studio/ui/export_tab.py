@@ -44,7 +44,8 @@ class ExportTab:
 
     def build(self) -> None:
         """Lay the tab out, inside of gr.Tab."""
-        self.run = gr.Dropdown([], label="Run", elem_id="export-run")
+        with gr.Column(elem_classes="box"):
+            self.run = gr.Dropdown([], label="Run", elem_id="export-run")
         with gr.Row(elem_classes="columns"):
             with gr.Column(scale=4, min_width=300, elem_classes="side"):
                 with gr.Column(elem_classes="box"):

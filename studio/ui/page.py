@@ -12,7 +12,7 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import gradio as gr
 
-from studio.runs.worker import get_worker
+from studio.runs.worker import get_worker, shutdown, stop_on_sigterm
 from studio.ui import heavy
 from studio.ui.data_tab import DataTab
 from studio.ui.explore_tab import ExploreTab
@@ -55,7 +55,7 @@ def build(studio: Studio, *, models: list[str]) -> gr.Blocks:
             ExportTab(studio),
         )
         timer = gr.Timer(POLL_SECONDS)
-        with gr.Tabs(selected="data", elem_id="tabs") as tabs:
+        with gr.Tabs(selected="data", elem_id="tabs", overflow_behavior="wrap") as tabs:
             with gr.Tab("Data", id="data"):
                 data.build(models)
             with gr.Tab("Train", id="train"):
@@ -107,7 +107,11 @@ def serve(options: Options, *, host: str, port: int) -> None:
         prevent_thread_lock=True,
     )
     print(f"CoFT Studio is ready: http://{host}:{port}", flush=True)
-    page.block_thread()
+    stop_on_sigterm()
+    try:
+        page.block_thread()
+    finally:
+        shutdown()  # a run at work keeps what it has learned
 
 
 def warm(studio: Studio) -> None:

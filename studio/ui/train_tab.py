@@ -85,10 +85,9 @@ class TrainTab:
                 )
                 gr.HTML(settings_table())
             with gr.Row(elem_classes="inline"):
-                self.start = gr.Button("Start", variant="primary", elem_id="start", min_width=110)
-                self.stop = gr.Button(
-                    "Stop", variant="stop", elem_id="stop", min_width=110, interactive=False
-                )
+                off: dict[str, Any] = {"min_width": 110, "interactive": False}
+                self.start = gr.Button("Start", variant="primary", elem_id="start", **off)
+                self.stop = gr.Button("Stop", variant="stop", elem_id="stop", **off)
 
     def wire(
         self,

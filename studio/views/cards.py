@@ -61,6 +61,16 @@ def opinion(outcome: Outcome, index: int, model: int) -> str:
     return f"{label}, {percent(float(outcome.model_clean_probability[model, index]))} clean"
 
 
+def _short_opinion(outcome: Outcome, index: int, model: int) -> str:
+    """The same in HTML for a card, whose heading says what the numbers are."""
+    label = outcome.name(int(outcome.model_labels[model, index]))
+    share = percent(float(outcome.model_clean_probability[model, index]))
+    return (
+        f'<span class="card-model"><b>{model + 1}</b> {esc(label)}, '
+        f'<span class="nowrap">{share}</span></span>'
+    )
+
+
 def alt_text(outcome: Outcome, index: int) -> str:
     """What a card shows, in one sentence, for those who cannot see the picture."""
     label = outcome.name(int(outcome.labels[index]))
@@ -87,10 +97,7 @@ def card(outcome: Outcome, index: int, source: str) -> str:
         right = outcome.truth[index] == outcome.labels[index]
         word = "right" if right else f"in truth {outcome.name(int(outcome.truth[index]))}"
         truth = f'<span class="card-truth {"is-right" if right else "is-wrong"}">{esc(word)}</span>'
-    lines = "".join(
-        f'<span class="card-model"><b>{model + 1}</b> {esc(opinion(outcome, index, model))}</span>'
-        for model in (0, 1)
-    )
+    lines = "".join(_short_opinion(outcome, index, model) for model in (0, 1))
     return (
         f'<button type="button" class="card" data-pick="{index}" '
         f'aria-label="{esc(alt_text(outcome, index))}. Show large.">{picture}'

@@ -22,7 +22,7 @@ from studio.views.markup import (
 if TYPE_CHECKING:
     from studio.folder import Folder, Refused
 
-SAMPLE = 14
+SAMPLE = 16
 CLASSES_WITH_PICTURES = 24
 PICTURES_PER_CLASS = 5
 _REFUSED_SHOWN = 200

@@ -94,7 +94,9 @@ def status_card(info: RunInfo, status: Status) -> str:
         label = stage_name(status["stage"]) or "Getting ready"
         body = progress(work["done"], work["total"], label=label, detail=", ".join(told))
     elif status["reason"]:
-        body = notice(str(status["reason"]), kind="bad" if state == "failed" else "warn")
+        reason = str(status["reason"])
+        kind = "bad" if state == "failed" else "warn"
+        body = notice(reason[:1].upper() + reason[1:], kind=kind)
     return f'<div class="run-card">{head}{body}</div>'
 
 

@@ -88,8 +88,8 @@ def test_a_page_does_not_overwrite_what_its_own_user_types(loaded: Studio) -> No
     tab.remember("cat\ndog", "embedded", page_of("mine"))
     names = -2  # the class names are the last output but one
     assert poll(tab, mine, "mine")[names] == gr.skip()
-    assert poll(tab, other, "other")[names] == "cat\ndog"
-    assert poll(tab, {}, "mine")[names] == "cat\ndog"  # after a reload
+    assert poll(tab, other, "other")[names]["value"] == "cat\ndog"
+    assert poll(tab, {}, "mine")[names]["value"] == "cat\ndog"  # after a reload
 
 
 def test_images_and_labels_are_shown_and_then_left_alone(loaded: Studio) -> None:

@@ -143,7 +143,7 @@ def test_a_card_tells_why_a_run_ended(run: Run) -> None:
     run.set_status(state="failed", reason=f"out of memory {EVIL}")
     html = runs.status_card(run.info, run.status())
     assert "Failed" in html
-    assert "out of memory" in html
+    assert "Out of memory" in html
     assert EVIL not in html
 
 

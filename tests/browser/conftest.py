@@ -1,0 +1,168 @@
+"""A real server of the studio, and a real browser that watches what the page does."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+playwright_api = pytest.importorskip("playwright.sync_api")
+
+ROOT = Path(__file__).resolve().parents[2]
+SCREENSHOTS = ROOT / "assets" / "screenshots"
+FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`python -m pytest tests/browser --screenshots` makes the pictures of the README."""
+    parser.addoption(
+        "--screenshots",
+        action="store_true",
+        help="train with the default settings and write assets/screenshots/*.png (minutes)",
+    )
+
+
+@pytest.fixture(scope="session")
+def screenshots(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("--screenshots", default=False))
+
+
+@dataclass
+class Server:
+    """A studio in a process of its own. started_after: seconds until it answered."""
+
+    url: str
+    cache: Path
+    runs: Path
+    log: Path
+    process: subprocess.Popen[bytes]
+    started_after: float
+
+
+@dataclass
+class Watch:
+    """What pages did that they must not: errors in the console, requests to other servers."""
+
+    url: str
+    faults: list[str] = field(default_factory=list)
+
+    def attach(self, page: Any) -> None:
+        page.on("console", lambda m: self._add(m.type == "error", f"console: {m.text}"))
+        page.on("pageerror", lambda error: self._add(True, f"exception: {error}"))
+        page.on("response", lambda r: self._add(r.status >= 400, f"{r.status}: {r.url}"))
+        page.on("request", lambda r: self._add(self._foreign(r.url), f"foreign: {r.url}"))
+        page.on("websocket", lambda w: self._add(self._foreign(w.url), f"foreign: {w.url}"))
+
+    def _foreign(self, url: str) -> bool:
+        return not url.startswith((self.url, "data:", "blob:"))
+
+    def _add(self, bad: bool, text: str) -> None:
+        if bad:
+            self.faults.append(text)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("studio")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    runs, cache, log = folder / "runs", folder / "cache", folder / "log.txt"
+    command = [sys.executable, "app.py", "--port", str(port), "--runs", str(runs), "--cache"]
+    environment = {k: v for k, v in os.environ.items() if k != "SPACE_ID"}
+    began = time.monotonic()
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [*command, str(cache)], cwd=ROOT, env=environment, stdout=out, stderr=out
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        while not _answers(url):
+            if process.poll() is not None or time.monotonic() - began > 90:
+                raise RuntimeError(f"the studio did not start:\n{log.read_text()}")
+            time.sleep(0.1)
+        yield Server(url, cache, runs, log, process, time.monotonic() - began)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Any]:
+    with playwright_api.sync_playwright() as api:
+        opened = api.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def watch(server: Server) -> Watch:
+    return Watch(server.url)
+
+
+@pytest.fixture
+def open_page(server: Server, browser: Any, watch: Watch) -> Iterator[Callable[..., Any]]:
+    """Open the studio in a new tab of a new browser profile; options go to the profile."""
+    contexts: list[Any] = []
+
+    def open_(query: str = "?__theme=light", **options: Any) -> Any:
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(60_000)
+        watch.attach(page)
+        page.goto(f"{server.url}/{query}")
+        page.wait_for_selector("#tabs")
+        page.wait_for_selector("#data-folder .welcome, #data-folder .panel")
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+
+
+def go(page: Any, tab: str) -> None:
+    """Open a tab of the page."""
+    page.get_by_role("tab", name=tab, exact=True).click()
+
+
+def wait_for(page: Any, condition: Callable[[], Any], what: str, seconds: float) -> Any:
+    """Wait until the condition holds, while the page goes on."""
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        if found := condition():
+            return found
+        page.wait_for_timeout(250)
+    raise AssertionError(f"{what} did not happen within {seconds:.0f} s:\n{tell(page)}")
+
+
+def tell(page: Any) -> str:
+    """What the page shows, for a failed test."""
+    return re.sub(r"\n+", "\n", str(page.inner_text("body")))[:1500]

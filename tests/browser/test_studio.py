@@ -1,0 +1,282 @@
+"""A newcomer's way through the studio, in a real Chromium: the tests follow one another."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import zipfile
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.browser.conftest import SCREENSHOTS, Server, Watch, go, wait_for
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(1200)]
+
+Open = Callable[..., Any]
+
+# Small enough for two cores, large enough for curves that can be seen to grow.
+FIELDS = {"phase1_epochs": "4", "phase2_epochs": "1", "k": "4"}
+OTHERS = "phase1_min_steps=0\nphase1_views=1\nphase1_batch=16\nmonitor_images=16\nn_ctx=4"
+
+
+def picture(page: Any, name: str) -> None:
+    """A picture for the README."""
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.evaluate("window.scrollTo(0, 0)")
+    page.wait_for_timeout(1500)
+    page.screenshot(path=SCREENSHOTS / f"{name}.png")
+
+
+def set_settings(page: Any, fields: dict[str, str], others: str) -> None:
+    page.get_by_role("button", name="Settings", exact=False).first.click()
+    for name, value in fields.items():
+        page.fill(f"#setting-{name} input", value)
+    page.fill("#overrides textarea", others)
+    page.get_by_role("button", name="Settings", exact=False).first.click()
+
+
+def points(page: Any) -> int:
+    """How many points the curves have, as plotly holds them."""
+    return int(
+        page.evaluate(
+            "[...document.querySelectorAll('.curve-plot')].flatMap(p => p.data || [])"
+            ".reduce((n, trace) => n + trace.x.length, 0)"
+        )
+    )
+
+
+def state(page: Any) -> str:
+    return str(page.inner_text("#run-status .chip"))
+
+
+def start(page: Any) -> None:
+    button = page.locator("#start")
+    wait_for(page, button.is_enabled, "a start button", 60)
+    button.click()
+
+
+def test_the_page_answers_soon_and_says_what_to_do(server: Server, open_page: Open) -> None:
+    load = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))  # others may be at work here
+    assert server.started_after < 10 * load
+    page = open_page()
+    assert page.title() == "CoFT Studio"
+    assert page.locator(".step").count() == 3
+    assert page.locator('[aria-current="step"]').inner_text().startswith("1")
+    go(page, "Train")
+    assert not page.locator("#start").is_enabled()
+    go(page, "Explore")
+    page.get_by_text("Nothing to explore yet").wait_for()
+    go(page, "Export")
+    page.get_by_text("Nothing to export yet").wait_for()
+
+
+def test_a_wrong_path_is_told_in_one_line_and_nothing_is_lost(open_page: Open) -> None:
+    page = open_page()
+    page.fill("#class-names textarea", "my names\nstay here")
+    page.fill("#folder-path input, #folder-path textarea", "/no/such/folder")
+    page.click("#scan")
+    page.locator("#data-status .notice-bad").get_by_text("There is no folder").wait_for()
+    assert page.input_value("#class-names textarea") == "my names\nstay here"
+    assert "Traceback" not in page.inner_text("body")
+
+
+def test_one_press_labels_the_demo(open_page: Open, screenshots: bool) -> None:
+    page = open_page()
+    page.click("#demo")
+    rows = page.locator("#data-preview .class-row")
+    wait_for(page, rows.count, "labels of the demo", 240)
+    assert rows.count() >= 8
+    assert rows.first.locator("img").count() > 0
+    said = page.inner_text("#data-preview .notice")
+    assert "The model knows" in said
+    images = page.inner_text("#data-folder .stat-value >> nth=0")
+    assert int(re.sub(r"\D", "", images)) >= 400
+    assert len(page.input_value("#class-names textarea").splitlines()) >= 8
+    if screenshots:
+        picture(page, "data")
+    # A second browser, and a reload, find the same.
+    other = open_page()
+    other.locator("#data-preview .class-row").first.wait_for()
+    assert other.input_value("#class-names textarea") == page.input_value("#class-names textarea")
+    page.click("#train-on-this")
+    page.locator("#start").wait_for(state="visible")
+
+
+def test_a_run_lives_through_a_reload_and_fills_the_curves(
+    server: Server, open_page: Open, screenshots: bool
+) -> None:
+    page = open_page()
+    go(page, "Train")
+    if not screenshots:
+        set_settings(page, FIELDS, OTHERS)
+    late = open_page()  # a page that does not hear of the run: its questions get no answer
+    go(late, "Train")
+    wait_for(late, late.locator("#start").is_enabled, "a start button", 60)
+    late.route("**/gradio_api/run/**", lambda route: None)
+    start(page)
+    wait_for(page, lambda: state(page) == "Running", "a running run", 60)
+    assert not page.locator("#start").is_enabled()
+    first = wait_for(page, lambda: points(page), "a first point", 300)
+
+    late.click("#start")
+    (run,) = [p.name for p in server.runs.iterdir() if not p.name.startswith(".")]
+    late.get_by_text(f"The run {run} is still at work").wait_for()
+    late.close()
+
+    page.reload()
+    page.wait_for_selector("#tabs")
+    go(page, "Train")
+    assert wait_for(page, lambda: state(page) in ("Running", "Finished"), "the run again", 30)
+    grown = wait_for(page, lambda: points(page) > first and points(page), "a longer curve", 300)
+    assert "Training" in page.inner_text("#header-status") or state(page) == "Finished"
+    second = open_page()
+    go(second, "Train")
+    wait_for(second, lambda: points(second) >= grown, "the curve in a second browser", 60)
+
+    wait_for(page, lambda: state(page) == "Finished", "the end of the run", 900)
+    keys = page.eval_on_selector_all(".curve-card", "all => all.map(c => c.dataset.figure)")
+    assert keys == ["loss1", "loss2", "shares", "scores"]
+    wait_for(page, page.locator("#start").is_enabled, "another start", 30)
+    assert not page.locator("#stop").is_enabled()
+    page.locator("#curve-numbers summary").click()
+    assert page.locator("#curve-numbers table tr").count() > 5
+    page.locator("#curve-numbers summary").click()
+    if screenshots:
+        picture(page, "train")
+
+
+def test_the_galleries_show_clean_and_noisy_images(open_page: Open, screenshots: bool) -> None:
+    page = open_page()
+    go(page, "Explore")
+    clean, noisy = page.locator("#gallery-clean .card"), page.locator("#gallery-noisy .card")
+    wait_for(page, lambda: clean.count() + noisy.count(), "cards", 60)
+    assert clean.count() <= 24
+    assert noisy.count() <= 24
+    card = (clean if clean.count() else noisy).first
+    wait_for(page, lambda: card.locator("img").evaluate("i => i.naturalWidth") > 0, "a picture", 30)
+    assert re.search(r"\d+ % clean", card.inner_text())
+    if screenshots:
+        picture(page, "explore")
+
+    shares = [
+        int(re.search(r"(\d+) % clean", text).group(1))  # type: ignore[union-attr]
+        for text in clean.all_inner_texts()
+    ]
+    assert shares == sorted(shares, reverse=True)
+
+    card.click()
+    dialog = page.locator("dialog[open]")
+    dialog.wait_for()
+    for text in ("Model 1 says", "Model 2 says", "The classifier's best classes"):
+        assert text in dialog.inner_text()
+    page.keyboard.press("Escape")
+    dialog.wait_for(state="detached")
+    card.click()  # the same image opens again
+    dialog.wait_for()
+    page.get_by_role("button", name="Close").click()
+
+    name = page.locator(".class-pick .name").nth(1).inner_text()
+    page.locator(".class-pick").nth(1).click()
+    page.locator('.class-pick[aria-pressed="true"]').get_by_text(name, exact=True).wait_for()
+    shown = [*clean.locator(".card-label").all_inner_texts()]
+    shown += noisy.locator(".card-label").all_inner_texts()
+    assert set(shown) <= {name}
+
+
+def test_labels_and_model_are_downloaded(open_page: Open, screenshots: bool) -> None:
+    page = open_page()
+    go(page, "Export")
+    wait_for(page, page.locator("#download-labels").is_enabled, "something to export", 60)
+    if screenshots:
+        picture(page, "export")
+    with page.expect_download() as labels:
+        page.click("#download-labels")
+    assert labels.value.suggested_filename.endswith("labels.csv")
+    with open(labels.value.path(), encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) >= 400
+    for row in rows:
+        assert row["kept"] in ("true", "false")
+        assert 0 <= float(row["clean_probability"]) <= 1
+        assert row["label"]
+    assert len({row["path"] for row in rows}) == len(rows)
+    with page.expect_download() as model:
+        page.click("#download-model")
+    with zipfile.ZipFile(model.value.path()) as packed:
+        (described,) = [n for n in packed.namelist() if n.endswith("model.json")]
+        assert json.loads(packed.read(described))["class_names"]
+        assert not [n for n in packed.namelist() if n.endswith((".pt", ".pkl", ".bin"))]
+
+
+def test_stop_ends_a_run_and_start_works_again(open_page: Open) -> None:
+    page = open_page()
+    go(page, "Train")
+    set_settings(page, {**FIELDS, "phase1_epochs": "500"}, OTHERS)
+    page.fill("#run-name input, #run-name textarea", "to be stopped")
+    start(page)
+    wait_for(page, lambda: state(page) == "Running" and points(page) > 3, "a curve", 300)
+    page.click("#stop")
+    wait_for(page, lambda: state(page) == "Stopped", "a stopped run", 120)
+    wait_for(page, page.locator("#start").is_enabled, "another start", 30)
+
+    # Past runs: the first one again with its curves, then the stopped one is deleted.
+    wait_for(page, lambda: page.locator("#runs tbody tr").count() == 2, "two runs", 30)
+    page.locator("#runs button.link").nth(1).click()
+    wait_for(page, lambda: state(page) == "Finished", "the first run", 30)
+    page.locator("#runs").get_by_role("button", name="to be stopped").click()
+    wait_for(page, lambda: state(page) == "Stopped", "the stopped run", 30)
+    page.click("#delete-run")
+    page.get_by_role("button", name="Delete “to be stopped”").click()
+    wait_for(page, lambda: page.locator("#runs tbody tr").count() == 1, "one run", 30)
+
+
+def test_settings_that_do_not_exist_are_told(open_page: Open) -> None:
+    page = open_page()
+    go(page, "Train")
+    wait_for(page, page.locator("#start").is_enabled, "a start button", 60)
+    set_settings(page, {}, "colour=red")
+    page.click("#start")
+    page.get_by_text("there is no setting 'colour'").wait_for()
+    assert page.locator("#runs tbody tr").count() == 1
+
+
+@pytest.mark.parametrize("width", [375, 1024, 1920])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_nothing_is_cut_off_at_any_width(open_page: Open, width: int, theme: str) -> None:
+    page = open_page(f"?__theme={theme}", viewport={"width": width, "height": 900})
+    for tab in ("Data", "Train", "Explore", "Export"):
+        go(page, tab)
+        page.wait_for_timeout(1200)
+        wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        assert wide <= 0, f"{tab} is {wide} px too wide"
+    go(page, "Train")
+    wait_for(page, lambda: points(page), "curves", 60)
+    colour = page.evaluate(
+        "getComputedStyle(document.querySelector('.curve-plot .xtick text')).fill"
+    )
+    bright = sum(int(n) for n in re.findall(r"\d+", colour)[:3]) / 3
+    assert bright > 128 if theme == "dark" else bright < 128
+
+
+def test_nothing_is_kept_in_the_browser_and_nobody_else_is_asked(
+    open_page: Open, watch: Watch, server: Server
+) -> None:
+    page = open_page()
+    page.wait_for_timeout(1500)
+    kept = page.evaluate("JSON.stringify(Object.entries(localStorage))")
+    assert "run-history" not in kept
+    assert watch.faults == []
+    log = server.log.read_text()
+    assert "Traceback" not in log, log
+    for path in (
+        "/etc/passwd",
+        "app.py",
+        f"{server.cache}/secret",
+        f"{server.cache}/workspace.json",
+    ):
+        answer = page.request.get(f"{server.url}/gradio_api/file={path}")
+        assert answer.status in (403, 404), path
