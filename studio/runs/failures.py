@@ -24,6 +24,14 @@ def explain(error: BaseException) -> StudioError | None:
     return None
 
 
+def was_stopped(error: Exception) -> bool:
+    """Whether this is how a long piece of work says that it was asked to stop."""
+    from studio.clip.encode import Stopped
+    from studio.pixels import PreparationStopped
+
+    return isinstance(error, (Stopped, PreparationStopped))
+
+
 def first_line(error: BaseException) -> str:
     """The error's first line."""
     lines = str(error).strip().splitlines()

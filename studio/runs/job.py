@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from studio.errors import FolderError, RunError
 from studio.folder import Folder, propose_class_names, scan, truth
 from studio.methods import METHODS, load_method
-from studio.runs.failures import explain, first_line, release_memory
+from studio.runs.failures import explain, first_line, release_memory, was_stopped
 from studio.runs.files import write_json
 from studio.runs.report import Report
 from studio.runs.store import Run, RunStore
@@ -102,9 +102,6 @@ def run_job(
         JobStopped: Stopped before anything was learned.
         StudioError: What the user can put right; the run is "failed" with the same line.
     """
-    from studio.clip.encode import Stopped
-    from studio.pixels import PreparationStopped
-
     report = Report(run, listen=listen, last_phase=_last_phase(request))
     asked = False
 
@@ -121,11 +118,11 @@ def run_job(
         write_json(run.path / "result.json", result)
         run.set_status(state="stopped" if result["stopped"] else "finished", stage=None)
         return result
-    except (Stopped, PreparationStopped) as error:
-        reason = "stopped before anything was learned"
-        run.set_status(state="stopped", reason=reason)
-        raise JobStopped(f"run {run.id}: {reason}") from error
     except Exception as error:
+        if was_stopped(error):
+            reason = "stopped before anything was learned"
+            run.set_status(state="stopped", reason=reason)
+            raise JobStopped(f"run {run.id}: {reason}") from error
         known = explain(error)
         if known is None or known is not error:
             run.log("".join(traceback.format_exception(error)))

@@ -20,7 +20,7 @@ from studio.runs.job import JobRequest
 from studio.runs.store import RunStore
 from studio.runs.worker import Worker, get_worker
 
-WAIT_S = 60
+WAIT_S = 120
 
 
 class Gate:
@@ -167,9 +167,9 @@ methods.METHODS["scripted"] = lambda: gate
 folder, model, runs, cache = map(Path, sys.argv[1:])
 worker = get_worker(runs_dir=runs, cache_dir=cache)
 print(worker.start(JobRequest(folder=folder, model=str(model), method="scripted")), flush=True)
-gate.inside.wait(50)
+gate.inside.wait(200)
 print("inside", flush=True)
-time.sleep(60)
+time.sleep(100)
 """
 
 
