@@ -74,6 +74,7 @@ class ExploreTab:
             order = gr.Radio(
                 _ORDERS,
                 value="down" if side == "clean" else "up",
+                label=f"Order of the {side} images",
                 show_label=False,
                 container=False,
                 elem_id=f"order-{side}",

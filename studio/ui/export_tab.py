@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ DOWNLOAD = """(url) => {
 }"""
 """Files are made when asked for; then the browser is sent to fetch them."""
 
+KEEP_SECONDS = 86_400
 SNIPPET = Path(__file__).resolve().parents[2] / "docs" / "export.md"
 
 
@@ -41,6 +43,9 @@ class ExportTab:
         self.studio = studio
         self.folder = studio.options.cache_dir / "exports"
         self.folder.mkdir(parents=True, exist_ok=True)
+        for old in self.folder.glob("*/*"):  # made anew when asked for again
+            if old.stat().st_mtime < time.time() - KEEP_SECONDS:
+                old.unlink(missing_ok=True)
 
     def build(self) -> None:
         """Lay the tab out, inside of gr.Tab."""

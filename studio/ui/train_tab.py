@@ -221,6 +221,7 @@ class TrainTab:
             classes=len(view.names),
             where="your upload" if view.source == "upload" else view.path,
             model=view.model,
+            doubt=doubt_of(view),
         )
         can_start = at_work is None and view.folder is not None
         stopping = at_work is not None and at_work.state == "stopping"
@@ -284,3 +285,11 @@ class TrainTab:
         if at_work is None:
             return look.header_chip(None)
         return look.header_chip(self.studio.store.get(at_work.id).status())
+
+
+def doubt_of(view: View) -> str:
+    """Why training may not help, when the labels of the Data tab say so."""
+    preview = view.preview
+    if preview is None or view.stale or preview.level != "near chance":
+        return ""
+    return "The model knows nothing about these images, so that training cannot help it much."

@@ -125,8 +125,11 @@ def header_chip(status: Status | None) -> str:
     )
 
 
-def ready(*, images: bool, classes: int, where: str, model: str) -> str:
-    """What a press on Start would train on."""
+def ready(*, images: bool, classes: int, where: str, model: str, doubt: str = "") -> str:
+    """What a press on Start would train on.
+
+    doubt: why it may not be worth it, when the model was seen to know nothing about the images.
+    """
     if not images:
         text = "No images yet: choose them on the <strong>Data</strong> tab."
     elif classes < 2:
@@ -136,7 +139,8 @@ def ready(*, images: bool, classes: int, where: str, model: str) -> str:
             f"{classes} classes, model <code>{esc(model)}</code>, images in "
             f"<code>{esc(where)}</code>"
         )
-    return f'<p class="ready">{text}</p>'
+    warning = notice(doubt, kind="bad") if images and doubt else ""
+    return f'<p class="ready">{text}</p>{warning}'
 
 
 def no_curves(method: str, state: str) -> str:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import csv
+import os
 import shutil
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -195,6 +197,16 @@ def test_without_runs_there_is_nothing_to_export(studio: Studio) -> None:
     assert "Nothing to export" in text
     assert not labels["interactive"]
     assert not model["interactive"]
+
+
+def test_old_downloads_are_forgotten(studio: Studio) -> None:
+    folder = studio.options.cache_dir / "exports" / "x"
+    folder.mkdir(parents=True)
+    for name, age in (("old.zip", 10 * 86_400), ("new.zip", 60)):
+        (folder / name).touch()
+        os.utime(folder / name, (time.time() - age,) * 2)
+    ExportTab(studio)
+    assert [file.name for file in folder.iterdir()] == ["new.zip"]
 
 
 def test_the_snippet_comes_from_the_documentation() -> None:

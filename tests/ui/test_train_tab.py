@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
@@ -109,6 +110,16 @@ def test_bad_input_is_one_line_and_starts_nothing(
     assert "\n" not in str(caught.value.message)
     assert caught.value.print_exception is False
     assert tab.studio.store.list() == []
+
+
+def test_a_model_that_knows_nothing_is_said_again_before_the_start(tab: TrainTab) -> None:
+    workspace = tab.studio.workspace
+    preview = workspace.view.preview
+    assert preview is not None
+    workspace._set(preview=replace(preview, level="near chance"))
+    assert "knows nothing" in sent(tab)["ready"]
+    workspace._set(preview=replace(preview, level="promising"))
+    assert "knows nothing" not in sent(tab)["ready"]
 
 
 def test_without_images_nothing_starts(studio: Studio) -> None:
