@@ -166,6 +166,13 @@ class Settings:
     head_lr_factor: float = _choice(
         10.0, "studio", "Learning rate of the head over that of the encoder.", low=0
     )
+    weight_average: float = _choice(
+        0.5,
+        "studio",
+        "Share of the fine-tuned weights in the shipped ones; the rest is where they started.",
+        low=0.01,
+        high=1,
+    )
     label_smoothing: float = _choice(
         0.1, "studio", "Label smoothing of Phase II's cross-entropy.", low=0, high=0.9
     )

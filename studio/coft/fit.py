@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -31,7 +32,7 @@ from studio.coft.judge import (
     training_sets,
 )
 from studio.coft.phase1 import EVALUATION_BATCH, build_models, generator_of, judge_all, phase_one
-from studio.coft.phase2 import build_tower, phase_two
+from studio.coft.phase2 import average_with_start, build_tower, phase_two
 from studio.coft.selection import seed_set, seeds_per_class
 from studio.errors import FolderError
 from studio.settings import Settings
@@ -138,6 +139,7 @@ def fit(
                 generator=generator_of(settings, "head", number),
             )
             towers.append(tower)
+        starts = [copy.deepcopy(tower.state_dict()) for tower in towers]
         yield from phase_two(
             backbone=backbone,
             towers=towers,
@@ -148,6 +150,8 @@ def fit(
             clean_fraction=float(clean.float().mean()),
             stop=stop,
         )
+        for tower, origin in zip(towers, starts, strict=True):
+            average_with_start(tower, origin, share=settings.weight_average)
     # Asked before the last pass over the images, which is the outcome and not training any more.
     stopped = stop()
     classifier = Classifier(towers, backbone)

@@ -177,6 +177,17 @@ def phase_two(
             )
 
 
+def average_with_start(tower: Tower, start: dict[str, Tensor], *, share: float) -> None:
+    """Move a tower in place to `share` of its own weights and the rest of its start's.
+
+    Fine-tuning on labels of which some are wrong learns some of the errors; half-way back it has
+    forgotten more of them than of what was right (WiSE-FT: Wortsman et al., 2022).
+    """
+    with torch.no_grad():
+        for name, parameter in tower.named_parameters():
+            parameter.lerp_(start[name], 1 - share)
+
+
 class _Tuner:
     """One tower with its optimiser and its own stream of randomness."""
 

@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from studio.clip.backbone import Backbone
 from studio.clip.space import Space
 from studio.coft.adapters import PromptTokens, ScaleShift
+from studio.coft.classifier import Tower
 from studio.coft.dual import DualPromptModel
 from studio.coft.phase1 import build_models, dual_loss
+from studio.coft.phase2 import average_with_start
 from studio.coft.prompts import PromptTemplate
 from studio.errors import ModelError
 from studio.settings import Settings
@@ -156,3 +159,14 @@ def test_the_two_models_start_apart_and_the_same_seed_starts_alike(vit: Backbone
 def test_only_added_parameters_are_the_models_own(vit: Backbone) -> None:
     names = {name for name, _ in model_of(vit).named_parameters()}
     assert names == {"positive", "negative", "adapter.tokens"}
+
+
+def test_averaging_goes_the_given_share_of_the_way() -> None:
+    tower = Tower(nn.Linear(3, 3), nn.Linear(3, 2))
+    start = {name: tensor.clone() for name, tensor in tower.state_dict().items()}
+    with torch.no_grad():
+        for parameter in tower.parameters():
+            parameter += 1
+    average_with_start(tower, start, share=0.25)
+    for name, tensor in tower.state_dict().items():
+        torch.testing.assert_close(tensor, start[name] + 0.25)
