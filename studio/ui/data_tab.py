@@ -8,8 +8,9 @@ from typing import Any
 
 import gradio as gr
 
-from studio.errors import FolderError, StudioError
+from studio.errors import FolderError
 from studio.folder import read_class_names
+from studio.ui.handlers import MODEL_INFO, field_of, page_of, said
 from studio.ui.parts import POLL, PRIVATE, Lazy, folding, fresh
 from studio.ui.studio import Studio
 from studio.ui.uploads import ENDINGS, take_uploads
@@ -78,8 +79,7 @@ class DataTab:
                         label="Model",
                         allow_custom_value=True,
                         elem_id="model",
-                        info="`embedded` needs no network. Or a local checkpoint: its folder, or "
-                        "ARCHITECTURE=FILE.safetensors.",
+                        info=MODEL_INFO,
                     )
                     with gr.Row(elem_classes="inline"):
                         self.label = gr.Button(
@@ -176,11 +176,15 @@ class DataTab:
 
     def label_now(self, names: str, model: str, request: gr.Request) -> None:
         """Label zero-shot."""
-        said(lambda: self.studio.workspace.label(names or "", model or "", by=page_of(request)))
+        said(
+            lambda: self.studio.workspace.label(
+                names or "", model or "", by=page_of(request, "data")
+            )
+        )
 
     def remember(self, names: str, model: str, request: gr.Request) -> None:
         """Keep what was typed for a reload and for other tabs."""
-        self.studio.workspace.set_inputs(names or "", model or "", by=page_of(request))
+        self.studio.workspace.set_inputs(names or "", model or "", by=page_of(request, "data"))
 
     def go_train(self, names: str, model: str, request: gr.Request) -> Any:
         """To the Train tab, with what is typed here."""
@@ -193,7 +197,7 @@ class DataTab:
         """Everything that has changed since this page last asked."""
         view = self.studio.workspace.view
         path = view.path if view.source == "folder" else ""
-        typed_here = bool(shown) and view.by != "" and view.by == page_of(request)
+        typed_here = bool(shown) and view.by == page_of(request, "data")
         busy = bool(view.busy)
         mark = (id(view.folder), id(view.preview), view.stale, view.source)
         return fresh(
@@ -221,9 +225,9 @@ class DataTab:
                     interactive=view.folder is not None, variant=_variant(step_of(view) == 3)
                 ),
             ),
-            path=(view.inputs, gr.skip() if typed_here else _field(path)),
-            names=(view.inputs, gr.skip() if typed_here else _field(view.names_text)),
-            model=(view.inputs, gr.skip() if typed_here else _field(view.model)),
+            path=(view.inputs, gr.skip() if typed_here else field_of(path)),
+            names=(view.inputs, gr.skip() if typed_here else field_of(view.names_text)),
+            model=(view.inputs, gr.skip() if typed_here else field_of(view.model)),
         )
 
     def _folder_html(self, view: View) -> str:
@@ -254,28 +258,6 @@ class DataTab:
             model=preview.model,
             stale=view.stale,
         )
-
-
-def _field(value: str) -> Any:
-    """What a field shows. Fields take no text before they show what the studio knows, or the first
-    answer would overwrite what was typed meanwhile.
-    """
-    return gr.update(value=value, interactive=True)
-
-
-def page_of(request: gr.Request | None) -> str:
-    """What tells one open page from another; empty outside of a browser."""
-    return str(getattr(request, "session_hash", "") or "")
-
-
-def said(work: Callable[[], Any]) -> Any:
-    """Do it; what a user can put right is shown as one line, and nothing that was typed is lost."""
-    try:
-        return work()
-    except StudioError as error:
-        raise gr.Error(
-            str(error), duration=8, print_exception=False, title="Please check"
-        ) from None
 
 
 def step_of(view: View) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from studio.errors import RunError, StudioError
-from studio.ui.data_tab import said
+from studio.ui.handlers import said
 from studio.ui.looked import NOTHING, Looked, look
 from studio.ui.parts import PRIVATE, dialog, folding, pick_list, picked, picked_index
 from studio.ui.studio import Studio

@@ -14,7 +14,7 @@ import gradio as gr
 
 from studio.errors import RunError
 from studio.ui import heavy
-from studio.ui.data_tab import said
+from studio.ui.handlers import said
 from studio.ui.parts import PRIVATE, file_url
 from studio.ui.studio import Studio
 from studio.views import runs

@@ -59,13 +59,13 @@ def build(studio: Studio, *, models: list[str]) -> gr.Blocks:
             with gr.Tab("Data", id="data"):
                 data.build(models)
             with gr.Tab("Train", id="train"):
-                train.build()
+                train.build(models)
             with gr.Tab("Explore", id="explore") as explore_tab:
                 explore.build()
             with gr.Tab("Export", id="export") as export_tab:
                 export.build()
         data.wire(page, timer, tabs)
-        train.wire(page, timer, head, data.names, data.model)
+        train.wire(page, timer, head, data.names)
         explore.wire(explore_tab, tabs, train.explore, train.chosen)
         export.wire(export_tab)
     return page

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
@@ -11,7 +12,7 @@ from studio.folder import parse_class_names
 from studio.methods import METHODS
 from studio.runs.store import ACTIVE, RunInfo
 from studio.ui import heavy
-from studio.ui.data_tab import said
+from studio.ui.handlers import MODEL_INFO, field_of, page_of, said
 from studio.ui.parts import POLL, PRIVATE, Lazy, curve_board, folding, fresh, pick_list, picked
 from studio.ui.studio import Studio
 from studio.ui.train_settings import common_fields, settings_of, settings_table
@@ -27,11 +28,11 @@ class TrainTab:
 
     # What is on it ----------------------------------------------------------------------------
 
-    def build(self) -> None:
-        """Lay the tab out, inside of gr.Tab."""
+    def build(self, models: Sequence[str]) -> None:
+        """Lay the tab out, inside of gr.Tab. models: those to choose from."""
         with gr.Row(elem_classes="columns"):
             with gr.Column(scale=4, min_width=300, elem_classes="side"):
-                self._form()
+                self._form(models)
             with gr.Column(scale=7, min_width=320, elem_classes="main"):
                 self.status = gr.HTML(look.idle_card(), elem_id="run-status")
                 self.warnings = gr.HTML(elem_id="run-warnings")
@@ -52,7 +53,7 @@ class TrainTab:
         self.doomed = gr.State("")
         self.shown = gr.State({})
 
-    def _form(self) -> None:
+    def _form(self, models: Sequence[str]) -> None:
         with gr.Column(elem_classes="box"):
             gr.HTML('<h3 class="box-title">New run</h3>')
             self.ready = gr.HTML(elem_id="train-ready")
@@ -61,6 +62,15 @@ class TrainTab:
                 value=next(iter(METHODS)),
                 label="Method",
                 elem_id="method",
+            )
+            self.model = gr.Dropdown(
+                list(models),
+                value=models[0],
+                label="Model",
+                allow_custom_value=True,
+                interactive=False,
+                elem_id="train-model",
+                info=MODEL_INFO,
             )
             with gr.Row(elem_classes="inline"):
                 self.name = gr.Textbox(
@@ -95,10 +105,17 @@ class TrainTab:
         timer: gr.Timer,
         header: gr.HTML,
         names: gr.Textbox,
-        model: gr.Dropdown,
     ) -> None:
-        """Connect events. names, model: the fields of the Data tab, which a run starts from."""
-        outputs = [self.shown, self.ready, self.start, self.stop, self.status, self.warnings]
+        """Connect events. names: the class names of the Data tab, which a run starts from."""
+        outputs = [
+            self.shown,
+            self.ready,
+            self.model,
+            self.start,
+            self.stop,
+            self.status,
+            self.warnings,
+        ]
         outputs += [self.curves, self.numbers, self.facts, self.runs, self.actions, header]
         poll: dict[str, Any] = {
             "fn": self.poll,
@@ -108,7 +125,8 @@ class TrainTab:
         }
         page.load(**poll)
         timer.tick(trigger_mode="once", **poll)
-        form = [names, model, self.method, self.name, self.seed, *self.common, self.overrides]
+        self.model.change(self.remember, inputs=[self.model], outputs=None, **PRIVATE)
+        form = [names, self.model, self.method, self.name, self.seed, *self.common, self.overrides]
         started = self.start.click(self.begin, inputs=form, outputs=[self.chosen], **PRIVATE)
         started.success(**poll)
         self.stop.click(self.end, outputs=None, **PRIVATE).success(**poll)
@@ -143,7 +161,7 @@ class TrainTab:
                 raise FolderError("Choose images on the Data tab first.")
             if view.busy:
                 raise FolderError(f"Wait until the studio is done: {view.busy.lower()}.")
-            self.studio.workspace.set_inputs(names or "", model or "")
+            self.studio.workspace.set_inputs(names or "", model or "", by=view.by)
             root = view.folder.root
             view = self.studio.workspace.view
             request = JobRequest(
@@ -159,6 +177,11 @@ class TrainTab:
             return self.studio.worker.start(request)
 
         return str(said(work))
+
+    def remember(self, model: str, request: gr.Request) -> None:
+        """Keep the model that was chosen for the Data tab, for a reload and for other pages."""
+        workspace = self.studio.workspace
+        workspace.set_inputs(workspace.view.names_text, model or "", by=page_of(request, "train"))
 
     def end(self) -> None:
         """Stop the run that is at work; it keeps what it learned."""
@@ -211,7 +234,7 @@ class TrainTab:
 
     # How it looks -----------------------------------------------------------------------------
 
-    def poll(self, shown: dict[str, Any], chosen: str) -> list[Any]:
+    def poll(self, shown: dict[str, Any], chosen: str, request: gr.Request) -> list[Any]:
         """Everything that has changed since this page last asked."""
         infos = self.studio.store.list()
         at_work = next((info for info in infos if info.state in ACTIVE), None)
@@ -221,15 +244,17 @@ class TrainTab:
             classes=len(view.names),
             where="your upload" if view.source == "upload" else view.path,
             model=view.model,
-            doubt=doubt_of(view),
+            doubt=view.doubt,
         )
         can_start = at_work is None and view.folder is not None
+        chosen_here = bool(shown) and view.by == page_of(request, "train")
         stopping = at_work is not None and at_work.state == "stopping"
         listed = self._table(infos, chosen)
         head = self._header(at_work)
         return fresh(
             shown,
             ready=(ready, ready),
+            model=(view.inputs, gr.skip() if chosen_here else field_of(view.model)),
             start=(can_start, gr.update(interactive=can_start)),
             stop=(
                 (at_work is None, stopping),
@@ -285,11 +310,3 @@ class TrainTab:
         if at_work is None:
             return look.header_chip(None)
         return look.header_chip(self.studio.store.get(at_work.id).status())
-
-
-def doubt_of(view: View) -> str:
-    """Why training may not help, when the labels of the Data tab say so."""
-    preview = view.preview
-    if preview is None or view.stale or preview.level != "near chance":
-        return ""
-    return "The model knows nothing about these images, so that training cannot help it much."

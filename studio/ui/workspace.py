@@ -68,6 +68,13 @@ class View:
             list(self.preview.class_names) != self.names or self.preview.model != self.model
         )
 
+    @property
+    def doubt(self) -> str:
+        """Why training may not help, when the labels say so."""
+        if self.preview is None or self.stale or self.preview.level != "near chance":
+            return ""
+        return "The model knows nothing about these images, so that training cannot help it much."
+
 
 Report = Callable[[str, int, int], None]
 

@@ -14,7 +14,7 @@ import pytest
 
 from tests.browser.conftest import SCREENSHOTS, Server, Watch, go, wait_for
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(3000)]
 
 Open = Callable[..., Any]
 
@@ -88,7 +88,7 @@ def test_one_press_labels_the_demo(open_page: Open, screenshots: bool) -> None:
     page = open_page()
     page.click("#demo")
     rows = page.locator("#data-preview .class-row")
-    wait_for(page, rows.count, "labels of the demo", 240)
+    wait_for(page, rows.count, "labels of the demo", 600)
     assert rows.count() >= 8
     assert rows.first.locator("img").count() > 0
     said = page.inner_text("#data-preview .notice")
@@ -120,7 +120,7 @@ def test_a_run_lives_through_a_reload_and_fills_the_curves(
     start(page)
     wait_for(page, lambda: state(page) == "Running", "a running run", 60)
     assert not page.locator("#start").is_enabled()
-    first = wait_for(page, lambda: points(page), "a first point", 300)
+    first = wait_for(page, lambda: points(page), "a first point", 600)
 
     late.click("#start")
     (run,) = [p.name for p in server.runs.iterdir() if not p.name.startswith(".")]
@@ -131,13 +131,13 @@ def test_a_run_lives_through_a_reload_and_fills_the_curves(
     page.wait_for_selector("#tabs")
     go(page, "Train")
     assert wait_for(page, lambda: state(page) in ("Running", "Finished"), "the run again", 30)
-    grown = wait_for(page, lambda: points(page) > first and points(page), "a longer curve", 300)
+    grown = wait_for(page, lambda: points(page) > first and points(page), "a longer curve", 600)
     assert "Training" in page.inner_text("#header-status") or state(page) == "Finished"
     second = open_page()
     go(second, "Train")
     wait_for(second, lambda: points(second) >= grown, "the curve in a second browser", 60)
 
-    wait_for(page, lambda: state(page) == "Finished", "the end of the run", 900)
+    wait_for(page, lambda: state(page) == "Finished", "the end of the run", 1800)
     keys = page.eval_on_selector_all(".curve-card", "all => all.map(c => c.dataset.figure)")
     assert keys == ["loss1", "loss2", "shares", "scores"]
     wait_for(page, page.locator("#start").is_enabled, "another start", 30)
@@ -218,9 +218,9 @@ def test_stop_ends_a_run_and_start_works_again(open_page: Open) -> None:
     set_settings(page, {**FIELDS, "phase1_epochs": "500"}, OTHERS)
     page.fill("#run-name input, #run-name textarea", "to be stopped")
     start(page)
-    wait_for(page, lambda: state(page) == "Running" and points(page) > 3, "a curve", 300)
+    wait_for(page, lambda: state(page) == "Running" and points(page) > 3, "a curve", 600)
     page.click("#stop")
-    wait_for(page, lambda: state(page) == "Stopped", "a stopped run", 120)
+    wait_for(page, lambda: state(page) == "Stopped", "a stopped run", 300)
     wait_for(page, page.locator("#start").is_enabled, "another start", 30)
 
     # Past runs: the first one again with its curves, then the stopped one is deleted.
@@ -250,7 +250,7 @@ def test_nothing_is_cut_off_at_any_width(open_page: Open, width: int, theme: str
     page = open_page(f"?__theme={theme}", viewport={"width": width, "height": 900})
     for tab in ("Data", "Train", "Explore", "Export"):
         go(page, tab)
-        page.wait_for_timeout(1200)
+        page.wait_for_timeout(3000)
         wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
         assert wide <= 0, f"{tab} is {wide} px too wide"
     go(page, "Train")

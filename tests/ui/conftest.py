@@ -24,16 +24,16 @@ def open_studio(folder: Path) -> Iterator[Studio]:
     yield made
     made.workspace.stop()
     made.worker.stop()
-    made.workspace.wait()
-    made.worker.wait(60)
+    made.workspace.wait(400)
+    made.worker.wait(400)
 
 
 def load(studio: Studio, images: Path, model: Path) -> Studio:
     """Give a studio images, class names and zero-shot labels."""
     studio.workspace.use_folder(images)
-    studio.workspace.wait()
+    studio.workspace.wait(400)
     studio.workspace.label(studio.workspace.view.names_text, str(model))
-    studio.workspace.wait()
+    studio.workspace.wait(400)
     assert studio.workspace.view.error == ""
     assert studio.workspace.view.preview is not None
     return studio

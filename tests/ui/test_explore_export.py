@@ -33,7 +33,7 @@ def loaded(
 def run_id(loaded: Studio, tiny_model: Path) -> str:
     """Its finished run."""
     made = start(TrainTab(loaded), str(tiny_model), QUICK)
-    assert loaded.worker.wait(120)
+    assert loaded.worker.wait(400)
     return made
 
 
@@ -147,7 +147,7 @@ def test_when_the_images_are_gone_the_labels_still_show(
     studio.workspace.use_folder(copy)
     studio.workspace.wait()
     run_id = start(TrainTab(studio), str(tiny_model), method="zero-shot")
-    assert studio.worker.wait(60)
+    assert studio.worker.wait(400)
     shutil.rmtree(copy)
     studio.workspace.use_folder(image_folder)
     studio.workspace.wait()

@@ -9,10 +9,11 @@ import gradio as gr
 import pytest
 
 from studio.settings import Settings
+from studio.ui.data_tab import DataTab
 from studio.ui.studio import Studio
 from studio.ui.train_settings import COMMON, settings_of
 from studio.ui.train_tab import TrainTab
-from tests.ui.conftest import event
+from tests.ui.conftest import event, page
 
 Method = Callable[..., Iterator[Any]]
 
@@ -21,7 +22,7 @@ Method = Callable[..., Iterator[Any]]
 def tab(loaded: Studio) -> TrainTab:
     tab = TrainTab(loaded)
     with gr.Blocks():
-        tab.build()
+        tab.build(["embedded"])
     return tab
 
 
@@ -38,9 +39,9 @@ QUICK = "seed_selection=leaderboard\nfilter=none\nphase1_min_steps=0\nphase1_bat
 
 def sent(tab: TrainTab, shown: Any = None, chosen: str = "") -> dict[str, Any]:
     """What a poll sends, by name; skipped outputs are left out."""
-    names = ["shown", "ready", "start", "stop", "status", "warnings", "curves", "numbers", "facts",
-             "runs", "actions", "header"]  # fmt: skip
-    values = dict(zip(names, tab.poll(shown or {}, chosen), strict=True))
+    names = ["shown", "ready", "model", "start", "stop", "status", "warnings", "curves", "numbers",
+             "facts", "runs", "actions", "header"]  # fmt: skip
+    values = dict(zip(names, tab.poll(shown or {}, chosen, page()), strict=True))
     return {name: value for name, value in values.items() if value != gr.skip()}
 
 
@@ -50,7 +51,7 @@ def test_a_run_goes_from_start_to_curves(tab: TrainTab, tiny_model: Any) -> None
     assert before["stop"]["interactive"] is False
     assert "3 classes" in before["ready"]
     run_id = start(tab, str(tiny_model), QUICK, name=" my run ")
-    assert tab.studio.worker.wait(120)
+    assert tab.studio.worker.wait(400)
     run = tab.studio.store.get(run_id)
     assert run.status()["state"] == "finished", run.status()
     assert run.info.name == "my run"
@@ -65,7 +66,7 @@ def test_a_run_goes_from_start_to_curves(tab: TrainTab, tiny_model: Any) -> None
 
 def test_a_poll_sends_nothing_when_nothing_has_changed(tab: TrainTab, tiny_model: Any) -> None:
     start(tab, str(tiny_model), QUICK)
-    tab.studio.worker.wait(120)
+    tab.studio.worker.wait(400)
     first = sent(tab)
     assert set(sent(tab, first["shown"])) == {"shown"}
 
@@ -85,7 +86,7 @@ def test_a_second_start_is_refused_by_name_and_stop_ends_the_first(
     with pytest.raises(gr.Error, match="stop it before deleting"):
         tab.remove(first)
     tab.end()
-    assert tab.studio.worker.wait(120)
+    assert tab.studio.worker.wait(400)
     ended = sent(tab)
     assert tab.studio.store.get(first).status()["state"] == "stopped"
     assert ended["start"]["interactive"] is True
@@ -112,6 +113,18 @@ def test_bad_input_is_one_line_and_starts_nothing(
     assert tab.studio.store.list() == []
 
 
+def test_the_model_is_the_same_on_both_tabs(tab: TrainTab) -> None:
+    here = sent(tab)
+    tab.remember("ViT-B-32", page())
+    assert tab.studio.workspace.view.model == "ViT-B-32"
+    assert tab.studio.workspace.view.names_text  # the names are kept
+    assert "model" not in sent(tab, here["shown"])
+    data = DataTab(tab.studio).poll({"model": -1}, page())
+    assert data[-1]["value"] == "ViT-B-32"
+    DataTab(tab.studio).remember("a\nb", "ViT-B-16", page())
+    assert sent(tab, here["shown"])["model"]["value"] == "ViT-B-16"
+
+
 def test_a_model_that_knows_nothing_is_said_again_before_the_start(tab: TrainTab) -> None:
     workspace = tab.studio.workspace
     preview = workspace.view.preview
@@ -130,7 +143,7 @@ def test_without_images_nothing_starts(studio: Studio) -> None:
 
 def test_a_model_that_cannot_be_loaded_fails_the_run_with_its_reason(tab: TrainTab) -> None:
     start(tab, "/no/such/model")
-    tab.studio.worker.wait(60)
+    tab.studio.worker.wait(400)
     html = sent(tab)["status"]
     assert "Failed" in html
     assert "/no/such/model" in html
@@ -138,7 +151,7 @@ def test_a_model_that_cannot_be_loaded_fails_the_run_with_its_reason(tab: TrainT
 
 def test_deleting_asks_first_and_names_the_run(tab: TrainTab, tiny_model: Any) -> None:
     run_id = start(tab, str(tiny_model), method="zero-shot", name="to go")
-    tab.studio.worker.wait(60)
+    tab.studio.worker.wait(400)
     doomed, _, sure, _ = tab.ask(run_id)
     assert doomed == run_id
     assert "to go" in sure["value"]
