@@ -19,7 +19,7 @@ from PIL import Image
 
 from studio import pixels, shards
 from studio.errors import FolderError
-from studio.pixels import Canvases, PreparationStopped, prepare
+from studio.pixels import CANVAS_SIZE, Canvases, PreparationStopped, prepare
 
 SIZE = 16
 
@@ -489,7 +489,7 @@ def test_every_awkward_file_gets_the_verdict_of_its_manifest(shared_data: Path, 
             assert name in accepted, (name, refused.get(name))
     assert {name: refused.get(name) for name in SPOT_CHECKS} == SPOT_CHECKS
     every = canvases.batch(range(len(canvases)))
-    assert every.shape == (len(accepted), 3, 256, 256)
+    assert every.shape == (len(accepted), 3, CANVAS_SIZE, CANVAS_SIZE)
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "webp"])

@@ -49,10 +49,10 @@ class ExploreTab:
                 [ALL], value=ALL, label="Class", elem_id="explore-class", scale=2, min_width=180
             )
             self.disagree = gr.Checkbox(
-                label="Only where models disagree",
+                label="Models disagree",
                 elem_id="explore-disagree",
                 scale=2,
-                min_width=270,
+                min_width=200,
             )
         self.summary = gr.HTML(empty(NOTHING), elem_id="explore-summary")
         gr.HTML(LEGEND)
