@@ -235,21 +235,27 @@ class TrainTab:
     # How it looks -----------------------------------------------------------------------------
 
     def poll(self, shown: dict[str, Any], chosen: str, request: gr.Request) -> list[Any]:
-        """Everything that has changed since this page last asked."""
+        """Everything that has changed since this page last asked.
+
+        The run shown is the chosen one, else the one at work, else the newest.
+        """
         infos = self.studio.store.list()
         at_work = next((info for info in infos if info.state in ACTIVE), None)
         view = self.studio.workspace.view
         ready = look.ready(
             images=view.folder is not None,
             classes=len(view.names),
-            where="your upload" if view.source == "upload" else view.path,
+            where={"demo": "the demo set", "upload": "your upload"}.get(view.source, view.path),
             model=view.model,
             doubt=view.doubt,
         )
         can_start = at_work is None and view.folder is not None
         chosen_here = bool(shown) and view.by == page_of(request, "train")
         stopping = at_work is not None and at_work.state == "stopping"
-        listed = self._table(infos, chosen)
+        ids = [info.id for info in infos]
+        newest = at_work.id if at_work else next(iter(ids), None)
+        run_id = chosen if chosen in ids else newest
+        listed = self._table(infos, run_id)
         head = self._header(at_work)
         return fresh(
             shown,
@@ -263,19 +269,14 @@ class TrainTab:
                     value="Stopping" if stopping else "Stop",
                 ),
             ),
-            **self._run(infos, at_work, chosen, view),
+            **self._run(run_id, view),
             runs=(listed, listed),
             actions=(bool(infos), gr.update(visible=bool(infos))),
             header=(head, head),
         )
 
-    def _run(
-        self, infos: list[RunInfo], at_work: RunInfo | None, chosen: str, view: View
-    ) -> dict[str, tuple[Any, Any]]:
-        """The run that is shown: the chosen one, else the one at work, else the newest."""
-        ids = [info.id for info in infos]
-        newest = at_work.id if at_work else next(iter(ids), None)
-        run_id = chosen if chosen in ids else newest
+    def _run(self, run_id: str | None, view: View) -> dict[str, tuple[Any, Any]]:
+        """What is shown of a run; None: there is none."""
         if run_id is None:
             card = look.idle_card(ready=view.folder is not None)
             nothing = {"figures": [], "empty": ""}
@@ -300,7 +301,7 @@ class TrainTab:
             "facts": (mark, Lazy(look.facts, reader.run, reader.info)),
         }
 
-    def _table(self, infos: list[RunInfo], chosen: str) -> str:
+    def _table(self, infos: list[RunInfo], chosen: str | None) -> str:
         done = [info.id for info in infos if info.state not in ACTIVE]
         results = {run_id: self.studio.result(run_id) for run_id in done}
         return look.runs_table(infos, results, chosen)

@@ -22,7 +22,7 @@ from studio.views.markup import (
 if TYPE_CHECKING:
     from studio.folder import Folder, Refused
 
-SAMPLE = 16
+SAMPLE = 18
 CLASSES_WITH_PICTURES = 24
 PICTURES_PER_CLASS = 5
 _REFUSED_SHOWN = 200
@@ -34,6 +34,10 @@ _STEPS = (
 )
 
 
+_NOT_SHOWN = {
+    "demo": "Drawn by the studio on this machine; its sub-folders tell the truth, for scoring only",
+    "upload": "Kept by the studio on the machine that it runs on",
+}
 _VERDICTS = {
     "promising": ("good", "The model knows these images."),
     "doubtful": ("warn", "The model knows these images only a little."),
@@ -78,11 +82,9 @@ def folder_html(folder: Folder, *, source: str, classes: int, picture: Callable[
     total = len(folder.images)
     sizes = sum(image.bytes for image in folder.images)
     heads = {"demo": "The demo set", "upload": "Uploaded images"}.get(source, "Images")
-    where = (
-        ""
-        if source == "upload"
-        else f'<p class="path" title="{esc(folder.root)}">{esc(folder.root)}</p>'
-    )
+    where = f'<p class="path">{esc(folder.root)}</p>'
+    if source in _NOT_SHOWN:
+        where = f'<p class="quiet">{_NOT_SHOWN[source]}</p>'
     figures = stats(
         [
             stat(count(total), "image" if total == 1 else "images"),

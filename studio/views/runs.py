@@ -136,8 +136,7 @@ def ready(*, images: bool, classes: int, where: str, model: str, doubt: str = ""
         text = "Name at least two classes on the <strong>Data</strong> tab."
     else:
         text = (
-            f"{classes} classes, model <code>{esc(model)}</code>, images in "
-            f"<code>{esc(where)}</code>"
+            f"{classes} classes, model <code>{esc(model)}</code>, images: <code>{esc(where)}</code>"
         )
     warning = notice(doubt, kind="bad") if images and doubt else ""
     return f'<p class="ready">{text}</p>{warning}'

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -77,8 +79,12 @@ class Watch:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(tmp_path_factory: pytest.TempPathFactory, screenshots: bool) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("studio")
+    if screenshots:  # a path that looks well
+        folder = Path(tempfile.gettempdir()) / "coft-studio"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -60,7 +60,7 @@ def test_a_run_goes_from_start_to_curves(tab: TrainTab, tiny_model: Any) -> None
     assert keys == ["loss1", "loss2", "shares", "scores"]
     assert "Finished" in after["status"]
     assert "Numbers behind the curves" in after["numbers"]
-    assert run_id in after["runs"]
+    assert f'data-pick="{run_id}" aria-current="true"' in after["runs"]
     json.dumps(after["curves"])  # it travels as JSON
 
 
