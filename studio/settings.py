@@ -56,6 +56,13 @@ class Settings:
         "Who may become a seed: images of the class only, or by leaderboard.",
         options=("argmax_topk", "leaderboard"),
     )
+    prior_correction: float = _choice(
+        0.25,
+        "studio; paper: 0",
+        "Power of the mean prediction that seeds' probabilities are divided by.",
+        low=0,
+        high=1,
+    )
 
     # Dual prompts and visual adapter (paper, Section 3.1)
     n_ctx: int = _choice(16, "sister, DeFT", "Context vectors per prompt (M).", low=1, high=32)

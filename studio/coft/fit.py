@@ -33,7 +33,7 @@ from studio.coft.judge import (
 )
 from studio.coft.phase1 import EVALUATION_BATCH, build_models, generator_of, judge_all, phase_one
 from studio.coft.phase2 import average_with_start, build_tower, phase_two
-from studio.coft.selection import seed_set, seeds_per_class
+from studio.coft.selection import seed_set, seeds_per_class, without_prior
 from studio.errors import FolderError
 from studio.settings import Settings
 
@@ -98,7 +98,8 @@ def fit(
     yield start.event()
     space = start.space.to(backbone.device)
     watched = _monitored(settings, len(images))
-    indices, labels = yield from _seeds(start.probabilities, settings)
+    probabilities = without_prior(start.probabilities, power=settings.prior_correction)
+    indices, labels = yield from _seeds(probabilities, settings)
     models = build_models(backbone, class_names, space, settings)
     yield from phase_one(
         backbone=backbone,
@@ -106,7 +107,7 @@ def fit(
         images=images,
         indices=indices,
         labels=labels,
-        probabilities=start.probabilities,
+        probabilities=probabilities,
         scale=space.scale,
         settings=settings,
         monitor=watched,

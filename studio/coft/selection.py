@@ -16,6 +16,18 @@ def seeds_per_class(*, k: int, images: int, classes: int, cap: bool) -> int:
     return min(k, max(1, math.ceil(images / (2 * classes)))) if cap else k
 
 
+def without_prior(probabilities: Tensor, *, power: float) -> Tensor:
+    """(N, C) class probabilities over a power of their mean over the images [studio].
+
+    A model's favourite classes swallow their neighbours, which then get no seed and can never be
+    learned. power 0 changes nothing; 1 takes all classes for equally frequent, which they may not
+    be. Source: logit adjustment (Menon et al., 2021), on the model's own predictions as in
+    DebiasPL (Wang et al., 2022).
+    """
+    adjusted = probabilities / probabilities.mean(0).clamp_min(1e-12) ** power
+    return adjusted / adjusted.sum(1, keepdim=True)
+
+
 def seed_set(probabilities: Tensor, *, k: int, mode: str = "argmax_topk") -> tuple[Tensor, Tensor]:
     """Indices (n,) and labels (n,) of the seeds, grouped by class, the most confident first.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from studio.coft.selection import seed_set, seeds_per_class
+from studio.coft.selection import seed_set, seeds_per_class, without_prior
 
 PROBABILITIES = torch.tensor(
     [[0.9, 0.05, 0.05], [0.6, 0.3, 0.1], [0.6, 0.1, 0.3], [0.4, 0.35, 0.25], [0.2, 0.7, 0.1]]
@@ -41,3 +41,14 @@ def test_k_is_capped_at_half_of_a_class() -> None:
     assert seeds_per_class(k=16, images=2000, classes=10, cap=True) == 16
     assert seeds_per_class(k=16, images=3, classes=10, cap=True) == 1
     assert seeds_per_class(k=16, images=1600, classes=100, cap=False) == 16
+
+
+def test_dividing_by_the_prior_frees_the_classes_that_favourites_swallow() -> None:
+    # Class 0 is every image's favourite; images 4 to 7 are a little more of class 1 than the rest.
+    first = torch.tensor([0.8] * 4 + [0.6] * 4)
+    probabilities = torch.stack([first, 1 - first], dim=1)
+    assert probabilities.argmax(1).sum() == 0
+    assert torch.equal(without_prior(probabilities, power=0.0), probabilities)
+    freed = without_prior(probabilities, power=1.0)
+    torch.testing.assert_close(freed.sum(1), torch.ones(8))
+    assert freed.argmax(1).tolist() == [0] * 4 + [1] * 4
