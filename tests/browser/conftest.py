@@ -14,11 +14,14 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.browser.prepared import Prepared, prepare
 
 playwright_api = pytest.importorskip("playwright.sync_api")
 
@@ -80,15 +83,50 @@ class Watch:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, screenshots: bool) -> Iterator[Server]:
+    """A studio that nobody has used yet."""
     folder = tmp_path_factory.mktemp("studio")
     if screenshots:  # a path that looks well
         folder = Path(tempfile.gettempdir()) / "coft-studio"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
+    with serving(folder / "runs", folder / "cache", log=folder / "log.txt") as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    """Three finished runs on a small demo set, see `tests.browser.prepared`; about half a minute.
+
+    Made once for all modules: look, do not change. STUDIO_PREPARED names a folder to keep them in
+    between test runs, while tests are being written.
+    """
+    kept = os.environ.get("STUDIO_PREPARED")
+    return prepare(Path(kept) if kept else tmp_path_factory.mktemp("prepared"))
+
+
+@pytest.fixture(scope="module")
+def lived_in(prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A studio with the prepared runs and the demo at hand; the module may change its own copy.
+
+    A module that starts from here says so once; `open_page` and `watch` then follow:
+
+        @pytest.fixture(scope="module")
+        def server(lived_in: Server) -> Server:
+            return lived_in
+    """
+    folder = tmp_path_factory.mktemp("lived-in")
+    shutil.copytree(prepared.runs, folder / "runs")
+    shutil.copytree(prepared.cache, folder / "cache")
+    with serving(folder / "runs", folder / "cache", log=folder / "log.txt") as started:
+        yield started
+
+
+@contextmanager
+def serving(runs: Path, cache: Path, *, log: Path) -> Iterator[Server]:
+    """A studio in a process of its own, until the block ends."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    runs, cache, log = folder / "runs", folder / "cache", folder / "log.txt"
     command = [sys.executable, "app.py", "--port", str(port), "--runs", str(runs), "--cache"]
     environment = {k: v for k, v in os.environ.items() if k != "SPACE_ID"}
     began = time.monotonic()
