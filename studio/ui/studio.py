@@ -14,6 +14,7 @@ from studio.folder import Folder, truth
 from studio.runs.store import RunStore
 from studio.ui import heavy
 from studio.ui.parts import file_url
+from studio.ui.selections import Selections
 from studio.ui.workspace import Workspace
 from studio.views.gallery import Outcome
 from studio.views.run_reader import RunReader
@@ -59,6 +60,7 @@ class Studio:
     store: RunStore = field(init=False)
     workspace: Workspace = field(init=False)
     thumbnails: Thumbnails = field(init=False)
+    selections: Selections = field(default_factory=Selections)
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _readers: OrderedDict[str, RunReader] = field(default_factory=OrderedDict)
     _results: dict[str, dict[str, Any]] = field(default_factory=dict)
