@@ -6,17 +6,18 @@ together, classifier-1.safetensors. docs/export.md shows how to load one without
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from studio.errors import ModelError, RunError
+from studio.runs.corrections import corrections_of
 from studio.runs.files import read_json, replace_file
+from studio.runs.table import safe_name, safe_path, write_csv
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,11 +28,11 @@ if TYPE_CHECKING:
 
 LABEL_COLUMNS = (
     "path", "label", "clean_probability", "model_1_label", "model_2_label", "kept", "confidence",
+    "correction",
 )  # fmt: skip
 PREDICT_COLUMNS = ("path", "label", "confidence")
 FORMAT = 1
 _BATCH = 64
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def save_model(folder: Path, *, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
@@ -117,9 +118,12 @@ def labels_csv(run: Run, path: Path) -> Path:
     """Write the run's labels, one row an image, in the order of its images; returns `path`.
 
     Columns: path (relative to the folder), label, clean_probability (0 to 1, 1 = clean),
-    model_1_label and model_2_label (what each model says alone), kept (true: to be trusted) and
-    confidence (0 to 1, of the label). A path that a spreadsheet would take for a formula is written
-    with ./ before it, which is the same file; such a class name gets a leading apostrophe.
+    model_1_label and model_2_label (what each model says alone), kept (true: to be trusted),
+    confidence (0 to 1) and correction (accepted, relabelled, rejected, or empty). A corrected image
+    has the label that a person gave it and is kept, a rejected one is not; clean_probability and
+    confidence are always those of the models' own label. A path that a spreadsheet would take for a
+    formula is written with ./ before it, which is the same file; such a class name gets a leading
+    apostrophe.
 
     Raises:
         RunError: The run has no labels yet.
@@ -129,18 +133,27 @@ def labels_csv(run: Run, path: Path) -> Path:
         raise RunError(f"run {run.id} has no labels yet; wait for it to finish, or stop it")
     arrays = run.arrays(event["arrays"])
     names, paths = run.info.class_names, run.images()["images"]
-    first, second = arrays["model_labels"].tolist()
-    rows = (
-        (
-            _safe_path(image), _safe_name(names[label]), f"{clean:.6f}",
-            _safe_name(names[one]), _safe_name(names[two]), str(bool(kept)).lower(), f"{sure:.6f}",
-        )
-        for image, label, clean, one, two, kept, sure in zip(
-            paths, arrays["labels"].tolist(), arrays["clean_probability"].tolist(), first, second,
-            arrays["kept"].tolist(), arrays["confidence"].tolist(), strict=True,
-        )
+    corrections = corrections_of(run)
+
+    def row(
+        image: str, label: int, clean: float, one: int, two: int, kept: bool, sure: float
+    ) -> tuple[str, ...]:
+        said = corrections.get(image)
+        final = said.label if said is not None and said.label else names[label]
+        trusted = kept if said is None else said.verdict != "rejected"
+        return (
+            safe_path(image), safe_name(final), f"{clean:.6f}",
+            safe_name(names[one]), safe_name(names[two]), str(trusted).lower(), f"{sure:.6f}",
+            "" if said is None else said.verdict,
+        )  # fmt: skip
+
+    columns = (
+        arrays["labels"], arrays["clean_probability"], *arrays["model_labels"],
+        arrays["kept"].bool(), arrays["confidence"],
     )  # fmt: skip
-    return _write_csv(path, LABEL_COLUMNS, rows)
+    cells = zip(paths, *(column.tolist() for column in columns), strict=True)
+    rows = (row(*cell) for cell in cells)
+    return write_csv(path, LABEL_COLUMNS, rows)
 
 
 def predict(
@@ -191,12 +204,12 @@ def predict(
     confidence, labels = each.mean(0).max(-1)
     names = run.info.class_names
     rows = (
-        (_safe_path(image.path), _safe_name(names[label]), f"{sure:.6f}")
+        (safe_path(image.path), safe_name(names[label]), f"{sure:.6f}")
         for image, label, sure in zip(
             found.images, labels.tolist(), confidence.tolist(), strict=True
         )
     )
-    _write_csv(out_csv, PREDICT_COLUMNS, rows)
+    write_csv(out_csv, PREDICT_COLUMNS, rows)
     return {
         "out": str(out_csv),
         "images": len(found.images),
@@ -209,25 +222,3 @@ def last_event(run: Run, kind: str) -> dict[str, Any] | None:
     """The run's last event of that kind, or None."""
     events, _ = run.events()
     return next((event for event in reversed(events) if event["kind"] == kind), None)
-
-
-def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Path:
-    def write(temporary: Path) -> None:
-        with temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(columns)
-            writer.writerows(rows)
-
-    try:
-        replace_file(path, write)
-    except OSError as error:
-        raise RunError(f"cannot write {path}: {error.strerror or error}") from error
-    return path
-
-
-def _safe_path(path: str) -> str:
-    return f"./{path}" if path.startswith(_FORMULA) else path
-
-
-def _safe_name(name: str) -> str:
-    return f"'{name}" if name.startswith(_FORMULA) else name

@@ -61,7 +61,7 @@ def test_labels_csv_says_what_the_run_says(finished: Run, tmp_path: Path):
     rows = rows_of(labels_csv(finished, tmp_path / "labels.csv"))
     assert list(rows[0]) == [
         "path", "label", "clean_probability", "model_1_label", "model_2_label", "kept",
-        "confidence",
+        "confidence", "correction",
     ]  # fmt: skip
     event = last_event(finished, "finished")
     assert event is not None

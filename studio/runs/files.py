@@ -51,6 +51,54 @@ def read_json(path: Path) -> Any:
         return None
 
 
+def append_json(path: Path, record: Mapping[str, Any], *, keep: bool = False) -> None:
+    """Add one line to a file of JSON lines; it is on its way to the disk when this returns.
+
+    Args:
+        path: The file; made when it is not there.
+        record: The line.
+        keep: Wait until the line is on the disk: for what a person did, which cannot be done anew
+            by a computer.
+    """
+    text = json.dumps(finite(record), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text += "\n"
+    with path.open("ab+") as file:
+        end = file.seek(0, os.SEEK_END)
+        if end:
+            file.seek(end - 1)
+            if file.read(1) != b"\n":  # a line that a killed process left torn
+                text = "\n" + text
+        # One write: a reader sees the whole line or a part without its end, never a mixture.
+        file.write(text.encode())
+        if keep:
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def read_json_lines(path: Path, after: int = 0) -> tuple[list[dict[str, Any]], int]:
+    """The objects from byte `after` of a file of JSON lines on, and where to go on reading.
+
+    A last line that is still being written is left for the next time; a torn one is skipped. A file
+    that is not there has no lines.
+    """
+    try:
+        with path.open("rb") as file:
+            file.seek(after)
+            data = file.read()
+    except FileNotFoundError:
+        return [], after
+    end = data.rfind(b"\n") + 1
+    records = []
+    for line in data[:end].splitlines():
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(record, dict):
+            records.append(record)
+    return records, after + end
+
+
 def finite(value: Any) -> Any:
     """`value` with every float that JSON cannot hold (NaN, infinities) replaced by None."""
     if isinstance(value, float):

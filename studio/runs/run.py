@@ -7,7 +7,6 @@ happened, append-only), arrays/ (tensors of the events), images.json, model/ and
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import threading
 import time
@@ -17,7 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 from studio.errors import RunError
-from studio.runs.files import FileLock, finite, read_json, replace_file, write_json
+from studio.runs.files import (
+    FileLock,
+    append_json,
+    read_json,
+    read_json_lines,
+    replace_file,
+    write_json,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -161,38 +167,16 @@ class Run:
 
         `record` has a "kind" and whatever JSON can hold; the time is added.
         """
-        line = {"time": round(time.time(), 3), **finite(record)}  # a record may bring its own time
-        text = json.dumps(line, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n"
-        with (self.path / "events.jsonl").open("ab+") as file:
-            end = file.seek(0, os.SEEK_END)
-            if end:
-                file.seek(end - 1)
-                if file.read(1) != b"\n":  # a line that a killed process left torn
-                    text = "\n" + text
-            # One write: a reader sees the whole line or a part without its end, never a mixture.
-            file.write(text.encode())
+        # A record may bring its own time.
+        append_json(self.path / "events.jsonl", {"time": round(time.time(), 3), **record})
 
     def events(self, after: int = 0) -> tuple[list[dict[str, Any]], int]:
         """Events from byte `after` of events.jsonl on, and where to go on reading next time.
 
         A last line that is still being written is left for the next time; a torn one is skipped.
         """
-        try:
-            with (self.path / "events.jsonl").open("rb") as file:
-                file.seek(after)
-                data = file.read()
-        except FileNotFoundError:
-            return [], after
-        end = data.rfind(b"\n") + 1
-        events = []
-        for line in data[:end].splitlines():
-            try:
-                event = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(event, dict) and "kind" in event:
-                events.append(event)
-        return events, after + end
+        records, end = read_json_lines(self.path / "events.jsonl", after)
+        return [record for record in records if "kind" in record], end
 
     def write_arrays(self, kind: str, tensors: Mapping[str, Tensor]) -> str:
         """Write tensors to a new file arrays/<kind>-<n>.safetensors; its path within the run."""

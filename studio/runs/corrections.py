@@ -1,0 +1,174 @@
+"""What people say about a run's images: the label is right, it is another one, or leave it out.
+
+They are kept in the run's folder. corrections.jsonl has one line for each press of a button and is
+only ever appended to; to undo is one line more. given.csv holds what the run itself was started
+with, and never changes. What counts is given.csv with corrections.jsonl over it, the last word on
+an image being the one that holds.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from studio.errors import RunError
+from studio.runs.files import FileLock, append_json, read_json_lines
+from studio.runs.given import VERDICTS, Correction, Verdict, listed, read_corrections
+from studio.runs.run import Run
+
+WITHDRAWN = "withdrawn"  # an image is as if nothing had been said about it
+
+GIVEN_FILE = "given.csv"
+_FILE = "corrections.jsonl"
+_WAIT_S = 5.0
+
+
+@dataclass(frozen=True)
+class Action:
+    """One press of a button. verdict: one of VERDICTS or WITHDRAWN; images: path -> class name."""
+
+    id: str
+    verdict: str
+    images: Mapping[str, str]
+
+    @property
+    def text(self) -> str:
+        """What was done, for people: `3 images relabelled as cat`."""
+        count = len(self.images)
+        what = "1 image" if count == 1 else f"{count} images"
+        if self.verdict == WITHDRAWN:
+            return f"correction of {what} taken back"
+        names = sorted(set(self.images.values()))
+        as_class = f" as {names[0]}" if self.verdict == "relabelled" and len(names) == 1 else ""
+        return f"{what} {self.verdict}{as_class}"
+
+
+class Corrections:
+    """The corrections of one run, for any number of pages and processes at once."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self._seen: tuple[int, int] | None = None  # what the files were like when they were read
+        self._current: dict[str, Correction] = {}
+        self._done: list[Action] = []
+
+    def current(self) -> Mapping[str, Correction]:
+        """What counts now, by the image's path; reads the disk only when something changed."""
+        self._refresh()
+        return self._current
+
+    def last(self) -> Action | None:
+        """What `undo` would undo; None when there is nothing."""
+        self._refresh()
+        return self._done[-1] if self._done else None
+
+    def add(self, verdict: str, images: Mapping[str, str]) -> Action:
+        """Say the same of some images.
+
+        Args:
+            verdict: One of VERDICTS, or WITHDRAWN.
+            images: Path -> the class that counts from now on; ignored for what needs none.
+
+        Raises:
+            RunError: No image is named, or one that the run does not have, or no such class.
+        """
+        if verdict not in (*VERDICTS, WITHDRAWN):
+            raise RunError(f"There is no correction {verdict!r}; choose one of {listed(VERDICTS)}.")
+        needs_label = verdict in ("accepted", "relabelled")
+        action = Action(
+            uuid.uuid4().hex[:12], verdict,
+            {path: label if needs_label else "" for path, label in images.items()},
+        )  # fmt: skip
+        if not action.images:
+            raise RunError("No image is chosen: choose some first.")
+        known = set(self.run.images()["images"])
+        if any(path not in known for path in action.images):
+            raise RunError("There is no such image in this run.")
+        names = set(self.run.info.class_names)
+        if needs_label and any(label not in names for label in action.images.values()):
+            raise RunError("There is no such class in this run: choose one of its classes.")
+        with _Gate(self.run.path):
+            self._append({"id": action.id, "verdict": verdict, "images": dict(action.images)})
+        return action
+
+    def undo(self) -> Action | None:
+        """Undo the last press of a button that is not undone yet; None when there is none."""
+        with _Gate(self.run.path):
+            last = self.last()
+            if last is not None:
+                self._append({"undo": last.id})
+        return last
+
+    def _append(self, record: Mapping[str, Any]) -> None:
+        line = {"time": round(time.time(), 3), **record}
+        try:
+            append_json(self.run.path / _FILE, line, keep=True)
+        except OSError as error:
+            raise RunError(f"cannot keep the correction: {error.strerror or error}") from error
+
+    def _refresh(self) -> None:
+        seen = (_size(self.run.path / _FILE), _size(self.run.path / GIVEN_FILE))
+        if seen == self._seen:
+            return
+        given = self.run.path / GIVEN_FILE
+        base = read_corrections(given) if seen[1] > 0 else {}
+        actions, undone = [], set()
+        for record in read_json_lines(self.run.path / _FILE)[0]:
+            if "undo" in record:
+                undone.add(str(record["undo"]))
+            elif (action := _action(record)) is not None:
+                actions.append(action)
+        done = [action for action in actions if action.id not in undone]
+        current = dict(base)
+        for action in done:
+            for path, label in action.images.items():
+                current.pop(path, None)
+                if action.verdict in VERDICTS:
+                    current[path] = Correction(cast(Verdict, action.verdict), label)
+        self._current, self._done, self._seen = current, done, seen
+
+
+def corrections_of(run: Run) -> Mapping[str, Correction]:
+    """What counts now for a run's images, by path: what it was given, and what was said since."""
+    return Corrections(run).current()
+
+
+class _Gate:
+    """Held while a line is written, so that lines of two pages never run into each other."""
+
+    def __init__(self, folder: Path) -> None:
+        self._lock = FileLock(folder / "corrections.lock")
+
+    def __enter__(self) -> None:
+        ends = time.monotonic() + _WAIT_S
+        try:
+            while not self._lock.acquire():
+                if time.monotonic() > ends:
+                    raise RunError("The corrections are being written by another page; try again.")
+                time.sleep(0.01)  # held for milliseconds
+        except OSError as error:  # the run was deleted, or lies on a disk that cannot be written
+            raise RunError(f"cannot keep the correction: {error.strerror or error}") from error
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+def _action(record: Mapping[str, Any]) -> Action | None:
+    """A line of the file; None when it is not one that this version wrote."""
+    id, verdict, images = record.get("id"), record.get("verdict"), record.get("images")
+    if not isinstance(id, str) or verdict not in (*VERDICTS, WITHDRAWN):
+        return None
+    if not isinstance(images, dict) or not all(isinstance(v, str) for v in images.values()):
+        return None
+    return Action(id, str(verdict), images)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1

@@ -1,0 +1,79 @@
+"""CSV files that people open in a spreadsheet, and give back edited."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from studio.errors import RunError
+from studio.runs.files import replace_file
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Path:
+    """Write a head and rows to `path`, whole or not at all; returns `path`.
+
+    Raises:
+        RunError: The file cannot be written.
+    """
+
+    def write(temporary: Path) -> None:
+        with temporary.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(columns)
+            writer.writerows(rows)
+
+    try:
+        replace_file(path, write)
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error.strerror or error}") from error
+    return path
+
+
+def read_csv(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    """The head in lower case, and each row that is not empty with its line's number in the file.
+
+    Takes what spreadsheets write: a byte-order mark, semicolons, missing cells at the end.
+
+    Raises:
+        RunError: The file cannot be read, or is no CSV in UTF-8.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            first = file.readline()
+            file.seek(0)
+            semicolons = first.count(";") > first.count(",")
+            reader = csv.reader(file, delimiter=";" if semicolons else ",")
+            head = [name.strip().lower() for name in next(reader, [])]
+            rows = [
+                (reader.line_num, dict(zip(head, cells + [""] * len(head), strict=False)))
+                for cells in reader
+                if any(cell.strip() for cell in cells)
+            ]
+    except OSError as error:
+        raise RunError(f"cannot read {path}: {error.strerror or error}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise RunError(f"{path} is no CSV file in UTF-8 ({error}); save it as one") from error
+    return head, rows
+
+
+def safe_path(path: str) -> str:
+    """A relative path that no spreadsheet takes for a formula; it still leads to the file."""
+    return f"./{path}" if path.startswith(_FORMULA) else path
+
+
+def safe_name(name: str) -> str:
+    """A class name that no spreadsheet takes for a formula."""
+    return f"'{name}" if name.startswith(_FORMULA) else name
+
+
+def plain_path(cell: str) -> str:
+    """What `safe_path` was given."""
+    return cell.removeprefix("./")
+
+
+def plain_name(cell: str) -> str:
+    """What `safe_name` was given."""
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(_FORMULA) else cell
