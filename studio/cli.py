@@ -85,6 +85,12 @@ def _add_fit(commands: Any) -> None:
         help="class names, one a line, or lines FOLDER<TAB>NAME (default: the sub-folders' names)",
     )
     fit.add_argument(
+        "--prompts",
+        type=Path,
+        metavar="FILE",
+        help="templates and sentences for the first labels, from the page or from `prompts`",
+    )
+    fit.add_argument(
         "--test", type=Path, metavar="FOLDER", help="measure accuracies on these images instead"
     )
     fit.add_argument(

@@ -51,6 +51,7 @@ def fit(options: argparse.Namespace) -> int:
 def _request(options: argparse.Namespace) -> JobRequest:
     from studio.folder import propose_class_names, read_aliases, read_class_names, scan
     from studio.methods import load_method
+    from studio.prompts.prompt_set import PromptSet
     from studio.runs.job import JobRequest
     from studio.settings import Settings
     from studio.terminal import Terminal
@@ -60,6 +61,7 @@ def _request(options: argparse.Namespace) -> JobRequest:
         overrides["seed"] = options.seed
     chosen = Settings.from_overrides(overrides)
     load_method(options.method)
+    prompts = None if options.prompts is None else PromptSet.load(options.prompts)
     folder, names, aliases = Path(options.folder).expanduser(), None, {}
     if options.names is not None:
         names = tuple(read_class_names(options.names))
@@ -84,6 +86,7 @@ def _request(options: argparse.Namespace) -> JobRequest:
         method=options.method,
         model=options.model,
         settings=chosen,
+        prompts=prompts,
         test_folder=options.test,
         name=options.folder if options.folder == _DEMO else None,
     )

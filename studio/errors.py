@@ -24,5 +24,9 @@ class ModelError(StudioError):
     """A pre-trained model or a checkpoint cannot be loaded or does not fit."""
 
 
+class PromptError(StudioError):
+    """Prompts, or the language model that is to write them, cannot be used as given."""
+
+
 class RunError(StudioError):
     """A run cannot be started, found or read."""

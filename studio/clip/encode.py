@@ -118,6 +118,8 @@ def class_vectors(
 
     Underscores in names become spaces [DeFT]; the ensemble is the usual one of CLIP.
     """
-    sentences = [t.format(name.replace("_", " ")) for name in class_names for t in templates]
+    words = [name.replace("_", " ") for name in class_names]
+    # Not str.format: a template or a name may hold braces of its own.
+    sentences = [t.replace("{}", word) for word in words for t in templates]
     features = normalize(encode_texts(backbone, sentences), dim=-1)
     return normalize(features.view(len(class_names), len(templates), -1).mean(1), dim=-1)

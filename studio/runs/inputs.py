@@ -18,6 +18,7 @@ from studio.clip.space import Space
 from studio.clip.store import image_features
 from studio.folder import Folder
 from studio.pixels import Canvases
+from studio.prompts.prompt_set import PromptSet
 from studio.prompts.templates import TEMPLATES
 from studio.runs.files import replace_file
 from studio.scores.knowledge import Knowledge, nouns
@@ -25,8 +26,12 @@ from studio.scores.knowledge import knowledge as judge
 from studio.settings import Settings
 
 
-def templates_of(settings: Settings, backbone: Backbone) -> Sequence[str]:
-    """The prompt templates of the zero-shot labels, each with one {} for the class name."""
+def templates_of(
+    settings: Settings, backbone: Backbone, prompts: PromptSet | None = None
+) -> tuple[str, ...]:
+    """The templates of the zero-shot labels: the user's own, else as the settings say."""
+    if prompts is not None and prompts.templates:
+        return prompts.templates
     return (backbone.template,) if settings.templates == "model" else TEMPLATES[settings.templates]
 
 
@@ -75,6 +80,9 @@ def knowledge(
     cache_dir: Path,
 ) -> Knowledge:
     """What the model seems to know about these images under these names, told without any label.
+
+    The nouns to compare with are put into the same templates; sentences of single classes have no
+    counterpart there.
 
     Args:
         backbone: The model.

@@ -1,0 +1,64 @@
+"""The text side of a model: sentences to class vectors, each sentence encoded once."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from studio.clip.backbone import Backbone
+from studio.clip.encode import encode_texts
+
+_REMEMBERED = 20_000  # sentences; 40 MB at 512 numbers each
+
+
+class TextTower:
+    """Class vectors of one model. Safe to use from several threads, one of which works at a time.
+
+    Remembered sentences are why an edited prompt costs one sentence and not all of them.
+    """
+
+    def __init__(self, backbone: Backbone) -> None:
+        self.backbone = backbone
+        self._known: OrderedDict[str, Tensor] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def let_go_of_images(self) -> None:
+        """Free the image tower, by far the larger part of a model; only texts work from then on."""
+        _ = self.backbone.fingerprint  # of all weights, while they are there
+        self.backbone.model.visual = nn.Identity()
+
+    def features(self, sentences: Sequence[str]) -> Tensor:
+        """(n, d) unit vectors of n sentences, float32 on the CPU."""
+        with self._lock:
+            new = [text for text in dict.fromkeys(sentences) if text not in self._known]
+            if new:
+                vectors = normalize(encode_texts(self.backbone, new), dim=-1)
+                self._known.update(zip(new, vectors, strict=True))
+            found = torch.stack([self._known[text] for text in sentences])
+            while len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
+            return found
+
+    def class_vectors(self, texts: Sequence[Sequence[str]]) -> Tensor:
+        """(C, d) one unit vector per class: the mean of its sentences, normalised before and after.
+
+        texts: C lists of at least one sentence.
+        """
+        features = self.features([text for own in texts for text in own])
+        means = [part.mean(0) for part in features.split([len(own) for own in texts])]
+        return normalize(torch.stack(means), dim=-1)
+
+    def cut_short(self, texts: Sequence[str]) -> list[str]:
+        """Sentences that are longer than the model reads, so that their ends are ignored.
+
+        Told by a last token that is no padding; models whose padding is not 0 cannot tell.
+        """
+        if not texts or int(self.backbone.tokenizer(["a"])[0, -1]) != 0:
+            return []
+        last = self.backbone.tokenizer(list(texts))[:, -1].tolist()
+        return [text for text, token in zip(texts, last, strict=True) if token != 0]
