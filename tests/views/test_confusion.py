@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from studio.views import confusion as view
+from studio.views.confusion import cell, confusion, heat_map, images_of, pair_table
+from studio.views.gallery import Outcome
+
+Make = Callable[..., Outcome]
+EVIL = '"><img src=x onerror=alert(1)>'
+
+
+def test_cells_count_how_labels_meet(outcome: Make) -> None:
+    whole = outcome()  # every fifth image: the second model says the next class
+    found = confusion(whole)
+    assert found.counts.sum() == 60
+    assert found.total == 12
+    assert {(r, c) for r, c, _ in found.pairs()} == {(0, 1), (1, 2), (2, 0)}
+    for row, column, images in found.pairs():
+        indices = images_of(whole, row, column)
+        assert len(indices) == images == found.counts[row, column]
+        assert (whole.model_labels[0][indices] == row).all()
+        assert (whole.model_labels[1][indices] == column).all()
+        assert (np.diff(whole.clean_probability[indices]) >= 0).all()  # suspicious ones first
+
+
+def test_the_truth_can_stand_in_for_the_other_model(outcome: Make) -> None:
+    truth = np.full(60, -1)
+    truth[:10] = 0
+    whole = outcome(truth=truth)
+    found = confusion(whole, truth=True)
+    assert found.counts.sum() == 10  # unknown ones are not counted
+    assert found.counts[:, 0].sum() == 10
+    assert found.columns == "sub-folder"
+    assert len(images_of(whole, 1, 0, truth=True)) == found.counts[1, 0]
+
+
+def test_only_some_images_are_counted(outcome: Make) -> None:
+    assert confusion(outcome(), only=np.array([0, 1, 2])).counts.sum() == 3
+
+
+def test_the_most_confused_classes_come_first_and_not_all(
+    outcome: Make, monkeypatch: object
+) -> None:
+    labels = np.arange(60) % 30
+    other = labels.copy()
+    other[[7, 37]] = 9  # the only confusion that happens twice
+    other[[1]] = 2
+    whole = outcome(classes=30, model_labels=np.stack([labels, other]))
+    found = confusion(whole)
+    assert set(found.shown[:2]) == {7, 9}
+    assert set(found.shown) == {7, 9, 1, 2}  # what nobody confuses is left out
+    assert "26 classes" in heat_map(found)
+    many = outcome(classes=30, model_labels=np.stack([labels, (labels + 1) % 30]))
+    assert len(confusion(many).shown) == view.SHOWN
+
+
+def test_cells_are_buttons_and_the_table_says_the_same(outcome: Make) -> None:
+    found = confusion(outcome())
+    html = heat_map(found)
+    picks = set(re.findall(r'data-pick="([\d-]+)"', html))
+    assert {f"{r}-{c}" for r, c, _ in found.pairs()} <= picks
+    assert {"0-0", "1-1", "2-2"} <= picks
+    assert "model 1 says class 0, model 2 says class 1" in html
+    table = pair_table(found)
+    assert set(re.findall(r'data-pick="([\d-]+)"', table)) == {
+        f"{r}-{c}" for r, c, _ in found.pairs()
+    }
+
+
+def test_agreement_is_said(outcome: Make) -> None:
+    same = np.stack([np.zeros(60, int)] * 2)
+    found = confusion(outcome(model_labels=same))
+    assert "same label" in heat_map(found)
+    assert pair_table(found) == ""
+
+
+def test_names_are_escaped(outcome: Make) -> None:
+    found = confusion(outcome(class_names=(EVIL, EVIL, EVIL)))
+    for html in (heat_map(found), pair_table(found)):
+        assert "<img src=x" not in html
+        assert "&lt;img src=x" in html
+
+
+@pytest.mark.parametrize(
+    ("pick", "found"),
+    [("1-2", (1, 2)), ("0-0", (0, 0)), ("3-0", None), ("1", None), ("-1-2", None), ("a-b", None),
+     ("1-2-0", None), ("", None), ("٣-1", None), ("9999999999-1", None)],
+)  # fmt: skip
+def test_picks_are_checked(pick: str, found: tuple[int, int] | None) -> None:
+    assert cell(pick, 3) == found

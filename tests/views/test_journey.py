@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from studio.runs.store import Run, RunStore
+from studio.views.journey import Journeys, journey_table
+from tests.views.conftest import make_outcome
+
+N = 6
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Run]:
+    made = RunStore(tmp_path / "runs").create(
+        name="x", method="coft", model="embedded", folder="/photos"
+    )
+    yield made
+    made.set_status(state="finished")
+
+
+def write(run: Run, kind: str, tensors: dict[str, torch.Tensor], **more: object) -> None:
+    run.append({"kind": kind, **more, "arrays": run.write_arrays(kind, tensors)})
+
+
+def monitor(run: Run, phase: int, epoch: int, labels: list[list[int]]) -> None:
+    tensors = {"indices": torch.tensor([4, 1]), "labels": torch.tensor(labels)}
+    write(run, "monitor", tensors, phase=phase, epoch=epoch, epochs=3)
+
+
+def story(run: Run) -> None:
+    zero = torch.zeros(N, dtype=torch.int64)
+    write(run, "zero_shot", {"labels": zero, "confidence": torch.full((N,), 0.4)})
+    for epoch in (1, 2):
+        monitor(run, 1, epoch, [[0, 0], [1, 1]])
+    monitor(run, 1, 3, [[2, 0], [1, 1]])
+    both = torch.stack([zero + 2, zero + 1])
+    shares = torch.tensor([[0.9], [0.2]]).expand(2, N).contiguous()
+    write(run, "judged", {
+        "labels": both, "confidence": shares, "clean_probability": shares,
+        "own_clean_probability": 1 - shares, "clean": shares > 0.5,
+    })  # fmt: skip
+    monitor(run, 2, 1, [[2, 2], [2, 2]])
+    write(run, "finished", {"model_labels": both, "model_clean_probability": shares})
+
+
+def test_an_image_is_followed_through_all_stages(run: Run) -> None:
+    story(run)
+    way = Journeys(run)
+    way.refresh()
+    stops = way.of(4)
+    assert [(s.stage, s.epochs) for s in stops] == [
+        ("Zero-shot", None), ("Phase I", (1, 2)), ("Phase I", (3, 3)), ("After Phase I", None),
+        ("Phase II", (1, 1)), ("Final, by model", None),
+    ]  # fmt: skip
+    assert [s.labels for s in stops] == [(0,), (0, 1), (2, 1), (2, 1), (2, 2), (2, 1)]
+    judged = stops[3]
+    assert judged.believed == pytest.approx((0.9, 0.2))
+    assert judged.own == pytest.approx((0.1, 0.8))
+    assert way.watched == 2
+
+
+def test_an_image_that_was_not_watched_is_told_so(run: Run) -> None:
+    story(run)
+    way = Journeys(run)
+    way.refresh()
+    assert [s.stage for s in way.of(0)] == ["Zero-shot", "After Phase I", "Final, by model"]
+    html = journey_table(make_outcome(), way.of(0), way.watched)
+    assert "2 images picked at random" in html
+    assert "picked at random" not in journey_table(make_outcome(), way.of(4), way.watched)
+
+
+def test_what_comes_later_is_taken_in(run: Run) -> None:
+    way = Journeys(run)
+    way.refresh()
+    assert way.of(4) == []
+    assert journey_table(make_outcome(), [], 0) == ""
+    story(run)
+    way.refresh()
+    first = len(way.of(4))
+    way.refresh()
+    assert len(way.of(4)) == first == 6
+
+
+def test_the_table_names_classes_and_beliefs(run: Run) -> None:
+    story(run)
+    way = Journeys(run)
+    way.refresh()
+    html = journey_table(make_outcome(class_names=("<b>", "cat", "dog")), way.of(4), 2)
+    for text in (
+        "&lt;b&gt;", "Phase I, epochs 1–2", "Phase I, epoch 3", "40 % sure",
+        "90 % clean to model 2", "20 % clean to model 1", "80 % to itself",
+    ):  # fmt: skip
+        assert text in html
+    assert "<b>" not in html
