@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from studio.errors import FolderError, RunError
-from studio.folder import Folder
+from studio.folder import Folder, truth
 from studio.pixels import Canvases
 from studio.ui.studio import Studio, run_truth
 from studio.views.gallery import Outcome
 from studio.views.markup import count, notice, percent, stat, stats
-from studio.views.run_reader import RunReader
+from studio.views.run_reader import RunReader, zero_shot_outcome
 
 NOTHING = "Nothing to explore yet: a run shows its images here once its labels are judged."
 
@@ -19,7 +19,8 @@ NOTHING = "Nothing to explore yet: a run shows its images here once its labels a
 @dataclass(frozen=True)
 class Looked:
     """folder, canvases: None when the images are gone, and `problem` says so; place: path -> index
-    of an image in the folder, which may have grown since the run.
+    of an image in the folder, which may have grown since the run; run_id: "" for the images at
+    hand; stages: the outcome at each stage, in order, of which `outcome` is one.
     """
 
     studio: Studio
@@ -28,6 +29,8 @@ class Looked:
     canvases: Canvases | None
     place: dict[str, int]
     problem: str = ""
+    run_id: str = ""
+    stages: dict[str, Outcome] = field(default_factory=dict)
 
     def picture(self, index: int) -> str:
         """Address of the thumbnail of the run's image `index`; empty when there is none."""
@@ -61,33 +64,83 @@ class Looked:
                 figures.append(stat(share, "right among clean"))
         if self.problem:
             told = notice(f"{self.problem} Labels are shown without pictures.", kind="warn")
+        elif outcome.stage == "zero-shot":
+            told = notice(
+                "These are labels before training: there is no second model yet, and the "
+                "probability of a label stands for how clean it is."
+            )
         elif outcome.stage == "phase1":
             text = "These are the labels after Phase I; no classifier has been trained on them yet."
             told = notice(text)
         return told + stats(figures)
 
 
-def look(studio: Studio, run_id: object) -> Looked:
-    """A run's outcome with its pictures.
+def look(studio: Studio, run_id: object, stage: object = None) -> Looked:
+    """A run's outcome with its pictures; "" stands for the images at hand, before any training.
+
+    stage: one of the run's stages, see `RunReader.outcomes`; anything else takes the latest.
 
     Raises:
         RunError: no such run, or it has nothing to show yet.
     """
-    if not isinstance(run_id, str) or not run_id:
+    if not isinstance(run_id, str):
         raise RunError(NOTHING)
+    found = _at_hand(studio) if run_id == "" else _run(studio, run_id)
+    wanted = found.stages.get(stage) if isinstance(stage, str) else None
+    return found if wanted is None else replace(found, outcome=wanted)
+
+
+def _run(studio: Studio, run_id: str) -> Looked:
     reader = studio.reader(run_id)
-    outcome = studio.outcome(reader)
-    if outcome is None:
-        raise RunError("This run has no judged labels yet: they come after Phase I.")
+    outcomes = studio.outcomes(reader)
+    if not outcomes:
+        raise RunError("This run has no labels yet: they come once the images have been read.")
     try:
         folder, canvases = studio.open_folder(root_of(reader))
     except FolderError as error:
-        return Looked(studio, outcome, None, None, {}, str(error))
-    if reader.info.truth_known:
-        known = run_truth(folder, outcome.paths, outcome.class_names, aliases_of(studio, folder))
-        outcome = studio.outcome(reader, truth=known) or outcome
-    place = {image.path: i for i, image in enumerate(folder.images)}
-    return Looked(studio, outcome, folder, canvases, place)
+        last = list(outcomes.values())[-1]
+        return Looked(studio, last, None, None, {}, str(error), run_id, outcomes)
+    aliases = aliases_of(studio, folder)
+    # Lists as long as the folder, which every click would have to make anew otherwise.
+    mark = (reader.mark, id(folder), tuple(aliases.items()), reader.info.truth_known)
+
+    def make() -> Looked:
+        stages = outcomes
+        if reader.info.truth_known:
+            last = list(outcomes.values())[-1]
+            known = run_truth(folder, last.paths, last.class_names, aliases)
+            stages = studio.outcomes(reader, truth=known)
+        place = {image.path: i for i, image in enumerate(folder.images)}
+        last = list(stages.values())[-1]
+        return Looked(studio, last, folder, canvases, place, "", run_id, stages)
+
+    return studio.remembered(run_id, mark, make)
+
+
+def _at_hand(studio: Studio) -> Looked:
+    """The images at hand with their zero-shot labels, as the Data tab shows them."""
+    view = studio.workspace.view
+    folder, canvases, preview = view.folder, view.canvases, view.preview
+    if folder is None or canvases is None or preview is None:
+        raise RunError(NOTHING)
+
+    def make() -> Looked:
+        outcome = zero_shot_outcome(
+            paths=tuple(image.path for image in folder.images),
+            class_names=preview.class_names,
+            labels=preview.labels,
+            confidence=preview.confidence,
+        )
+        known = truth(folder, preview.class_names, aliases=view.aliases)
+        if known is not None:
+            outcome = replace(outcome, truth=known)
+        place = {path: i for i, path in enumerate(outcome.paths)}
+        stages = {outcome.stage: outcome}
+        return Looked(studio, outcome, folder, canvases, place, "", "", stages)
+
+    # What was made holds on to these labels, so that no others can come to the same address.
+    mark = (id(preview.labels), id(folder), tuple(view.aliases.items()))
+    return studio.remembered("", mark, make)
 
 
 def root_of(reader: RunReader) -> Path:

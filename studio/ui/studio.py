@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from studio.pixels import Canvases
     from studio.runs.worker import Worker
+    from studio.ui.looked import Looked
 
 _READERS = 12
 _FOLDERS = 4
@@ -65,6 +66,7 @@ class Studio:
     _readers: OrderedDict[str, RunReader] = field(default_factory=OrderedDict)
     _results: dict[str, dict[str, Any]] = field(default_factory=dict)
     _folders: OrderedDict[str, tuple[Folder, Canvases]] = field(default_factory=OrderedDict)
+    _looked: OrderedDict[str, tuple[object, Looked]] = field(default_factory=OrderedDict)
 
     def __post_init__(self) -> None:
         self.store = self.worker.store
@@ -119,6 +121,23 @@ class Studio:
         with self._lock:
             return reader.outcome(truth=truth)
 
+    def outcomes(self, reader: RunReader, *, truth: Any = None) -> dict[str, Outcome]:
+        """The labels of a run at each stage that it has been through, in order."""
+        heavy.load()
+        with self._lock:
+            return reader.outcomes(truth=truth)
+
+    def remembered(self, key: str, mark: object, make: Callable[[], Looked]) -> Looked:
+        """What was made of a run when the mark was the same, else made now."""
+        with self._lock:
+            known = self._looked.pop(key, None)
+        found = known[1] if known is not None and known[0] == mark else make()
+        with self._lock:
+            self._looked[key] = mark, found
+            while len(self._looked) > _FOLDERS:
+                self._looked.popitem(last=False)
+        return found
+
     def result(self, run_id: str) -> dict[str, Any]:
         """result.json of a run that has ended; read once."""
         with self._lock:
@@ -131,6 +150,7 @@ class Studio:
         with self._lock:
             self._results.pop(run_id, None)
             self._readers.pop(run_id, None)
+            self._looked.pop(run_id, None)
 
     def active(self) -> str | None:
         """Id of the run that is being worked on, by this process or another."""

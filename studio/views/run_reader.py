@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +14,8 @@ from studio.views.curves import Curves
 from studio.views.figures import Figure, figures, numbers
 from studio.views.gallery import Outcome
 
-if TYPE_CHECKING:
-    pass
+STAGES = ("zero-shot", "phase1", "final")
+"""How far the labels have come, in order: before training, after Phase I, after all."""
 
 
 class RunReader:
@@ -27,7 +28,7 @@ class RunReader:
         self.warnings: list[str] = []
         self._next = 0
         self._arrays: dict[str, dict[str, Any]] = {}
-        self._outcome: tuple[str, Outcome] | None = None
+        self._outcomes: dict[str, Outcome] = {}  # by the name of the file
 
     def refresh(self) -> None:
         """Take in the new lines of events.jsonl."""
@@ -56,19 +57,80 @@ class RunReader:
         truth: (N,) with -1 = unknown, or None. Returns None while there are no labels to judge.
         """
         kind = next((k for k in ("finished", "judged") if k in self._arrays), None)
-        if kind is None:
-            return None
+        return None if kind is None else _with(self._read(kind), truth)
+
+    def outcomes(self, *, truth: NDArray[np.int64] | None = None) -> dict[str, Outcome]:
+        """The labels at each of `STAGES` that the run has been through, in that order.
+
+        Before training there are no two models and no judge: both have the zero-shot label, and its
+        probability stands for how clean it is. A run that ended early has no "final".
+
+        truth: (N,) with -1 = unknown, or None.
+        """
+        found = {}
+        for kind, name in (("zero_shot", "zero-shot"), ("judged", "phase1"), ("finished", "final")):
+            if kind in self._arrays:
+                outcome = self._read(kind)
+                found[outcome.stage if outcome.stage in STAGES else name] = outcome
+        return {name: _with(found[name], truth) for name in STAGES if name in found}
+
+    @property
+    def mark(self) -> tuple[str, ...]:
+        """Changes when the outcomes do."""
+        return tuple(str(event["arrays"]) for event in self._arrays.values())
+
+    def _read(self, kind: str) -> Outcome:
         name = str(self._arrays[kind]["arrays"])
-        if self._outcome is None or self._outcome[0] != name:
+        if name not in self._outcomes:
             arrays = {key: value.numpy() for key, value in self.run.arrays(name).items()}
-            paths = tuple(str(p) for p in self.run.images()["images"])
-            build = _from_finished if kind == "finished" else _from_judged
+            last = next(iter(self._outcomes.values()), None)
+            same = last is not None and len(last) == arrays["labels"].shape[-1]
+            paths = last.paths if last is not None and same else tuple(map(str, self.run.images()["images"]))
             stage = str(self._arrays[kind].get("stage", "phase1"))
-            self._outcome = name, build(arrays, paths, tuple(self.run.info.class_names), stage)
-        outcome = self._outcome[1]
-        if truth is not None and len(truth) == len(outcome):
-            outcome = Outcome(**{**vars(outcome), "truth": truth})
-        return outcome
+            self._outcomes[name] = _BUILD[kind](
+                arrays, paths, tuple(self.run.info.class_names), stage
+            )
+        return self._outcomes[name]
+
+
+def _with(outcome: Outcome, truth: NDArray[np.int64] | None) -> Outcome:
+    known = truth is not None and len(truth) == len(outcome)
+    return replace(outcome, truth=truth) if known else outcome
+
+
+def _from_zero_shot(
+    arrays: Mapping[str, NDArray[Any]], paths: tuple[str, ...], names: tuple[str, ...], stage: str
+) -> Outcome:
+    del stage
+    return zero_shot_outcome(
+        paths=paths, class_names=names, labels=arrays["labels"], confidence=arrays["confidence"]
+    )
+
+
+def zero_shot_outcome(
+    *,
+    paths: tuple[str, ...],
+    class_names: tuple[str, ...],
+    labels: NDArray[np.int64],
+    confidence: NDArray[np.float32],
+) -> Outcome:
+    """Labels before any training as an outcome; see `RunReader.outcomes` for what that means.
+
+    labels: (N,); confidence: (N,) in [0, 1].
+    """
+    return Outcome(
+        paths=paths,
+        class_names=class_names,
+        labels=labels,
+        confidence=confidence,
+        clean_probability=confidence,
+        kept=confidence > 0.5,
+        model_labels=np.stack([labels, labels]),
+        model_clean_probability=np.stack([confidence, confidence]),
+        top_labels=np.zeros((len(labels), 0), np.int64),
+        top_probabilities=np.zeros((len(labels), 0), np.float32),
+        stage="zero-shot",
+    )
 
 
 def _from_finished(
@@ -109,3 +171,6 @@ def _from_judged(
         top_probabilities=np.zeros((len(rows), 0), np.float32),
         stage=stage,
     )
+
+
+_BUILD = {"zero_shot": _from_zero_shot, "judged": _from_judged, "finished": _from_finished}
