@@ -14,6 +14,7 @@ import gradio as gr
 
 from studio.runs.worker import get_worker, shutdown, stop_on_sigterm
 from studio.ui import heavy
+from studio.ui.compare_tab import CompareTab
 from studio.ui.data_tab import DataTab
 from studio.ui.explore_tab import ExploreTab
 from studio.ui.export_tab import ExportTab
@@ -48,10 +49,11 @@ def build(studio: Studio, *, models: list[str]) -> gr.Blocks:
             head = gr.HTML('<span class="chip">Idle</span>', elem_id="header-status")
         if options.public:
             gr.HTML(SHARED)
-        data, train, explore, export = (
+        data, train, explore, compare, export = (
             DataTab(studio),
             TrainTab(studio),
             ExploreTab(studio),
+            CompareTab(studio),
             ExportTab(studio),
         )
         timer = gr.Timer(POLL_SECONDS)
@@ -62,11 +64,14 @@ def build(studio: Studio, *, models: list[str]) -> gr.Blocks:
                 train.build(models)
             with gr.Tab("Explore", id="explore") as explore_tab:
                 explore.build()
+            with gr.Tab("Compare", id="compare") as compare_tab:
+                compare.build()
             with gr.Tab("Export", id="export") as export_tab:
                 export.build()
         data.wire(page, timer, tabs)
         train.wire(page, timer, head, data.names)
         explore.wire(explore_tab, tabs, train.explore, train.chosen)
+        compare.wire(compare_tab)
         export.wire(export_tab)
     return page
 

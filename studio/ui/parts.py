@@ -61,6 +61,14 @@ def pick_list(value: str = "", **kwargs: Any) -> gr.HTML:
     return gr.HTML(value=value, js_on_load=_script("pick.js"), **kwargs)
 
 
+def check_list(value: str = "", **kwargs: Any) -> gr.HTML:
+    """HTML with a table of boxes (`data-check`) that raise `select`, with {"checks": [text]}.
+
+    The table's data-most says how many can be ticked. Handlers check what arrives with `checked`.
+    """
+    return gr.HTML(value=value, js_on_load=_script("check.js"), **kwargs)
+
+
 def folding(value: str = "", **kwargs: Any) -> gr.HTML:
     """HTML whose `details` elements stay open over updates, by their data-keep."""
     return gr.HTML(value=value, js_on_load=_script("keep.js"), **kwargs)
@@ -86,6 +94,15 @@ def picked(event: gr.EventData) -> str:
     data = getattr(event, "_data", None)
     value = data.get("pick") if isinstance(data, dict) else None
     return value if isinstance(value, str) and len(value) <= 200 else ""
+
+
+def checked(event: gr.EventData) -> list[str]:
+    """The texts of the ticked boxes, at most 100; empty when it is not what our page sends."""
+    data = getattr(event, "_data", None)
+    values = data.get("checks") if isinstance(data, dict) else None
+    if not isinstance(values, list):
+        return []
+    return [value for value in values[:100] if isinstance(value, str) and len(value) <= 200]
 
 
 def picked_index(event: gr.EventData, length: int) -> int | None:

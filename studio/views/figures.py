@@ -54,7 +54,11 @@ def numbers(curves: Curves) -> str:
         parts.append(table(head, rows, caption=caption, numeric=5))
     if curves.scores:
         scores = [
-            (_stage(s.stage), percent(s.accuracy, digits=1), percent(s.clean_precision, digits=1))
+            (
+                stage_name(s.stage),
+                percent(s.accuracy, digits=1),
+                percent(s.clean_precision, digits=1),
+            )
             for s in curves.scores
         ]
         columns = ("stage", "accuracy", "right among clean")
@@ -70,7 +74,7 @@ def epoch_rows(curves: Curves) -> list[tuple[str, ...]]:
     for _, row in curves.epochs:
         losses = [f"{row.loss[m]:.3f}" if m in row.loss else UNKNOWN for m in (0, 1)]
         shares = percent(row.clean_fraction), percent(row.agreement)
-        rows.append((_phase(row.phase), str(row.epoch), *losses, *shares))
+        rows.append((phase_name(row.phase), str(row.epoch), *losses, *shares))
     return rows
 
 
@@ -83,7 +87,7 @@ def _loss(curves: Curves, phase: int) -> Figure:
         traces.append(_trace(name, xs, ys, "model1" if model == 0 else "model2", markers=False))
         told.append(f"{name}: {first[1]:.3g} at first, {last[1]:.3g} at step {last[0]}")
     figure = _figure(
-        curves, f"loss{phase}", f"Loss, {_phase(phase)}", "; ".join(told) + ".", traces
+        curves, f"loss{phase}", f"Loss, {phase_name(phase)}", "; ".join(told) + ".", traces
     )
     figure["layout"]["xaxis"]["title"]["text"] = "optimiser step"
     figure["layout"]["yaxis"] = {"title": {"text": "loss"}, "rangemode": "tozero"}
@@ -115,16 +119,16 @@ def _scores(curves: Curves) -> Figure:
     ]
     traces = []
     if accuracy:
-        stages = [_stage(point[2]) for point in accuracy]
+        stages = [stage_name(point[2]) for point in accuracy]
         traces.append(_trace("accuracy", *_columns(accuracy), "accuracy", texts=stages))
     if precision:
-        stages = [_stage(point[2]) for point in precision]
+        stages = [stage_name(point[2]) for point in precision]
         traces.append(_trace("right among clean", *_columns(precision), "precision", texts=stages))
     told = ""
     if accuracy:
         (_, first, since), (_, last, now) = accuracy[0], accuracy[-1]
-        told = f"Accuracy {percent(first, digits=1)} ({_stage(since)}), "
-        told += f"now {percent(last, digits=1)} ({_stage(now)})."
+        told = f"Accuracy {percent(first, digits=1)} ({stage_name(since)}), "
+        told += f"now {percent(last, digits=1)} ({stage_name(now)})."
     figure = _figure(curves, "scores", "Against the known labels", told, traces)
     figure["hint"] = "From sub-folder names, for this picture only: never used in training."
     return figure
@@ -152,11 +156,13 @@ def _figure(
     return {**figure, "traces": traces, "layout": layout}
 
 
-def _phase(phase: int) -> str:
+def phase_name(phase: int) -> str:
+    """`Phase I`, `Phase II`."""
     return {1: "Phase I", 2: "Phase II"}.get(phase, f"Phase {phase}")
 
 
-def _stage(stage: str) -> str:
+def stage_name(stage: str) -> str:
+    """The stage of a score in words."""
     return _STAGES.get(stage, stage)
 
 

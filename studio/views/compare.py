@@ -1,0 +1,178 @@
+"""Several runs side by side in HTML: which to choose, their results, the settings that differ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from studio.runs.store import RunInfo
+from studio.views.compare_figures import LETTERS
+from studio.views.differences import mark
+from studio.views.markup import UNKNOWN, count, details, duration, empty, esc, notice, percent
+from studio.views.runs import method_name, state_name, when
+
+MOST = len(LETTERS)
+"""Runs that can be compared at once."""
+
+_SHARES = {
+    "zero_shot_accuracy": "Accuracy before training",
+    "accuracy": "Accuracy",
+    "single_accuracy": "Accuracy of one model alone",
+    "clean_fraction": "Labels believed",
+    "clean_precision": "Right among clean",
+    "agreement": "The two models agree",
+}
+_STAGES = {"zero-shot": "labels only", "phase1": "Phase I", "phase2": "Phase II"}
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the compared runs. place: 0 for A, ...; root: the folder of its images; result: its
+    result.json, empty while there is none.
+    """
+
+    place: int
+    info: RunInfo
+    root: str
+    result: Mapping[str, Any]
+
+    @property
+    def letter(self) -> str:
+        """What it is called here."""
+        return LETTERS[self.place]
+
+
+def choices(
+    infos: Sequence[RunInfo], results: Mapping[str, Mapping[str, Any]], chosen: Sequence[str]
+) -> str:
+    """All runs as a table with a box to tick in each row, in HTML; newest first."""
+    if len(infos) < 2:
+        return empty("Two runs are needed for a comparison: train a second one on the Train tab.")
+    rows = []
+    for info in infos:
+        result = results.get(info.id, {})
+        box, ticked = f"compare-{info.id}", " checked" if info.id in chosen else ""
+        rows.append(
+            f'<tr><td><input type="checkbox" id="{esc(box)}" data-check="{esc(info.id)}"{ticked}> '
+            f'<b class="run-mark"></b><label for="{esc(box)}">{esc(info.name)}</label></td>'
+            f'<td><span class="chip chip-{esc(info.state)}">{esc(state_name(info.state))}</span>'
+            f"</td><td>{esc(method_name(info.method))}</td><td>{esc(info.model)}</td>"
+            f'<td class="num">{count(result.get("images"))}</td>'
+            f'<td class="num">{percent(result.get("accuracy"), digits=1)}</td>'
+            f'<td class="num">{esc(when(info.created))}</td></tr>'
+        )
+    names = ("Run", "State", "Method", "Model", "Images", "Accuracy", "Started")
+    head = "".join(f'<th scope="col"{" class=num" if n > 3 else ""}>{h}</th>'
+                   for n, h in enumerate(names))  # fmt: skip
+    return (
+        f'<div class="table-wrap" tabindex="0" role="region" aria-label="Runs to compare">'
+        f'<table class="plain runs compare-runs" data-most="{MOST}"><caption '
+        f'class="hidden-caption">Runs to compare, newest first</caption><thead><tr>{head}</tr>'
+        f"</thead><tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def warnings(sides: Sequence[Side]) -> str:
+    """What makes these runs hard to compare, in HTML; empty when nothing does."""
+    told = []
+    if len({side.root for side in sides}) > 1:
+        told.append("These runs are over different folders: their accuracies are of other images.")
+    elif len({frozenset(side.info.class_names) for side in sides if side.info.class_names}) > 1:
+        told.append("These runs were given different classes; labels are compared by name.")
+    at_work = [side.letter for side in sides if not side.result]
+    if at_work:
+        told.append(f"Without final results: {', '.join(at_work)}.")
+    return "".join(notice(text, kind="warn") for text in told)
+
+
+def results_table(sides: Sequence[Side]) -> str:
+    """What came of each run, one column a run; shares also as the distance to run A."""
+    rows: list[tuple[str, list[str]]] = [
+        ("State", [esc(state_name(side.info.state)) for side in sides]),
+        ("Came as far as", [esc(_STAGES.get(str(s.result.get("stage")), UNKNOWN)) for s in sides]),
+        ("Images", [count(side.result.get("images")) for side in sides]),
+    ]
+    for key, name in _SHARES.items():
+        values = [_share(side.result.get(key)) for side in sides]
+        if any(value is not None for value in values):
+            rows.append((name, [_with_distance(value, values[0], n > 0)
+                                for n, value in enumerate(values)]))  # fmt: skip
+    if any(side.result.get("test_images") for side in sides):
+        rows.append(("Test images", [count(side.result.get("test_images")) for side in sides]))
+    rows.append(("Time taken", [duration(_share(side.result.get("seconds"))) for side in sides]))
+    return _columns(sides, rows, "Results side by side; small: percentage points more than A")
+
+
+def settings_table(sides: Sequence[Side]) -> str:
+    """The settings and inputs that differ, one column a run; how many are the same is said."""
+    described = [_described(side) for side in sides]
+    names = list(dict.fromkeys(name for values in described for name in values))
+    rows, same = [], []
+    for name in names:
+        values = [values.get(name, UNKNOWN) for values in described]
+        if len(set(values)) > 1:
+            rows.append((name, [esc(value) for value in values]))
+        else:
+            same.append((name, values[0]))
+    if rows:
+        body = _columns(sides, rows, "Settings that differ")
+    else:
+        body = empty("All settings are the same.")
+    listed = "".join(f"<li><code>{esc(name)}={esc(value)}</code></li>" for name, value in same)
+    return body + details(
+        f"{len(same)} settings that are the same",
+        f'<ul class="settings-list">{listed}</ul>',
+        key="compare-same",
+    )
+
+
+def _described(side: Side) -> dict[str, str]:
+    """Everything that a run was started with, by name, as text."""
+    info = side.info
+    known = {
+        "folder": side.root,
+        "classes": ", ".join(info.class_names) or UNKNOWN,
+        "method": method_name(info.method),
+        "model": info.model,
+        "test_folder": info.test_folder or "none",
+        "seed": str(info.seed),
+    }
+    values = {k: _text(v) for k, v in sorted(info.settings.items()) if k != "seed"}
+    versions = {f"version of {name}": str(value) for name, value in sorted(info.versions.items())}
+    return {**known, **values, **versions}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _share(value: Any) -> float | None:
+    """A number as result.json may hold it."""
+    return float(value) if isinstance(value, (int, float)) else None
+
+
+def _with_distance(value: float | None, first: float | None, later: bool) -> str:
+    text = percent(value, digits=1)
+    if not later or value is None or first is None:
+        return text
+    return f'{text} <small class="quiet">{100 * (value - first):+.1f}</small>'
+
+
+def _columns(sides: Sequence[Side], rows: Sequence[tuple[str, Sequence[str]]], caption: str) -> str:
+    """A table with a column for each run. Cells are HTML already, names of rows are text."""
+    head = "".join(
+        f'<th scope="col">{mark(side.place)} <span>{esc(side.info.name)}</span></th>'
+        for side in sides
+    )
+    body = "".join(
+        f'<tr><th scope="row">{esc(name)}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
+        for name, cells in rows
+    )
+    return (
+        f'<div class="table-wrap" tabindex="0" role="region" aria-label="{esc(caption)}"><table '
+        f'class="plain compare-table"><caption>{esc(caption)}</caption><thead><tr>'
+        f"<td></td>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
