@@ -20,7 +20,8 @@ NOTHING = "Nothing to explore yet: a run shows its images here once its labels a
 class Looked:
     """folder, canvases: None when the images are gone, and `problem` says so; place: path -> index
     of an image in the folder, which may have grown since the run; run_id: "" for the images at
-    hand; stages: the outcome at each stage, in order, of which `outcome` is one.
+    hand; stages: the outcome at each stage, in order, of which `outcome` is one; model: as the run
+    was given it.
     """
 
     studio: Studio
@@ -31,6 +32,12 @@ class Looked:
     problem: str = ""
     run_id: str = ""
     stages: dict[str, Outcome] = field(default_factory=dict)
+    model: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, tuple[str, ...]]:
+        """What features depend on: the model and the images. Runs that share it share them."""
+        return self.model, self.folder.fingerprint if self.folder else "", self.outcome.paths
 
     def picture(self, index: int) -> str:
         """Address of the thumbnail of the run's image `index`; empty when there is none."""
@@ -99,7 +106,7 @@ def _run(studio: Studio, run_id: str) -> Looked:
         folder, canvases = studio.open_folder(root_of(reader))
     except FolderError as error:
         last = list(outcomes.values())[-1]
-        return Looked(studio, last, None, None, {}, str(error), run_id, outcomes)
+        return Looked(studio, last, None, None, {}, str(error), run_id, outcomes, reader.info.model)
     aliases = aliases_of(studio, folder)
     # Lists as long as the folder, which every click would have to make anew otherwise.
     mark = (reader.mark, id(folder), tuple(aliases.items()), reader.info.truth_known)
@@ -112,7 +119,7 @@ def _run(studio: Studio, run_id: str) -> Looked:
             stages = studio.outcomes(reader, truth=known)
         place = {image.path: i for i, image in enumerate(folder.images)}
         last = list(stages.values())[-1]
-        return Looked(studio, last, folder, canvases, place, "", run_id, stages)
+        return Looked(studio, last, folder, canvases, place, "", run_id, stages, reader.info.model)
 
     return studio.remembered(run_id, mark, make)
 
@@ -136,7 +143,7 @@ def _at_hand(studio: Studio) -> Looked:
             outcome = replace(outcome, truth=known)
         place = {path: i for i, path in enumerate(outcome.paths)}
         stages = {outcome.stage: outcome}
-        return Looked(studio, outcome, folder, canvases, place, "", "", stages)
+        return Looked(studio, outcome, folder, canvases, place, "", "", stages, preview.model)
 
     # What was made holds on to these labels, so that no others can come to the same address.
     mark = (id(preview.labels), id(folder), tuple(view.aliases.items()))

@@ -13,6 +13,7 @@ from studio.errors import FolderError, RunError
 from studio.folder import Folder, truth
 from studio.runs.store import RunStore
 from studio.ui import heavy
+from studio.ui.background import Background
 from studio.ui.parts import file_url
 from studio.ui.selections import Selections
 from studio.ui.workspace import Workspace
@@ -62,6 +63,7 @@ class Studio:
     workspace: Workspace = field(init=False)
     thumbnails: Thumbnails = field(init=False)
     selections: Selections = field(default_factory=Selections)
+    background: Background = field(default_factory=Background)
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _readers: OrderedDict[str, RunReader] = field(default_factory=OrderedDict)
     _results: dict[str, dict[str, Any]] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,19 +39,21 @@ class Journeys:
     run: Run
     watched: int = 0
     _next: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
     _events: list[tuple[str, dict[str, Any], dict[str, Any]]] = field(default_factory=list)
 
     def refresh(self) -> None:
         """Take in the new lines of events.jsonl."""
-        events, self._next = self.run.events(self._next)
-        for event in events:
-            kind = str(event.get("kind"))
-            if kind in _KINDS and isinstance(event.get("arrays"), str):
-                loaded = self.run.arrays(event["arrays"])
-                arrays = {name: tensor.numpy() for name, tensor in loaded.items()}
-                self._events.append((kind, event, arrays))
-                if kind == "monitor":
-                    self.watched = max(self.watched, len(arrays["indices"]))
+        with self._lock:
+            events, self._next = self.run.events(self._next)
+            for event in events:
+                kind = str(event.get("kind"))
+                if kind in _KINDS and isinstance(event.get("arrays"), str):
+                    loaded = self.run.arrays(event["arrays"])
+                    arrays = {name: tensor.numpy() for name, tensor in loaded.items()}
+                    self._events.append((kind, event, arrays))
+                    if kind == "monitor":
+                        self.watched = max(self.watched, len(arrays["indices"]))
 
     def of(self, index: int) -> list[Stop]:
         """The stages of an image in the order they came; equal epochs in a row are one."""

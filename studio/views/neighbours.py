@@ -60,7 +60,7 @@ def nearest(
         progress: told (images done, N) after each block.
         stop: asked before each block.
     """
-    import torch  # its topk is four times as fast as numpy's argpartition
+    import torch  # its topk is several times as fast as numpy's argpartition
 
     number = len(units)
     k = max(0, min(k, number - 1))

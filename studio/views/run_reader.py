@@ -13,6 +13,7 @@ from studio.runs.store import Run, RunInfo
 from studio.views.curves import Curves
 from studio.views.figures import Figure, figures, numbers
 from studio.views.gallery import Outcome
+from studio.views.journey import Journeys
 
 STAGES = ("zero-shot", "phase1", "final")
 """How far the labels have come, in order: before training, after Phase I, after all."""
@@ -26,6 +27,7 @@ class RunReader:
         self.info: RunInfo = run.info
         self.curves = Curves(run=run.id)
         self.warnings: list[str] = []
+        self.journeys = Journeys(run)
         self._next = 0
         self._arrays: dict[str, dict[str, Any]] = {}
         self._outcomes: dict[str, Outcome] = {}  # by the name of the file
@@ -83,9 +85,9 @@ class RunReader:
         name = str(self._arrays[kind]["arrays"])
         if name not in self._outcomes:
             arrays = {key: value.numpy() for key, value in self.run.arrays(name).items()}
-            last = next(iter(self._outcomes.values()), None)
-            same = last is not None and len(last) == arrays["labels"].shape[-1]
-            paths = last.paths if last is not None and same else tuple(map(str, self.run.images()["images"]))
+            paths = next((o.paths for o in self._outcomes.values()), ())  # one tuple for all
+            if len(paths) != arrays["labels"].shape[-1]:
+                paths = tuple(map(str, self.run.images()["images"]))
             stage = str(self._arrays[kind].get("stage", "phase1"))
             self._outcomes[name] = _BUILD[kind](
                 arrays, paths, tuple(self.run.info.class_names), stage

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from studio.ui.alike import alike_of, vectors_of
+from studio.ui.background import Task
+from studio.ui.looked import look
+from studio.ui.studio import Studio
+from tests.ui.conftest import load, open_studio
+
+
+def ended(task: Task | None) -> Task:
+    assert task is not None
+    assert task.ended.wait(60)
+    return task
+
+
+@pytest.fixture(scope="module")
+def copied(
+    tmp_path_factory: pytest.TempPathFactory, image_folder: Path, tiny_model: Path
+) -> Iterator[Studio]:
+    """A data set in which one image stands twice, labelled and not trained on."""
+    folder = tmp_path_factory.mktemp("alike")
+    images = folder / "images"
+    shutil.copytree(image_folder, images)
+    shutil.copy(images / "blue_line" / "3.png", images / "blue_line" / "3 (copy).png")
+    with open_studio(folder) as made:
+        yield load(made, images, tiny_model)
+
+
+def test_neighbours_and_copies_of_the_images_at_hand(copied: Studio) -> None:
+    looked = look(copied, "")
+    task = alike_of(looked)
+    vectors = ended(vectors_of(looked)).value
+    assert vectors.rows.tolist() == list(range(37))
+    alike = ended(task).value
+    paths = looked.outcome.paths
+    (group,) = alike.exact
+    assert {paths[i] for i in group.indices} == {"blue_line/3.png", "blue_line/3 (copy).png"}
+    first, second = group.indices
+    assert vectors.nearest(first, 3)[0][0] == second
+    assert vectors.nearest(first, 3)[1][0] == pytest.approx(1, abs=1e-4)
+    assert sorted(alike.outliers.order.tolist()) == list(range(37))
+
+
+def test_it_is_computed_once_for_the_same_images_and_model(copied: Studio) -> None:
+    assert vectors_of(look(copied, "")) is vectors_of(look(copied, ""))
+    assert alike_of(look(copied, "")) is alike_of(look(copied, ""))
+
+
+def test_an_image_without_features_has_no_neighbours(copied: Studio) -> None:
+    vectors = ended(vectors_of(look(copied, ""))).value
+    fewer = type(vectors)(vectors.rows[1:], vectors.units[1:])
+    assert fewer.nearest(0, 3) == ([], [])
+    assert fewer.nearest(5, 3)[0] == [i for i in vectors.nearest(5, 4)[0] if i != 0][:3]
+    assert np.isfinite(fewer.units).all()
+
+
+def test_a_model_that_cannot_be_had_is_told(copied: Studio) -> None:
+    from dataclasses import replace
+
+    looked = replace(look(copied, ""), model="no-such-model")
+    task = alike_of(looked)
+    assert "no model 'no-such-model'" in ended(task).error
+    assert vectors_of(replace(looked, folder=None)) is None
+    assert alike_of(replace(looked, folder=None)) is None
