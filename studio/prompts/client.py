@@ -1,0 +1,252 @@
+"""One question to an OpenAI-compatible server: time-outs, repeats, and what servers do not know."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from studio.errors import PromptError
+from studio.prompts.ask import Answer, Question, UnusableAnswerError
+from studio.prompts.endpoint import Endpoint
+
+
+class Halt(PromptError):  # noqa: N818 (it says that asking on is of no use)
+    """The server refuses all that is asked: the key, the model, the quota, the address."""
+
+
+class Cancelled(PromptError):  # noqa: N818 (nothing went wrong)
+    """The user stopped it."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Seconds and numbers. tries: of one question, the first included."""
+
+    timeout: float = 60.0
+    connect: float = 10.0
+    tries: int = 3
+    first_wait: float = 1.0
+    longest_wait: float = 60.0
+    parallel: int = 4
+
+
+@dataclass
+class Meter:
+    """What was spent, counted over all threads; no request goes out beyond `most`."""
+
+    most: int
+    requests: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def take(self) -> None:
+        """Count a request that is about to be sent. Raises Halt when there were enough."""
+        with self._lock:
+            if self.requests >= self.most:
+                raise Halt(f"The limit of {self.most} requests is reached.")
+            self.requests += 1
+
+    def used(self, usage: Any) -> None:
+        """Count the tokens that the server says it used."""
+        with self._lock:
+            self.tokens_in += _number(getattr(usage, "prompt_tokens", 0))
+            self.tokens_out += _number(getattr(usage, "completion_tokens", 0))
+
+
+class Client:
+    """Asks one question after the other; used by several threads at once. To be closed."""
+
+    def __init__(
+        self, endpoint: Endpoint, *, meter: Meter, stop: Callable[[], bool], limits: Limits
+    ) -> None:
+        import openai  # takes a second, and is not needed without a key
+
+        self._openai = openai
+        self._endpoint, self._meter, self._stop, self._limits = endpoint, meter, stop, limits
+        self._forms = ["json_schema", "json_object", "text"]  # of the answer; those it knows
+        self._cap = "max_completion_tokens"
+        timeout = openai.Timeout(limits.timeout, connect=limits.connect)
+        self._http = openai.DefaultHttpxClient(
+            timeout=timeout,
+            follow_redirects=False,  # or a server could send the question elsewhere
+            event_hooks={"request": [_say_nothing_of_this_machine]},
+        )
+        self._client = openai.OpenAI(
+            api_key=endpoint.key,
+            base_url=endpoint.base_url,
+            timeout=timeout,
+            max_retries=0,  # its own waits could not be cut short
+            http_client=self._http,
+        )
+
+    def close(self) -> None:
+        """Hang up, also on requests that are under way."""
+        self._http.close()
+
+    def ask(self, question: Question) -> tuple[Answer, str]:
+        """The answer and its text.
+
+        Raises:
+            UnusableAnswerError: The model refused, or answered what cannot be used.
+            Halt: Nothing else needs to be asked either.
+            Cancelled: `stop` said so.
+            PromptError: This question failed for another reason, in one line without the key.
+        """
+        tries = 0
+        while True:
+            if self._stop():
+                raise Cancelled("Stopped.")
+            tries += 1
+            try:
+                text = self._request(question)
+                return question.read(text), text
+            except UnusableAnswerError:
+                if tries >= min(2, self._limits.tries):  # a second chance, not a third
+                    raise
+            except PromptError:
+                raise
+            except Exception as error:
+                wait = self._wait(error, tries)
+                if wait is None:
+                    raise self._told(error) from None
+                self._sleep(wait)
+
+    def _request(self, question: Question) -> str:
+        """One request, again at once in a simpler form when the server does not know this one."""
+        create: Any = self._client.chat.completions.create
+        while True:
+            forms, cap = tuple(self._forms), self._cap
+            self._meter.take()
+            try:
+                answer = create(
+                    model=self._endpoint.model,
+                    messages=question.messages,
+                    **_form(forms[0], question),
+                    **{cap: question.most_tokens},
+                )
+            except (self._openai.BadRequestError, self._openai.UnprocessableEntityError) as error:
+                if not self._simpler(error, forms, cap):
+                    raise
+                continue
+            self._meter.used(getattr(answer, "usage", None))
+            return _text_of(answer)
+
+    def _simpler(self, error: Any, forms: tuple[str, ...], cap: str) -> bool:
+        """Whether there is a simpler form to try; other threads may have found it already."""
+        said = str(error).lower()
+        if "max_completion_tokens" in said and cap == "max_completion_tokens":
+            self._cap = "max_tokens"
+            return True
+        if tuple(self._forms) != forms:
+            return True
+        words = ("response_format", "json_schema", "json_object", "schema", "grammar")
+        if len(forms) > 1 and any(word in said for word in words):
+            self._forms = self._forms[1:]
+            return True
+        return False
+
+    def _wait(self, error: Exception, tries: int) -> float | None:
+        """Seconds until the next try; None: there is none."""
+        known = self._openai
+        if tries >= self._limits.tries or self._stop() or _quota(error):
+            return None
+        if isinstance(error, known.APIStatusError):
+            if error.status_code not in (408, 409, 429) and error.status_code < 500:
+                return None
+            asked = _retry_after(error.response.headers)
+            if asked is not None:
+                return asked if asked <= self._limits.longest_wait else None
+        elif not isinstance(error, known.APIConnectionError):
+            return None
+        wait = self._limits.first_wait * 2 ** (tries - 1)
+        return min(wait, self._limits.longest_wait) * random.uniform(0.75, 1.25)
+
+    def _sleep(self, seconds: float) -> None:
+        ends = time.monotonic() + seconds
+        while (left := ends - time.monotonic()) > 0:
+            if self._stop():
+                raise Cancelled("Stopped.")
+            time.sleep(min(left, 0.1))
+
+    def _told(self, error: Exception) -> PromptError:
+        """What went wrong, in one line that says what to do."""
+        known, host, model = self._openai, self._endpoint.host, self._endpoint.model
+        if self._stop():
+            return Cancelled("Stopped.")
+        if isinstance(error, known.APITimeoutError):
+            return PromptError(f"{host} did not answer within {self._limits.timeout:g} s.")
+        if isinstance(error, known.APIConnectionError):
+            return Halt(f"{host} cannot be reached; check the address and the network.")
+        if not isinstance(error, known.APIStatusError):
+            return PromptError(f"{host} answered what cannot be read ({type(error).__name__}).")
+        code = error.status_code
+        if code in (401, 403):
+            return Halt(f"{host} does not accept the key ({code}); check it, and what it may do.")
+        if 300 <= code < 400:
+            return Halt(f"{host} sends on to another address ({code}); type that one.")
+        if code == 404:
+            return Halt(f"{host} does not know the model “{model}”, or not at this address (404).")
+        if _quota(error):
+            return Halt(f"The quota of this key at {host} is used up.")
+        if code == 429:
+            return PromptError(f"{host} takes no more requests for now (429); try again later.")
+        if code >= 500:
+            return PromptError(f"{host} failed ({code}); try again later.")
+        said = " ".join(self._endpoint.redact(str(error.message)).split())[:200]
+        return Halt(f"{host} refuses the request ({code}): {said}")
+
+
+def _say_nothing_of_this_machine(request: Any) -> None:
+    """Drop what the client tells of the operating system and Python; nobody needs it."""
+    for name in [name for name in request.headers if name.lower().startswith("x-stainless")]:
+        del request.headers[name]
+    request.headers["user-agent"] = "coft-studio"
+
+
+def _form(form: str, question: Question) -> dict[str, Any]:
+    if form == "text":
+        return {}
+    if form == "json_object":
+        return {"response_format": {"type": form}}
+    described = {"name": "prompts", "strict": True, "schema": question.schema}
+    return {"response_format": {"type": form, form: described}}
+
+
+def _text_of(answer: Any) -> str:
+    """The text of an answer; servers that are nearly compatible leave out all sorts of things."""
+    choices = getattr(answer, "choices", None)
+    message = getattr(choices[0], "message", None) if choices else None
+    if getattr(message, "refusal", None) or (
+        choices and getattr(choices[0], "finish_reason", None) == "content_filter"
+    ):
+        raise UnusableAnswerError("The model refused to answer.")
+    text = getattr(message, "content", None)
+    if not isinstance(text, str) or not text.strip():
+        raise UnusableAnswerError("The answer is empty.")
+    return text
+
+
+def _retry_after(headers: Any) -> float | None:
+    """Seconds that the server asks to wait; None when it does not say, or in no number."""
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            seconds = float(headers.get(name, "")) * unit
+        except ValueError:
+            continue
+        if 0 <= seconds < 1e6:
+            return seconds
+    return None
+
+
+def _quota(error: Exception) -> bool:
+    """OpenAI answers 429 as well when there is no money left; waiting does not help then."""
+    return "insufficient_quota" in (getattr(error, "code", None), getattr(error, "type", None))
+
+
+def _number(value: Any) -> int:
+    return value if isinstance(value, int) and value > 0 else 0

@@ -1,0 +1,278 @@
+"""A language model writes prompts: batches, several at a time, and what came is kept.
+
+The questions are in `ask`, one question's way in `client`, answers on disk in `answers`.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from studio.errors import PromptError
+from studio.prompts.answers import Answers
+from studio.prompts.ask import Answer, Ask, Budget, Question, UnusableAnswerError
+from studio.prompts.client import Cancelled, Client, Halt, Limits, Meter
+from studio.prompts.endpoint import Endpoint
+from studio.prompts.prompt_set import PromptSet
+
+_ASKED_AGAIN = 2  # times that the classes of a question are asked about, the first included
+_SIMPLER = 4  # requests in vain until a server's form of answer is known
+
+
+@dataclass(frozen=True)
+class Written:
+    """What came of it.
+
+    Attributes:
+        prompts: What was written, and nothing else.
+        missing: Classes that were asked about and have no sentences.
+        problems: One line each; empty when all went well.
+        done, total: Questions.
+        cached: Questions whose answer was on disk already.
+        requests, tokens_in, tokens_out: Spent; tokens as the server counts them, 0 if it does not.
+        stopped: The user stopped it.
+    """
+
+    prompts: PromptSet = field(default_factory=PromptSet)
+    missing: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    done: int = 0
+    total: int = 0
+    cached: int = 0
+    requests: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    stopped: bool = False
+
+
+def budget(
+    ask: Ask, *, base_url: str, model: str, cache_dir: Path, limits: Limits | None = None
+) -> Budget:
+    """What `write` would cost at most; nothing is sent, and no key is needed.
+
+    Raises:
+        PromptError: Nothing is asked for, or too much.
+    """
+    questions = ask.questions()
+    with Answers(cache_dir, base_url=base_url, model=model) as answers:
+        new = [question for question in questions if not _known(answers, question)]
+    sent = [question.tokens for question in new]
+    return Budget(
+        requests=len(new),
+        at_most=_most(new, limits or Limits()),
+        tokens_in=sum(tokens for tokens, _ in sent),
+        tokens_out=sum(tokens for _, tokens in sent),
+        cached=len(questions) - len(new),
+        classes=len(ask.class_names) if new else 0,
+    )
+
+
+def write(
+    ask: Ask,
+    endpoint: Endpoint,
+    *,
+    cache_dir: Path,
+    stop: Callable[[], bool] = lambda: False,
+    listen: Callable[[Written], None] | None = None,
+    limits: Limits | None = None,
+) -> Written:
+    """Have prompts written.
+
+    Args:
+        ask: What is wanted.
+        endpoint: Who is asked.
+        cache_dir: Where answers are kept; they hold class names and sentences, no key.
+        stop: Asked several times a second; true hangs up, what came is kept.
+        listen: Told after each answer, in the calling thread.
+        limits: Time-outs and repeats.
+
+    Returns:
+        What came, also when some of it failed: `problems` says so.
+
+    Raises:
+        PromptError: Nothing came at all; one line without the key.
+    """
+    questions = ask.questions()
+    with Answers(cache_dir, base_url=endpoint.base_url, model=endpoint.model) as answers:
+        work = _Work(questions, endpoint, answers, stop, limits or Limits())
+        return work.run(listen)
+
+
+def _most(questions: Sequence[Question], limits: Limits) -> int:
+    return len(questions) * limits.tries * _ASKED_AGAIN + (_SIMPLER if questions else 0)
+
+
+def _known(answers: Answers, question: Question) -> Answer | None:
+    """The answer on disk, read and checked as if it had just come."""
+    text = answers.get(question)
+    if text is None:
+        return None
+    try:
+        return question.read(text)
+    except PromptError:
+        return None
+
+
+class _Work:
+    """One call of `write`: daemon threads ask, the calling thread collects."""
+
+    def __init__(
+        self,
+        questions: Sequence[Question],
+        endpoint: Endpoint,
+        answers: Answers,
+        stop: Callable[[], bool],
+        limits: Limits,
+    ) -> None:
+        self._questions, self._endpoint, self._answers = questions, endpoint, answers
+        self._stop, self._limits = stop, limits
+        self._over = threading.Event()
+        self._meter = Meter(_most(questions, limits))
+        self._results: queue.Queue[tuple[Question, Answer | PromptError]] = queue.Queue()
+        self._templates: tuple[str, ...] = ()
+        self._sentences: dict[str, tuple[str, ...]] = {}
+        self._problems: list[str] = []
+        self._done = self._cached = 0
+        self._stopped = False
+
+    def run(self, listen: Callable[[Written], None] | None) -> Written:
+        """Ask everything; see `write`."""
+        tell = listen or (lambda _: None)
+        new: queue.SimpleQueue[Question] = queue.SimpleQueue()
+        for question in self._questions:
+            answer = _known(self._answers, question)
+            if answer is None:
+                new.put(question)
+                continue
+            self._take(answer)
+            self._cached, self._done = self._cached + 1, self._done + 1
+        tell(self._written())
+        if not new.empty():
+            self._ask_all(new, tell)
+        written = self._written()
+        if not self._stopped and written.prompts.is_default:
+            raise PromptError(self._problems[0] if self._problems else "No answer came.")
+        return written
+
+    def _ask_all(self, new: queue.SimpleQueue[Question], tell: Callable[[Written], None]) -> None:
+        """Let threads ask, and take up what they bring until all is done or nothing helps."""
+        client = Client(self._endpoint, meter=self._meter, stop=self._is_over, limits=self._limits)
+        try:
+            # Daemons: an answer that never comes must not keep the process alive.
+            for _ in range(min(self._limits.parallel, new.qsize())):
+                threading.Thread(
+                    target=self._worker, args=(client, new), name="prompts", daemon=True
+                ).start()
+            while self._done < len(self._questions):
+                if self._stop():
+                    self._stopped = True
+                    return
+                try:
+                    question, result = self._results.get(timeout=0.1)
+                except queue.Empty:
+                    continue
+                if self._collect(question, result):
+                    return
+                tell(self._written())
+        finally:
+            self._over.set()
+            client.close()
+
+    def _collect(self, question: Question, result: Answer | PromptError) -> bool:
+        """Take a result; true: all others would fail alike."""
+        self._done += 1
+        if isinstance(result, Answer):
+            self._take(result)
+            if left_out := result.missing(question):
+                self._problem(f"The answers leave out {_some(left_out)}.")
+            return False
+        if isinstance(result, Cancelled):
+            return False
+        about = f" ({_some(question.classes)})" if question.classes else " (the templates)"
+        halted = isinstance(result, Halt)
+        self._problem(str(result) if halted else str(result).rstrip(".") + about + ".")
+        return halted
+
+    def _worker(self, client: Client, new: queue.SimpleQueue[Question]) -> None:
+        while not self._is_over():
+            try:
+                question = new.get_nowait()
+            except queue.Empty:
+                return
+            result: Answer | PromptError
+            try:
+                result = self._ask(client, question)
+            except PromptError as error:
+                result = error
+            except Exception as error:  # a bug; its text might hold the key
+                result = PromptError(f"Something went wrong ({type(error).__name__})")
+            self._results.put((question, result))
+
+    def _ask(self, client: Client, question: Question) -> Answer:
+        """The answer, with a second question about the classes that it left out.
+
+        What nothing can be used of is asked again in halves: long answers are cut off, and a model
+        that refuses one name refuses all that are asked with it.
+        """
+        try:
+            answer, text = client.ask(question)
+        except UnusableAnswerError:
+            if len(question.classes) < 2:
+                raise
+            return self._halves(client, question)
+        missing = answer.missing(question)
+        if not missing:
+            self._answers.put(question, text)  # whole answers only, or the gap would stay for ever
+            return answer
+        try:
+            rest, _ = client.ask(question.again(missing))
+        except PromptError:
+            return answer
+        return Answer(answer.templates, {**(answer.sentences or {}), **(rest.sentences or {})})
+
+    def _halves(self, client: Client, question: Question) -> Answer:
+        middle = len(question.classes) // 2
+        found: dict[str, tuple[str, ...]] = {}
+        fault: PromptError | None = None
+        for part in (question.classes[:middle], question.classes[middle:]):
+            try:
+                found.update(client.ask(question.again(part))[0].sentences or {})
+            except UnusableAnswerError as error:
+                fault = error
+        if not found and fault is not None:
+            raise fault
+        return Answer(sentences=found)
+
+    def _is_over(self) -> bool:
+        return self._over.is_set() or self._stop()
+
+    def _take(self, answer: Answer) -> None:
+        self._templates = answer.templates or self._templates
+        own: Mapping[str, tuple[str, ...]] = answer.sentences or {}
+        self._sentences.update(own)
+
+    def _problem(self, line: str) -> None:
+        if line not in self._problems:
+            self._problems.append(line)
+
+    def _written(self) -> Written:
+        asked = [name for question in self._questions for name in question.classes]
+        return Written(
+            prompts=PromptSet(self._templates, dict(self._sentences)),
+            missing=tuple(name for name in asked if name not in self._sentences),
+            problems=tuple(self._problems),
+            done=self._done,
+            total=len(self._questions),
+            cached=self._cached,
+            requests=self._meter.requests,
+            tokens_in=self._meter.tokens_in,
+            tokens_out=self._meter.tokens_out,
+            stopped=self._stopped,
+        )
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
