@@ -28,11 +28,13 @@ class Method(Protocol):
         class_vectors: Tensor,
         class_names: Sequence[str],
         settings: Settings,
+        given: Tensor | None,
         stop: Callable[[], bool],
     ) -> Iterator[Event]:
         """Fit to N images with features (N, d) and C classes with vectors (C, d).
 
-        The last event is Finished, also when `stop` was heeded.
+        given: (N,) labels that a person gave, see `studio.coft.given`; None: none. The last event
+        is Finished, also when `stop` was heeded.
         """
         ...
 
@@ -43,6 +45,12 @@ def _coft() -> Method:
     return fit
 
 
+def _coft_plus() -> Method:
+    from studio.coft.fit import fit_plus
+
+    return fit_plus
+
+
 def _zero_shot() -> Method:
     from studio.baselines.zero_shot import fit
 
@@ -50,7 +58,11 @@ def _zero_shot() -> Method:
 
 
 # Imported only when used: they bring torch, and `--help` must answer at once.
-METHODS: dict[str, Callable[[], Method]] = {"coft": _coft, "zero-shot": _zero_shot}
+METHODS: dict[str, Callable[[], Method]] = {
+    "coft": _coft,
+    "coft+": _coft_plus,
+    "zero-shot": _zero_shot,
+}
 
 
 def load_method(name: str) -> Method:

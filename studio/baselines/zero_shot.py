@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+import torch
 from torch import Tensor
 
 from studio.clip.backbone import Backbone
@@ -11,7 +12,9 @@ from studio.clip.encode import Images
 from studio.coft.classifier import Classifier
 from studio.coft.cosine import cosine_tower
 from studio.coft.events import Checkpoint, Event, Finished
-from studio.coft.fit import TOP, ZeroShotStart
+from studio.coft.given import REJECTED, checked
+from studio.coft.outcome import TOP
+from studio.coft.start import ZeroShotStart
 from studio.settings import Settings
 
 
@@ -23,6 +26,7 @@ def fit(
     class_vectors: Tensor,
     class_names: Sequence[str],
     settings: Settings,
+    given: Tensor | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Event]:
     """Label the images by their nearest class text; arguments as in `coft.fit`.
@@ -43,14 +47,17 @@ def fit(
         classifier.state(),
         classifier.meta(kind="zero-shot", head_input="post_proj", class_names=class_names),
     )
+    told = checked(given, images=len(features), classes=len(class_names))
+    labels = torch.where(told >= 0, told, event.labels)
+    confidence = start.probabilities.gather(1, labels[:, None])[:, 0]
     top = start.probabilities.topk(min(TOP, len(class_names)), dim=-1)
     yield Finished(
-        labels=event.labels,
-        confidence=event.confidence,
-        clean_probability=event.confidence,
-        model_labels=event.labels.expand(2, -1).clone(),
-        model_clean_probability=event.confidence.expand(2, -1).clone(),
-        kept=event.confidence > 0.5,
+        labels=labels,
+        confidence=confidence,
+        clean_probability=confidence,
+        model_labels=labels.expand(2, -1).clone(),
+        model_clean_probability=confidence.expand(2, -1).clone(),
+        kept=((confidence > 0.5) | (told >= 0)) & (told != REJECTED),
         top_labels=top.indices,
         top_probabilities=top.values,
         stage="zero-shot",

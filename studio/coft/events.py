@@ -44,12 +44,15 @@ class ZeroShot:
 class SeedSet:
     """The confident images that Phase I trains on (paper, Section 3.1).
 
-    indices: (n,) int64 into the images; labels: (n,) int64; per_class: C counts.
+    indices: (n,) int64 into the images; labels: (n,) int64; per_class: C counts; round_number: of
+    Phase I, from 1; model: whose seeds these are, None = both models'.
     """
 
     indices: Tensor
     labels: Tensor
     per_class: tuple[int, ...]
+    round_number: int = 1
+    model: int | None = None
 
 
 @dataclass(frozen=True)
@@ -87,11 +90,12 @@ class Monitor:
 
 @dataclass(frozen=True)
 class Judged:
-    """After Phase I: both models label all images, the peer judges (paper, Section 3.2.1).
+    """After each round of Phase I: both models label all images, the peer judges (Section 3.2.1).
 
     labels: (2, N) int64; clean_probability: (2, N) float32 in [0, 1], 1 = clean, of model i's label
     under the OTHER model; own_clean_probability: (2, N), under model i itself; clean: (2, N) bool,
-    the sets that Phase II trains on; confidence: (2, N) float32, the largest class probability.
+    the sets that Phase II trains on when this is the last round; confidence: (2, N) float32, the
+    largest class probability; round_number: from 1.
     """
 
     labels: Tensor
@@ -99,6 +103,7 @@ class Judged:
     own_clean_probability: Tensor
     clean: Tensor
     confidence: Tensor
+    round_number: int = 1
 
 
 @dataclass(frozen=True)

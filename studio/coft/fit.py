@@ -3,68 +3,27 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
 
 from studio.clip.backbone import Backbone
 from studio.clip.encode import Images
-from studio.clip.space import Space
 from studio.coft.classifier import Classifier
 from studio.coft.cosine import cosine_tower
-from studio.coft.dual import DualPromptModel, Judgement
-from studio.coft.events import (
-    Checkpoint,
-    Event,
-    Finished,
-    Judged,
-    Progress,
-    SeedSet,
-    Warned,
-    ZeroShot,
-)
-from studio.coft.judge import (
-    clean_sets,
-    own_clean_probability,
-    peer_clean_probability,
-    training_sets,
-)
-from studio.coft.phase1 import EVALUATION_BATCH, build_models, generator_of, judge_all, phase_one
-from studio.coft.phase2 import average_with_start, build_tower, phase_two
-from studio.coft.selection import seed_set, seeds_per_class, without_prior
-from studio.errors import FolderError
+from studio.coft.dual import DualPromptModel
+from studio.coft.events import Checkpoint, Event, Warned
+from studio.coft.given import REJECTED, checked
+from studio.coft.judge import training_sets
+from studio.coft.outcome import finish, label_all
+from studio.coft.phase2 import phase_two
+from studio.coft.randomness import generator_of
+from studio.coft.rounds import phase_one_rounds
+from studio.coft.start import ZeroShotStart
+from studio.coft.towers import average_with_start, build_tower
 from studio.settings import Settings
-
-TOP = 5
-"""Classes per image that `Finished` reports."""
-
-
-@dataclass(frozen=True)
-class ZeroShotStart:
-    """What every method starts from: the joint space and the zero-shot probabilities (N, C)."""
-
-    space: Space
-    probabilities: Tensor
-
-    @classmethod
-    def of(cls, backbone: Backbone, features: Tensor, class_vectors: Tensor) -> ZeroShotStart:
-        """From raw features (N, d) and class vectors (C, d)."""
-        if len(class_vectors) < 2:
-            raise FolderError("CoFT needs at least two classes: give one more class name.")
-        space = Space.of(
-            image_features=features,
-            class_vectors=class_vectors,
-            scale=backbone.logit_scale,
-            center=backbone.center,
-        )
-        return cls(space, space.probabilities(features, class_vectors))
-
-    def event(self) -> ZeroShot:
-        """Labels and confidences of all images."""
-        confidence, labels = self.probabilities.max(-1)
-        return ZeroShot(labels, confidence)
 
 
 def fit(
@@ -75,9 +34,34 @@ def fit(
     class_vectors: Tensor,
     class_names: Sequence[str],
     settings: Settings,
+    given: Tensor | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Event]:
-    """Run CoFT on a set of unlabelled images.
+    """Run CoFT (paper, Sections 3.1 and 3.2): one round, no contrast. See `fit_plus`."""
+    return fit_plus(
+        backbone=backbone,
+        images=images,
+        features=features,
+        class_vectors=class_vectors,
+        class_names=class_names,
+        settings=dataclasses.replace(settings, rounds=1, contrast_weight=0.0),
+        given=given,
+        stop=stop,
+    )
+
+
+def fit_plus(
+    *,
+    backbone: Backbone,
+    images: Images,
+    features: Tensor,
+    class_vectors: Tensor,
+    class_names: Sequence[str],
+    settings: Settings,
+    given: Tensor | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Event]:
+    """Run CoFT+ (paper, Section 3.3) on a set of unlabelled images.
 
     Args:
         backbone: the frozen CLIP model.
@@ -85,7 +69,8 @@ def fit(
         features: (N, d) raw image features of the test view under the backbone.
         class_vectors: (C, d) class vectors of the zero-shot labels (`studio.clip.encode`).
         class_names: C names, for the learned prompts.
-        settings: see `Settings`.
+        settings: see `Settings`; `rounds` and `contrast_weight` are what CoFT+ adds to CoFT.
+        given: (N,) labels that a person gave, see `studio.coft.given`; None: none.
         stop: asked before each batch; when true, the fit ends early with what was learned.
 
     Yields:
@@ -98,31 +83,25 @@ def fit(
     yield start.event()
     space = start.space.to(backbone.device)
     watched = _monitored(settings, len(images))
-    probabilities = without_prior(start.probabilities, power=settings.prior_correction)
-    indices, labels = yield from _seeds(probabilities, settings)
-    models = build_models(backbone, class_names, space, settings)
-    yield from phase_one(
+    told = checked(given, images=len(images), classes=len(class_names))
+    learned = yield from phase_one_rounds(
         backbone=backbone,
-        models=models,
+        class_names=class_names,
         images=images,
-        indices=indices,
-        labels=labels,
-        probabilities=probabilities,
-        scale=space.scale,
+        start=start,
+        space=space,
+        given=told,
         settings=settings,
         monitor=watched,
         stop=stop,
     )
-    verdict = yield from judge_all(backbone, models, images, space.scale)
-    clean = clean_sets(verdict.clean, verdict.labels, rule=settings.filter)
-    yield _judged(verdict, clean)
-    yield _phase1_checkpoint(models)
-    sets = training_sets(verdict.labels, clean, data=settings.phase2_data)
-    yield from _warnings(sets, len(indices), class_names)
+    yield _phase1_checkpoint(learned.models)
+    sets = training_sets(learned.labels, learned.clean, data=settings.phase2_data)
+    yield from _warnings(sets, learned.seeds, class_names)
     stage = "phase1"
     towers = [
         cosine_tower(backbone, space, model.texts()[0].detach(), adapter=model.adapter)
-        for model in models
+        for model in learned.models
     ]
     head_input = "post_proj"
     if settings.phase2_epochs and not stop() and min(len(s[0]) for s in sets) > 0:
@@ -135,7 +114,7 @@ def fit(
                 class_vectors=class_vectors,
                 features=features[chosen],
                 labels=own,
-                adapter=models[number].adapter,
+                adapter=learned.models[number].adapter,
                 settings=settings,
                 generator=generator_of(settings, "head", number),
             )
@@ -146,9 +125,10 @@ def fit(
             towers=towers,
             images=images,
             data=sets,
+            pool=(told != REJECTED).nonzero()[:, 0],
             settings=settings,
             monitor=watched,
-            clean_fraction=float(clean.float().mean()),
+            clean_fraction=float(learned.clean.float().mean()),
             stop=stop,
         )
         for tower, origin in zip(towers, starts, strict=True):
@@ -156,59 +136,18 @@ def fit(
     # Asked before the last pass over the images, which is the outcome and not training any more.
     stopped = stop()
     classifier = Classifier(towers, backbone)
-    probabilities = yield from _label_all(classifier, images)
+    probabilities = yield from label_all(classifier, images)
     kind = "fine-tuned" if stage == "phase2" else "phase1"
     shipped = classifier if settings.inference == "ensemble" else Classifier(towers[:1], backbone)
     meta = shipped.meta(kind=kind, head_input=head_input, class_names=class_names)
     yield Checkpoint("classifier", shipped.state(), meta)
     yield finish(
         probabilities,
-        verdict.clean,
-        clean,
-        verdict.labels,
+        learned.verdict.clean,
+        learned.clean,
+        learned.labels,
+        given=told,
         single=settings.inference == "single",
-        stage=stage,
-        stopped=stopped,
-    )
-
-
-def finish(
-    probabilities: Tensor,
-    clean_scores: Tensor,
-    clean: Tensor,
-    judged: Tensor,
-    *,
-    single: bool,
-    stage: str,
-    stopped: bool,
-) -> Finished:
-    """The outcome for all images.
-
-    Args:
-        probabilities: (2, N, C) of the final classifiers.
-        clean_scores: (2, N, C) p_clean of both judges for all classes.
-        clean: (2, N) bool, S_clean of both models.
-        judged: (2, N) the labels that were judged.
-        single: the first classifier decides alone, instead of the mean.
-        stage: how far the fit came.
-        stopped: whether the user stopped it.
-    """
-    mean = probabilities[0] if single else probabilities.mean(0)
-    confidence, labels = mean.max(-1)
-    top = mean.topk(min(TOP, mean.shape[1]), dim=-1)
-    own = probabilities.argmax(-1)
-    of_final = clean_scores.gather(2, labels.expand(2, -1)[..., None])[..., 0].float().mean(0)
-    # To be trusted: the final label is one that a model gave and its peer believed.
-    kept = (clean & (judged == labels)).any(0)
-    return Finished(
-        labels=labels,
-        confidence=confidence,
-        clean_probability=of_final,
-        model_labels=own,
-        model_clean_probability=peer_clean_probability(clean_scores, own),
-        kept=kept,
-        top_labels=top.indices,
-        top_probabilities=top.values,
         stage=stage,
         stopped=stopped,
     )
@@ -217,23 +156,6 @@ def finish(
 def _monitored(settings: Settings, images: int) -> Tensor:
     order = torch.randperm(images, generator=generator_of(settings, "monitor", 0))
     return order[: settings.monitor_images].sort().values
-
-
-def _seeds(
-    probabilities: Tensor, settings: Settings
-) -> Generator[Event, None, tuple[Tensor, Tensor]]:
-    count, classes = probabilities.shape
-    k = seeds_per_class(k=settings.k, images=count, classes=classes, cap=settings.k_cap)
-    indices, labels = seed_set(probabilities, k=k, mode=settings.seed_selection)
-    per_class = torch.bincount(labels, minlength=classes)
-    yield SeedSet(indices, labels, tuple(per_class.tolist()))
-    empty = int((per_class == 0).sum())
-    if empty:
-        yield Warned(
-            f"{empty} of {classes} classes have no zero-shot image at all, so nothing can be "
-            "learned about them: check their names, or use the setting seed_selection=leaderboard."
-        )
-    return indices, labels
 
 
 def _warnings(
@@ -255,17 +177,6 @@ def _warnings(
         )
 
 
-def _judged(verdict: Judgement, clean: Tensor) -> Judged:
-    labels = verdict.labels
-    return Judged(
-        labels=labels,
-        clean_probability=peer_clean_probability(verdict.clean, labels),
-        own_clean_probability=own_clean_probability(verdict.clean, labels),
-        clean=clean,
-        confidence=verdict.probabilities.amax(-1),
-    )
-
-
 def _phase1_checkpoint(models: Sequence[DualPromptModel]) -> Checkpoint:
     tensors = {
         f"models.{i}.{name}": tensor.detach().cpu().clone()
@@ -273,13 +184,3 @@ def _phase1_checkpoint(models: Sequence[DualPromptModel]) -> Checkpoint:
         for name, tensor in model.state_dict().items()
     }
     return Checkpoint("phase1", tensors, {})
-
-
-def _label_all(classifier: Classifier, images: Images) -> Generator[Event, None, Tensor]:
-    """(2, N, C) probabilities of the towers on all images."""
-    parts = []
-    for begin in range(0, len(images), EVALUATION_BATCH):
-        chunk = range(begin, min(begin + EVALUATION_BATCH, len(images)))
-        parts.append(classifier.each(images.batch(chunk)))
-        yield Progress("labelling", chunk.stop, len(images))
-    return torch.cat(parts, dim=1)

@@ -13,33 +13,39 @@ from studio.clip.encode import Images, autocast, to_pixels
 from studio.clip.space import Space
 from studio.coft.dual import DualPromptModel, Judgement, judge, test_hidden
 from studio.coft.events import Event, Monitor, Progress, Step
+from studio.coft.hidden import EVALUATION_BATCH, TestViews
 from studio.coft.judge import CLEAN_THRESHOLD, peer_clean_probability
 from studio.coft.losses import draw_complements, negative_loss, positive_loss
 from studio.coft.optim import build_optimizer
 from studio.coft.prompts import PromptTemplate
+from studio.coft.randomness import generator_of
 from studio.coft.views import random_views, training_size
 from studio.settings import Settings
 
-EVALUATION_BATCH = 64
 MONITORED_EPOCHS = 10
 
 
 def build_models(
-    backbone: Backbone, class_names: Sequence[str], space: Space, settings: Settings
+    backbone: Backbone,
+    class_names: Sequence[str],
+    space: Space,
+    settings: Settings,
+    *,
+    round_number: int = 1,
 ) -> tuple[DualPromptModel, DualPromptModel]:
     """Two models that differ in nothing but their random initialisation (paper, Section 3.1)."""
     template = PromptTemplate(backbone, class_names, n_ctx=settings.n_ctx)
     first, second = (
-        DualPromptModel(backbone, template, space, settings, generator_of(settings, "init", i))
+        DualPromptModel(
+            backbone,
+            template,
+            space,
+            settings,
+            generator_of(settings, "init", i, round_number=round_number),
+        )
         for i in (0, 1)
     )
     return first, second
-
-
-def generator_of(settings: Settings, purpose: str, model: int) -> torch.Generator:
-    """A random stream of its own for each purpose and model, so that none disturbs another."""
-    purposes = ("init", "shuffle", "views", "complement", "monitor", "head", "phase2")
-    return torch.Generator().manual_seed(settings.seed * 1009 + purposes.index(purpose) * 2 + model)
 
 
 def phase_one(
@@ -47,34 +53,39 @@ def phase_one(
     backbone: Backbone,
     models: Sequence[DualPromptModel],
     images: Images,
-    indices: Tensor,
-    labels: Tensor,
-    probabilities: Tensor,
+    seeds: Sequence[tuple[Tensor, Tensor]],
+    probabilities: Sequence[Tensor],
     scale: float,
     settings: Settings,
     monitor: Tensor,
     stop: Callable[[], bool],
+    round_number: int = 1,
 ) -> Iterator[Event]:
-    """Train both models in place on the same seeds, epoch by epoch.
+    """Train both models in place on their seeds, epoch by epoch.
 
     Args:
         backbone: frozen.
         models: the two models.
         images: the image set.
-        indices: (n,) the seeds.
-        labels: (n,) their pseudo-labels.
-        probabilities: (N, C) zero-shot class probabilities, for the harder kinds of complement.
+        seeds: of both models, indices (n_i,) and pseudo-labels (n_i,); the same in the first round.
+        probabilities: of both models, (N, C) class probabilities that the seeds were taken by, for
+            the harder kinds of complement.
         scale: 1 / tau.
         settings: see `Settings`.
         monitor: indices of the images that both models label after each epoch.
         stop: asked before each batch; training ends there and the models keep what they have.
+        round_number: of Phase I, from 1.
     """
-    batch = min(settings.phase1_batch, len(indices))
-    per_epoch = math.ceil(len(indices) / batch)
-    epochs = max(settings.phase1_epochs, math.ceil(settings.phase1_min_steps / per_epoch))
-    if settings.phase1_epochs == 0:
+    per_epoch = math.ceil(max(len(own) for own, _ in seeds) / settings.phase1_batch)
+    if settings.phase1_epochs == 0 or not per_epoch:
         return
-    views = yield from _seed_views(backbone, models[0], images, indices, settings)
+    epochs = max(settings.phase1_epochs, math.ceil(settings.phase1_min_steps / per_epoch))
+    (first, _), (second, _) = seeds
+    everyone = torch.cat([first, second[~torch.isin(second, first)]])
+    place = torch.zeros(len(images), dtype=torch.int64)
+    place[everyone] = torch.arange(len(everyone))
+    generator = generator_of(settings, "views", 0, round_number=round_number)
+    views = yield from _seed_views(backbone, models[0], images, everyone, settings, generator)
     # A tiny seed set makes many epochs; some ten points draw the same curve.
     every = math.ceil(epochs / MONITORED_EPOCHS)
     watched = [
@@ -82,20 +93,18 @@ def phase_one(
         for part in monitor.split(EVALUATION_BATCH)
     ]
     trainers = [
-        _Trainer(model, number, settings, steps=epochs * per_epoch)
+        _Trainer(model, number, settings, steps=epochs * per_epoch, round_number=round_number)
         for number, model in enumerate(models)
     ]
     for epoch in range(1, epochs + 1):
-        for trainer in trainers:
+        for trainer, (indices, labels), likely in zip(trainers, seeds, probabilities, strict=True):
             order = torch.randperm(len(indices), generator=trainer.shuffle)
-            for part in order.split(batch):
+            for part in order.split(settings.phase1_batch):
                 if stop():
                     return
-                hidden = views(trainer, part)
+                hidden = views(trainer, place[indices[part]])
                 rate = trainer.rate
-                loss, parts = trainer.step(
-                    hidden, labels[part], probabilities[indices[part]], scale
-                )
+                loss, parts = trainer.step(hidden, labels[part], likely[indices[part]], scale)
                 yield Step(
                     1, trainer.number, trainer.done, trainer.steps, epoch, epochs, loss, rate, parts
                 )
@@ -107,12 +116,19 @@ class _Trainer:
     """One model with its optimiser and its own streams of randomness."""
 
     def __init__(
-        self, model: DualPromptModel, number: int, settings: Settings, *, steps: int
+        self,
+        model: DualPromptModel,
+        number: int,
+        settings: Settings,
+        *,
+        steps: int,
+        round_number: int,
     ) -> None:
         self.model, self.number, self.settings, self.steps = model, number, settings, steps
-        self.shuffle = generator_of(settings, "shuffle", number)
-        self.views = generator_of(settings, "views", number)
-        self.complement = generator_of(settings, "complement", number)
+        self.shuffle, self.views, self.complement = (
+            generator_of(settings, purpose, number, round_number=round_number)
+            for purpose in ("shuffle", "views", "complement")
+        )
         self.done = 0
         self._optimizer, self._schedule = build_optimizer(
             [{"params": list(model.parameters()), "lr": settings.phase1_lr}],
@@ -174,17 +190,16 @@ def dual_loss(
 
 
 def judge_all(
-    backbone: Backbone, models: Sequence[DualPromptModel], images: Images, scale: float
+    models: Sequence[DualPromptModel], views: TestViews, scale: float
 ) -> Generator[Progress, None, Judgement]:
     """Both models on all images, test view; returns a `Judgement` of N images."""
     with torch.no_grad():
         texts = [model.texts() for model in models]
-    parts = []
-    for start in range(0, len(images), EVALUATION_BATCH):
-        indices = range(start, min(start + EVALUATION_BATCH, len(images)))
-        hidden = test_hidden(backbone, models[0].adapter, images, indices)
+    parts, done = [], 0
+    for hidden in views.chunks():
         parts.append(judge(models, hidden, texts, scale))
-        yield Progress("judging", indices.stop, len(images))
+        done += len(hidden)
+        yield Progress("judging", done, len(views))
     return join(parts)
 
 
@@ -202,8 +217,9 @@ def _seed_views(
     images: Images,
     indices: Tensor,
     settings: Settings,
+    generator: torch.Generator,
 ) -> Generator[Progress, None, Callable[[_Trainer, Tensor], Tensor]]:
-    """A function (trainer, positions) -> prefix outputs of random views of these seeds.
+    """A function (trainer, positions) -> prefix outputs of random views of these images.
 
     Where the adapter has a frozen prefix, a few views per seed are computed once and shared by both
     models: the frozen stages are most of the cost. Otherwise each visit gets a fresh view.
@@ -222,7 +238,6 @@ def _seed_views(
 
     if not (model.adapter.has_frozen_prefix and settings.phase1_views):
         return lambda trainer, positions: fresh(positions, trainer.views)
-    generator = generator_of(settings, "views", 0)
     total = settings.phase1_views * len(indices)
     kept = []
     for number in range(settings.phase1_views):

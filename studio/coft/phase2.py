@@ -1,120 +1,27 @@
-"""Phase II: a new head and the whole visual encoder learn the believed labels (Section 3.2.2)."""
+"""Phase II, the training: both towers learn their believed labels (paper, Section 3.2.2)."""
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from studio.clip.backbone import Backbone
 from studio.clip.encode import Images, autocast, preprocess, to_pixels
-from studio.clip.space import Space
-from studio.coft.adapters import VisualAdapter
-from studio.coft.classifier import Tower, without_projection
+from studio.coft.classifier import Tower
+from studio.coft.contrast import MomentumContrast, key_views, queue_size
 from studio.coft.events import Event, Monitor, Step
+from studio.coft.hidden import EVALUATION_BATCH
 from studio.coft.optim import build_optimizer
-from studio.coft.phase1 import EVALUATION_BATCH, generator_of
+from studio.coft.randomness import generator_of
 from studio.coft.views import random_views, training_size
 from studio.settings import Settings
 
-PROBE_STEPS = 100
-PROBE_DECAY = 1e-2
-
-
-def build_tower(
-    *,
-    backbone: Backbone,
-    space: Space,
-    class_vectors: Tensor,
-    features: Tensor,
-    labels: Tensor,
-    adapter: VisualAdapter,
-    settings: Settings,
-    generator: Generator,
-) -> tuple[Tower, str]:
-    """A fresh tower with its head, and the head's input ("pre_proj" or "post_proj").
-
-    The encoder starts from the original pre-trained one [inferred: in the paper's Table 3 the two
-    phases use different models], or, `phase2_init: phase1`, from the adapted one.
-
-    Args:
-        backbone: frozen, copied.
-        space: the joint space of the set.
-        class_vectors: (C, d) raw class vectors for `head_init: text` and as the prior of the probe.
-        features: (n, d) raw pre-trained features of the clean images, for the probe.
-        labels: (n,) their labels.
-        adapter: model i's, used by `phase2_init: phase1`.
-        settings: see `Settings`.
-        generator: for a random head.
-    """
-    visual = copy.deepcopy(backbone.visual)
-    if settings.phase2_init == "phase1":
-        visual.load_state_dict(adapter.merged_state(backbone.visual))
-    projection = None
-    if settings.head_input == "pre_proj":
-        visual, projection = without_projection(visual)
-    text = space.scale * space.texts(class_vectors.to(backbone.device))
-    mean = space.image_mean.to(backbone.device)
-    # Features keep their length in a linear head; dividing by the typical one matches the cosine.
-    length = (features - space.image_mean.cpu()).norm(dim=-1).mean()
-    if settings.head_init == "random":
-        width = text.shape[1] if projection is None else projection[0].shape[1]
-        head = nn.Linear(width, len(text))
-        with torch.no_grad():
-            head.weight.copy_(
-                torch.randn(head.weight.shape, generator=generator) / math.sqrt(width)
-            )
-            head.bias.zero_()
-    else:
-        weight, bias = text / length, torch.zeros(len(text), device=text.device)
-        if settings.head_init == "probe":
-            weight, bias = _probe(
-                (features - space.image_mean.cpu()), labels, weight.cpu(), length=float(length)
-            )
-            weight, bias = weight.to(text.device), bias.to(text.device)
-        bias = bias - weight @ mean
-        if projection is not None:
-            weight, bias = weight @ projection[0], bias + weight @ projection[1]
-        head = nn.Linear(weight.shape[1], len(weight))
-        with torch.no_grad():
-            head.weight.copy_(weight)
-            head.bias.copy_(bias)
-    tower = Tower(visual, head).to(backbone.device).requires_grad_(True)
-    # Batch statistics of small, filtered sets are worse than the pre-trained ones.
-    tower.eval()
-    return tower, "post_proj" if projection is None else "pre_proj"
-
-
-def _probe(
-    features: Tensor, labels: Tensor, start: Tensor, *, length: float
-) -> tuple[Tensor, Tensor]:
-    """Multinomial regression on frozen features (n, d), drawn towards the text head `start` (C, d).
-
-    A head that already fits keeps fine-tuning from tearing the features apart at its first steps
-    (linear probing, then fine-tuning: Kumar et al., 2022).
-    """
-    x = features / length
-    origin = start * length
-    weight = origin.clone().requires_grad_(True)
-    bias = torch.zeros(len(start), requires_grad=True)
-    optimizer = torch.optim.LBFGS(
-        [weight, bias], max_iter=PROBE_STEPS, line_search_fn="strong_wolfe"
-    )
-
-    def closure() -> float:
-        optimizer.zero_grad()
-        loss = cross_entropy(x @ weight.T + bias, labels) + PROBE_DECAY * (
-            weight - origin
-        ).square().mean() * len(start)
-        loss.backward()
-        return float(loss.detach())
-
-    optimizer.step(closure)
-    return weight.detach() / length, bias.detach()
+NO_LABEL = -1
+"""Label of an image that the classifier does not learn; contrast does."""
 
 
 def phase_two(
@@ -123,6 +30,7 @@ def phase_two(
     towers: Sequence[Tower],
     images: Images,
     data: Sequence[tuple[Tensor, Tensor]],
+    pool: Tensor,
     settings: Settings,
     monitor: Tensor,
     clean_fraction: float,
@@ -130,17 +38,24 @@ def phase_two(
 ) -> Iterator[Event]:
     """Fine-tune both towers in place, each on its own clean set.
 
+    With `contrast_weight`, an epoch goes over all images: the classifier learns those of the clean
+    set, momentum contrast all of them, and one view serves both losses [inferred: whether one batch
+    does is not said].
+
     Args:
         backbone: for preprocessing.
         towers: see `build_tower`.
         images: the image set.
         data: for each model the indices (n_i,) and labels (n_i,) it learns.
+        pool: (m,) the images that contrast may see: all but those that a person rejected.
         settings: see `Settings`.
         monitor: indices of the images that both models label after each epoch.
         clean_fraction: shown beside the monitor.
         stop: asked before each batch.
     """
     size = training_size(backbone, settings.phase2_resolution)
+    if settings.contrast_weight:
+        data = [with_the_rest(*own, pool=pool) for own in data]
     tuners = [
         _Tuner(tower, number, len(data[number][0]), settings) for number, tower in enumerate(towers)
     ]
@@ -151,15 +66,20 @@ def phase_two(
             for part in order.split(settings.phase2_batch):
                 if stop():
                     return
+                canvases = images.batch(indices[part].tolist())
                 views = random_views(
-                    images.batch(indices[part].tolist()),
-                    size=size,
-                    crop_scale=settings.crop_scale,
-                    generator=tuner.generator,
+                    canvases, size=size, crop_scale=settings.crop_scale, generator=tuner.generator
                 )
-                pixels = to_pixels(views.to(backbone.device), backbone)
+                second = None
+                if tuner.contrast:
+                    second = key_views(canvases, size=size, generator=tuner.key_generator)
+                    second = to_pixels(second.to(backbone.device), backbone)
                 rate = tuner.rate
-                loss = tuner.step(pixels, labels[part].to(backbone.device))
+                loss, parts = tuner.step(
+                    to_pixels(views.to(backbone.device), backbone),
+                    labels[part].to(backbone.device),
+                    second,
+                )
                 yield Step(
                     2,
                     tuner.number,
@@ -169,7 +89,7 @@ def phase_two(
                     settings.phase2_epochs,
                     loss,
                     rate,
-                    {"ce": loss},
+                    parts,
                 )
         if len(monitor):
             yield _monitor(
@@ -177,15 +97,10 @@ def phase_two(
             )
 
 
-def average_with_start(tower: Tower, start: dict[str, Tensor], *, share: float) -> None:
-    """Move a tower in place to `share` of its own weights and the rest of its start's.
-
-    Fine-tuning on labels of which some are wrong learns some of the errors; half-way back it has
-    forgotten more of them than of what was right (WiSE-FT: Wortsman et al., 2022).
-    """
-    with torch.no_grad():
-        for name, parameter in tower.named_parameters():
-            parameter.lerp_(start[name], 1 - share)
+def with_the_rest(indices: Tensor, labels: Tensor, *, pool: Tensor) -> tuple[Tensor, Tensor]:
+    """The labelled images (n,), (n,), and those of the pool (m,) besides, with NO_LABEL."""
+    found = pool[~torch.isin(pool, indices)]
+    return torch.cat([indices, found]), torch.cat([labels, torch.full_like(found, NO_LABEL)])
 
 
 class _Tuner:
@@ -194,6 +109,17 @@ class _Tuner:
     def __init__(self, tower: Tower, number: int, images: int, settings: Settings) -> None:
         self.tower, self.number, self.settings = tower, number, settings
         self.generator = generator_of(settings, "phase2", number)
+        self.key_generator = generator_of(settings, "contrast", number)
+        self.contrast: MomentumContrast | None = None
+        if settings.contrast_weight:
+            self.contrast = MomentumContrast(
+                tower.visual,
+                size=queue_size(
+                    images=images, batch=settings.phase2_batch, most=settings.contrast_queue
+                ),
+                momentum=settings.contrast_momentum,
+                temperature=settings.contrast_temperature,
+            )
         self.steps = math.ceil(images / settings.phase2_batch) * settings.phase2_epochs
         self.done = 0
         groups = [
@@ -216,17 +142,37 @@ class _Tuner:
         """The encoder's learning rate at the next step."""
         return float(self._schedule.get_last_lr()[0])
 
-    def step(self, pixels: Tensor, labels: Tensor) -> float:
-        """One step on the mean cross-entropy (paper, Eq. 7)."""
+    def step(
+        self, pixels: Tensor, labels: Tensor, second: Tensor | None
+    ) -> tuple[float, dict[str, float]]:
+        """One step on the cross-entropy (paper, Eq. 7), plus gamma times the contrast (Eq. 10).
+
+        pixels, second: (B, 3, S, S) two views of the same images, the second for contrast only;
+        labels: (B,) with NO_LABEL for images outside of the clean set.
+        """
         with autocast(pixels.device):
-            logits = self.tower(pixels)
-        loss = cross_entropy(logits.float(), labels, label_smoothing=self.settings.label_smoothing)
+            features = self.tower.visual(pixels)
+            logits = self.tower.head(features)
+            keys = self.contrast.keys(second) if self.contrast and second is not None else None
+        known = labels != NO_LABEL
+        loss = logits.float().sum() * 0
+        if bool(known.any()):
+            smoothing = self.settings.label_smoothing
+            loss = cross_entropy(logits.float()[known], labels[known], label_smoothing=smoothing)
+        parts = {"ce": float(loss.detach())}
+        if self.contrast and keys is not None:
+            contrast = self.contrast.loss(features, keys)
+            parts["contrast"] = float(contrast.detach())
+            loss = loss + self.settings.contrast_weight * contrast
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self._optimizer.step()
         self._schedule.step()
+        if self.contrast and keys is not None:
+            self.contrast.push(keys)
+            self.contrast.follow(self.tower.visual)
         self.done += 1
-        return float(loss.detach())
+        return float(loss.detach()), parts
 
 
 def _monitor(

@@ -38,6 +38,7 @@ class RunStore:
         model: str,
         folder: str,
         class_names: Sequence[str] = (),
+        aliases: Mapping[str, str] | None = None,
         seed: int = 0,
         test_folder: str | None = None,
         settings: Mapping[str, Any] | None = None,
@@ -78,6 +79,7 @@ class RunStore:
                     "model": model,
                     "folder": folder,
                     "class_names": list(class_names),
+                    "aliases": dict(aliases or {}),
                     "truth_known": None,
                     "seed": seed,
                     "test_folder": test_folder,
@@ -150,4 +152,4 @@ class RunStore:
 
 def _slug(text: str) -> str:
     """Lower-case letters, digits and single hyphens, 1 to 32 characters."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:32].strip("-") or "run"
+    return re.sub(r"[^a-z0-9]+", "-", text.lower().replace("+", "-plus")).strip("-")[:32].strip("-") or "run"

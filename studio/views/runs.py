@@ -23,7 +23,7 @@ from studio.views.markup import (
 if TYPE_CHECKING:
     from studio.runs.store import Status
 
-METHODS = {"coft": "CoFT", "coft-plus": "CoFT+", "zero-shot": "Zero-shot labels only"}
+METHODS = {"coft": "CoFT", "coft+": "CoFT+", "zero-shot": "Zero-shot labels only"}
 
 _STATES = {
     "queued": "Waiting to start",

@@ -14,8 +14,8 @@ from studio.coft.adapters import PromptTokens, ScaleShift
 from studio.coft.classifier import Tower
 from studio.coft.dual import DualPromptModel
 from studio.coft.phase1 import build_models, dual_loss
-from studio.coft.phase2 import average_with_start
 from studio.coft.prompts import PromptTemplate
+from studio.coft.towers import average_with_start
 from studio.errors import ModelError
 from studio.settings import Settings
 from tests.coft.conftest import NAMES

@@ -1,0 +1,73 @@
+"""The outcome of a fit: final probabilities of all images, and what is said about each."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import torch
+from torch import Tensor
+
+from studio.clip.encode import Images
+from studio.coft.classifier import Classifier
+from studio.coft.events import Event, Finished, Progress
+from studio.coft.given import REJECTED
+from studio.coft.hidden import EVALUATION_BATCH
+from studio.coft.judge import peer_clean_probability
+
+TOP = 5
+"""Classes per image that `Finished` reports."""
+
+
+def finish(
+    probabilities: Tensor,
+    clean_scores: Tensor,
+    clean: Tensor,
+    judged: Tensor,
+    *,
+    given: Tensor,
+    single: bool,
+    stage: str,
+    stopped: bool,
+) -> Finished:
+    """The outcome for all images.
+
+    Args:
+        probabilities: (2, N, C) of the final classifiers.
+        clean_scores: (2, N, C) p_clean of both judges for all classes.
+        clean: (2, N) bool, S_clean of both models.
+        judged: (2, N) the labels that were judged.
+        given: (N,) see `studio.coft.given`; a given label is final and kept, a rejected image is
+            not kept.
+        single: the first classifier decides alone, instead of the mean.
+        stage: how far the fit came.
+        stopped: whether the user stopped it.
+    """
+    mean = probabilities[0] if single else probabilities.mean(0)
+    labels = torch.where(given >= 0, given, mean.argmax(-1))
+    top = mean.topk(min(TOP, mean.shape[1]), dim=-1)
+    own = probabilities.argmax(-1)
+    of_final = clean_scores.gather(2, labels.expand(2, -1)[..., None])[..., 0].float().mean(0)
+    # To be trusted: the final label is one that a model gave and its peer believed.
+    kept = (clean & (judged == labels)).any(0)
+    return Finished(
+        labels=labels,
+        confidence=mean.gather(1, labels[:, None])[:, 0],
+        clean_probability=of_final,
+        model_labels=own,
+        model_clean_probability=peer_clean_probability(clean_scores, own),
+        kept=(kept | (given >= 0)) & (given != REJECTED),
+        top_labels=top.indices,
+        top_probabilities=top.values,
+        stage=stage,
+        stopped=stopped,
+    )
+
+
+def label_all(classifier: Classifier, images: Images) -> Generator[Event, None, Tensor]:
+    """(2, N, C) probabilities of the towers on all images."""
+    parts = []
+    for begin in range(0, len(images), EVALUATION_BATCH):
+        chunk = range(begin, min(begin + EVALUATION_BATCH, len(images)))
+        parts.append(classifier.each(images.batch(chunk)))
+        yield Progress("labelling", chunk.stop, len(images))
+    return torch.cat(parts, dim=1)

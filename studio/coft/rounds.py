@@ -1,0 +1,160 @@
+"""Rounds of Phase I (paper, Section 3.3): fresh models learn the seeds of the round before.
+
+CoFT is one round. In CoFT+ each model labels all images, keeps the top K per class by its own
+confidence, and a model started again from the original CLIP learns those; no exchange in between.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from studio.clip.backbone import Backbone
+from studio.clip.encode import Images
+from studio.clip.space import Space
+from studio.coft.dual import DualPromptModel, Judgement
+from studio.coft.events import Event, Judged, Monitor, Step
+from studio.coft.given import into_judged
+from studio.coft.hidden import TestViews
+from studio.coft.judge import clean_sets, own_clean_probability, peer_clean_probability
+from studio.coft.phase1 import build_models, judge_all, phase_one
+from studio.coft.selection import without_prior
+from studio.coft.start import ZeroShotStart, seeds
+from studio.settings import Settings
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What Phase I leaves behind.
+
+    models: both, trained; verdict: theirs on all N images; labels: (2, N), given ones worked in;
+    clean: (2, N) bool, S_clean of both; seeds: images in the larger of the two seed sets.
+    """
+
+    models: tuple[DualPromptModel, DualPromptModel]
+    verdict: Judgement
+    labels: Tensor
+    clean: Tensor
+    seeds: int
+
+
+def phase_one_rounds(
+    *,
+    backbone: Backbone,
+    class_names: Sequence[str],
+    images: Images,
+    start: ZeroShotStart,
+    space: Space,
+    given: Tensor,
+    settings: Settings,
+    monitor: Tensor,
+    stop: Callable[[], bool],
+) -> Generator[Event, None, Learned]:
+    """`settings.rounds` times: seeds, two fresh models, Phase I, labels for everything.
+
+    Args:
+        backbone: frozen.
+        class_names: C names.
+        images: N images.
+        start: zero-shot labels, from which the first round takes the same seeds for both models.
+        space: the joint space on the backbone's device.
+        given: (N,) see `studio.coft.given`.
+        settings: see `Settings`.
+        monitor: indices of the images that both models label after each epoch.
+        stop: asked before each batch. A round that was broken off is dropped in favour of the one
+            before; the first is kept as far as it came.
+    """
+    learned: Learned | None = None
+    views: TestViews | None = None
+    adjusted = without_prior(start.probabilities, power=settings.prior_correction)
+    scores = (adjusted, adjusted)
+    for number in range(1, settings.rounds + 1):
+        both = yield from _seed_sets(scores, given, settings, number)
+        models = build_models(backbone, class_names, space, settings, round_number=number)
+        views = views or TestViews(backbone, models[0].adapter, images, keep=settings.rounds > 1)
+        training = phase_one(
+            backbone=backbone,
+            models=models,
+            images=images,
+            seeds=both,
+            probabilities=scores,
+            scale=space.scale,
+            settings=settings,
+            monitor=monitor,
+            stop=stop,
+            round_number=number,
+        )
+        yield from _counted(training, number, settings.rounds)
+        if learned is not None and stop():
+            return learned
+        verdict = yield from judge_all(models, views, space.scale)
+        clean = clean_sets(verdict.clean, verdict.labels, rule=settings.filter)
+        labels, clean = into_judged(verdict.labels, clean, given)
+        learned = Learned(models, verdict, labels, clean, max(len(i) for i, _ in both))
+        yield _judged(learned, number)
+        if stop():
+            break
+        first, second = (
+            without_prior(_confidence(verdict, i, settings), power=settings.prior_correction)
+            for i in (0, 1)
+        )
+        scores = (first, second)
+    assert learned is not None  # there is at least one round
+    return learned
+
+
+def _seed_sets(
+    scores: tuple[Tensor, Tensor], given: Tensor, settings: Settings, number: int
+) -> Generator[Event, None, list[tuple[Tensor, Tensor]]]:
+    if number == 1:
+        return [(yield from seeds(scores[0], given, settings))] * 2
+    sets = []
+    for model, own in enumerate(scores):
+        sets.append((yield from seeds(own, given, settings, round_number=number, model=model)))
+    return sets
+
+
+def _confidence(verdict: Judgement, model: int, settings: Settings) -> Tensor:
+    """(N, C) by which a model ranks images for the next round."""
+    clean = verdict.clean[model].float()
+    if settings.round_score == "p_clean":
+        return clean
+    probabilities = verdict.probabilities[model]
+    return probabilities * clean if settings.round_score == "product" else probabilities
+
+
+def _counted(events: Iterator[Event], number: int, rounds: int) -> Iterator[Event]:
+    """Steps and epochs of one round, counted through all of them, so that curves go on."""
+    for event in events:
+        if isinstance(event, Step):
+            before = event.steps * (number - 1)
+            yield dataclasses.replace(
+                event,
+                step=before + event.step,
+                steps=event.steps * rounds,
+                epoch=event.epochs * (number - 1) + event.epoch,
+                epochs=event.epochs * rounds,
+            )
+        elif isinstance(event, Monitor):
+            yield dataclasses.replace(
+                event,
+                epoch=event.epochs * (number - 1) + event.epoch,
+                epochs=event.epochs * rounds,
+            )
+        else:
+            yield event
+
+
+def _judged(learned: Learned, number: int) -> Judged:
+    verdict, labels = learned.verdict, learned.labels
+    return Judged(
+        labels=labels,
+        clean_probability=peer_clean_probability(verdict.clean, labels),
+        own_clean_probability=own_clean_probability(verdict.clean, labels),
+        clean=learned.clean,
+        confidence=verdict.probabilities.amax(-1),
+        round_number=number,
+    )

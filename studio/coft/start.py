@@ -1,0 +1,78 @@
+"""Where every method starts: zero-shot labels, and the seeds that are taken from them."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from studio.clip.backbone import Backbone
+from studio.clip.space import Space
+from studio.coft.events import Event, SeedSet, Warned, ZeroShot
+from studio.coft.given import into_seeds
+from studio.coft.selection import seed_set, seeds_per_class
+from studio.errors import FolderError
+from studio.settings import Settings
+
+
+@dataclass(frozen=True)
+class ZeroShotStart:
+    """What every method starts from: the joint space and the zero-shot probabilities (N, C)."""
+
+    space: Space
+    probabilities: Tensor
+
+    @classmethod
+    def of(cls, backbone: Backbone, features: Tensor, class_vectors: Tensor) -> ZeroShotStart:
+        """From raw features (N, d) and class vectors (C, d).
+
+        Raises:
+            FolderError: fewer than two classes.
+        """
+        if len(class_vectors) < 2:
+            raise FolderError("CoFT needs at least two classes: give one more class name.")
+        space = Space.of(
+            image_features=features,
+            class_vectors=class_vectors,
+            scale=backbone.logit_scale,
+            center=backbone.center,
+        )
+        return cls(space, space.probabilities(features, class_vectors))
+
+    def event(self) -> ZeroShot:
+        """Labels and confidences of all images."""
+        confidence, labels = self.probabilities.max(-1)
+        return ZeroShot(labels, confidence)
+
+
+def seeds(
+    scores: Tensor,
+    given: Tensor,
+    settings: Settings,
+    *,
+    round_number: int = 1,
+    model: int | None = None,
+) -> Generator[Event, None, tuple[Tensor, Tensor]]:
+    """Indices (n,) and labels (n,) of the most confident images, told as a SeedSet.
+
+    Args:
+        scores: (N, C) of the zero-shot model, or of a model of the round before.
+        given: (N,) see `studio.coft.given`.
+        settings: see `Settings`.
+        round_number: of Phase I, from 1.
+        model: whose seeds these are; None: both models'.
+    """
+    count, classes = scores.shape
+    k = seeds_per_class(k=settings.k, images=count, classes=classes, cap=settings.k_cap)
+    indices, labels = into_seeds(*seed_set(scores, k=k, mode=settings.seed_selection), given)
+    per_class = torch.bincount(labels, minlength=classes)
+    yield SeedSet(indices, labels, tuple(per_class.tolist()), round_number, model)
+    empty = int((per_class == 0).sum())
+    if empty and round_number == 1:
+        yield Warned(
+            f"{empty} of {classes} classes have no zero-shot image at all, so nothing can be "
+            "learned about them: check their names, or use the setting seed_selection=leaderboard."
+        )
+    return indices, labels

@@ -1,0 +1,122 @@
+"""The classifiers of Phase II: the whole visual encoder with a new head (paper, Section 3.2.2)."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from studio.clip.backbone import Backbone
+from studio.clip.space import Space
+from studio.coft.adapters import VisualAdapter
+from studio.coft.classifier import Tower, without_projection
+from studio.settings import Settings
+
+PROBE_STEPS = 100
+PROBE_DECAY = 1e-2
+
+
+def build_tower(
+    *,
+    backbone: Backbone,
+    space: Space,
+    class_vectors: Tensor,
+    features: Tensor,
+    labels: Tensor,
+    adapter: VisualAdapter,
+    settings: Settings,
+    generator: Generator,
+) -> tuple[Tower, str]:
+    """A fresh tower with its head, and the head's input ("pre_proj" or "post_proj").
+
+    The encoder starts from the original pre-trained one [inferred: in the paper's Table 3 the two
+    phases use different models], or, `phase2_init: phase1`, from the adapted one.
+
+    Args:
+        backbone: frozen, copied.
+        space: the joint space of the set.
+        class_vectors: (C, d) raw class vectors for `head_init: text` and as the prior of the probe.
+        features: (n, d) raw pre-trained features of the clean images, for the probe.
+        labels: (n,) their labels.
+        adapter: model i's, used by `phase2_init: phase1`.
+        settings: see `Settings`.
+        generator: for a random head.
+    """
+    visual = copy.deepcopy(backbone.visual)
+    if settings.phase2_init == "phase1":
+        visual.load_state_dict(adapter.merged_state(backbone.visual))
+    projection = None
+    if settings.head_input == "pre_proj":
+        visual, projection = without_projection(visual)
+    text = space.scale * space.texts(class_vectors.to(backbone.device))
+    mean = space.image_mean.to(backbone.device)
+    # Features keep their length in a linear head; dividing by the typical one matches the cosine.
+    length = (features - space.image_mean.cpu()).norm(dim=-1).mean()
+    if settings.head_init == "random":
+        width = text.shape[1] if projection is None else projection[0].shape[1]
+        head = nn.Linear(width, len(text))
+        with torch.no_grad():
+            head.weight.copy_(
+                torch.randn(head.weight.shape, generator=generator) / math.sqrt(width)
+            )
+            head.bias.zero_()
+    else:
+        weight, bias = text / length, torch.zeros(len(text), device=text.device)
+        if settings.head_init == "probe":
+            weight, bias = _probe(
+                (features - space.image_mean.cpu()), labels, weight.cpu(), length=float(length)
+            )
+            weight, bias = weight.to(text.device), bias.to(text.device)
+        bias = bias - weight @ mean
+        if projection is not None:
+            weight, bias = weight @ projection[0], bias + weight @ projection[1]
+        head = nn.Linear(weight.shape[1], len(weight))
+        with torch.no_grad():
+            head.weight.copy_(weight)
+            head.bias.copy_(bias)
+    tower = Tower(visual, head).to(backbone.device).requires_grad_(True)
+    # Batch statistics of small, filtered sets are worse than the pre-trained ones.
+    tower.eval()
+    return tower, "post_proj" if projection is None else "pre_proj"
+
+
+def _probe(
+    features: Tensor, labels: Tensor, start: Tensor, *, length: float
+) -> tuple[Tensor, Tensor]:
+    """Multinomial regression on frozen features (n, d), drawn towards the text head `start` (C, d).
+
+    A head that already fits keeps fine-tuning from tearing the features apart at its first steps
+    (linear probing, then fine-tuning: Kumar et al., 2022).
+    """
+    x = features / length
+    origin = start * length
+    weight = origin.clone().requires_grad_(True)
+    bias = torch.zeros(len(start), requires_grad=True)
+    optimizer = torch.optim.LBFGS(
+        [weight, bias], max_iter=PROBE_STEPS, line_search_fn="strong_wolfe"
+    )
+
+    def closure() -> float:
+        optimizer.zero_grad()
+        loss = cross_entropy(x @ weight.T + bias, labels) + PROBE_DECAY * (
+            weight - origin
+        ).square().mean() * len(start)
+        loss.backward()
+        return float(loss.detach())
+
+    optimizer.step(closure)
+    return weight.detach() / length, bias.detach()
+
+
+def average_with_start(tower: Tower, start: dict[str, Tensor], *, share: float) -> None:
+    """Move a tower in place to `share` of its own weights and the rest of its start's.
+
+    Fine-tuning on labels of which some are wrong learns some of the errors; half-way back it has
+    forgotten more of them than of what was right (WiSE-FT: Wortsman et al., 2022).
+    """
+    with torch.no_grad():
+        for name, parameter in tower.named_parameters():
+            parameter.lerp_(start[name], 1 - share)

@@ -1,0 +1,127 @@
+"""Momentum contrast (test 10 of the specification)."""
+
+from __future__ import annotations
+
+import math
+from importlib import import_module
+
+import pytest
+import torch
+from torch import nn
+
+from studio.clip.backbone import Backbone
+from studio.coft import phase2
+from studio.coft.contrast import MomentumContrast, key_views, queue_size
+from studio.coft.fit import fit, fit_plus
+from studio.coft.phase2 import NO_LABEL, with_the_rest
+from studio.settings import Settings
+from tests.coft.conftest import Canvases, Inputs
+from tests.coft.test_fit import QUICK
+
+
+def contrast(**options: float) -> MomentumContrast:
+    torch.manual_seed(0)
+    chosen = {"momentum": 0.9, "temperature": 0.1} | options
+    size = int(chosen.pop("size", 6))
+    return MomentumContrast(nn.Linear(4, 3), size=size, **chosen)
+
+
+def test_the_momentum_encoder_follows_slowly_and_gets_no_gradient() -> None:
+    moco = contrast(momentum=0.75)
+    live = nn.Linear(4, 3)
+    with torch.no_grad():
+        moco.encoder.weight.fill_(1.0)
+        live.weight.fill_(5.0)
+    moco.follow(live)
+    torch.testing.assert_close(moco.encoder.weight, torch.full((3, 4), 2.0))
+    keys = moco.keys(torch.rand(2, 4))
+    assert not keys.requires_grad
+    torch.testing.assert_close(keys.norm(dim=1), torch.ones(2))
+    moco.push(keys)
+    queries = torch.rand(2, 3, requires_grad=True)
+    moco.loss(queries, moco.keys(torch.rand(2, 4))).backward()
+    assert queries.grad is not None
+    assert queries.grad.abs().sum() > 0
+    assert all(p.grad is None for p in moco.encoder.parameters())
+
+
+def test_the_queue_is_first_in_first_out_and_never_longer_than_its_size() -> None:
+    moco = contrast(size=5)
+    batches = [torch.full((2, 3), float(i)) for i in range(4)]
+    for batch in batches:
+        moco.push(batch)
+        assert moco.queue is not None
+        assert len(moco.queue) <= 5
+    assert moco.queue[:, 0].tolist() == [1.0, 2.0, 2.0, 3.0, 3.0]
+
+
+def test_the_loss_is_the_share_of_the_own_key() -> None:
+    moco = contrast(temperature=0.5)
+    moco.push(torch.tensor([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]))
+    query, key = torch.tensor([[3.0, 0.0, 0.0]]), torch.tensor([[1.0, 0.0, 0.0]])
+    expected = -math.log(math.exp(2) / (math.exp(2) + 2))
+    assert float(moco.loss(query, key)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_queue_stays_below_the_number_of_images() -> None:
+    assert queue_size(images=1110, batch=64, most=4096) == 256
+    assert queue_size(images=50_000, batch=64, most=4096) == 4096
+    assert queue_size(images=100, batch=64, most=4096) == 64
+
+
+def test_key_views_change_colours_and_are_the_same_for_the_same_generator() -> None:
+    canvases = Canvases(6).data
+    first, again = (
+        key_views(canvases, size=32, generator=torch.Generator().manual_seed(3)) for _ in range(2)
+    )
+    assert first.shape == (6, 3, 32, 32)
+    assert first.dtype == torch.uint8
+    assert torch.equal(first, again)
+    shift = (first.float().mean((2, 3)) - canvases.float().mean((2, 3))).abs().amax(1)
+    assert (shift > 15).any()
+
+
+def test_contrast_sees_the_noisy_images_and_the_classifier_does_not(
+    vit: Backbone, inputs: Inputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    indices, labels = with_the_rest(
+        torch.tensor([4, 1]), torch.tensor([2, 0]), pool=torch.arange(6)
+    )
+    assert sorted(indices.tolist()) == list(range(6))
+    assert dict(zip(indices.tolist(), labels.tolist(), strict=True)) == {
+        4: 2, 1: 0, 0: NO_LABEL, 2: NO_LABEL, 3: NO_LABEL, 5: NO_LABEL,
+    }  # fmt: skip
+    indices, _ = with_the_rest(torch.tensor([4]), torch.tensor([2]), pool=torch.tensor([1, 4]))
+    assert indices.tolist() == [4, 1]  # the others were rejected
+    # A batch of noisy images alone moves the encoder by contrast, and the head not at all.
+    given = inputs(vit, Canvases(12))
+    settings = Settings(**QUICK | {"phase2_epochs": 4, "weight_decay": 0.0, "contrast_weight": 1.0})
+    towers = []
+
+    def caught(**options: object) -> object:
+        towers.extend(options["towers"])  # type: ignore[call-overload]
+        return iter(())
+
+    monkeypatch.setattr(import_module("studio.coft.fit"), "phase_two", caught)
+    list(fit_plus(**given, settings=settings))
+    tuner = phase2._Tuner(towers[0], 0, 12, settings)
+    head = towers[0].head.weight.detach().clone()
+    visual = [p.detach().clone() for p in towers[0].visual.parameters()]
+    for step in range(2):  # the first step fills the queue
+        pixels = torch.rand(12, 3, 32, 32, generator=torch.Generator().manual_seed(step))
+        _, parts = tuner.step(pixels, torch.full((12,), NO_LABEL), pixels.flip(-1))
+    assert parts["contrast"] > 0
+    assert parts["ce"] == 0
+    assert torch.equal(head, towers[0].head.weight)
+    changed = [
+        not torch.equal(a, b) for a, b in zip(visual, towers[0].visual.parameters(), strict=True)
+    ]
+    assert all(changed)
+
+
+def test_coft_itself_has_no_contrast(vit: Backbone, inputs: Inputs) -> None:
+    images = Canvases(20)
+    events = list(fit(**inputs(vit, images), settings=Settings(**QUICK, contrast_weight=1.0)))
+    parts = [e.parts for e in events if type(e).__name__ == "Step" and e.phase == 2]
+    assert parts
+    assert all(set(p) == {"ce"} for p in parts)
