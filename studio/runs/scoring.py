@@ -41,7 +41,12 @@ class Scorer:
         if kind == "zero_shot":
             found = {"stage": "zero-shot", "accuracy": self._accuracy(event.labels)}
         elif kind == "seed_set":
-            found = {"stage": "seed", "accuracy": self._accuracy(event.labels, event.indices)}
+            found = {
+                "stage": "seed",
+                "round": event.round_number,
+                "model": event.model,
+                "accuracy": self._accuracy(event.labels, event.indices),
+            }
         elif kind == "monitor":
             found = self._monitor(event)
         elif kind == "judged":
@@ -72,6 +77,7 @@ class Scorer:
         ranked = zip(event.clean_probability, event.labels, strict=True)
         return {
             "stage": "judged",
+            "round": event.round_number,
             "accuracy": _mean(each),
             "accuracies": each,
             "clean_fraction": float(event.clean.float().mean()),
