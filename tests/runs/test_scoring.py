@@ -33,7 +33,7 @@ def test_zero_shot_and_seeds_are_scored_where_the_truth_is_known():
         "stage": "zero-shot", "accuracy": 0.75
     }  # fmt: skip
     seeds = SeedSet(torch.tensor([3, 1, 4]), torch.tensor([1, 1, 0]), (1, 2))
-    assert scorer.score(seeds) == {"stage": "seed", "accuracy": 0.5}
+    assert scorer.score(seeds) == {"stage": "seed", "round": 1, "model": None, "accuracy": 0.5}
 
 
 def test_the_monitored_subset_is_compared_with_its_own_truth():
