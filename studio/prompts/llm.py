@@ -190,7 +190,8 @@ class _Work:
                 self._problem(f"The answers leave out {_some(left_out)}.")
             return False
         if isinstance(result, Cancelled):
-            return False
+            self._stopped = True
+            return True
         about = f" ({_some(question.classes)})" if question.classes else " (the templates)"
         halted = isinstance(result, Halt)
         self._problem(str(result) if halted else str(result).rstrip(".") + about + ".")
