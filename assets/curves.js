@@ -46,7 +46,7 @@ function card(figure) {
     box = document.createElement("section");
     box.className = "curve-card";
     box.dataset.figure = figure.key;
-    box.innerHTML = '<h3></h3><p class="curve-hint"></p><div class="curve-plot" role="img"></div>';
+    box.innerHTML = '<h3></h3><p class="curve-hint"></p><div class="curve-plot" role="figure"></div>';
     sizes.observe(box);
   }
   box.querySelector("h3").textContent = figure.title;
@@ -84,7 +84,10 @@ function draw() {
   figures.forEach((figure, place) => {
     const box = card(figure);
     if (board.children[place] !== box) board.insertBefore(box, board.children[place] || null);
-    P.react(box.querySelector(".curve-plot"), resolve(figure.traces, style), look(figure, style), CONFIG);
+    const plot = box.querySelector(".curve-plot");
+    P.react(plot, resolve(figure.traces, style), look(figure, style), CONFIG);
+    // Read out is the figure's label; the strokes and ticks beneath would only be noise.
+    for (const part of plot.querySelectorAll("svg.main-svg")) part.setAttribute("aria-hidden", "true");
   });
 }
 

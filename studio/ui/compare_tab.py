@@ -51,7 +51,7 @@ class CompareTab:
         self.told = gr.HTML(elem_id="compare-told")
         self.curves = curve_board(elem_id="compare-curves")
         self.numbers = folding(elem_id="compare-numbers")
-        with gr.Row(elem_classes="columns", visible=False) as self.tables:
+        with gr.Row(elem_classes="columns tables", visible=False) as self.tables:
             with gr.Column(min_width=300, elem_classes="box"):
                 self.results = gr.HTML(elem_id="compare-results")
             with gr.Column(min_width=300, elem_classes="box"):

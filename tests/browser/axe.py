@@ -1,0 +1,53 @@
+"""axe-core on a page that a test has brought into some state, and waiting for the page to rest."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+_QUIET = """(quiet) => new Promise((done) => {
+  const rest = () => { watcher.disconnect(); clearTimeout(timer); clearTimeout(end); done(); };
+  let timer = setTimeout(rest, quiet);
+  const end = setTimeout(rest, 15000);
+  const watcher = new MutationObserver(() => {
+    clearTimeout(timer);
+    timer = setTimeout(rest, quiet);
+  });
+  watcher.observe(document.body, { childList: true, characterData: true, subtree: true });
+})"""
+
+_RUN = """async () => {
+  const found = await axe.run(document, { resultTypes: ["violations"] });
+  return found.violations.filter((v) => ["serious", "critical"].includes(v.impact)).map((v) => {
+    const told = v.nodes.slice(0, 6).map((n) => `    ${n.target.join(" ")}: ` +
+      `${n.html.slice(0, 160)}\\n      ${(n.any[0] || n.all[0] || n.none[0] || {}).message || ""}`);
+    return `${v.impact}: ${v.id} (${v.help}), ${v.nodes.length} times\\n${told.join("\\n")}`;
+  });
+}"""
+
+
+def script() -> Path:
+    """axe.min.js as it lies in the installed package."""
+    spec = importlib.util.find_spec("axe_playwright_python")
+    assert spec is not None, "python -m pip install -r tests/requirements.txt"
+    assert spec.submodule_search_locations
+    return Path(spec.submodule_search_locations[0]) / "axe.min.js"
+
+
+def settle(page: Any, *, quiet_ms: int = 600) -> None:
+    """Wait until nothing on the page has changed for a moment; at most 15 s."""
+    page.evaluate(_QUIET, quiet_ms)
+
+
+def serious_faults(page: Any) -> list[str]:
+    """What axe-core calls a serious or critical fault in what the page shows now."""
+    if not page.evaluate("typeof axe === 'object'"):
+        page.add_script_tag(content=script().read_text(encoding="utf-8"))
+    return [str(fault) for fault in page.evaluate(_RUN)]
+
+
+def too_wide(page: Any) -> int:
+    """By how many pixels the page has to be scrolled sideways; 0 when it fits."""
+    wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    return max(0, int(wide))

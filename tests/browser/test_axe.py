@@ -1,0 +1,75 @@
+"""Every tab, narrow and wide, light and dark: no accessibility fault, nothing cut off, no error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.browser.axe import serious_faults, settle, too_wide
+from tests.browser.conftest import Server, Watch, go
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
+
+Open = Callable[..., Any]
+
+# What a tab shows once the prepared runs are on it; a tab that is not here is looked at at rest.
+FILLED = {
+    "Data": "#data-preview .class-row",
+    "Train": "#curves .curve-plot .xtick",
+    "Compare": "#compare-cards .card",
+    "Export": "#export-about .stat",
+}
+
+
+@pytest.fixture(scope="module")
+def server(lived_in: Server) -> Server:
+    return lived_in
+
+
+def states(page: Any) -> Iterator[str]:
+    """Bring the page into each of its states, tab by tab, the tabs within tabs included."""
+    outer = page.locator("#tabs > .tab-wrapper [role=tab]:visible, #tabs > * > [role=tablist] > "
+                         "[role=tab]:visible").all_inner_texts()  # fmt: skip
+    assert {"Data", "Train", "Explore", "Compare", "Export"} <= set(outer)
+    for tab in dict.fromkeys(outer):
+        go(page, tab)
+        if tab in FILLED:
+            page.locator(FILLED[tab]).first.wait_for(timeout=120_000)
+        settle(page)
+        yield tab
+        inner = page.locator("#tabs [role=tabpanel]:visible [role=tab]:visible").all_inner_texts()
+        for name in dict.fromkeys(inner[1:]):
+            page.locator("#tabs [role=tabpanel]:visible").get_by_role(
+                "tab", name=name, exact=True
+            ).click()
+            settle(page)
+            yield f"{tab}, {name}"
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [375, 1024, 1920])
+def test_no_tab_has_a_serious_fault(open_page: Open, watch: Watch, width: int, theme: str) -> None:
+    page = open_page(f"?__theme={theme}", viewport={"width": width, "height": 900})
+    faults = []
+    for state in states(page):
+        faults += [f"{state}: {fault}" for fault in serious_faults(page)]
+        if wide := too_wide(page):
+            faults.append(f"{state} is {wide} px too wide")
+    assert not faults, "\n".join(faults)
+    assert watch.faults == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_an_open_image_has_no_serious_fault(open_page: Open, watch: Watch, theme: str) -> None:
+    page = open_page(f"?__theme={theme}")
+    for tab, card in (("Explore", "#tabs .card"), ("Compare", "#compare-cards .card")):
+        go(page, tab)
+        page.locator(card).locator("visible=true").first.click()
+        page.locator("dialog[open] img").first.wait_for()
+        settle(page)
+        assert serious_faults(page) == [], tab
+        page.keyboard.press("Escape")
+        page.locator("dialog[open]").wait_for(state="detached")
+    assert watch.faults == []
