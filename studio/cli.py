@@ -1,4 +1,4 @@
-"""The command line: `python -m studio fit | predict | runs | settings`.
+"""The command line: `python -m studio fit | predict | bench | runs | settings`.
 
 Everything heavy is imported inside `studio.commands`, so that `--help` answers at once.
 """
@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_fit(commands)
     _add_predict(commands)
+    _add_bench(commands)
 
     runs = commands.add_parser("runs", help="list past runs", description="List past runs.")
     _add_runs_dir(runs)
@@ -111,6 +112,12 @@ def _add_fit(commands: Any) -> None:
         metavar="NAME=VALUE",
         help="change a setting, see `python -m studio settings`; may be given many times",
     )
+    fit.add_argument(
+        "--corrections",
+        metavar="FILE|RUN",
+        help="take these labels as given and leave rejected images out: a CSV with the columns "
+        "path,label[,correction], such as an exported labels.csv, or a run that was corrected",
+    )
     _add_runs_dir(fit)
     _add_cache_dir(fit)
     fit.add_argument(
@@ -131,6 +138,37 @@ def _add_predict(commands: Any) -> None:
     _add_runs_dir(predict)
     _add_cache_dir(predict)
     predict.set_defaults(command=run_command.predict)
+
+
+def _add_bench(commands: Any) -> None:
+    bench = commands.add_parser(
+        "bench",
+        help="compare methods and settings on labelled sets",
+        description="Fit labelled sets without their labels, measure on their test images, and "
+        "write OUT/results.jsonl and OUT/tables.md. Started again, it goes on where it ended.",
+    )
+    bench.add_argument(
+        "--data",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="DIR",
+        help="sets with train/, test/ and classes.txt, or folders of such sets",
+    )
+    bench.add_argument(
+        "--methods",
+        nargs="+",
+        default=["zero-shot", "coft", "coft+"],
+        metavar="METHOD[:KEY=VALUE,...]",
+        help="methods, each with settings of its own if need be (default: %(default)s)",
+    )
+    bench.add_argument(
+        "--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N", help="default: %(default)s"
+    )
+    bench.add_argument("--model", default="embedded", help="a preset or a local checkpoint")
+    bench.add_argument("--out", type=Path, required=True, metavar="DIR", help="results and runs")
+    _add_cache_dir(bench)
+    bench.set_defaults(command=run_command.bench)
 
 
 def _add_runs_dir(parser: argparse.ArgumentParser) -> None:

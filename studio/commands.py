@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from studio.errors import FolderError, RunError, SettingsError
 if TYPE_CHECKING:
     import argparse
 
+    from studio.runs.given import Correction
     from studio.runs.job import JobRequest
     from studio.runs.store import Run, RunStore
 
@@ -79,6 +80,15 @@ def _request(options: argparse.Namespace) -> JobRequest:
         raise FolderError(
             f"{folder} has no sub-folders to take class names from; give them with --names FILE"
         )
+    corrections: Mapping[str, Correction] = {}
+    if options.corrections is not None:
+        from studio.runs.again import corrections_from
+        from studio.runs.store import RunStore
+
+        table = Path(options.corrections).expanduser()
+        corrections = corrections_from(
+            table if table.is_file() else find_run(options.corrections, RunStore(options.runs))
+        )
     return JobRequest(
         folder=folder,
         class_names=names,
@@ -89,6 +99,7 @@ def _request(options: argparse.Namespace) -> JobRequest:
         prompts=prompts,
         test_folder=options.test,
         name=options.folder if options.folder == _DEMO else None,
+        corrections=corrections,
     )
 
 
@@ -131,11 +142,14 @@ def _summary(result: dict[str, Any], run: Run) -> str:
         return "not known" if value is None else f"{100 * value:.1f} %"
 
     where = "the test folder" if result["test_folder"] else "this folder"
+    given, rejected = result["given_labels"], result["given_rejected"]
     lines = [
         f"{result['images']} images ({result['refused']} refused), {result['classes']} classes, "
         f"{result['seconds']:.0f} s" + (", stopped early" if result["stopped"] else ""),
         f"labels believed clean   {share('clean_fraction')} of all",
     ]
+    if given or rejected:
+        lines.append(f"corrections             {given} labels given, {rejected} images left out")
     if result["accuracy"] is not None:
         lines += [
             f"zero-shot accuracy      {share('zero_shot_accuracy')} on {where}",
@@ -186,6 +200,13 @@ def find_run(text: str, store: RunStore) -> Run:
         path = path.resolve()
         return RunStore(path.parent).get(path.name)
     return store.get(text)
+
+
+def bench(options: argparse.Namespace) -> int:
+    """Compare methods on labelled sets."""
+    from studio.bench.command import bench as compare
+
+    return compare(options)
 
 
 def runs(options: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ Each field says where its default comes from, with the labels of docs/method.md:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from studio import choices
@@ -19,6 +20,12 @@ class Settings(Choices):
 
     seed: int = choice(
         0, "studio", "Seed of everything random; model 1 and 2 derive their own from it.", low=0
+    )
+    preset: str = choice(
+        "studio",
+        "studio",
+        "What `--set` starts from: this project's choices, or the paper's and its ancestor's.",
+        options=("studio", "paper"),
     )
     templates: str = choice(
         "model",
@@ -99,7 +106,7 @@ class Settings(Choices):
     phase1_clip: float = choice(
         1.0,
         "studio",
-        "Largest norm of the gradient; many classes or a small tau made it diverge without.",
+        "Largest norm of the gradient (0 = any); many classes or a small tau diverged without.",
         low=0,
     )
     phase1_resolution: float = choice(
@@ -211,6 +218,41 @@ class Settings(Choices):
     monitor_images: int = choice(
         128, "studio", "Images that both models label after each epoch, for the curves.", low=0
     )
+
+    @classmethod
+    def from_overrides(cls, overrides: Mapping[str, str]) -> Settings:
+        """A preset (`preset=paper`), or else the defaults, with some values replaced by text.
+
+        Raises:
+            SettingsError: an unknown name or an illegal value; lists all of them.
+        """
+        base = PAPER if overrides.get("preset", "").strip() == "paper" else {}
+        return super().from_overrides({**base, **overrides})
+
+
+PAPER: dict[str, str] = {
+    "templates": "plain",
+    "k_cap": "false",
+    "prior_correction": "0",
+    "adapted_stages": "0",
+    "complement": "uniform",
+    "phase1_lr": "0.03",
+    "phase1_clip": "0",
+    "phase1_resolution": "1",
+    "phase1_views": "0",
+    "filter": "peer_clean",
+    "phase2_epochs": "10",
+    "phase2_lr": "0.0005",
+    "phase2_resolution": "1",
+    "head_init": "random",
+    "head_lr_factor": "1",
+    "weight_average": "1",
+    "label_smoothing": "0",
+    "crop_scale": "0.08",
+}
+"""preset=paper: what the paper states, and where it is silent what its sister, DeFT and CoOp do;
+docs/method.md says which is which. Everything else is the same in both presets.
+"""
 
 
 def describe() -> list[Described]:

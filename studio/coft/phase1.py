@@ -159,7 +159,8 @@ class _Trainer:
         total, parts = dual_loss(self.model, hidden, labels, complements, scale, self.settings)
         self._optimizer.zero_grad(set_to_none=True)
         total.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.phase1_clip)
+        if self.settings.phase1_clip:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.phase1_clip)
         self._optimizer.step()
         self._schedule.step()
         self.done += 1

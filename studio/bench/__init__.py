@@ -1,0 +1,1 @@
+"""Methods and settings compared on labelled sets: `python -m studio bench`."""

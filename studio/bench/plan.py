@@ -1,0 +1,123 @@
+"""What a benchmark consists of: labelled sets, entrants (a method with settings), seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from studio.errors import FolderError, SettingsError
+from studio.methods import METHODS
+from studio.settings import Settings
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """One row of the table.
+
+    label: as it was asked for, METHOD or METHOD:key=value,key=value; it is the name in the results.
+    """
+
+    label: str
+    method: str
+    settings: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> Entrant:
+        """From METHOD or METHOD:key=value,key=value.
+
+        Raises:
+            SettingsError: no such method, or settings that cannot be.
+        """
+        method, _, rest = text.strip().partition(":")
+        if method not in METHODS:
+            raise SettingsError(
+                f"There is no method {method!r}; choose among {', '.join(METHODS)}."
+            )
+        pairs = tuple(part.strip() for part in rest.split(",") if part.strip())
+        if faulty := [pair for pair in pairs if not pair.partition("=")[1]]:
+            raise SettingsError(f"After {method}: come settings as key=value, not {faulty[0]!r}.")
+        Settings.from_overrides(dict(_split(pair) for pair in pairs))
+        return cls(text.strip(), method, pairs)
+
+
+@dataclass(frozen=True)
+class LabelledSet:
+    """A folder with train/ and test/, in sub-folders by class, and classes.txt."""
+
+    root: Path
+
+    @property
+    def name(self) -> str:
+        """What it is called in the results."""
+        return self.root.name
+
+    @property
+    def train(self) -> Path:
+        """Images to fit, without their labels."""
+        return self.root / "train"
+
+    @property
+    def test(self) -> Path:
+        """Images to measure on."""
+        return self.root / "test"
+
+    @property
+    def names(self) -> Path:
+        """Class names, see `studio.names`."""
+        return self.root / "classes.txt"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One fit of the benchmark."""
+
+    data: LabelledSet
+    entrant: Entrant
+    seed: int
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """What tells it from all others in the results."""
+        return self.data.name, self.entrant.label, self.seed
+
+
+def labelled_sets(folders: Sequence[Path]) -> list[LabelledSet]:
+    """The sets at these places; a folder that is none itself stands for all sets in it.
+
+    Raises:
+        FolderError: a place without any set; lists all such places.
+    """
+    found: list[LabelledSet] = []
+    empty = []
+    for folder in folders:
+        inside = sorted(folder.iterdir()) if folder.is_dir() and not _is_set(folder) else [folder]
+        sets = [LabelledSet(path) for path in inside if _is_set(path)]
+        found += sets
+        if not sets:
+            empty.append(str(folder))
+    if empty:
+        raise FolderError(
+            f"No labelled set in {', '.join(empty)}: a set has train/, test/ and classes.txt."
+        )
+    return found
+
+
+def cells(
+    sets: Sequence[LabelledSet], entrants: Sequence[Entrant], seeds: Sequence[int]
+) -> Iterator[Cell]:
+    """All fits. Seeds outside, sets inside: broken off, it has every set at least once."""
+    for seed in seeds:
+        for entrant in entrants:
+            for data in sets:
+                yield Cell(data, entrant, seed)
+
+
+def _is_set(folder: Path) -> bool:
+    parts = LabelledSet(folder)
+    return parts.train.is_dir() and parts.test.is_dir() and parts.names.is_file()
+
+
+def _split(pair: str) -> tuple[str, str]:
+    name, _, value = pair.partition("=")
+    return name.strip(), value.strip()

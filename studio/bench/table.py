@@ -1,0 +1,116 @@
+"""The tables of a benchmark, in Markdown."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+
+from studio.bench.results import Result
+
+
+def tables(rows: Sequence[Result]) -> str:
+    """All entrants over all sets, then each entrant in detail."""
+    parts = ["## Accuracy on the test images\n", accuracies(rows)]
+    for entrant in _unique(row["entrant"] for row in rows):
+        own = [row for row in rows if row["entrant"] == entrant]
+        parts += [f"\n## {entrant}\n", detail(own)]
+    return "\n".join(parts)
+
+
+def accuracies(rows: Sequence[Result]) -> str:
+    """One row per entrant, one column per set: mean and spread over seeds, in percent.
+
+    The last columns are the mean over the sets, its difference to zero-shot on the same runs, the
+    minutes of processor time per fit and the largest memory of any. An entrant that lacks a set has
+    no mean.
+    """
+    sets, entrants = _unique(r["set"] for r in rows), _unique(r["entrant"] for r in rows)
+    head = ["method", *sets, "mean", "over zero-shot", "CPU minutes", "memory", "seeds"]
+    lines = [_line(head), _rule(len(head))]
+    for entrant in entrants:
+        own = [r for r in rows if r["entrant"] == entrant]
+        by_set = [[r for r in own if r["set"] == name] for name in sets]
+        cells = [percent([r["accuracy"] for r in there]) for there in by_set]
+        mean = gain = ""
+        if all(by_set):
+            after = statistics.mean(_mean(there, "accuracy") for there in by_set)
+            before = statistics.mean(_mean(there, "zero_shot_accuracy") for there in by_set)
+            mean, gain = f"{100 * after:.1f}", f"{100 * (after - before):+.1f}"
+        seeds = {len(there) for there in by_set if there}
+        lines.append(
+            _line(
+                [
+                    entrant, *cells, mean, gain, _minutes(own), _memory(own),
+                    "-".join(map(str, sorted({min(seeds), max(seeds)}))),
+                ]
+            )
+        )  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+def detail(rows: Sequence[Result]) -> str:
+    """One entrant: zero-shot and final accuracy, what was believed, and its cost, set by set."""
+    head = [
+        "set", "images", "zero-shot", "accuracy", "one model", "gain", "clean fraction",
+        "clean precision", "before training", "CPU minutes", "memory", "seeds",
+    ]  # fmt: skip
+    lines = [_line(head), _rule(len(head))]
+    for name in _unique(row["set"] for row in rows):
+        own = [row for row in rows if row["set"] == name]
+        gain = _mean(own, "accuracy") - _mean(own, "zero_shot_accuracy")
+        lines.append(
+            _line(
+                [
+                    name,
+                    f"{own[0]['images']} / {own[0]['test_images']}",
+                    *(
+                        percent([row[key] for row in own])
+                        for key in ("zero_shot_accuracy", "accuracy", "single_accuracy")
+                    ),
+                    f"{100 * gain:+.1f}",
+                    percent([row["clean_fraction"] for row in own]),
+                    percent([row["clean_precision"] for row in own]),
+                    own[0]["knowledge"],
+                    _minutes(own),
+                    _memory(own),
+                    str(len(own)),
+                ]
+            )
+        )
+    return "\n".join(lines) + "\n"
+
+
+def percent(values: Sequence[float | None]) -> str:
+    """Mean in percent, with the standard deviation where there are several values."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return ""
+    text = f"{100 * statistics.mean(known):.1f}"
+    spread = 100 * statistics.stdev(known) if len(known) > 1 else 0.0
+    return f"{text} ± {spread:.1f}" if spread > 0 else text
+
+
+def _mean(rows: Sequence[Result], key: str) -> float:
+    return statistics.mean(row[key] for row in rows)
+
+
+def _minutes(rows: Sequence[Result]) -> str:
+    known = [row["cpu_seconds"] for row in rows if row.get("cpu_seconds")]
+    return f"{statistics.mean(known) / 60:.1f}" if known else ""
+
+
+def _memory(rows: Sequence[Result]) -> str:
+    known = [row["peak_memory_gib"] for row in rows if row.get("peak_memory_gib")]
+    return f"{max(known):.1f} GiB" if known else ""
+
+
+def _unique(values: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(values))
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _rule(columns: int) -> str:
+    return "|" + "---|" * columns

@@ -1,0 +1,87 @@
+"""One fit of a benchmark: `python -m studio fit` in a process of its own, as a user would run it.
+
+A process of its own gives back all its memory, and the system tells what it took of the processor
+and of memory, which other work on the machine does not change.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from studio.bench.plan import Cell
+from studio.errors import RunError
+from studio.folder import read_aliases, read_class_names, scan, truth
+
+UPPER_BOUND = "supervised"
+"""The one method that is told true labels, as labels that a person gave."""
+
+
+def fit(cell: Cell, *, model: str, out: Path, cache: Path) -> dict[str, Any]:
+    """Run it; the JSON object of `fit`, with cpu_seconds and peak_memory_gib (None on Windows).
+
+    Raises:
+        RunError: the fit failed; names the cell and its last words.
+    """
+    command = [sys.executable, "-m", "studio", "fit", str(cell.data.train), "--json"]
+    command += ["--names", str(cell.data.names), "--test", str(cell.data.test)]
+    command += ["--method", cell.entrant.method, "--model", model, "--seed", str(cell.seed)]
+    command += ["--runs", str(out / "runs"), "--cache", str(cache)]
+    for pair in cell.entrant.settings:
+        command += ["--set", pair]
+    if cell.entrant.method == UPPER_BOUND:
+        command += ["--corrections", str(_true_labels(cell, out))]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    heard: list[str] = []
+    listener = threading.Thread(target=lambda: heard.extend(process.stderr or ()), daemon=True)
+    listener.start()
+    try:
+        said = process.stdout.read()
+        code, usage = _wait(process)
+    except BaseException:
+        process.terminate()
+        process.wait()
+        raise
+    listener.join(5)
+    if code:
+        last = heard[-1].strip() if heard else f"exit status {code}"
+        raise RunError(f"{' '.join(map(str, cell.key))}: {last}")
+    result: dict[str, Any] = json.loads(said.splitlines()[-1])
+    return {**result, **usage}
+
+
+def _wait(process: subprocess.Popen[str]) -> tuple[int, dict[str, float | None]]:
+    if sys.platform == "win32":
+        return process.wait(), {"cpu_seconds": None, "peak_memory_gib": None}
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    kib = used.ru_maxrss / (1024 if sys.platform == "darwin" else 1)
+    return process.returncode, {
+        "cpu_seconds": round(used.ru_utime + used.ru_stime, 1),
+        "peak_memory_gib": round(kib / 2**20, 2),
+    }
+
+
+def _true_labels(cell: Cell, out: Path) -> Path:
+    """The sub-folders' classes as a table of corrections."""
+    names = read_class_names(cell.data.names)
+    folder = scan(cell.data.train)
+    known = truth(folder, names, aliases=read_aliases(cell.data.names))
+    path = out / f"{cell.data.name}-labels.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(("path", "label"))
+        for image, label in zip(folder.images, () if known is None else known, strict=True):
+            if label >= 0:
+                rows.writerow((image.path, names[int(label)]))
+    return path

@@ -1,0 +1,127 @@
+"""Benchmarks: what is asked for, going on after an end, the tables, and a real small one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from studio.bench import command
+from studio.bench.plan import Entrant, LabelledSet, cells, labelled_sets
+from studio.bench.results import Results
+from studio.bench.table import accuracies, detail, percent
+from studio.bench.work import fit
+from studio.cli import main
+from studio.errors import FolderError, RunError, SettingsError
+
+
+@pytest.fixture(scope="module")
+def labelled(image_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one labelled set."""
+    root = tmp_path_factory.mktemp("sets")
+    for part in ("train", "test"):
+        shutil.copytree(image_folder, root / "colours" / part)
+    names = "\n".join(sorted(path.name for path in image_folder.iterdir()))
+    (root / "colours" / "classes.txt").write_text(names)
+    return root
+
+
+def row(data: str, entrant: str, seed: int, accuracy: float, **more: Any) -> dict[str, Any]:
+    return {
+        "set": data, "entrant": entrant, "seed": seed, "accuracy": accuracy,
+        "zero_shot_accuracy": 0.5, "single_accuracy": accuracy, "images": 9, "test_images": 4,
+        "clean_fraction": 0.8, "clean_precision": None, "knowledge": "promising",
+        "cpu_seconds": 120.0, "peak_memory_gib": 1.5,
+    } | more  # fmt: skip
+
+
+def test_an_entrant_is_a_method_with_settings_of_its_own() -> None:
+    plain = Entrant.parse("coft")
+    assert (plain.label, plain.method, plain.settings) == ("coft", "coft", ())
+    tuned = Entrant.parse("coft:filter=self_clean, k=8")
+    assert tuned.settings == ("filter=self_clean", "k=8")
+    with pytest.raises(SettingsError, match="no method 'magic'"):
+        Entrant.parse("magic")
+    with pytest.raises(SettingsError, match="key=value, not 'k'"):
+        Entrant.parse("coft:k")
+    with pytest.raises(SettingsError, match="k must be a whole number"):
+        Entrant.parse("coft:k=many")
+
+
+def test_a_folder_of_sets_stands_for_all_of_them(labelled: Path, tmp_path: Path) -> None:
+    assert [s.name for s in labelled_sets([labelled])] == ["colours"]
+    assert [s.name for s in labelled_sets([labelled / "colours"])] == ["colours"]
+    with pytest.raises(FolderError, match=r"No labelled set in .*nowhere"):
+        labelled_sets([labelled, tmp_path / "nowhere"])
+
+
+def test_every_set_comes_once_before_the_second_seed() -> None:
+    sets = [LabelledSet(Path("a")), LabelledSet(Path("b"))]
+    order = [c.key for c in cells(sets, [Entrant.parse("coft")], [0, 1])]
+    assert order == [("a", "coft", 0), ("b", "coft", 0), ("a", "coft", 1), ("b", "coft", 1)]
+
+
+def test_a_torn_last_line_is_run_again_and_the_rest_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "results.jsonl"
+    path.write_text(json.dumps(row("a", "coft", 0, 0.5)) + '\n{"set": "b", "entr')
+    first, second = cells(
+        [LabelledSet(Path("a")), LabelledSet(Path("b"))], [Entrant.parse("coft")], [0]
+    )
+    results = Results(path)
+    assert results.has(first)
+    assert not results.has(second)
+    results.add(second, {"seed": 0, "accuracy": 0.25})
+    assert Results(path).has(second)
+    assert Results(path).has(first)
+
+
+def test_the_table_shows_means_spreads_and_the_gain() -> None:
+    rows = [
+        row("a", "coft", 0, 0.6), row("a", "coft", 1, 0.7), row("b", "coft", 0, 0.8),
+        row("b", "coft", 1, 0.8), row("a", "zero-shot", 0, 0.5),
+    ]  # fmt: skip
+    lines = accuracies(rows).splitlines()
+    assert lines[0] == ("| method | a | b | mean | over zero-shot | CPU minutes | memory | seeds |")
+    assert lines[2] == "| coft | 65.0 ± 7.1 | 80.0 | 72.5 | +22.5 | 2.0 | 1.5 GiB | 2 |"
+    assert lines[3] == "| zero-shot | 50.0 |  |  |  | 2.0 | 1.5 GiB | 1 |"
+    assert "| a | 9 / 4 | 50.0 | 65.0 ± 7.1 |" in detail(rows[:2])
+    assert percent([None]) == ""
+
+
+def test_a_benchmark_of_real_fits_goes_on_where_it_ended(
+    labelled: Path, tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    done: list[tuple[str, str, int]] = []
+
+    def counted(cell: Any, **options: Any) -> dict[str, Any]:
+        done.append(cell.key)
+        return fit(cell, **options)
+
+    monkeypatch.setattr(command, "fit", counted)
+    arguments = [
+        "bench", "--data", str(labelled), "--methods", "zero-shot", "--seeds", "0",
+        "--model", str(tiny_model), "--out", str(tmp_path / "out"), "--cache", str(tmp_path / "c"),
+    ]  # fmt: skip
+    assert main(arguments) == 0
+    first = capsys.readouterr().out
+    assert main(arguments) == 0
+    assert capsys.readouterr().out == first
+    assert done == [("colours", "zero-shot", 0)]
+    (line,) = (tmp_path / "out" / "results.jsonl").read_text().splitlines()
+    result = json.loads(line)
+    assert result["entrant"] == "zero-shot"
+    assert result["test_images"] == 36
+    assert result["accuracy"] == result["zero_shot_accuracy"]
+    assert result["cpu_seconds"] > 0
+    assert result["peak_memory_gib"] > 0.05
+    assert "zero-shot" in (tmp_path / "out" / "tables.md").read_text()
+
+
+def test_a_fit_that_fails_is_told_with_its_last_words(labelled: Path, tmp_path: Path) -> None:
+    (cell,) = cells(labelled_sets([labelled]), [Entrant.parse("zero-shot")], [0])
+    with pytest.raises(RunError, match=r"colours zero-shot 0: error: .*no-such-model"):
+        fit(cell, model=str(tmp_path / "no-such-model"), out=tmp_path, cache=tmp_path / "c")
