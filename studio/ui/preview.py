@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,9 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studio.folder import Folder
+from studio.prompts.prompt_set import PromptSet
 from studio.ui import heavy
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from studio.clip.texts import TextTower
     from studio.pixels import Canvases
 
 
@@ -22,7 +26,10 @@ class Preview:
     """What a model says about N images that it was never trained on.
 
     labels: (N,); confidence: (N,) in [0, 1]; accuracy: in [0, 1], None when the truth is unknown;
-    verdict, level: whether the labels can be any good, see `scores.knowledge`; "" when not judged.
+    verdict, level: whether the labels can be any good, see `scores.knowledge`; "" when not judged;
+    prompts: those of these classes; sight: what labels the images again at once, with other
+    prompts; judged: whether the verdict is about these prompts; cut_short: sentences that are
+    longer than the model reads.
     """
 
     class_names: tuple[str, ...]
@@ -32,6 +39,10 @@ class Preview:
     verdict: str
     level: str
     accuracy: float | None
+    prompts: PromptSet = field(default_factory=PromptSet)
+    sight: Sight | None = field(default=None, repr=False, compare=False)
+    judged: bool = True
+    cut_short: int = 0
 
     def counts(self) -> list[int]:
         """Images per class."""
@@ -43,12 +54,88 @@ class Preview:
         return [int(i) for i in mine[np.argsort(-self.confidence[mine], kind="stable")][:number]]
 
 
+class Sight:
+    """A model that has looked at the images: their features and its text tower are kept.
+
+    With them other names or prompts are answered in well under a second; the image tower, which is
+    most of a model, is let go.
+    """
+
+    def __init__(self, *, tower: TextTower, features: Tensor, model: str, cache_dir: Path) -> None:
+        self._tower, self._features = tower, features
+        self.model, self._cache_dir = model, cache_dir
+
+    @property
+    def template(self) -> str:
+        """The model's own template."""
+        return self._tower.backbone.template
+
+    def label(
+        self,
+        class_names: Sequence[str],
+        prompts: PromptSet,
+        *,
+        truth: NDArray[np.int64] | None,
+    ) -> Preview:
+        """Labels under these prompts, exactly as a run would start, not judged yet.
+
+        Args:
+            class_names: the C names.
+            prompts: sentences of other classes are left out.
+            truth: (N,) with -1 = unknown, or None; for the accuracy only.
+        """
+        from studio.runs.inputs import zero_shot_probabilities
+        from studio.scores import accuracy
+
+        prompts = prompts.only(class_names)
+        texts = prompts.texts(class_names, (self.template,))
+        probabilities = zero_shot_probabilities(
+            self._tower.backbone,
+            features=self._features,
+            class_vectors=self._tower.class_vectors(texts),
+            of=self._features,
+        )
+        confidence, labels = probabilities.max(-1)
+        return Preview(
+            class_names=tuple(class_names),
+            model=self.model,
+            labels=labels.numpy(),
+            confidence=confidence.numpy(),
+            verdict="",
+            level="",
+            accuracy=None if truth is None else accuracy(labels.numpy(), truth),
+            prompts=prompts,
+            sight=self,
+            judged=False,
+            cut_short=len(self._tower.cut_short([text for own in texts for text in own])),
+        )
+
+    def judge(self, preview: Preview) -> Preview:
+        """The same labels with the verdict on them; templates not met before take seconds."""
+        from studio.runs.inputs import knowledge, templates_of
+        from studio.settings import Settings
+
+        templates = templates_of(Settings(), self._tower.backbone, preview.prompts)
+        told = knowledge(
+            self._tower.backbone,
+            features=self._features,
+            class_vectors=self._tower.class_vectors(
+                preview.prompts.texts(preview.class_names, templates)
+            ),
+            class_names=preview.class_names,
+            templates=templates,
+            cache_dir=self._cache_dir,
+        )
+        return replace(preview, verdict=told.sentence, level=told.level, judged=True)
+
+
 def label_images(
     *,
     folder: Folder,
     canvases: Canvases,
     class_names: Sequence[str],
     model: str,
+    prompts: PromptSet | None = None,
     cache_dir: Path,
     report: Callable[[str, int, int], None],
     stop: Callable[[], bool],
@@ -61,6 +148,7 @@ def label_images(
         canvases: its images.
         class_names: the C names.
         model: a preset or a local checkpoint.
+        prompts: what is read about each class; None: the model's own template.
         cache_dir: where features are kept.
         report: told (what is being done, done, total).
         stop: asked now and then.
@@ -72,11 +160,9 @@ def label_images(
     report("Loading the model", 0, 0)
     heavy.load()
     from studio.clip.backbone import load_backbone
-    from studio.clip.encode import class_vectors
+    from studio.clip.texts import TextTower
     from studio.pixels import prepare
-    from studio.runs.inputs import encode, knowledge, templates_of, zero_shot_probabilities
-    from studio.scores import accuracy
-    from studio.settings import Settings
+    from studio.runs.inputs import encode
 
     backbone = load_backbone(model)
     if backbone.image_size > canvases.size:
@@ -96,26 +182,7 @@ def label_images(
         stop=stop,
     )
     report("Labelling", 0, 0)
-    templates = templates_of(Settings(), backbone)
-    vectors = class_vectors(backbone, list(class_names), templates)
-    probabilities = zero_shot_probabilities(
-        backbone, features=features, class_vectors=vectors, of=features
-    )
-    confidence, labels = probabilities.max(-1)
-    told = knowledge(
-        backbone,
-        features=features,
-        class_vectors=vectors,
-        class_names=class_names,
-        templates=templates,
-        cache_dir=cache_dir,
-    )
-    return Preview(
-        class_names=tuple(class_names),
-        model=model,
-        labels=labels.numpy(),
-        confidence=confidence.numpy(),
-        verdict=told.sentence,
-        level=told.level,
-        accuracy=None if truth is None else accuracy(labels.numpy(), truth),
-    )
+    tower = TextTower(backbone)
+    tower.let_go_of_images()
+    sight = Sight(tower=tower, features=features, model=model, cache_dir=cache_dir)
+    return sight.judge(sight.label(class_names, prompts or PromptSet(), truth=truth))

@@ -15,8 +15,10 @@ from studio.runs.store import RunStore
 from studio.ui import heavy
 from studio.ui.background import Background
 from studio.ui.parts import file_url
+from studio.ui.prompt_book import PromptBook
 from studio.ui.selections import Selections
 from studio.ui.workspace import Workspace
+from studio.ui.writer import Writer
 from studio.views.gallery import Outcome
 from studio.views.run_reader import RunReader
 from studio.views.thumbnails import Thumbnails
@@ -61,6 +63,8 @@ class Studio:
     worker: Worker
     store: RunStore = field(init=False)
     workspace: Workspace = field(init=False)
+    prompts: PromptBook = field(init=False)
+    writer: Writer = field(init=False)
     thumbnails: Thumbnails = field(init=False)
     selections: Selections = field(default_factory=Selections)
     background: Background = field(default_factory=Background)
@@ -73,6 +77,8 @@ class Studio:
     def __post_init__(self) -> None:
         self.store = self.worker.store
         self.workspace = Workspace(self.options.cache_dir)
+        self.prompts = PromptBook(self.workspace)
+        self.writer = Writer(self.prompts, self.options.cache_dir, public=self.options.public)
         self.thumbnails = Thumbnails(cache_dir=self.options.cache_dir)
 
     def typed_folder(self, text: str) -> Path:

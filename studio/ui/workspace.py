@@ -7,11 +7,9 @@ labelling) happens in one thread; pages look at a `View` and never wait. No grad
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,10 @@ from typing import Any
 from studio.errors import FolderError, StudioError
 from studio.folder import Folder, parse_aliases, parse_class_names, propose_class_names, truth
 from studio.pixels import Canvases, prepare
+from studio.prompts.prompt_set import PromptSet
 from studio.ui.preview import Preview, label_images
+from studio.ui.wish import Wish
+from studio.ui.workspace_file import Saved, load, save
 
 _log = logging.getLogger(__name__)
 _MAX_NAMES_TEXT = 200_000
@@ -31,6 +32,8 @@ class View:
 
     revision: changes with everything that can be seen; inputs: changes when folder, names or model
     are set. With `by` it keeps a page from overwriting the fields that its own user is typing in.
+    The same for what is on the Prompts tab: prompt_inputs and prompt_by. before: the labels before
+    the last change of prompts; plain: those with the model's own template only.
     """
 
     revision: int = 0
@@ -47,6 +50,13 @@ class View:
     folder: Folder | None = None
     canvases: Canvases | None = None
     preview: Preview | None = None
+    prompts: PromptSet = field(default_factory=PromptSet)
+    wish: Wish = field(default_factory=Wish)
+    prompt_inputs: int = 0
+    prompt_by: str = ""
+    can_undo: bool = False
+    before: Preview | None = None
+    plain: Preview | None = None
 
     @property
     def names(self) -> list[str]:
@@ -63,9 +73,12 @@ class View:
 
     @property
     def stale(self) -> bool:
-        """Whether the preview was made with other names or another model."""
-        return self.preview is not None and (
-            list(self.preview.class_names) != self.names or self.preview.model != self.model
+        """Whether the preview was made with other names, prompts or another model."""
+        preview, names = self.preview, self.names
+        return preview is not None and (
+            list(preview.class_names) != names
+            or preview.model != self.model
+            or preview.prompts != self.prompts.only(names)
         )
 
     @property
@@ -90,6 +103,7 @@ class Workspace:
     cache_dir: Path
     labeller: Callable[..., Preview] = label_images
     draw: Callable[..., Path] | None = None
+    after_label: Callable[[], None] | None = None  # told in the thread that labelled
     _view: View = field(default_factory=View)
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -132,25 +146,41 @@ class Workspace:
             self._set(names_text=names_text, model=model, inputs=self._view.inputs + 1, by=by)
             self._save()
 
+    def change(self, **changes: Any) -> None:
+        """Change what is kept of the prompts; for `prompt_book` only."""
+        with self._lock:
+            self._set(**changes)
+            self._save()
+
+    def relabel(self, old: Preview, **changes: Any) -> bool:
+        """Put other labels in the place of `old`; False when those are not the labels any more."""
+        with self._lock:
+            if self._view.preview is not old:
+                return False
+            self._set(**changes)
+            return True
+
     def stop(self) -> None:
         """Ask the work that is under way to end; what was read so far stays in the cache."""
         self._stop.set()
 
     def restore(self) -> None:
         """Take up what workspace.json says, in the background; what is gone is passed over."""
-        saved = self._saved()
-        path = saved.get("path", "")
+        saved = load(self._file)
         with self._lock:
             self._set(
-                names_text=saved.get("names_text", ""),
-                model=saved.get("model", "") or "embedded",
+                names_text=saved.names_text,
+                model=saved.model or "embedded",
                 inputs=self._view.inputs + 1,
+                prompts=saved.prompts,
+                wish=saved.wish,
+                prompt_inputs=self._view.prompt_inputs + 1,
             )
-        if path and Path(path).is_dir():
+        if saved.path and Path(saved.path).is_dir():
 
             def again() -> None:
-                self._scan(Path(path), saved.get("source", "folder"), keep_names=True)
-                if saved.get("labelled") and self.view.names:
+                self._scan(Path(saved.path), saved.source or "folder", keep_names=True)
+                if saved.labelled and self.view.names:
                     self._label()
 
             self._start("Taking up the last data set", again)
@@ -184,15 +214,9 @@ class Workspace:
                 same = self._view.folder is not None and self._view.folder.root == folder.root
                 names = names if same and names.strip() else "\n".join(proposed)
             self._set(
-                folder=folder,
-                canvases=canvases,
-                path=str(path),
-                source=source,
-                names_text=names,
-                preview=None,
-                inputs=self._view.inputs + 1,
-                by="",
-            )
+                folder=folder, canvases=canvases, path=str(path), source=source, names_text=names,
+                preview=None, before=None, plain=None, inputs=self._view.inputs + 1, by="",
+            )  # fmt: skip
             self._save()
 
     def _label(self) -> None:
@@ -205,14 +229,17 @@ class Workspace:
             canvases=view.canvases,
             class_names=names,
             model=view.model,
+            prompts=view.prompts,
             cache_dir=self.cache_dir,
             report=self._report,
             stop=self._stop.is_set,
             truth=truth(view.folder, names, aliases=view.aliases),
         )
         with self._lock:
-            self._set(preview=preview)
+            self._set(preview=preview, before=None, plain=None)
             self._save()
+        if self.after_label is not None:
+            self.after_label()
 
     # Plumbing -------------------------------------------------------------------------------
 
@@ -263,28 +290,8 @@ class Workspace:
 
     def _save(self) -> None:
         view = self._view
-        state = {
-            "version": 1,
-            "path": view.path,
-            "source": view.source,
-            "names_text": view.names_text,
-            "model": view.model,
-            "labelled": view.preview is not None,
-        }
-        try:
-            self.cache_dir.mkdir(parents=True, exist_ok=True)
-            partial = self._file.with_suffix(f".{os.getpid()}.tmp")
-            partial.write_text(json.dumps(state, ensure_ascii=False), encoding="utf-8")
-            os.replace(partial, self._file)
-        except OSError:  # a full disk: the studio works on, it only forgets
-            _log.warning("cannot write %s", self._file)
-
-    def _saved(self) -> Mapping[str, str]:
-        try:
-            state = json.loads(self._file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        if not isinstance(state, dict) or state.get("version") != 1:
-            return {}
-        strings = {key: value for key, value in state.items() if isinstance(value, str)}
-        return {**strings, "labelled": "yes" if state.get("labelled") else ""}
+        saved = Saved(
+            view.path, view.source, view.names_text, view.model, view.preview is not None,
+            view.prompts, view.wish,
+        )  # fmt: skip
+        save(self._file, saved)

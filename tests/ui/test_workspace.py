@@ -167,7 +167,9 @@ def test_what_is_saved_is_small_and_plain(workspace: Workspace) -> None:
     workspace.use_demo()
     workspace.wait()
     saved = json.loads((workspace.cache_dir / "workspace.json").read_text())
-    assert set(saved) == {"version", "path", "source", "names_text", "model", "labelled"}
+    assert set(saved) == {
+        "version", "path", "source", "names_text", "model", "labelled", "prompts", "wish"
+    }  # fmt: skip
     assert not list(workspace.cache_dir.glob("*.tmp"))
 
 
