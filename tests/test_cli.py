@@ -223,3 +223,27 @@ def test_demo_is_drawn_by_the_studio_unless_there_is_such_a_folder(
         (tmp_path / "demo" / name / "1.png").write_bytes(b"x")
     request = commands._request(options)
     assert request.folder == Path("demo")
+
+
+def test_corrections_of_a_file_or_of_a_run_are_given_to_the_fit(
+    image_folder: Path, tiny_model: Path, quick_settings: dict[str, Any], tmp_path: Path,
+    cache: Path, capsys: pytest.CaptureFixture[str],
+):  # fmt: skip
+    said = tmp_path / "said.csv"
+    said.write_text("path,label\nred_square/1.png,blue line\nblue_line/2.png,red square\n")
+    places = ["--runs", tmp_path / "runs", "--cache", cache, "--model", tiny_model]
+    fit = ["fit", str(image_folder), *map(str, places), *quick(quick_settings), "--json"]
+    assert main([*fit, "--corrections", str(said)]) == 0
+    first = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (first["given_labels"], first["given_rejected"]) == (2, 0)
+    # The run itself can be named, for it keeps what it was given.
+    assert main([*fit[:-1], "--corrections", first["run"]]) == 0
+    assert "2 labels given, 0 images left out" in capsys.readouterr().out
+    for wrong, told in (
+        ("no-such-run", "no run 'no-such-run'"), (str(image_folder), "no run"),
+        (str(tiny_model / "studio.json"), "no column path"),
+    ):  # fmt: skip
+        assert main([*fit, "--corrections", wrong]) == 2
+        error = capsys.readouterr().err
+        assert told in error
+        assert len(error.splitlines()) == 1

@@ -17,12 +17,11 @@ from typing import Any, cast
 
 from studio.errors import RunError
 from studio.runs.files import FileLock, append_json, read_json_lines
-from studio.runs.given import VERDICTS, Correction, Verdict, listed, read_corrections
+from studio.runs.given import GIVEN_FILE, VERDICTS, Correction, Verdict, listed, read_corrections
 from studio.runs.run import Run
 
 WITHDRAWN = "withdrawn"  # an image is as if nothing had been said about it
 
-GIVEN_FILE = "given.csv"
 _FILE = "corrections.jsonl"
 _WAIT_S = 5.0
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast, get_args
+from typing import TYPE_CHECKING, Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from studio.errors import RunError
 from studio.runs.table import plain_name, plain_path, read_csv, safe_name, safe_path, write_csv
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Verdict = Literal["accepted", "relabelled", "rejected"]
 VERDICTS: tuple[str, ...] = get_args(Verdict)
@@ -20,6 +23,8 @@ UNKNOWN, REJECTED = -1, -2
 """What `given_vector` says of images without a label: nothing known, and to be left out."""
 
 COLUMNS = ("path", "label", "correction")
+GIVEN_FILE = "given.csv"
+"""In a run's folder: what the run was started with."""
 _SHOWN = 5
 
 
@@ -118,6 +123,19 @@ class Given:
         """Images that are left out."""
         return int((self.vector == REJECTED).sum())
 
+    @property
+    def warning(self) -> str:
+        """What to tell when images are missing."""
+        count = len(self.missing)
+        images = "1 corrected image is" if count == 1 else f"{count} corrected images are"
+        return f"{images} not in the folder any more: {listed(self.missing)}"
+
+    def tensor(self) -> Tensor | None:
+        """The vector as a method takes it; None when nothing is given."""
+        import torch
+
+        return torch.from_numpy(self.vector) if self.labels or self.rejected else None
+
 
 def given_vector(
     corrections: Mapping[str, Correction], *, paths: Sequence[str], class_names: Sequence[str]
@@ -151,6 +169,24 @@ def given_vector(
         if path in place:
             vector[place[path]] = index.get(correction.label, REJECTED)
     return Given(vector, tuple(missing))
+
+
+def keep_given(
+    folder: Path,
+    corrections: Mapping[str, Correction],
+    *,
+    paths: Sequence[str],
+    class_names: Sequence[str],
+) -> Given:
+    """`given_vector`, and a copy of the corrections in a run's folder, where it stays.
+
+    Raises:
+        RunError: As `given_vector`, or the copy cannot be written.
+    """
+    given = given_vector(corrections, paths=paths, class_names=class_names)
+    if corrections:
+        write_corrections(folder / GIVEN_FILE, corrections)
+    return given
 
 
 def listed(names: Iterable[str]) -> str:

@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from studio.errors import FolderError, RunError
+from studio.errors import FolderError, PromptError, RunError
 from studio.folder import Folder, propose_class_names, scan, truth
 from studio.methods import METHODS, load_method
+from studio.prompts.prompt_set import PromptSet
 from studio.runs.failures import explain, first_line, release_memory, was_stopped
 from studio.runs.files import write_json
+from studio.runs.given import Correction, keep_given
 from studio.runs.report import Report
 from studio.runs.store import Run, RunStore
 from studio.runs.versions import versions
@@ -39,8 +41,11 @@ class JobRequest:
         method: A name in `studio.methods.METHODS`.
         model: A preset or a local checkpoint, see `studio.clip.backbone.load_backbone`.
         settings: Every choice of the fit, its seed included.
+        prompts: What is read about each class for the first labels; None: as the settings say.
         test_folder: Images with known classes that the accuracies are measured on instead.
         name: What the run is called; None takes the folder's name.
+        corrections: By image path, what a person said: labels that are given, and images that are
+            left out. The fit is told them; the truth it is never told.
     """
 
     folder: Path
@@ -49,8 +54,10 @@ class JobRequest:
     method: str = "coft"
     model: str = "embedded"
     settings: Settings = field(default_factory=Settings)
+    prompts: PromptSet | None = None
     test_folder: Path | None = None
     name: str | None = None
+    corrections: Mapping[str, Correction] = field(default_factory=dict)
 
 
 class JobStopped(RunError):  # noqa: N818 (nothing went wrong)
@@ -66,6 +73,7 @@ def create_run(request: JobRequest, store: RunStore) -> Run:
     """
     _check(request)
     return store.create(
+        aliases=request.aliases,
         name=request.name or request.folder.resolve().name,
         method=request.method,
         model=request.model,
@@ -146,7 +154,7 @@ def _work(
 ) -> dict[str, Any]:
     """The sequence itself."""
     from studio.clip.backbone import load_backbone
-    from studio.clip.encode import class_vectors
+    from studio.clip.texts import TextTower
     from studio.coft.events import Finished, Warned
     from studio.runs.evaluation import evaluate
     from studio.runs.inputs import encode, knowledge, templates_of
@@ -162,6 +170,15 @@ def _work(
     names = list(request.class_names or propose_class_names(folder))
     known = truth(folder, names, aliases=request.aliases)
     _describe(run, folder, names, known)
+    templates = templates_of(request.settings, backbone, request.prompts)
+    prompts = (request.prompts or PromptSet()).only(names).with_templates(templates)
+    write_json(run.path / "prompts.json", prompts.to_dict())
+    given = keep_given(
+        run.path, request.corrections,
+        paths=[image.path for image in folder.images], class_names=names,
+    )  # fmt: skip
+    if given.missing:
+        report(Warned(given.warning))
     test = test_truth = None
     if request.test_folder is not None:
         test = _read(request.test_folder, "reading test images", backbone, report, cache_dir, stop)
@@ -175,8 +192,7 @@ def _work(
     features = encode(
         backbone, folder, canvases, cache_dir, report.progress("encoding images"), stop
     )
-    templates = templates_of(request.settings, backbone)
-    vectors = class_vectors(backbone, names, templates)
+    vectors = TextTower(backbone).class_vectors(prompts.texts(names, templates))
     verdict = knowledge(
         backbone, features=features, class_vectors=vectors, class_names=names,
         templates=templates, cache_dir=cache_dir,
@@ -190,7 +206,7 @@ def _work(
     finished = None
     for event in method(
         backbone=backbone, images=canvases, features=features, class_vectors=vectors,
-        class_names=names, settings=request.settings, stop=stop,
+        class_names=names, settings=request.settings, given=given.tensor(), stop=stop,
     ):  # fmt: skip
         report(event)
         if isinstance(event, Finished):
@@ -221,6 +237,9 @@ def _work(
         "test_folder": None if request.test_folder is None else str(request.test_folder.resolve()),
         "test_images": None if test is None else len(test[0].images),
         **measured,
+        "given_labels": given.labels,
+        "given_rejected": given.rejected,
+        "prompts": prompts.summary(),
         "knowledge": verdict.level,
         "knowledge_z": verdict.numbers["z"],
         "stage": finished.stage,
@@ -242,6 +261,14 @@ def _check(request: JobRequest) -> None:
         )
     if request.class_names is not None and len(request.class_names) < 2:
         raise FolderError("Give at least two class names.")
+    if request.prompts is not None:
+        names = request.class_names or propose_class_names(found)
+        if strangers := request.prompts.strangers(names):
+            raise PromptError(
+                f"The prompts have sentences for {', '.join(strangers[:5])}"
+                f"{' …' if len(strangers) > 5 else ''}, which is not among the class names; "
+                "use the same names in both."
+            )
     if request.test_folder is not None:
         scan(request.test_folder)
 
@@ -272,6 +299,6 @@ def _describe(run: Run, folder: Folder, names: list[str], known: Labels | None) 
 
 
 def _last_phase(request: JobRequest) -> int | None:
-    if request.method != "coft":
+    if request.method not in ("coft", "coft+"):
         return None
     return 2 if request.settings.phase2_epochs else 1

@@ -65,6 +65,7 @@ class RunInfo:
     model: str
     folder: str
     class_names: tuple[str, ...] = ()  # empty until they are known
+    aliases: Mapping[str, str] = field(default_factory=dict)  # folder -> class, for scoring only
     truth_known: bool | None = None  # whether sub-folders told the labels, for scoring only
     seed: int = 0
     test_folder: str | None = None

@@ -10,13 +10,12 @@ import pytest
 
 from studio.errors import RunError
 from studio.runs.corrections import (
-    GIVEN_FILE,
     WITHDRAWN,
     Corrections,
     corrections_of,
 )
 from studio.runs.files import FileLock, write_json
-from studio.runs.given import Correction, write_corrections
+from studio.runs.given import GIVEN_FILE, Correction, write_corrections
 from studio.runs.run import Run
 from studio.runs.store import RunStore
 from tests.runs.conftest import create

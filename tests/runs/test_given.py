@@ -127,3 +127,16 @@ def test_counts():
     assert count(said) == Counts(accepted=1, rejected=1)
     assert count(said).total == 2
     assert count({}) == Counts()
+
+
+def test_the_method_means_the_same_by_its_numbers():
+    from studio.coft import given as told
+
+    assert (told.UNKNOWN, told.REJECTED) == (UNKNOWN, REJECTED)
+
+
+def test_nothing_said_is_no_tensor():
+    assert given_vector({}, paths=["a"], class_names=["cat"]).tensor() is None
+    vector = given_vector({"a": Correction("rejected")}, paths=["a"], class_names=["cat"]).tensor()
+    assert vector is not None
+    assert vector.tolist() == [REJECTED]

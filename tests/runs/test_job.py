@@ -332,8 +332,10 @@ def test_the_fit_is_told_nothing_but_images_names_and_settings(
 
     go(dataclasses.replace(request_, method=as_method(nosy)), store, cache_dir)
     assert set(told) == {
-        "backbone", "images", "features", "class_vectors", "class_names", "settings", "stop"
+        "backbone", "images", "features", "class_vectors", "class_names", "settings", "given",
+        "stop",
     }  # fmt: skip
+    assert told["given"] is None, "labels of nobody were given"
     assert tuple(told["features"].shape) == (36, 16)
     assert tuple(told["class_vectors"].shape) == (3, 16)
     assert len(told["images"]) == 36

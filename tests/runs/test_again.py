@@ -1,0 +1,243 @@
+"""A run is corrected and trained again: its corrections hold, wherever they are read."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from studio.coft.events import SeedSet
+from studio.errors import RunError
+from studio.export import labels_csv
+from studio.pixels import Canvases
+from studio.prompts.prompt_set import PromptSet
+from studio.runs.again import corrected, corrections_from, request_of
+from studio.runs.corrections import Corrections, corrections_of
+from studio.runs.given import GIVEN_FILE, Correction, read_corrections
+from studio.runs.job import JobRequest, create_run, run_job
+from studio.runs.store import Run, RunStore
+from studio.settings import Settings
+from tests.runs.conftest import create
+
+NAMES = ("crimson", "lime", "navy")
+
+
+@pytest.fixture(scope="module")
+def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("again-cache")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> RunStore:
+    return RunStore(tmp_path_factory.mktemp("again-runs"))
+
+
+@pytest.fixture(scope="module")
+def first(
+    runs: RunStore, image_folder: Path, tiny_model: Path, quick_settings: dict[str, Any],
+    cache_dir: Path,
+) -> Run:  # fmt: skip
+    """A finished run in which three images are corrected."""
+    request = JobRequest(
+        folder=image_folder, class_names=NAMES, model=str(tiny_model),
+        aliases={"red_square": "crimson"}, settings=Settings(**quick_settings),
+        prompts=PromptSet(templates=("some {}",)),
+    )  # fmt: skip
+    run = create_run(request, runs)
+    run_job(request, run, cache_dir=cache_dir, stop=lambda: False)
+    said = Corrections(run)
+    names = labels(run)
+    said.add("relabelled", {path: other(names[path]) for path in PATHS[:2]})
+    said.add("accepted", {PATHS[2]: names[PATHS[2]]})
+    said.add("rejected", dict.fromkeys(PATHS[3:], ""))
+    return run
+
+
+PATHS = [
+    "red_square/1.png", "blue_line/2.png", "green_circle/3.png", "red_square/4.png",
+    "blue_line/5.png",
+]  # fmt: skip
+
+
+def other(name: str) -> str:
+    return NAMES[(NAMES.index(name) + 1) % 3]
+
+
+def labels(run: Run) -> dict[str, str]:
+    """The final labels of a run by path, as the run itself gives them."""
+    line = next(event for event in run.events()[0] if event["kind"] == "finished")
+    numbers = run.arrays(line["arrays"])["labels"].tolist()
+    return {p: NAMES[n] for p, n in zip(run.images()["images"], numbers, strict=True)}
+
+
+@pytest.fixture(scope="module")
+def told() -> list[Any]:
+    return []
+
+
+@pytest.fixture(scope="module")
+def second(first: Run, runs: RunStore, cache_dir: Path, told: list[Any]) -> Run:
+    """The run that was trained again with the corrections."""
+    request = corrected(first)
+    run = create_run(request, runs)
+    run_job(request, run, cache_dir=cache_dir, stop=lambda: False, listen=told.append)
+    return run
+
+
+def test_the_same_is_asked_for_again(first: Run, image_folder: Path, tiny_model: Path):
+    request = request_of(first)
+    assert (request.folder, request.model) == (image_folder.resolve(), str(tiny_model))
+    assert request.class_names == NAMES
+    assert request.aliases == {"red_square": "crimson"}
+    assert request.settings.to_dict() == first.info.settings
+    assert request.prompts is not None
+    assert request.prompts.templates == ("some {}",)
+    assert not request.corrections
+
+
+def test_given_labels_stand(first: Run, second: Run):
+    before, after = labels(first), labels(second)
+    wanted = corrections_of(first)
+    assert sum(1 for c in wanted.values() if c.verdict == "relabelled") == 2
+    for path, correction in wanted.items():
+        if correction.label:
+            assert after[path] == correction.label
+    assert any(before[path] != after[path] for path in PATHS[:2])
+    result = second.result()
+    assert result is not None
+    assert (result["given_labels"], result["given_rejected"]) == (3, 2)
+
+
+def test_rejected_images_are_in_no_training_set(first: Run, second: Run, told: list[Any]):
+    rejected = {second.images()["images"].index(path) for path in PATHS[3:]}
+    seeds = [event for event in told if isinstance(event, SeedSet)]
+    assert seeds
+    for event in seeds:
+        assert not rejected & set(event.indices.tolist())
+    line = next(event for event in reversed(second.events()[0]) if event["kind"] == "judged")
+    clean = second.arrays(line["arrays"])["clean"]
+    assert not clean[:, sorted(rejected)].any()
+    # Settings with the filter "none" believe everything else: the emptiness above means something.
+    others = sorted(set(range(clean.shape[1])) - rejected)
+    assert clean[:, others].all()
+
+
+# One round: in a second one, a rejected image is no seed but still among those that are ranked.
+@pytest.mark.parametrize(("method", "rounds"), [("coft", 1), ("coft+", 1)])
+def test_training_never_sees_rejected_images(
+    first: Run, runs: RunStore, cache_dir: Path, monkeypatch: pytest.MonkeyPatch, method: str,
+    rounds: int,
+):  # fmt: skip
+    """With their pixels taken away the trained model is the same to the last bit."""
+    settings = dataclasses.replace(request_of(first).settings, rounds=rounds)
+    request = dataclasses.replace(corrected(first), method=method, settings=settings)
+    black: set[int] = set()
+    whole = Canvases.batch
+
+    def batch(self: Canvases, indices: Sequence[int]) -> torch.Tensor:
+        pixels = whole(self, indices).clone()
+        pixels[[int(index) in black for index in indices]] = 0
+        return pixels
+
+    monkeypatch.setattr(Canvases, "batch", batch)
+
+    def model(*paths: str) -> list[bytes]:
+        black.clear()
+        black.update(list(first.images()["images"]).index(path) for path in paths)
+        run = create_run(request, runs)
+        run_job(request, run, cache_dir=cache_dir, stop=lambda: False)
+        return [p.read_bytes() for p in sorted((run.path / "model").glob("*.safetensors"))]
+
+    plain = model()
+    assert plain
+    assert model(*PATHS[3:]) == plain
+    assert model(PATHS[0]) != plain, "pictures are not taken away where training looks"
+
+
+def test_the_new_run_keeps_what_it_was_given(first: Run, second: Run):
+    assert read_corrections(second.path / GIVEN_FILE) == corrections_of(first)
+    assert corrections_of(second) == corrections_of(first), "its own corrections begin with them"
+    assert second.info.name == f"{first.info.name} corrected"
+    again = corrected(second)
+    assert again.name == second.info.name
+    assert again.corrections == corrections_of(first)
+
+
+def test_the_table_says_what_was_corrected(first: Run, second: Run, tmp_path: Path):
+    own = labels(first)
+    for run in (first, second):
+        rows = {row["path"]: row for row in table(labels_csv(run, tmp_path / "labels.csv"))}
+        for path, correction in corrections_of(first).items():
+            row = rows[path]
+            assert row["correction"] == correction.verdict
+            assert row["kept"] == ("false" if correction.verdict == "rejected" else "true")
+            if correction.label:
+                assert row["label"] == correction.label
+        assert sum(row["correction"] != "" for row in rows.values()) == len(PATHS)
+    rows = {row["path"]: row for row in table(labels_csv(first, tmp_path / "labels.csv"))}
+    assert all(rows[p]["label"] == own[p] for p in rows if p not in PATHS[:2])
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_corrections_come_from_a_run_or_from_its_table(first: Run, tmp_path: Path):
+    exported = labels_csv(first, tmp_path / "labels.csv")
+    assert corrections_from(exported) == corrections_from(first) == corrections_of(first)
+
+
+def test_without_corrections_nothing_is_trained_again(store: RunStore, tmp_path: Path):
+    run = create(store)
+    run.set_status(state="finished")
+    with pytest.raises(RunError, match="Nothing is corrected"):
+        corrected(run)
+    with pytest.raises(RunError, match="holds no corrections"):
+        corrections_from(run)
+    empty = tmp_path / "labels.csv"
+    empty.write_text("path,label,correction\na.png,cat,\n")
+    with pytest.raises(RunError, match=r"labels\.csv holds no corrections"):
+        corrections_from(empty)
+
+
+def test_another_run_at_work_is_named(first: Run, runs: RunStore):
+    busy = create(runs)
+    try:
+        with pytest.raises(RunError, match=busy.id):
+            create_run(corrected(first), runs)
+    finally:
+        busy.set_status(state="finished")
+
+
+def test_a_class_that_is_gone_fails_the_run_in_one_line(
+    first: Run, runs: RunStore, cache_dir: Path
+):
+    request = dataclasses.replace(
+        corrected(first), class_names=("crimson", "lemon"), aliases={}, prompts=None
+    )
+    run = create_run(request, runs)
+    with pytest.raises(RunError, match="not in the list"):
+        run_job(request, run, cache_dir=cache_dir, stop=lambda: False)
+    assert run.status()["state"] == "failed"
+    assert not (run.path / "log.txt").exists()
+
+
+def test_images_that_are_gone_are_told_of(first: Run, runs: RunStore, cache_dir: Path, as_method):
+    def quiet(*, given: torch.Tensor, **_: Any) -> Iterator[Any]:
+        from tests.runs.test_job import finished
+
+        assert int((given >= 0).sum()) == 1
+        yield finished()
+
+    more = {PATHS[0]: Correction("accepted", "lime"), "gone.png": Correction("rejected")}
+    request = dataclasses.replace(corrected(first), corrections=more, method=as_method(quiet))
+    run = create_run(request, runs)
+    run_job(request, run, cache_dir=cache_dir, stop=lambda: False)
+    warned = [event["message"] for event in run.events()[0] if event["kind"] == "warned"]
+    assert any("1 corrected image is not in the folder any more: gone.png" in m for m in warned)
