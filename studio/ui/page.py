@@ -19,6 +19,7 @@ from studio.ui.data_tab import DataTab
 from studio.ui.explore_tab import ExploreTab
 from studio.ui.export_tab import ExportTab
 from studio.ui.parts import plotly_file
+from studio.ui.prompts_tab import PromptsTab
 from studio.ui.studio import Options, Studio
 from studio.ui.theme import CSS, ICON, theme
 from studio.ui.train_tab import TrainTab
@@ -49,8 +50,9 @@ def build(studio: Studio, *, models: list[str]) -> gr.Blocks:
             head = gr.HTML('<span class="chip">Idle</span>', elem_id="header-status")
         if options.public:
             gr.HTML(SHARED)
-        data, train, explore, compare, export = (
+        data, prompts, train, explore, compare, export = (
             DataTab(studio),
+            PromptsTab(studio),
             TrainTab(studio),
             ExploreTab(studio),
             CompareTab(studio),
@@ -60,6 +62,8 @@ def build(studio: Studio, *, models: list[str]) -> gr.Blocks:
         with gr.Tabs(selected="data", elem_id="tabs", overflow_behavior="wrap") as tabs:
             with gr.Tab("Data", id="data"):
                 data.build(models)
+            with gr.Tab("Prompts", id="prompts"):
+                prompts.build()
             with gr.Tab("Train", id="train"):
                 train.build(models)
             with gr.Tab("Explore", id="explore") as explore_tab:
@@ -69,6 +73,7 @@ def build(studio: Studio, *, models: list[str]) -> gr.Blocks:
             with gr.Tab("Export", id="export") as export_tab:
                 export.build()
         data.wire(page, timer, tabs)
+        prompts.wire(page, timer)
         train.wire(page, timer, head, data.names)
         explore.wire(explore_tab, tabs, train.explore, train.chosen)
         compare.wire(compare_tab)
@@ -81,7 +86,7 @@ def header() -> str:
     return (
         f'<div class="brand">{ICON.read_text(encoding="utf-8")}<div><h1>CoFT Studio</h1>'
         "<p>Unlabelled photos in, labels you can trust and a classifier out. "
-        "Nothing leaves this machine.</p></div></div>"
+        "Your images never leave this machine.</p></div></div>"
     )
 
 

@@ -56,9 +56,10 @@ def curve_board(**kwargs: Any) -> gr.HTML:
 def pick_list(value: str = "", **kwargs: Any) -> gr.HTML:
     """HTML in which elements with `data-pick` raise `select`, with {"pick": text} as event data.
 
-    What arrives may have been made up by anyone: handlers check it with `picked`.
+    Its `details` stay open over updates, as in `folding`. What arrives may have been made up by
+    anyone: handlers check it with `picked`.
     """
-    return gr.HTML(value=value, js_on_load=_script("pick.js"), **kwargs)
+    return gr.HTML(value=value, js_on_load=_script("pick.js") + _script("keep.js"), **kwargs)
 
 
 def check_list(value: str = "", **kwargs: Any) -> gr.HTML:
@@ -67,6 +68,22 @@ def check_list(value: str = "", **kwargs: Any) -> gr.HTML:
     The table's data-most says how many can be ticked. Handlers check what arrives with `checked`.
     """
     return gr.HTML(value=value, js_on_load=_script("check.js"), **kwargs)
+
+
+def prompt_board(**kwargs: Any) -> gr.HTML:
+    """The table of `views.prompts.board`, edited in place: raises `edit` with {"name", "text"}."""
+    return gr.HTML(
+        value={"rows": [], "longest": 0},
+        html_template=(
+            '<section class="panel prompt-board" hidden><h3>Sentences of each class</h3>'
+            '<p class="quiet">One a line, as many as you like; they are read besides the '
+            "templates. Labels follow while you type.</p>"
+            '<div class="prompt-tools"><label>Find a class <input type="search"></label></div>'
+            '<ul class="prompt-rows"></ul><button class="link prompt-more"></button></section>'
+        ),
+        js_on_load=_script("prompts.js"),
+        **kwargs,
+    )
 
 
 def folding(value: str = "", **kwargs: Any) -> gr.HTML:

@@ -1,0 +1,212 @@
+"""The part of the Prompts tab in which a language model is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+
+from studio.errors import PromptError, StudioError
+from studio.prompts.endpoint import DEFAULT_MODEL, address, find_endpoint, host_of
+from studio.prompts.llm import budget
+from studio.ui.handlers import field_of, page_of, said
+from studio.ui.parts import Lazy
+from studio.ui.studio import Studio
+from studio.ui.wish import Wish
+from studio.ui.workspace import View
+from studio.views import prompts as look
+
+_KEYS = {
+    "typed": "A key was typed; it is kept in memory until the studio ends, and written nowhere.",
+    "environment": "The key in OPENAI_API_KEY is used.",
+    "": "No key: nothing is sent. Set OPENAI_API_KEY, or type one; servers that need none take "
+    "any word.",
+}
+_PUBLIC_KEY = "Your own key; it is used for this call only, and kept nowhere."
+
+
+class LlmBox:
+    """A box of fields; handlers are methods, so that tests call them without a browser."""
+
+    def __init__(self, studio: Studio) -> None:
+        self.studio = studio
+
+    def build(self) -> None:
+        """Lay it out, inside of a column."""
+        with gr.Column(elem_classes="box", elem_id="llm"):
+            gr.HTML('<h3 class="box-title">Written by a language model</h3>')
+            self.leaves = gr.HTML(elem_id="llm-leaves")
+            off: dict[str, Any] = {"interactive": False}
+            self.description = gr.Textbox(
+                label="What the images show, in your words (optional)",
+                lines=2,
+                max_lines=6,
+                max_length=1000,
+                placeholder="products on a white table, seen from above",
+                elem_id="llm-description",
+                **off,
+            )
+            with gr.Row(elem_classes="inline"):
+                number: dict[str, Any] = {"precision": 0, "minimum": 0, "maximum": 40, **off}
+                self.sentences = gr.Number(
+                    4, label="Sentences a class", elem_id="llm-sentences", min_width=120, **number
+                )
+                self.templates = gr.Number(
+                    0, label="Templates", elem_id="llm-templates", min_width=120, **number
+                )
+            self.again = gr.Checkbox(
+                label="Also for classes that have sentences", elem_id="llm-again", **off
+            )
+            with gr.Accordion("Server, model and key", open=False, elem_id="llm-server"):
+                self.base_url = gr.Textbox(
+                    label="Address, up to /v1 (empty: OPENAI_BASE_URL, else OpenAI)",
+                    max_lines=1,
+                    elem_id="llm-url",
+                    visible=not self.studio.options.public,
+                    **off,
+                )
+                self.model = gr.Textbox(
+                    label="Model",
+                    max_lines=1,
+                    placeholder=DEFAULT_MODEL,
+                    elem_id="llm-model",
+                    **off,
+                )
+                self.key = gr.Textbox(
+                    label="Key", type="password", max_lines=1, elem_id="llm-key",
+                    html_attributes=gr.InputHTMLAttributes(autocomplete="off"),
+                )  # fmt: skip
+                self.about_key = gr.HTML(elem_id="llm-about-key")
+                self.forget = gr.Button(
+                    "Forget the key", size="sm", visible=False, elem_id="llm-forget"
+                )
+            with gr.Row(elem_classes="inline"):
+                self.write = gr.Button(
+                    "Write sentences", variant="primary", elem_id="llm-write", min_width=140
+                )
+                self.stop = gr.Button(
+                    "Stop", variant="stop", elem_id="llm-stop", min_width=90, visible=False
+                )
+            self.status = gr.HTML(elem_id="llm-status")
+        self.fields = [
+            self.description, self.model, self.base_url, self.sentences, self.templates, self.again
+        ]  # fmt: skip
+        self.outputs: list[Any] = [
+            *self.fields, self.leaves, self.about_key, self.forget, self.write, self.stop,
+            self.status,
+        ]  # fmt: skip
+
+    def wire(self, after: Callable[..., None]) -> None:
+        """Connect events. after(trigger, handler, ...): the poll follows what succeeds."""
+        for typed in (self.description, self.model, self.base_url):
+            after(typed.input, self.remember, inputs=self.fields, trigger_mode="always_last")
+        for chosen in (self.sentences, self.templates, self.again):
+            after(chosen.change, self.remember, inputs=self.fields, trigger_mode="always_last")
+        after(self.write.click, self.begin, inputs=[*self.fields, self.key], outputs=[self.key])
+        after(self.stop.click, self.studio.writer.stop)
+        after(self.forget.click, self.studio.writer.forget)
+
+    # What its buttons do ----------------------------------------------------------------------
+
+    def remember(
+        self,
+        description: str,
+        model: str,
+        base_url: str,
+        sentences: float | None,
+        templates: float | None,
+        again: bool,
+        request: gr.Request,
+    ) -> None:
+        """Keep what was typed, for a reload and for other pages. The key is not among it."""
+        wish = Wish.from_dict(
+            {
+                "description": description, "model": model, "base_url": base_url,
+                "sentences": sentences, "templates": templates, "again": again,
+            }
+        )  # fmt: skip
+        self.studio.prompts.wish(wish, by=page_of(request, "prompts"))
+
+    def begin(
+        self,
+        description: str,
+        model: str,
+        base_url: str,
+        sentences: float | None,
+        templates: float | None,
+        again: bool,
+        key: str,
+        request: gr.Request,
+    ) -> Any:
+        """Ask for what is typed. The key's field is emptied once the key is in memory."""
+        self.remember(description, model, base_url, sentences, templates, again, request)
+        said(lambda: self.studio.writer.start(key=key if isinstance(key, str) else ""))
+        return gr.skip() if self.studio.options.public else ""
+
+    # How it looks -----------------------------------------------------------------------------
+
+    def fresh(self, view: View, *, mine: bool) -> dict[str, tuple[Any, Any]]:
+        """Marks and values of the outputs. mine: this page typed what is there."""
+        wish, writing, mark = view.wish, self.studio.writer.view, view.prompt_inputs
+
+        def field(value: Any) -> tuple[Any, Any]:
+            return (mark, gr.skip() if mine else field_of(value))
+
+        try:
+            key = self.studio.writer.key_from(wish.base_url)
+        except PromptError:
+            key = ""
+        public = self.studio.options.public
+        told = f'<p class="quiet">{_PUBLIC_KEY if public else _KEYS[key]}</p>'
+        state = (writing.busy, writing.stopping, id(writing.written), writing.error)
+        asked = (wish, view.names_text, id(view.prompts), writing.busy)
+        return {
+            "description": field(wish.description),
+            "llm_model": field(wish.model),
+            "base_url": field(wish.base_url),
+            "sentences": field(wish.sentences),
+            "number": field(wish.templates),
+            "again": field(wish.again),
+            "leaves": (asked, Lazy(self._leaves, view)),
+            "about_key": (told, told),
+            "forget": (key, gr.update(visible=key == "typed")),
+            "write": (writing.busy, gr.update(interactive=not writing.busy)),
+            "stop": (
+                (writing.busy, writing.stopping),
+                gr.update(visible=writing.busy, interactive=not writing.stopping),
+            ),
+            "writing": (
+                state,
+                Lazy(
+                    lambda: look.writing(
+                        busy=writing.busy, stopping=writing.stopping, host=writing.host,
+                        written=writing.written, error=writing.error,
+                    )
+                ),
+            ),
+        }  # fmt: skip
+
+    def _leaves(self, view: View) -> str:
+        """What leaves the machine and what it may cost, before anything does."""
+        wish, public = view.wish, self.studio.options.public
+        host, fault, cost = "the server", "", None
+        try:
+            base = address(base_url=wish.base_url, public=public)
+            host = host_of(base)
+            if not view.names:
+                raise PromptError("Name the classes on the Data tab first.")
+            # A key only completes the endpoint here; a budget sends nothing.
+            endpoint = find_endpoint(
+                model=wish.model, base_url=wish.base_url, key="-", public=public
+            )
+            cost = budget(
+                wish.ask(view.names, view.prompts), base_url=base, model=endpoint.model,
+                cache_dir=self.studio.options.cache_dir,
+            )  # fmt: skip
+        except StudioError as error:
+            fault = str(error)
+        return look.leaves(
+            host=host, classes=len(view.names), described=bool(wish.description), budget=cost,
+            fault=fault,
+        )  # fmt: skip
