@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ _QUIET = """(quiet) => new Promise((done) => {
   watcher.observe(document.body, { childList: true, characterData: true, subtree: true });
 })"""
 
-_RUN = """async () => {
-  const found = await axe.run(document, { resultTypes: ["violations"] });
+_RUN = """async (rules) => {
+  const found = await axe.run(document, { resultTypes: ["violations"],
+    ...(rules.length ? { runOnly: rules } : {}) });
   return found.violations.filter((v) => ["serious", "critical"].includes(v.impact)).map((v) => {
     const told = v.nodes.slice(0, 6).map((n) => `    ${n.target.join(" ")}: ` +
       `${n.html.slice(0, 160)}\\n      ${(n.any[0] || n.all[0] || n.none[0] || {}).message || ""}`);
@@ -40,11 +42,24 @@ def settle(page: Any, *, quiet_ms: int = 600) -> None:
     page.evaluate(_QUIET, quiet_ms)
 
 
-def serious_faults(page: Any) -> list[str]:
-    """What axe-core calls a serious or critical fault in what the page shows now."""
+def serious_faults(page: Any, *, only: Sequence[str] = ()) -> list[str]:
+    """What axe-core calls a serious or critical fault in what the page shows now.
+
+    only: names of rules to look for; none: all of them.
+    """
     if not page.evaluate("typeof axe === 'object'"):
         page.add_script_tag(content=script().read_text(encoding="utf-8"))
-    return [str(fault) for fault in page.evaluate(_RUN)]
+    return [str(fault) for fault in page.evaluate(_RUN, list(only))]
+
+
+def set_theme(page: Any, theme: str) -> None:
+    """Turn the page light or dark, as gradio's own switch does it; drawings follow."""
+    page.evaluate("dark => document.body.classList.toggle('dark', dark)", theme == "dark")
+    page.wait_for_timeout(400)  # colours fade over
+
+
+COLOURS = ("color-contrast", "link-in-text-block")
+"""The rules that a theme decides on."""
 
 
 def too_wide(page: Any) -> int:

@@ -49,7 +49,7 @@ def prepare(folder: Path) -> Prepared:
     finally:
         demo.PER_CLASS = whole
     store, ids = RunStore(runs), {}
-    other: dict[str, object] = {**QUICK, "seed": 1, "phase1_lr": 0.02, "phase1_epochs": 2}
+    other: dict[str, object] = {**QUICK, "seed": 1, "label_smoothing": 0.0, "phase1_epochs": 4}
     for name, method, settings in (
         ("labels only", "zero-shot", {}), ("first", "coft", QUICK), ("second", "coft", other)
     ):  # fmt: skip

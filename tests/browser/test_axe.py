@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.axe import serious_faults, settle, too_wide
+from tests.browser.axe import COLOURS, serious_faults, set_theme, settle, too_wide
 from tests.browser.conftest import Server, Watch, go
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
@@ -48,28 +48,38 @@ def states(page: Any) -> Iterator[str]:
             yield f"{tab}, {name}"
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [375, 1024, 1920])
-def test_no_tab_has_a_serious_fault(open_page: Open, watch: Watch, width: int, theme: str) -> None:
-    page = open_page(f"?__theme={theme}", viewport={"width": width, "height": 900})
+def test_no_tab_has_a_serious_fault(open_page: Open, watch: Watch, width: int) -> None:
+    page = open_page(viewport={"width": width, "height": 900})
     faults = []
     for state in states(page):
         faults += [f"{state}: {fault}" for fault in serious_faults(page)]
         if wide := too_wide(page):
             faults.append(f"{state} is {wide} px too wide")
+        set_theme(page, "dark")
+        faults += [f"{state}, dark: {fault}" for fault in serious_faults(page, only=COLOURS)]
+        set_theme(page, "light")
     assert not faults, "\n".join(faults)
     assert watch.faults == []
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_an_open_image_has_no_serious_fault(open_page: Open, watch: Watch, theme: str) -> None:
-    page = open_page(f"?__theme={theme}")
+def test_an_open_image_has_no_serious_fault(open_page: Open, watch: Watch) -> None:
+    page = open_page()
     for tab, card in (("Explore", "#tabs .card"), ("Compare", "#compare-cards .card")):
         go(page, tab)
         page.locator(card).locator("visible=true").first.click()
         page.locator("dialog[open] img").first.wait_for()
         settle(page)
         assert serious_faults(page) == [], tab
+        set_theme(page, "dark")
+        assert serious_faults(page, only=COLOURS) == [], tab
+        set_theme(page, "light")
         page.keyboard.press("Escape")
         page.locator("dialog[open]").wait_for(state="detached")
     assert watch.faults == []
+
+
+def test_a_dark_page_is_dark_from_the_start(open_page: Open) -> None:
+    page = open_page("?__theme=dark")
+    assert page.evaluate("document.body.classList.contains('dark')")
+    assert serious_faults(page, only=COLOURS) == []

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from studio.runs.store import RunInfo
+from studio.views.compare import MOST, Side, choices, results_table, settings_table, warnings
+
+
+def info(number: int = 0, **changes: Any) -> RunInfo:
+    values: dict[str, Any] = {
+        "id": f"20260101-00000{number}-x-coft", "created": "2026-01-01T00:00:00+00:00",
+        "name": f"run {number}", "method": "coft", "model": "embedded", "folder": "/photos",
+        "class_names": ("cat", "dog"), "settings": {"seed": 0, "k": 16, "filter": "none"},
+        "state": "finished",
+    }  # fmt: skip
+    return RunInfo(**{**values, **changes})
+
+
+def side(place: int, *, root: str = "/photos", result: Any = None, **changes: Any) -> Side:
+    known = {"images": 10, "accuracy": 0.5, "seconds": 61.0, "stage": "phase2"}
+    return Side(place, info(place, **changes), root, known if result is None else result)
+
+
+def rows(html: str) -> dict[str, list[str]]:
+    """Name of a row -> its cells without markup."""
+    found = re.findall(r'<tr><th scope="row">(.*?)</th>(.*?)</tr>', html)
+    return {
+        name: [re.sub(r"<[^>]*>", "", cell) for cell in re.findall(r"<td>(.*?)</td>", cells)]
+        for name, cells in found
+    }
+
+
+def test_every_run_has_a_box_with_its_name_as_label() -> None:
+    infos = [info(n, name=f"<i>{n}</i>") for n in range(3)]
+    html = choices(infos, {infos[1].id: {"images": 10, "accuracy": 0.5}}, [infos[2].id])
+    assert "<i>" not in html
+    boxes = re.findall(r'<input type="checkbox" id="(.*?)" data-check="(.*?)"( checked)?>', html)
+    assert [box[1] for box in boxes] == [i.id for i in infos]
+    assert [bool(box[2]) for box in boxes] == [False, False, True]
+    assert all(f'<label for="{box[0]}">' in html for box in boxes)
+    assert f'data-most="{MOST}"' in html
+    assert "50.0 %" in html
+
+
+def test_one_run_cannot_be_compared() -> None:
+    assert "Two runs are needed" in choices([info()], {}, [])
+    assert "<input" not in choices([info()], {}, [])
+
+
+def test_results_stand_side_by_side_with_their_distance() -> None:
+    second = {"images": 10, "accuracy": 0.625, "seconds": 5.0, "stage": "phase1"}
+    found = rows(results_table([side(0), side(1, result=second)]))
+    assert found["Accuracy"] == ["50.0 %", "62.5 % +12.5"]
+    assert found["Time taken"] == ["1 min 1 s", "5 s"]
+    assert found["Came as far as"] == ["Phase II", "Phase I"]
+    assert "Agreement" not in " ".join(found)  # neither run says it
+
+
+def test_a_run_without_results_leaves_its_column_empty() -> None:
+    found = rows(results_table([side(0, result={}), side(1)]))
+    assert found["Accuracy"] == ["–", "50.0 %"]
+    assert found["Images"] == ["–", "10"]
+
+
+def test_only_settings_that_differ_are_listed() -> None:
+    html = settings_table(
+        [side(0), side(1, model="<ViT>", settings={"seed": 1, "k": 32, "filter": "none"}, seed=1)]
+    )
+    found = rows(html)
+    assert found == {"model": ["embedded", "&lt;ViT&gt;"], "seed": ["0", "1"], "k": ["16", "32"]}
+    assert "<code>filter=none</code>" in html
+
+
+def test_settings_of_other_versions_are_shown_as_missing() -> None:
+    found = rows(settings_table([side(0), side(1, settings={"new": True})]))
+    assert found["new"] == ["–", "true"]
+    assert found["k"] == ["16", "–"]
+
+
+def test_equal_runs_say_so() -> None:
+    assert "All settings are the same" in settings_table([side(0), side(1)])
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        ({}, ""),
+        ({"root": "/elsewhere"}, "different folders"),
+        ({"class_names": ("cat", "cow")}, "different classes"),
+        ({"class_names": ("dog", "cat")}, ""),
+        ({"result": {}}, "Without final results: B"),
+    ],
+)
+def test_what_hinders_a_comparison_is_told(other: dict[str, Any], told: str) -> None:
+    html = warnings([side(0), side(1, **other)])
+    assert (told in html) if told else html == ""
