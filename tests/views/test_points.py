@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import base64
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+from studio.views import points
+from studio.views.points import corners, drawn, in_box, in_polygon, packed
+from tests.views.conftest import Make, make_outcome
+
+
+def slowly_inside(plane: Any, polygon: Any) -> list[int]:
+    """The textbook's loop over all points and edges."""
+    found = []
+    for i, (px, py) in enumerate(plane.tolist()):
+        inside = False
+        for (x1, y1), (x2, y2) in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
+            if (y1 > py) != (y2 > py) and px < (x2 - x1) * (py - y1) / (y2 - y1) + x1:
+                inside = not inside
+        if inside:
+            found.append(i)
+    return found
+
+
+def test_a_triangle_holds_what_lies_in_it() -> None:
+    plane = np.array([[0, 0], [0.2, 0.1], [0.9, 0.9], [-1, -1], [0.5, 0.2]], np.float32)
+    assert in_polygon(plane, np.array([[-0.1, -0.1], [0.6, 0.1], [0, 0.5]])).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_any_line_even_one_that_crosses_itself_is_answered_as_by_the_textbook(seed: int) -> None:
+    noise = np.random.default_rng(seed)
+    plane = noise.uniform(-1, 1, (400, 2)).astype(np.float32)
+    polygon = noise.uniform(-1, 1, (9, 2))
+    assert in_polygon(plane, polygon).tolist() == slowly_inside(plane, polygon)
+
+
+def test_corners_at_the_height_of_points_do_not_count_twice() -> None:
+    grid = np.stack(np.meshgrid(np.arange(5), np.arange(5)), -1).reshape(-1, 2).astype(np.float32)
+    diamond = np.array([[2, 0], [4, 2], [2, 4], [0, 2]], np.float64)
+    assert in_polygon(grid, diamond).tolist() == slowly_inside(grid, diamond)
+    assert 12 in in_polygon(grid, diamond)
+
+
+def test_a_lasso_of_many_corners_around_many_points_is_quick() -> None:
+    plane = np.random.default_rng(0).uniform(-1, 1, (100_000, 2)).astype(np.float32)
+    angle = np.linspace(0, 2 * np.pi, 600, endpoint=False)
+    radius = 0.6 + 0.05 * np.sin(9 * angle)
+    lasso = np.stack([radius * np.cos(angle), radius * np.sin(angle)], 1)
+    began = time.process_time()
+    found = in_polygon(plane, lasso)
+    assert time.process_time() - began < 0.5
+    assert 25_000 < len(found) < 32_000
+
+
+def test_a_box_holds_its_edges_whatever_corner_it_began_at() -> None:
+    plane = np.array([[0, 0], [1, 1], [0.5, 2], [0.5, 0.5]], np.float32)
+    for box in ([[0, 0], [1, 1]], [[1, 1], [0, 0]], [[0, 1], [1, 0]]):
+        assert in_box(plane, np.array(box, np.float64)).tolist() == [0, 1, 3]
+
+
+@pytest.mark.parametrize(
+    ("xs", "ys"),
+    [
+        (None, None), ([1, 2], [1]), ([1], [1]), ("12", "34"), ([1, "2"], [1, 2]),
+        ([1, float("nan")], [0, 1]), ([1, float("inf")], [0, 1]), ([True, 1], [0, 1]),
+        ([0.0] * 5000, [0.0] * 5000), ([10**400, 0], [0, 1]), ([[1], [2]], [[1], [2]]), ({}, {}),
+    ],
+)  # fmt: skip
+def test_what_is_no_polygon_is_refused(xs: Any, ys: Any) -> None:
+    assert corners(xs, ys) is None
+
+
+def test_a_polygon_is_taken_as_it_is() -> None:
+    found = corners([0, 1.5, 2], [0, -1, 1e12])
+    assert found is not None
+    assert found.tolist() == [[0, 0], [1.5, -1], [2, 1e6]]
+
+
+def test_few_images_are_all_drawn(outcome: Make) -> None:
+    assert drawn(outcome(60), limit=60).tolist() == list(range(60))
+
+
+def test_of_many_all_doubtful_ones_are_drawn_and_a_sample_of_the_rest(outcome: Make) -> None:
+    made = outcome(1000)
+    doubt = np.flatnonzero(points.doubtful(made))
+    assert 400 < len(doubt) < 600
+    found = drawn(made, limit=700, others=100)
+    assert len(found) == 700
+    assert set(doubt.tolist()) <= set(found.tolist())
+    assert (np.diff(found) > 0).all()
+    assert drawn(made, limit=700, others=100).tolist() == found.tolist()
+
+
+def test_where_even_the_doubtful_are_too_many_the_most_doubtful_are_drawn(outcome: Make) -> None:
+    made = outcome(1000, kept=np.zeros(1000, bool))
+    found = drawn(made, limit=100, others=20)
+    assert len(found) == 100
+    assert set(found.tolist()) == set(np.argsort(made.clean_probability)[:100].tolist())
+    half = outcome(1000, kept=np.arange(1000) % 2 == 0)
+    sure = ~points.doubtful(half)
+    found = drawn(half, limit=100, others=20)
+    assert len(found) == 100
+    assert sure[found].sum() == 20
+
+
+def read(text: str, kind: str) -> list[Any]:
+    return np.frombuffer(base64.b64decode(text), kind).tolist()
+
+
+def test_the_page_gets_arrays_of_the_drawn_images_only() -> None:
+    made = make_outcome(10, truth=np.array([-1, 0, 1, 2, 0, 1, 2, 0, 1, 2]))
+    indices = np.array([0, 5, 9])
+    plane = np.arange(20, dtype=np.float32).reshape(10, 2) / 20
+    found = packed(indices, plane, {"final": made}, made.truth)
+    assert found["number"] == 3
+    assert read(found["index"], "<u4") == [0, 5, 9]
+    assert read(found["x"], "<f4") == plane[indices, 0].tolist()
+    assert read(found["y"], "<f4") == plane[indices, 1].tolist()
+    assert read(found["truth"], "<u2") == [65535, 1, 2]
+    stage = found["stages"]["final"]
+    assert read(stage["label"], "<u2") == made.labels[indices].tolist()
+    assert read(stage["confidence"], "u1") == [191] * 3
+    assert read(stage["clean"], "u1") == np.rint(255 * made.clean_probability[indices]).tolist()
+    flags = made.kept[indices].astype(int) + 2 * made.disagree[indices].astype(int)
+    assert read(stage["flags"], "u1") == flags.tolist()
+    assert packed(indices, plane, {}, None)["truth"] == ""
+
+
+def test_a_probability_that_is_none_is_drawn_as_zero() -> None:
+    made = make_outcome(3, clean_probability=np.array([np.nan, 2.0, -1.0], np.float32))
+    found = packed(np.arange(3), np.zeros((3, 2), np.float32), {"a": made}, None)
+    assert read(found["stages"]["a"]["clean"], "u1") == [0, 255, 0]
