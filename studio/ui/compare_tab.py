@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from studio.errors import RunError, StudioError
+from studio.runs.files import read_json
 from studio.runs.store import ACTIVE, RunInfo
 from studio.ui.handlers import said
 from studio.ui.looked import Looked, look
@@ -129,7 +130,9 @@ class CompareTab:
                 ended = reader.run.status()["state"] not in ACTIVE
                 result = self.studio.result(run_id) if ended else {}
                 root = str(reader.run.images()["root"] or reader.info.folder)
-                sides.append(Side(len(sides), reader.run.info, root, result))
+                prompts = read_json(reader.run.path / "prompts.json")
+                prompts = prompts if isinstance(prompts, dict) else {}
+                sides.append(Side(len(sides), reader.run.info, root, result, prompts))
             except RunError:
                 self.studio.forget(run_id)
         return sides, len(asked) - len(sides)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from studio.errors import PromptError
+from studio.prompts.prompt_set import PromptSet
 from studio.runs.store import RunInfo
 from studio.views.compare_figures import LETTERS
 from studio.views.differences import mark
@@ -29,13 +31,14 @@ _STAGES = {"zero-shot": "labels only", "phase1": "Phase I", "phase2": "Phase II"
 @dataclass(frozen=True)
 class Side:
     """One of the compared runs. place: 0 for A, ...; root: the folder of its images; result: its
-    result.json, empty while there is none.
+    result.json, prompts: its prompts.json, both empty while there is none.
     """
 
     place: int
     info: RunInfo
     root: str
     result: Mapping[str, Any]
+    prompts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def letter(self) -> str:
@@ -106,7 +109,10 @@ def results_table(sides: Sequence[Side]) -> str:
 
 def settings_table(sides: Sequence[Side]) -> str:
     """The settings and inputs that differ, one column a run; how many are the same is said."""
-    described = [_described(side) for side in sides]
+    described = [
+        {**_described(side), "prompts": prompts}
+        for side, prompts in zip(sides, _prompts(sides), strict=True)
+    ]
     names = list(dict.fromkeys(name for values in described for name in values))
     rows, same = [], []
     for name in names:
@@ -138,9 +144,29 @@ def _described(side: Side) -> dict[str, str]:
         "test_folder": info.test_folder or "none",
         "seed": str(info.seed),
     }
+    given, rejected = (side.result.get(f"given_{kind}") or 0 for kind in ("labels", "rejected"))
+    known["corrections"] = f"{given} given, {rejected} rejected" if given or rejected else "none"
     values = {k: _text(v) for k, v in sorted(info.settings.items()) if k != "seed"}
     versions = {f"version of {name}": str(value) for name, value in sorted(info.versions.items())}
     return {**known, **values, **versions}
+
+
+def _prompts(sides: Sequence[Side]) -> list[str]:
+    """What was read about the classes, by run; sets of the same size with other words are told."""
+    told = []
+    for side in sides:
+        try:
+            told.append(PromptSet.from_dict(side.prompts).summary() if side.prompts else UNKNOWN)
+        except PromptError:
+            told.append(UNKNOWN)
+    wordings: list[Mapping[str, Any]] = []
+    for side in sides:
+        if side.prompts not in wordings:
+            wordings.append(side.prompts)
+    if len(set(told)) < len(wordings):
+        told = [f"{text}, wording {wordings.index(side.prompts) + 1}"
+                for text, side in zip(told, sides, strict=True)]  # fmt: skip
+    return told
 
 
 def _text(value: Any) -> str:

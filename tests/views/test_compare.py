@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from studio.prompts.prompt_set import PromptSet
 from studio.runs.store import RunInfo
 from studio.views.compare import MOST, Side, choices, results_table, settings_table, warnings
 
@@ -72,6 +74,26 @@ def test_only_settings_that_differ_are_listed() -> None:
     found = rows(html)
     assert found == {"model": ["embedded", "&lt;ViT&gt;"], "seed": ["0", "1"], "k": ["16", "32"]}
     assert "<code>filter=none</code>" in html
+
+
+def test_prompts_and_corrections_are_compared_too() -> None:
+    def prompts(*templates: str, **sentences: list[str]) -> dict[str, Any]:
+        return PromptSet(templates=templates, sentences=sentences).to_dict()
+
+    first = replace(side(0), prompts=prompts("a {}", "the {}"))
+    more = replace(side(1), prompts=prompts("a {}", "the {}", cat=["a cat purrs"]))
+    found = rows(settings_table([first, more]))
+    assert found["prompts"] == ["2 templates", "2 templates and 1 sentence"]
+    other = replace(side(1), prompts=prompts("a {}", "my {}"))
+    assert rows(settings_table([first, other]))["prompts"] == [
+        "2 templates, wording 1", "2 templates, wording 2"
+    ]  # fmt: skip
+    assert "prompts" not in rows(settings_table([first, replace(first, place=1)]))
+    assert "prompts" in rows(settings_table([first, replace(side(1), prompts={"format": "x"})]))
+    corrected = side(1, result={"given_labels": 3, "given_rejected": 1})
+    assert rows(settings_table([side(0), corrected]))["corrections"] == [
+        "none", "3 given, 1 rejected"
+    ]  # fmt: skip
 
 
 def test_settings_of_other_versions_are_shown_as_missing() -> None:
