@@ -1,0 +1,137 @@
+"""How many labels are right, estimated without a single true label; always with an interval.
+
+Before training (`estimate_zero_shot`) two numbers of the zero-shot probabilities are looked at: the
+mean confidence, and how clearly the best class wins over the second, the mean of log(p1 / p2). A
+line through them, fitted to labelled sets, gives the accuracy of a model that knows the images;
+`studio.scores.knowledge` says whether it does. At z <= 1 the estimate is chance, from z = 3 on it
+is the line's, in between a mixture, and the interval allows for z being off by one.
+
+After training (`estimate_run`) the estimate moves by what training changed: a changed label was
+right more often afterwards than before, by GAIN of the changed labels on average.
+
+Neither sees a true label. The constants are made by `tools/fit_estimate.py`, which also measures
+what they are worth on sets that they were not fitted to; docs/benchmarks.md has its tables. They
+were fitted with the embedded model: with another model the same formula is a guess whose error was
+not measured. The intervals are meant to hold nine times out of ten.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.floating]
+LabelArray = npt.NDArray[np.integer]
+
+# Made by `python tools/fit_estimate.py DATA RUNS ...`, see there.
+INTERCEPT, CONFIDENCE, GAP = -1.26, -0.31, 1.14
+SPREAD = 0.65  # 90 % of the residuals of left-out sets are smaller, in logits of the skill
+GAIN, GAIN_SPREAD = 0.3, 0.4
+
+_CHANCE_UNTIL, _KNOWN_FROM = 1.0, 3.0  # of z
+_NINETY = 1.645  # standard deviations of a normal distribution on either side of 90 %
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Share of labels that are right, in [0, 1], and the interval it lies in, as far as is known.
+
+    z: what `studio.scores.knowledge` found, None when it was not asked; the estimate after training
+    needs it again.
+    """
+
+    accuracy: float
+    low: float
+    high: float
+    z: float | None = None
+
+    def text(self) -> str:
+        """For people: "about 62 % (50 to 74 %)"."""
+        return (
+            f"about {100 * self.accuracy:.0f} % ({100 * self.low:.0f} to {100 * self.high:.0f} %)"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        return asdict(self)
+
+
+def estimate_zero_shot(probabilities: FloatArray, *, z: float | None = None) -> Estimate:
+    """Accuracy of the zero-shot labels argmax(probabilities).
+
+    probabilities: (N, C), N >= 1, C >= 2, at the model's own scale; z: of `knowledge` for the same
+    images and class vectors. None takes it that the model knows the images, which is wrong just
+    where it matters most: then the interval begins at chance.
+
+    Raises:
+        ValueError: The shape is another.
+    """
+    probabilities = np.asarray(probabilities, dtype=np.float64)
+    if probabilities.ndim != 2 or not len(probabilities) or probabilities.shape[1] < 2:
+        raise ValueError(f"probabilities of shape {probabilities.shape}: (N, C) with C >= 2 needed")
+    chance = 1.0 / probabilities.shape[1]
+    line = INTERCEPT + float(np.dot((CONFIDENCE, GAP), indicators(probabilities)))
+
+    def at(z: float, line: float, deviations: float) -> float:
+        known = _known(z)
+        skilled = chance + (1 - chance) / (1 + math.exp(-line))
+        # Without knowledge each class hits or misses as a whole: C draws, not N.
+        unknown = chance + deviations * _NINETY * math.sqrt(chance * (1 - chance) * chance)
+        return known * skilled + (1 - known) * unknown
+
+    sure = _KNOWN_FROM + 1 if z is None else z
+    middle = at(sure, line, 0.0)
+    sampling = _NINETY * math.sqrt(middle * (1 - middle) / len(probabilities))
+    down = math.hypot(middle - at(sure - 1, line - SPREAD, -1.0), sampling)
+    up = math.hypot(at(sure + 1, line + SPREAD, 1.0) - middle, sampling)
+    low = middle - down
+    return _estimate(middle, min(low, chance) if z is None else low, middle + up, z)
+
+
+def estimate_run(*, before: Estimate, zero_shot_labels: LabelArray, labels: LabelArray) -> Estimate:
+    """Accuracy of the labels of a trained model.
+
+    before: `estimate_zero_shot` of the same images; zero_shot_labels, labels: (N,), N >= 1.
+
+    Raises:
+        ValueError: The labels are not of the same images.
+    """
+    zero_shot_labels, labels = np.asarray(zero_shot_labels), np.asarray(labels)
+    if labels.shape != zero_shot_labels.shape or labels.ndim != 1 or not len(labels):
+        raise ValueError(f"{labels.shape} labels against {zero_shot_labels.shape} before training")
+    changed = float((labels != zero_shot_labels).mean())
+    # Where the model knows nothing, nothing is learned: labels change from wrong to wrong.
+    moved = changed * (_known(before.z) if before.z is not None else 1.0)
+    middle = before.accuracy + GAIN * moved
+    spread = GAIN_SPREAD * moved
+    return _estimate(
+        middle,
+        middle - math.hypot(before.accuracy - before.low, spread),
+        middle + math.hypot(before.high - before.accuracy, spread),
+        before.z,
+    )
+
+
+def indicators(probabilities: FloatArray) -> tuple[float, float]:
+    """What the estimate before training looks at: (logit of the mean confidence, mean gap).
+
+    probabilities: (N, C). The gap is log(p1 / p2) of an image's two best classes.
+    """
+    best = np.partition(np.asarray(probabilities, dtype=np.float64), -2, axis=1)[:, -2:]
+    best = np.maximum(best, 1e-12)  # a class of probability 0 would be infinitely far behind
+    confidence = min(float(best[:, 1].mean()), 1 - 1e-6)
+    return math.log(confidence / (1 - confidence)), float(np.log(best[:, 1] / best[:, 0]).mean())
+
+
+def _known(z: float) -> float:
+    """How far an image set counts as known to the model: 0 to 1."""
+    return min(max((z - _CHANCE_UNTIL) / (_KNOWN_FROM - _CHANCE_UNTIL), 0.0), 1.0)
+
+
+def _estimate(accuracy: float, low: float, high: float, z: float | None) -> Estimate:
+    accuracy = min(max(accuracy, 0.0), 1.0)
+    return Estimate(accuracy, min(max(low, 0.0), accuracy), max(min(high, 1.0), accuracy), z)

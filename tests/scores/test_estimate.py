@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from studio.scores import estimate
+from studio.scores.estimate import Estimate, estimate_run, estimate_zero_shot, indicators
+
+
+def probabilities(clarity: float, *, images: int = 400, classes: int = 8, seed: int = 0):
+    """Softmax over random logits, of which one is raised by `clarity`."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(size=(images, classes))
+    logits[np.arange(images), rng.integers(0, classes, images)] += clarity
+    values = np.exp(logits)
+    return values / values.sum(axis=1, keepdims=True)
+
+
+def test_a_model_that_decides_clearly_is_taken_to_be_right_more_often():
+    found = [estimate_zero_shot(probabilities(c), z=8.0).accuracy for c in (0.0, 1.0, 2.0, 6.0)]
+    assert found == sorted(found)
+    assert found[-1] > 0.9
+    assert found[0] < 0.6
+
+
+def test_without_knowledge_it_is_chance_however_sure_the_model_is():
+    found = estimate_zero_shot(probabilities(6.0), z=0.3)
+    assert found.accuracy == pytest.approx(1 / 8)
+    assert found.low < 1 / 8 < found.high < 0.6
+    between = estimate_zero_shot(probabilities(6.0), z=2.0)
+    assert found.accuracy < between.accuracy < estimate_zero_shot(probabilities(6.0), z=5).accuracy
+    assert between.high - between.low > 0.5  # here nobody knows
+
+
+def test_when_knowledge_was_not_asked_the_interval_begins_at_chance():
+    found = estimate_zero_shot(probabilities(3.0))
+    assert found.accuracy == estimate_zero_shot(probabilities(3.0), z=9).accuracy
+    assert found.low <= 1 / 8
+
+
+@pytest.mark.parametrize("clarity", [0.0, 1.0, 3.0, 30.0])
+@pytest.mark.parametrize("z", [None, -2.0, 1.5, 2.5, 20.0])
+@pytest.mark.parametrize("images", [1, 30, 3000])
+def test_the_interval_holds_the_estimate(clarity, z, images):
+    found = estimate_zero_shot(probabilities(clarity, images=images, classes=2), z=z)
+    assert 0 <= found.low <= found.accuracy <= found.high <= 1
+    assert np.isfinite([found.low, found.accuracy, found.high]).all()
+
+
+def test_few_images_widen_the_interval():
+    few, many = (estimate_zero_shot(probabilities(2.0, images=n), z=9) for n in (12, 4000))
+    assert few.high - few.low > many.high - many.low
+
+
+def test_a_class_of_probability_nought_is_no_infinite_gap():
+    certain = np.eye(3)[[0, 1, 2, 0]]
+    assert np.isfinite(indicators(certain)).all()
+    assert estimate_zero_shot(certain, z=9).accuracy > 0.9
+
+
+def test_indicators_are_the_confidence_and_the_gap():
+    logit, gap = indicators(np.array([[0.6, 0.3, 0.1], [0.2, 0.4, 0.4]]))
+    assert logit == pytest.approx(0.0)  # the mean confidence is a half
+    assert gap == pytest.approx(np.log(2) / 2)
+
+
+# What the embedded model says about the training parts of real sets: classes, mean confidence, mean
+# gap, z, and how many of its zero-shot labels are right.
+MEASURED = {
+    "oxford_pets": (37, 0.455, 1.246, 9.4, 0.559),
+    "caltech101": (100, 0.282, 0.991, 9.5, 0.532),
+    "cifar10": (10, 0.549, 1.156, 5.2, 0.550),
+    "clothing10": (10, 0.505, 1.081, 7.3, 0.464),
+    "pacs_art_painting": (7, 0.555, 1.306, 4.9, 0.607),
+    "eurosat": (10, 0.428, 0.661, 0.8, 0.127),
+    "demo": (11, 0.581, 1.622, 9.2, 0.727),
+}
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_real_sets_are_inside_their_intervals(monkeypatch, name):
+    classes, confidence, gap, z, right = MEASURED[name]
+    logit = np.log(confidence / (1 - confidence))
+    monkeypatch.setattr(estimate, "indicators", lambda _: (logit, gap))
+    found = estimate_zero_shot(np.full((500, classes), 1 / classes), z=z)
+    assert found.low <= right <= found.high
+    assert abs(found.accuracy - right) < 0.1
+
+
+def test_training_moves_the_estimate_by_what_it_changed():
+    before = Estimate(0.5, 0.4, 0.6, z=8.0)
+    first = np.zeros(100, dtype=int)
+    same = estimate_run(before=before, zero_shot_labels=first, labels=first)
+    assert same == before
+    last = first.copy()
+    last[:40] = 1
+    after = estimate_run(before=before, zero_shot_labels=first, labels=last)
+    assert after.accuracy == pytest.approx(0.5 + 0.4 * estimate.GAIN)
+    assert after.high - after.low > before.high - before.low
+
+
+def test_where_the_model_knows_nothing_training_is_given_no_credit():
+    before = Estimate(0.1, 0.02, 0.25, z=0.5)
+    first = np.zeros(100, dtype=int)
+    after = estimate_run(before=before, zero_shot_labels=first, labels=first + 1)
+    assert (after.accuracy, after.low, after.high) == pytest.approx((0.1, 0.02, 0.25))
+
+
+def test_for_people_and_for_machines():
+    found = Estimate(0.617, 0.5, 0.742, z=4.0)
+    assert found.text() == "about 62 % (50 to 74 %)"
+    assert found.to_dict() == {"accuracy": 0.617, "low": 0.5, "high": 0.742, "z": 4.0}
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (5, 1), (5,)])
+def test_shapes_that_mean_nothing_are_refused(shape):
+    with pytest.raises(ValueError, match="probabilities of shape"):
+        estimate_zero_shot(np.zeros(shape))
+    with pytest.raises(ValueError, match="labels against"):
+        estimate_run(
+            before=Estimate(0.5, 0.4, 0.6),
+            zero_shot_labels=np.zeros(3, dtype=int),
+            labels=np.zeros(4, dtype=int),
+        )

@@ -1,0 +1,306 @@
+"""Fit the constants of studio/scores/estimate.py to labelled sets, and measure what they are worth.
+
+    python tools/fit_estimate.py DATA [RUNS ...] [--cache DIR]
+
+DATA holds sets of the form SET/{train,test}/<class>/<image> with SET/classes.txt; the demo set is
+drawn and added. RUNS are folders of runs (`--runs` of `fit`, `runs/` of `bench --out`) on their
+train parts. True labels are used here, and only here.
+
+Before training, the units are each part of each set as it is, and random subsets of classes and
+images of the train parts. The line is fitted to units that the model knows (z >= 3), every set with
+the same weight, and each set is estimated by a line fitted to the other sets only; so is the width
+of its interval. Printed beside it: subsets in which some or all names were exchanged for names of
+other sets. After training, the gain per changed label is fitted to the runs, again leaving out the
+set that is estimated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from studio.clip.backbone import load_backbone  # noqa: E402 (needs the path above)
+from studio.clip.encode import class_vectors  # noqa: E402
+from studio.demo import demo_folder  # noqa: E402
+from studio.folder import propose_class_names, read_aliases, truth  # noqa: E402
+from studio.pixels import canvas_size, prepare  # noqa: E402
+from studio.runs.inputs import encode, knowledge, zero_shot_probabilities  # noqa: E402
+from studio.runs.run import Run  # noqa: E402
+from studio.scores import estimate  # noqa: E402
+from studio.scores.estimate import Estimate, estimate_run, estimate_zero_shot  # noqa: E402
+
+SETS = ("oxford_pets", "caltech101", "cifar10", "clothing10", "pacs_art_painting", "eurosat")
+SUBSETS = 60  # of each set: two thirds of classes as they are, the rest under other names
+NINETY = 0.9
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Images under names. kind: "whole", "subset", "some names" or "other names" exchanged."""
+
+    set: str
+    kind: str
+    part: str
+    probabilities: np.ndarray
+    accuracy: float
+    z: float
+    share: float  # weight of one unit of its kind
+
+    @property
+    def target(self) -> float:
+        """Logit of the accuracy above chance; bounded, for subsets without any error."""
+        chance = 1 / self.probabilities.shape[1]
+        skill = float(np.clip((self.accuracy - chance) / (1 - chance), 0.02, 0.97))
+        return float(np.log(skill / (1 - skill)))
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished run: labels before and after, and how many of them are right."""
+
+    set: str
+    before: Unit
+    zero_shot_labels: np.ndarray
+    labels: np.ndarray
+    accuracies: tuple[float, float]  # before, after
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("runs", type=Path, nargs="*")
+    parser.add_argument("--cache", type=Path, default=Path("build/estimate-cache"))
+    options = parser.parse_args()
+    units = list(all_units(options.data, options.cache))
+    sets = sorted({unit.set for unit in units})
+    constants = {s: fit(u for u in units if u.set != s) for s in sets}
+    print(before_table(units, constants))
+    runs = list(all_runs(options.runs, units))
+    gains = {s: gain(r for r in runs if r.set != s) for s in sets} if runs else {}
+    if len({run.set for run in runs}) > 1:
+        print(after_table(runs, constants, gains))
+        constants["all"] = fit(units) | gain(runs)
+    else:
+        constants["all"] = fit(units)
+    print(json.dumps(constants["all"]))
+
+
+# --- units -------------------------------------------------------------------------------------
+
+
+def all_units(data: Path, cache: Path) -> Iterator[Unit]:
+    """Every part of every set, then its subsets."""
+    backbone = load_backbone("embedded", device="cpu")
+    size = canvas_size(backbone.image_size)
+    vectors_of: dict[str, torch.Tensor] = {}
+    parts = []
+    for name in (*SETS, "demo"):
+        folders = [(p, data / name / p) for p in ("train", "test")]
+        for part, root in folders if name != "demo" else [("train", demo_folder(cache))]:
+            folder, canvases = prepare(root, cache_dir=cache, size=size)
+            file = data / name / "classes.txt"
+            aliases = read_aliases(file) if file.is_file() else {}
+            names = list(aliases.values()) or propose_class_names(folder)
+            known = truth(folder, names, aliases=aliases)
+            features = encode(backbone, folder, canvases, cache)
+            vectors_of[name] = class_vectors(backbone, names, [backbone.template])
+            parts.append((name, part, names, features, np.asarray(known)))
+
+    def unit(name, kind, part, names, features, vectors, known, share=1.0):  # type: ignore[no-untyped-def]
+        p = zero_shot_probabilities(backbone, features=features, class_vectors=vectors, of=features)
+        verdict = knowledge(
+            backbone, features=features, class_vectors=vectors, class_names=names,
+            templates=[backbone.template], cache_dir=cache,
+        )  # fmt: skip
+        right = float((p.argmax(1).numpy() == known).mean())
+        return Unit(name, kind, part, p.numpy(), right, float(verdict.numbers["z"] or 0.0), share)
+
+    for name, part, names, features, known in parts:
+        yield unit(name, "whole", part, names, features, vectors_of[name], known, 8.0)
+    for name, part, names, features, known in parts:
+        if part != "train":
+            continue
+        foreign = torch.cat([v for other, v in vectors_of.items() if other != name])
+        for number in range(SUBSETS):
+            rng = np.random.default_rng(number)
+            size = min(int(np.exp(rng.uniform(np.log(3), np.log(len(names) + 0.5)))), len(names))
+            classes = rng.choice(len(names), size, replace=False)
+            mine = np.flatnonzero(np.isin(known, classes))
+            mine = rng.choice(mine, min(len(mine), int(rng.integers(100, 801))), replace=False)
+            position = {int(c): i for i, c in enumerate(classes)}
+            labels = np.array([position[int(k)] for k in known[mine]])
+            vectors = vectors_of[name][classes].clone()
+            kind = ("subset", "subset", "subset", "subset", "some names", "other names")[number % 6]
+            if kind != "subset":
+                share = 1.0 if kind == "other names" else rng.uniform(0.2, 0.8)
+                other = rng.random(size) < share
+                vectors[other] = foreign[rng.choice(len(foreign), int(other.sum()), replace=False)]
+            # The nouns to compare with are those of the whole set: they are cached.
+            yield unit(name, kind, part, names, features[mine], vectors, labels)
+
+
+def all_runs(roots: Sequence[Path], units: Sequence[Unit]) -> Iterator[Trained]:
+    """Finished runs on the train part of a set."""
+    whole = {u.set: (i, u) for i, u in enumerate(units) if u.kind == "whole" and u.part == "train"}
+    for path in sorted(p for root in roots for p in root.glob("*/run.json")):
+        run = Run(path.parent)
+        folder = Path(run.info.folder)
+        name = "demo" if folder.name.startswith("demo") else folder.parent.name
+        events, _ = run.events()
+        arrays = {e["kind"]: run.arrays(e["arrays"]) for e in events if "arrays" in e}
+        if name not in whole or "finished" not in arrays or "zero_shot" not in arrays:
+            continue
+        known = true_labels(run)
+        if known is None:
+            continue
+        first = arrays["zero_shot"]["labels"].numpy()
+        last = arrays["finished"]["labels"].numpy()
+        right = (float((first == known).mean()), float((last == known).mean()))
+        yield Trained(name, whole[name][1], first, last, right)
+
+
+def true_labels(run: Run) -> np.ndarray | None:
+    """Of the run's images, by the folders they lie in; the file names the classes."""
+    from studio.names import canonical
+
+    names = [canonical(name) for name in run.info.class_names]
+    images = run.images()
+    file = Path(images["root"]).parent / "classes.txt"
+    aliases = read_aliases(file) if file.is_file() else {}
+    found = [canonical(aliases.get(f, f)) for f in (p.split("/")[0] for p in images["images"])]
+    if not all(name in names for name in found):
+        return None
+    return np.array([names.index(name) for name in found])
+
+
+# --- constants ---------------------------------------------------------------------------------
+
+
+def fit(units: Iterable[Unit]) -> dict[str, float]:
+    """The line through the units that the model knows, and the spread of left-out sets about it."""
+    known = [u for u in units if u.kind in ("whole", "subset") and u.z >= 3]
+    weights, misses = line(known), []
+    for name in sorted({u.set for u in known}):
+        others = line([u for u in known if u.set != name])
+        own = [u for u in known if u.set == name]
+        misses += [(abs(u.target - at(others, u)), u.share / len(own)) for u in own]
+    misses.sort()
+    share = np.cumsum([weight for _, weight in misses]) / sum(weight for _, weight in misses)
+    spread = misses[int(np.searchsorted(share, NINETY))][0]
+    return dict(zip(("INTERCEPT", "CONFIDENCE", "GAP"), weights, strict=True)) | {"SPREAD": spread}
+
+
+def line(units: Sequence[Unit]) -> tuple[float, float, float]:
+    """Weighted least squares; every set counts the same."""
+    total = {s: sum(u.share for u in units if u.set == s) for s in {u.set for u in units}}
+    root = np.sqrt([u.share / total[u.set] for u in units])[:, None]
+    x = np.array([[1.0, *estimate.indicators(u.probabilities)] for u in units])
+    y = np.array([[u.target] for u in units])
+    solution = np.linalg.lstsq(root * x, root * y, rcond=None)[0][:, 0]
+    return float(solution[0]), float(solution[1]), float(solution[2])
+
+
+def at(weights: Sequence[float], unit: Unit) -> float:
+    return float(np.dot(weights, [1.0, *estimate.indicators(unit.probabilities)]))
+
+
+def gain(runs: Iterable[Trained]) -> dict[str, float]:
+    """Mean over sets of the gain per changed label, and how far from it 90 % of sets are."""
+    known = [run for run in runs if run.before.z >= 3]
+    by_set: dict[str, list[float]] = {}
+    for run in known:
+        changed = float((run.labels != run.zero_shot_labels).mean())
+        if changed > 0:
+            by_set.setdefault(run.set, []).append((run.accuracies[1] - run.accuracies[0]) / changed)
+    means = np.array([np.mean(values) for values in by_set.values()])
+    away = np.abs(means - means.mean())
+    return {"GAIN": float(means.mean()), "GAIN_SPREAD": float(np.quantile(away, NINETY))}
+
+
+# --- tables ------------------------------------------------------------------------------------
+
+
+def before_table(units: Sequence[Unit], constants: dict[str, dict[str, float]]) -> str:
+    rows = [
+        "| set, part | accuracy | z | estimate | interval | error |",
+        "|---|---|---|---|---|---|",
+    ]
+    found = [(u, with_constants(constants[u.set], lambda u=u: before(u))) for u in units]
+    for u, e in found:
+        if u.kind == "whole":
+            rows.append(
+                f"| {u.set} {u.part} | {100 * u.accuracy:.1f} | {u.z:.1f} | {100 * e.accuracy:.1f} "
+                f"| {100 * e.low:.0f} to {100 * e.high:.0f} "
+                f"| {100 * (e.accuracy - u.accuracy):+.1f} |"
+            )
+    rows += ["", "| units | number | mean absolute error | inside the interval | its mean width |"]
+    rows += ["|---|---|---|---|---|"]
+    for kind in ("whole", "subset", "some names", "other names"):
+        rows.append(summary(kind, [(e, u.accuracy) for u, e in found if u.kind == kind]))
+    return "\n".join(rows) + "\n"
+
+
+def after_table(
+    runs: Sequence[Trained],
+    constants: dict[str, dict[str, float]],
+    gains: dict[str, dict[str, float]],
+) -> str:
+    rows = ["| run on | before | after | changed | estimate | interval | error |"]
+    rows += ["|---|---|---|---|---|---|---|"]
+    found = []
+    for run in runs:
+        e = with_constants(constants[run.set] | gains[run.set], lambda run=run: after(run))
+        found.append((e, run.accuracies[1]))
+        changed = float((run.labels != run.zero_shot_labels).mean())
+        rows.append(
+            f"| {run.set} | {100 * run.accuracies[0]:.1f} | {100 * run.accuracies[1]:.1f} "
+            f"| {100 * changed:.0f} % | {100 * e.accuracy:.1f} "
+            f"| {100 * e.low:.0f} to {100 * e.high:.0f} "
+            f"| {100 * (e.accuracy - run.accuracies[1]):+.1f} |"
+        )
+    rows += ["", "| units | number | mean absolute error | inside the interval | its mean width |"]
+    rows += ["|---|---|---|---|---|", summary("runs", found)]
+    for name in sorted({run.set for run in runs}):
+        own = [f for f, run in zip(found, runs, strict=True) if run.set == name]
+        rows.append(summary(name, own))
+    return "\n".join(rows) + "\n"
+
+
+def before(unit: Unit) -> Estimate:
+    return estimate_zero_shot(unit.probabilities, z=unit.z)
+
+
+def after(run: Trained) -> Estimate:
+    return estimate_run(
+        before=before(run.before), zero_shot_labels=run.zero_shot_labels, labels=run.labels
+    )
+
+
+def with_constants(constants: dict[str, float], work: Callable[[], Estimate]) -> Estimate:
+    """The product's own formula with other constants."""
+    with mock.patch.multiple(estimate, **constants):
+        return work()
+
+
+def summary(name: str, found: Sequence[tuple[Estimate, float]]) -> str:
+    error = np.mean([abs(e.accuracy - accuracy) for e, accuracy in found])
+    inside = np.mean([e.low <= accuracy <= e.high for e, accuracy in found])
+    width = np.mean([e.high - e.low for e, _ in found])
+    return (
+        f"| {name} | {len(found)} | {100 * error:.1f} | {100 * inside:.0f} % | {100 * width:.0f} |"
+    )
+
+
+if __name__ == "__main__":
+    main()
