@@ -174,7 +174,7 @@ def _key(units: Floats) -> str:
     made = (projection.VERSION, projection.NEIGHBOURS, projection.MIN_DIST, projection.SEED,
             projection.LANDMARKS, units.shape)  # fmt: skip
     digest = hashlib.sha256(repr(made).encode())
-    digest.update(memoryview(np.ascontiguousarray(units, np.float32)).cast("B"))
+    digest.update(np.ascontiguousarray(units, np.float32).data)
     return digest.hexdigest()[:32]
 
 

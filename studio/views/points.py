@@ -55,9 +55,9 @@ def packed(
     """What the page needs of the drawn images, as little-endian arrays in base64.
 
     Returns:
-        index (uint32), x, y (float32), truth (uint16, 65535 = unknown) or "", and for each stage:
-        label (uint16), clean, confidence (uint8, 255 = 1) and flags (uint8: 1 = kept, 2 = the
-        models disagree). With numbers in lists the same would be six times as long, and parsing it
+        number, index (uint32), x, y (float32), truth (uint16, 65535 = unknown) or "", and for each
+        stage: label (uint16), clean, confidence (uint8, 255 = 1) and flags (uint8: 1 = kept, 2 =
+        the models disagree). With numbers in lists the same would be six times as long, and parsing it
         would hold up the page.
     """
     each = {
@@ -73,20 +73,18 @@ def packed(
     }
     known = "" if truth is None else np.where(truth < 0, _NO_CLASS, truth)[indices]
     return {
-        **packed_places(indices, plane),
+        "number": len(indices),
+        "index": packed_indices(indices),
+        "x": _text(plane[indices, 0], "<f4"),
+        "y": _text(plane[indices, 1], "<f4"),
         "truth": known if isinstance(known, str) else _text(known, "<u2"),
         "stages": each,
     }
 
 
-def packed_places(indices: Indices, plane: Plane) -> dict[str, Any]:
-    """Only the points: number, index (uint32), x and y (float32)."""
-    return {
-        "number": len(indices),
-        "index": _text(indices, "<u4"),
-        "x": _text(plane[indices, 0], "<f4"),
-        "y": _text(plane[indices, 1], "<f4"),
-    }
+def packed_indices(indices: Indices) -> str:
+    """Only which images they are (uint32)."""
+    return _text(indices, "<u4")
 
 
 def _text(values: NDArray[Any], kind: str) -> str:

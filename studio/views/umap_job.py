@@ -20,8 +20,6 @@ from studio.views.projection import umap
 def main(features: Path, layout: Path) -> None:
     """Do it; the layout appears under its name when it is whole."""
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
-    if hasattr(os, "nice"):
-        os.nice(10)  # the page and a run at work come first
     units = np.load(features, allow_pickle=False)
 
     def report(text: str, done: int, total: int) -> None:

@@ -130,10 +130,11 @@ def test_the_layouts_not_looked_at_for_longest_are_forgotten(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_real_process_says_how_far_it_is_and_leaves_a_layout(tmp_path: Path) -> None:
     pytest.importorskip("umap")
     layout = Layouts(tmp_path).get(some(80))
-    wait(layout, ended, 280)
+    wait(layout, ended, 800)  # half a minute, unless others are at work here
     assert layout.state == "ready", layout.text
     assert layout.text == "Laying out the images"
     assert np.abs(layout.plane("umap")).max() == 1
@@ -167,7 +168,6 @@ def test_the_file_of_a_layout_is_whole_or_not_there(
 ) -> None:
     np.save(tmp_path / "in.npy", some())
     monkeypatch.setattr(umap_job, "_end_with_the_parent", lambda: None)
-    monkeypatch.setattr(umap_job.os, "nice", lambda _: 0)
     monkeypatch.setattr(umap_job, "umap", lambda units, report: units[:, :2])
     umap_job.main(tmp_path / "in.npy", tmp_path / "out.npy")
     assert np.load(tmp_path / "out.npy").shape == (60, 2)

@@ -53,6 +53,7 @@ def test_equal_images_lie_in_one_place() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_umap_keeps_groups_together_and_comes_out_the_same_each_time() -> None:
     pytest.importorskip("umap")
     units, group = groups()

@@ -1,0 +1,297 @@
+// Draws the map and reports what is picked on it. Python sends which run, stage and selection to
+// show (`props.value`, small); the points come by `server` calls, when the map can be seen.
+const P = window.Plotly; // ours; another component might load a plotly of its own later
+const part = (name) => element.querySelector(`.map-${name}`);
+const [plot, tip, colour, layoutChoice, slider] = ["plot", "tip", "colour", "layout", "slider"].map(part);
+const CONFIG = { displaylogo: false, showSendToCloud: false, displayModeBar: false, scrollZoom: true, doubleClick: false };
+const user = { mode: "clean", layout: "", tool: "lasso", stage: "" };
+let data = null; // what the server said last that could be drawn
+let lit = null; // {id, index: Uint32Array, more: store} of the selection
+let drawn = []; // by trace: the images behind its points
+let ticket = 0, timer = 0, hover = 0, shift = false;
+const known = new Map(); // what the tip says, by stage and image
+
+// From base64 to arrays --------------------------------------------------------------------------
+
+function array(text, Kind) {
+  const raw = atob(text || "");
+  const bytes = new Uint8Array(raw.length);
+  for (let i = 0; i < raw.length; i++) bytes[i] = raw.charCodeAt(i);
+  return new Kind(bytes.buffer);
+}
+
+function unpack(packed) {
+  const stages = {};
+  for (const [name, s] of Object.entries(packed.stages)) {
+    stages[name] = { label: array(s.label, Uint16Array), clean: array(s.clean, Uint8Array),
+      confidence: array(s.confidence, Uint8Array), flags: array(s.flags, Uint8Array) };
+  }
+  return { number: packed.number, index: array(packed.index, Uint32Array), x: array(packed.x, Float32Array),
+    y: array(packed.y, Float32Array), truth: packed.truth ? array(packed.truth, Uint16Array) : null, stages };
+}
+
+// What the server knows --------------------------------------------------------------------------
+
+const value = () => props.value || {};
+const seen = () => !document.hidden && element.offsetParent !== null;
+
+async function load() {
+  clearTimeout(timer);
+  const asked = ++ticket;
+  const { run, key } = value();
+  if (!key) return clear("");
+  if (!seen()) return again(load, 500);
+  const have = data && data.key === key ? data.layout : "";
+  const answer = await server.map_points({ run, layout: user.layout, have });
+  if (asked !== ticket) return;
+  if (!answer) return again(load, 3000); // no connection: the page says so itself
+  const fresh = Boolean(answer.points);
+  if (fresh) {
+    data = { ...answer, key, store: unpack(answer.points), view: `${key} ${answer.layout}` };
+    delete data.points;
+    lit = null;
+    known.clear();
+  } else if (!data || data.key !== key) {
+    clear(answer.text);
+  }
+  if (fresh) await light();
+  if (asked !== ticket) return;
+  part("status").textContent = answer.text;
+  part("board").classList.toggle("waiting", Boolean(answer.again));
+  if (answer.layout) {
+    layoutChoice.value = answer.layout;
+    layoutChoice.options[0].disabled = answer.umap !== "ready";
+  }
+  if (fresh) { draw(); twin(); }
+  if (answer.again) again(load, answer.again);
+}
+
+function again(work, after) {
+  clearTimeout(timer);
+  timer = setTimeout(work, after);
+}
+
+async function light() {
+  const { run, selection } = value();
+  if (!selection) { lit = null; return; }
+  if (lit && lit.id === selection) return;
+  const answer = await server.map_lit({ run, selection, layout: data.layout });
+  if (value().selection !== selection) return;
+  lit = answer && answer.more ? { id: selection, index: array(answer.lit, Uint32Array), more: unpack(answer.more) } : null;
+}
+
+// Drawing ----------------------------------------------------------------------------------------
+
+function stage() {
+  const names = Object.keys(data.store.stages);
+  return names.includes(user.stage) ? user.stage : names[names.length - 1];
+}
+
+// For each point of a store whether it is selected; both lists ascend.
+function marks(store) {
+  const found = new Uint8Array(store.number);
+  for (let i = 0, j = 0; i < store.number && j < lit.index.length; ) {
+    if (store.index[i] === lit.index[j]) found[i] = 1;
+    store.index[i] <= lit.index[j] ? i++ : j++;
+  }
+  return found;
+}
+
+function traces(mode) {
+  const { groups, of } = grouping(mode, stage(), data);
+  const { label, disagree } = value();
+  const stores = lit ? [data.store, lit.more] : [data.store];
+  const whole = stores.reduce((n, store) => n + store.number, 0);
+  const buckets = groups.map(() => [[], []]);
+  const ring = { x: [], y: [] };
+  for (const store of stores) {
+    const mine = lit && marks(store);
+    const at = store.stages[stage()];
+    for (let i = 0; i < store.number; i++) {
+      let strong = !mine || mine[i] === 1;
+      if (strong && label !== null && label !== undefined && at.label[i] !== label) strong = false;
+      if (strong && disagree && !(at.flags[i] & 2)) strong = false;
+      buckets[of(store, i)][strong ? 1 : 0].push(store, i);
+      if (strong && mine) { ring.x.push(store.x[i]); ring.y.push(store.y[i]); }
+    }
+  }
+  const size = whole <= 2000 ? 8 : whole <= 10000 ? 6 : whole <= 30000 ? 4.5 : 3.5;
+  const opacity = Math.max(0.45, Math.min(0.92, 2e4 / whole));
+  const made = [];
+  drawn = [];
+  for (const strong of [0, 1]) {
+    groups.forEach((group, g) => {
+      const members = buckets[g][strong], n = members.length / 2;
+      if (!n) return;
+      const x = new Float32Array(n), y = new Float32Array(n), index = new Uint32Array(n);
+      for (let k = 0; k < n; k++) {
+        const store = members[2 * k], i = members[2 * k + 1];
+        x[k] = store.x[i]; y[k] = store.y[i]; index[k] = store.index[i];
+      }
+      const marker = { color: group.colour, symbol: group.symbol, line: { width: 0 },
+        size: strong && lit ? size + 1 : size, opacity: strong ? opacity : 0.14 };
+      made.push({ type: "scattergl", mode: "markers", x, y, hoverinfo: "none", showlegend: false, marker });
+      drawn.push(index);
+    });
+  }
+  if (ring.x.length && ring.x.length <= 400) {
+    const text = getComputedStyle(element).color;
+    made.push({ type: "scattergl", mode: "markers", ...ring, hoverinfo: "skip", showlegend: false,
+      marker: { symbol: "circle-open", color: text, size: size + 6, line: { width: 1.5, color: text } } });
+  }
+  part("legend").replaceChildren(...legend(mode, groups, buckets.map((b) => b[0].length + b[1].length > 0)));
+  return made;
+}
+
+function draw() {
+  if (!data || !P) return;
+  if (!plot.clientWidth) return; // a closed tab; the size is watched
+  controls();
+  const axis = { visible: false, fixedrange: false, range: [-1.06, 1.06] };
+  const layout = {
+    height: plot.clientHeight, margin: { l: 0, r: 0, t: 0, b: 0 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+    xaxis: { ...axis }, yaxis: { ...axis }, dragmode: user.tool, hovermode: "closest", hoverdistance: 14,
+    showlegend: false, uirevision: data.view, selectionrevision: Date.now(), selections: [],
+    newselection: { line: { color: getComputedStyle(element).color, width: 1.5, dash: "dot" } },
+  };
+  const first = !plot.data;
+  P.react(plot, traces(user.mode), layout, CONFIG);
+  if (first) listen();
+  part("note").textContent = data.note;
+  const { selected } = value();
+  plot.setAttribute("aria-label", `Map of ${data.images} images, coloured by ${MODES[user.mode]}` +
+    `${lit ? `; ${selected} selected` : ""}. The table below says the same.`);
+  element.dataset.drawn = `${data.layout} ${stage()} ${user.mode} ${lit ? lit.id : ""}`;
+}
+
+function clear(text) {
+  data = lit = null;
+  drawn = [];
+  if (plot.data) P.purge(plot);
+  part("status").textContent = text;
+  part("legend").replaceChildren();
+  part("note").textContent = "";
+  part("table").replaceChildren();
+  delete element.dataset.drawn;
+}
+
+function controls() {
+  const modes = Object.keys(MODES).filter((mode) => data.store.truth || (mode !== "truth" && mode !== "right"));
+  if (!modes.includes(user.mode)) user.mode = "clean";
+  if ([...colour.options].map((o) => o.value).join() !== modes.join()) {
+    colour.replaceChildren(...modes.map((mode) => new Option(MODES[mode], mode)));
+  }
+  colour.value = user.mode;
+  const stages = value().stages || [];
+  slider.max = Math.max(0, stages.length - 1);
+  slider.value = Math.max(0, stages.findIndex(([name]) => name === stage()));
+  slider.disabled = stages.length < 2;
+  const title = (stages[slider.value] || ["", ""])[1];
+  part("stage-name").textContent = title;
+  slider.setAttribute("aria-valuetext", title);
+}
+
+async function twin() {
+  if (!part("twin").open || !data) return;
+  const html = await server.map_twin({ run: value().run, stage: stage(), layout: data.layout });
+  if (typeof html === "string") part("table").innerHTML = html; // made and escaped by the server
+}
+
+// What the pointer does --------------------------------------------------------------------------
+
+function listen() {
+  plot.on("plotly_hover", (event) => {
+    const point = event.points.find((p) => drawn[p.curveNumber]);
+    if (point) show(drawn[point.curveNumber][point.pointNumber], event.event);
+  });
+  plot.on("plotly_unhover", hide);
+  plot.on("plotly_click", (event) => {
+    const point = event.points.find((p) => drawn[p.curveNumber]);
+    if (!point || (user.tool !== "lasso" && user.tool !== "select" && user.tool !== "pan")) return;
+    hide();
+    pick({ how: "point", index: drawn[point.curveNumber][point.pointNumber], add: Boolean(event.event && event.event.shiftKey) });
+  });
+  plot.on("plotly_selected", (event) => {
+    const line = event && (event.lassoPoints || event.range);
+    setTimeout(draw, 0); // plotly's own shading goes; ours follows with the answer
+    if (!line) return;
+    const how = event.lassoPoints ? "lasso" : "box";
+    const step = Math.ceil(line.x.length / 1000);
+    const thin = (numbers) => Array.from(numbers).filter((_, i) => i % step === 0);
+    pick({ how, xs: thin(line.x), ys: thin(line.y), layout: data.layout, add: shift });
+  });
+}
+
+function pick(what) {
+  trigger("select", what);
+}
+
+async function show(index, pointer) {
+  const mine = ++hover;
+  const frame = part("frame").getBoundingClientRect();
+  const left = pointer.clientX - frame.left, top = pointer.clientY - frame.top;
+  const key = `${stage()} ${index}`;
+  if (!known.has(key)) known.set(key, server.map_about({ run: value().run, stage: stage(), index }));
+  if (known.size > 500) known.delete(known.keys().next().value);
+  const about = await known.get(key);
+  if (mine !== hover || !about || !about.title) return;
+  const image = tip.querySelector("img");
+  image.hidden = !about.src;
+  if (about.src) image.src = about.src;
+  tip.querySelector("strong").textContent = about.title;
+  tip.querySelector(".map-tip-lines").replaceChildren(...about.lines.map((line) => Object.assign(document.createElement("span"), { textContent: line })));
+  tip.hidden = false;
+  const across = left > frame.width / 2 ? left - tip.offsetWidth - 14 : left + 14;
+  const down = Math.min(Math.max(0, top - tip.offsetHeight / 2), Math.max(0, frame.height - tip.offsetHeight));
+  tip.style.transform = `translate(${Math.max(0, across)}px, ${down}px)`;
+}
+
+function hide() {
+  hover++;
+  tip.hidden = true;
+}
+
+// What the controls do ---------------------------------------------------------------------------
+
+colour.addEventListener("change", () => { user.mode = colour.value; draw(); });
+layoutChoice.addEventListener("change", () => { user.layout = layoutChoice.value; load(); });
+slider.addEventListener("input", () => {
+  user.stage = (value().stages[slider.value] || [""])[0];
+  hide();
+  draw(); // at once; the other panels follow
+  twin();
+  trigger("stage", { stage: user.stage });
+});
+element.addEventListener("pointerup", (event) => { shift = event.shiftKey; }, true);
+part("tools").addEventListener("click", (event) => {
+  const chosen = event.target.closest("[data-tool]");
+  if (!chosen) return;
+  user.tool = chosen.dataset.tool;
+  for (const button of part("tools").children) button.setAttribute("aria-pressed", String(button === chosen));
+  if (plot.data) P.relayout(plot, { dragmode: user.tool });
+});
+part("home").addEventListener("click", () => {
+  if (plot.data) P.relayout(plot, { "xaxis.range": [-1.06, 1.06], "yaxis.range": [-1.06, 1.06] });
+});
+plot.addEventListener("dblclick", () => { if (value().selection) pick({ how: "clear" }); });
+part("twin").addEventListener("toggle", twin);
+part("table").addEventListener("click", (event) => {
+  const chosen = event.target.closest("[data-pick]");
+  if (chosen) pick({ how: "group", pick: chosen.dataset.pick });
+});
+
+watch("value", async () => {
+  const { key, stage: wanted } = value();
+  if (wanted) user.stage = wanted;
+  if (!key || !data || data.key !== key) return load();
+  await light();
+  draw();
+  twin();
+});
+// The theme is a class on the body; colours were resolved when drawn, so draw again.
+new MutationObserver(() => draw()).observe(document.body, { attributes: true, attributeFilter: ["class"] });
+new ResizeObserver(() => {
+  if (!plot.clientWidth) return;
+  plot.data ? P.relayout(plot, { width: plot.clientWidth, height: plot.clientHeight }) : draw();
+}).observe(plot);
+load();
