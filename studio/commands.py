@@ -150,6 +150,11 @@ def _summary(result: dict[str, Any], run: Run) -> str:
     ]
     if given or rejected:
         lines.append(f"corrections             {given} labels given, {rejected} images left out")
+    low, high = (100 * result[f"estimated_accuracy_{end}"] for end in ("low", "high"))
+    lines.append(
+        f"estimated accuracy      about {100 * result['estimated_accuracy']:.0f} % "
+        f"({low:.0f} to {high:.0f} %), without any true label"
+    )
     if result["accuracy"] is not None:
         lines += [
             f"zero-shot accuracy      {share('zero_shot_accuracy')} on {where}",

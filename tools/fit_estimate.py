@@ -38,7 +38,7 @@ from studio.pixels import canvas_size, prepare  # noqa: E402
 from studio.runs.inputs import encode, knowledge, zero_shot_probabilities  # noqa: E402
 from studio.runs.run import Run  # noqa: E402
 from studio.scores import estimate  # noqa: E402
-from studio.scores.estimate import Estimate, estimate_run, estimate_zero_shot  # noqa: E402
+from studio.scores.estimate import Estimate, Evidence, estimate_run  # noqa: E402
 
 SETS = ("oxford_pets", "caltech101", "cifar10", "clothing10", "pacs_art_painting", "eurosat")
 SUBSETS = 60  # of each set: two thirds of classes as they are, the rest under other names
@@ -52,7 +52,7 @@ class Unit:
     set: str
     kind: str
     part: str
-    probabilities: np.ndarray
+    evidence: Evidence
     accuracy: float
     z: float
     share: float  # weight of one unit of its kind
@@ -60,7 +60,7 @@ class Unit:
     @property
     def target(self) -> float:
         """Logit of the accuracy above chance; bounded, for subsets without any error."""
-        chance = 1 / self.probabilities.shape[1]
+        chance = 1 / self.evidence.classes
         skill = float(np.clip((self.accuracy - chance) / (1 - chance), 0.02, 0.97))
         return float(np.log(skill / (1 - skill)))
 
@@ -124,7 +124,15 @@ def all_units(data: Path, cache: Path) -> Iterator[Unit]:
             templates=[backbone.template], cache_dir=cache,
         )  # fmt: skip
         right = float((p.argmax(1).numpy() == known).mean())
-        return Unit(name, kind, part, p.numpy(), right, float(verdict.numbers["z"] or 0.0), share)
+        return Unit(
+            name,
+            kind,
+            part,
+            Evidence.of(p.numpy()),
+            right,
+            float(verdict.numbers["z"] or 0.0),
+            share,
+        )
 
     for name, part, names, features, known in parts:
         yield unit(name, "whole", part, names, features, vectors_of[name], known, 8.0)
@@ -205,14 +213,14 @@ def line(units: Sequence[Unit]) -> tuple[float, float, float]:
     """Weighted least squares; every set counts the same."""
     total = {s: sum(u.share for u in units if u.set == s) for s in {u.set for u in units}}
     root = np.sqrt([u.share / total[u.set] for u in units])[:, None]
-    x = np.array([[1.0, *estimate.indicators(u.probabilities)] for u in units])
+    x = np.array([[1.0, u.evidence.confidence, u.evidence.gap] for u in units])
     y = np.array([[u.target] for u in units])
     solution = np.linalg.lstsq(root * x, root * y, rcond=None)[0][:, 0]
     return float(solution[0]), float(solution[1]), float(solution[2])
 
 
 def at(weights: Sequence[float], unit: Unit) -> float:
-    return float(np.dot(weights, [1.0, *estimate.indicators(unit.probabilities)]))
+    return float(np.dot(weights, [1.0, unit.evidence.confidence, unit.evidence.gap]))
 
 
 def gain(runs: Iterable[Trained]) -> dict[str, float]:
@@ -278,7 +286,7 @@ def after_table(
 
 
 def before(unit: Unit) -> Estimate:
-    return estimate_zero_shot(unit.probabilities, z=unit.z)
+    return unit.evidence.estimate(z=unit.z)
 
 
 def after(run: Trained) -> Estimate:

@@ -156,6 +156,7 @@ def _work(
     from studio.clip.backbone import load_backbone
     from studio.clip.texts import TextTower
     from studio.coft.events import Finished, Warned
+    from studio.runs.estimates import RunEstimates
     from studio.runs.evaluation import evaluate
     from studio.runs.inputs import encode, knowledge, templates_of
 
@@ -200,6 +201,9 @@ def _work(
     report.write("knowledge", verdict.to_dict())
     if verdict.level != "promising":
         report(Warned(verdict.sentence))
+    estimates = RunEstimates(
+        report, backbone=backbone, features=features, class_vectors=vectors, z=verdict.numbers["z"]
+    )
 
     # The fit is not told the truth: only `report` compares its events with it.
     report.knows(known)
@@ -237,6 +241,7 @@ def _work(
         "test_folder": None if request.test_folder is None else str(request.test_folder.resolve()),
         "test_images": None if test is None else len(test[0].images),
         **measured,
+        **estimates.result(finished.labels, given.vector),
         "given_labels": given.labels,
         "given_rejected": given.rejected,
         "prompts": prompts.summary(),

@@ -60,6 +60,51 @@ class Estimate:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class Evidence:
+    """What is looked at before training: the logit of the mean confidence, and the mean gap."""
+
+    images: int
+    classes: int
+    confidence: float
+    gap: float
+
+    @classmethod
+    def of(cls, probabilities: FloatArray) -> Evidence:
+        """Of zero-shot probabilities (N, C), N >= 1, C >= 2, at the model's own scale.
+
+        Raises:
+            ValueError: The shape is another.
+        """
+        values = np.asarray(probabilities, dtype=np.float64)
+        if values.ndim != 2 or not len(values) or values.shape[1] < 2:
+            raise ValueError(f"probabilities of shape {values.shape}: (N, C) with C >= 2 needed")
+        # A class of probability 0 would be infinitely far behind.
+        best = np.maximum(np.partition(values, -2, axis=1)[:, -2:], 1e-12)
+        mean = min(float(best[:, 1].mean()), 1 - 1e-6)
+        gap = float(np.log(best[:, 1] / best[:, 0]).mean())
+        return cls(len(values), values.shape[1], math.log(mean / (1 - mean)), gap)
+
+    def estimate(self, *, z: float | None) -> Estimate:
+        """Accuracy of the labels argmax(probabilities); z: see `estimate_zero_shot`."""
+        chance = 1.0 / self.classes
+        line = INTERCEPT + CONFIDENCE * self.confidence + GAP * self.gap
+
+        def at(z: float, line: float, deviations: float) -> float:
+            known = _known(z)
+            skilled = chance + (1 - chance) / (1 + math.exp(-line))
+            # Without knowledge each class hits or misses as a whole: C draws, not N.
+            unknown = chance + deviations * _NINETY * math.sqrt(chance * (1 - chance) * chance)
+            return known * skilled + (1 - known) * unknown
+
+        sure = _KNOWN_FROM + 1 if z is None else z
+        middle = at(sure, line, 0.0)
+        sampling = _NINETY * math.sqrt(middle * (1 - middle) / self.images)
+        low = middle - math.hypot(middle - at(sure - 1, line - SPREAD, -1.0), sampling)
+        high = middle + math.hypot(at(sure + 1, line + SPREAD, 1.0) - middle, sampling)
+        return _estimate(middle, min(low, chance) if z is None else low, high, z)
+
+
 def estimate_zero_shot(probabilities: FloatArray, *, z: float | None = None) -> Estimate:
     """Accuracy of the zero-shot labels argmax(probabilities).
 
@@ -70,32 +115,20 @@ def estimate_zero_shot(probabilities: FloatArray, *, z: float | None = None) -> 
     Raises:
         ValueError: The shape is another.
     """
-    probabilities = np.asarray(probabilities, dtype=np.float64)
-    if probabilities.ndim != 2 or not len(probabilities) or probabilities.shape[1] < 2:
-        raise ValueError(f"probabilities of shape {probabilities.shape}: (N, C) with C >= 2 needed")
-    chance = 1.0 / probabilities.shape[1]
-    line = INTERCEPT + float(np.dot((CONFIDENCE, GAP), indicators(probabilities)))
-
-    def at(z: float, line: float, deviations: float) -> float:
-        known = _known(z)
-        skilled = chance + (1 - chance) / (1 + math.exp(-line))
-        # Without knowledge each class hits or misses as a whole: C draws, not N.
-        unknown = chance + deviations * _NINETY * math.sqrt(chance * (1 - chance) * chance)
-        return known * skilled + (1 - known) * unknown
-
-    sure = _KNOWN_FROM + 1 if z is None else z
-    middle = at(sure, line, 0.0)
-    sampling = _NINETY * math.sqrt(middle * (1 - middle) / len(probabilities))
-    down = math.hypot(middle - at(sure - 1, line - SPREAD, -1.0), sampling)
-    up = math.hypot(at(sure + 1, line + SPREAD, 1.0) - middle, sampling)
-    low = middle - down
-    return _estimate(middle, min(low, chance) if z is None else low, middle + up, z)
+    return Evidence.of(probabilities).estimate(z=z)
 
 
-def estimate_run(*, before: Estimate, zero_shot_labels: LabelArray, labels: LabelArray) -> Estimate:
+def estimate_run(
+    *,
+    before: Estimate,
+    zero_shot_labels: LabelArray,
+    labels: LabelArray,
+    given: npt.NDArray[np.bool_] | None = None,
+) -> Estimate:
     """Accuracy of the labels of a trained model.
 
-    before: `estimate_zero_shot` of the same images; zero_shot_labels, labels: (N,), N >= 1.
+    before: `estimate_zero_shot` of the same images; zero_shot_labels, labels: (N,), N >= 1; given:
+    (N,) labels that a person gave, which are taken for right.
 
     Raises:
         ValueError: The labels are not of the same images.
@@ -103,28 +136,18 @@ def estimate_run(*, before: Estimate, zero_shot_labels: LabelArray, labels: Labe
     zero_shot_labels, labels = np.asarray(zero_shot_labels), np.asarray(labels)
     if labels.shape != zero_shot_labels.shape or labels.ndim != 1 or not len(labels):
         raise ValueError(f"{labels.shape} labels against {zero_shot_labels.shape} before training")
-    changed = float((labels != zero_shot_labels).mean())
+    free = np.ones(len(labels), dtype=bool) if given is None else ~np.asarray(given, dtype=bool)
+    if not free.any():
+        return Estimate(1.0, 1.0, 1.0, before.z)
+    changed = float((labels != zero_shot_labels)[free].mean())
     # Where the model knows nothing, nothing is learned: labels change from wrong to wrong.
     moved = changed * (_known(before.z) if before.z is not None else 1.0)
-    middle = before.accuracy + GAIN * moved
-    spread = GAIN_SPREAD * moved
-    return _estimate(
-        middle,
-        middle - math.hypot(before.accuracy - before.low, spread),
-        middle + math.hypot(before.high - before.accuracy, spread),
-        before.z,
-    )
-
-
-def indicators(probabilities: FloatArray) -> tuple[float, float]:
-    """What the estimate before training looks at: (logit of the mean confidence, mean gap).
-
-    probabilities: (N, C). The gap is log(p1 / p2) of an image's two best classes.
-    """
-    best = np.partition(np.asarray(probabilities, dtype=np.float64), -2, axis=1)[:, -2:]
-    best = np.maximum(best, 1e-12)  # a class of probability 0 would be infinitely far behind
-    confidence = min(float(best[:, 1].mean()), 1 - 1e-6)
-    return math.log(confidence / (1 - confidence)), float(np.log(best[:, 1] / best[:, 0]).mean())
+    middle, spread = before.accuracy + GAIN * moved, GAIN_SPREAD * moved
+    low = middle - math.hypot(before.accuracy - before.low, spread)
+    high = middle + math.hypot(before.high - before.accuracy, spread)
+    share = float(free.mean())
+    middle, low, high = (1 - share + share * value for value in (middle, low, high))
+    return _estimate(middle, low, high, before.z)
 
 
 def _known(z: float) -> float:

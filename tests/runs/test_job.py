@@ -91,6 +91,20 @@ def test_a_folder_becomes_a_result(request_: JobRequest, store: RunStore, cache_
     assert not list(run.path.rglob("*.p*t*")), "something that looks like a pickle"
 
 
+def test_a_result_says_how_many_labels_it_takes_to_be_right(
+    request_: JobRequest, store: RunStore, cache_dir: Path
+):
+    run, result = go(request_, store, cache_dir)
+    said = {e["stage"]: e for e in run.events()[0] if e["kind"] == "estimate"}
+    for stage, name in (("zero-shot", "zero_shot_accuracy"), ("finished", "accuracy")):
+        low, middle, high = (result[f"estimated_{name}{end}"] for end in ("_low", "", "_high"))
+        assert 0 <= low <= middle <= high <= 1
+        assert (said[stage]["accuracy"], said[stage]["low"]) == (middle, low)
+    assert said["zero-shot"]["z"] == result["knowledge_z"]
+    kinds = [event["kind"] for event in run.events()[0]]
+    assert kinds.index("estimate") < kinds.index("zero_shot"), "it comes too late to be of use"
+
+
 def test_the_seed_decides_the_run(request_: JobRequest, store: RunStore, cache_dir: Path):
     first, _ = go(request_, store, cache_dir)
     again, _ = go(request_, store, cache_dir)

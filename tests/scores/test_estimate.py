@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from studio.scores import estimate
-from studio.scores.estimate import Estimate, estimate_run, estimate_zero_shot, indicators
+from studio.scores.estimate import Estimate, Evidence, estimate_run, estimate_zero_shot
 
 
 def probabilities(clarity: float, *, images: int = 400, classes: int = 8, seed: int = 0):
@@ -53,15 +53,16 @@ def test_few_images_widen_the_interval():
 
 
 def test_a_class_of_probability_nought_is_no_infinite_gap():
-    certain = np.eye(3)[[0, 1, 2, 0]]
-    assert np.isfinite(indicators(certain)).all()
-    assert estimate_zero_shot(certain, z=9).accuracy > 0.9
+    found = Evidence.of(np.eye(3)[[0, 1, 2, 0]])
+    assert np.isfinite([found.confidence, found.gap]).all()
+    assert found.estimate(z=9).accuracy > 0.9
 
 
-def test_indicators_are_the_confidence_and_the_gap():
-    logit, gap = indicators(np.array([[0.6, 0.3, 0.1], [0.2, 0.4, 0.4]]))
-    assert logit == pytest.approx(0.0)  # the mean confidence is a half
-    assert gap == pytest.approx(np.log(2) / 2)
+def test_the_evidence_is_the_confidence_and_the_gap():
+    found = Evidence.of(np.array([[0.6, 0.3, 0.1], [0.2, 0.4, 0.4]]))
+    assert (found.images, found.classes) == (2, 3)
+    assert found.confidence == pytest.approx(0.0)  # the mean confidence is a half
+    assert found.gap == pytest.approx(np.log(2) / 2)
 
 
 # What the embedded model says about the training parts of real sets: classes, mean confidence, mean
@@ -78,11 +79,10 @@ MEASURED = {
 
 
 @pytest.mark.parametrize("name", MEASURED)
-def test_real_sets_are_inside_their_intervals(monkeypatch, name):
+def test_real_sets_are_inside_their_intervals(name):
     classes, confidence, gap, z, right = MEASURED[name]
-    logit = np.log(confidence / (1 - confidence))
-    monkeypatch.setattr(estimate, "indicators", lambda _: (logit, gap))
-    found = estimate_zero_shot(np.full((500, classes), 1 / classes), z=z)
+    logit = float(np.log(confidence / (1 - confidence)))
+    found = Evidence(images=500, classes=classes, confidence=logit, gap=gap).estimate(z=z)
     assert found.low <= right <= found.high
     assert abs(found.accuracy - right) < 0.1
 
@@ -104,6 +104,16 @@ def test_where_the_model_knows_nothing_training_is_given_no_credit():
     first = np.zeros(100, dtype=int)
     after = estimate_run(before=before, zero_shot_labels=first, labels=first + 1)
     assert (after.accuracy, after.low, after.high) == pytest.approx((0.1, 0.02, 0.25))
+
+
+def test_labels_of_a_person_are_taken_for_right():
+    before = Estimate(0.5, 0.4, 0.6, z=8.0)
+    labels, given = np.zeros(100, dtype=int), np.arange(100) < 20
+    half = estimate_run(before=before, zero_shot_labels=labels, labels=labels, given=given)
+    assert half.accuracy == pytest.approx(0.2 + 0.8 * 0.5)
+    assert half.low == pytest.approx(0.2 + 0.8 * 0.4)
+    every = estimate_run(before=before, zero_shot_labels=labels, labels=labels, given=given | True)
+    assert (every.accuracy, every.low) == (1.0, 1.0)
 
 
 def test_for_people_and_for_machines():
