@@ -110,6 +110,36 @@ class Sight:
             cut_short=len(self._tower.cut_short([text for own in texts for text in own])),
         )
 
+    def similar(
+        self, text: str, class_names: Sequence[str], prompts: PromptSet
+    ) -> NDArray[np.float32]:
+        """(N,) cosines of the images with a text, in the space of their zero-shot labels.
+
+        Args:
+            text: any sentence.
+            class_names: the C names that the space is centred by.
+            prompts: as for `label`.
+        """
+        from studio.clip.space import Space
+
+        backbone = self._tower.backbone
+        texts = prompts.only(class_names).texts(class_names, (self.template,))
+        space = Space.of(
+            image_features=self._features,
+            class_vectors=self._tower.class_vectors(texts),
+            scale=backbone.logit_scale,
+            center=backbone.center,
+        )
+        cosines = space.images(self._features) @ space.texts(self._tower.features([text]))[0]
+        return np.asarray(cosines.numpy())
+
+    def reads(self, text: str) -> bool:
+        """Whether the model reads the text to its end."""
+        return not self._tower.cut_short([text])
+
+    def __len__(self) -> int:
+        return len(self._features)
+
     def judge(self, preview: Preview) -> Preview:
         """The same labels with the verdict on them; templates not met before take seconds."""
         from studio.runs.inputs import knowledge, templates_of
@@ -157,6 +187,26 @@ def label_images(
     Raises:
         StudioError: the model cannot be loaded.
     """
+    sight = look_at(
+        folder=folder, canvases=canvases, model=model, cache_dir=cache_dir, report=report, stop=stop
+    )
+    report("Labelling", 0, 0)
+    return sight.judge(sight.label(class_names, prompts or PromptSet(), truth=truth))
+
+
+def look_at(
+    *,
+    folder: Folder,
+    canvases: Canvases,
+    model: str,
+    cache_dir: Path,
+    report: Callable[[str, int, int], None],
+    stop: Callable[[], bool] = lambda: False,
+) -> Sight:
+    """Show all images to a model; what it saw before comes from the cache.
+
+    Args and errors as in `label_images`.
+    """
     report("Loading the model", 0, 0)
     heavy.load()
     from studio.clip.backbone import load_backbone
@@ -181,8 +231,6 @@ def label_images(
         progress=lambda done, total: report("Looking at the images", done, total),
         stop=stop,
     )
-    report("Labelling", 0, 0)
     tower = TextTower(backbone)
     tower.let_go_of_images()
-    sight = Sight(tower=tower, features=features, model=model, cache_dir=cache_dir)
-    return sight.judge(sight.label(class_names, prompts or PromptSet(), truth=truth))
+    return Sight(tower=tower, features=features, model=model, cache_dir=cache_dir)

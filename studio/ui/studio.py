@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from studio.errors import FolderError, RunError
 from studio.folder import Folder, truth
+from studio.runs.corrections import Corrections
 from studio.runs.store import RunStore
 from studio.ui import heavy
 from studio.ui.background import Background
@@ -73,6 +74,7 @@ class Studio:
     _results: dict[str, dict[str, Any]] = field(default_factory=dict)
     _folders: OrderedDict[str, tuple[Folder, Canvases]] = field(default_factory=OrderedDict)
     _looked: OrderedDict[str, tuple[object, Looked]] = field(default_factory=OrderedDict)
+    _corrections: dict[str, Corrections] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.store = self.worker.store
@@ -153,12 +155,23 @@ class Studio:
                 self._results[run_id] = self.store.get(run_id).result() or {}
             return self._results[run_id]
 
+    def corrections(self, run_id: str) -> Corrections:
+        """What people said about a run's images.
+
+        Raises:
+            RunError: there is no such run.
+        """
+        run = self.store.get(run_id)
+        with self._lock:
+            return self._corrections.setdefault(run_id, Corrections(run))
+
     def forget(self, run_id: str) -> None:
         """Drop what is kept in memory of a run that was deleted."""
         with self._lock:
             self._results.pop(run_id, None)
             self._readers.pop(run_id, None)
             self._looked.pop(run_id, None)
+            self._corrections.pop(run_id, None)
 
     def active(self) -> str | None:
         """Id of the run that is being worked on, by this process or another."""
