@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
 from studio.errors import SettingsError
@@ -39,30 +40,39 @@ class Method(Protocol):
         ...
 
 
-def _coft() -> Method:
-    from studio.coft.fit import fit
+def _in(module: str, name: str = "fit") -> Callable[[], Method]:
+    """Loads a method of a module of this package."""
 
-    return fit
+    def load() -> Method:
+        method: Method = getattr(import_module(f"studio.{module}"), name)
+        return method
 
-
-def _coft_plus() -> Method:
-    from studio.coft.fit import fit_plus
-
-    return fit_plus
-
-
-def _zero_shot() -> Method:
-    from studio.baselines.zero_shot import fit
-
-    return fit
+    return load
 
 
 # Imported only when used: they bring torch, and `--help` must answer at once.
 METHODS: dict[str, Callable[[], Method]] = {
-    "coft": _coft,
-    "coft+": _coft_plus,
-    "zero-shot": _zero_shot,
+    "coft": _in("coft.fit"),
+    "coft+": _in("coft.fit", "fit_plus"),
+    # What CoFT is compared with: see docs/method.md, "Baselines".
+    "zero-shot": _in("baselines.zero_shot"),
+    "zero-shot-ensemble": _in("baselines.zero_shot", "fit_ensemble"),
+    "upl": _in("baselines.upl"),
+    "fpl": _in("baselines.grip", "fit_fpl"),
+    "ifpl": _in("baselines.grip", "fit_ifpl"),
+    "grip": _in("baselines.grip", "fit_grip"),
+    "self-training": _in("baselines.self_training"),
+    "self-training-seeds": _in("baselines.self_training", "fit_seeds"),
+    "fixmatch": _in("baselines.fixmatch"),
+    "lafter": _in("baselines.lafter"),
+    "transclip": _in("baselines.transclip"),
+    "supervised": _in("baselines.self_training", "fit_supervised"),
 }
+
+ONE_MODEL = frozenset(METHODS) - {
+    "coft", "coft+", "self-training", "self-training-seeds", "supervised",
+}  # fmt: skip
+"""Methods that train one model where CoFT trains two."""
 
 
 def load_method(name: str) -> Method:

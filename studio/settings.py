@@ -208,6 +208,20 @@ class Settings(Choices):
         0.1, "inferred (MoCo)", "CoFT+: temperature tau' of the contrast.", low=0.001
     )
 
+    # Baselines (studio/baselines); what is not here is fixed by the published method
+    upl_prompts: int = choice(
+        4, "studio; UPL: 16", "UPL: contexts whose scores are averaged.", low=1
+    )
+    grip_rounds: int = choice(
+        10, "GRIP", "IFPL, GRIP: rounds of labels, each from a fresh prompt.", low=1
+    )
+    fixmatch_threshold: float = choice(
+        0.7, "MUST", "FixMatch: probability from which a label is learned.", low=0, high=1
+    )
+    fixmatch_momentum: float = choice(
+        0.99, "MUST", "FixMatch: moving average of the student that is its teacher.", low=0, high=1
+    )
+
     # Inference and display
     inference: str = choice(
         "ensemble",

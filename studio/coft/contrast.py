@@ -62,9 +62,14 @@ class MomentumContrast:
 
     def follow(self, visual: nn.Module) -> None:
         """Eq. 8: theta_m <- mu theta_m + (1 - mu) theta, for the whole encoder."""
-        with torch.no_grad():
-            for slow, live in zip(self.encoder.parameters(), visual.parameters(), strict=True):
-                slow.lerp_(live, 1 - self.momentum)
+        follow(self.encoder, visual, momentum=self.momentum)
+
+
+def follow(slow: nn.Module, live: nn.Module, *, momentum: float) -> None:
+    """Move every parameter of `slow` towards that of `live`: a moving average over steps."""
+    with torch.no_grad():
+        for average, parameter in zip(slow.parameters(), live.parameters(), strict=True):
+            average.lerp_(parameter, 1 - momentum)
 
 
 def key_views(canvases: Tensor, *, size: int, generator: Generator) -> Tensor:

@@ -128,7 +128,7 @@ class Finished:
     final label and the other model's judgement of it; kept: (N,) bool, labels to be trusted;
     top_labels, top_probabilities: (N, 5 or C if fewer), the best classes of the final classifier.
     stopped: the user stopped the fit early; `stage` says how far it came
-    ("zero-shot", "phase1", "phase2").
+    ("zero-shot", "phase1", "phase2"; "trained": by a baseline with stages of its own).
     """
 
     labels: Tensor

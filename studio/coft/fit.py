@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 
@@ -15,14 +14,12 @@ from studio.coft.classifier import Classifier
 from studio.coft.cosine import cosine_tower
 from studio.coft.dual import DualPromptModel
 from studio.coft.events import Checkpoint, Event, Warned
+from studio.coft.finetune import fine_tune
 from studio.coft.given import REJECTED, checked
 from studio.coft.judge import training_sets
 from studio.coft.outcome import finish, label_all
-from studio.coft.phase2 import phase_two
-from studio.coft.randomness import generator_of
 from studio.coft.rounds import phase_one_rounds
-from studio.coft.start import ZeroShotStart
-from studio.coft.towers import average_with_start, build_tower
+from studio.coft.start import ZeroShotStart, watched
 from studio.settings import Settings
 
 
@@ -82,7 +79,7 @@ def fit_plus(
     start = ZeroShotStart.of(backbone, features, class_vectors)
     yield start.event()
     space = start.space.to(backbone.device)
-    watched = _monitored(settings, len(images))
+    monitor = watched(settings, len(images))
     told = checked(given, images=len(images), classes=len(class_names))
     learned = yield from phase_one_rounds(
         backbone=backbone,
@@ -92,7 +89,7 @@ def fit_plus(
         space=space,
         given=told,
         settings=settings,
-        monitor=watched,
+        monitor=monitor,
         stop=stop,
     )
     yield _phase1_checkpoint(learned.models)
@@ -106,33 +103,20 @@ def fit_plus(
     head_input = "post_proj"
     if settings.phase2_epochs and not stop() and min(len(s[0]) for s in sets) > 0:
         stage = "phase2"
-        towers = []
-        for number, (chosen, own) in enumerate(sets):
-            tower, head_input = build_tower(
-                backbone=backbone,
-                space=space,
-                class_vectors=class_vectors,
-                features=features[chosen],
-                labels=own,
-                adapter=learned.models[number].adapter,
-                settings=settings,
-                generator=generator_of(settings, "head", number),
-            )
-            towers.append(tower)
-        starts = [copy.deepcopy(tower.state_dict()) for tower in towers]
-        yield from phase_two(
+        towers, head_input = yield from fine_tune(
             backbone=backbone,
-            towers=towers,
+            space=space,
+            class_vectors=class_vectors,
             images=images,
+            features=features,
             data=sets,
+            adapters=[model.adapter for model in learned.models],
             pool=(told != REJECTED).nonzero()[:, 0],
             settings=settings,
-            monitor=watched,
+            monitor=monitor,
             clean_fraction=float(learned.clean.float().mean()),
             stop=stop,
         )
-        for tower, origin in zip(towers, starts, strict=True):
-            average_with_start(tower, origin, share=settings.weight_average)
     # Asked before the last pass over the images, which is the outcome and not training any more.
     stopped = stop()
     classifier = Classifier(towers, backbone)
@@ -151,11 +135,6 @@ def fit_plus(
         stage=stage,
         stopped=stopped,
     )
-
-
-def _monitored(settings: Settings, images: int) -> Tensor:
-    order = torch.randperm(images, generator=generator_of(settings, "monitor", 0))
-    return order[: settings.monitor_images].sort().values
 
 
 def _warnings(

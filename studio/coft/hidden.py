@@ -1,15 +1,18 @@
-"""What the frozen stages make of the test views; kept between rounds, which all need them."""
+"""What the frozen stages make of test views and seed views; kept, for it is most of the cost."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
+from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from studio.clip.backbone import Backbone
-from studio.clip.encode import Images
+from studio.clip.encode import Images, autocast, to_pixels
 from studio.coft.adapters import VisualAdapter
 from studio.coft.dual import test_hidden
+from studio.coft.events import Progress
 
 EVALUATION_BATCH = 64
 KEPT_BYTES = 2 * 2**30
@@ -47,3 +50,60 @@ class TestViews:
                     self._kept[start] = hidden
                     self._room -= hidden.nbytes
             yield hidden
+
+
+class Draw(Protocol):
+    """Canvases (B, 3, S, S) uint8 to random views (B, 3, s, s) uint8, see `studio.coft.views`."""
+
+    def __call__(self, canvases: Tensor, *, generator: torch.Generator) -> Tensor:
+        """One view of each canvas."""
+        ...
+
+
+def seed_views(
+    backbone: Backbone,
+    adapter: VisualAdapter,
+    images: Images,
+    indices: Tensor,
+    *,
+    draw: Draw,
+    kept: int,
+    generator: torch.Generator,
+) -> Generator[Progress, None, Callable[[torch.Generator, Tensor], Tensor]]:
+    """A function (generator, positions) -> prefix outputs of random views of some images.
+
+    Args:
+        backbone: frozen.
+        adapter: whose prefix it is; it has no trainable part, so that both models share the views.
+        images: the image set.
+        indices: (n,) of the images; positions count among them.
+        draw: makes the views.
+        kept: how many views of each image are computed once and picked from; the frozen stages are
+            most of the cost. 0: a fresh view at each visit.
+        generator: of the kept views; fresh ones, and the choice among kept ones, are drawn from the
+            generator that the function is given.
+    """
+
+    def fresh(generator: torch.Generator, positions: Tensor) -> Tensor:
+        canvases = images.batch(indices[positions].tolist())
+        views = draw(canvases, generator=generator)
+        with torch.no_grad(), autocast(backbone.device):
+            return adapter.prefix(backbone.visual, to_pixels(views.to(backbone.device), backbone))
+
+    if not kept:
+        return fresh
+    stack = []
+    for number in range(kept):
+        parts = []
+        for positions in torch.arange(len(indices)).split(EVALUATION_BATCH):
+            parts.append(fresh(generator, positions))
+            done = number * len(indices) + int(positions[-1]) + 1
+            yield Progress("seed views", done, kept * len(indices))
+        stack.append(torch.cat(parts))
+    views = torch.stack(stack)  # (views, n, ...)
+
+    def pick(generator: torch.Generator, positions: Tensor) -> Tensor:
+        which = torch.randint(len(views), positions.shape, generator=generator)
+        return views[which, positions]
+
+    return pick

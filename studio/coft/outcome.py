@@ -63,8 +63,31 @@ def finish(
     )
 
 
+def finish_alone(probabilities: Tensor, *, given: Tensor, stage: str, stopped: bool) -> Finished:
+    """The outcome of a method that trains one model and has no judge.
+
+    Both models' labels are the same, and the clean probability is the class probability itself;
+    kept means above one half. Arguments as in `finish`, but for probabilities: (N, C).
+    """
+    labels = torch.where(given >= 0, given, probabilities.argmax(-1))
+    confidence = probabilities.gather(1, labels[:, None])[:, 0]
+    top = probabilities.topk(min(TOP, probabilities.shape[1]), dim=-1)
+    return Finished(
+        labels=labels,
+        confidence=confidence,
+        clean_probability=confidence,
+        model_labels=labels.expand(2, -1).clone(),
+        model_clean_probability=confidence.expand(2, -1).clone(),
+        kept=((confidence > 0.5) | (given >= 0)) & (given != REJECTED),
+        top_labels=top.indices,
+        top_probabilities=top.values,
+        stage=stage,
+        stopped=stopped,
+    )
+
+
 def label_all(classifier: Classifier, images: Images) -> Generator[Event, None, Tensor]:
-    """(2, N, C) probabilities of the towers on all images."""
+    """(models, N, C) probabilities of the towers on all images."""
     parts = []
     for begin in range(0, len(images), EVALUATION_BATCH):
         chunk = range(begin, min(begin + EVALUATION_BATCH, len(images)))

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator, Iterator, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from studio.clip.backbone import Backbone
-from studio.clip.encode import Images, autocast, to_pixels
+from studio.clip.encode import Images
 from studio.clip.space import Space
 from studio.coft.dual import DualPromptModel, Judgement, judge, test_hidden
 from studio.coft.events import Event, Monitor, Progress, Step
-from studio.coft.hidden import EVALUATION_BATCH, TestViews
+from studio.coft.hidden import EVALUATION_BATCH, TestViews, seed_views
 from studio.coft.judge import CLEAN_THRESHOLD, peer_clean_probability
 from studio.coft.losses import draw_complements, negative_loss, positive_loss
 from studio.coft.optim import build_optimizer
@@ -85,11 +86,21 @@ def phase_one(
     place = torch.zeros(len(images), dtype=torch.int64)
     place[everyone] = torch.arange(len(everyone))
     generator = generator_of(settings, "views", 0, round_number=round_number)
-    views = yield from _seed_views(backbone, models[0], images, everyone, settings, generator)
+    adapter = models[0].adapter
+    size = training_size(backbone, settings.phase1_resolution)
+    views = yield from seed_views(
+        backbone,
+        adapter,
+        images,
+        everyone,
+        draw=partial(random_views, size=size, crop_scale=settings.crop_scale),
+        kept=settings.phase1_views if adapter.has_frozen_prefix else 0,
+        generator=generator,
+    )
     # A tiny seed set makes many epochs; some ten points draw the same curve.
     every = math.ceil(epochs / MONITORED_EPOCHS)
     watched = [
-        test_hidden(backbone, models[0].adapter, images, part.tolist())
+        test_hidden(backbone, adapter, images, part.tolist())
         for part in monitor.split(EVALUATION_BATCH)
     ]
     trainers = [
@@ -102,7 +113,7 @@ def phase_one(
             for part in order.split(settings.phase1_batch):
                 if stop():
                     return
-                hidden = views(trainer, place[indices[part]])
+                hidden = views(trainer.views, place[indices[part]])
                 rate = trainer.rate
                 loss, parts = trainer.step(hidden, labels[part], likely[indices[part]], scale)
                 yield Step(
@@ -210,50 +221,6 @@ def join(parts: Sequence[Judgement]) -> Judgement:
         torch.cat([p.probabilities for p in parts], dim=1),
         torch.cat([p.clean for p in parts], dim=1),
     )
-
-
-def _seed_views(
-    backbone: Backbone,
-    model: DualPromptModel,
-    images: Images,
-    indices: Tensor,
-    settings: Settings,
-    generator: torch.Generator,
-) -> Generator[Progress, None, Callable[[_Trainer, Tensor], Tensor]]:
-    """A function (trainer, positions) -> prefix outputs of random views of these images.
-
-    Where the adapter has a frozen prefix, a few views per seed are computed once and shared by both
-    models: the frozen stages are most of the cost. Otherwise each visit gets a fresh view.
-    """
-    size = training_size(backbone, settings.phase1_resolution)
-
-    def fresh(positions: Tensor, generator: torch.Generator) -> Tensor:
-        canvases = images.batch(indices[positions].tolist())
-        views = random_views(
-            canvases, size=size, crop_scale=settings.crop_scale, generator=generator
-        )
-        with torch.no_grad(), autocast(backbone.device):
-            return model.adapter.prefix(
-                backbone.visual, to_pixels(views.to(backbone.device), backbone)
-            )
-
-    if not (model.adapter.has_frozen_prefix and settings.phase1_views):
-        return lambda trainer, positions: fresh(positions, trainer.views)
-    total = settings.phase1_views * len(indices)
-    kept = []
-    for number in range(settings.phase1_views):
-        parts = []
-        for positions in torch.arange(len(indices)).split(EVALUATION_BATCH):
-            parts.append(fresh(positions, generator))
-            yield Progress("seed views", number * len(indices) + int(positions[-1]) + 1, total)
-        kept.append(torch.cat(parts))
-    stack = torch.stack(kept)  # (views, n, ...)
-
-    def pick(trainer: _Trainer, positions: Tensor) -> Tensor:
-        which = torch.randint(len(stack), positions.shape, generator=trainer.views)
-        return stack[which, positions]
-
-    return pick
 
 
 def _monitor(

@@ -36,7 +36,7 @@ def phase_two(
     clean_fraction: float,
     stop: Callable[[], bool],
 ) -> Iterator[Event]:
-    """Fine-tune both towers in place, each on its own clean set.
+    """Fine-tune both towers, or one, in place, each on its own clean set.
 
     With `contrast_weight`, an epoch goes over all images: the classifier learns those of the clean
     set, momentum contrast all of them, and one view serves both losses [inferred: whether one batch
@@ -189,6 +189,6 @@ def _monitor(
         for chunk in indices.split(EVALUATION_BATCH):
             pixels = preprocess(images.batch(chunk.tolist()), backbone)
             parts.append(torch.stack([tower(pixels).argmax(-1).cpu() for tower in towers]))
-    labels = torch.cat(parts, dim=1)
+    labels = torch.cat(parts, dim=1).expand(2, -1).clone()  # one tower counts as both
     agreement = float((labels[0] == labels[1]).float().mean())
     return Monitor(2, epoch, epochs, indices, labels, agreement, clean_fraction)

@@ -7,7 +7,7 @@ import torch
 from studio.settings import Settings
 
 _PURPOSES = (
-    "init", "shuffle", "views", "complement", "monitor", "head", "phase2", "contrast",
+    "init", "shuffle", "views", "complement", "monitor", "head", "phase2", "contrast", "noise",
 )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from studio.clip.backbone import Backbone
 from studio.clip.space import Space
 from studio.coft.events import Event, SeedSet, Warned, ZeroShot
 from studio.coft.given import into_seeds
+from studio.coft.randomness import generator_of
 from studio.coft.selection import seed_set, seeds_per_class
 from studio.errors import FolderError
 from studio.settings import Settings
@@ -45,6 +46,12 @@ class ZeroShotStart:
         """Labels and confidences of all images."""
         confidence, labels = self.probabilities.max(-1)
         return ZeroShot(labels, confidence)
+
+
+def watched(settings: Settings, images: int) -> Tensor:
+    """Indices (n,) of the images that the models label after each epoch, in order."""
+    order = torch.randperm(images, generator=generator_of(settings, "monitor", 0))
+    return order[: settings.monitor_images].sort().values
 
 
 def seeds(

@@ -26,7 +26,7 @@ def build_tower(
     class_vectors: Tensor,
     features: Tensor,
     labels: Tensor,
-    adapter: VisualAdapter,
+    adapter: VisualAdapter | None,
     settings: Settings,
     generator: Generator,
 ) -> tuple[Tower, str]:
@@ -41,12 +41,12 @@ def build_tower(
         class_vectors: (C, d) raw class vectors for `head_init: text` and as the prior of the probe.
         features: (n, d) raw pre-trained features of the clean images, for the probe.
         labels: (n,) their labels.
-        adapter: model i's, used by `phase2_init: phase1`.
+        adapter: model i's, used by `phase2_init: phase1`; None where there was no Phase I.
         settings: see `Settings`.
         generator: for a random head.
     """
     visual = copy.deepcopy(backbone.visual)
-    if settings.phase2_init == "phase1":
+    if settings.phase2_init == "phase1" and adapter is not None:
         visual.load_state_dict(adapter.merged_state(backbone.visual))
     projection = None
     if settings.head_input == "pre_proj":

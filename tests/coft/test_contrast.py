@@ -102,7 +102,7 @@ def test_contrast_sees_the_noisy_images_and_the_classifier_does_not(
         towers.extend(options["towers"])  # type: ignore[call-overload]
         return iter(())
 
-    monkeypatch.setattr(import_module("studio.coft.fit"), "phase_two", caught)
+    monkeypatch.setattr(import_module("studio.coft.finetune"), "phase_two", caught)
     list(fit_plus(**given, settings=settings))
     tuner = phase2._Tuner(towers[0], 0, 12, settings)
     head = towers[0].head.weight.detach().clone()

@@ -137,7 +137,7 @@ def test_a_fit_keeps_to_what_a_person_said(
         assert 9 not in options["pool"]
         return real(**options)
 
-    monkeypatch.setattr(import_module("studio.coft.fit"), "phase_two", noted)
+    monkeypatch.setattr(import_module("studio.coft.finetune"), "phase_two", noted)
     given = torch.full((30,), UNKNOWN)
     given[4], given[7], given[9] = 2, 0, REJECTED
     settings = Settings(**PLUS)

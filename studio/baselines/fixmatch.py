@@ -1,0 +1,136 @@
+"""FixMatch from a zero-shot start: a slow teacher labels, a student learns what it is sure of.
+
+FixMatch (Sohn et al., NeurIPS 2020, arXiv:2001.07685): the label of the weak view, where its
+probability reaches a threshold, is learned on the strong view; the loss is averaged over the whole
+batch, the doubtful images included. MUST (Li et al., ICLR 2023, arXiv:2206.02967) starts that from
+zero-shot CLIP, with a moving average of the student as the teacher; the teacher is what is shipped.
+
+Departs: the threshold is one for all sets, where MUST sets 0.2 to 0.7 by hand for each and
+FixMatch's 0.95 lets next to nothing pass that a small CLIP says (`fixmatch_threshold`); the strong
+view is cropped and recoloured as in MoCo v2, CoFT+'s own, instead of by RandAugment; MUST's masked
+patches, alignment and fairness term are left out; optimiser, head and rates are Phase II's. The
+teacher moves faster than in either paper, for runs here are a hundred times as short
+(`fixmatch_momentum`). Budget: twice Phase II's epochs, as many as CoFT's two towers have together.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from studio.baselines.task import Task, method, ship, ship_zero_shot
+from studio.clip.encode import autocast, preprocess, to_pixels
+from studio.coft.classifier import Tower
+from studio.coft.contrast import follow, key_views
+from studio.coft.events import Event, Monitor, Step
+from studio.coft.hidden import EVALUATION_BATCH
+from studio.coft.optim import build_optimizer
+from studio.coft.randomness import generator_of
+from studio.coft.towers import build_tower
+from studio.coft.views import random_views, training_size
+
+
+@method
+def fit(task: Task) -> Iterator[Event]:
+    """Learn from the confident labels of a moving average of oneself; see the module.
+
+    Given labels are learned whatever the teacher says; rejected images are left out.
+    """
+    yield task.start.event()
+    settings = dataclasses.replace(task.settings, head_init="text", phase2_init="pretrained")
+    epochs, pool = 2 * settings.phase2_epochs, task.pool
+    if not epochs or task.stop() or not len(pool):
+        yield from ship_zero_shot(task)
+        return
+    student, head_input = build_tower(
+        backbone=task.backbone,
+        space=task.space,
+        class_vectors=task.class_vectors,
+        features=task.features,
+        labels=torch.empty(0, dtype=torch.int64),
+        adapter=None,
+        settings=settings,
+        generator=generator_of(settings, "head", 0),
+    )
+    teacher = copy.deepcopy(student).requires_grad_(False)
+    yield from _train(task, student, teacher, epochs)
+    yield from ship(task, teacher, kind="fine-tuned", head_input=head_input)
+
+
+def _train(task: Task, student: Tower, teacher: Tower, epochs: int) -> Iterator[Event]:
+    settings, backbone, pool = task.settings, task.backbone, task.pool
+    size = training_size(backbone, settings.phase2_resolution)
+    order, weak, strong = (
+        generator_of(settings, purpose, 0) for purpose in ("shuffle", "phase2", "contrast")
+    )
+    steps = math.ceil(len(pool) / settings.phase2_batch) * epochs
+    head_rate = settings.phase2_lr * settings.head_lr_factor
+    optimizer, schedule = build_optimizer(
+        [
+            {"params": list(student.visual.parameters()), "lr": settings.phase2_lr},
+            {"params": list(student.head.parameters()), "lr": head_rate},
+        ],
+        kind=settings.phase2_optimizer,
+        momentum=settings.momentum,
+        weight_decay=settings.weight_decay,
+        steps=steps,
+    )
+    done = 0
+    for epoch in range(1, epochs + 1):
+        sure = 0.0
+        for part in pool[torch.randperm(len(pool), generator=order)].split(settings.phase2_batch):
+            if task.stop():
+                return
+            canvases = task.images.batch(part.tolist())
+            views = (
+                random_views(canvases, size=size, crop_scale=settings.crop_scale, generator=weak),
+                key_views(canvases, size=size, generator=strong),
+            )
+            easy, hard = (to_pixels(view.to(backbone.device), backbone) for view in views)
+            labels, accepted = _labels(
+                teacher, easy, task.given[part], threshold=settings.fixmatch_threshold
+            )
+            with autocast(backbone.device):
+                logits = student(hard)
+            each = cross_entropy(logits.float(), labels, reduction="none")
+            loss = (each * accepted).mean()
+            rate = float(schedule.get_last_lr()[0])
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            follow(teacher, student, momentum=settings.fixmatch_momentum)
+            done += 1
+            sure += float(accepted.float().sum()) / len(pool)
+            value = float(loss.detach())
+            yield Step(2, 0, done, steps, epoch, epochs, value, rate, {"ce": value})
+        if len(task.monitor):
+            yield _monitor(task, teacher, epoch, epochs, sure)
+
+
+def _labels(
+    teacher: Tower, pixels: Tensor, given: Tensor, *, threshold: float
+) -> tuple[Tensor, Tensor]:
+    """Labels (B,) of weak views and which of them are learned (B,); given ones (B,) stand."""
+    with torch.no_grad(), autocast(pixels.device):
+        probabilities = teacher(pixels).float().softmax(-1)
+    confidence, own = probabilities.max(-1)
+    given = given.to(own.device)
+    return torch.where(given >= 0, given, own), (confidence >= threshold) | (given >= 0)
+
+
+def _monitor(task: Task, teacher: Tower, epoch: int, epochs: int, sure: float) -> Monitor:
+    """sure: share of the labels that were learned in this epoch."""
+    parts = []
+    with torch.inference_mode(), autocast(task.backbone.device):
+        for chunk in task.monitor.split(EVALUATION_BATCH):
+            pixels = preprocess(task.images.batch(chunk.tolist()), task.backbone)
+            parts.append(teacher(pixels).argmax(-1).cpu())
+    labels = torch.cat(parts).expand(2, -1).clone()
+    return Monitor(2, epoch, epochs, task.monitor, labels, 1.0, sure)

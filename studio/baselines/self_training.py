@@ -1,0 +1,111 @@
+"""Phase II without Phase I: what fine-tuning the whole encoder gives alone, and its upper bound.
+
+Self-training on one's own labels is as old as Scudder (1965) and Lee's pseudo-label (ICML workshop
+2013). Everything but the labels is CoFT's Phase II: two towers that differ in order and views, the
+same head, recipe, epochs and average with the start. So a difference to CoFT is one of labels.
+
+There is no judge: the other tower's class probability stands for p_clean.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+from torch import Tensor
+
+from studio.baselines.task import Task, method, ship_zero_shot
+from studio.coft.classifier import Classifier
+from studio.coft.events import Checkpoint, Event, Warned
+from studio.coft.finetune import fine_tune
+from studio.coft.given import into_judged
+from studio.coft.judge import clean_sets
+from studio.coft.outcome import finish, label_all
+from studio.coft.selection import without_prior
+from studio.coft.start import seeds
+from studio.errors import RunError
+
+
+@method
+def fit(task: Task) -> Iterator[Event]:
+    """The whole encoder, trained on the zero-shot labels of all images: no filter at all."""
+    event = task.start.event()
+    yield event
+    yield from _train(task, *task.labelled(event.labels))
+
+
+@method
+def fit_seeds(task: Task) -> Iterator[Event]:
+    """The whole encoder, trained on CoFT's seed set alone: confidence is the only filter."""
+    yield task.start.event()
+    scores = without_prior(task.start.probabilities, power=task.settings.prior_correction)
+    indices, labels = yield from seeds(scores, task.given, task.settings)
+    yield from _train(task, indices, labels)
+
+
+@method
+def fit_supervised(task: Task) -> Iterator[Event]:
+    """The whole encoder, trained on given labels alone: the upper bound, where all are given.
+
+    The only method that needs labels. They come as every other given label does, from a person's
+    table; what a run is scored with never reaches it. A benchmark passes the true labels on purpose
+    and says so.
+
+    Raises:
+        RunError: no label is given.
+    """
+    told = (task.given >= 0).nonzero()[:, 0]
+    if not len(told):
+        raise RunError(
+            "The method supervised learns from given labels only, and there are none: "
+            "give some with --corrections FILE, or choose another method."
+        )
+    yield task.start.event()
+    labels = task.given[told]
+    lost = len(task.class_names) - len(labels.unique())
+    if lost:
+        yield Warned(
+            f"No label was given for {lost} of {len(task.class_names)} classes, so nothing can be "
+            "learned about them."
+        )
+    yield from _train(task, told, labels)
+
+
+def _train(task: Task, indices: Tensor, labels: Tensor) -> Iterator[Event]:
+    """Phase II of both towers on the same images (n,) with labels (n,), and its outcome."""
+    settings = dataclasses.replace(task.settings, contrast_weight=0.0, phase2_init="pretrained")
+    if not settings.phase2_epochs or task.stop() or not len(indices):
+        yield from ship_zero_shot(task)
+        return
+    towers, head_input = yield from fine_tune(
+        backbone=task.backbone,
+        space=task.space,
+        class_vectors=task.class_vectors,
+        images=task.images,
+        features=task.features,
+        data=[(indices, labels)] * 2,
+        adapters=[None, None],
+        pool=task.pool,
+        settings=settings,
+        monitor=task.monitor,
+        clean_fraction=len(indices) / len(task.images),
+        stop=task.stop,
+    )
+    stopped = task.stop()
+    single = settings.inference == "single"
+    probabilities = yield from label_all(Classifier(towers, task.backbone), task.images)
+    shipped = Classifier(towers[:1] if single else towers, task.backbone)
+    meta = shipped.meta(kind="fine-tuned", head_input=head_input, class_names=task.class_names)
+    yield Checkpoint("classifier", shipped.state(), meta)
+    own = probabilities.argmax(-1)
+    judged, clean = into_judged(own, clean_sets(probabilities, own), task.given)
+    yield finish(
+        probabilities,
+        probabilities,
+        clean,
+        judged,
+        given=task.given,
+        single=single,
+        stage="phase2",
+        stopped=stopped,
+    )

@@ -1,0 +1,80 @@
+"""Phase II from end to end: heads, fine-tuning, and half the way back (paper, Section 3.2.2)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Generator, Sequence
+
+from torch import Tensor
+
+from studio.clip.backbone import Backbone
+from studio.clip.encode import Images
+from studio.clip.space import Space
+from studio.coft.adapters import VisualAdapter
+from studio.coft.classifier import Tower
+from studio.coft.events import Event
+from studio.coft.phase2 import phase_two
+from studio.coft.randomness import generator_of
+from studio.coft.towers import average_with_start, build_tower
+from studio.settings import Settings
+
+
+def fine_tune(
+    *,
+    backbone: Backbone,
+    space: Space,
+    class_vectors: Tensor,
+    images: Images,
+    features: Tensor,
+    data: Sequence[tuple[Tensor, Tensor]],
+    adapters: Sequence[VisualAdapter | None],
+    pool: Tensor,
+    settings: Settings,
+    monitor: Tensor,
+    clean_fraction: float,
+    stop: Callable[[], bool],
+) -> Generator[Event, None, tuple[list[Tower], str]]:
+    """One tower for each set of labels, and the input of their heads ("pre_proj", "post_proj").
+
+    Args:
+        backbone: frozen, copied.
+        space: the joint space on the backbone's device.
+        class_vectors: (C, d) raw.
+        images: N images.
+        features: (N, d) raw pre-trained features, for the heads.
+        data: for each tower the indices (n_i,) and labels (n_i,) it learns.
+        adapters: for each tower that of its Phase I; None: there was none.
+        pool: (m,) the images that contrast may see.
+        settings: see `Settings`.
+        monitor: indices of the images that the towers label after each epoch.
+        clean_fraction: shown beside the monitor.
+        stop: asked before each batch.
+    """
+    towers, head_input = [], ""
+    for number, ((chosen, own), adapter) in enumerate(zip(data, adapters, strict=True)):
+        tower, head_input = build_tower(
+            backbone=backbone,
+            space=space,
+            class_vectors=class_vectors,
+            features=features[chosen],
+            labels=own,
+            adapter=adapter,
+            settings=settings,
+            generator=generator_of(settings, "head", number),
+        )
+        towers.append(tower)
+    starts = [copy.deepcopy(tower.state_dict()) for tower in towers]
+    yield from phase_two(
+        backbone=backbone,
+        towers=towers,
+        images=images,
+        data=data,
+        pool=pool,
+        settings=settings,
+        monitor=monitor,
+        clean_fraction=clean_fraction,
+        stop=stop,
+    )
+    for tower, origin in zip(towers, starts, strict=True):
+        average_with_start(tower, origin, share=settings.weight_average)
+    return towers, head_input
