@@ -136,6 +136,7 @@ def _stop_on_ctrl_c() -> Iterator[threading.Event]:
 
 def _summary(result: dict[str, Any], run: Run) -> str:
     """The result for people: a few lines."""
+    from studio.views.estimates import estimate_of
 
     def share(name: str) -> str:
         value = result.get(name)
@@ -150,11 +151,8 @@ def _summary(result: dict[str, Any], run: Run) -> str:
     ]
     if given or rejected:
         lines.append(f"corrections             {given} labels given, {rejected} images left out")
-    low, high = (100 * result[f"estimated_accuracy_{end}"] for end in ("low", "high"))
-    lines.append(
-        f"estimated accuracy      about {100 * result['estimated_accuracy']:.0f} % "
-        f"({low:.0f} to {high:.0f} %), without any true label"
-    )
+    if guess := estimate_of(result):
+        lines.append(f"estimated accuracy      {guess.text()}, told without labels")
     if result["accuracy"] is not None:
         lines += [
             f"zero-shot accuracy      {share('zero_shot_accuracy')} on {where}",

@@ -257,6 +257,7 @@ class DataTab:
             accuracy=preview.accuracy,
             model=preview.model,
             stale=view.stale,
+            estimate=preview.estimate,
         )
 
 

@@ -18,6 +18,7 @@ from studio.ui.handlers import said
 from studio.ui.parts import PRIVATE, file_url
 from studio.ui.studio import Studio
 from studio.views import runs
+from studio.views.estimates import estimate_of, estimate_stat
 from studio.views.gallery import Outcome
 from studio.views.markup import count, empty, esc, percent, stat, stats
 from studio.views.run_reader import RunReader
@@ -184,6 +185,8 @@ def about_html(reader: RunReader, outcome: Outcome | None) -> str:
     figures = [stat(count(result.get("images")), "images labelled")]
     if outcome is not None and len(outcome):
         figures.append(stat(percent(float(outcome.kept.mean())), "kept as clean"))
+    if guess := estimate_of(result):
+        figures.append(estimate_stat(guess))
     if result.get("accuracy") is not None:
         figures.append(
             stat(percent(result["accuracy"], digits=1), "accuracy", hint="by sub-folder names")

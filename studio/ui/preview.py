@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from studio.clip.texts import TextTower
     from studio.pixels import Canvases
+    from studio.scores.estimate import Estimate, Evidence
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class Preview:
     """What a model says about N images that it was never trained on.
 
     labels: (N,); confidence: (N,) in [0, 1]; accuracy: in [0, 1], None when the truth is unknown;
-    verdict, level: whether the labels can be any good, see `scores.knowledge`; "" when not judged;
+    verdict, level, z: whether the labels can be any good, see `scores.knowledge`; "", "" and None
+    when not judged; evidence: what the accuracy is estimated from, without a label;
     prompts: those of these classes; sight: what labels the images again at once, with other
     prompts; judged: whether the verdict is about these prompts; cut_short: sentences that are
     longer than the model reads.
@@ -43,6 +45,13 @@ class Preview:
     sight: Sight | None = field(default=None, repr=False, compare=False)
     judged: bool = True
     cut_short: int = 0
+    z: float | None = None
+    evidence: Evidence | None = None
+
+    @property
+    def estimate(self) -> Estimate | None:
+        """How many labels are right, as far as that can be told without knowing any."""
+        return None if self.evidence is None else self.evidence.estimate(z=self.z)
 
     def counts(self) -> list[int]:
         """Images per class."""
@@ -86,6 +95,7 @@ class Sight:
         """
         from studio.runs.inputs import zero_shot_probabilities
         from studio.scores import accuracy
+        from studio.scores.estimate import Evidence
 
         prompts = prompts.only(class_names)
         texts = prompts.texts(class_names, (self.template,))
@@ -108,6 +118,7 @@ class Sight:
             sight=self,
             judged=False,
             cut_short=len(self._tower.cut_short([text for own in texts for text in own])),
+            evidence=Evidence.of(probabilities.numpy()),
         )
 
     def similar(
@@ -156,7 +167,8 @@ class Sight:
             templates=templates,
             cache_dir=self._cache_dir,
         )
-        return replace(preview, verdict=told.sentence, level=told.level, judged=True)
+        z = told.numbers["z"]
+        return replace(preview, verdict=told.sentence, level=told.level, z=z, judged=True)
 
 
 def label_images(

@@ -102,7 +102,7 @@ class PromptBook:
         if view.stale:
             new = old.sight.label(names, view.prompts, truth=known)
             # Until it is judged, the last verdict stands.
-            new = replace(new, verdict=old.verdict, level=old.level)
+            new = replace(new, verdict=old.verdict, level=old.level, z=old.z)
         if plain is None or plain.class_names != new.class_names:
             plain = new
             if not new.prompts.is_default:

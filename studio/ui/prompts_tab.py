@@ -247,7 +247,7 @@ def _preset(tab: PromptsTab, templates: tuple[str, ...]) -> Callable[[], str]:
 def _labels(preview: Preview | None) -> look.Labels | None:
     if preview is None:
         return None
-    return look.Labels(preview.labels, preview.confidence, preview.accuracy)
+    return look.Labels(preview.labels, preview.confidence, preview.accuracy, preview.estimate)
 
 
 def _nothing(view: View) -> str:

@@ -11,6 +11,7 @@ from studio.prompts.prompt_set import PromptSet
 from studio.runs.store import RunInfo
 from studio.views.compare_figures import LETTERS
 from studio.views.differences import mark
+from studio.views.estimates import estimate_of
 from studio.views.markup import UNKNOWN, count, details, duration, empty, esc, notice, percent
 from studio.views.runs import method_name, state_name, when
 
@@ -101,6 +102,10 @@ def results_table(sides: Sequence[Side]) -> str:
         if any(value is not None for value in values):
             rows.append((name, [_with_distance(value, values[0], n > 0)
                                 for n, value in enumerate(values)]))  # fmt: skip
+    guesses = [estimate_of(side.result) for side in sides]
+    if any(guesses):
+        shown = [esc(guess.text()) if guess else UNKNOWN for guess in guesses]
+        rows.append(("Accuracy, estimated without labels", shown))
     if any(side.result.get("test_images") for side in sides):
         rows.append(("Test images", [count(side.result.get("test_images")) for side in sides]))
     rows.append(("Time taken", [duration(_share(side.result.get("seconds"))) for side in sides]))

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from studio.views.estimates import estimate_stat
 from studio.views.markup import (
     bar,
     count,
@@ -21,6 +22,7 @@ from studio.views.markup import (
 
 if TYPE_CHECKING:
     from studio.folder import Folder, Refused
+    from studio.scores.estimate import Estimate
 
 SAMPLE = 18
 CLASSES_WITH_PICTURES = 24
@@ -137,11 +139,13 @@ def preview_html(
     accuracy: float | None,
     model: str,
     stale: bool,
+    estimate: Estimate | None = None,
 ) -> str:
     """The zero-shot labels: the verdict first, then every class with its most confident images.
 
     best(label, n): indices of its n most confident images; confidence(i), path(i), picture(i): of
-    image i. verdict, level: what `scores.knowledge` says.
+    image i. verdict, level: what `scores.knowledge` says; estimate: of how many
+    are right, without knowing any.
     """
     shown = sorted(range(len(class_names)), key=lambda c: -counts[c])
     empty_classes = [class_names[c] for c in shown if not counts[c]]
@@ -176,6 +180,7 @@ def preview_html(
     figures = [
         stat(count(sum(counts)), "images labelled"),
         stat(count(len(class_names)), "classes"),
+        estimate_stat(estimate),
     ]
     if accuracy is not None:
         figures.append(

@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studio.prompts.prompt_set import MAX_LENGTH, PromptSet
+from studio.views.estimates import estimate_stat
 from studio.views.markup import count, details, esc, notice, percent, plural, progress, stat, stats
 
 if TYPE_CHECKING:
     from studio.prompts.ask import Budget
     from studio.prompts.llm import Written
+    from studio.scores.estimate import Estimate
 
 CHANGED_SHOWN = 12
 
@@ -22,12 +24,13 @@ CHANGED_SHOWN = 12
 @dataclass(frozen=True)
 class Labels:
     """Labels of N images under some prompts: (N,) classes and (N,) confidence in [0, 1];
-    accuracy in [0, 1] by sub-folder names, None when they do not tell.
+    accuracy in [0, 1] by sub-folder names, None when they do not tell; estimate: of it, without.
     """
 
     labels: NDArray[np.int64]
     confidence: NDArray[np.float32]
     accuracy: float | None = None
+    estimate: Estimate | None = None
 
 
 def board(
@@ -96,6 +99,7 @@ def effect(
     if own and plain is not None:
         other = int((now.labels != plain.labels).sum())
         figures.append(stat(count(other), "changed in all", hint="against the model's own"))
+    figures.append(estimate_stat(now.estimate))
     if now.accuracy is not None:
         hint = "by sub-folder names"
         if own and plain is not None and plain.accuracy is not None:

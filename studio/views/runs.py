@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from studio.runs.store import ACTIVE, Run, RunInfo
+from studio.views.estimates import estimate_of
 from studio.views.markup import (
     UNKNOWN,
     count,
@@ -181,6 +182,10 @@ def facts(run: Run, info: RunInfo) -> str:
                 else (duration(value) if key == "seconds" else count(value))
             )
             rows.append((key.replace("_", " ").capitalize(), shown))
+    for key in ("zero_shot_accuracy", "accuracy"):
+        if guess := estimate_of(result, key):
+            name = f"{key.replace('_', ' ').capitalize()}, estimated without labels"
+            rows.append((name, guess.text()))
     settings = "".join(
         f"<li><code>{esc(k)}={esc(v)}</code></li>" for k, v in sorted(info.settings.items())
     )

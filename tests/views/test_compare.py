@@ -119,3 +119,13 @@ def test_equal_runs_say_so() -> None:
 def test_what_hinders_a_comparison_is_told(other: dict[str, Any], told: str) -> None:
     html = warnings([side(0), side(1, **other)])
     assert (told in html) if told else html == ""
+
+
+def test_estimates_stand_beside_what_is_known() -> None:
+    guess = {"estimated_accuracy": 0.62, "estimated_accuracy_low": 0.5,
+             "estimated_accuracy_high": 0.74}  # fmt: skip
+    found = rows(results_table([side(0, result=guess), side(1)]))
+    told = found["Accuracy, estimated without labels"]
+    assert told[0] == "about 62 % (50 to 74 %)"
+    assert "%" not in told[1]
+    assert "Accuracy, estimated without labels" not in rows(results_table([side(0), side(1)]))

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from studio.folder import Folder, ImageFile, Refused
+from studio.scores.estimate import Estimate
 from studio.views import data
 
 EVIL = "<script>alert(1)</script>"
@@ -80,3 +81,11 @@ def test_many_classes_send_pictures_for_some_only() -> None:
 def test_old_labels_are_said_to_be_old() -> None:
     assert "label again" in preview(stale=True)
     assert "label again" not in preview()
+
+
+def test_an_estimated_accuracy_stands_beside_the_known_one() -> None:
+    html = preview(accuracy=0.71, estimate=Estimate(0.62, 0.5, 0.74))
+    assert "about 62 %" in html
+    assert "50 to 74 %" in html
+    assert "71.0 %" in html
+    assert "estimated" not in preview()
