@@ -1,4 +1,4 @@
-"""The command line: `python -m studio fit | predict | bench | runs | settings`.
+"""The command line: `python -m studio fit | prompts | predict | bench | runs | settings`.
 
 Everything heavy is imported inside `studio.commands`, so that `--help` answers at once.
 """
@@ -52,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_fit(commands)
+    _add_prompts(commands)
     _add_predict(commands)
     _add_bench(commands)
 
@@ -124,6 +125,32 @@ def _add_fit(commands: Any) -> None:
         "--json", action="store_true", help="the last line on stdout is the result as JSON"
     )
     fit.set_defaults(command=run_command.fit)
+
+
+def _add_prompts(commands: Any) -> None:
+    prompts = commands.add_parser(
+        "prompts",
+        help="have a language model write sentences about each class, for `fit --prompts`",
+        description="Class names become a prompts file. Only the names and the description are "
+        "sent, with the key in OPENAI_API_KEY, to OPENAI_BASE_URL or OpenAI; the budget is printed "
+        "before. Exit code 1: something is missing from the file.",
+    )
+    add = prompts.add_argument
+    add("--names", type=Path, required=True, metavar="FILE", help="class names, one a line")
+    add("--out", type=Path, required=True, metavar="FILE", help="the prompts file to write")
+    add("--description", default="", metavar="TEXT", help="what the images show, in your words")
+    add("--sentences", type=int, default=4, metavar="N", help="a class (default: %(default)s)")
+    add("--templates", type=int, default=0, metavar="N", help="for all (default: %(default)s)")
+    add("--model", default="", metavar="NAME", help="the language model (or OPENAI_MODEL)")
+    add(
+        "--hand-written",
+        default="",
+        choices=["plain", "name", "ensemble"],
+        help="write these templates instead; nothing is sent",
+    )
+    add("--dry-run", action="store_true", help="print the budget only; nothing is sent")
+    _add_cache_dir(prompts)
+    prompts.set_defaults(command=run_command.prompts)
 
 
 def _add_predict(commands: Any) -> None:

@@ -164,6 +164,19 @@ def _summary(result: dict[str, Any], run: Run) -> str:
     return "\n".join(lines)
 
 
+def prompts(options: argparse.Namespace) -> int:
+    """Have a language model write prompts, or write down hand-written ones."""
+    from studio.folder import read_class_names
+    from studio.prompts.command import Order, write_file
+
+    order = Order(
+        read_class_names(options.names), options.out, options.description, options.sentences,
+        options.templates, options.model, options.hand_written, options.dry_run,
+    )  # fmt: skip
+    with _stop_on_ctrl_c() as stop:
+        return write_file(order, cache_dir=options.cache, stop=stop.is_set)
+
+
 def predict(options: argparse.Namespace) -> int:
     """Label another folder with a run's classifier."""
     from studio import export

@@ -164,13 +164,16 @@ class TrainTab:
             self.studio.workspace.set_inputs(names or "", model or "", by=view.by)
             root = view.folder.root
             view = self.studio.workspace.view
+            class_names = parse_class_names(view.names_text)
+            prompts = view.prompts.only(class_names)
             request = JobRequest(
                 folder=root,
-                class_names=tuple(parse_class_names(view.names_text)),
+                class_names=tuple(class_names),
                 aliases=view.aliases,
                 method=str(method),
                 model=view.model,
                 settings=settings_of(rest[:-1], rest[-1] or "", seed=seed),
+                prompts=None if prompts.is_default else prompts,
                 name=(name or "").strip()[:60] or ("demo" if view.source == "demo" else root.name),
             )
             heavy.load()
@@ -247,6 +250,7 @@ class TrainTab:
             classes=len(view.names),
             where={"demo": "the demo set", "upload": "your upload"}.get(view.source, view.path),
             model=view.model,
+            prompts=view.prompts.only(view.names).summary(),
             doubt=view.doubt,
         )
         can_start = at_work is None and view.folder is not None

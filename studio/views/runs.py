@@ -126,10 +126,13 @@ def header_chip(status: Status | None) -> str:
     )
 
 
-def ready(*, images: bool, classes: int, where: str, model: str, doubt: str = "") -> str:
+def ready(
+    *, images: bool, classes: int, where: str, model: str, prompts: str, doubt: str = ""
+) -> str:
     """What a press on Start would train on.
 
-    doubt: why it may not be worth it, when the model was seen to know nothing about the images.
+    prompts: what the first labels are made with; doubt: why it may not be worth it, when the model
+    was seen to know nothing about the images.
     """
     if not images:
         text = "No images yet: choose them on the <strong>Data</strong> tab."
@@ -137,7 +140,8 @@ def ready(*, images: bool, classes: int, where: str, model: str, doubt: str = ""
         text = "Name at least two classes on the <strong>Data</strong> tab."
     else:
         text = (
-            f"{classes} classes, model <code>{esc(model)}</code>, images: <code>{esc(where)}</code>"
+            f"{classes} classes, model <code>{esc(model)}</code>, {esc(prompts)}, "
+            f"images: <code>{esc(where)}</code>"
         )
     warning = notice(doubt, kind="bad") if images and doubt else ""
     return f'<p class="ready">{text}</p>{warning}'

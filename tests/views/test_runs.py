@@ -155,7 +155,7 @@ def test_nothing_from_a_run_is_taken_for_html(run: Run) -> None:
     for html in (
         runs.status_card(info, run.status()), runs.runs_table([info], {}, info.id),
         runs.facts(run, info), runs.warnings_html([EVIL]), runs.header_chip(run.status()),
-        runs.ready(images=True, classes=3, where=EVIL, model=EVIL),
+        runs.ready(images=True, classes=3, where=EVIL, model=EVIL, prompts=EVIL),
     ):  # fmt: skip
         assert EVIL not in html
 
