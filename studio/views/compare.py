@@ -58,8 +58,9 @@ def choices(
         result = results.get(info.id, {})
         box, ticked = f"compare-{info.id}", " checked" if info.id in chosen else ""
         rows.append(
-            f'<tr><td><input type="checkbox" id="{esc(box)}" data-check="{esc(info.id)}"{ticked}> '
-            f'<b class="run-mark"></b><label for="{esc(box)}">{esc(info.name)}</label></td>'
+            f'<tr><td><span class="run-tick"><input type="checkbox" id="{esc(box)}" '
+            f'data-check="{esc(info.id)}"{ticked}> <b class="run-mark"></b>'
+            f'<label for="{esc(box)}">{esc(info.name)}</label></span></td>'
             f'<td><span class="chip chip-{esc(info.state)}">{esc(state_name(info.state))}</span>'
             f"</td><td>{esc(method_name(info.method))}</td><td>{esc(info.model)}</td>"
             f'<td class="num">{count(result.get("images"))}</td>'

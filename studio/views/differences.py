@@ -148,6 +148,8 @@ def summary(matched: Matched) -> str:
                 f"A difference of this size comes by chance alone with probability "
                 f"{'below 0.001' if p < 0.001 else f'{p:.3f}'} (sign test)."
             )
+    if differing:
+        told.append("On each image: what the runs say, and how clean they hold it to be.")
     pairs = pairs_table(matched) if len(matched.places) > 2 else ""
     return f'<p class="compare-told">{" ".join(told)}</p>{pairs}'
 

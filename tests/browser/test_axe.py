@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import pytest
@@ -28,12 +28,15 @@ def server(lived_in: Server) -> Server:
     return lived_in
 
 
-def states(page: Any) -> Iterator[str]:
-    """Bring the page into each of its states, tab by tab, the tabs within tabs included."""
+def states(page: Any, wanted: Collection[str] | None = None) -> Iterator[str]:
+    """Bring the page into each of its states, tab by tab, the tabs within tabs included.
+
+    wanted: the tabs to look at; None: all that there are.
+    """
     outer = page.locator("#tabs > .tab-wrapper [role=tab]:visible, #tabs > * > [role=tablist] > "
                          "[role=tab]:visible").all_inner_texts()  # fmt: skip
     assert {"Data", "Train", "Explore", "Compare", "Export"} <= set(outer)
-    for tab in dict.fromkeys(outer):
+    for tab in dict.fromkeys(outer if wanted is None else wanted):
         go(page, tab)
         if tab in FILLED:
             page.locator(FILLED[tab]).first.wait_for(timeout=120_000)
