@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from studio import commands as run_command
 from studio.errors import StudioError
 from studio.memory import keep_freed_memory
+from studio.methods import METHODS
 from studio.places import default_cache_dir, default_runs_dir
 
 USER_ERROR = 2
@@ -101,8 +102,8 @@ def _add_fit(commands: Any) -> None:
     fit.add_argument(
         "--method",
         default="coft",
-        metavar="{coft,zero-shot}",
-        help="coft trains; zero-shot only labels (default: %(default)s)",
+        metavar="NAME",
+        help=f"one of {', '.join(METHODS)} (default: %(default)s)",
     )
     fit.add_argument("--seed", default=None, metavar="N", help="same as --set seed=N (default: 0)")
     fit.add_argument(

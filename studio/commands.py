@@ -27,6 +27,7 @@ _DEMO = "demo"
 
 def fit(options: argparse.Namespace) -> int:
     """Label and train; the result goes to stdout."""
+    from studio.methods import ONE_MODEL
     from studio.runs.job import JobStopped, create_run, run_job
     from studio.runs.store import RunStore
     from studio.terminal import Terminal
@@ -34,7 +35,8 @@ def fit(options: argparse.Namespace) -> int:
     request = _request(options)
     run = create_run(request, RunStore(options.runs))
     print(f"run {run.id}", file=sys.stderr)
-    with _stop_on_ctrl_c() as stop, Terminal() as terminal:
+    models = 1 if options.method in ONE_MODEL else 2
+    with _stop_on_ctrl_c() as stop, Terminal(models=models) as terminal:
         try:
             result = run_job(
                 request, run, cache_dir=options.cache, stop=stop.is_set, listen=terminal.show

@@ -16,8 +16,9 @@ _QUIET_EVERY_S = 30.0  # between two plain lines of one stage
 class Terminal:
     """Shows events on stderr. Use it in a `with`."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
-        """stream: None is stderr."""
+    def __init__(self, stream: TextIO | None = None, *, models: int = 2) -> None:
+        """stream: None is stderr; models: how many are trained, one perhaps after the other."""
+        self._models = models
         self._stream = stream or sys.stderr
         self._live = self._stream.isatty()
         self._bar: Any = None
@@ -85,8 +86,8 @@ class Terminal:
         self._steps[event.model] = (event.step, event.steps)
         done = sum(done for done, _ in self._steps.values())
         total = sum(total for _, total in self._steps.values())
-        if len(self._steps) == 1:  # the other model has not begun; it takes about as many
-            total *= 2
+        # A model that has not begun takes about as many.
+        total += max(self._models - len(self._steps), 0) * event.steps
         self.progress(
             stage, done, total, f"epoch {event.epoch}/{event.epochs}, loss {event.loss:.3f}"
         )

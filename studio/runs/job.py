@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from studio.errors import FolderError, PromptError, RunError
 from studio.folder import Folder, propose_class_names, scan, truth
-from studio.methods import METHODS, load_method
+from studio.methods import METHODS, ONE_MODEL, load_method
 from studio.prompts.prompt_set import PromptSet
 from studio.runs.failures import explain, first_line, release_memory, was_stopped
 from studio.runs.files import write_json
@@ -110,7 +110,8 @@ def run_job(
         JobStopped: Stopped before anything was learned.
         StudioError: What the user can put right; the run is "failed" with the same line.
     """
-    report = Report(run, listen=listen, last_phase=_last_phase(request))
+    models = 1 if request.method in ONE_MODEL else 2
+    report = Report(run, listen=listen, last_phase=_last_phase(request), models=models)
     asked = False
 
     def stop_and_show() -> bool:

@@ -26,14 +26,15 @@ class Report:
         *,
         listen: Callable[[Event], None] | None = None,
         last_phase: int | None = None,
+        models: int = 2,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """listen: told every event, too; last_phase: see `Pace`; clock: seconds."""
+        """listen: told every event, too; last_phase, models: see `Pace`; clock: seconds."""
         self._run = run
         self._listen = listen
         self._clock = clock
         self._recorder = Recorder(run, clock=clock)
-        self._pace = Pace(last_phase=last_phase, clock=clock)
+        self._pace = Pace(last_phase=last_phase, models=models, clock=clock)
         self._scorer = Scorer(None)
         self._status: dict[str, Any] = {}
         self._beat = float("-inf")

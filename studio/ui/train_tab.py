@@ -57,11 +57,12 @@ class TrainTab:
         with gr.Column(elem_classes="box"):
             gr.HTML('<h3 class="box-title">New run</h3>')
             self.ready = gr.HTML(elem_id="train-ready")
-            self.method = gr.Radio(
-                [(look.method_name(name), name) for name in METHODS],
+            self.method = gr.Dropdown(
+                look.method_choices(METHODS),
                 value=next(iter(METHODS)),
                 label="Method",
                 elem_id="method",
+                info="CoFT+ takes several rounds. The others are there to compare with.",
             )
             self.model = gr.Dropdown(
                 list(models),

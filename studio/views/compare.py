@@ -26,7 +26,9 @@ _SHARES = {
     "clean_precision": "Right among clean",
     "agreement": "The two models agree",
 }
-_STAGES = {"zero-shot": "labels only", "phase1": "Phase I", "phase2": "Phase II"}
+_STAGES = {
+    "zero-shot": "labels only", "phase1": "Phase I", "phase2": "Phase II", "trained": "trained",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,24 @@ from studio.views.markup import (
 if TYPE_CHECKING:
     from studio.runs.store import Status
 
-METHODS = {"coft": "CoFT", "coft+": "CoFT+", "zero-shot": "Zero-shot labels only"}
+METHODS = {
+    "coft": "CoFT",
+    "coft+": "CoFT+",
+    "zero-shot": "Zero-shot labels only",
+    "zero-shot-ensemble": "Zero-shot, several sentences",
+    "upl": "UPL, learned prompts",
+    "fpl": "FPL, few pseudo-labels",
+    "ifpl": "IFPL, repeated pseudo-labels",
+    "grip": "GRIP, growing pseudo-labels",
+    "self-training": "Self-training on all labels",
+    "self-training-seeds": "Self-training on the seeds",
+    "fixmatch": "FixMatch, a slow teacher",
+    "lafter": "LaFTer, a text-trained head",
+    "transclip": "TransCLIP, labelled together",
+    "supervised": "Supervised by given labels",
+}
+_OWN = ("coft", "coft+")
+_UNTRAINED = ("zero-shot", "zero-shot-ensemble", "transclip")
 
 _STATES = {
     "queued": "Waiting to start",
@@ -40,6 +57,12 @@ _STATES = {
 def method_name(method: str) -> str:
     """A method as people call it."""
     return METHODS.get(method, method)
+
+
+def method_choices(methods: Iterable[str]) -> list[tuple[str, str]]:
+    """Labels and values to choose a method from, the studio's own first."""
+    ordered = sorted(methods, key=lambda method: method not in _OWN)
+    return [(method_name(m) if m in _OWN else f"To compare: {method_name(m)}", m) for m in ordered]
 
 
 def state_name(state: str) -> str:
@@ -149,7 +172,7 @@ def ready(
 
 def no_curves(method: str, state: str) -> str:
     """What stands in the place of the curves while there are none."""
-    if method == "zero-shot":
+    if method in _UNTRAINED:
         return "This method only labels, it does not train: there are no curves."
     if state in ACTIVE:
         return "Curves appear with the first steps of training."
