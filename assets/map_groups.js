@@ -78,7 +78,10 @@ function legend(mode, groups, used) {
     return li;
   };
   if (mode !== "clean" && mode !== "confidence") {
-    return groups.filter((_, g) => used[g]).reverse().map((g) => item(GLYPHS[g.symbol], g.colour, g.name));
+    const shown = groups.filter((_, g) => used[g]);
+    const rest = shown[0] === groups[0] && (mode === "label" || mode === "truth") ? shown.splice(0, 1) : [];
+    const order = mode === "label" || mode === "truth" ? shown.concat(rest) : shown.reverse();
+    return order.map((g) => item(GLYPHS[g.symbol], g.colour, g.name));
   }
   const scale = document.createElement("li");
   scale.className = "map-scale";
