@@ -1,0 +1,279 @@
+"""The Prompts tab's handlers, and a language model behind them that is a small local server."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from studio.prompts.prompt_set import PromptSet
+from studio.ui.page import build, known_models
+from studio.ui.prompts_tab import PromptsTab
+from studio.ui.studio import Options, Studio
+from tests.prompts.chat_server import KEY, ChatServer, error
+from tests.ui.conftest import event, page
+
+NAMES = ["blue line", "green circle", "red square"]
+
+
+@pytest.fixture(autouse=True)
+def _no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_MODEL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def server() -> Iterator[ChatServer]:
+    with ChatServer() as served:
+        yield served
+
+
+def names_of(tab: PromptsTab) -> list[str]:
+    return ["shown", "templates", "undo", "effect", "label", "board", "description", "llm_model",
+            "base_url", "sentences", "number", "again", "leaves", "about_key", "forget", "write",
+            "stop", "writing"]  # fmt: skip
+
+
+def look(tab: PromptsTab, shown: dict[str, Any] | None = None, who: str = "page-1") -> dict:
+    made = tab.poll(shown or {}, page(who))
+    return dict(zip(names_of(tab), made, strict=True))
+
+
+def ask(tab: PromptsTab, url: str, key: str = KEY, description: str = "", **more: Any) -> Any:
+    fields = {"sentences": 2, "templates": 0, "again": False, **more}
+    found = tab.llm.begin(
+        description, "local", url, fields["sentences"], fields["templates"], fields["again"], key,
+        page(),
+    )  # fmt: skip
+    tab.studio.writer.wait()
+    return found
+
+
+@pytest.fixture
+def tab(loaded: Studio) -> PromptsTab:
+    return PromptsTab(loaded)
+
+
+def test_outputs_and_poll_are_of_one_length(loaded: Studio) -> None:
+    build(loaded, models=known_models())
+    tab = PromptsTab(loaded)
+    with gr.Blocks():
+        tab.build()
+    assert len(tab.outputs) == len(tab.poll({}, page())) == len(names_of(tab))
+
+
+def test_a_fresh_studio_says_what_to_do(studio: Studio) -> None:
+    seen = look(PromptsTab(studio))
+    assert "Choose images" in seen["effect"]
+    assert "api.openai.com" in seen["leaves"]
+    assert "No key: nothing is sent" in seen["about_key"]
+    assert seen["board"]["rows"] == []
+
+
+def test_an_edit_shows_counts_changes_and_pictures(tab: PromptsTab) -> None:
+    first = look(tab)
+    before = [row["count"] for row in first["board"]["rows"]]
+    tab.edit_class(event({"name": "red square", "text": "crimson box\na scarlet tile"}))
+    seen = look(tab, first["shown"])
+    rows = {row["name"]: row for row in seen["board"]["rows"]}
+    assert rows["red square"]["text"] == "crimson box\na scarlet tile"
+    assert [row["count"] for row in seen["board"]["rows"]] != before
+    assert any("by this edit" in row["change"] for row in rows.values())
+    assert "changed by this edit" in seen["effect"]
+    assert seen["effect"].count('class="moved"') > 0
+    assert "gradio_api/file=" in seen["effect"]
+    assert "right" in seen["effect"]
+    assert seen["undo"]["interactive"] is True
+    tab.studio.prompts.undo()
+    assert [row["count"] for row in look(tab)["board"]["rows"]] == before
+    again = look(tab, look(tab)["shown"])
+    assert all(isinstance(again[name], dict) and "__type__" in again[name] for name in
+               ("effect", "board", "leaves")), "nothing new, and yet it was sent"  # fmt: skip
+
+
+def test_templates_that_cannot_be_used_are_told_and_change_nothing(tab: PromptsTab) -> None:
+    assert tab.edit_templates("the {}\n", page()) == ""
+    assert tab.studio.workspace.view.prompts.templates == ("the {}",)
+    told = tab.edit_templates("the {}\na pho<b>", page())
+    assert "has no {}" in told
+    assert "<b>" not in told
+    assert tab.studio.workspace.view.prompts.templates == ("the {}",)
+    tab.use_templates(())
+    assert tab.studio.workspace.view.prompts.is_default
+
+
+def test_what_a_page_types_is_not_sent_back_to_it(tab: PromptsTab) -> None:
+    first = look(tab)
+    tab.edit_templates("the {}", page("page-1"))
+    assert "value" not in look(tab, first["shown"])["templates"]
+    assert look(tab, who="page-2")["templates"]["value"] == "the {}"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [None, "x", {}, {"name": "red square"}, {"name": "no such", "text": "a"},
+     {"name": ["red square"], "text": "a"}, {"name": "red square", "text": 7},
+     {"name": "red square", "text": "x" * 60_000}, {"name": "red square", "text": "x" * 301}],
+)  # fmt: skip
+def test_made_up_events_change_nothing(tab: PromptsTab, data: Any) -> None:
+    with pytest.raises(gr.Error):
+        tab.edit_class(event(data))
+    assert tab.studio.workspace.view.prompts.is_default
+
+
+def test_save_and_load(tab: PromptsTab, tmp_path: Path) -> None:
+    assert json.loads(tab.to_json())["templates"] == ["a {}"]  # the model's own, written out
+    tab.edit_class(event({"name": "red square", "text": "crimson"}))
+    file = tmp_path / "prompts.json"
+    file.write_text(tab.to_json())
+    tab.start_over()
+    assert tab.studio.workspace.view.prompts.is_default
+    tab.take_file(str(file))
+    assert tab.studio.workspace.view.prompts.of("red square") == ("crimson",)
+    file.write_text("[]")
+    for wrong in (str(file), None):
+        with pytest.raises(gr.Error):
+            tab.take_file(wrong)
+    assert tab.studio.workspace.view.prompts.of("red square") == ("crimson",)
+
+
+def test_the_page_says_what_leaves_and_what_it_costs_before_anything_does(
+    tab: PromptsTab, server: ChatServer
+) -> None:
+    tab.llm.remember("tiles <b>", "local", server.url, 3, 2, False, page())
+    told = look(tab)["leaves"]
+    assert f"127.0.0.1:{server.url.split(':')[2][:-3]}" in told
+    assert "the 3 class names and the description" in told
+    assert "2 requests" in told
+    assert server.requests == []
+    tab.llm.remember("", "local", "https://me:word@host/v1", 3, 2, False, page())
+    assert "no key" in look(tab)["leaves"]
+    assert "word" not in look(tab)["leaves"]
+
+
+def test_a_language_model_writes_and_labels_follow(tab: PromptsTab, server: ChatServer) -> None:
+    before = look(tab)
+    assert ask(tab, server.url, description="coloured shapes") == "", "the field is emptied"
+    view = tab.studio.workspace.view
+    assert set(view.prompts.sentences) == set(NAMES)
+    assert view.preview is not None
+    assert view.preview.prompts == view.prompts
+    seen = look(tab)
+    assert "Done." in seen["writing"]
+    assert "6 sentences for 3 classes" in seen["writing"]
+    assert seen["board"]["rows"][0]["text"] != before["board"]["rows"][0]["text"]
+    assert "a key was typed" in seen["about_key"].lower()
+    # One step, and only classes without sentences are asked about again.
+    with pytest.raises(gr.Error, match="Nothing is asked for"):
+        ask(tab, server.url, key="")
+    ask(tab, server.url, key="", again=True, sentences=1)
+    assert len(server.requests) == 2
+    tab.studio.prompts.undo()
+    tab.studio.prompts.undo()
+    assert tab.studio.workspace.view.prompts.is_default
+
+
+def test_without_a_key_nothing_is_sent(tab: PromptsTab, server: ChatServer) -> None:
+    with pytest.raises(gr.Error, match="no key"):
+        ask(tab, server.url, key="")
+    assert server.requests == []
+    ask(tab, server.url)
+    tab.studio.writer.forget()
+    with pytest.raises(gr.Error, match="no key"):
+        ask(tab, server.url, key="", again=True, sentences=1)
+    with ChatServer() as other, pytest.raises(gr.Error, match="no key"):
+        ask(tab, other.url, key="", again=True)
+
+
+def test_a_failure_is_one_line_and_what_came_is_kept(tab: PromptsTab, server: ChatServer) -> None:
+    server.then = error(400, f"no money, {KEY}")
+    ask(tab, server.url)
+    told = look(tab)["writing"]
+    assert "Nothing was written." in told
+    assert "no money" in told
+    assert KEY not in told
+    assert tab.studio.workspace.view.prompts.is_default
+
+
+def test_what_the_user_edits_meanwhile_stays(tab: PromptsTab, server: ChatServer) -> None:
+    def write(asked: Any, endpoint: Any, *, listen: Any, **_: Any) -> Any:
+        from studio.prompts.llm import Written
+
+        one = Written(prompts=PromptSet((), {"red square": ("a",)}), done=1, total=2)
+        listen(one)
+        tab.edit_class(event({"name": "red square", "text": "mine"}))
+        return Written(
+            prompts=PromptSet((), {"red square": ("a",), "blue line": ("b",)}), done=2, total=2
+        )
+
+    tab.studio.writer.write = write
+    ask(tab, server.url)
+    assert tab.studio.workspace.view.prompts.sentences == {
+        "red square": ("mine",), "blue line": ("b",),
+    }  # fmt: skip
+
+
+def test_strangers_bring_their_own_key_and_it_is_not_kept(
+    tmp_path: Path, server: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    from studio.runs.store import RunStore
+    from studio.runs.worker import Worker
+
+    options = Options(runs_dir=tmp_path / "r", cache_dir=tmp_path / "c", public=True)
+    studio = Studio(options, Worker(RunStore(options.runs_dir), cache_dir=options.cache_dir))
+    studio.workspace.set_inputs("cat\ndog", "embedded")
+    tab = PromptsTab(studio)
+    with pytest.raises(gr.Error, match="no key"):
+        ask(tab, "", key="")
+    assert server.requests == []
+    with ChatServer() as other, pytest.raises(gr.Error, match="No other address"):
+        ask(tab, other.url)
+    ask(tab, "", key=KEY)
+    assert len(server.requests) == 1
+    with pytest.raises(gr.Error, match="no key"):
+        ask(tab, "", key="", again=True)
+
+
+def test_the_key_is_nowhere(
+    tab: PromptsTab, server: ChatServer, caplog: pytest.LogCaptureFixture,
+    quick_settings: dict[str, Any], capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Disk, log, run folder, export, what is printed, what the page is told."""
+    from studio.export import labels_csv
+    from studio.runs.job import JobRequest
+    from studio.settings import Settings
+
+    caplog.set_level(logging.DEBUG)
+    server.replies = [error(500, f"oops {KEY}"), error(429, KEY, retry_after="0")]
+    ask(tab, server.url)
+    view = tab.studio.workspace.view
+    assert view.folder is not None
+    request = JobRequest(
+        folder=view.folder.root, class_names=tuple(view.names), model=view.model,
+        settings=Settings(**quick_settings), prompts=view.prompts, method="zero-shot",
+    )  # fmt: skip
+    run_id = tab.studio.worker.start(request)
+    tab.studio.worker.wait(200)
+    run = tab.studio.store.get(run_id)
+    saved = json.loads((run.path / "prompts.json").read_text())
+    assert saved == {"format": 1, "templates": ["a {}"],
+                     "sentences": view.prompts.to_dict()["sentences"]}  # fmt: skip
+    labels_csv(run, tab.studio.options.cache_dir / "labels.csv")
+
+    places = [tab.studio.options.cache_dir, tab.studio.options.runs_dir]
+    files = [path for place in places for path in place.rglob("*") if path.is_file()]
+    assert any("answers" in str(path) for path in files)
+    secret = KEY[3:15].encode()
+    assert [path for path in files if secret in path.read_bytes()] == []
+    told = (
+        json.dumps(look(tab), default=str) + tab.to_json() + caplog.text + str(capfd.readouterr())
+    )
+    assert secret.decode() not in told
+    assert secret.decode() not in repr(tab.studio.writer.view) + repr(tab.studio.writer)

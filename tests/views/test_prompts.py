@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from studio.prompts.ask import Budget
+from studio.prompts.llm import Written
+from studio.prompts.prompt_set import PromptSet
+from studio.views import prompts as look
+
+EVIL = "<img src=x onerror=alert(1)>"
+
+
+def labels(*classes: int, accuracy: float | None = None) -> look.Labels:
+    sure = np.linspace(0.1, 0.9, len(classes), dtype=np.float32)
+    return look.Labels(np.array(classes), sure, accuracy)
+
+
+def test_the_board_counts_and_says_what_changed():
+    made = look.board(
+        class_names=["cat", "dog", "owl"], prompts=PromptSet((), {"dog": ("a", "b")}),
+        now=labels(0, 1, 1, 1), before=labels(0, 0, 1, 2), plain=labels(0, 0, 0, 0),
+    )  # fmt: skip
+    cat, dog, owl = made["rows"]
+    assert (cat["count"], dog["count"], owl["count"]) == ("1 image", "3 images", "0 images")
+    assert (dog["text"], dog["share"], cat["share"]) == ("a\nb", 1.0, pytest.approx(0.333))
+    assert dog["change"] == "+2 −0 by this edit · 0 with the model's own template"
+    assert cat["change"] == "+0 −1 by this edit · 4 with the model's own template"
+    made = look.board(class_names=["cat"], prompts=PromptSet(), now=None, before=None, plain=None)
+    assert made["rows"] == [{"name": "cat", "text": ""}]
+
+
+def effect(**changes: object) -> str:
+    known = {
+        "class_names": ["cat", EVIL], "now": labels(0, 1, 1), "before": labels(0, 0, 1),
+        "plain": labels(1, 1, 1, accuracy=0.25), "own": True, "summary": "1 template",
+        "verdict": "", "picture": lambda i: f"pic{i}", "path": lambda i: EVIL, "cut_short": 0,
+        "strangers": [],
+    }  # fmt: skip
+    return look.effect(**{**known, **changes})  # type: ignore[arg-type]
+
+
+def test_the_effect_shows_what_moved():
+    shown = effect(now=labels(0, 1, 1, accuracy=0.5))
+    assert shown.count('class="moved"') == 1
+    assert 'src="pic1"' in shown
+    assert "25.0 % with the model&#x27;s own" in shown
+    assert "50.0 %" in shown
+    assert EVIL not in shown
+    assert "changed by this edit" not in effect(before=None)
+
+
+def test_many_changes_are_counted_and_a_few_are_shown():
+    many = look.Labels(np.ones(100, np.int64), np.linspace(0, 1, 100, dtype=np.float32))
+    none = look.Labels(np.zeros(100, np.int64), many.confidence)
+    shown = effect(now=many, before=none, plain=none)
+    assert shown.count('class="moved"') == look.CHANGED_SHOWN
+    assert "and 88 more" in shown
+    assert "pic99" in shown, "the surest first"
+
+
+def test_warnings():
+    assert "1 sentence is longer than this model reads" in effect(cut_short=1)
+    assert EVIL not in effect(strangers=[EVIL])
+
+
+def test_what_leaves_is_said_with_the_host_and_the_budget():
+    told = look.leaves(
+        host=EVIL, classes=37, described=True, budget=Budget(2, 16, 1234, 5678, 1, 37), fault=""
+    )
+    assert EVIL not in told
+    for part in ("37 class names", "and the description", "2 requests", "16", "1 answer is known"):
+        assert part in told
+    free = look.leaves(host="h", classes=2, described=False, budget=Budget(0, 0, 0, 0, 2), fault="")
+    assert "nothing is sent" in free
+    assert EVIL not in look.leaves(host="h", classes=0, described=False, budget=None, fault=EVIL)
+
+
+def test_how_a_call_stands_and_ended():
+    def say(written: Written | None = None, *, busy: bool = False, error: str = "") -> str:
+        return look.writing(busy=busy, stopping=False, host=EVIL, written=written, error=error)
+
+    assert "2 of 5 answers" in say(Written(done=2, total=5), busy=True)
+    assert EVIL not in say(busy=True) + say(error=EVIL) + say(Written(problems=(EVIL,)))
+    assert EVIL not in say(Written(missing=(EVIL,)))
+    good = Written(prompts=PromptSet(("{}",), {"a": ("x", "y")}), requests=2, tokens_in=5)
+    assert "1 template and 2 sentences for 1 class written. 2 requests, 5 tokens" in say(good)
+    assert "notice-good" in say(good)
+    assert "notice-good" not in say(Written(prompts=good.prompts, missing=("b",)))
+    assert "Stopped." in say(Written(stopped=True))
