@@ -1,4 +1,9 @@
-"""The Explore tab: clean and noisy images side by side, page by page, and each one in detail."""
+"""The Explore tab: a map, galleries, confusions, duplicates and outliers, and each image large.
+
+All parts look at one scene, which the filter row and the selection make (`ui.scene`), and hand each
+other images as selections (`ui.selections`): the gr.State `selection` holds an id. Whoever sets it
+fills the gallery beside the map and lights its points.
+"""
 
 from __future__ import annotations
 
@@ -7,37 +12,14 @@ from typing import Any
 
 import gradio as gr
 
-from studio.errors import RunError, StudioError
-from studio.ui.handlers import said
-from studio.ui.looked import NOTHING, Looked, look
-from studio.ui.parts import PRIVATE, dialog, folding, pick_list, picked, picked_index
-from studio.ui.studio import Studio
-from studio.views import cards, gallery, runs
-from studio.views.gallery import Query, Side
-from studio.views.markup import empty, esc
-
-ALL = "All classes"
-SIDES: tuple[Side, Side] = ("clean", "noisy")
-_SAID = {
-    "clean": ("Clean", "labels that the other model believes"),
-    "noisy": ("Noisy", "labels that were not believed"),
-}
-_ORDERS = [("doubtful first", "up"), ("certain first", "down")]
-
-LEGEND = (
-    '<p class="quiet legend">On each image: its label, how clean that label is, and below, what '
-    "each of the two models says with how far the other one believes it. Press an image to "
-    "enlarge it.</p>"
-)
+from studio.ui.explore_answers import ExploreAnswers, page_numbers
+from studio.ui.paged import Paged
+from studio.ui.parts import POLL, PRIVATE
+from studio.ui.scene import ALL, SIDES
 
 
-class ExploreTab:
-    """Builds the tab; handlers are methods, so that tests call them without a browser."""
-
-    def __init__(self, studio: Studio) -> None:
-        self.studio = studio
-
-    # What is on it ----------------------------------------------------------------------------
+class ExploreTab(ExploreAnswers):
+    """Builds the tab and connects it; what it answers is in `ui.explore_answers`."""
 
     def build(self) -> None:
         """Lay the tab out, inside of gr.Tab."""
@@ -49,157 +31,107 @@ class ExploreTab:
                 [ALL], value=ALL, label="Class", elem_id="explore-class", scale=2, min_width=180
             )
             self.disagree = gr.Checkbox(
-                label="Models disagree",
-                elem_id="explore-disagree",
-                scale=2,
-                min_width=200,
+                label="Models disagree", elem_id="explore-disagree", scale=2, min_width=200
             )
-        self.summary = gr.HTML(empty(NOTHING), elem_id="explore-summary")
-        gr.HTML(LEGEND)
-        self.sides: dict[Side, dict[str, Any]] = {}
-        with gr.Row(elem_classes="columns galleries"):
-            with gr.Column(min_width=230, elem_classes="classes"):
-                self.classes = pick_list(elem_id="explore-classes")
-            for side in SIDES:
-                with gr.Column(min_width=300, elem_classes=f"side-{side}"):
-                    self.sides[side] = self._side(side)
-        self.numbers = folding(elem_id="explore-numbers")
-        self.dialog = dialog(label="Image", elem_id="explore-dialog")
-        self.pages = gr.State({"clean": 0, "noisy": 0})
+            self.search.build()
+        self.search.build_line()
+        self.summary = gr.HTML(elem_id="explore-summary")
+        self.stage = gr.State("")  # of the run; anything else than a stage is the latest
+        self.selection = gr.State("")
+        self.active = gr.State("map")
+        self.pages = gr.State(page_numbers(None))
+        self.correct.build()
+        with gr.Row(elem_classes="columns explore-split"):
+            with gr.Column(scale=3, min_width=320, elem_classes="explore-main"):
+                self._panels()
+            with gr.Column(scale=2, min_width=280, elem_classes="explore-side"):
+                self.chosen.build()
+        self.detail.build()
 
-    def _side(self, side: Side) -> dict[str, Any]:
-        title, text = _SAID[side]
-        with gr.Row(elem_classes="inline gallery-head"):
-            gr.HTML(f'<h3 class="gallery-title">{title} <small>{text}</small></h3>')
-            order = gr.Radio(
-                _ORDERS,
-                value="down" if side == "clean" else "up",
-                label=f"Order of the {side} images",
-                show_label=False,
-                container=False,
-                elem_id=f"order-{side}",
-                min_width=200,
-            )
-        pictures = pick_list(elem_id=f"gallery-{side}")
-        turn: dict[str, Any] = {"size": "sm", "min_width": 90, "interactive": False}
-        with gr.Row(elem_classes="inline pager"):
-            back = gr.Button("Previous", elem_id=f"{side}-back", **turn)
-            where = gr.HTML(elem_id=f"{side}-where")
-            on = gr.Button("Next", elem_id=f"{side}-on", **turn)
-        return {"order": order, "cards": pictures, "back": back, "where": where, "on": on}
+    def _panels(self) -> None:
+        self.tabs: dict[str, gr.Tab] = {}
+        with gr.Tabs(
+            selected="map", elem_id="explore-tabs", overflow_behavior="wrap"
+        ) as self.inner:
+            with gr.Tab("Map", id="map") as self.tabs["map"]:
+                self.map.build()
+            with gr.Tab("Galleries", id="galleries") as self.tabs["galleries"]:
+                self.galleries.build()
+            with gr.Tab("Confusions", id="confusions") as self.tabs["confusions"]:
+                self.confusions.build()
+            with gr.Tab("Duplicates and outliers", id="copies") as self.tabs["copies"]:
+                self.copies.build()
+
+    @property
+    def filters(self) -> list[Any]:
+        """The components that make the scene, in the order of `scene_of`."""
+        orders = [self.galleries.orders[side] for side in SIDES]
+        mine = [self.run, self.stage, self.label, self.disagree, *orders]
+        return [*mine, self.selection, self.galleries.within]
 
     def wire(self, tab: gr.Tab, tabs: gr.Tabs, explore: gr.Button, chosen: gr.State) -> None:
         """Connect events. explore, chosen: the button of the Train tab and the run it shows."""
-        orders = [self.sides[side]["order"] for side in SIDES]
-        filters = [self.run, self.label, self.disagree, *orders]
-        drawn = [self.summary, self.classes, self.numbers, self.pages]
-        for side in SIDES:
-            drawn += [self.sides[side][name] for name in ("cards", "where", "back", "on")]
+        knobs = [self.confusions.against, self.copies.kind, self.copies.least]
+        seen = [*self.filters, self.active, *knobs, self.correct.target]
+        drawn = [self.summary, self.pages, *self.chosen.outputs, *self.galleries.outputs]
+        drawn += [*self.confusions.outputs, *self.copies.outputs, *self.map.outputs]
+        drawn += self.correct.outputs
         # Opening a run may have to read its images again: that one shows a spinner.
-        open_run: dict[str, Any] = {"fn": self.draw, "inputs": filters, "outputs": drawn}
+        open_run: dict[str, Any] = {"fn": self.draw, "inputs": seen, "outputs": drawn}
         open_run |= {"api_visibility": "private", "show_progress_on": [self.summary]}
         redraw: dict[str, Any] = {**open_run, "show_progress": "hidden"}
         choices: dict[str, Any] = {"outputs": [self.run, self.label], **PRIVATE}
-        tab.select(self.choices, inputs=[self.run, self.label], **choices).then(**open_run)
+        tab.select(self.choices, [self.run, self.label], **choices).then(**open_run)
         go = explore.click(lambda: gr.Tabs(selected="explore"), outputs=[tabs], **PRIVATE)
-        go.then(self.choose, inputs=[chosen], **choices).then(**open_run)
-        self.run.input(self.choices, inputs=[self.run], **choices).then(**open_run)
-        for control in (self.label, self.disagree, *orders):
+        go.then(self.choose, [chosen], **choices).then(**open_run)
+        self.run.input(self.choices, [self.run], **choices).then(**open_run)
+        watched: list[Any] = [self.label, self.disagree, self.galleries.within, *knobs]
+        for control in (*watched, *self.galleries.orders.values()):
             control.input(**redraw)
-        pick: dict[str, Any] = {"inputs": [self.run], **PRIVATE}
-        self.classes.select(self.pick_class, outputs=[self.label], **pick).success(**redraw)
+        self.stage.change(**redraw)
+        for name, panel in self.tabs.items():
+            panel.select(_says(name), outputs=[self.active], **PRIVATE).then(**redraw)
+        self.galleries.classes.select(
+            self.pick_class, self.filters, [self.label], **PRIVATE
+        ).success(**redraw)
+        self.copies.timer.tick(self.tick, seen, self.copies.outputs, **POLL)
+        turned: dict[str, Any] = {**redraw, "inputs": [*seen, self.pages]}
+        self.selection.change(**{**turned, "fn": self.selected})
+        for name, part in (*self._listed(), ("copies", self.copies.gallery)):
+            part.back.click(**{**turned, "fn": self.turn(name, -1)})
+            part.on.click(**{**turned, "fn": self.turn(name, 1)})
+        self.correct.wire(
+            here=self.filters, pages=self.pages, run=self.run, detail=self.detail,
+            redraw={**turned, "fn": self.turn("selection", 0)}, tabs=tabs, chosen=chosen,
+        )  # fmt: skip
+        self.search.wire(self.run, self.stage, self.selection, self.inner, self.active)
+        self._wire_picks()
+
+    def _listed(self) -> list[tuple[str, Paged]]:
+        """The galleries of images, by the name of their list in the scene."""
+        return [*self.galleries.sides.items(), ("selection", self.chosen.gallery)]
+
+    def _wire_picks(self) -> None:
+        """What opens an image, and what selects some."""
+        here, taken = self.filters, [self.selection]
+        shown = [self.detail.dialog, self.detail.opened]
+        for source, part in self._listed():
+            part.cards.select(self.opener(source), here, shown, **PRIVATE)
         for side in SIDES:
-            parts, turn = self.sides[side], {**redraw, "inputs": [*filters, self.pages]}
-            parts["back"].click(**{**turn, "fn": self._turn(side, -1)})
-            parts["on"].click(**{**turn, "fn": self._turn(side, 1)})
-            parts["cards"].select(self.open_image, outputs=[self.dialog], **pick)
-
-    # What it shows ----------------------------------------------------------------------------
-
-    def choices(self, current: Any, label: Any = None) -> list[Any]:
-        """The runs and classes to choose from; what was chosen stays while it is there."""
-        infos = self.studio.store.list()
-        options = [(runs.run_label(info), info.id) for info in infos]
-        ids = [info.id for info in infos]
-        ended = [info.id for info in infos if info.state in ("finished", "stopped")]
-        value = current if current in ids else next(iter([*ended, *ids]), None)
-        names = [ALL, *next((info.class_names for info in infos if info.id == value), ())]
-        stays = label if value == current and label in names else ALL
-        return [gr.update(choices=options, value=value), gr.update(choices=names, value=stays)]
-
-    def choose(self, chosen: str) -> list[Any]:
-        """The run that the Train tab shows."""
-        return self.choices(self.studio.chosen(chosen))
-
-    def pick_class(self, run_id: str, event: gr.EventData) -> str:
-        """A class was picked in the list; "all" takes the filter away."""
-
-        def work() -> str:
-            if picked(event) == "all":
-                return ALL
-            names = self.studio.store.get(str(run_id)).info.class_names
-            index = picked_index(event, len(names))
-            if index is None:
-                raise RunError("There is no such class.")
-            return names[index]
-
-        return str(said(work))
-
-    def _turn(self, side: Side, by: int) -> Callable[..., list[Any]]:
-        def turn(*values: Any) -> list[Any]:
-            pages = _pages(values[-1])
-            return self.draw(*values[:-1], pages={**pages, side: pages[side] + by})
-
-        return turn
-
-    def draw(
-        self, run: Any, label: Any, disagree: Any, *orders: Any, pages: Any = None
-    ) -> list[Any]:
-        """Summary, list of classes and both galleries; without pages, the first ones."""
-        try:
-            looked = look(self.studio, run)
-        except StudioError as error:
-            nothing = ["", "", gr.update(interactive=False), gr.update(interactive=False)]
-            return [empty(str(error)), "", "", _pages(None), *nothing, *nothing]
-        outcome = looked.outcome
-        chosen = outcome.class_names.index(label) if label in outcome.class_names else None
-        drawn: list[Any] = []
-        numbers = _pages(pages)
-        for side, order in zip(SIDES, orders, strict=True):
-            query = Query(side, chosen, bool(disagree), ascending=order == "up")
-            page = gallery.page(gallery.select(outcome, query), numbers[side])
-            numbers[side] = page.number
-            drawn += [
-                self._cards(looked, page, side),
-                f'<p class="where">{esc(page.label)}</p>',
-                gr.update(interactive=page.number > 0),
-                gr.update(interactive=page.number < page.pages - 1),
-            ]
-        listed = cards.class_list(outcome, chosen)
-        return [looked.summary(), listed, cards.class_table(outcome), numbers, *drawn]
-
-    def _cards(self, looked: Looked, page: gallery.Page, side: Side) -> str:
-        if not page.total:
-            return empty(f"No {side} image here.")
-        drawn = [cards.card(looked.outcome, i, looked.picture(i)) for i in page.indices]
-        return f'<div class="cards">{"".join(drawn)}</div>'
-
-    def open_image(self, run_id: str, event: gr.EventData) -> str:
-        """The picked image, large, with everything that is known about it."""
-
-        def work() -> str:
-            looked = look(self.studio, run_id)
-            index = picked_index(event, len(looked.outcome))
-            if index is None:
-                raise RunError("There is no such image in this run.")
-            return cards.detail(looked.outcome, index, looked.large_picture(index))
-
-        return str(said(work))
+            self.galleries.take[side].click(self.taker(side), here, taken, **PRIVATE)
+        against, knobs = [self.confusions.against], [self.copies.kind, self.copies.least]
+        self.confusions.map.select(self.pick_cell, [*here, *against], taken, **PRIVATE)
+        self.copies.gallery.cards.select(
+            self.pick_copy, [*here, *knobs], [*shown, *taken], **PRIVATE
+        )
+        self.map.board.select(self.pick_map, here, taken, **PRIVATE)
+        self.map.board.stage(self.pick_stage, here, [self.stage], **PRIVATE)
+        self.copies.take.click(self.take_copies, [*here, *knobs], taken, **PRIVATE)
+        self.detail.dialog.select(
+            self.pick_detail, [*here, self.detail.opened], [*shown, *taken], **PRIVATE
+        )
+        self.chosen.clear.click(lambda: "", outputs=taken, **PRIVATE)
 
 
-def _pages(value: Any) -> dict[str, int]:
-    """Page numbers as a page may send them, made safe."""
-    known = value if isinstance(value, dict) else {}
-    return {
-        side: n if isinstance(n := known.get(side), int) and abs(n) < 10**7 else 0 for side in SIDES
-    }
+def _says(text: str) -> Callable[[], str]:
+    return lambda: text

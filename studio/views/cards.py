@@ -1,8 +1,6 @@
-"""Images of a run with what is said about them, in HTML: cards, the large view, the classes."""
+"""Images of a run with what is said about them, in HTML: cards in galleries, and the classes."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 from studio.views.gallery import Outcome, class_rows
 from studio.views.markup import count, details, esc, percent, table
@@ -71,11 +69,35 @@ def _short_opinion(outcome: Outcome, index: int, model: int) -> str:
     )
 
 
+def worth(outcome: Outcome, index: int) -> str:
+    """`83 % clean`; before training, when nobody has judged a label yet, `83 % sure`."""
+    share = percent(float(outcome.clean_probability[index]))
+    return f"{share} {'sure' if outcome.stage == 'zero-shot' else 'clean'}"
+
+
 def alt_text(outcome: Outcome, index: int) -> str:
     """What a card shows, in one sentence, for those who cannot see the picture."""
     label = outcome.name(int(outcome.labels[index]))
-    clean = percent(float(outcome.clean_probability[index]))
-    return f"{outcome.paths[index]}, labelled {label}, {clean} clean"
+    return f"{outcome.paths[index]}, labelled {label}, {worth(outcome, index)}"
+
+
+def small_card(outcome: Outcome, index: int, source: str) -> str:
+    """The same for a narrow gallery: label and share only, a mark where the models disagree."""
+    picture = (
+        f'<img src="{esc(source)}" alt="" loading="lazy" width="224" height="224">'
+        if source
+        else '<span class="card-gone">not found</span>'
+    )
+    said, mark = alt_text(outcome, index), ""
+    if outcome.model_labels[0, index] != outcome.model_labels[1, index]:
+        said, mark = f"{said}, the models disagree", " ≠"
+    return (
+        f'<button type="button" class="card card-small" data-pick="{index}" '
+        f'aria-label="{esc(said)}. Show large." title="{esc(said)}">{picture}'
+        f'<span class="card-body"><span class="card-label">'
+        f"{esc(outcome.name(int(outcome.labels[index])))}</span>"
+        f'<span class="card-clean">{worth(outcome, index)}{mark}</span></span></button>'
+    )
 
 
 def card(outcome: Outcome, index: int, source: str) -> str:
@@ -97,7 +119,8 @@ def card(outcome: Outcome, index: int, source: str) -> str:
         right = outcome.truth[index] == outcome.labels[index]
         word = "right" if right else f"in truth {outcome.name(int(outcome.truth[index]))}"
         truth = f'<span class="card-truth {"is-right" if right else "is-wrong"}">{esc(word)}</span>'
-    lines = "".join(_short_opinion(outcome, index, model) for model in (0, 1))
+    models = (0, 1) if outcome.stage != "zero-shot" else ()
+    lines = "".join(_short_opinion(outcome, index, model) for model in models)
     return (
         f'<button type="button" class="card" data-pick="{index}" '
         f'aria-label="{esc(alt_text(outcome, index))}. Show large.">{picture}'
@@ -105,55 +128,5 @@ def card(outcome: Outcome, index: int, source: str) -> str:
         f"{esc(outcome.name(int(outcome.labels[index])))}</span>"
         f'<span class="card-clean"><span class="meter"><span style="width:{100 * clean:.0f}%">'
         "</span></span>"
-        f"{percent(clean)} clean</span>{lines}{truth}</span></button>"
+        f"{worth(outcome, index)}</span>{lines}{truth}</span></button>"
     )
-
-
-def detail(outcome: Outcome, index: int, source: str) -> str:
-    """The image large, with all that is known about it, in HTML for the dialog."""
-    rows: list[tuple[str, str]] = [
-        (
-            "Label",
-            f"{outcome.name(int(outcome.labels[index]))}, "
-            f"{percent(float(outcome.confidence[index]), digits=1)}",
-        ),
-        (
-            "Verdict",
-            f"{'clean' if outcome.kept[index] else 'noisy'}, "
-            f"{percent(float(outcome.clean_probability[index]), digits=1)} clean",
-        ),
-    ]
-    rows += [(f"Model {model + 1} says", opinion(outcome, index, model)) for model in (0, 1)]
-    if outcome.truth is not None and outcome.truth[index] >= 0:
-        rows.append(("Sub-folder says", outcome.name(int(outcome.truth[index]))))
-    facts = "".join(f"<dt>{esc(name)}</dt><dd>{esc(value)}</dd>" for name, value in rows)
-    picture = (
-        f'<img src="{esc(source)}" alt="{esc(alt_text(outcome, index))}">'
-        if source
-        else '<p class="card-gone">The image is no longer in its folder.</p>'
-    )
-    return (
-        f'<div class="detail"><figure>{picture}<figcaption>'
-        f"{esc(outcome.paths[index])}</figcaption></figure>"
-        f'<div class="detail-text"><dl>{facts}</dl>{_top(outcome, index)}</div></div>'
-    )
-
-
-def _top(outcome: Outcome, index: int) -> str:
-    """The classifier's best classes as bars."""
-    pairs: Sequence[tuple[int, float]] = list(
-        zip(
-            outcome.top_labels[index].tolist(),
-            outcome.top_probabilities[index].tolist(),
-            strict=True,
-        )
-    )
-    if not pairs:
-        return ""
-    bars = "".join(
-        f'<li><span>{esc(outcome.name(label))}</span><span class="meter"><span '
-        f'style="width:{100 * p:.0f}%">'
-        f"</span></span><span>{percent(p, digits=1)}</span></li>"
-        for label, p in pairs
-    )
-    return f'<p class="detail-head">The classifier\'s best classes</p><ol class="top">{bars}</ol>'

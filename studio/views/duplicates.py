@@ -20,8 +20,10 @@ SAME = 0.9995
 """Cosine from which two images are worth comparing pixel by pixel: equal canvases have equal
 features but for rounding, which depends on the batch that an image was encoded in."""
 
-NEAR = 0.95
-"""From which cosine on two images count as nearly the same, unless the user says otherwise."""
+NEAR = 0.9
+"""Cosine from which two images count as nearly the same, unless the user says otherwise. With
+the embedded model 19 in 20 of 96 pets reach it when saved anew (JPEG 40), mirrored or cut by 5 %,
+and of 3,000 photos of pets, clothes and small things only true copies have such a neighbour."""
 
 FAR = 3.0
 """Robust standard deviations above the median distance from which an image is an outlier."""

@@ -85,14 +85,20 @@ class Page:
 
 def select(outcome: Outcome, query: Query) -> NDArray[np.int64]:
     """Indices of all images that the query asks for, in order; ties in the order of the folder."""
-    chosen = outcome.kept if query.side == "clean" else ~outcome.kept
-    if query.class_index is not None:
-        chosen = chosen & (outcome.labels == query.class_index)
-    if query.disagree_only:
-        chosen = chosen & outcome.disagree
-    indices = np.flatnonzero(chosen)
+    side = outcome.kept if query.side == "clean" else ~outcome.kept
+    indices = np.flatnonzero(side & allowed(outcome, query.class_index, query.disagree_only))
     keys = outcome.clean_probability[indices]
     return indices[np.argsort(keys if query.ascending else -keys, kind="stable")]
+
+
+def allowed(outcome: Outcome, class_index: int | None, disagree_only: bool) -> NDArray[np.bool_]:
+    """(N,) which images have that label (None = any), and two opinions if these are asked for."""
+    chosen = np.ones(len(outcome), bool)
+    if class_index is not None:
+        chosen &= outcome.labels == class_index
+    if disagree_only:
+        chosen &= outcome.disagree
+    return chosen
 
 
 def page(indices: NDArray[np.int64], number: int) -> Page:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from studio.views.cards import alt_text, card, class_list, class_table, detail
+from studio.views.cards import alt_text, card, class_list, class_table, small_card
 from studio.views.gallery import Outcome
 
 Make = Callable[..., Outcome]
@@ -37,25 +37,32 @@ def test_a_card_says_the_truth_where_it_is_known(outcome: Make) -> None:
 
 def test_a_missing_picture_is_said(outcome: Make) -> None:
     assert "image not found" in card(outcome(), 0, "")
-    assert "no longer in its folder" in detail(outcome(), 0, "")
+    assert "not found" in small_card(outcome(), 0, "")
 
 
 def test_names_and_paths_from_outside_are_escaped(outcome: Make) -> None:
     whole = outcome(paths=(EVIL,) * 60, class_names=(EVIL, EVIL, EVIL), truth=np.zeros(60, int))
     for html in (
-        card(whole, 1, EVIL), detail(whole, 1, EVIL), class_list(whole, 0), class_table(whole),
+        card(whole, 1, EVIL), small_card(whole, 1, EVIL), class_list(whole, 0), class_table(whole),
     ):  # fmt: skip
         assert "<img src=x" not in html
         assert "&lt;img src=x" in html
 
 
-def test_the_large_view_lists_the_best_classes(outcome: Make) -> None:
-    html = detail(outcome(), 0, "large.jpg")
-    assert "75.0 %" in html
-    assert "25.0 %" in html
-    assert alt_text(outcome(), 0) in html
-    none = outcome(top_labels=np.zeros((60, 0), int), top_probabilities=np.zeros((60, 0)))
-    assert "best classes" not in detail(none, 0, "large.jpg")
+def test_a_small_card_marks_disagreement(outcome: Make) -> None:
+    whole = outcome()
+    assert "≠" in small_card(whole, 5, "x.jpg")  # every fifth image
+    assert "the models disagree" in small_card(whole, 5, "x.jpg")
+    assert "≠" not in small_card(whole, 6, "x.jpg")
+    assert alt_text(whole, 6) in small_card(whole, 6, "x.jpg")
+
+
+def test_before_training_labels_are_sure_and_not_clean(outcome: Make) -> None:
+    before = outcome(stage="zero-shot")
+    for html in (card(before, 3, ""), small_card(before, 3, "")):
+        assert " % sure" in html
+        assert "clean<" not in html
+    assert "card-model" not in card(before, 3, "")
 
 
 def test_the_list_of_classes_marks_the_chosen_one(outcome: Make) -> None:

@@ -1,0 +1,105 @@
+"""What the filter row of the Explore tab asks for, and which images that is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from studio.ui.looked import Looked, look
+from studio.ui.selections import Selection
+from studio.ui.studio import Studio
+from studio.views import gallery
+from studio.views.gallery import Outcome, Query, Side
+
+ALL = "All classes"
+SIDES: tuple[Side, Side] = ("clean", "noisy")
+
+Source = Literal["clean", "noisy", "selection"]
+"""Lists of images that a page shows and that previous and next walk through."""
+
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """See the module. label: index of the class, None = all; selection: of this run, or None;
+    orders: "up" or "down" by clean probability, of the clean and of the noisy gallery; within:
+    whether the galleries show the selection only.
+    """
+
+    looked: Looked
+    label: int | None = None
+    disagree: bool = False
+    selection: Selection | None = None
+    orders: tuple[str, str] = ("down", "up")
+    within: bool = False
+
+    @property
+    def outcome(self) -> Outcome:
+        """The labels that are looked at."""
+        return self.looked.outcome
+
+    def side(self, side: Side) -> Indices:
+        """The images of the clean or the noisy gallery, in order."""
+        ascending = self.orders[SIDES.index(side)] == "up"
+        query = Query(side, self.label, self.disagree, ascending=ascending)
+        found = gallery.select(self.outcome, query)
+        if self.within and self.selection is not None:
+            found = found[np.isin(found, self.selection.indices)]
+        return found
+
+    @cached_property
+    def allowed(self) -> NDArray[np.bool_]:
+        """(N,) which images the filters leave in."""
+        return gallery.allowed(self.outcome, self.label, self.disagree)
+
+    def selected(self) -> Indices:
+        """The selection as far as the filters leave it in; without one, the most doubtful images.
+
+        A plain set (ascending indices) comes most suspicious first; a selection that has an order
+        of its own, as the answer to a search has, keeps it.
+        """
+        if self.selection is None:
+            found = np.flatnonzero(self.allowed)
+            return found[np.argsort(self.outcome.clean_probability[found], kind="stable")]
+        found = self.selection.indices[self.allowed[self.selection.indices]]
+        if len(found) > 1 and (np.diff(self.selection.indices) > 0).all():
+            found = found[np.argsort(self.outcome.clean_probability[found], kind="stable")]
+        return found
+
+    def listed(self, source: object) -> Indices:
+        """All images of one of the lists; of the selection's when it is no list that there is."""
+        return self.side(source) if source in SIDES else self.selected()
+
+
+def scene_of(
+    studio: Studio,
+    run: Any,
+    stage: Any,
+    label: Any,
+    disagree: Any,
+    clean_order: Any,
+    noisy_order: Any,
+    selection: Any,
+    within: Any,
+) -> Scene:
+    """The scene from what a page sent.
+
+    Raises:
+        RunError: no such run, or it has nothing to show yet.
+    """
+    looked = look(studio, run, stage)
+    names = looked.outcome.class_names
+    chosen = names.index(label) if isinstance(label, str) and label in names else None
+    found = studio.selections.get(selection)
+    if found is not None and (
+        found.run_id != looked.run_id
+        or (len(found) and int(found.indices.max()) >= len(looked.outcome))
+    ):
+        found = None  # of another run, or of images that are no longer at hand
+    orders = ("up" if clean_order == "up" else "down", "down" if noisy_order == "down" else "up")
+    return Scene(looked, chosen, bool(disagree), found, orders, bool(within))
