@@ -89,7 +89,7 @@ def _loss(runs: Sequence[Lines], phase: int) -> Figure:
         for model in sorted(m for p, m in run.curves.loss if p == phase):
             points = run.curves.loss[phase, model]
             xs, ys = thin(points)
-            trace = _trace(run, xs, ys, [], dash=_DASHES[model])
+            trace = _trace(run, xs, ys, [], dash=_DASHES.get(model, "dash"))
             # Markers tell the run without its colour; eight of them leave the line to be seen.
             trace["marker"] |= {"maxdisplayed": 8, "symbol": SYMBOLS[run.place]}
             trace |= {"name": f"{run.letter}, model {model + 1}", "mode": "lines+markers"}

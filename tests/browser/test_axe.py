@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
@@ -82,7 +83,20 @@ def test_an_open_image_has_no_serious_fault(open_page: Open, watch: Watch) -> No
     assert watch.faults == []
 
 
-def test_a_dark_page_is_dark_from_the_start(open_page: Open) -> None:
-    page = open_page("?__theme=dark")
-    assert page.evaluate("document.body.classList.contains('dark')")
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_curves_take_on_the_theme(open_page: Open, theme: str) -> None:
+    page = open_page(f"?__theme={theme}")
     assert serious_faults(page, only=COLOURS) == []
+    go(page, "Train")
+    page.locator(FILLED["Train"]).first.wait_for(timeout=120_000)
+
+    def brightness() -> float:
+        colour = page.evaluate(
+            "getComputedStyle(document.querySelector('#curves .xtick text')).fill"
+        )
+        return sum(int(n) for n in re.findall(r"\d+", colour)[:3]) / 3
+
+    assert brightness() > 128 if theme == "dark" else brightness() < 128
+    set_theme(page, "light" if theme == "dark" else "dark")
+    page.wait_for_timeout(500)
+    assert brightness() < 128 if theme == "dark" else brightness() > 128

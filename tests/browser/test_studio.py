@@ -244,24 +244,6 @@ def test_settings_that_do_not_exist_are_told(open_page: Open) -> None:
     assert page.locator("#runs tbody tr").count() == 1
 
 
-@pytest.mark.parametrize("width", [375, 1024, 1920])
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_nothing_is_cut_off_at_any_width(open_page: Open, width: int, theme: str) -> None:
-    page = open_page(f"?__theme={theme}", viewport={"width": width, "height": 900})
-    for tab in ("Data", "Train", "Explore", "Export"):
-        go(page, tab)
-        page.wait_for_timeout(3000)
-        wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-        assert wide <= 0, f"{tab} is {wide} px too wide"
-    go(page, "Train")
-    wait_for(page, lambda: points(page), "curves", 60)
-    colour = page.evaluate(
-        "getComputedStyle(document.querySelector('.curve-plot .xtick text')).fill"
-    )
-    bright = sum(int(n) for n in re.findall(r"\d+", colour)[:3]) / 3
-    assert bright > 128 if theme == "dark" else bright < 128
-
-
 def test_nothing_is_kept_in_the_browser_and_nobody_else_is_asked(
     open_page: Open, watch: Watch, server: Server
 ) -> None:

@@ -61,6 +61,15 @@ def test_results_stand_side_by_side_with_their_distance() -> None:
     assert "Agreement" not in " ".join(found)  # neither run says it
 
 
+def test_estimates_are_shown_as_such() -> None:
+    guess = {"estimated_accuracy": 0.7, "estimated_accuracy_low": 0.5,
+             "estimated_accuracy_high": 0.9}  # fmt: skip
+    found = rows(results_table([side(0), side(1, result=guess)]))
+    name = "Accuracy, estimated without labels"
+    assert found[name] == ["–", "about 70 % (50 to 90 %)"]
+    assert name not in rows(results_table([side(0), side(1)]))
+
+
 def test_a_run_without_results_leaves_its_column_empty() -> None:
     found = rows(results_table([side(0, result={}), side(1)]))
     assert found["Accuracy"] == ["–", "50.0 %"]
