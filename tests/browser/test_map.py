@@ -1,0 +1,203 @@
+"""The map in a real Chromium: drawn, hovered over, drawn around, followed from stage to stage."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.browser.conftest import Server, Watch, go, wait_for
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(1500)]
+
+Open = Callable[..., Any]
+
+# Where plotly has put the images, in pixels of the window: [[x, y, trace], ...].
+PLACES = """() => {
+  const plot = document.querySelector("#map .map-plot"), { xaxis, yaxis, _size } = plot._fullLayout;
+  const at = plot.getBoundingClientRect();
+  return plot.data.filter((t) => t.hoverinfo !== "skip").flatMap((t, n) => Array.from(t.x, (x, i) => [
+    at.left + _size.l + xaxis.l2p(x), at.top + _size.t + yaxis.l2p(t.y[i]), n]));
+}"""
+COLOURS = """() => document.querySelector("#map .map-plot").data
+  .filter((t) => t.hoverinfo !== "skip").map((t) => [t.marker.color, t.marker.opacity > 0.2, t.x.length])"""
+
+
+@pytest.fixture(scope="module")
+def server(lived_in: Server) -> Server:
+    return lived_in
+
+
+def drawn(page: Any) -> str:
+    """What the map shows: layout, stage, colours and selection; empty while it shows nothing."""
+    return str(page.evaluate("document.querySelector('#map [data-drawn]')?.dataset.drawn || "
+                             "document.querySelector('#map')?.dataset.drawn || ''"))  # fmt: skip
+
+
+def open_map(page: Any) -> Any:
+    go(page, "Explore")
+    wait_for(page, lambda: drawn(page), "a map", 240)
+    plot = page.locator("#map .map-plot")
+    plot.scroll_into_view_if_needed()
+    return plot
+
+
+def choose(page: Any, stage: int) -> None:
+    """Move the slider as a hand or the arrow keys would."""
+    page.evaluate(
+        "n => { const s = document.querySelector('#map .map-slider'); s.value = n;"
+        " s.dispatchEvent(new Event('input', { bubbles: true })); }",
+        stage,
+    )
+
+
+def lasso(page: Any, plot: Any, *, shift: bool = False) -> int:
+    """Draw around the middle of the map; how many images lie within, as the browser counts."""
+    plot.scroll_into_view_if_needed()
+    box = plot.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    radius = 0.3 * min(box["width"], box["height"])
+    turns = [2 * math.pi * k / 40 for k in range(41)]
+    line = [(x + radius * math.cos(t), y + radius * math.sin(t)) for t in turns]
+    inside = sum(math.hypot(a - x, b - y) < radius * 0.98 for a, b, _ in page.evaluate(PLACES))
+    if shift:
+        page.keyboard.down("Shift")
+    page.mouse.move(*line[0])
+    page.mouse.down()
+    for place in line[1:]:
+        page.mouse.move(*place)
+    page.mouse.up()
+    if shift:
+        page.keyboard.up("Shift")
+    return inside
+
+
+def selected(page: Any) -> int:
+    """How many images the gallery beside the map says are selected; 0 for none."""
+    found = re.match(r"Selected\s+([\d\s]+) images? on the map", page.inner_text("#selection-head"))
+    return int(re.sub(r"\D", "", found[1])) if found else 0
+
+
+def test_the_map_shows_all_images_and_what_lies_under_the_pointer(
+    open_page: Open, watch: Watch
+) -> None:
+    page = open_page()
+    plot = open_map(page)
+    places = page.evaluate(PLACES)
+    assert len(places) == 110
+    assert page.locator("#map .map-legend li").count() >= 3
+    alone = max(
+        places, key=lambda p: min(math.hypot(p[0] - q[0], p[1] - q[1]) for q in places if q != p)
+    )
+    plot.hover(position={"x": 3, "y": 3})
+    page.mouse.move(alone[0] + 1, alone[1] + 1)
+    page.mouse.move(alone[0], alone[1])
+    tip = page.locator("#map .map-tip")
+    tip.wait_for(state="visible")
+    assert "clean" in tip.inner_text()
+    image = tip.locator("img")
+    wait_for(page, lambda: image.evaluate("i => i.complete && i.naturalWidth"), "a thumbnail", 30)
+    plot.hover(position={"x": 3, "y": 3})
+    tip.wait_for(state="hidden")
+    assert not watch.faults
+
+
+def test_a_lasso_fills_the_gallery_and_lights_its_images(open_page: Open, watch: Watch) -> None:
+    page = open_page()
+    plot = open_map(page)
+    inside = lasso(page, plot)
+    assert 3 < inside < 105
+    wait_for(page, lambda: selected(page), "a selection", 60)
+    assert abs(selected(page) - inside) <= 4  # on the line itself the browser and we may differ
+    cards = page.locator("#gallery-selection .card")
+    wait_for(page, lambda: cards.count() == min(24, selected(page)), "its images", 30)
+    number = selected(page)
+    wait_for(
+        page,
+        lambda: sum(n for _, strong, n in page.evaluate(COLOURS) if strong) == number,
+        "the selected images to be lit",
+        30,
+    )
+    # A page that is turned over by a reload begins anew, and the table selects as well.
+    page.locator("#map .map-twin summary").click()
+    cell = page.locator('#map .map-table [data-pick="all:all"]')
+    cell.click()
+    wait_for(page, lambda: "110 images" in page.inner_text("#selection-head"), "all", 30)
+    page.locator("#selection-clear").click()
+    wait_for(page, lambda: all(s for _, s, _ in page.evaluate(COLOURS)), "no selection", 30)
+    assert not watch.faults
+
+
+def test_a_press_selects_one_image_and_shift_adds_a_lasso(open_page: Open) -> None:
+    page = open_page()
+    plot = open_map(page)
+    box = plot.bounding_box()
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    places = page.evaluate(PLACES)
+    first = max(places, key=lambda p: math.hypot(p[0] - middle[0], p[1] - middle[1]))
+    page.mouse.move(first[0] + 1, first[1])
+    page.mouse.move(first[0], first[1])
+    page.wait_for_timeout(300)
+    page.mouse.click(first[0], first[1])
+    cards = page.locator("#gallery-selection .card")
+    wait_for(page, lambda: cards.count() == 1, "one image", 30)
+    inside = lasso(page, plot, shift=True)
+    wait_for(page, lambda: selected(page), "a larger selection", 60)
+    assert abs(selected(page) - inside - 1) <= 4
+
+
+def test_the_slider_goes_through_the_stages_and_no_point_moves(open_page: Open) -> None:
+    page = open_page()
+    open_map(page)
+    wait_for(page, lambda: drawn(page).startswith("umap "), "UMAP", 900)
+    assert page.inner_text("#map .map-status") == ""
+    order = """() => document.querySelector("#map .map-plot").data
+      .flatMap((t) => Array.from(t.x, (x, i) => `${x} ${t.y[i]}`)).sort().join()"""
+    seen, where = set(), set()
+    for stage in (0, 1, 2):
+        choose(page, stage)
+        name = ["zero-shot", "phase1", "final"][stage]
+        wait_for(page, lambda name=name: f" {name} " in drawn(page), name, 30)
+        seen.add(str(page.evaluate(COLOURS)))
+        where.add(page.evaluate(order))
+    assert len(seen) == 3
+    assert len(where) == 1
+    choose(page, 0)  # the other panels follow
+    page.locator("#explore-summary").get_by_text("before training").wait_for()
+    assert page.inner_text("#map .map-stage-name") == "Before training"
+
+
+@pytest.mark.parametrize("mode", ["label", "disagree", "confidence", "truth", "right"])
+def test_each_way_of_colouring_has_a_legend(open_page: Open, mode: str) -> None:
+    page = open_page("?__theme=dark")
+    open_map(page)
+    page.select_option("#map .map-colour", mode)
+    wait_for(page, lambda: f" {mode} " in drawn(page), mode, 30)
+    legend = page.inner_text("#map .map-legend")
+    word = {
+        "label": "",
+        "disagree": "agree",
+        "confidence": "probable",
+        "truth": "",
+        "right": "right",
+    }
+    assert word[mode] in legend
+    assert len(legend) > 5
+
+
+def test_dark_mode_has_colours_of_its_own(open_page: Open) -> None:
+    page = open_page()
+    open_map(page)
+    light = page.evaluate(COLOURS)
+    page.evaluate("document.body.classList.add('dark')")
+    wait_for(page, lambda: page.evaluate(COLOURS) != light, "other colours", 30)
+
+
+def test_the_map_takes_the_width_of_a_telephone(open_page: Open) -> None:
+    page = open_page(viewport={"width": 375, "height": 800})
+    plot = open_map(page)
+    assert 250 < plot.bounding_box()["width"] <= 375
+    assert page.evaluate("document.documentElement.scrollWidth") <= 376
