@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from studio.errors import FolderError, RunError
 from studio.folder import Folder, truth
 from studio.pixels import Canvases
+from studio.runs.given import Correction
 from studio.ui.studio import Studio, run_truth
 from studio.views.gallery import Outcome
 from studio.views.markup import count, notice, percent, stat, stats
@@ -38,6 +40,11 @@ class Looked:
     def key(self) -> tuple[str, str, tuple[str, ...]]:
         """What features depend on: the model and the images. Runs that share it share them."""
         return self.model, self.folder.fingerprint if self.folder else "", self.outcome.paths
+
+    @property
+    def corrections(self) -> Mapping[str, Correction]:
+        """What people said about the images, by path; nothing of those at hand."""
+        return self.studio.corrections(self.run_id).current() if self.run_id else {}
 
     def picture(self, index: int) -> str:
         """Address of the thumbnail of the run's image `index`; empty when there is none."""

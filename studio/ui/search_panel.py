@@ -18,6 +18,7 @@ from studio.prompts.prompt_set import PromptSet
 from studio.runs.files import read_json
 from studio.ui.background import Task
 from studio.ui.looked import Looked, look
+from studio.ui.parts import PRIVATE
 from studio.ui.preview import Sight, look_at
 from studio.ui.studio import Studio
 from studio.views.markup import esc, plural, progress
@@ -54,26 +55,55 @@ class SearchPanel:
         """The line below it that says what was found, or how far the search is."""
         self.told = gr.HTML(elem_id="search-told")
 
-    def search(self, text: Any, run: Any, stage: Any = None) -> Iterator[list[Any]]:
-        """Look for a sentence; yields the line to be shown, and the selection when it is there."""
+    def wire(
+        self,
+        run: gr.Dropdown,
+        stage: gr.State,
+        selection: gr.State,
+        inner: gr.Tabs,
+        open_: gr.State,
+    ) -> None:
+        """Connect events. inner: the tabs within Explore; open_: the state that names the one."""
+        for event in (self.go.click, self.text.submit):
+            event(
+                self.search,
+                [self.text, run, stage, open_],
+                [self.told, selection, inner, open_],
+                concurrency_id="search",
+                concurrency_limit=4,
+                trigger_mode="once",
+                **PRIVATE,
+            )
+
+    def search(
+        self, text: Any, run: Any, stage: Any = None, panel: Any = "map"
+    ) -> Iterator[list[Any]]:
+        """Look for a sentence; yields the line to be shown, and the selection when it is there.
+
+        panel: the one that is open. Beside the galleries there is no room for what was found: the
+        map comes to the front.
+        """
+        same = [gr.skip(), gr.skip(), gr.skip()]
         try:
             text = _checked(text)
             looked = look(self.studio, run, stage)
             task = sight_of(looked)
             while task.pending:
                 line = progress(task.done, task.total, label=f"Before the search: {task.text}")
-                yield [line, gr.skip()]
+                yield [line, *same]
                 task.ended.wait(_WAIT_S)
             if task.error:
                 raise RunError(task.error)
             found = nearest(looked, task.value, text)
         except StudioError as error:
-            yield [_line(str(error)), gr.skip()]
+            yield [_line(str(error)), *same]
             return
         key = self.studio.selections.put(
             run_id=looked.run_id, indices=found, text=f"nearest to “{text}”, best first"
         )
-        yield [_line(f"{plural(len(found), 'image')} nearest to “{text}”, best first."), key]
+        front = [gr.Tabs(selected="map"), "map"] if panel == "galleries" else same[1:]
+        line = f"{plural(len(found), 'image')} nearest to “{text}”, best first."
+        yield [_line(line), key, *front]
 
 
 def sight_of(looked: Looked) -> Task:

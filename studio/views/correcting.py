@@ -21,10 +21,16 @@ def told(correction: Correction | None) -> str:
     return f"{correction.verdict} as {correction.label}"
 
 
-def mark(correction: Correction | None) -> str:
-    """The same for the corner of a card, in HTML: a sign and a word, never a colour alone."""
+def marked(card: str, correction: Correction | None) -> str:
+    """A card of a gallery (`views.cards`) with what was said in its corner, and in its name."""
     if correction is None:
-        return ""
+        return card
+    card = card.replace(". Show large.", f", {esc(told(correction))}. Show large.", 1)
+    return card.removesuffix("</button>") + mark(correction) + "</button>"
+
+
+def mark(correction: Correction) -> str:
+    """What was said, for the corner of a card, in HTML: a sign and a word, no colour alone."""
     signs = {"accepted": "✓ accepted", "relabelled": f"→ {correction.label}"}
     text = signs.get(correction.verdict, "✕ rejected")
     return (

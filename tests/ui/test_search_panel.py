@@ -50,7 +50,7 @@ def ask(studio: Studio, text: Any, run: Any) -> list[Any]:
 
 def answer(studio: Studio, text: Any, run: Any) -> Any:
     """The selection that is found."""
-    line, key = ask(studio, text, run)[-1]
+    line, key, *_ = ask(studio, text, run)[-1]
     found = studio.selections.get(key)
     assert found is not None, line
     return found
@@ -100,7 +100,7 @@ def test_other_words_find_other_images(loaded: Studio, run_id: str) -> None:
 def test_text_that_cannot_be_searched_is_answered_in_one_line(
     loaded: Studio, run_id: str, text: Any, said: str
 ) -> None:
-    line, selection = ask(loaded, text, run_id)[-1]
+    line, selection, *_ = ask(loaded, text, run_id)[-1]
     assert said in line
     assert line.count("<p") == 1
     assert not isinstance(selection, str)
@@ -108,13 +108,13 @@ def test_text_that_cannot_be_searched_is_answered_in_one_line(
 
 @pytest.mark.parametrize("run", ["20200101-000000-gone-coft", "../..", None, 7])
 def test_a_run_that_is_not_there_is_answered_in_one_line(loaded: Studio, run: Any) -> None:
-    line, selection = ask(loaded, "a dog", run)[-1]
+    line, selection, *_ = ask(loaded, "a dog", run)[-1]
     assert line.startswith('<p class="search-line"')
     assert not isinstance(selection, str)
 
 
 def test_what_is_found_is_escaped(loaded: Studio) -> None:
-    line, _ = ask(loaded, "<img src=x onerror=1>", "")[-1]
+    line, *_ = ask(loaded, "<img src=x onerror=1>", "")[-1]
     assert "<img" not in line
 
 
@@ -142,7 +142,7 @@ def test_while_the_model_loads_a_line_says_so(
     assert "Looking at the images" in next(answers)[0]
     slow.value = ready.value
     slow.ended.set()
-    line, key = list(answers)[-1]
+    line, key, *_ = list(answers)[-1]
     assert "12 images nearest to" in line
     assert loaded.selections.get(key) is not None
 
@@ -154,10 +154,19 @@ def test_a_model_that_cannot_be_loaded_is_said_and_tried_again(
     failed.ended.set()
     with monkeypatch.context() as patch:
         patch.setattr(search_panel, "sight_of", lambda looked: failed)
-        line, selection = ask(loaded, "a dog", run_id)[-1]
+        line, selection, *_ = ask(loaded, "a dog", run_id)[-1]
     assert "There is no model" in line
     assert not isinstance(selection, str)
     assert len(answer(loaded, "a dog", run_id))
+
+
+def test_what_was_found_is_brought_to_the_front(loaded: Studio) -> None:
+    def fronts(panel: str, text: str = "a dog") -> list[Any]:
+        return list(SearchPanel(loaded).search(text, "", None, panel))[-1][2:]
+
+    assert fronts("galleries")[1] == "map"
+    for panel, text in (("map", "a dog"), ("confusions", "a dog"), ("galleries", "")):
+        assert "map" not in [part for part in fronts(panel, text) if isinstance(part, str)]
 
 
 def test_images_that_were_deleted_are_not_found(
@@ -175,5 +184,5 @@ def test_images_that_were_deleted_are_not_found(
     loaded._folders.clear()
     loaded._looked.clear()
     loaded.workspace._view = type(loaded.workspace.view)()
-    line, _ = ask(loaded, "a red square", run_id)[-1]
+    line, *_ = ask(loaded, "a red square", run_id)[-1]
     assert "nothing can be searched" in line

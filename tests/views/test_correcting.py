@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from studio.runs.corrections import Action
 from studio.runs.given import Correction
-from studio.views.correcting import image_buttons, mark, summary, told
+from studio.views.cards import card, small_card
+from studio.views.correcting import image_buttons, mark, marked, summary, told
+from studio.views.gallery import Outcome
 from tests.views.conftest import make_outcome
 
 ACCEPTED = Correction("accepted", "cat")
@@ -23,10 +26,20 @@ def test_every_correction_is_told_in_words():
 
 
 def test_marks_are_words_and_safe():
-    assert mark(None) == ""
     assert "✓ accepted" in mark(ACCEPTED)
     assert "→ &lt;dog&gt;" in mark(RELABELLED)
     assert "✕ rejected" in mark(REJECTED)
+
+
+@pytest.mark.parametrize("make", [card, small_card])
+def test_a_card_says_what_was_said(make: Callable[[Outcome, int, str], str]):
+    plain = make(make_outcome(), 3, "x.jpg")
+    assert marked(plain, None) == plain
+    html = marked(plain, RELABELLED)
+    assert "→ &lt;dog&gt;" in html
+    assert ", relabelled as &lt;dog&gt;. Show large." in html
+    assert html.endswith("</span></button>")
+    assert html.count("<button") == html.count("</button>") == 1
 
 
 def test_the_counts_and_what_undo_would_undo():

@@ -1,0 +1,275 @@
+"""Correct and continue: say what labels are right, and train again with what was said.
+
+Three ways: on the image in the dialog, on the selection, and on all images of a shown page. What is
+said goes into the run's folder (`runs.corrections`) at once; nobody has to save anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from studio.errors import RunError
+from studio.runs.corrections import WITHDRAWN
+from studio.runs.given import VERDICTS
+from studio.ui import heavy
+from studio.ui.handlers import said
+from studio.ui.parts import PRIVATE, picked
+from studio.ui.scene import SIDES, Scene, scene_of
+from studio.ui.studio import Studio
+from studio.views import correcting, gallery
+from studio.views.markup import plural
+
+if TYPE_CHECKING:
+    from studio.runs.corrections import Corrections
+    from studio.ui.detail_dialog import DetailDialog
+    from studio.ui.looked import Looked
+
+_LISTS = ("selection", "clean", "noisy")
+_CHOOSE = "What is corrected is chosen above: images of a selection, or of the page that is shown."
+
+
+class CorrectPanel:
+    """Components and what they do; the Explore tab connects them."""
+
+    def __init__(self, studio: Studio) -> None:
+        self.studio = studio
+
+    def build(self) -> None:
+        """Lay the panel out, inside of the Explore tab."""
+        self.changed = gr.State("")  # the last action: whoever shows corrections listens to it
+        with gr.Accordion("Correct labels and train again", open=False, elem_id="correct"):
+            self.told = gr.HTML(elem_id="correct-told")
+            with gr.Row(elem_classes="inline correct-row"):
+                self.target = gr.Radio([], label="Which images", elem_id="correct-target", scale=3)
+                self.label = gr.Dropdown(
+                    [], label="Class", elem_id="correct-class", scale=1, min_width=180
+                )
+            with gr.Row(elem_classes="inline correct-buttons"):
+                off: dict[str, Any] = {"size": "sm", "min_width": 110, "interactive": False}
+                self.buttons = {
+                    "accepted": gr.Button("Accept their labels", elem_id="correct-accept", **off),
+                    "relabelled": gr.Button("Relabel to class", elem_id="correct-relabel", **off),
+                    "rejected": gr.Button("Reject", elem_id="correct-reject", **off),
+                    WITHDRAWN: gr.Button("Take back", elem_id="correct-withdraw", **off),
+                }
+                self.undo_button = gr.Button("Undo", elem_id="correct-undo", **off)
+                off |= {"variant": "primary", "min_width": 200}
+                self.again = gr.Button("Train again with these", elem_id="train-again", **off)
+
+    @property
+    def outputs(self) -> list[Any]:
+        """In the order in which `draw` gives them."""
+        buttons = [*self.buttons.values(), self.undo_button, self.again]
+        return [self.told, self.target, self.label, *buttons]
+
+    def wire(
+        self,
+        *,
+        here: list[Any],
+        pages: gr.State,
+        run: gr.Dropdown,
+        detail: DetailDialog,
+        redraw: dict[str, Any],
+        tabs: gr.Tabs,
+        chosen: gr.State,
+    ) -> None:
+        """Connect events.
+
+        Args:
+            here: the components that make the scene.
+            pages: the numbers of the pages that are shown.
+            run: the run that is looked at.
+            detail: the dialog of one image.
+            redraw: what shows everything anew, on the same pages.
+            tabs: those of the page.
+            chosen: the run that the Train tab shows.
+        """
+        changed = [self.changed]
+        inputs = [*here, pages, self.target, self.label]
+        for verdict, button in self.buttons.items():
+            button.click(self._press(verdict), inputs, changed, **PRIVATE)
+        self.undo_button.click(self.undo, [run], changed, **PRIVATE)
+        detail.dialog.select(
+            self._pressed(detail), [*here, detail.opened], [detail.dialog, *changed], **PRIVATE
+        )
+        self.changed.change(**redraw)
+        started = self.again.click(self.train_again, [run], [chosen], api_visibility="private")
+        started.success(lambda: gr.Tabs(selected="train"), outputs=[tabs], **PRIVATE)
+
+    def _press(self, verdict: str) -> Callable[..., str]:
+        def pressed(*values: Any) -> str:
+            *here, pages, target, label = values
+
+            def work() -> str:
+                scene = scene_of(self.studio, *here)
+                return self.say(scene, verdict, pages, target, label)
+
+            return str(said(work))
+
+        return pressed
+
+    def _pressed(self, detail: DetailDialog) -> Callable[..., list[Any]]:
+        """A button in the dialog: it goes on showing the image, and what was said of it."""
+
+        def pressed(event: gr.EventData, *values: Any) -> list[Any]:
+            def work() -> list[Any]:
+                if not picked(event).startswith("say:"):
+                    return [gr.skip(), gr.skip()]
+                *here, opened = values
+                scene = scene_of(self.studio, *here)
+                token = self.say_one(scene, event)
+                return [detail.again(scene, opened), token]
+
+            return list(said(work))
+
+        return pressed
+
+    # What it shows ----------------------------------------------------------------------------
+
+    def draw(self, scene: Scene, active: object, pages: dict[str, int], target: Any) -> list[Any]:
+        """The values of `outputs`. target: which images were chosen, kept while they are there."""
+        run_id = scene.looked.run_id
+        if not run_id:
+            return [f'<p class="quiet correct-told">{correcting.NOT_HERE}</p>', *self._off()]
+        corrections = self.studio.corrections(run_id)
+        current, last = corrections.current(), corrections.last()
+        choices = _targets(scene, active, pages)
+        known = [value for _, value in choices]
+        value = target if target in known else next(iter(known), None)
+        names = list(scene.outcome.class_names)
+        on = gr.update(interactive=bool(choices))
+        return [
+            correcting.summary(current, last),
+            gr.update(choices=choices, value=value),
+            gr.update(choices=names),
+            *[on for _ in self.buttons],
+            gr.update(interactive=last is not None),
+            gr.update(interactive=bool(current)),
+        ]
+
+    def nothing(self) -> list[Any]:
+        """The values of `outputs` while there is nothing to show."""
+        return ["", *self._off()]
+
+    def _off(self) -> list[Any]:
+        off = gr.update(interactive=False)
+        return [gr.update(choices=[], value=None), gr.skip(), *[off for _ in self.outputs[3:]]]
+
+    def actions(self, looked: Looked, index: int) -> str:
+        """The buttons of one image, for its dialog."""
+        if not looked.run_id:
+            return ""
+        outcome = looked.outcome
+        correction = looked.corrections.get(outcome.paths[index])
+        # The likeliest other class first: what the models said themselves.
+        best = [*outcome.model_labels[:, index].tolist(), *outcome.top_labels[index].tolist()]
+        return correcting.image_buttons(outcome, index, correction, best=best)
+
+    # What its buttons do ----------------------------------------------------------------------
+
+    def say(
+        self, scene: Scene, verdict: str, pages: dict[str, int], target: Any, label: Any
+    ) -> str:
+        """Say the same of all images that are chosen; the id of what was done.
+
+        Raises:
+            RunError: none is chosen, or no class to relabel them to.
+        """
+        indices = _images(scene, target, pages)
+        if not indices:
+            raise RunError(_CHOOSE)
+        if verdict == "relabelled" and label not in scene.outcome.class_names:
+            raise RunError("Choose the class that these images get.")
+        return self._add(scene, verdict, indices, label)
+
+    def say_one(self, scene: Scene, event: gr.EventData) -> str:
+        """A button of the image in the dialog was pressed; the id of what was done.
+
+        Raises:
+            RunError: there is no such image, class or verdict.
+        """
+        _, verdict, index, label = [*picked(event).split(":"), "", "", ""][:4]
+        names = scene.outcome.class_names
+        if not index.isascii() or not index.isdigit() or len(index) > 9:
+            raise RunError("There is no such image in this run.")
+        if verdict == "relabelled" and not (
+            label.isascii() and label.isdigit() and len(label) < 9 and int(label) < len(names)
+        ):
+            raise RunError("There is no such class in this run.")
+        name = names[int(label)] if verdict == "relabelled" else ""
+        return self._add(scene, verdict, [int(index)], name)
+
+    def _add(self, scene: Scene, verdict: str, indices: list[int], label: str) -> str:
+        if not scene.looked.run_id:
+            raise RunError(correcting.NOT_HERE)
+        outcome = scene.outcome
+        if verdict not in (*VERDICTS, WITHDRAWN) or max(indices) >= len(outcome):
+            raise RunError("There is no such image in this run.")
+        corrections = self.studio.corrections(scene.looked.run_id)
+        if verdict == WITHDRAWN:  # what was not corrected needs no line
+            current = corrections.current()
+            indices = [i for i in indices if outcome.paths[i] in current]
+            if not indices:
+                raise RunError("None of these images is corrected.")
+        own = verdict == "accepted"
+        images = {
+            outcome.paths[i]: outcome.name(int(outcome.labels[i])) if own else label
+            for i in indices
+        }
+        return corrections.add(verdict, images).id
+
+    def undo(self, run_id: Any) -> str:
+        """Undo the last press of a button, of whichever page it was; a mark of that."""
+
+        def work() -> str:
+            undone = self._corrections(run_id).undo()
+            if undone is None:
+                raise RunError("There is nothing left to undo.")
+            gr.Info(f"Undone: {undone.text}.", duration=4)
+            return f"undone {undone.id}"
+
+        return str(said(work))
+
+    def train_again(self, run_id: Any) -> str:
+        """Start a run like this one that takes its corrections as given; the new run's id."""
+
+        def work() -> str:
+            from studio.runs.again import corrected
+
+            run = self._corrections(run_id).run
+            request = corrected(run)
+            heavy.load()
+            return self.studio.worker.start(request)
+
+        return str(said(work))
+
+    def _corrections(self, run_id: Any) -> Corrections:
+        if not isinstance(run_id, str) or not run_id:
+            raise RunError(correcting.NOT_HERE)
+        return self.studio.corrections(run_id)
+
+
+def _targets(scene: Scene, active: object, pages: dict[str, int]) -> list[tuple[str, str]]:
+    """What can be corrected at a press: (text, value); nothing that is empty."""
+    found = []
+    if scene.selection is not None and (count := len(scene.selected())):
+        found.append((f"The selection ({plural(count, 'image')})", "selected"))
+    before = scene.outcome.stage == "zero-shot"
+    words = {"clean": "sure" if before else "clean", "noisy": "unsure" if before else "noisy"}
+    for name in SIDES if active == "galleries" else ("selection",):
+        if count := len(_images(scene, name, pages)):
+            what = f"{words[name]} images" if name in words else "images beside"
+            found.append((f"This page of {what} ({count})", name))
+    return found
+
+
+def _images(scene: Scene, target: Any, pages: dict[str, int]) -> list[int]:
+    """The images that a choice of `_targets` stands for."""
+    if target == "selected":
+        return scene.selected().tolist() if scene.selection is not None else []
+    if target not in _LISTS:
+        return []
+    return list(gallery.page(scene.listed(target), pages.get(target, 0)).indices)

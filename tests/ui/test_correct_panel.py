@@ -1,0 +1,224 @@
+"""Correcting labels on the page, without a browser."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+import pytest
+
+from studio.errors import RunError
+from studio.runs.given import Correction
+from studio.ui.correct_panel import CorrectPanel
+from studio.ui.looked import look
+from studio.ui.scene import Scene
+from studio.ui.studio import Studio
+from studio.ui.train_tab import TrainTab
+from tests.ui.conftest import event, load, open_studio
+from tests.ui.test_train_tab import QUICK, start
+
+FIRST = {"selection": 0, "clean": 0, "noisy": 0, "copies": 0}
+
+
+@pytest.fixture(scope="module")
+def loaded(
+    tmp_path_factory: pytest.TempPathFactory, image_folder: Path, tiny_model: Path
+) -> Iterator[Studio]:
+    with open_studio(tmp_path_factory.mktemp("correct")) as made:
+        yield load(made, image_folder, tiny_model)
+
+
+@pytest.fixture(scope="module")
+def run_id(loaded: Studio, tiny_model: Path) -> str:
+    made = start(TrainTab(loaded), str(tiny_model), QUICK)
+    assert loaded.worker.wait(400)
+    return made
+
+
+@pytest.fixture
+def panel(loaded: Studio, run_id: str) -> Iterator[CorrectPanel]:
+    """Everything that a test says is undone after it."""
+    made = CorrectPanel(loaded)
+    with gr.Blocks():
+        made.build()
+    yield made
+    while loaded.corrections(run_id).undo() is not None:
+        pass
+
+
+def scene(studio: Studio, run_id: str, *indices: int, **more: Any) -> Scene:
+    selection = None
+    if indices:
+        key = studio.selections.put(run_id=run_id, indices=np.array(indices), text="some")
+        selection = studio.selections.get(key)
+    return Scene(look(studio, run_id), selection=selection, **more)
+
+
+def current(panel: CorrectPanel, run_id: str) -> dict[str, Correction]:
+    return dict(panel.studio.corrections(run_id).current())
+
+
+def drawn(panel: CorrectPanel, made: Scene, active: str = "map", **more: Any) -> dict[str, Any]:
+    values = panel.draw(made, active, more.get("pages", FIRST), more.get("target"))
+    names = ["told", "target", "label", "accepted", "relabelled", "rejected", "withdrawn", "undo",
+             "again"]  # fmt: skip
+    return dict(zip(names, values, strict=True))
+
+
+def test_a_selection_is_corrected_at_a_press(panel: CorrectPanel, run_id: str) -> None:
+    made = scene(panel.studio, run_id, 3, 7, 30)
+    outcome = made.outcome
+    panel.say(made, "accepted", FIRST, "selected", None)
+    assert current(panel, run_id) == {
+        outcome.paths[i]: Correction("accepted", outcome.name(int(outcome.labels[i])))
+        for i in (3, 7, 30)
+    }
+    name = outcome.class_names[2]
+    panel.say(made, "relabelled", FIRST, "selected", name)
+    assert {c.label for c in current(panel, run_id).values()} == {name}
+    panel.say(made, "withdrawn", FIRST, "selected", None)
+    assert current(panel, run_id) == {}
+
+
+def test_only_the_shown_page_is_corrected(
+    panel: CorrectPanel, run_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("studio.views.gallery.PAGE_SIZE", 5)
+    made = scene(panel.studio, run_id)
+    side = "clean" if len(made.side("clean")) > 7 else "noisy"
+    wanted = made.side(side)[5:10]  # type: ignore[arg-type]
+    panel.say(made, "rejected", {**FIRST, side: 1}, side, None)
+    assert set(current(panel, run_id)) == {made.outcome.paths[i] for i in wanted}
+    assert {c.verdict for c in current(panel, run_id).values()} == {"rejected"}
+
+
+def test_what_is_accepted_is_the_label_that_is_shown(panel: CorrectPanel, run_id: str) -> None:
+    before = Scene(look(panel.studio, run_id, "zero-shot"))
+    after = Scene(look(panel.studio, run_id))
+    differ = np.flatnonzero(before.outcome.labels != after.outcome.labels)
+    assert len(differ), "training has changed no label: nothing is shown by this test"
+    index = int(differ[0])
+    panel.say_one(before, event({"pick": f"say:accepted:{index}"}))
+    (correction,) = current(panel, run_id).values()
+    assert correction.label == before.outcome.name(int(before.outcome.labels[index]))
+
+
+def test_one_image_is_corrected_from_its_dialog(panel: CorrectPanel, run_id: str) -> None:
+    made = scene(panel.studio, run_id)
+    path, names = made.outcome.paths[4], made.outcome.class_names
+    panel.say_one(made, event({"pick": "say:relabelled:4:1"}))
+    assert current(panel, run_id) == {path: Correction("relabelled", names[1])}
+    assert "relabelled as" in panel.actions(made.looked, 4)
+    panel.say_one(made, event({"pick": "say:rejected:4"}))
+    assert current(panel, run_id) == {path: Correction("rejected")}
+    panel.say_one(made, event({"pick": "say:withdrawn:4"}))
+    assert current(panel, run_id) == {}
+    with pytest.raises(RunError, match="None of these images is corrected"):
+        panel.say_one(made, event({"pick": "say:withdrawn:4"}))
+
+
+@pytest.mark.parametrize(
+    "pick",
+    ["say:accepted:36", "say:accepted:-1", "say:accepted:x", "say:accepted:", "say:eaten:1",
+     "say:relabelled:1:3", "say:relabelled:1:-1", "say:relabelled:1", "say:relabelled:1:x", "say:",
+     "say:accepted:99999999999999999999", "say:relabelled:1:9999999999"],
+)  # fmt: skip
+def test_nonsense_from_a_page_corrects_nothing(panel: CorrectPanel, run_id: str, pick: str) -> None:
+    with pytest.raises(RunError):
+        panel.say_one(scene(panel.studio, run_id), event({"pick": pick}))
+    assert current(panel, run_id) == {}
+
+
+@pytest.mark.parametrize("target", [None, "selected", "copies", {}, "../x"])
+def test_without_images_nothing_is_corrected(panel: CorrectPanel, run_id: str, target: Any) -> None:
+    with pytest.raises(RunError, match="What is corrected is chosen"):
+        panel.say(scene(panel.studio, run_id), "rejected", FIRST, target, None)
+
+
+@pytest.mark.parametrize("label", [None, "", "horse", ["x"], 3])
+def test_relabelling_needs_a_class_of_the_run(panel: CorrectPanel, run_id: str, label: Any) -> None:
+    with pytest.raises(RunError, match="Choose the class"):
+        panel.say(scene(panel.studio, run_id, 1), "relabelled", FIRST, "selected", label)
+    assert current(panel, run_id) == {}
+
+
+def test_the_images_at_hand_cannot_be_corrected(panel: CorrectPanel, loaded: Studio) -> None:
+    made = scene(loaded, "", 1, 2)
+    with pytest.raises(RunError, match="belong to a run"):
+        panel.say(made, "rejected", FIRST, "selected", None)
+    shown = drawn(panel, made)
+    assert "belong to a run" in shown["told"]
+    assert not any(shown[name]["interactive"] for name in ("accepted", "undo", "again"))
+    assert panel.actions(made.looked, 1) == ""
+    for press in (panel.undo, panel.train_again):
+        with pytest.raises(gr.Error, match="belong to a run"):
+            press("")
+
+
+def test_the_panel_says_what_a_press_would_correct(panel: CorrectPanel, run_id: str) -> None:
+    made = scene(panel.studio, run_id, 3, 7)
+    shown = drawn(panel, made)
+    assert shown["target"]["choices"][0] == ("The selection (2 images)", "selected")
+    assert shown["target"]["value"] == "selected"
+    assert shown["undo"]["interactive"] is False
+    assert shown["again"]["interactive"] is False
+    assert shown["label"]["choices"] == list(made.outcome.class_names)
+    galleries = drawn(panel, made, "galleries", target="noisy")
+    values = [value for _, value in galleries["target"]["choices"]]
+    assert set(values) <= {"selected", "clean", "noisy"}
+    assert galleries["target"]["value"] == ("noisy" if "noisy" in values else "selected")
+    for text, value in galleries["target"]["choices"][1:]:
+        assert re.fullmatch(r"This page of (clean|noisy) images \(\d+\)", text)
+        assert int(re.findall(r"\d+", text)[0]) == len(made.side(value)[:24])
+
+
+def test_undo_takes_back_the_last_press(panel: CorrectPanel, run_id: str, monkeypatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(gr, "Info", lambda text, **_: told.append(text))
+    made = scene(panel.studio, run_id, 1, 2, 3)
+    first = panel.say(made, "rejected", FIRST, "selected", None)
+    second = panel.say(made, "accepted", FIRST, "selected", None)
+    assert first != second
+    shown = drawn(panel, made)
+    assert shown["undo"]["interactive"] is True
+    assert shown["again"]["interactive"] is True
+    assert "3 images corrected" in shown["told"]
+    assert panel.undo(run_id).endswith(second)
+    assert told == ["Undone: 3 images accepted."]
+    assert {c.verdict for c in current(panel, run_id).values()} == {"rejected"}
+    panel.undo(run_id)
+    with pytest.raises(gr.Error, match="nothing left to undo"):
+        panel.undo(run_id)
+
+
+def test_training_again_starts_a_run_with_what_was_said(panel: CorrectPanel, run_id: str) -> None:
+    with pytest.raises(gr.Error, match="Nothing is corrected"):
+        panel.train_again(run_id)
+    made = scene(panel.studio, run_id, 5, 6)
+    name = made.outcome.class_names[1]
+    panel.say(made, "relabelled", FIRST, "selected", name)
+    again = panel.train_again(run_id)
+    try:
+        with pytest.raises(gr.Error, match=again):
+            panel.train_again(run_id)
+    finally:
+        assert panel.studio.worker.wait(400)
+    info = panel.studio.store.get(again).info
+    old = panel.studio.store.get(run_id).info
+    assert (info.state, info.settings, info.model) == ("finished", old.settings, old.model)
+    outcome = look(panel.studio, again).outcome
+    given = {outcome.name(int(outcome.labels[outcome.paths.index(made.outcome.paths[i])]))
+             for i in (5, 6)}  # fmt: skip
+    assert given == {name}
+    assert set(current(panel, again)) == {made.outcome.paths[i] for i in (5, 6)}
+
+
+def test_a_run_that_was_deleted_is_an_error_of_the_user(panel: CorrectPanel) -> None:
+    for press in (panel.undo, panel.train_again):
+        for run in ("20200101-000000-gone-coft", "../..", None, ["x"]):
+            with pytest.raises(gr.Error):
+                press(run)
