@@ -19,11 +19,14 @@ Open = Callable[..., Any]
 PLACES = """() => {
   const plot = document.querySelector("#map .map-plot"), { xaxis, yaxis, _size } = plot._fullLayout;
   const at = plot.getBoundingClientRect();
-  return plot.data.filter((t) => t.hoverinfo !== "skip").flatMap((t, n) => Array.from(t.x, (x, i) => [
+  const shown = plot.data.filter((t) => t.hoverinfo !== "skip");
+  return shown.flatMap((t, n) => Array.from(t.x, (x, i) => [
     at.left + _size.l + xaxis.l2p(x), at.top + _size.t + yaxis.l2p(t.y[i]), n]));
 }"""
+# [[colour, whether it is bright, number of points], ...]
 COLOURS = """() => document.querySelector("#map .map-plot").data
-  .filter((t) => t.hoverinfo !== "skip").map((t) => [t.marker.color, t.marker.opacity > 0.2, t.x.length])"""
+  .filter((t) => t.hoverinfo !== "skip")
+  .map((t) => [t.marker.color, t.marker.opacity > 0.2, t.x.length])"""
 
 
 @pytest.fixture(scope="module")
