@@ -8,7 +8,8 @@ const user = { mode: "clean", layout: "", tool: "lasso", stage: "" };
 let data = null; // what the server said last that could be drawn
 let lit = null; // {id, index: Uint32Array, more: store} of the selection
 let drawn = []; // by trace: the images behind its points
-let ticket = 0, timer = 0, hover = 0, shift = false;
+let ticket = 0, timer = 0, hover = 0, shift = false, dark = isDark();
+let wish = "", telling = 0; // the stage that the slider asked for and Python has not confirmed yet
 const known = new Map(); // what the tip says, by stage and image
 
 // From base64 to arrays --------------------------------------------------------------------------
@@ -57,7 +58,6 @@ async function load() {
   if (fresh) await light();
   if (asked !== ticket) return;
   part("status").textContent = answer.text;
-  part("board").classList.toggle("waiting", Boolean(answer.again));
   if (answer.layout) {
     layoutChoice.value = answer.layout;
     layoutChoice.options[0].disabled = answer.umap !== "ready";
@@ -259,8 +259,9 @@ slider.addEventListener("input", () => {
   user.stage = (value().stages[slider.value] || [""])[0];
   hide();
   draw(); // at once; the other panels follow
-  twin();
-  trigger("stage", { stage: user.stage });
+  wish = user.stage;
+  clearTimeout(telling);
+  telling = setTimeout(() => { twin(); trigger("stage", { stage: wish }); }, 200);
 });
 element.addEventListener("pointerup", (event) => { shift = event.shiftKey; }, true);
 part("tools").addEventListener("click", (event) => {
@@ -282,14 +283,17 @@ part("table").addEventListener("click", (event) => {
 
 watch("value", async () => {
   const { key, stage: wanted } = value();
-  if (wanted) user.stage = wanted;
+  if (!key || !data || data.key !== key) wish = ""; // another run
+  if (wanted && (!wish || wanted === wish)) { user.stage = wanted; wish = ""; }
   if (!key || !data || data.key !== key) return load();
   await light();
   draw();
   twin();
 });
 // The theme is a class on the body; colours were resolved when drawn, so draw again.
-new MutationObserver(() => draw()).observe(document.body, { attributes: true, attributeFilter: ["class"] });
+new MutationObserver(() => {
+  if (isDark() !== dark) { dark = isDark(); draw(); }
+}).observe(document.body, { attributes: true, attributeFilter: ["class"] });
 new ResizeObserver(() => {
   if (!plot.clientWidth) return;
   plot.data ? P.relayout(plot, { width: plot.clientWidth, height: plot.clientHeight }) : draw();
