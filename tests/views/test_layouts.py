@@ -163,6 +163,16 @@ def test_the_process_ends_with_whoever_started_it(tmp_path: Path) -> None:
             child.stdout.close()
 
 
+def test_the_process_ends_well_while_it_watches_over_its_parent() -> None:
+    code = (
+        "import time, threading; from studio.views import umap_job as j; "
+        "threading.Thread(target=j._end_with_the_parent, daemon=True).start(); time.sleep(0.5)"
+    )
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", code], stdin=pipe, cwd=layouts._ROOT) as child:
+        assert child.wait(60) == 0
+
+
 def test_the_file_of_a_layout_is_whole_or_not_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
