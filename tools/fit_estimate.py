@@ -20,7 +20,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from unittest import mock
 
@@ -82,7 +82,7 @@ def main() -> None:
     parser.add_argument("runs", type=Path, nargs="*")
     parser.add_argument("--cache", type=Path, default=Path("build/estimate-cache"))
     options = parser.parse_args()
-    units = list(all_units(options.data, options.cache))
+    units = kept_units(options.data, options.cache)
     sets = sorted({unit.set for unit in units})
     constants = {s: fit(u for u in units if u.set != s) for s in sets}
     print(before_table(units, constants))
@@ -99,7 +99,22 @@ def main() -> None:
 # --- units -------------------------------------------------------------------------------------
 
 
-def all_units(data: Path, cache: Path) -> Iterator[Unit]:
+def kept_units(data: Path, cache: Path) -> list[Unit]:
+    """All units. Those of a set are kept in CACHE/units; delete them to measure anew."""
+    folder = cache / "units"
+    folder.mkdir(parents=True, exist_ok=True)
+    done = {file.stem: json.loads(file.read_text("utf-8")) for file in folder.glob("*.json")}
+    if not {*SETS, "demo"} <= set(done):
+        for unit in all_units(data, cache, skip=set(done)):
+            done.setdefault(unit.set, []).append(asdict(unit))
+            text = json.dumps(done[unit.set])
+            if len(done[unit.set]) == SUBSETS + (1 if unit.set == "demo" else 2):
+                (folder / f"{unit.set}.json").write_text(text, encoding="utf-8")
+    rows = [row for name in (*SETS, "demo") for row in done[name]]
+    return [Unit(**{**row, "evidence": Evidence(**row["evidence"])}) for row in rows]
+
+
+def all_units(data: Path, cache: Path, skip: set[str]) -> Iterator[Unit]:
     """Every part of every set, then its subsets."""
     backbone = load_backbone("embedded", device="cpu")
     size = canvas_size(backbone.image_size)
@@ -135,8 +150,9 @@ def all_units(data: Path, cache: Path) -> Iterator[Unit]:
         )
 
     for name, part, names, features, known in parts:
+        if name in skip:
+            continue
         yield unit(name, "whole", part, names, features, vectors_of[name], known, 8.0)
-    for name, part, names, features, known in parts:
         if part != "train":
             continue
         foreign = torch.cat([v for other, v in vectors_of.items() if other != name])
@@ -225,7 +241,7 @@ def at(weights: Sequence[float], unit: Unit) -> float:
 
 
 def gain(runs: Iterable[Trained]) -> dict[str, float]:
-    """Mean over sets of the gain per changed label, and how far from it 90 % of sets are."""
+    """Median over sets of the gain per changed label, and how far from it 90 % of sets are."""
     known = [run for run in runs if run.before.z >= 3]
     by_set: dict[str, list[float]] = {}
     for run in known:
@@ -233,8 +249,9 @@ def gain(runs: Iterable[Trained]) -> dict[str, float]:
         if changed > 0:
             by_set.setdefault(run.set, []).append((run.accuracies[1] - run.accuracies[0]) / changed)
     means = np.array([np.mean(values) for values in by_set.values()])
-    away = np.abs(means - means.mean())
-    return {"GAIN": float(means.mean()), "GAIN_SPREAD": float(np.quantile(away, NINETY))}
+    middle = float(np.median(means))
+    spread = float(np.quantile(np.abs(means - middle), NINETY))
+    return {"GAIN": middle, "GAIN_SPREAD": spread}
 
 
 # --- tables ------------------------------------------------------------------------------------

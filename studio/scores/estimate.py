@@ -7,7 +7,7 @@ line through them, fitted to labelled sets, gives the accuracy of a model that k
 is the line's, in between a mixture, and the interval allows for z being off by one.
 
 After training (`estimate_run`) the estimate moves by what training changed: a changed label was
-right more often afterwards than before, by GAIN of the changed labels on average.
+right more often afterwards than before, by GAIN of the changed labels in the median set.
 
 Neither sees a true label. The constants are made by `tools/fit_estimate.py`, which also measures
 what they are worth on sets that they were not fitted to; docs/benchmarks.md has its tables. They

@@ -207,3 +207,13 @@ def test_the_preview_labels_as_a_run_starts(
     again = preview()  # from the cache: nothing is encoded
     assert not any(total for _, _, total in told)
     assert (again.labels == first.labels).all()
+
+    guess = first.estimate  # as a run that starts from here makes it
+    assert guess is not None
+    assert guess.z == first.z is not None
+    assert guess.low <= guess.accuracy <= guess.high
+    assert first.sight is not None
+    edited = first.sight.label(names, first.prompts, truth=None)
+    assert edited.estimate is not None, "an edit is answered before it is judged"
+    assert edited.estimate.z is None
+    assert edited.estimate.low <= 1 / 3
