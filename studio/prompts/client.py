@@ -197,7 +197,8 @@ class Client:
             return PromptError(f"{host} takes no more requests for now (429); try again later.")
         if code >= 500:
             return PromptError(f"{host} failed ({code}); try again later.")
-        said = " ".join(self._endpoint.redact(str(error.message)).split())[:200]
+        said = str(error.message).removeprefix(f"Error code: {code} - ")
+        said = " ".join(self._endpoint.redact(said).split())[:200]
         return Halt(f"{host} refuses the request ({code}): {said}")
 
 

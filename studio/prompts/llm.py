@@ -162,10 +162,14 @@ class _Work:
         client = Client(self._endpoint, meter=self._meter, stop=self._is_over, limits=self._limits)
         try:
             # Daemons: an answer that never comes must not keep the process alive.
-            for _ in range(min(self._limits.parallel, new.qsize())):
+            workers = [
                 threading.Thread(
                     target=self._worker, args=(client, new), name="prompts", daemon=True
-                ).start()
+                )
+                for _ in range(min(self._limits.parallel, new.qsize()))
+            ]
+            for worker in workers:
+                worker.start()
             while self._done < len(self._questions):
                 if self._stop():
                     self._stopped = True
@@ -173,29 +177,32 @@ class _Work:
                 try:
                     question, result = self._results.get(timeout=0.1)
                 except queue.Empty:
+                    alive = any(worker.is_alive() for worker in workers)
+                    if not alive and self._results.empty():
+                        return
                     continue
-                if self._collect(question, result):
-                    return
+                self._collect(question, result)
                 tell(self._written())
         finally:
             self._over.set()
             client.close()
 
-    def _collect(self, question: Question, result: Answer | PromptError) -> bool:
-        """Take a result; true: all others would fail alike."""
+    def _collect(self, question: Question, result: Answer | PromptError) -> None:
+        """Take a result. After a failure that all others would share nothing new is asked; what is
+        on its way already is waited for, since it is paid for.
+        """
         self._done += 1
         if isinstance(result, Answer):
             self._take(result)
             if left_out := result.missing(question):
                 self._problem(f"The answers leave out {_some(left_out)}.")
-            return False
-        if isinstance(result, Cancelled):
-            self._stopped = True
-            return True
-        about = f" ({_some(question.classes)})" if question.classes else " (the templates)"
-        halted = isinstance(result, Halt)
-        self._problem(str(result) if halted else str(result).rstrip(".") + about + ".")
-        return halted
+        elif isinstance(result, Halt):
+            self._problem(str(result))
+        elif isinstance(result, Cancelled):
+            self._stopped = self._stopped or self._stop()
+        else:
+            about = _some(question.classes) if question.classes else "the templates"
+            self._problem(f"{str(result).rstrip('.')} ({about}).")
 
     def _worker(self, client: Client, new: queue.SimpleQueue[Question]) -> None:
         while not self._is_over():
@@ -208,6 +215,8 @@ class _Work:
                 result = self._ask(client, question)
             except PromptError as error:
                 result = error
+                if isinstance(error, Halt):
+                    self._over.set()
             except Exception as error:  # a bug; its text might hold the key
                 result = PromptError(f"Something went wrong ({type(error).__name__})")
             self._results.put((question, result))

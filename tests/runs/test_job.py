@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from studio.coft.events import Finished, Progress, Step, ZeroShot
-from studio.errors import FolderError, ModelError, RunError, SettingsError, StudioError
+from studio.errors import FolderError, ModelError, PromptError, RunError, SettingsError, StudioError
+from studio.prompts.prompt_set import PromptSet
 from studio.runs import job
 from studio.runs.job import JobRequest, JobStopped, create_run, run_job
 from studio.runs.store import Run, RunStore
@@ -65,6 +66,39 @@ def finished(count: int = 36, *, stopped: bool = False) -> Finished:
     )  # fmt: skip
 
 
+def test_prompts_make_the_first_labels_and_stay_with_the_run(
+    request_: JobRequest, store: RunStore, cache_dir: Path
+):
+    request = dataclasses.replace(request_, method="zero-shot")
+    plain, result = go(request, store, cache_dir)
+    assert json.loads((plain.path / "prompts.json").read_text()) == {
+        "format": 1, "templates": ["a {}"], "sentences": {},
+    }  # fmt: skip
+    assert result["prompts"] == "1 template"
+
+    same = PromptSet(("a {}",))
+    again, _ = go(dataclasses.replace(request, prompts=same), store, cache_dir)
+    own = PromptSet(("the {}",), {"red_square": ("crimson box", "a {} tile")})
+    other, result = go(dataclasses.replace(request, prompts=own), store, cache_dir)
+    assert PromptSet.load(other.path / "prompts.json") == PromptSet(
+        ("the {}",), {"red square": ("crimson box", "a {} tile")}
+    )
+    assert result["prompts"] == "1 template and 2 sentences"
+
+    def first_labels(run: Run) -> Any:
+        (line,) = [event for event in run.events()[0] if event["kind"] == "zero_shot"]
+        return run.arrays(line["arrays"])["confidence"]
+
+    assert torch.equal(first_labels(plain), first_labels(again))
+    assert not torch.allclose(first_labels(plain), first_labels(other))
+
+
+def test_prompts_for_classes_that_do_not_exist_are_refused(request_: JobRequest, store: RunStore):
+    request = dataclasses.replace(request_, prompts=PromptSet((), {"zebra": ("stripes",)}))
+    with pytest.raises(PromptError, match="zebra"):
+        create_run(request, store)
+
+
 def test_a_folder_becomes_a_result(request_: JobRequest, store: RunStore, cache_dir: Path):
     run, result = go(request_, store, cache_dir)
     assert set(result) >= RESULT_KEYS
@@ -101,6 +135,10 @@ def test_a_result_says_how_many_labels_it_takes_to_be_right(
         assert 0 <= low <= middle <= high <= 1
         assert (said[stage]["accuracy"], said[stage]["low"]) == (middle, low)
     assert said["zero-shot"]["z"] == result["knowledge_z"]
+    (also,) = [e for e in run.events()[0] if e["kind"] == "combined"]
+    score = run.arrays(also["arrays"])["score"]
+    assert score.shape == (36,)
+    assert 0 <= score.min() < score.max() <= 1
     kinds = [event["kind"] for event in run.events()[0]]
     assert kinds.index("estimate") < kinds.index("zero_shot"), "it comes too late to be of use"
 
