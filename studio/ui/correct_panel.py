@@ -6,17 +6,20 @@ said goes into the run's folder (`runs.corrections`) at once; nobody has to save
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from studio.errors import RunError
+from studio.errors import RunError, StudioError
 from studio.runs.corrections import WITHDRAWN
 from studio.runs.given import VERDICTS
 from studio.ui import heavy
 from studio.ui.handlers import said
-from studio.ui.parts import PRIVATE, picked
+from studio.ui.looked import Looked, look
+from studio.ui.parts import PRIVATE
 from studio.ui.scene import SIDES, Scene, scene_of
 from studio.ui.studio import Studio
 from studio.views import correcting, gallery
@@ -25,7 +28,6 @@ from studio.views.markup import plural
 if TYPE_CHECKING:
     from studio.runs.corrections import Corrections
     from studio.ui.detail_dialog import DetailDialog
-    from studio.ui.looked import Looked
 
 _LISTS = ("selection", "clean", "noisy")
 _CHOOSE = "What is corrected is chosen above: images of a selection, or of the page that is shown."
@@ -92,10 +94,8 @@ class CorrectPanel:
         for verdict, button in self.buttons.items():
             button.click(self._press(verdict), inputs, changed, **PRIVATE)
         self.undo_button.click(self.undo, [run], changed, **PRIVATE)
-        detail.dialog.select(
-            self._pressed(detail), [*here, detail.opened], [detail.dialog, *changed], **PRIVATE
-        )
         self.changed.change(**redraw)
+        detail.dialog.corrected(trigger_mode="always_last", **redraw)
         started = self.again.click(self.train_again, [run], [chosen], api_visibility="private")
         started.success(lambda: gr.Tabs(selected="train"), outputs=[tabs], **PRIVATE)
 
@@ -108,22 +108,6 @@ class CorrectPanel:
                 return self.say(scene, verdict, pages, target, label)
 
             return str(said(work))
-
-        return pressed
-
-    def _pressed(self, detail: DetailDialog) -> Callable[..., list[Any]]:
-        """A button in the dialog: it goes on showing the image, and what was said of it."""
-
-        def pressed(event: gr.EventData, *values: Any) -> list[Any]:
-            def work() -> list[Any]:
-                if not picked(event).startswith("say:"):
-                    return [gr.skip(), gr.skip()]
-                *here, opened = values
-                scene = scene_of(self.studio, *here)
-                token = self.say_one(scene, event)
-                return [detail.again(scene, opened), token]
-
-            return list(said(work))
 
         return pressed
 
@@ -185,22 +169,44 @@ class CorrectPanel:
             raise RunError("Choose the class that these images get.")
         return self._add(scene, verdict, indices, label)
 
-    def say_one(self, scene: Scene, event: gr.EventData) -> str:
-        """A button of the image in the dialog was pressed; the id of what was done.
+    def answer_of(self) -> Callable[[Any], dict[str, Any]]:
+        """What the dialog's page calls (assets/correct.js): a function with a name of its own."""
 
-        Raises:
-            RunError: there is no such image, class or verdict.
+        def correct(asked: Any) -> dict[str, Any]:
+            return self.say_one(asked)
+
+        return correct
+
+    def say_one(self, asked: Any) -> dict[str, Any]:
+        """Say something of the image in the dialog.
+
+        asked: what the page sends, [run, index, stage, verdict, class index or ""] as JSON.
+
+        Returns:
+            html: the buttons as they are from now on, "" to leave them; error: one line or "".
         """
-        _, verdict, index, label = [*picked(event).split(":"), "", "", ""][:4]
-        names = scene.outcome.class_names
-        if not index.isascii() or not index.isdigit() or len(index) > 9:
+        try:
+            looked, index, verdict, label = self._asked(asked)
+            self._add(Scene(looked), verdict, [index], label)
+        except StudioError as error:
+            return {"html": "", "error": str(error)}
+        return {"html": self.actions(looked, index), "error": ""}
+
+    def _asked(self, asked: Any) -> tuple[Looked, int, str, str]:
+        try:
+            run, index, stage, verdict, label = json.loads(asked)
+        except (TypeError, ValueError):
+            raise RunError("There is no such image in this run.") from None
+        looked = look(self.studio, run, stage)
+        names = looked.outcome.class_names
+        if type(index) is not int or not 0 <= index < len(looked.outcome):
             raise RunError("There is no such image in this run.")
-        if verdict == "relabelled" and not (
-            label.isascii() and label.isdigit() and len(label) < 9 and int(label) < len(names)
-        ):
+        if verdict != "relabelled":
+            return looked, index, str(verdict), ""
+        number = int(label) if isinstance(label, str) and re.fullmatch("[0-9]{1,8}", label) else -1
+        if not 0 <= number < len(names):
             raise RunError("There is no such class in this run.")
-        name = names[int(label)] if verdict == "relabelled" else ""
-        return self._add(scene, verdict, [int(index)], name)
+        return looked, index, verdict, names[number]
 
     def _add(self, scene: Scene, verdict: str, indices: list[int], label: str) -> str:
         if not scene.looked.run_id:

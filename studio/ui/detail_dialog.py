@@ -49,6 +49,7 @@ class DetailDialog:
 
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
+        self.functions: list[Callable[[Any], Any]] = []  # of other parts, called by their scripts
         self.actions: Callable[[Looked, int], str] = _no_actions
 
     def build(self) -> None:
@@ -64,7 +65,7 @@ class DetailDialog:
             js_on_load="\n".join(
                 (ASSETS / name).read_text(encoding="utf-8") for name in ("detail.js", "correct.js")
             ),
-            server_functions=[nearest],
+            server_functions=[nearest, *self.functions],
             elem_id="explore-dialog",
         )
         self.opened = gr.State(CLOSED)
@@ -78,17 +79,6 @@ class DetailDialog:
         if not 0 <= index < len(scene.outcome):
             raise RunError("There is no such image in this run.")
         return self._shown(scene, {"source": source, "index": index, "anchor": index})
-
-    def again(self, scene: Scene, opened: Any) -> str:
-        """The HTML of the image that is open, made anew.
-
-        Raises:
-            RunError: there is no such image.
-        """
-        known: Opened = {**CLOSED, **(opened if isinstance(opened, dict) else {})}
-        if not 0 <= known["index"] < len(scene.outcome):
-            raise RunError("There is no such image in this run.")
-        return self._shown(scene, known)[0]
 
     def pick(
         self, scene: Scene, opened: Any, event: gr.EventData

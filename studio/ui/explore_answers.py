@@ -46,6 +46,7 @@ class ExploreAnswers:
         self.detail, self.map = DetailDialog(studio), MapPanel(studio)
         self.search, self.correct = SearchPanel(studio), CorrectPanel(studio)
         self.detail.actions = self.correct.actions
+        self.detail.functions = [self.correct.answer_of()]
 
     def scene(self, values: tuple[Any, ...]) -> Scene:
         """What the filters, the first values that a page sends, ask for."""

@@ -67,7 +67,7 @@ def image_buttons(
 ) -> str:
     """What can be said about one image, in HTML for its dialog.
 
-    Picks: `say:VERDICT:INDEX` and `say:relabelled:INDEX:CLASS`; assets/correct.js has the keys.
+    A button's data-say is its verdict; assets/correct.js sends it and has the keys.
 
     Args:
         outcome: the labels that are looked at; to accept is to say that this one is right.
@@ -75,9 +75,10 @@ def image_buttons(
         correction: what was said of it, or None.
         best: classes to offer first, by index.
     """
+    given = correction.verdict if correction is not None else ""
     label = int(outcome.labels[index])
     proposed = next((b for b in best if b != label), (label + 1) % len(outcome.class_names))
-    if correction is not None and correction.label in outcome.class_names:
+    if given == "relabelled" and correction is not None and correction.label in outcome.class_names:
         proposed = outcome.class_names.index(correction.label)
     options = "".join(
         f'<option value="{number}"{" selected" if number == proposed else ""}>{esc(name)}</option>'
@@ -85,20 +86,19 @@ def image_buttons(
     )
     state = told(correction)
     now = f"This image is {state}." if state else "Is the label right?"
-    given = correction.verdict if correction is not None else ""
     pressed = {v: f' aria-pressed="{"true" if v == given else "false"}"' for v in VERDICTS}
     back = ""
     if correction is not None:
-        back = f'<button type="button" data-pick="say:{WITHDRAWN}:{index}">Take back</button>'
+        back = f'<button type="button" data-say="{WITHDRAWN}">Take back</button>'
     return (
         '<section class="say" aria-label="Correct this image">'
         f'<p class="say-now" role="status">{esc(now)}</p><div class="say-buttons">'
-        f'<button type="button" data-pick="say:accepted:{index}" aria-keyshortcuts="a"'
+        f'<button type="button" data-say="accepted" aria-keyshortcuts="a"'
         f"{pressed['accepted']}>Accept {esc(outcome.name(label))} <kbd>A</kbd></button>"
         '<span class="say-other"><select aria-label="Its class" aria-keyshortcuts="l">'
         f"{options}</select>"
-        f'<button type="button" data-pick="say:relabelled:{index}:{proposed}" data-relabel'
+        f'<button type="button" data-say="relabelled"'
         f"{pressed['relabelled']}>Relabel <kbd>L</kbd></button></span>"
-        f'<button type="button" data-pick="say:rejected:{index}" aria-keyshortcuts="r"'
+        f'<button type="button" data-say="rejected" aria-keyshortcuts="r"'
         f"{pressed['rejected']}>Reject <kbd>R</kbd></button>{back}</div></section>"
     )

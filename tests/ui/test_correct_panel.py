@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from studio.ui.looked import look
 from studio.ui.scene import Scene
 from studio.ui.studio import Studio
 from studio.ui.train_tab import TrainTab
-from tests.ui.conftest import event, load, open_studio
+from tests.ui.conftest import load, open_studio
 from tests.ui.test_train_tab import QUICK, start
 
 FIRST = {"selection": 0, "clean": 0, "noisy": 0, "copies": 0}
@@ -102,35 +103,51 @@ def test_what_is_accepted_is_the_label_that_is_shown(panel: CorrectPanel, run_id
     differ = np.flatnonzero(before.outcome.labels != after.outcome.labels)
     assert len(differ), "training has changed no label: nothing is shown by this test"
     index = int(differ[0])
-    panel.say_one(before, event({"pick": f"say:accepted:{index}"}))
+    panel.say_one(json.dumps([run_id, index, "zero-shot", "accepted", ""]))
     (correction,) = current(panel, run_id).values()
     assert correction.label == before.outcome.name(int(before.outcome.labels[index]))
 
 
 def test_one_image_is_corrected_from_its_dialog(panel: CorrectPanel, run_id: str) -> None:
-    made = scene(panel.studio, run_id)
-    path, names = made.outcome.paths[4], made.outcome.class_names
-    panel.say_one(made, event({"pick": "say:relabelled:4:1"}))
+    def say(verdict: str, label: str = "") -> dict[str, Any]:
+        return panel.answer_of()(json.dumps([run_id, 4, "final", verdict, label]))
+
+    outcome = look(panel.studio, run_id).outcome
+    path, names = outcome.paths[4], outcome.class_names
+    answer = say("relabelled", "1")
     assert current(panel, run_id) == {path: Correction("relabelled", names[1])}
-    assert "relabelled as" in panel.actions(made.looked, 4)
-    panel.say_one(made, event({"pick": "say:rejected:4"}))
+    assert f"relabelled as {names[1]}" in answer["html"]
+    assert answer["error"] == ""
+    assert answer["html"] == panel.actions(look(panel.studio, run_id), 4)
+    say("rejected", "1")
     assert current(panel, run_id) == {path: Correction("rejected")}
-    panel.say_one(made, event({"pick": "say:withdrawn:4"}))
+    say("withdrawn")
     assert current(panel, run_id) == {}
-    with pytest.raises(RunError, match="None of these images is corrected"):
-        panel.say_one(made, event({"pick": "say:withdrawn:4"}))
+    assert say("withdrawn") == {"html": "", "error": "None of these images is corrected."}
 
 
 @pytest.mark.parametrize(
-    "pick",
-    ["say:accepted:36", "say:accepted:-1", "say:accepted:x", "say:accepted:", "say:eaten:1",
-     "say:relabelled:1:3", "say:relabelled:1:-1", "say:relabelled:1", "say:relabelled:1:x", "say:",
-     "say:accepted:99999999999999999999", "say:relabelled:1:9999999999"],
+    "asked",
+    [[36, "accepted", ""], [-1, "accepted", ""], ["1", "accepted", ""], [True, "accepted", ""],
+     [1, "eaten", ""], [1, None, ""], [1, "relabelled", "3"], [1, "relabelled", "-1"],
+     [1, "relabelled", ""], [1, "relabelled", 1], [1, "relabelled", "x"],
+     [1, "relabelled", "9" * 30], [10**30, "accepted", ""], [[1], "accepted", ""]],
 )  # fmt: skip
-def test_nonsense_from_a_page_corrects_nothing(panel: CorrectPanel, run_id: str, pick: str) -> None:
-    with pytest.raises(RunError):
-        panel.say_one(scene(panel.studio, run_id), event({"pick": pick}))
+def test_nonsense_from_a_page_corrects_nothing(
+    panel: CorrectPanel, run_id: str, asked: list[Any]
+) -> None:
+    index, *rest = asked
+    answer = panel.say_one(json.dumps([run_id, index, "final", *rest]))
+    assert answer["error"].startswith("There is no")
+    assert answer["html"] == ""
     assert current(panel, run_id) == {}
+
+
+@pytest.mark.parametrize(
+    "asked", [None, 3, "", "x", "[]", "[1, 2]", '{"a": 1}', '["gone", 0, "final", "accepted", ""]']
+)
+def test_what_is_no_question_gets_an_answer(panel: CorrectPanel, asked: Any) -> None:
+    assert panel.say_one(asked)["error"]
 
 
 @pytest.mark.parametrize("target", [None, "selected", "copies", {}, "../x"])

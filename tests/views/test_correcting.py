@@ -61,10 +61,8 @@ def options(html: str) -> list[tuple[str, str]]:
 def test_one_image_can_be_accepted_relabelled_and_rejected():
     outcome = make_outcome()
     html = image_buttons(outcome, 1, None)
-    picks = re.findall(r'data-pick="([^"]+)"', html)
-    assert picks[0] == "say:accepted:1"
-    assert re.fullmatch(r"say:relabelled:1:\d+", picks[1])
-    assert picks[2:] == ["say:rejected:1"], "nothing to take back"
+    verdicts = re.findall(r'data-say="([^"]+)"', html)
+    assert verdicts == ["accepted", "relabelled", "rejected"], "there is nothing to take back"
     assert sorted(int(n) for n, _ in options(html)) == list(range(len(outcome.class_names)))
     assert 'aria-pressed="true"' not in html
     assert "Is the label right?" in html
@@ -76,7 +74,9 @@ def test_the_likeliest_other_class_is_proposed():
     other = (label + 1) % len(outcome.class_names)
     html = image_buttons(outcome, 0, None, best=[label, other])
     assert f'value="{other}" selected' in html
-    assert f"say:relabelled:0:{other}" in html
+    accepted = Correction("accepted", outcome.class_names[label])
+    html = image_buttons(outcome, 0, accepted, best=[label, other])
+    assert f'value="{other}" selected' in html, "the class that it has already is proposed"
 
 
 def test_what_was_said_is_shown_and_can_be_taken_back():
@@ -84,8 +84,8 @@ def test_what_was_said_is_shown_and_can_be_taken_back():
     name = outcome.class_names[1]
     html = image_buttons(outcome, 0, Correction("relabelled", name))
     assert "This image is relabelled as" in html
-    assert 'data-pick="say:withdrawn:0"' in html
-    assert re.search(r"data-relabel aria-pressed=\"true\"", html)
+    assert 'data-say="withdrawn"' in html
+    assert re.search(r'data-say="relabelled" aria-pressed="true"', html)
     assert 'value="1" selected' in html
 
 
