@@ -142,8 +142,8 @@ def _members(groups: list[Group]) -> Indices:
 
 
 def _outliers(scene: Scene, alike: Alike) -> Indices:
-    """Those that stand out, at least a page of the farthest, as far as the filters leave them."""
-    number = max(alike.outliers.number, PAGE_SIZE)
+    """Those that stand out, or else a page of the farthest, as far as the filters leave them."""
+    number = alike.outliers.number or PAGE_SIZE
     order = alike.rows[alike.outliers.order[:number]]
     return np.asarray(order[scene.allowed[order]], np.int64)
 

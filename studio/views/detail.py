@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from studio.views.cards import alt_text, opinion
+from studio.views.cards import alt_text
 from studio.views.gallery import Outcome
 from studio.views.markup import esc, percent
 
@@ -49,24 +49,24 @@ def _facts(outcome: Outcome, index: int) -> str:
     rows = [("Label", f"{label}, {sure}")]
     if outcome.stage != "zero-shot":  # before training nobody has judged
         rows.append(("Verdict", f"{verdict}, {percent(clean, digits=1)} clean"))
-        rows += [(f"Model {model + 1} says", opinion(outcome, index, model)) for model in (0, 1)]
     if outcome.truth is not None and outcome.truth[index] >= 0:
         rows.append(("Sub-folder says", outcome.name(int(outcome.truth[index]))))
     return "".join(f"<dt>{esc(name)}</dt><dd>{esc(value)}</dd>" for name, value in rows)
 
 
 def _beliefs(outcome: Outcome, index: int) -> str:
-    """How clean each model's label is in the eyes of the other, as a table with bars."""
+    """What each model says, and how clean that is in the eyes of the other, with bars."""
     if outcome.stage == "zero-shot":
         return ""
     rows = [
         (
-            f"Model {1 + model}: {outcome.name(int(outcome.model_labels[model, index]))}",
+            f"Model {1 + model} says {outcome.name(int(outcome.model_labels[model, index]))}",
             float(outcome.model_clean_probability[model, index]),
         )
         for model in (0, 1)
     ]
-    return _bars("Clean in the eyes of the other model", ("label of", "clean"), rows)
+    title = "How clean each label is to the other model"
+    return _bars(title, ("label", "clean"), rows)
 
 
 def _top(outcome: Outcome, index: int) -> str:

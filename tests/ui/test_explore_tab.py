@@ -216,7 +216,7 @@ def test_an_image_opens_with_both_opinions_and_its_way(tab: ExploreTab, run_id: 
     html, state = opened(tab, run_id)
     for text in (
         "Model 1 says", "Model 2 says", "best classes", "Sub-folder says", "<img", "Its way",
-        "Zero-shot", "After Phase I", "Final, by model", "in the eyes of the other model",
+        "Zero-shot", "After Phase I", "Final, by model", "to the other model",
     ):  # fmt: skip
         assert text in html
     assert state == {"source": "selection", "index": 0, "anchor": 0}

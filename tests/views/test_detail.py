@@ -33,8 +33,8 @@ def test_the_large_view_lists_the_best_classes(outcome: Make) -> None:
 def test_both_models_are_judged_by_each_other(outcome: Make) -> None:
     clean = np.stack([np.full(60, 0.9, np.float32), np.full(60, 0.2, np.float32)])
     said = text(detail(outcome(model_clean_probability=clean), 5, ""))
-    assert re.search(r"Model 1: class 2\s+90\.0 %", said)
-    assert re.search(r"Model 2: class 0\s+20\.0 %", said)
+    assert re.search(r"Model 1 says class 2\s+90\.0 %", said)
+    assert re.search(r"Model 2 says class 0\s+20\.0 %", said)
 
 
 def test_before_training_there_is_no_verdict(outcome: Make) -> None:

@@ -1,0 +1,207 @@
+"""Looking at a run: galleries, selections, confusions, copies, one image and its neighbours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.browser.conftest import Server, Watch, go, wait_for
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
+
+Open = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def server(lived_in: Server) -> Server:
+    return lived_in
+
+
+def explore(page: Any, part: str = "", run: str = "first") -> None:
+    """Open a part of the Explore tab, with a run of the prepared ones."""
+    go(page, "Explore")
+    # The first page waits for the imports of a studio that has just been started.
+    page.locator("#explore-summary .stat").first.wait_for(timeout=240_000)
+    choose(page, "#explore-run-choice", re.compile(f"^{run}"))
+    if part:
+        go(page, part)
+
+
+def choose(page: Any, field: str, text: Any) -> None:
+    """Choose an option of a drop-down list by its text."""
+    if re.match(text, page.locator(f"{field} input").input_value()):
+        return
+    page.locator(f"{field} input").click()
+    page.get_by_role("option", name=text).first.click()
+    wait_for(
+        page, lambda: re.match(text, page.locator(f"{field} input").input_value()), "a choice", 30
+    )
+
+
+def labels(page: Any, gallery: str) -> list[str]:
+    return list(page.locator(f"#gallery-{gallery} .card-label").all_inner_texts())
+
+
+def where(page: Any, gallery: str) -> str:
+    return str(page.inner_text(f"#{gallery}-where"))
+
+
+def total(page: Any, gallery: str) -> int:
+    found = re.search(r"of ([\d,]+)", where(page, gallery))
+    return int(found.group(1).replace(",", "")) if found else 0
+
+
+def open_first(page: Any, gallery: str) -> Any:
+    page.locator(f"#gallery-{gallery} .card").first.click()
+    dialog = page.locator("#explore-dialog dialog[open]")
+    dialog.locator("figure img").wait_for()
+    return dialog
+
+
+def test_clean_and_noisy_lie_side_by_side_page_by_page(open_page: Open, watch: Watch) -> None:
+    page = open_page()
+    explore(page, "Galleries")
+    page.locator("#gallery-clean .card, #gallery-noisy .card").first.wait_for()
+    assert total(page, "clean") + total(page, "noisy") == 110
+    assert page.locator(".explore-side").is_hidden()  # the galleries take the whole width
+    side = "clean" if total(page, "clean") > 24 else "noisy"
+    first = page.locator(f"#gallery-{side} .card").first.get_attribute("data-pick")
+    page.click(f"#{side}-on")
+    wait_for(page, lambda: where(page, side).startswith("25–"), "the second page", 30)
+    assert page.locator(f"#gallery-{side} .card").first.get_attribute("data-pick") != first
+    page.locator(".class-pick").nth(1).click()
+    name = page.locator(".class-pick .name").nth(1).inner_text()
+    wait_for(
+        page, lambda: {*labels(page, "clean"), *labels(page, "noisy")} <= {name}, "a class", 30
+    )
+    assert watch.faults == []
+
+
+def test_all_of_a_gallery_is_selected_and_the_galleries_narrow_to_it(open_page: Open) -> None:
+    page = open_page()
+    explore(page, "Galleries")
+    page.locator("#gallery-noisy .card, #gallery-clean .card").first.wait_for()
+    side = "noisy" if total(page, "noisy") else "clean"
+    images = total(page, side)
+    page.click(f"#{side}-take")
+    page.get_by_label(f"Only the {images} selected").check()
+    other = "clean" if side == "noisy" else "noisy"
+    wait_for(page, lambda: total(page, other) == 0, "an empty gallery on the other side", 30)
+    assert total(page, side) == images
+    go(page, "Confusions")
+    page.locator("#selection-head").get_by_text("Selected").wait_for()
+    assert total(page, "selection") == images
+    page.click("#selection-clear")
+    wait_for(page, lambda: total(page, "selection") == 110, "all images again", 30)
+
+
+def test_a_cell_of_the_heat_map_opens_its_images(open_page: Open, watch: Watch) -> None:
+    page = open_page()
+    explore(page, "Confusions")
+    page.get_by_label("the sub-folder").check()
+    page.locator(".heat .heat-on button").first.wait_for()
+    cell = page.locator(".heat .heat-on button").first
+    said = str(cell.get_attribute("aria-label"))
+    cell.click()
+    wait_for(page, lambda: total(page, "selection") == int(cell.inner_text()), "its images", 30)
+    told = re.search(r"model 1 says (.+), sub-folder says (.+)", said)
+    assert told is not None
+    assert told.group(1) in page.inner_text("#selection-head")
+    # The table twin does the same.
+    page.locator("#confusion-map summary").click()
+    page.locator("#confusion-map .plain button").nth(1).click()
+    wait_for(page, lambda: said[9:] not in page.inner_text("#selection-head"), "another cell", 30)
+    assert page.locator("#confusion-map details").get_attribute("open") is not None
+    assert watch.faults == []
+
+
+def test_an_image_shows_its_neighbours_and_leads_on(open_page: Open, watch: Watch) -> None:
+    page = open_page()
+    explore(page, "Confusions")
+    page.locator("#gallery-selection .card").first.wait_for()
+    dialog = open_first(page, "selection")
+    for text in ("Model 1 says", "Model 2 says", "best classes", "Its way", "After Phase I"):
+        assert text in dialog.inner_text()
+    dialog.locator(".near-card").first.wait_for()
+    assert dialog.locator(".near-card").count() == 12
+    assert dialog.locator(".detail-where").inner_text() == "1 of 110"
+    name = dialog.locator("figcaption").inner_text()
+
+    page.keyboard.press("ArrowRight")
+    wait_for(page, lambda: "2 of 110" in dialog.locator(".detail-where").inner_text(), "next", 30)
+    assert dialog.locator("figcaption").inner_text() != name
+    page.keyboard.press("ArrowLeft")
+    wait_for(page, lambda: dialog.locator("figcaption").inner_text() == name, "previous", 30)
+    assert dialog.get_by_role("button", name="Previous").is_disabled()
+    dialog.get_by_role("button", name="Next").click()
+    wait_for(page, lambda: "2 of 110" in dialog.locator(".detail-where").inner_text(), "next", 30)
+
+    before = dialog.locator("figcaption").inner_text()
+    dialog.locator(".near-card").nth(2).click()
+    wait_for(page, lambda: dialog.locator("figcaption").inner_text() != before, "a neighbour", 30)
+    dialog.locator(".near-card").first.wait_for()
+    dialog.get_by_role("button", name="Select it and its nearest").click()
+    page.locator("dialog[open]").wait_for(state="detached")
+    wait_for(page, lambda: total(page, "selection") == 13, "13 selected images", 30)
+    assert watch.faults == []
+
+
+def test_copies_and_outliers_are_lists_of_doors(open_page: Open, watch: Watch) -> None:
+    page = open_page()
+    explore(page, "Duplicates and outliers")
+    page.locator("#copies-head b").wait_for()  # after a while: it is being computed
+    page.get_by_label("Nearly equal").check()
+    page.locator("#copies-least input[type=number]").fill("0.8")
+    page.locator("#copies-least input[type=number]").press("Enter")
+    page.wait_for_timeout(1500)
+    if groups := page.locator("#gallery-copies .group").count():
+        page.locator("#gallery-copies .group").first.click()
+        page.locator("#selection-head").get_by_text("nearly equal images").wait_for()
+        assert groups >= 1
+    page.get_by_label("Outliers").check()
+    card = page.locator("#gallery-copies .card").first
+    card.wait_for()
+    assert "distance" in card.inner_text()
+    dialog = open_first(page, "copies")
+    assert dialog.locator(".detail-where").inner_text().startswith("1 of ")
+    page.keyboard.press("Escape")
+    page.locator("#copies-take").click()
+    page.locator("#selection-head").get_by_text("outliers").wait_for()
+    assert watch.faults == []
+
+
+def test_the_images_at_hand_are_looked_at_before_any_training(open_page: Open) -> None:
+    page = open_page()
+    explore(page)
+    options = page.locator("#explore-run-choice input")
+    options.click()
+    page.get_by_role("option", name="The images at hand (before training)").click()
+    go(page, "Galleries")
+    page.get_by_text("the model is more than 50 % sure").wait_for()
+    page.locator("#gallery-clean .card, #gallery-noisy .card").first.wait_for()
+    side = "noisy" if total(page, "noisy") else "clean"
+    dialog = open_first(page, side)
+    assert "Model 2" not in dialog.inner_text()
+    dialog.locator(".near-card").first.wait_for()
+    page.keyboard.press("Escape")
+    go(page, "Confusions")
+    page.get_by_text("one model only").wait_for()
+
+
+@pytest.mark.parametrize("width", [375, 1280])
+def test_no_part_is_wider_than_the_page(open_page: Open, width: int) -> None:
+    page = open_page(viewport={"width": width, "height": 900})
+    explore(page)
+    for part in ("Map", "Galleries", "Confusions", "Duplicates and outliers"):
+        go(page, part)
+        page.wait_for_timeout(1500)
+        wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        assert wide <= 0, f"{part} is {wide} px too wide"
+    page.locator("#gallery-selection .card").first.scroll_into_view_if_needed()
+    dialog = open_first(page, "selection")
+    box = dialog.bounding_box()
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= width
