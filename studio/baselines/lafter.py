@@ -124,6 +124,7 @@ def _train(
     watched = [
         test_hidden(backbone, adapter, task.images, part.tolist())
         for part in task.monitor.split(EVALUATION_BATCH)
+        if len(part)
     ]
 
     def logits(hidden: Tensor) -> Tensor:

@@ -73,3 +73,12 @@ def test_the_rate_is_that_of_the_last_seconds(clock: Clock):
     assert fields is not None
     assert fields["rate"] == pytest.approx(2, rel=0.05)
     assert fields["eta_seconds"] is None
+
+
+def test_a_method_with_one_model_is_not_waited_for_a_second(clock: Clock):
+    fields = Pace(last_phase=None, models=1, clock=clock).update(step(1, 0, 50))
+    assert fields is not None
+    assert fields["progress"] == {"done": 50, "total": 100, "label": "steps"}
+    fields = Pace(last_phase=None, clock=clock).update(step(1, 0, 50))
+    assert fields is not None
+    assert fields["progress"] == {"done": 50, "total": 200, "label": "steps"}

@@ -1,0 +1,108 @@
+"""FixMatch: what the student learns, and how slowly the teacher follows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from studio.baselines import fixmatch
+from studio.clip.backbone import Backbone
+from studio.coft.classifier import Tower
+from studio.coft.events import Checkpoint, Event, Monitor, Step
+from studio.settings import Settings
+from tests.baselines.conftest import QUICK, arguments, only
+from tests.coft.conftest import Canvases
+
+
+class Fixed(nn.Module):
+    """A tower that says the same whatever it sees."""
+
+    def __init__(self, probabilities: list[list[float]]) -> None:
+        super().__init__()
+        self.logits = torch.tensor(probabilities).log()
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        return self.logits
+
+
+def run(backbone: Backbone, given: torch.Tensor | None = None, **changes: Any) -> list[Event]:
+    settings = Settings(**QUICK | {"weight_decay": 0.0, "phase2_lr": 0.01} | changes)
+    return list(fixmatch.fit(**arguments(backbone, Canvases(30)), settings=settings, given=given))
+
+
+def test_a_label_is_learned_from_the_threshold_on_or_when_it_was_given() -> None:
+    teacher = Fixed([[0.7, 0.3], [0.6, 0.4], [0.4, 0.6], [0.2, 0.8]])
+    labels, accepted = fixmatch._labels(
+        teacher, torch.zeros(4, 3, 2, 2), torch.tensor([-1, -1, 0, -2]), threshold=0.65
+    )
+    assert labels.tolist() == [0, 0, 0, 1]
+    assert accepted.tolist() == [True, False, True, True]
+
+
+def test_nothing_moves_when_the_teacher_is_never_sure(vit: Backbone) -> None:
+    events = run(vit, fixmatch_threshold=1.0, fixmatch_momentum=0.0)
+    assert all(event.loss == 0 for event in events if isinstance(event, Step))
+    assert all(event.clean_fraction == 0 for event in events if isinstance(event, Monitor))
+    shipped = only(events, Checkpoint).tensors
+    for name, tensor in vit.visual.state_dict().items():
+        if f"models.0.visual.{name}" in shipped:
+            assert torch.equal(shipped[f"models.0.visual.{name}"], tensor), name
+    given = torch.full((30,), -1)
+    given[2] = 0
+    moved = only(run(vit, given, fixmatch_threshold=1.0, fixmatch_momentum=0.0), Checkpoint)
+    assert any(not torch.equal(tensor, shipped[name]) for name, tensor in moved.tensors.items())
+
+
+def test_the_loss_is_a_mean_over_all_images_the_doubtful_ones_included(vit: Backbone) -> None:
+    given = torch.full((30,), -1)
+    given[2] = 0
+    changes = {"phase2_batch": 30, "fixmatch_threshold": 1.0, "phase2_lr": 0.0}
+    first = next(event for event in run(vit, given, **changes) if isinstance(event, Step))
+    given[:] = 0
+    every = next(event for event in run(vit, given, **changes) if isinstance(event, Step))
+    assert 0 < first.loss < every.loss / 5
+
+
+def test_the_shipped_teacher_follows_the_student_slowly(
+    vit: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[Tower] = []
+    real = fixmatch._train
+
+    def noted(task: Any, student: Tower, teacher: Tower, epochs: int) -> Any:
+        kept[:] = [student, teacher]
+        assert epochs == 2  # twice Phase II's
+        return real(task, student, teacher, epochs)
+
+    monkeypatch.setattr(fixmatch, "_train", noted)
+
+    def distances(momentum: float) -> tuple[float, float]:
+        events = run(vit, fixmatch_momentum=momentum)
+        student, teacher = (tower.head.weight.detach() for tower in kept)
+        shipped = only(events, Checkpoint).tensors["models.0.head.weight"]
+        assert torch.equal(shipped, teacher)
+        assert torch.equal(kept[0].visual.conv1.weight, kept[1].visual.conv1.weight) == (
+            momentum == 0
+        )
+        return float((student - start).norm()), float((teacher - start).norm())
+
+    start = only(run(vit, phase2_lr=0.0), Checkpoint).tensors["models.0.head.weight"]
+    student, teacher = distances(0.9)
+    assert 0 < teacher < 0.5 * student
+    student, teacher = distances(0.0)
+    assert teacher == student
+    _, teacher = distances(1.0)
+    assert teacher == 0
+
+
+def test_it_starts_from_the_class_texts_whatever_head_is_set(vit: Backbone) -> None:
+    made = arguments(vit, Canvases(30))
+    heads = []
+    for head in ("random", "text"):
+        settings = Settings(**QUICK | {"head_init": head, "phase2_lr": 0.0, "weight_decay": 0.0})
+        (found,) = [e for e in fixmatch.fit(**made, settings=settings) if isinstance(e, Checkpoint)]
+        heads.append(found.tensors["models.0.head.weight"])
+    assert torch.equal(*heads)
