@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 LABEL_COLUMNS = (
     "path", "label", "clean_probability", "model_1_label", "model_2_label", "kept", "confidence",
-    "correction",
+    "combined_score", "correction",
 )  # fmt: skip
 PREDICT_COLUMNS = ("path", "label", "confidence")
 FORMAT = 1
@@ -119,11 +119,12 @@ def labels_csv(run: Run, path: Path) -> Path:
 
     Columns: path (relative to the folder), label, clean_probability (0 to 1, 1 = clean),
     model_1_label and model_2_label (what each model says alone), kept (true: to be trusted),
-    confidence (0 to 1) and correction (accepted, relabelled, rejected, or empty). A corrected image
-    has the label that a person gave it and is kept, a rejected one is not; clean_probability and
-    confidence are always those of the models' own label. A path that a spreadsheet would take for a
-    formula is written with ./ before it, which is the same file; such a class name gets a leading
-    apostrophe.
+    confidence (0 to 1), combined_score (0 to 1; finds wrong labels better than clean_probability
+    does; empty for methods without Phase I) and correction (accepted, relabelled, rejected, or
+    empty). A corrected image has the label that a person gave it and is kept, a rejected one is
+    not; the three scores are always those of the models' own label. A path that a spreadsheet
+    would take for a formula is written with ./ before it, which is the same file; such a class name
+    gets a leading apostrophe.
 
     Raises:
         RunError: The run has no labels yet.
@@ -136,7 +137,14 @@ def labels_csv(run: Run, path: Path) -> Path:
     corrections = corrections_of(run)
 
     def row(
-        image: str, label: int, clean: float, one: int, two: int, kept: bool, sure: float
+        image: str,
+        label: int,
+        clean: float,
+        one: int,
+        two: int,
+        kept: bool,
+        sure: float,
+        score: str,
     ) -> tuple[str, ...]:
         said = corrections.get(image)
         final = said.label if said is not None and said.label else names[label]
@@ -144,14 +152,18 @@ def labels_csv(run: Run, path: Path) -> Path:
         return (
             safe_path(image), safe_name(final), f"{clean:.6f}",
             safe_name(names[one]), safe_name(names[two]), str(trusted).lower(), f"{sure:.6f}",
-            "" if said is None else said.verdict,
+            score, "" if said is None else said.verdict,
         )  # fmt: skip
 
+    more = last_event(run, "combined")
+    scores = [""] * len(paths)
+    if more is not None:
+        scores = [f"{value:.6f}" for value in run.arrays(more["arrays"])["score"].tolist()]
     columns = (
         arrays["labels"], arrays["clean_probability"], *arrays["model_labels"],
         arrays["kept"].bool(), arrays["confidence"],
     )  # fmt: skip
-    cells = zip(paths, *(column.tolist() for column in columns), strict=True)
+    cells = zip(paths, *(column.tolist() for column in columns), scores, strict=True)
     rows = (row(*cell) for cell in cells)
     return write_csv(path, LABEL_COLUMNS, rows)
 

@@ -61,8 +61,9 @@ def test_labels_csv_says_what_the_run_says(finished: Run, tmp_path: Path):
     rows = rows_of(labels_csv(finished, tmp_path / "labels.csv"))
     assert list(rows[0]) == [
         "path", "label", "clean_probability", "model_1_label", "model_2_label", "kept",
-        "confidence", "correction",
+        "confidence", "combined_score", "correction",
     ]  # fmt: skip
+    assert len({float(row["combined_score"]) for row in rows}) > 1
     event = last_event(finished, "finished")
     assert event is not None
     arrays = finished.arrays(event["arrays"])

@@ -1,4 +1,4 @@
-"""What a run says of its own accuracy without knowing any true label."""
+"""What a run says of its labels without knowing a true one: how many are right, and which."""
 
 from __future__ import annotations
 
@@ -7,18 +7,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from studio.coft.events import Finished, Judged
 from studio.runs.inputs import zero_shot_probabilities
+from studio.scores.cleanliness import combined, neighbour_share
 from studio.scores.estimate import Estimate, estimate_run, estimate_zero_shot
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from studio.clip.backbone import Backbone
+    from studio.coft.events import Event
     from studio.runs.report import Report
 
 
 class RunEstimates:
-    """Estimates before and after, written to the run as records of kind "estimate"."""
+    """Writes records of kind "estimate", before and after, and one of kind "combined".
+
+    The latter holds a score of each final label that ranks better than p_clean does, see
+    `scores.cleanliness.combined`; methods without Phase I have none.
+    """
 
     def __init__(
         self,
@@ -35,14 +42,24 @@ class RunEstimates:
         ).numpy()
         self._report = report
         self._labels = probabilities.argmax(axis=1)
+        self._features, self._center = features, backbone.center
+        self._judged: Judged | None = None
         self.before = estimate_zero_shot(probabilities, z=z)
         self._write("zero-shot", self.before)
 
-    def result(self, labels: Tensor, given: NDArray[np.int64] | None) -> dict[str, float]:
+    def take(self, event: Event) -> None:
+        """To be called with every event of the fit."""
+        if isinstance(event, Judged):
+            self._judged = event
+
+    def result(self, finished: Finished, given: NDArray[np.int64] | None) -> dict[str, float]:
         """What the result of the run says; estimates of the images that were fitted.
 
-        labels: (N,) of the finished run; given: (N,), labels from 0 on that a person gave, or None.
+        given: (N,), labels from 0 on that a person gave, or None.
         """
+        labels = finished.labels
+        if self._judged is not None:
+            self._report.write("combined", {}, {"score": self._combined(finished, self._judged)})
         after = estimate_run(
             before=self.before,
             zero_shot_labels=self._labels,
@@ -56,6 +73,18 @@ class RunEstimates:
             found[f"estimated_{name}_low"] = one.low
             found[f"estimated_{name}_high"] = one.high
         return found
+
+    def _combined(self, finished: Finished, judged: Judged) -> Tensor:
+        import torch
+
+        # Centred where the model asks for it, as in `clip.space`; lengths do not matter here.
+        features = self._features - self._features.mean(0) if self._center else self._features
+        score = combined(
+            confidence=finished.confidence.numpy(),
+            neighbours=neighbour_share(features.numpy(), finished.labels.numpy()),
+            phase1_confidence=judged.confidence.numpy(),
+        )
+        return torch.from_numpy(score).float()
 
     def _write(self, stage: str, found: Estimate) -> None:
         values: dict[str, Any] = {"stage": stage, **found.to_dict()}

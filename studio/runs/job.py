@@ -214,6 +214,7 @@ def _work(
         class_names=names, settings=request.settings, given=given.tensor(), stop=stop,
     ):  # fmt: skip
         report(event)
+        estimates.take(event)
         if isinstance(event, Finished):
             finished = event
     if finished is None:
@@ -242,7 +243,7 @@ def _work(
         "test_folder": None if request.test_folder is None else str(request.test_folder.resolve()),
         "test_images": None if test is None else len(test[0].images),
         **measured,
-        **estimates.result(finished.labels, given.vector),
+        **estimates.result(finished, given.vector),
         "given_labels": given.labels,
         "given_rejected": given.rejected,
         "prompts": prompts.summary(),

@@ -68,9 +68,9 @@ class Report:
             | {"stage_eta_seconds": None, "eta_seconds": None}
         )
 
-    def write(self, kind: str, values: Mapping[str, Any]) -> None:
+    def write(self, kind: str, values: Mapping[str, Any], tensors: Mapping[str, Any] = {}) -> None:
         """Record something that is no event of the fit."""
-        self._recorder.write(kind, values)
+        self._recorder.write(kind, values, tensors)
 
     def measured(self) -> dict[str, Any]:
         """What a run's result says about quality, measured on the images that were fitted.
