@@ -137,23 +137,41 @@ def measure_page(number: int, chromium: str) -> None:
             page.goto(f"http://127.0.0.1:{port}/")
             page.wait_for_selector("#tabs")
             page.wait_for_timeout(3000)
-            began, cpu = time.perf_counter(), time.process_time()
+            began, cpu = time.perf_counter(), spent(browser)
             page.get_by_role("tab", name="Explore", exact=True).click()
             page.wait_for_selector("#map[data-drawn], #map [data-drawn]", state="attached")
-            seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
-            print(f"{attempt} opening: {seconds:.2f} s until drawn, {cpu:.2f} s CPU of the server")
-            page.wait_for_timeout(6000)
+            seconds = time.perf_counter() - began
+            print(
+                f"{attempt} opening: {seconds:.2f} s until drawn; {since(browser, cpu)}", flush=True
+            )
+            page.wait_for_timeout(4000)
             if attempt == "first":
                 page.close()
         print(page.inner_text("#map .map-note"))
-        for radius in (0.2, 0.2, 0.2):
-            lasso(page, radius)
+        for _ in range(3):
+            lasso(browser, page)
         memory(browser, page)
         browser.close()
     os._exit(0)
 
 
-def lasso(page: Any, radius: float) -> None:
+def spent(browser: Any) -> dict[str, float]:
+    """CPU seconds so far, by kind of process."""
+    told = browser.new_browser_cdp_session().send("SystemInfo.getProcessInfo")["processInfo"]
+    found = {"server": time.process_time()}
+    for process in told:
+        found[process["type"]] = found.get(process["type"], 0.0) + process["cpuTime"]
+    return found
+
+
+def since(browser: Any, before: dict[str, float]) -> str:
+    """CPU seconds since then, in words."""
+    now = spent(browser)
+    each = {kind: now[kind] - before.get(kind, 0.0) for kind in ("server", "renderer", "GPU")}
+    return "CPU: " + ", ".join(f"{kind} {seconds:.2f} s" for kind, seconds in each.items())
+
+
+def lasso(browser: Any, page: Any, radius: float = 0.2) -> None:
     """Draw around the middle of the map; print how long it takes until the gallery is filled."""
     plot = page.locator("#map .map-plot")
     plot.scroll_into_view_if_needed()
@@ -166,14 +184,16 @@ def lasso(page: Any, radius: float) -> None:
     for step in range(1, 41):
         turn = 2 * math.pi * step / 40
         page.mouse.move(x + a * math.cos(turn), y + b * math.sin(turn))
+    cpu = spent(browser)
     page.mouse.up()
     page.wait_for_function("() => window.__filled")
     filled = page.evaluate("() => { const t = window.__filled; window.__filled = 0; return t; }")
     head = page.inner_text("#selection-head").replace("\n", " ")
-    print(f"lasso: {filled / 1000:.2f} s from the button let go to the gallery filled ({head})")
-    page.wait_for_timeout(3000)
+    print(f"lasso: {filled / 1000:.2f} s until the gallery was filled; {since(browser, cpu)}")
+    print(f"  {head}", flush=True)
+    page.wait_for_timeout(2000)
     page.locator("#selection-clear").click()
-    page.wait_for_timeout(3000)
+    page.wait_for_timeout(2000)
 
 
 def memory(browser: Any, page: Any) -> None:

@@ -159,7 +159,7 @@ def _at_hand(studio: Studio) -> Looked:
 
 def root_of(reader: RunReader) -> Path:
     """The folder that a run's images lie in."""
-    return Path(str(reader.run.images()["root"] or reader.info.folder))
+    return Path(reader.root or reader.info.folder)
 
 
 def aliases_of(studio: Studio, folder: Folder) -> dict[str, str]:

@@ -31,6 +31,7 @@ class RunReader:
         self._next = 0
         self._arrays: dict[str, dict[str, Any]] = {}
         self._outcomes: dict[str, Outcome] = {}  # by the name of the file
+        self._root = ""
 
     def refresh(self) -> None:
         """Take in the new lines of events.jsonl."""
@@ -75,6 +76,14 @@ class RunReader:
                 outcome = self._read(kind)
                 found[outcome.stage if outcome.stage in STAGES else name] = outcome
         return {name: _with(found[name], truth) for name in STAGES if name in found}
+
+    @property
+    def root(self) -> str:
+        """The folder of the images; "" while it is not known. A list of many images reads slowly,
+        and it is written once: read once as well.
+        """
+        self._root = self._root or str(self.run.images()["root"])
+        return self._root
 
     @property
     def mark(self) -> tuple[str, ...]:
