@@ -74,31 +74,25 @@ def near_groups(
         at_least: cosine from which two images are joined.
         exact: groups that are listed elsewhere; only what is more than one of them is told here.
     """
-    rows, columns = np.nonzero(neighbours.cosines >= at_least)
-    pairs = np.stack([rows, neighbours.indices[rows, columns]], axis=1)
-    cosines = neighbours.cosines[rows, columns]
-    parent = np.arange(len(neighbours))
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
 
-    def root(index: int) -> int:
-        while parent[index] != index:
-            parent[index] = parent[parent[index]]
-            index = int(parent[index])
-        return index
-
-    for first, second in pairs.tolist():
-        a, b = root(first), root(second)
-        if a != b:
-            parent[max(a, b)] = min(a, b)
-    members: dict[int, list[int]] = defaultdict(list)
-    best: dict[int, float] = defaultdict(lambda: -1.0)
-    known = {index: number for number, g in enumerate(exact or []) for index in g.indices}
-    for (first, second), cosine in zip(pairs.tolist(), cosines.tolist(), strict=True):
-        if known.get(first, -1) != known.get(second, -2):  # else a pair of equal canvases
-            top = root(first)
-            best[top] = max(best[top], cosine)
-    for index in np.unique(pairs).tolist():
-        members[root(index)].append(index)
-    groups = [Group(tuple(m), best[top]) for top, m in members.items() if top in best]
+    number = len(neighbours)
+    first, columns = np.nonzero(neighbours.cosines >= at_least)
+    second, cosines = neighbours.indices[first, columns], neighbours.cosines[first, columns]
+    graph = coo_matrix((np.ones(len(first), bool), (first, second)), shape=(number, number))
+    parts, part = connected_components(graph, directed=False)
+    equal = np.arange(number) + len(exact or [])  # which group of equal canvases, or its own
+    for place, group in enumerate(exact or []):
+        equal[list(group.indices)] = place
+    told = equal[first] != equal[second]
+    best = np.full(parts, -1.0, np.float32)
+    np.maximum.at(best, part[first[told]], cosines[told])
+    order = np.argsort(part, kind="stable")
+    members = np.split(order, np.cumsum(np.bincount(part, minlength=parts))[:-1])
+    groups = [
+        Group(tuple(members[p].tolist()), float(best[p])) for p in np.flatnonzero(best >= at_least)
+    ]
     return sorted(groups, key=lambda g: (-g.cosine, g.indices))
 
 
