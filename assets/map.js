@@ -222,9 +222,7 @@ function listen() {
   });
 }
 
-function pick(what) {
-  trigger("select", what);
-}
+const pick = (what) => trigger("select", what);
 
 async function show(index, pointer) {
   const mine = ++hover;

@@ -57,8 +57,8 @@ def packed(
     Returns:
         number, index (uint32), x, y (float32), truth (uint16, 65535 = unknown) or "", and for each
         stage: label (uint16), clean, confidence (uint8, 255 = 1) and flags (uint8: 1 = kept, 2 =
-        the models disagree). With numbers in lists the same would be six times as long, and parsing it
-        would hold up the page.
+        the models disagree). With numbers in lists the same would be six times as long, and
+        parsing it would hold up the page.
     """
     each = {
         name: {
