@@ -200,7 +200,8 @@ def facts(run: Run, info: RunInfo) -> str:
         ("Classes", ", ".join(info.class_names) or UNKNOWN),
     ]
     shares = ("zero_shot_accuracy", "accuracy", "clean_fraction", "clean_precision")
-    for key in ("images", "refused", *shares, "seconds"):
+    told = [key for key in ("given_labels", "given_rejected") if result.get(key)]
+    for key in ("images", "refused", *told, *shares, "seconds"):
         if key in result:
             value = result[key]
             shown = (

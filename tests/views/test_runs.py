@@ -147,6 +147,16 @@ def test_a_card_tells_why_a_run_ended(run: Run) -> None:
     assert EVIL not in html
 
 
+def test_facts_tell_how_many_labels_were_given(run: Run) -> None:
+    result = {"images": 12, "given_labels": 0, "given_rejected": 0}
+    write_json(run.path / "result.json", result)
+    assert "Given" not in runs.facts(run, run.info)
+    write_json(run.path / "result.json", {**result, "given_labels": 7})
+    html = runs.facts(run, run.info)
+    assert "Given labels" in html
+    assert "Given rejected" not in html
+
+
 def test_nothing_from_a_run_is_taken_for_html(run: Run) -> None:
     finished(run)
     reader = RunReader(run)
