@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from studio.ui.paged import blank, drawn, paged
+from studio.ui.parts import ASSETS
 from studio.ui.scene import Scene
 from studio.views import cards
 from studio.views.markup import count, esc
@@ -23,7 +24,12 @@ class SelectionPanel:
     def build(self) -> None:
         """Lay the panel out, inside of a gr.Column."""
         with gr.Row(elem_classes="inline gallery-head"):
-            self.head = gr.HTML(elem_id="selection-head")
+            self.head = gr.HTML(
+                value="",
+                html_template='<div aria-live="polite">${value}</div>',
+                js_on_load=(ASSETS / "follow.js").read_text(encoding="utf-8"),
+                elem_id="selection-head",
+            )
             self.clear = gr.Button(
                 "Clear", elem_id="selection-clear", size="sm", min_width=80, interactive=False
             )

@@ -191,6 +191,17 @@ def test_the_images_at_hand_are_looked_at_before_any_training(open_page: Open) -
     page.get_by_text("one model only").wait_for()
 
 
+def test_on_a_narrow_screen_what_was_selected_comes_into_view(open_page: Open) -> None:
+    page = open_page(viewport={"width": 375, "height": 700})
+    explore(page, "Confusions")
+    page.get_by_label("the sub-folder").check()
+    page.locator(".heat .heat-on button").first.click()
+    head = page.locator("#selection-head")
+    head.get_by_text("Selected").wait_for()
+    in_view = "e => e.getBoundingClientRect().top < innerHeight - 80"
+    wait_for(page, lambda: head.evaluate(in_view), "the gallery in view", 30)
+
+
 @pytest.mark.parametrize("width", [375, 1280])
 def test_no_part_is_wider_than_the_page(open_page: Open, width: int) -> None:
     page = open_page(viewport={"width": width, "height": 900})
