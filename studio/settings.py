@@ -219,7 +219,11 @@ class Settings(Choices):
         0.7, "MUST", "FixMatch: probability from which a label is learned.", low=0, high=1
     )
     fixmatch_momentum: float = choice(
-        0.99, "MUST", "FixMatch: moving average of the student that is its teacher.", low=0, high=1
+        0.99,
+        "MUST",
+        "FixMatch: largest momentum of its teacher, a mean of students.",
+        low=0,
+        high=1,
     )
 
     # Inference and display

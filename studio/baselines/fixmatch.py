@@ -9,8 +9,9 @@ Departs: the threshold is one for all sets, where MUST sets 0.2 to 0.7 by hand f
 FixMatch's 0.95 lets next to nothing pass that a small CLIP says (`fixmatch_threshold`); the strong
 view is cropped and recoloured as in MoCo v2, CoFT+'s own, instead of by RandAugment; MUST's masked
 patches, alignment and fairness term are left out; optimiser, head and rates are Phase II's. The
-teacher moves faster than in either paper, for runs here are a hundred times as short
-(`fixmatch_momentum`). Budget: twice Phase II's epochs, as many as CoFT's two towers have together.
+teacher begins as the plain mean of all students so far (Tarvainen and Valpola, 2017), for a run
+here may have no more steps than `fixmatch_momentum` looks back. Budget: twice Phase II's epochs, as
+many as CoFT's two towers have together.
 """
 
 from __future__ import annotations
@@ -105,8 +106,9 @@ def _train(task: Task, student: Tower, teacher: Tower, epochs: int) -> Iterator[
             loss.backward()
             optimizer.step()
             schedule.step()
-            follow(teacher, student, momentum=settings.fixmatch_momentum)
             done += 1
+            momentum = min(1 - 1 / (done + 1), settings.fixmatch_momentum)
+            follow(teacher, student, momentum=momentum)
             sure += float(accepted.float().sum()) / len(pool)
             value = float(loss.detach())
             yield Step(2, 0, done, steps, epoch, epochs, value, rate, {"ce": value})
