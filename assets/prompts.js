@@ -91,6 +91,7 @@ function draw() {
   if (nodes.length !== list.children.length || nodes.some((node, i) => list.children[i] !== node)) {
     list.replaceChildren(...nodes);
   }
+  say(board.querySelector(".prompt-note"), (props.value || {}).note || "");
   more.hidden = shown.length === found.length;
   say(more, `Show all ${found.length} classes`);
 }

@@ -77,7 +77,7 @@ def prompt_board(**kwargs: Any) -> gr.HTML:
         html_template=(
             '<section class="panel prompt-board" hidden><h3>Sentences of each class</h3>'
             '<p class="quiet">One a line, as many as you like; they are read besides the '
-            "templates. Labels follow while you type.</p>"
+            'templates. Labels follow while you type. <span class="prompt-note"></span></p>'
             '<div class="prompt-tools"><label>Find a class <input type="search"></label></div>'
             '<ul class="prompt-rows"></ul><button class="link prompt-more"></button></section>'
         ),

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studio.prompts.prompt_set import MAX_LENGTH, PromptSet
+from studio.scores.per_class import MEAN_ERROR, per_class
 from studio.views.estimates import estimate_stat
 from studio.views.markup import count, details, esc, notice, percent, plural, progress, stat, stats
 
@@ -55,6 +56,15 @@ def board(
         moved = now.labels != before.labels
         gained = np.bincount(now.labels[moved], minlength=size)
         lost = np.bincount(before.labels[moved], minlength=size)
+    right, note = np.full(size, np.nan), ""
+    if now is not None and now.estimate is not None:
+        right = per_class(
+            now.estimate.accuracy, labels=now.labels, confidence=now.confidence, classes=size
+        )
+        note = (
+            "What is right is estimated without labels, for a class within about "
+            f"{round(100 * MEAN_ERROR)} points on average."
+        )
     top = max(1, int(counts.max(initial=0)))
     for c, name in enumerate(class_names):
         row: dict[str, Any] = {"name": name, "text": "\n".join(prompts.of(name))}
@@ -67,8 +77,10 @@ def board(
             if was is not None and not prompts.is_default:
                 changes.append(f"{count(int(was[c]))} with the model's own template")
             row["change"] = " · ".join(changes)
+            if np.isfinite(right[c]):
+                row["count"] += f", about {percent(float(right[c]))} right"
         rows.append(row)
-    return {"rows": rows, "longest": MAX_LENGTH}
+    return {"rows": rows, "longest": MAX_LENGTH, "note": note}
 
 
 def effect(

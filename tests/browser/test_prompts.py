@@ -37,7 +37,8 @@ def prompts(page: Any) -> Any:
 
 
 def counts(page: Any) -> list[str]:
-    return list(page.locator(".prompt-row .prompt-count").all_inner_texts())
+    """Images per class; the estimate beside it follows the verdict, a little later."""
+    return [text.split(",")[0] for text in page.locator(".prompt-count").all_inner_texts()]
 
 
 def sentences(page: Any, name: str) -> Any:

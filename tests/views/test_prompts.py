@@ -6,6 +6,7 @@ import pytest
 from studio.prompts.ask import Budget
 from studio.prompts.llm import Written
 from studio.prompts.prompt_set import PromptSet
+from studio.scores.estimate import Estimate
 from studio.views import prompts as look
 
 EVIL = "<img src=x onerror=alert(1)>"
@@ -28,6 +29,19 @@ def test_the_board_counts_and_says_what_changed():
     assert cat["change"] == "+0 −1 by this edit · 4 with the model's own template"
     made = look.board(class_names=["cat"], prompts=PromptSet(), now=None, before=None, plain=None)
     assert made["rows"] == [{"name": "cat", "text": ""}]
+
+
+def test_the_board_estimates_each_class():
+    sure = np.array([0.9] * 6 + [0.3] * 6, dtype=np.float32)
+    classes = np.array([0] * 6 + [1] * 6)
+    now = look.Labels(classes, sure, None, Estimate(0.6, 0.5, 0.7))
+    made = look.board(
+        class_names=["cat", "dog", "owl"], prompts=PromptSet(), now=now, before=None, plain=now
+    )
+    assert [row["count"] for row in made["rows"]] == [
+        "6 images, about 90 % right", "6 images, about 30 % right", "0 images",
+    ]  # fmt: skip
+    assert "15 points" in made["note"]
 
 
 def effect(**changes: object) -> str:
