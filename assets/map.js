@@ -8,7 +8,7 @@ const user = { mode: "clean", layout: "", tool: "lasso", stage: "" };
 let data = null; // what the server said last that could be drawn
 let lit = null; // {id, index: Uint32Array, more: store} of the selection
 let drawn = []; // by trace: the images behind its points
-let ticket = 0, timer = 0, hover = 0, shift = false, dark = isDark();
+let ticket = 0, timer = 0, hover = 0, dark = isDark();
 let wish = "", telling = 0; // the stage that the slider asked for and Python has not confirmed yet
 const known = new Map(); // what the tip says, by stage and image
 
@@ -150,9 +150,8 @@ function draw() {
   const axis = { visible: false, fixedrange: false, range: [-1.06, 1.06] };
   const layout = {
     height: plot.clientHeight, margin: { l: 0, r: 0, t: 0, b: 0 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-    xaxis: { ...axis }, yaxis: { ...axis }, dragmode: user.tool, hovermode: "closest", hoverdistance: 14,
-    showlegend: false, uirevision: data.view, selectionrevision: Date.now(), selections: [],
-    newselection: { line: { color: getComputedStyle(element).color, width: 1.5, dash: "dot" } },
+    xaxis: { ...axis }, yaxis: { ...axis }, dragmode: dragging(), hovermode: "closest", hoverdistance: 14,
+    showlegend: false, uirevision: data.view,
   };
   const first = !plot.data;
   P.react(plot, traces(user.mode), layout, CONFIG);
@@ -202,26 +201,22 @@ async function twin() {
 function listen() {
   plot.on("plotly_hover", (event) => {
     const point = event.points.find((p) => drawn[p.curveNumber]);
-    if (point) show(drawn[point.curveNumber][point.pointNumber], event.event);
+    if (point && !drawer.busy()) show(drawn[point.curveNumber][point.pointNumber], event.event);
   });
   plot.on("plotly_unhover", hide);
   plot.on("plotly_click", (event) => {
     const point = event.points.find((p) => drawn[p.curveNumber]);
-    if (!point || (user.tool !== "lasso" && user.tool !== "select" && user.tool !== "pan")) return;
+    if (!point || user.tool === "zoom") return;
     hide();
     pick({ how: "point", index: drawn[point.curveNumber][point.pointNumber], add: Boolean(event.event && event.event.shiftKey) });
   });
-  plot.on("plotly_selected", (event) => {
-    const line = event && (event.lassoPoints || event.range);
-    setTimeout(draw, 0); // plotly's own shading goes; ours follows with the answer
-    if (!line) return;
-    const how = event.lassoPoints ? "lasso" : "box";
-    const step = Math.ceil(line.x.length / 1000);
-    const thin = (numbers) => Array.from(numbers).filter((_, i) => i % step === 0);
-    pick({ how, xs: thin(line.x), ys: thin(line.y), layout: data.layout, add: shift });
-  });
 }
 
+const drawer = lineDrawer(plot, {
+  tool: () => user.tool,
+  done: (line) => { hide(); if (data) pick({ ...line, layout: data.layout }); },
+});
+const dragging = () => (user.tool === "pan" || user.tool === "zoom" ? user.tool : false);
 const pick = (what) => trigger("select", what);
 
 async function show(index, pointer) {
@@ -261,13 +256,13 @@ slider.addEventListener("input", () => {
   clearTimeout(telling);
   telling = setTimeout(() => { twin(); trigger("stage", { stage: wish }); }, 200);
 });
-element.addEventListener("pointerup", (event) => { shift = event.shiftKey; }, true);
 part("tools").addEventListener("click", (event) => {
   const chosen = event.target.closest("[data-tool]");
   if (!chosen) return;
   user.tool = chosen.dataset.tool;
   for (const button of part("tools").children) button.setAttribute("aria-pressed", String(button === chosen));
-  if (plot.data) P.relayout(plot, { dragmode: user.tool });
+  part("frame").dataset.tool = user.tool;
+  if (plot.data) P.relayout(plot, { dragmode: dragging() });
 });
 part("home").addEventListener("click", () => {
   if (plot.data) P.relayout(plot, { "xaxis.range": [-1.06, 1.06], "yaxis.range": [-1.06, 1.06] });

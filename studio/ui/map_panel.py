@@ -47,7 +47,7 @@ class MapPanel:
         def map_twin(asked: Any) -> Any:
             return self.data.twin(asked)
 
-        scripts = [ASSETS / name for name in ("map_groups.js", "map.js")]
+        scripts = [ASSETS / name for name in ("map_groups.js", "map_lasso.js", "map.js")]
         self.board = gr.HTML(
             value={},
             html_template=(ASSETS / "map.html").read_text(encoding="utf-8"),
