@@ -1,0 +1,191 @@
+"""Correcting labels and training again, and searching in words, in a real browser."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from studio.runs.corrections import Corrections, corrections_of
+from studio.runs.given import Correction
+from studio.runs.store import Run, RunStore
+from tests.browser.conftest import Server, Watch, go, wait_for
+from tests.browser.prepared import Prepared
+from tests.browser.test_explore import choose, explore
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(1500)]
+
+Open = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def server(lived_in: Server) -> Server:
+    return lived_in
+
+
+@pytest.fixture
+def first(server: Server, prepared: Prepared) -> Run:
+    return RunStore(server.runs).get(prepared.ids["first"])
+
+
+def open_image(page: Any, number: int) -> Any:
+    """The dialog of an image of the gallery beside the map."""
+    page.locator("#gallery-selection .card").nth(number).click()
+    dialog = page.locator("#explore-dialog dialog[open]")
+    dialog.locator(".say").wait_for()
+    return dialog
+
+
+def path_of(dialog: Any) -> str:
+    return str(dialog.locator("figcaption").inner_text()).strip()
+
+
+def says(page: Any, dialog: Any, text: str) -> None:
+    wait_for(page, lambda: text in dialog.locator(".say-now").inner_text(), text, 60)
+
+
+def marks(page: Any) -> list[str]:
+    return list(page.locator("#gallery-selection .card-said").all_inner_texts())
+
+
+def close(page: Any) -> None:
+    page.keyboard.press("Escape")
+    page.locator("#explore-dialog dialog[open]").wait_for(state="detached")
+
+
+def unfold(page: Any) -> None:
+    """Open the panel of corrections."""
+    if not page.locator("#correct-undo").is_visible():
+        page.locator("#correct > button").click()
+    page.locator("#correct-undo").wait_for()
+
+
+def test_one_image_after_the_other_by_keys(open_page: Open, first: Run, watch: Watch) -> None:
+    page = open_page()
+    explore(page)
+    dialog = open_image(page, 0)
+    accepted = path_of(dialog)
+    page.keyboard.press("a")
+    says(page, dialog, "accepted as")
+    page.keyboard.press("ArrowRight")
+    wait_for(page, lambda: path_of(dialog) != accepted, "the next image", 60)
+    relabelled = path_of(dialog)
+    page.keyboard.press("l")
+    assert page.evaluate("document.activeElement.tagName") == "SELECT"
+    dialog.locator(".say select").select_option(label="pizza")
+    page.keyboard.press("Enter")
+    says(page, dialog, "relabelled as pizza")
+    page.keyboard.press("ArrowRight")
+    wait_for(page, lambda: path_of(dialog) != relabelled, "the next image", 60)
+    rejected = path_of(dialog)
+    dialog.get_by_role("button", name="Reject").click()
+    says(page, dialog, "rejected")
+    focused = page.evaluate("document.activeElement.dataset.say")
+    assert focused == "rejected", "the focus has left the button that was pressed"
+    close(page)
+    said = corrections_of(first)
+    assert set(said) == {accepted, relabelled, rejected}
+    assert said[accepted].verdict == "accepted"
+    assert said[relabelled] == Correction("relabelled", "pizza")
+    assert said[rejected] == Correction("rejected")
+    wanted = ["✓ accepted", "→ pizza", "✕ rejected"]
+    wait_for(page, lambda: marks(page) == wanted, "the marks", 60)
+    page.reload()
+    page.wait_for_selector("#tabs")
+    explore(page)
+    wait_for(page, lambda: marks(page) == wanted, "the marks after a reload", 60)
+    assert not watch.faults
+
+
+def test_a_page_at_a_press_and_undone(open_page: Open, first: Run, watch: Watch) -> None:
+    before = dict(corrections_of(first))
+    page = open_page()
+    explore(page)
+    unfold(page)
+    shown = page.locator("#gallery-selection .card").count()
+    page.get_by_label(re.compile(r"This page of images beside")).check()
+    page.locator("#correct-reject").click()
+    wait_for(page, lambda: marks(page) == ["✕ rejected"] * shown, "all rejected", 60)
+    assert f"{shown} images corrected" in page.inner_text("#correct-told")
+    page.locator("#correct-undo").click()
+    wait_for(page, lambda: len(marks(page)) == len(before), "undone", 60)
+    assert corrections_of(first) == before
+    assert not watch.faults
+
+
+def test_words_find_images_on_the_map_and_in_the_gallery(open_page: Open, watch: Watch) -> None:
+    page = open_page()
+    explore(page)
+    page.locator("#search-go").click()
+    told = page.locator("#search-told")
+    wait_for(page, lambda: "Type what" in told.inner_text(), "a line about an empty text", 60)
+    field = page.locator("#search-text").locator("input, textarea")
+    field.fill("word " * 60)
+    field.press("Enter")
+    wait_for(page, lambda: "too long" in told.inner_text(), "a line about a long text", 60)
+    field.fill("an umbrella")  # one of the drawn things that the model knows well
+    field.press("Enter")
+    wait_for(page, lambda: "nearest to “an umbrella”" in told.inner_text(), "an answer", 300)
+    found = page.locator("#gallery-selection .card-label")
+    wait_for(page, lambda: "an umbrella" in page.inner_text("#selection-head"), "its images", 60)
+    best = found.all_inner_texts()[:6]
+    assert best.count("umbrella") >= 4, best
+    # From the galleries, beside which there is no room, the map comes to the front.
+    go(page, "Galleries")
+    page.locator("#gallery-clean .card").first.wait_for()
+    field.fill("a boat with a sail")
+    page.locator("#search-go").click()
+    wait_for(page, lambda: "boat" in page.inner_text("#selection-head"), "another answer", 120)
+    assert found.all_inner_texts()[:8].count("sailboat") >= 4
+    assert not watch.faults
+
+
+def test_training_again_with_what_was_said(
+    open_page: Open, server: Server, first: Run, watch: Watch
+) -> None:
+    paths, names = first.images()["images"], first.info.class_names
+    Corrections(first).add("relabelled", dict.fromkeys(paths[:2], names[1]))
+    Corrections(first).add("rejected", {paths[2]: ""})
+    given = dict(corrections_of(first))
+    page = open_page()
+    explore(page)
+    unfold(page)
+    page.locator("#train-again").click()
+    page.locator("#run-status").get_by_text("corrected").wait_for(timeout=120_000)
+    # A second press, on a page that is reloaded in the middle, is refused by name.
+    page.reload()
+    page.wait_for_selector("#tabs")
+    store = RunStore(server.runs)
+    again = next(info.id for info in store.list() if info.name == "first corrected")
+    if store.active():
+        explore(page)
+        unfold(page)
+        page.locator("#train-again").click()
+        wait_for(page, lambda: again in page.inner_text("body"), "the run at work by name", 60)
+    wait_for(page, lambda: not store.active(), "the end of the run", 900)
+    assert store.get(again).status()["state"] == "finished"
+    assert corrections_of(store.get(again)) == given
+    page.reload()
+    page.wait_for_selector("#tabs")
+    explore(page, run="first corrected")
+    choose(page, "#explore-run-choice", re.compile("^first corrected"))
+    unfold(page)
+    assert f"{len(given)} images corrected" in page.inner_text("#correct-told")
+    line = next(e for e in store.get(again).events()[0] if e["kind"] == "finished")
+    numbers = store.get(again).arrays(line["arrays"])["labels"].tolist()
+    for path, correction in given.items():
+        if correction.label:
+            assert names[numbers[paths.index(path)]] == correction.label
+    watch.faults[:] = [f for f in watch.faults if "RunError" not in f]
+    assert not watch.faults
+
+
+def test_a_phone_has_room_for_all_of_it(open_page: Open) -> None:
+    page = open_page("?__theme=dark", viewport={"width": 375, "height": 812})
+    explore(page)
+    unfold(page)
+    dialog = open_image(page, 0)
+    for part in (page.locator("body"), dialog):
+        assert part.evaluate("e => e.scrollWidth <= e.clientWidth + 1")
