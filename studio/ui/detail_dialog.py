@@ -35,9 +35,9 @@ CLOSED: Opened = {"source": "", "index": -1, "anchor": -1}
 _TEMPLATE = (
     '<dialog class="dialog" aria-label="Image"><div class="dialog-bar">'
     '<button type="button" class="dialog-close" data-step="back" data-pick="step:-1" '
-    'aria-keyshortcuts="ArrowLeft">← Previous</button>'
+    'aria-keyshortcuts="ArrowLeft" aria-label="Previous image">← <span>Previous</span></button>'
     '<button type="button" class="dialog-close" data-step="on" data-pick="step:1" '
-    'aria-keyshortcuts="ArrowRight">Next →</button>'
+    'aria-keyshortcuts="ArrowRight" aria-label="Next image"><span>Next</span> →</button>'
     '<span class="detail-where" aria-live="polite"></span>'
     '<form method="dialog"><button class="dialog-close">Close</button></form></div>'
     '<div class="dialog-body">${value}</div></dialog>'
