@@ -97,17 +97,36 @@ class LlmBox:
             self.status,
         ]  # fmt: skip
 
-    def wire(self, after: Callable[..., None]) -> None:
-        """Connect events. after(trigger, handler, ...): the poll follows what succeeds."""
-        for typed in (self.description, self.model, self.base_url):
-            after(typed.input, self.remember, inputs=self.fields, trigger_mode="always_last")
-        for chosen in (self.sentences, self.templates, self.again):
-            after(chosen.change, self.remember, inputs=self.fields, trigger_mode="always_last")
+    def wire(self, after: Callable[..., None], shown: gr.State) -> None:
+        """Connect events. after(trigger, handler, ...): the poll follows what succeeds; shown: what
+        the poll last told this page.
+        """
+        for field in self.fields:
+            typed = [*self.fields, shown]
+            after(field.change, self.see, inputs=typed, trigger_mode="always_last")
+        for text in (self.description, self.model, self.base_url):
+            after(text.blur, self.remember, inputs=self.fields)
         after(self.write.click, self.begin, inputs=[*self.fields, self.key], outputs=[self.key])
         after(self.stop.click, self.studio.writer.stop)
         after(self.forget.click, self.studio.writer.forget)
 
     # What its buttons do ----------------------------------------------------------------------
+
+    def see(
+        self,
+        description: str,
+        model: str,
+        base_url: str,
+        sentences: float | None,
+        templates: float | None,
+        again: bool,
+        shown: dict[str, Any],
+        request: gr.Request,
+    ) -> None:
+        """A field changed: by its user, or by what the studio sent, which is no edit."""
+        wish = _wish(description, model, base_url, sentences, templates, again)
+        if shown and wish != shown.get("leaves", (wish,))[0]:
+            self.studio.prompts.wish(wish, by=page_of(request, "prompts"))
 
     def remember(
         self,
@@ -120,12 +139,7 @@ class LlmBox:
         request: gr.Request,
     ) -> None:
         """Keep what was typed, for a reload and for other pages. The key is not among it."""
-        wish = Wish.from_dict(
-            {
-                "description": description, "model": model, "base_url": base_url,
-                "sentences": sentences, "templates": templates, "again": again,
-            }
-        )  # fmt: skip
+        wish = _wish(description, model, base_url, sentences, templates, again)
         self.studio.prompts.wish(wish, by=page_of(request, "prompts"))
 
     def begin(
@@ -210,3 +224,14 @@ class LlmBox:
             host=host, classes=len(view.names), described=bool(wish.description), budget=cost,
             fault=fault,
         )  # fmt: skip
+
+
+def _wish(
+    description: str, model: str, base_url: str, sentences: Any, templates: Any, again: Any
+) -> Wish:
+    return Wish.from_dict(
+        {
+            "description": description, "model": model, "base_url": base_url,
+            "sentences": sentences, "templates": templates, "again": again,
+        }
+    )  # fmt: skip

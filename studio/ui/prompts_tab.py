@@ -101,9 +101,16 @@ class PromptsTab:
         def after(trigger: Any, handler: Callable[..., Any], **more: Any) -> None:
             trigger(handler, **{"outputs": None, **PRIVATE, **more}).success(self.poll, **look_)
 
-        typed = {"inputs": [self.templates], "outputs": [self.fault]}
+        # Not `input`: a textbox raises it for keys that print, not for a paste or a backspace.
         # While one answer is on its way only the latest text waits for the next.
-        after(self.templates.input, self.edit_templates, trigger_mode="always_last", **typed)
+        after(
+            self.templates.change, self.see_templates, trigger_mode="always_last",
+            inputs=[self.templates, self.shown], outputs=[self.fault],
+        )  # fmt: skip
+        after(
+            self.templates.blur, self.edit_templates,
+            inputs=[self.templates], outputs=[self.fault],
+        )  # fmt: skip
         for button, templates in zip(self.presets, PRESETS.values(), strict=True):
             after(button.click, _preset(self, templates), outputs=[self.fault])
         after(self.board.edit, self.edit_class, trigger_mode="multiple")
@@ -114,9 +121,15 @@ class PromptsTab:
         self.save.click(self.to_json, outputs=[self.file], **PRIVATE).success(
             None, inputs=[self.file], js=SAVE, **PRIVATE
         )
-        self.llm.wire(after)
+        self.llm.wire(after, self.shown)
 
     # What its buttons do ----------------------------------------------------------------------
+
+    def see_templates(self, text: str, shown: dict[str, Any], request: gr.Request) -> Any:
+        """The field changed: by its user, or by what the studio sent, which is no edit."""
+        if not shown or shown.get("templates", ("", text))[1] == (text or ""):
+            return gr.skip()
+        return self.edit_templates(text, request)
 
     def edit_templates(self, text: str, request: gr.Request) -> str:
         """Take over the templates as typed; what is wrong with them is said below the field."""
@@ -200,13 +213,15 @@ class PromptsTab:
         templates = "\n".join(view.prompts.templates)
         return fresh(
             shown,
-            templates=(view.prompt_inputs, gr.skip() if mine else field_of(templates)),
+            templates=(
+                (view.prompt_inputs, templates), gr.skip() if mine else field_of(templates)
+            ),
             undo=(view.can_undo, gr.update(interactive=view.can_undo)),
             effect=(mark, Lazy(self._effect, view, seen)),
             label=(can_label, gr.update(visible=can_label)),
             board=(mark[:7], Lazy(self._board, view, seen)),
             **self.llm.fresh(view, mine=mine),
-        )
+        )  # fmt: skip
 
     def _board(self, view: View, seen: bool) -> dict[str, Any]:
         return look.board(

@@ -93,16 +93,17 @@ def test_a_template_changes_labels_and_a_wrong_one_is_told(open_page: Open) -> N
 
 def test_a_reload_and_another_browser_find_the_prompts(open_page: Open, server: Server) -> None:
     page = prompts(open_page())
+    before = counts(page)
     page.fill("#llm-description textarea", "things on a table")
-    sentences(page, "lemon").fill("a sour yellow fruit")
-    wait_for(page, lambda: figure(page, "changed by this edit"), "an answer", 60)
+    sentences(page, "lemon").fill("a soccer ball in a goal")
+    wait_for(page, lambda: counts(page) != before, "an answer", 60)
     mine = counts(page)
     page.reload()
     page.wait_for_selector("#tabs")
     for seen in (page, open_page()):
         prompts(seen)
         wait_for(seen, lambda: sentences(seen, "lemon").input_value(), "the sentence", 60)  # noqa: B023
-        assert sentences(seen, "lemon").input_value() == "a sour yellow fruit"
+        assert sentences(seen, "lemon").input_value() == "a soccer ball in a goal"
         assert counts(seen) == mine
         wait_for(
             seen,
@@ -111,7 +112,7 @@ def test_a_reload_and_another_browser_find_the_prompts(open_page: Open, server: 
             30,
         )
     saved = json.loads((server.cache / "workspace.json").read_text())
-    assert saved["prompts"]["sentences"] == {"lemon": ["a sour yellow fruit"]}
+    assert saved["prompts"]["sentences"] == {"lemon": ["a soccer ball in a goal"]}
     go(page, "Train")
     page.locator("#train-ready").get_by_text("1 sentence").wait_for()
 
@@ -122,7 +123,7 @@ def test_prompts_are_saved_and_loaded_as_json(open_page: Open, tmp_path: Any) ->
         page.click("#prompts-save")
     assert saved.value.suggested_filename == "prompts.json"
     kept = json.loads(saved.value.path().read_text())
-    assert kept["sentences"] == {"lemon": ["a sour yellow fruit"]}
+    assert kept["sentences"] == {"lemon": ["a soccer ball in a goal"]}
     page.click("#prompts-clear")
     wait_for(page, lambda: sentences(page, "lemon").input_value() == "", "an empty field", 60)
     kept["sentences"]["pizza"] = ["round, with <b>cheese</b>"]

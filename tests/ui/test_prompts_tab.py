@@ -107,6 +107,28 @@ def test_templates_that_cannot_be_used_are_told_and_change_nothing(tab: PromptsT
     assert tab.studio.workspace.view.prompts.is_default
 
 
+def test_what_the_studio_sends_to_a_field_is_no_edit(tab: PromptsTab) -> None:
+    """Two pages that echo each other would never come to rest."""
+    tab.edit_templates("the {}", page("page-1"))
+    tab.llm.remember("tiles", "m", "", 3, 0, False, page("page-1"))
+    shown = look(tab, who="page-2")["shown"]
+    tab.edit_templates("the {}\na {}", page("page-1"))
+    tab.llm.remember("tiles and more", "m", "", 3, 0, False, page("page-1"))
+    tab.see_templates("the {}", shown, page("page-2"))
+    tab.llm.see("tiles", "m", "", 3, 0, False, shown, page("page-2"))
+    tab.llm.see("", "", "", 4, 0, False, {}, page("page-3"))  # a page that was told nothing yet
+    tab.see_templates("", {}, page("page-3"))
+    view = tab.studio.workspace.view
+    assert view.prompts.templates == ("the {}", "a {}")
+    assert view.wish.description == "tiles and more"
+    assert "has no {}" in tab.see_templates("the", shown, page("page-2"))
+    tab.see_templates("one {}", shown, page("page-2"))
+    tab.llm.see("cups", "m", "", 3, 0, False, shown, page("page-2"))
+    view = tab.studio.workspace.view
+    assert view.prompts.templates == ("one {}",)
+    assert view.wish.description == "cups"
+
+
 def test_what_a_page_types_is_not_sent_back_to_it(tab: PromptsTab) -> None:
     first = look(tab)
     tab.edit_templates("the {}", page("page-1"))
