@@ -7,10 +7,13 @@ let asked = 0;
 watch("value", () => {
   const shown = dialog.querySelector(".detail");
   if (!props.value || !shown) return;
+  const held = document.activeElement;
   where.textContent = shown.dataset.where;
   const open = shown.dataset.steps.split(" ");
   for (const button of steps) button.disabled = !open.includes(button.dataset.step);
+  // Each answer takes the dialog's "open" away, for it is not in the template; so the focus moved.
   if (!dialog.open) dialog.showModal();
+  if (dialog.contains(held)) (held.disabled ? steps.find((b) => !b.disabled) : held)?.focus();
   dialog.scrollTop = 0;
   nearest(shown);
 });

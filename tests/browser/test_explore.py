@@ -125,7 +125,7 @@ def test_an_image_shows_its_neighbours_and_leads_on(open_page: Open, watch: Watc
     dialog = open_first(page, "selection")
     for text in ("Model 1 says", "Model 2 says", "best classes", "Its way", "After Phase I"):
         assert text in dialog.inner_text()
-    dialog.locator(".near-card").first.wait_for()
+    dialog.locator(".near-card").first.wait_for(timeout=240_000)  # the model is being loaded
     assert dialog.locator(".near-card").count() == 12
     assert dialog.locator(".detail-where").inner_text() == "1 of 110"
     name = dialog.locator("figcaption").inner_text()
@@ -138,6 +138,7 @@ def test_an_image_shows_its_neighbours_and_leads_on(open_page: Open, watch: Watc
     assert dialog.get_by_role("button", name="Previous").is_disabled()
     dialog.get_by_role("button", name="Next").click()
     wait_for(page, lambda: "2 of 110" in dialog.locator(".detail-where").inner_text(), "next", 30)
+    assert page.evaluate("document.activeElement.dataset.step") == "on"  # a second press goes on
 
     before = dialog.locator("figcaption").inner_text()
     dialog.locator(".near-card").nth(2).click()
@@ -152,7 +153,7 @@ def test_an_image_shows_its_neighbours_and_leads_on(open_page: Open, watch: Watc
 def test_copies_and_outliers_are_lists_of_doors(open_page: Open, watch: Watch) -> None:
     page = open_page()
     explore(page, "Duplicates and outliers")
-    page.locator("#copies-head b").wait_for()  # after a while: it is being computed
+    page.locator("#copies-head b").wait_for(timeout=240_000)  # it is being computed
     page.get_by_label("Nearly equal").check()
     page.locator("#copies-least input[type=number]").fill("0.8")
     page.locator("#copies-least input[type=number]").press("Enter")
@@ -185,7 +186,7 @@ def test_the_images_at_hand_are_looked_at_before_any_training(open_page: Open) -
     side = "noisy" if total(page, "noisy") else "clean"
     dialog = open_first(page, side)
     assert "Model 2" not in dialog.inner_text()
-    dialog.locator(".near-card").first.wait_for()
+    dialog.locator(".near-card").first.wait_for(timeout=240_000)
     page.keyboard.press("Escape")
     go(page, "Confusions")
     page.get_by_text("one model only").wait_for()
