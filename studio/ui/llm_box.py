@@ -89,7 +89,7 @@ class LlmBox:
                     "Stop", variant="stop", elem_id="llm-stop", min_width=90, visible=False
                 )
             self.status = gr.HTML(elem_id="llm-status")
-        self.fields = [
+        self.fields: list[Any] = [
             self.description, self.model, self.base_url, self.sentences, self.templates, self.again
         ]  # fmt: skip
         self.outputs: list[Any] = [
