@@ -46,6 +46,13 @@ FILLED = """(number) => new Promise((done) => {
   look(); done();
 })"""
 
+RECOLOUR = """() => {
+  const choice = document.querySelector("#map .map-colour"), began = performance.now();
+  choice.value = "confidence";
+  choice.dispatchEvent(new Event("change"));
+  return performance.now() - began;
+}"""
+
 
 def features_of(number: int, width: int = 512, classes: int = 40) -> Any:
     """(number, width) unit vectors in clusters, and the cluster of each."""
@@ -148,6 +155,7 @@ def measure_page(number: int, chromium: str) -> None:
             if attempt == "first":
                 page.close()
         print(page.inner_text("#map .map-note"))
+        print(f"redrawing in other colours: {page.evaluate(RECOLOUR) / 1000:.2f} s", flush=True)
         for _ in range(3):
             lasso(browser, page)
         memory(browser, page)
