@@ -152,6 +152,10 @@ def test_a_run_lives_through_a_reload_and_fills_the_curves(
 def test_the_galleries_show_clean_and_noisy_images(open_page: Open, screenshots: bool) -> None:
     page = open_page()
     go(page, "Explore")
+    page.locator("#map").wait_for()
+    if screenshots:
+        picture(page, "explore")
+    go(page, "Galleries")
     clean, noisy = page.locator("#gallery-clean .card"), page.locator("#gallery-noisy .card")
     wait_for(page, lambda: clean.count() + noisy.count(), "cards", 60)
     assert clean.count() <= 24
@@ -159,8 +163,6 @@ def test_the_galleries_show_clean_and_noisy_images(open_page: Open, screenshots:
     card = (clean if clean.count() else noisy).first
     wait_for(page, lambda: card.locator("img").evaluate("i => i.naturalWidth") > 0, "a picture", 30)
     assert re.search(r"\d+ % clean", card.inner_text())
-    if screenshots:
-        picture(page, "explore")
 
     shares = [
         int(re.search(r"(\d+) % clean", text).group(1))  # type: ignore[union-attr]
