@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.browser.axe import settle
 from tests.browser.conftest import Server, Watch, go, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
@@ -26,8 +27,10 @@ def explore(page: Any, part: str = "", run: str = "first") -> None:
     # The first page waits for the imports of a studio that has just been started.
     page.locator("#explore-summary .stat").first.wait_for(timeout=240_000)
     choose(page, "#explore-run-choice", re.compile(f"^{run}"))
+    settle(page)  # until then galleries show the run before
     if part:
         go(page, part)
+        settle(page)
 
 
 def choose(page: Any, field: str, text: Any) -> None:
