@@ -162,10 +162,10 @@ class LlmBox:
 
     def fresh(self, view: View, *, mine: bool) -> dict[str, tuple[Any, Any]]:
         """Marks and values of the outputs. mine: this page typed what is there."""
-        wish, writing, mark = view.wish, self.studio.writer.view, view.prompt_inputs
+        wish, writing = view.wish, self.studio.writer.view
 
         def field(value: Any) -> tuple[Any, Any]:
-            return (mark, gr.skip() if mine else field_of(value))
+            return (value, gr.skip() if mine else field_of(value))
 
         try:
             key = self.studio.writer.key_from(wish.base_url)

@@ -73,16 +73,10 @@ class PromptBook:
     def wish(self, wish: Wish, *, by: str = "") -> None:
         """Keep what was typed for a language model."""
         if wish != self.workspace.view.wish:
-            view = self.workspace.view
-            self.workspace.change(wish=wish, prompt_inputs=view.prompt_inputs + 1, prompt_by=by)
+            self.workspace.change(wish=wish, prompt_by=by)
 
     def _use(self, prompts: PromptSet, *, by: str) -> None:
-        self.workspace.change(
-            prompts=prompts,
-            prompt_inputs=self.workspace.view.prompt_inputs + 1,
-            prompt_by=by,
-            can_undo=bool(self._past),
-        )
+        self.workspace.change(prompts=prompts, prompt_by=by, can_undo=bool(self._past))
 
     # Labels -----------------------------------------------------------------------------------
 

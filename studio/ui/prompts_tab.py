@@ -112,10 +112,10 @@ class PromptsTab:
             inputs=[self.templates], outputs=[self.fault],
         )  # fmt: skip
         for button, templates in zip(self.presets, PRESETS.values(), strict=True):
-            after(button.click, _preset(self, templates), outputs=[self.fault])
+            after(button.click, _preset(self, templates), outputs=[self.fault, self.templates])
         after(self.board.edit, self.edit_class, trigger_mode="multiple")
         after(self.undo.click, self.studio.prompts.undo)
-        after(self.clear.click, self.start_over, outputs=[self.fault])
+        after(self.clear.click, self.start_over, outputs=[self.fault, self.templates])
         after(self.load.upload, self.take_file, inputs=[self.load])
         after(self.label.click, self.label_now)
         self.save.click(self.to_json, outputs=[self.file], **PRIVATE).success(
@@ -127,7 +127,7 @@ class PromptsTab:
 
     def see_templates(self, text: str, shown: dict[str, Any], request: gr.Request) -> Any:
         """The field changed: by its user, or by what the studio sent, which is no edit."""
-        if not shown or shown.get("templates", ("", text))[1] == (text or ""):
+        if not shown or shown.get("templates", text) == (text or ""):
             return gr.skip()
         return self.edit_templates(text, request)
 
@@ -144,12 +144,12 @@ class PromptsTab:
         )
         return ""
 
-    def use_templates(self, templates: tuple[str, ...]) -> str:
+    def use_templates(self, templates: tuple[str, ...]) -> list[str]:
         """Hand-written templates in the place of what stands there."""
         self.studio.prompts.edit(
             lambda old: old.with_templates(templates), what=f"preset {templates}"
         )
-        return ""
+        return ["", "\n".join(templates)]
 
     def edit_class(self, event: gr.EventData) -> None:
         """Take over the sentences of one class. What arrives may have been made up by anyone."""
@@ -167,10 +167,10 @@ class PromptsTab:
 
         said(work)
 
-    def start_over(self) -> str:
+    def start_over(self) -> list[str]:
         """Back to the model's own template."""
         self.studio.prompts.edit(lambda _: PromptSet(), what="start over")
-        return ""
+        return ["", ""]
 
     def take_file(self, file: str | None) -> None:
         """Prompts from a JSON file."""
@@ -213,15 +213,14 @@ class PromptsTab:
         templates = "\n".join(view.prompts.templates)
         return fresh(
             shown,
-            templates=(
-                (view.prompt_inputs, templates), gr.skip() if mine else field_of(templates)
-            ),
+            # By its text: what cannot be used yet stays in the field whatever else changes.
+            templates=(templates, gr.skip() if mine else field_of(templates)),
             undo=(view.can_undo, gr.update(interactive=view.can_undo)),
             effect=(mark, Lazy(self._effect, view, seen)),
             label=(can_label, gr.update(visible=can_label)),
             board=(mark[:7], Lazy(self._board, view, seen)),
             **self.llm.fresh(view, mine=mine),
-        )  # fmt: skip
+        )
 
     def _board(self, view: View, seen: bool) -> dict[str, Any]:
         return look.board(
@@ -255,7 +254,7 @@ class PromptsTab:
         )
 
 
-def _preset(tab: PromptsTab, templates: tuple[str, ...]) -> Callable[[], str]:
+def _preset(tab: PromptsTab, templates: tuple[str, ...]) -> Callable[[], list[str]]:
     return lambda: tab.use_templates(templates)
 
 

@@ -32,8 +32,8 @@ class View:
 
     revision: changes with everything that can be seen; inputs: changes when folder, names or model
     are set. With `by` it keeps a page from overwriting the fields that its own user is typing in.
-    The same for what is on the Prompts tab: prompt_inputs and prompt_by. before: the labels before
-    the last change of prompts; plain: those with the model's own template only.
+    prompt_by: the same for the Prompts tab. before: the labels before the last change of prompts;
+    plain: those with the model's own template only.
     """
 
     revision: int = 0
@@ -52,7 +52,6 @@ class View:
     preview: Preview | None = None
     prompts: PromptSet = field(default_factory=PromptSet)
     wish: Wish = field(default_factory=Wish)
-    prompt_inputs: int = 0
     prompt_by: str = ""
     can_undo: bool = False
     before: Preview | None = None
@@ -174,7 +173,6 @@ class Workspace:
                 inputs=self._view.inputs + 1,
                 prompts=saved.prompts,
                 wish=saved.wish,
-                prompt_inputs=self._view.prompt_inputs + 1,
             )
         if saved.path and Path(saved.path).is_dir():
 

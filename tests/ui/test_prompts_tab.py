@@ -103,7 +103,12 @@ def test_templates_that_cannot_be_used_are_told_and_change_nothing(tab: PromptsT
     assert "has no {}" in told
     assert "<b>" not in told
     assert tab.studio.workspace.view.prompts.templates == ("the {}",)
-    tab.use_templates(())
+    shown = look(tab, look(tab)["shown"])
+    tab.edit_class(event({"name": "red square", "text": "crimson"}))
+    kept = look(tab, shown["shown"])["templates"]
+    assert "value" not in kept, "what is being typed is overwritten by an answer about a class"
+    assert tab.use_templates(()) == ["", ""]
+    tab.start_over()
     assert tab.studio.workspace.view.prompts.is_default
 
 
