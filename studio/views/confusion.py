@@ -18,6 +18,7 @@ SHOWN = 24
 """Classes in the heat map: what a screen holds; all pairs stand in the table below it."""
 
 _PAIRS = 200
+_STEPS = (0.4, 0.6, 0.8)  # four steps of colour, each with a text that can be read on it
 
 Counts = NDArray[np.int64]
 
@@ -126,13 +127,13 @@ def _cell(found: Confusion, row: int, column: int, top: int) -> str:
     if not images:
         return f'<td class="{"heat-same" if same else ""}"></td>'
     # A root, as counts are skewed: one large confusion would leave all others without a colour.
-    heat = 0.0 if same else (images / top) ** 0.5
+    share = (images / top) ** 0.5
+    heat = 0 if same else 1 + sum(share > step for step in _STEPS)
     said = f"model 1 says {found.class_names[row]}, {found.columns} says "
     said += found.class_names[column]
     return (
         f'<td class="{"heat-same" if same else "heat-on"}">'
-        f'<button type="button" data-pick="{row}-{column}" style="--heat:{heat:.2f}" '
-        f"{'data-hot ' if heat > 0.6 else ''}"
+        f'<button type="button" data-pick="{row}-{column}" data-heat="{heat}" '
         f'title="{esc(said)}" aria-label="{esc(plural(images, "image"))}: {esc(said)}">'
         f"{count(images)}</button></td>"
     )

@@ -72,6 +72,14 @@ def test_cells_are_buttons_and_the_table_says_the_same(outcome: Make) -> None:
     }
 
 
+def test_more_images_are_hotter_and_the_diagonal_is_not(outcome: Make) -> None:
+    labels = np.zeros(60, int)
+    other = np.array([0] * 20 + [1] * 39 + [2])
+    html = heat_map(confusion(outcome(model_labels=np.stack([labels, other]))))
+    heat = dict(re.findall(r'data-pick="([\d-]+)" data-heat="(\d)"', html))
+    assert heat == {"0-0": "0", "0-1": "4", "0-2": "1"}
+
+
 def test_agreement_is_said(outcome: Make) -> None:
     same = np.stack([np.zeros(60, int)] * 2)
     found = confusion(outcome(model_labels=same))
