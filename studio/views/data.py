@@ -71,7 +71,8 @@ def welcome() -> str:
         "every image, judge each other's labels, and train a classifier on the ones that hold up. "
         "You "
         "see which images are clean, which are doubtful, and why.</p>"
-        "<p>Your images never leave this machine. New here? Press <strong>Try the demo set</strong>.</p>"
+        "<p>Your images never leave this machine. New here? "
+        "Press <strong>Try the demo set</strong>.</p>"
         "</div>"
     )
 
