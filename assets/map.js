@@ -134,7 +134,7 @@ function traces(mode) {
       drawn.push(index);
     });
   }
-  if (ring.x.length && ring.x.length <= 400) {
+  if (ring.x.length && ring.x.length <= 40) { // more of them would hide what they are around
     const text = getComputedStyle(element).color;
     made.push({ type: "scattergl", mode: "markers", ...ring, hoverinfo: "skip", showlegend: false,
       marker: { symbol: "circle-open", color: text, size: size + 6, line: { width: 1.5, color: text } } });
@@ -214,6 +214,7 @@ function listen() {
 
 const drawer = lineDrawer(plot, {
   tool: () => user.tool,
+  began: hide,
   done: (line) => { hide(); if (data) pick({ ...line, layout: data.layout }); },
 });
 const dragging = () => (user.tool === "pan" || user.tool === "zoom" ? user.tool : false);
@@ -227,7 +228,7 @@ async function show(index, pointer) {
   if (!known.has(key)) known.set(key, server.map_about({ run: value().run, stage: stage(), index }));
   if (known.size > 500) known.delete(known.keys().next().value);
   const about = await known.get(key);
-  if (mine !== hover || !about || !about.title) return;
+  if (mine !== hover || drawer.busy() || !about || !about.title) return;
   const image = tip.querySelector("img");
   image.hidden = !about.src;
   if (about.src) image.src = about.src;

@@ -92,6 +92,6 @@ function legend(mode, groups, used) {
     return step;
   }), ` 100 % ${mode === "clean" ? "clean" : "probable"}`);
   if (mode === "confidence") return [scale];
-  const text = getComputedStyle(element).color;
-  return [scale, item("●", text, "believed"), item("◆", text, "not believed")];
+  // Not a computed colour: while the theme changes, that one is on its way from the other.
+  return [scale, item("●", "currentColor", "believed"), item("◆", "currentColor", "not believed")];
 }

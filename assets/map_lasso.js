@@ -1,7 +1,7 @@
 // Drawing around points. Plotly's own lasso restyles every point at every move of the pointer, which
 // is far too slow for tens of thousands; this one draws a line and nothing else until it is let go.
 // On a touch screen a drag scrolls the page, and a tap picks an image.
-function lineDrawer(plot, { tool, done }) {
+function lineDrawer(plot, { tool, began, done }) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("class", "map-line");
   svg.setAttribute("aria-hidden", "true");
@@ -31,6 +31,7 @@ function lineDrawer(plot, { tool, done }) {
     const [x, y] = place(event), [u, v] = line[line.length - 1];
     if (Math.hypot(x - u, y - v) < 2) return;
     line.push([x, y]);
+    if (line.length === 2) began();
     path.setAttribute("d", `M${corners().map((p) => p.join(" ")).join("L")}Z`);
   });
   window.addEventListener("pointerup", (event) => {

@@ -86,6 +86,7 @@ def test_an_open_image_has_no_serious_fault(open_page: Open, watch: Watch) -> No
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_curves_take_on_the_theme(open_page: Open, theme: str) -> None:
     page = open_page(f"?__theme={theme}")
+    settle(page)
     assert serious_faults(page, only=COLOURS) == []
     go(page, "Train")
     page.locator(FILLED["Train"]).first.wait_for(timeout=120_000)
