@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import argparse
 
     from studio.runs.given import Correction
-    from studio.runs.job import JobRequest
+    from studio.runs.request import JobRequest
     from studio.runs.store import Run, RunStore
 
 INTERRUPTED = 130  # what a shell expects after Ctrl-C
@@ -28,7 +28,8 @@ _DEMO = "demo"
 def fit(options: argparse.Namespace) -> int:
     """Label and train; the result goes to stdout."""
     from studio.methods import ONE_MODEL
-    from studio.runs.job import JobStopped, create_run, run_job
+    from studio.runs.job import JobStopped, run_job
+    from studio.runs.request import create_run
     from studio.runs.store import RunStore
     from studio.terminal import Terminal
 
@@ -55,7 +56,7 @@ def _request(options: argparse.Namespace) -> JobRequest:
     from studio.folder import propose_class_names, read_aliases, read_class_names, scan
     from studio.methods import load_method
     from studio.prompts.prompt_set import PromptSet
-    from studio.runs.job import JobRequest
+    from studio.runs.request import JobRequest
     from studio.settings import Settings
     from studio.terminal import Terminal
 

@@ -20,7 +20,8 @@ from studio.coft.classifier import Classifier, Tower, without_projection
 from studio.errors import FolderError, ModelError, RunError
 from studio.export import labels_csv, last_event, load_classifier, predict, save_model
 from studio.pixels import prepare
-from studio.runs.job import JobRequest, create_run, run_job
+from studio.runs.job import run_job
+from studio.runs.request import JobRequest, create_run
 from studio.runs.store import Run, RunStore
 from studio.settings import Settings
 

@@ -14,7 +14,8 @@ from studio.coft.events import Checkpoint, Event, Finished, Monitor, Step, ZeroS
 from studio.coft.given import REJECTED, UNKNOWN
 from studio.errors import FolderError, RunError, SettingsError
 from studio.methods import METHODS, ONE_MODEL, load_method
-from studio.runs.job import JobRequest, create_run, run_job
+from studio.runs.job import run_job
+from studio.runs.request import JobRequest, create_run
 from studio.runs.store import RunStore
 from studio.settings import Settings
 from studio.views import runs as look

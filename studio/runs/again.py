@@ -10,7 +10,7 @@ from studio.prompts.prompt_set import PromptSet
 from studio.runs.corrections import corrections_of
 from studio.runs.files import read_json
 from studio.runs.given import Correction, read_corrections
-from studio.runs.job import JobRequest
+from studio.runs.request import JobRequest
 from studio.runs.run import Run
 from studio.settings import Settings
 

@@ -5,22 +5,20 @@ from __future__ import annotations
 import dataclasses
 import time
 import traceback
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from studio.errors import FolderError, PromptError, RunError
-from studio.folder import Folder, propose_class_names, scan, truth
-from studio.methods import METHODS, ONE_MODEL, load_method
+from studio.errors import FolderError, RunError
+from studio.folder import Folder, propose_class_names, truth
+from studio.methods import ONE_MODEL, load_method
 from studio.prompts.prompt_set import PromptSet
 from studio.runs.failures import explain, first_line, release_memory, was_stopped
 from studio.runs.files import write_json
-from studio.runs.given import Correction, keep_given
+from studio.runs.given import keep_given
 from studio.runs.report import Report
-from studio.runs.store import Run, RunStore
-from studio.runs.versions import versions
-from studio.settings import Settings
+from studio.runs.request import JobRequest, check
+from studio.runs.store import Run
 
 # What brings torch is imported where it is used: the page and the command line start without it.
 if TYPE_CHECKING:
@@ -30,60 +28,8 @@ if TYPE_CHECKING:
     from studio.runs.scoring import Labels
 
 
-@dataclass(frozen=True)
-class JobRequest:
-    """What a user asks for.
-
-    Attributes:
-        folder: The images.
-        class_names: None takes the names of the sub-folders.
-        aliases: Folder name -> class name, for sub-folders that are called otherwise; scoring only.
-        method: A name in `studio.methods.METHODS`.
-        model: A preset or a local checkpoint, see `studio.clip.backbone.load_backbone`.
-        settings: Every choice of the fit, its seed included.
-        prompts: What is read about each class for the first labels; None: as the settings say.
-        test_folder: Images with known classes that the accuracies are measured on instead.
-        name: What the run is called; None takes the folder's name.
-        corrections: By image path, what a person said: labels that are given, and images that are
-            left out. The fit is told them; the truth it is never told.
-    """
-
-    folder: Path
-    class_names: tuple[str, ...] | None = None
-    aliases: Mapping[str, str] = field(default_factory=dict)
-    method: str = "coft"
-    model: str = "embedded"
-    settings: Settings = field(default_factory=Settings)
-    prompts: PromptSet | None = None
-    test_folder: Path | None = None
-    name: str | None = None
-    corrections: Mapping[str, Correction] = field(default_factory=dict)
-
-
 class JobStopped(RunError):  # noqa: N818 (nothing went wrong)
     """The user stopped the run before anything was learned."""
-
-
-def create_run(request: JobRequest, store: RunStore) -> Run:
-    """A new run for the request, "queued".
-
-    Raises:
-        RunError: Another run is at work.
-        StudioError: The request cannot work, as far as that shows without reading any image.
-    """
-    _check(request)
-    return store.create(
-        aliases=request.aliases,
-        name=request.name or request.folder.resolve().name,
-        method=request.method,
-        model=request.model,
-        folder=str(request.folder.resolve()),
-        class_names=request.class_names or (),
-        seed=request.settings.seed,
-        test_folder=None if request.test_folder is None else str(request.test_folder.resolve()),
-        settings=request.settings.to_dict(),
-        versions=versions(),
-    )
 
 
 def run_job(
@@ -162,7 +108,7 @@ def _work(
     from studio.runs.inputs import encode, knowledge, templates_of
 
     began = time.monotonic()
-    _check(request)
+    check(request)
     method = load_method(request.method)
 
     report.stage("loading the model")
@@ -254,30 +200,6 @@ def _work(
         "seconds": round(time.monotonic() - began, 2),
         "settings": request.settings.to_dict(),
     }
-
-
-def _check(request: JobRequest) -> None:
-    """What can be told at once, before a model is loaded or an image is read."""
-    if request.method not in METHODS:
-        load_method(request.method)
-    found = scan(request.folder)
-    if request.class_names is None and not propose_class_names(found):
-        raise FolderError(
-            f"{request.folder} has no sub-folders to take class names from; "
-            "give the names, one a line (command line: --names FILE)."
-        )
-    if request.class_names is not None and len(request.class_names) < 2:
-        raise FolderError("Give at least two class names.")
-    if request.prompts is not None:
-        names = request.class_names or propose_class_names(found)
-        if strangers := request.prompts.strangers(names):
-            raise PromptError(
-                f"The prompts have sentences for {', '.join(strangers[:5])}"
-                f"{' …' if len(strangers) > 5 else ''}, which is not among the class names; "
-                "use the same names in both."
-            )
-    if request.test_folder is not None:
-        scan(request.test_folder)
 
 
 def _read(

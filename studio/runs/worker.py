@@ -9,7 +9,8 @@ import threading
 import time
 from pathlib import Path
 
-from studio.runs.job import JobRequest, create_run, run_job
+from studio.runs.job import run_job
+from studio.runs.request import JobRequest, create_run
 from studio.runs.store import RunStore
 
 

@@ -68,6 +68,6 @@ class ConfusionPanel:
             raise RunError("There is no such cell.")
         found = confusion.images_of(outcome, *place, truth=truth)
         row, column = (outcome.class_names[c] for c in place)
-        other = "sub-folder" if truth else "model 2"
+        other = "the sub-folder" if truth else "model 2"
         told = f"{plural(len(found), 'image')}: model 1 says {row}, {other} says {column}"
         return found, told

@@ -10,13 +10,12 @@ import gradio as gr
 from studio.errors import FolderError, RunError
 from studio.folder import parse_class_names
 from studio.methods import METHODS
-from studio.runs.store import ACTIVE, RunInfo
 from studio.ui import heavy
-from studio.ui.handlers import MODEL_INFO, field_of, page_of, said
-from studio.ui.parts import POLL, PRIVATE, Lazy, curve_board, folding, fresh, pick_list, picked
+from studio.ui.handlers import MODEL_INFO, page_of, said
+from studio.ui.parts import POLL, PRIVATE, curve_board, folding, fresh, pick_list, picked
 from studio.ui.studio import Studio
+from studio.ui.train_look import TrainLook
 from studio.ui.train_settings import common_fields, settings_of, settings_table
-from studio.ui.workspace import View
 from studio.views import runs as look
 
 
@@ -25,6 +24,7 @@ class TrainTab:
 
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
+        self.look = TrainLook(studio)
 
     # What is on it ----------------------------------------------------------------------------
 
@@ -152,7 +152,7 @@ class TrainTab:
         """Start a run on the data set at hand; returns its id. rest: the form's settings."""
 
         def work() -> str:
-            from studio.runs.job import JobRequest
+            from studio.runs.request import JobRequest
 
             running = self.studio.active()
             if running is not None:
@@ -243,76 +243,5 @@ class TrainTab:
 
         The run shown is the chosen one, else the one at work, else the newest.
         """
-        infos = self.studio.store.list()
-        at_work = next((info for info in infos if info.state in ACTIVE), None)
-        view = self.studio.workspace.view
-        ready = look.ready(
-            images=view.folder is not None,
-            classes=len(view.names),
-            where={"demo": "the demo set", "upload": "your upload"}.get(view.source, view.path),
-            model=view.model,
-            prompts=view.prompts.only(view.names).summary(),
-            doubt=view.doubt,
-        )
-        can_start = at_work is None and view.folder is not None
-        chosen_here = bool(shown) and view.by == page_of(request, "train")
-        stopping = at_work is not None and at_work.state == "stopping"
-        ids = [info.id for info in infos]
-        newest = at_work.id if at_work else next(iter(ids), None)
-        run_id = chosen if chosen in ids else newest
-        listed = self._table(infos, run_id)
-        head = self._header(at_work)
-        return fresh(
-            shown,
-            ready=(ready, ready),
-            model=(view.inputs, gr.skip() if chosen_here else field_of(view.model)),
-            start=(can_start, gr.update(interactive=can_start)),
-            stop=(
-                (at_work is None, stopping),
-                gr.update(
-                    interactive=at_work is not None and not stopping,
-                    value="Stopping" if stopping else "Stop",
-                ),
-            ),
-            **self._run(run_id, view),
-            runs=(listed, listed),
-            actions=(bool(infos), gr.update(visible=bool(infos))),
-            header=(head, head),
-        )
-
-    def _run(self, run_id: str | None, view: View) -> dict[str, tuple[Any, Any]]:
-        """What is shown of a run; None: there is none."""
-        if run_id is None:
-            card = look.idle_card(ready=view.folder is not None)
-            nothing = {"figures": [], "empty": ""}
-            return {
-                "status": (card, card),
-                "warnings": ("", ""),
-                "curves": ("", nothing),
-                "numbers": ("", ""),
-                "facts": ("", ""),
-            }
-        reader = self.studio.reader(run_id)
-        status = reader.run.status()
-        card = look.status_card(reader.info, status)
-        warnings = look.warnings_html(reader.warnings)
-        mark = (run_id, reader.curves.seen, status["state"])
-        empty = look.no_curves(reader.info.method, status["state"])
-        return {
-            "status": (card, card),
-            "warnings": (warnings, warnings),
-            "curves": (mark, Lazy(lambda: {"figures": reader.figures(), "empty": empty})),
-            "numbers": (mark, Lazy(reader.numbers)),
-            "facts": (mark, Lazy(look.facts, reader.run, reader.info)),
-        }
-
-    def _table(self, infos: list[RunInfo], chosen: str | None) -> str:
-        done = [info.id for info in infos if info.state not in ACTIVE]
-        results = {run_id: self.studio.result(run_id) for run_id in done}
-        return look.runs_table(infos, results, chosen)
-
-    def _header(self, at_work: RunInfo | None) -> str:
-        """The chip at the top of the page, seen from every tab."""
-        if at_work is None:
-            return look.header_chip(None)
-        return look.header_chip(self.studio.store.get(at_work.id).status())
+        page = page_of(request, "train")
+        return fresh(shown, **self.look.parts(bool(shown), chosen, page))

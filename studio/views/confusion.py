@@ -76,7 +76,7 @@ def confusion(outcome: Outcome, *, truth: bool = False, only: Counts | None = No
     mass = wrong.sum(0) + wrong.sum(1)
     order = np.argsort(-mass, kind="stable")
     shown = tuple(int(c) for c in order[:SHOWN] if mass[c])
-    return Confusion(counts, outcome.class_names, "sub-folder" if truth else "model 2", shown)
+    return Confusion(counts, outcome.class_names, "the sub-folder" if truth else "model 2", shown)
 
 
 def images_of(outcome: Outcome, row: int, column: int, *, truth: bool = False) -> Counts:

@@ -101,16 +101,22 @@ def test_all_of_a_gallery_is_selected_and_the_galleries_narrow_to_it(open_page: 
     wait_for(page, lambda: total(page, "selection") == 110, "all images again", 30)
 
 
+def against_the_sub_folders(page: Any) -> None:
+    """Model 1's labels against the sub-folders, not against model 2's, which are shown first."""
+    page.get_by_role("radio", name="the sub-folder").check()
+    page.locator(".heat caption", has_text="the sub-folder says").wait_for(state="attached")
+
+
 def test_a_cell_of_the_heat_map_opens_its_images(open_page: Open, watch: Watch) -> None:
     page = open_page()
     explore(page, "Confusions")
-    page.get_by_label("the sub-folder").check()
+    against_the_sub_folders(page)
     page.locator(".heat .heat-on button").first.wait_for()
     cell = page.locator(".heat .heat-on button").first
     said = str(cell.get_attribute("aria-label"))
     cell.click()
     wait_for(page, lambda: total(page, "selection") == int(cell.inner_text()), "its images", 30)
-    told = re.search(r"model 1 says (.+), sub-folder says (.+)", said)
+    told = re.search(r"model 1 says (.+), the sub-folder says (.+)", said)
     assert told is not None
     assert told.group(1) in page.inner_text("#selection-head")
     # The table twin does the same.
@@ -198,7 +204,7 @@ def test_the_images_at_hand_are_looked_at_before_any_training(open_page: Open) -
 def test_on_a_narrow_screen_what_was_selected_comes_into_view(open_page: Open) -> None:
     page = open_page(viewport={"width": 375, "height": 700})
     explore(page, "Confusions")
-    page.get_by_label("the sub-folder").check()
+    against_the_sub_folders(page)
     page.locator(".heat .heat-on button").first.click()
     head = page.locator("#selection-head")
     head.get_by_text("Selected").wait_for()

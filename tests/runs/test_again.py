@@ -19,7 +19,8 @@ from studio.prompts.prompt_set import PromptSet
 from studio.runs.again import corrected, corrections_from, request_of
 from studio.runs.corrections import Corrections, corrections_of
 from studio.runs.given import GIVEN_FILE, Correction, read_corrections
-from studio.runs.job import JobRequest, create_run, run_job
+from studio.runs.job import run_job
+from studio.runs.request import JobRequest, create_run
 from studio.runs.store import Run, RunStore
 from studio.settings import Settings
 from tests.runs.conftest import create

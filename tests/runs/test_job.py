@@ -16,7 +16,8 @@ from studio.coft.events import Finished, Progress, Step, ZeroShot
 from studio.errors import FolderError, ModelError, PromptError, RunError, SettingsError, StudioError
 from studio.prompts.prompt_set import PromptSet
 from studio.runs import job
-from studio.runs.job import JobRequest, JobStopped, create_run, run_job
+from studio.runs.job import JobStopped, run_job
+from studio.runs.request import JobRequest, create_run
 from studio.runs.store import Run, RunStore
 from studio.settings import Settings
 

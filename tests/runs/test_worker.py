@@ -16,7 +16,7 @@ import torch
 from studio.coft.events import Finished, Progress
 from studio.errors import FolderError, RunError
 from studio.runs import worker as module
-from studio.runs.job import JobRequest
+from studio.runs.request import JobRequest
 from studio.runs.store import RunStore
 from studio.runs.worker import Worker, get_worker
 
@@ -159,7 +159,7 @@ SERVES = """
 import sys, time
 from pathlib import Path
 from studio import methods
-from studio.runs.job import JobRequest
+from studio.runs.request import JobRequest
 from studio.runs.worker import get_worker
 from tests.runs.test_worker import Gate
 gate = Gate()

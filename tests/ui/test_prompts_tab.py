@@ -274,7 +274,7 @@ def test_the_key_is_nowhere(
 ) -> None:  # fmt: skip
     """Disk, log, run folder, export, what is printed, what the page is told."""
     from studio.export import labels_csv
-    from studio.runs.job import JobRequest
+    from studio.runs.request import JobRequest
     from studio.settings import Settings
 
     caplog.set_level(logging.DEBUG)

@@ -35,7 +35,7 @@ def test_the_truth_can_stand_in_for_the_other_model(outcome: Make) -> None:
     found = confusion(whole, truth=True)
     assert found.counts.sum() == 10  # unknown ones are not counted
     assert found.counts[:, 0].sum() == 10
-    assert found.columns == "sub-folder"
+    assert found.columns == "the sub-folder"
     assert len(images_of(whole, 1, 0, truth=True)) == found.counts[1, 0]
 
 

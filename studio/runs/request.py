@@ -1,0 +1,96 @@
+"""What a user asks of a run, and what can be told about it at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from studio.errors import FolderError, PromptError
+from studio.folder import propose_class_names, scan
+from studio.methods import METHODS, load_method
+from studio.prompts.prompt_set import PromptSet
+from studio.runs.given import Correction
+from studio.runs.store import Run, RunStore
+from studio.runs.versions import versions
+from studio.settings import Settings
+
+
+@dataclass(frozen=True)
+class JobRequest:
+    """What a user asks for.
+
+    Attributes:
+        folder: The images.
+        class_names: None takes the names of the sub-folders.
+        aliases: Folder name -> class name, for sub-folders that are called otherwise; scoring only.
+        method: A name in `studio.methods.METHODS`.
+        model: A preset or a local checkpoint, see `studio.clip.backbone.load_backbone`.
+        settings: Every choice of the fit, its seed included.
+        prompts: What is read about each class for the first labels; None: as the settings say.
+        test_folder: Images with known classes that the accuracies are measured on instead.
+        name: What the run is called; None takes the folder's name.
+        corrections: By image path, what a person said: labels that are given, and images that are
+            left out. The fit is told them; the truth it is never told.
+    """
+
+    folder: Path
+    class_names: tuple[str, ...] | None = None
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    method: str = "coft"
+    model: str = "embedded"
+    settings: Settings = field(default_factory=Settings)
+    prompts: PromptSet | None = None
+    test_folder: Path | None = None
+    name: str | None = None
+    corrections: Mapping[str, Correction] = field(default_factory=dict)
+
+
+def create_run(request: JobRequest, store: RunStore) -> Run:
+    """A new run for the request, "queued".
+
+    Raises:
+        RunError: Another run is at work.
+        StudioError: The request cannot work, as far as that shows without reading any image.
+    """
+    check(request)
+    return store.create(
+        aliases=request.aliases,
+        name=request.name or request.folder.resolve().name,
+        method=request.method,
+        model=request.model,
+        folder=str(request.folder.resolve()),
+        class_names=request.class_names or (),
+        seed=request.settings.seed,
+        test_folder=None if request.test_folder is None else str(request.test_folder.resolve()),
+        settings=request.settings.to_dict(),
+        versions=versions(),
+    )
+
+
+def check(request: JobRequest) -> None:
+    """Raise what can be told at once, before a model is loaded or an image is read.
+
+    Raises:
+        StudioError: The request cannot work.
+    """
+    if request.method not in METHODS:
+        load_method(request.method)
+    found = scan(request.folder)
+    if request.class_names is None and not propose_class_names(found):
+        raise FolderError(
+            f"{request.folder} has no sub-folders to take class names from; "
+            "give the names, one a line (command line: --names FILE)."
+        )
+    if request.class_names is not None and len(request.class_names) < 2:
+        raise FolderError("Give at least two class names.")
+    if request.prompts is not None:
+        names = request.class_names or propose_class_names(found)
+        if strangers := request.prompts.strangers(names):
+            raise PromptError(
+                f"The prompts have sentences for {', '.join(strangers[:5])}"
+                f"{' …' if len(strangers) > 5 else ''}, which is not among the class names; "
+                "use the same names in both."
+            )
+    if request.test_folder is not None:
+        scan(request.test_folder)

@@ -1,0 +1,105 @@
+"""How the Train tab looks: what it shows of the data at hand, of a run and of all runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from studio.runs.store import ACTIVE, RunInfo
+from studio.ui.handlers import field_of
+from studio.ui.parts import Lazy
+from studio.ui.studio import Studio
+from studio.ui.workspace import View
+from studio.views import runs as look
+
+Part = tuple[Any, Any]
+"""What tells whether a part has changed, and what it shows."""
+
+
+class TrainLook:
+    """The parts of the tab as they are now."""
+
+    def __init__(self, studio: Studio) -> None:
+        self.studio = studio
+
+    def parts(self, seen: bool, chosen: str, page: str) -> dict[str, Part]:
+        """Every part by its name.
+
+        Args:
+            seen: This page has shown them before.
+            chosen: The run to show; else the one at work, else the newest.
+            page: Which page asks; what was typed there is left alone.
+        """
+        infos = self.studio.store.list()
+        at_work = next((info for info in infos if info.state in ACTIVE), None)
+        view = self.studio.workspace.view
+        ready = look.ready(
+            images=view.folder is not None,
+            classes=len(view.names),
+            where={"demo": "the demo set", "upload": "your upload"}.get(view.source, view.path),
+            model=view.model,
+            prompts=view.prompts.only(view.names).summary(),
+            doubt=view.doubt,
+        )
+        can_start = at_work is None and view.folder is not None
+        chosen_here = seen and view.by == page
+        stopping = at_work is not None and at_work.state == "stopping"
+        ids = [info.id for info in infos]
+        newest = at_work.id if at_work else next(iter(ids), None)
+        run_id = chosen if chosen in ids else newest
+        listed = self._table(infos, run_id)
+        head = self._header(at_work)
+        return dict(
+            ready=(ready, ready),
+            model=(view.inputs, gr.skip() if chosen_here else field_of(view.model)),
+            start=(can_start, gr.update(interactive=can_start)),
+            stop=(
+                (at_work is None, stopping),
+                gr.update(
+                    interactive=at_work is not None and not stopping,
+                    value="Stopping" if stopping else "Stop",
+                ),
+            ),
+            **self._run(run_id, view),
+            runs=(listed, listed),
+            actions=(bool(infos), gr.update(visible=bool(infos))),
+            header=(head, head),
+        )
+
+    def _run(self, run_id: str | None, view: View) -> dict[str, Part]:
+        """What is shown of a run; None: there is none."""
+        if run_id is None:
+            card = look.idle_card(ready=view.folder is not None)
+            nothing = {"figures": [], "empty": ""}
+            return {
+                "status": (card, card),
+                "warnings": ("", ""),
+                "curves": ("", nothing),
+                "numbers": ("", ""),
+                "facts": ("", ""),
+            }
+        reader = self.studio.reader(run_id)
+        status = reader.run.status()
+        card = look.status_card(reader.info, status)
+        warnings = look.warnings_html(reader.warnings)
+        mark = (run_id, reader.curves.seen, status["state"])
+        empty = look.no_curves(reader.info.method, status["state"])
+        return {
+            "status": (card, card),
+            "warnings": (warnings, warnings),
+            "curves": (mark, Lazy(lambda: {"figures": reader.figures(), "empty": empty})),
+            "numbers": (mark, Lazy(reader.numbers)),
+            "facts": (mark, Lazy(look.facts, reader.run, reader.info)),
+        }
+
+    def _table(self, infos: list[RunInfo], chosen: str | None) -> str:
+        done = [info.id for info in infos if info.state not in ACTIVE]
+        results = {run_id: self.studio.result(run_id) for run_id in done}
+        return look.runs_table(infos, results, chosen)
+
+    def _header(self, at_work: RunInfo | None) -> str:
+        """The chip at the top of the page, seen from every tab."""
+        if at_work is None:
+            return look.header_chip(None)
+        return look.header_chip(self.studio.store.get(at_work.id).status())
