@@ -31,11 +31,10 @@ def checked(given: Tensor | None, *, images: int, classes: int) -> Tensor:
     return given.to(torch.int64)
 
 
-def into_seeds(indices: Tensor, labels: Tensor, given: Tensor) -> tuple[Tensor, Tensor]:
-    """The seed set (n,), (n,) without the images that were ruled on, and with all given labels."""
-    open_ = given[indices] == UNKNOWN
+def with_given(indices: Tensor, labels: Tensor, given: Tensor) -> tuple[Tensor, Tensor]:
+    """The seed set (n,), (n,) and all given labels, as seeds too. indices: of no image ruled on."""
     told = (given >= 0).nonzero()[:, 0]
-    return torch.cat([indices[open_], told]), torch.cat([labels[open_], given[told]])
+    return torch.cat([indices, told]), torch.cat([labels, given[told]])
 
 
 def into_judged(labels: Tensor, clean: Tensor, given: Tensor) -> tuple[Tensor, Tensor]:

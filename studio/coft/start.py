@@ -11,7 +11,7 @@ from torch import Tensor
 from studio.clip.backbone import Backbone
 from studio.clip.space import Space
 from studio.coft.events import Event, SeedSet, Warned, ZeroShot
-from studio.coft.given import into_seeds
+from studio.coft.given import UNKNOWN, with_given
 from studio.coft.randomness import generator_of
 from studio.coft.selection import seed_set, seeds_per_class
 from studio.errors import FolderError
@@ -73,7 +73,10 @@ def seeds(
     """
     count, classes = scores.shape
     k = seeds_per_class(k=settings.k, images=count, classes=classes, cap=settings.k_cap)
-    indices, labels = into_seeds(*seed_set(scores, k=k, mode=settings.seed_selection), given)
+    # Images that were ruled on take no place among the top K: their class would be short of a seed.
+    open_ = (given == UNKNOWN).nonzero()[:, 0]
+    chosen, labels = seed_set(scores[open_], k=k, mode=settings.seed_selection)
+    indices, labels = with_given(open_[chosen], labels, given)
     per_class = torch.bincount(labels, minlength=classes)
     yield SeedSet(indices, labels, tuple(per_class.tolist()), round_number, model)
     empty = int((per_class == 0).sum())

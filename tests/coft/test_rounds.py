@@ -12,10 +12,10 @@ from studio.clip.backbone import Backbone
 from studio.coft import phase2, rounds
 from studio.coft.events import Finished, Judged, Monitor, SeedSet, Step
 from studio.coft.fit import fit, fit_plus
-from studio.coft.given import REJECTED, UNKNOWN, checked, into_judged, into_seeds
+from studio.coft.given import REJECTED, UNKNOWN, checked, into_judged, with_given
 from studio.coft.hidden import TestViews
 from studio.coft.phase1 import build_models
-from studio.coft.start import ZeroShotStart
+from studio.coft.start import ZeroShotStart, seeds
 from studio.settings import Settings
 from tests.coft.conftest import NAMES, Canvases, Inputs
 from tests.coft.test_fit import QUICK, only
@@ -74,8 +74,8 @@ def test_the_seeds_of_round_two_are_the_labels_of_round_one(vit: Backbone, input
     settings = Settings(**PLUS | {"seed_selection": "argmax_topk", "prior_correction": 0.0})
     events = list(fit_plus(**inputs(vit, Canvases(90, seed=2)), settings=settings))
     first = next(e for e in events if isinstance(e, Judged))
-    for seeds in (e for e in events if isinstance(e, SeedSet) and e.round_number == 2):
-        assert torch.equal(seeds.labels, first.labels[seeds.model][seeds.indices])
+    for found in (e for e in events if isinstance(e, SeedSet) and e.round_number == 2):
+        assert torch.equal(found.labels, first.labels[found.model][found.indices])
 
 
 def test_stopped_in_the_second_round_the_first_is_kept(vit: Backbone, inputs: Inputs) -> None:
@@ -110,7 +110,7 @@ def _space(backbone: Backbone) -> Any:
 
 def test_given_labels_are_seeds_and_believed_and_rejected_images_are_neither() -> None:
     given = torch.tensor([UNKNOWN, 1, REJECTED, 0, UNKNOWN])
-    indices, labels = into_seeds(torch.tensor([0, 2, 3]), torch.tensor([0, 1, 1]), given)
+    indices, labels = with_given(torch.tensor([0]), torch.tensor([0]), given)
     assert dict(zip(indices.tolist(), labels.tolist(), strict=True)) == {0: 0, 1: 1, 3: 0}
     judged, clean = into_judged(
         torch.tensor([[0, 0, 0, 1, 1], [0, 1, 1, 1, 1]]), torch.ones(2, 5) < 0, given
@@ -123,6 +123,27 @@ def test_given_labels_are_seeds_and_believed_and_rejected_images_are_neither() -
         checked(given[:4], images=5, classes=2)
     with pytest.raises(ValueError, match="between -2 and 0"):
         checked(given, images=5, classes=1)
+
+
+@pytest.mark.parametrize("mode", ["argmax_topk", "leaderboard"])
+def test_an_image_that_was_ruled_on_costs_its_class_no_seed(mode: str) -> None:
+    sure = torch.tensor([0.99, 0.95, 0.9, 0.8, 0.7])
+    scores = torch.cat([torch.stack([sure, 1 - sure], 1), torch.stack([1 - sure, sure], 1)])
+    given = torch.full((10,), UNKNOWN)
+    given[0], given[6] = REJECTED, 0
+    settings = Settings(k=2, seed_selection=mode)
+    found = list(seeds(scores, given, settings))
+    told = only(found, SeedSet)
+    chosen = dict(zip(told.indices.tolist(), told.labels.tolist(), strict=True))
+    assert chosen == {1: 0, 2: 0, 5: 1, 7: 1, 6: 0}
+
+
+@pytest.mark.parametrize("mode", ["argmax_topk", "leaderboard"])
+def test_seeds_when_every_image_was_ruled_on(mode: str) -> None:
+    scores = torch.full((4, 2), 0.5)
+    given = torch.tensor([0, REJECTED, 1, 0])
+    told = only(list(seeds(scores, given, Settings(seed_selection=mode))), SeedSet)
+    assert (told.indices.tolist(), told.labels.tolist()) == ([0, 2, 3], [0, 1, 0])
 
 
 @pytest.mark.parametrize("method", [fit, fit_plus])
@@ -142,8 +163,8 @@ def test_a_fit_keeps_to_what_a_person_said(
     given[4], given[7], given[9] = 2, 0, REJECTED
     settings = Settings(**PLUS)
     events = list(method(**inputs(vit, Canvases(30)), settings=settings, given=given))
-    for seeds in (e for e in events if isinstance(e, SeedSet)):
-        told = dict(zip(seeds.indices.tolist(), seeds.labels.tolist(), strict=True))
+    for found in (e for e in events if isinstance(e, SeedSet)):
+        told = dict(zip(found.indices.tolist(), found.labels.tolist(), strict=True))
         assert (told[4], told[7]) == (2, 0)
         assert 9 not in told
     assert learned
