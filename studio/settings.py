@@ -47,6 +47,12 @@ class Settings(Choices):
         "Who may become a seed: images of the class only, or by leaderboard.",
         options=("argmax_topk", "leaderboard"),
     )
+    transduction: str = choice(
+        "all",
+        "studio (TransCLIP); paper: off",
+        "All images labelled together: before and after Phase I, only for the first seeds, never.",
+        options=("all", "first", "off"),
+    )
     prior_correction: float = choice(
         0.25,
         "studio; paper: 0",
@@ -251,6 +257,7 @@ class Settings(Choices):
 PAPER: dict[str, str] = {
     "templates": "plain",
     "k_cap": "false",
+    "transduction": "off",
     "prior_correction": "0",
     "adapted_stages": "0",
     "complement": "uniform",

@@ -67,11 +67,13 @@ class DualPromptModel(nn.Module):
 class Judgement:
     """What both models say of a set of n images.
 
-    probabilities: (2, n, C) softmax of s+ / tau; clean: (2, n, C) p_clean of every class.
+    probabilities: (2, n, C) softmax of s+ / tau; clean: (2, n, C) p_clean of every class;
+    images: (2, n, d) unit image features.
     """
 
     probabilities: Tensor
     clean: Tensor
+    images: Tensor
 
     @property
     def labels(self) -> Tensor:
@@ -95,11 +97,12 @@ def judge(
     scale: float,
 ) -> Judgement:
     """Both models on one batch of prefix outputs, sharing its decoding and the frozen stages."""
-    probabilities, clean = [], []
+    probabilities, clean, pictures = [], [], []
     with torch.inference_mode():
         for model, (positive, negative) in zip(models, texts, strict=True):
             images = model.images(hidden)
             similar, dissimilar = images @ positive.T, images @ negative.T
             probabilities.append((scale * similar).softmax(-1).cpu())
             clean.append((scale * (similar - dissimilar)).sigmoid().half().cpu())
-    return Judgement(torch.stack(probabilities), torch.stack(clean))
+            pictures.append(images.half().cpu())
+    return Judgement(torch.stack(probabilities), torch.stack(clean), torch.stack(pictures))

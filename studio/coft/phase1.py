@@ -220,6 +220,7 @@ def join(parts: Sequence[Judgement]) -> Judgement:
     return Judgement(
         torch.cat([p.probabilities for p in parts], dim=1),
         torch.cat([p.clean for p in parts], dim=1),
+        torch.cat([p.images for p in parts], dim=1),
     )
 
 

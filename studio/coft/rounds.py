@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from studio.clip.backbone import Backbone
@@ -22,7 +23,8 @@ from studio.coft.hidden import TestViews
 from studio.coft.judge import clean_sets, own_clean_probability, peer_clean_probability
 from studio.coft.phase1 import build_models, judge_all, phase_one
 from studio.coft.selection import without_prior
-from studio.coft.start import ZeroShotStart, seeds
+from studio.coft.start import ZeroShotStart, first_scores, seeds
+from studio.coft.transduction import label_together
 from studio.settings import Settings
 
 
@@ -69,8 +71,7 @@ def phase_one_rounds(
     """
     learned: Learned | None = None
     views: TestViews | None = None
-    adjusted = without_prior(start.probabilities, power=settings.prior_correction)
-    scores = (adjusted, adjusted)
+    scores = (first_scores(start, given, settings),) * 2
     for number in range(1, settings.rounds + 1):
         both = yield from _seed_sets(scores, given, settings, number)
         models = build_models(backbone, class_names, space, settings, round_number=number)
@@ -91,14 +92,19 @@ def phase_one_rounds(
         if learned is not None and stop():
             return learned
         verdict = yield from judge_all(models, views, space.scale)
-        clean = clean_sets(verdict.clean, verdict.labels, rule=settings.filter)
-        labels, clean = into_judged(verdict.labels, clean, given)
+        assigned = _assigned(verdict, given, settings)
+        labels = assigned.argmax(-1)
+        clean = clean_sets(verdict.clean, labels, rule=settings.filter)
+        labels, clean = into_judged(labels, clean, given)
         learned = Learned(models, verdict, labels, clean, max(len(i) for i, _ in both))
         yield _judged(learned, number)
         if stop():
             break
         first, second = (
-            without_prior(_confidence(verdict, i, settings), power=settings.prior_correction)
+            without_prior(
+                _confidence(assigned[i], verdict.clean[i].float(), settings),
+                power=settings.prior_correction,
+            )
             for i in (0, 1)
         )
         scores = (first, second)
@@ -117,13 +123,19 @@ def _seed_sets(
     return sets
 
 
-def _confidence(verdict: Judgement, model: int, settings: Settings) -> Tensor:
-    """(N, C) by which a model ranks images for the next round."""
-    clean = verdict.clean[model].float()
+def _assigned(verdict: Judgement, given: Tensor, settings: Settings) -> Tensor:
+    """(2, N, C) by which each model labels images: alone, or together in its own features."""
+    if settings.transduction != "all":
+        return verdict.probabilities
+    pairs = zip(verdict.images, verdict.probabilities, strict=True)
+    return torch.stack([label_together(images.float(), own, given) for images, own in pairs])
+
+
+def _confidence(assigned: Tensor, clean: Tensor, settings: Settings) -> Tensor:
+    """(N, C) by which a model ranks images for the next round; both arguments: its own (N, C)."""
     if settings.round_score == "p_clean":
         return clean
-    probabilities = verdict.probabilities[model]
-    return probabilities * clean if settings.round_score == "product" else probabilities
+    return assigned * clean if settings.round_score == "product" else assigned
 
 
 def _counted(events: Iterator[Event], number: int, rounds: int) -> Iterator[Event]:
@@ -155,6 +167,6 @@ def _judged(learned: Learned, number: int) -> Judged:
         clean_probability=peer_clean_probability(verdict.clean, labels),
         own_clean_probability=own_clean_probability(verdict.clean, labels),
         clean=learned.clean,
-        confidence=verdict.probabilities.amax(-1),
+        confidence=verdict.probabilities.gather(2, labels[..., None])[..., 0],
         round_number=number,
     )

@@ -13,16 +13,22 @@ from studio.clip.space import Space
 from studio.coft.events import Event, SeedSet, Warned, ZeroShot
 from studio.coft.given import UNKNOWN, with_given
 from studio.coft.randomness import generator_of
-from studio.coft.selection import seed_set, seeds_per_class
+from studio.coft.selection import seed_set, seeds_per_class, without_prior
+from studio.coft.transduction import label_together
 from studio.errors import FolderError
 from studio.settings import Settings
 
 
 @dataclass(frozen=True)
 class ZeroShotStart:
-    """What every method starts from: the joint space and the zero-shot probabilities (N, C)."""
+    """What every method starts from.
+
+    space: the joint space; pictures: (N, d) unit image features in it; probabilities: (N, C),
+    zero-shot.
+    """
 
     space: Space
+    pictures: Tensor
     probabilities: Tensor
 
     @classmethod
@@ -40,7 +46,8 @@ class ZeroShotStart:
             scale=backbone.logit_scale,
             center=backbone.center,
         )
-        return cls(space, space.probabilities(features, class_vectors))
+        probabilities = space.probabilities(features, class_vectors)
+        return cls(space, space.images(features), probabilities)
 
     def event(self) -> ZeroShot:
         """Labels and confidences of all images."""
@@ -52,6 +59,14 @@ def watched(settings: Settings, images: int) -> Tensor:
     """Indices (n,) of the images that the models label after each epoch, in order."""
     order = torch.randperm(images, generator=generator_of(settings, "monitor", 0))
     return order[: settings.monitor_images].sort().values
+
+
+def first_scores(start: ZeroShotStart, given: Tensor, settings: Settings) -> Tensor:
+    """(N, C) by which the first round of CoFT ranks and labels images."""
+    scores = without_prior(start.probabilities, power=settings.prior_correction)
+    if settings.transduction != "off":
+        scores = label_together(start.pictures.float(), scores, given)
+    return scores
 
 
 def seeds(

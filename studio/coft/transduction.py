@@ -1,0 +1,144 @@
+"""All images labelled together: TransCLIP, and its tempered form for the first labels of CoFT.
+
+Zanella, Gerin and Ben Ayed, "Boosting vision-language models with transduction", NeurIPS 2024,
+arXiv:2406.01837, the zero-shot variant, written from the paper. The classes are Gaussians of the
+unit image features with one diagonal covariance; an image's assignment z is drawn towards its
+Gaussian, its neighbours' assignments and its zero-shot probabilities yhat:
+
+    z_i ~ yhat_i^lambda * exp(log p_i / T + sum_j w_ij z_j),  then means and covariance from z.
+
+As published: lambda = 1, T = 1, w_ij the cosine of the 3 nearest neighbours, means that start from
+the 8 most confident images of each class, covariance from 1 / d; ten rounds of five inner steps.
+
+T is this project's. A diagonal Gaussian counts d features as independent witnesses; they are not,
+so every z ends at 0 or 1, which says nothing about how sure an image is, and the texts are not
+heard. `temperature` divides by how many times the features repeat each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from studio.coft.given import REJECTED
+
+TEXT_WEIGHT = 1.0
+NEIGHBOURS = 3
+CONFIDENT = 8
+ROUNDS = 10
+INNER_STEPS = 5
+BLOCK = 1024
+LEAST_VARIANCE = 1e-8
+TRACE = 1e-3
+
+
+@dataclass(frozen=True)
+class Assigned:
+    """After a round: z (N, C) assignments, means (C, d) and the shared variance (d,) from them."""
+
+    z: Tensor
+    means: Tensor
+    variance: Tensor
+
+
+def transduce(
+    pictures: Tensor, probabilities: Tensor, given: Tensor, *, temperature: float = 1.0
+) -> Iterator[Assigned]:
+    """The assignments after each of the rounds.
+
+    Args:
+        pictures: (N, d) unit image features.
+        probabilities: (N, C) yhat, each row sums to 1.
+        given: (N,) see `studio.coft.given`. A given label is the image's assignment throughout; a
+            rejected image shapes no class and no neighbour.
+        temperature: T; above 1 the Gaussians weigh less beside the texts.
+    """
+    prior = probabilities.clamp_min(1e-12).log()
+    usable = given != REJECTED
+    near, weights = neighbours(pictures, usable, count=NEIGHBOURS)
+    z = _fixed(probabilities, given)
+    means = _first_means(pictures, z * usable[:, None])
+    variance = torch.full_like(pictures[0], 1 / pictures.shape[1])
+    for _ in range(ROUNDS):
+        pull = log_density(pictures, means, variance) / temperature + TEXT_WEIGHT * prior
+        for _ in range(INNER_STEPS):
+            z = _fixed((pull + (weights[..., None] * z[near]).sum(1)).softmax(-1), given)
+        means, variance = moments(pictures, z * usable[:, None], means)
+        yield Assigned(z, means, variance)
+
+
+def label_together(pictures: Tensor, probabilities: Tensor, given: Tensor) -> Tensor:
+    """(N, C) tempered assignments after the last round; arguments as of `transduce`.
+
+    A trace of the probabilities is mixed in, so that images of whom all are certain (z = 1) are
+    ranked by those.
+    """
+    *_, last = transduce(pictures, probabilities, given, temperature=temperature_of(pictures))
+    return last.z.lerp(probabilities, TRACE)
+
+
+def temperature_of(pictures: Tensor) -> float:
+    """T for features (N, d): d over the number of dimensions that they vary in, at least 1.
+
+    That number is the participation ratio of the covariance S, tr(S)^2 / tr(S S).
+    """
+    centred = pictures - pictures.mean(0)
+    covariance = centred.T @ centred
+    spread = float(covariance.trace())
+    if spread <= 0:
+        return 1.0
+    return max(1.0, pictures.shape[1] * float(covariance.square().sum()) / spread**2)
+
+
+def neighbours(pictures: Tensor, usable: Tensor, *, count: int) -> tuple[Tensor, Tensor]:
+    """The nearest others of unit vectors (N, d): indices (N, k) and cosines (N, k), at least 0.
+
+    usable: (N,) bool, who may be a neighbour.
+    """
+    count = min(count, max(1, len(pictures) - 1))
+    indices, cosines = [], []
+    for rows in torch.arange(len(pictures), device=pictures.device).split(BLOCK):
+        block = pictures[rows] @ pictures.T
+        block[:, ~usable] = 0.0
+        block[torch.arange(len(rows)), rows] = -1.0  # not oneself
+        best = block.topk(count, dim=1)
+        indices.append(best.indices)
+        cosines.append(best.values.clamp_min(0.0))
+    return torch.cat(indices), torch.cat(cosines)
+
+
+def log_density(pictures: Tensor, means: Tensor, variance: Tensor) -> Tensor:
+    """(N, C) log densities under Gaussians of means (C, d) and a shared variance (d,).
+
+    Up to what all classes share.
+    """
+    cross = pictures @ (means / variance).T
+    return cross - 0.5 * (means.square() / variance).sum(1)
+
+
+def moments(pictures: Tensor, z: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
+    """Means (C, d) and variance (d,) under assignments (N, C); an empty class keeps its mean."""
+    mass = z.sum(0)
+    means = (z.T @ pictures) / mass.clamp_min(1e-12)[:, None]
+    means = torch.where(mass[:, None] > 1e-6, means, before)
+    # E[x^2] - sum_k p_k mu_k^2, which never builds the (N, C, d) differences.
+    second = (z.sum(1) @ pictures.square() - mass @ means.square()) / mass.sum().clamp_min(1e-12)
+    return means, second.clamp_min(LEAST_VARIANCE)
+
+
+def _first_means(pictures: Tensor, scores: Tensor) -> Tensor:
+    """(C, d) of the most confident images of each class."""
+    best = scores.topk(min(CONFIDENT, len(scores)), dim=0).indices  # (n, C)
+    return pictures[best].mean(0)
+
+
+def _fixed(z: Tensor, given: Tensor) -> Tensor:
+    """Assignments (N, C) in which given labels (N,) stand."""
+    known = given >= 0
+    z = z.clone()
+    z[known] = one_hot(given[known], z.shape[1]).to(z.dtype)
+    return z

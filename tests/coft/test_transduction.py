@@ -1,0 +1,117 @@
+"""Labelling all images together: its parts against slow and plain versions, and how sure it is."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.distributions import MultivariateNormal
+from torch.nn.functional import normalize
+
+from studio.clip.backbone import Backbone
+from studio.coft import transduction
+from studio.coft.given import REJECTED, UNKNOWN
+from studio.coft.start import ZeroShotStart, first_scores
+from studio.settings import Settings
+
+
+def draws(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def test_neighbours_are_the_nearest_others_that_were_not_rejected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pictures = normalize(draws(40, 6), dim=1)
+    usable = torch.ones(40, dtype=torch.bool)
+    usable[11] = False
+    monkeypatch.setattr(transduction, "BLOCK", 16)
+    near, cosines = transduction.neighbours(pictures, usable, count=3)
+    for i in range(40):
+        others = [j for j in range(40) if j not in (i, 11)]
+        best = sorted(others, key=lambda j: -float(pictures[i] @ pictures[j]))[:3]
+        assert near[i].tolist() == best
+        torch.testing.assert_close(cosines[i], pictures[best] @ pictures[i])
+
+
+def test_two_images_have_one_neighbour_each() -> None:
+    pictures = normalize(torch.tensor([[1.0, 0.0], [-1.0, 0.1]]), dim=1)
+    near, cosines = transduction.neighbours(pictures, torch.ones(2, dtype=torch.bool), count=3)
+    assert near.tolist() == [[1], [0]]
+    assert cosines.tolist() == [[0.0], [0.0]]  # opposites do not push each other away
+
+
+def test_densities_are_those_of_gaussians_up_to_what_classes_share() -> None:
+    pictures, means = draws(7, 5), draws(3, 5, seed=1)
+    variance = draws(5, seed=2).square() + 0.1
+    ours = transduction.log_density(pictures, means, variance)
+    plain = torch.stack(
+        [MultivariateNormal(mean, variance.diag()).log_prob(pictures) for mean in means], dim=1
+    )
+    torch.testing.assert_close(ours.softmax(1), plain.softmax(1))
+
+
+def test_moments_are_weighted_means_and_one_variance() -> None:
+    pictures, z = draws(20, 4), draws(20, 3, seed=1).softmax(1)
+    z[:, 2] = 0
+    before = draws(3, 4, seed=2)
+    means, variance = transduction.moments(pictures, z, before)
+    for k in (0, 1):
+        expected = sum(z[i, k] * pictures[i] for i in range(20)) / z[:, k].sum()
+        torch.testing.assert_close(means[k], expected)
+    torch.testing.assert_close(means[2], before[2])
+    spread = sum(z[i, k] * (pictures[i] - means[k]).square() for i in range(20) for k in (0, 1))
+    torch.testing.assert_close(variance, spread / z.sum(), rtol=1e-4, atol=1e-5)
+
+
+def test_the_temperature_counts_how_often_features_repeat_each_other() -> None:
+    plain = draws(4000, 8)
+    assert transduction.temperature_of(plain) == pytest.approx(1.0, abs=0.02)
+    thrice = torch.cat([plain] * 3, dim=1)
+    assert transduction.temperature_of(thrice) == pytest.approx(3.0, abs=0.06)
+    assert transduction.temperature_of(thrice + 5.0) == pytest.approx(3.0, abs=0.06)
+    assert transduction.temperature_of(torch.ones(5, 4)) == 1.0
+
+
+def overlapping() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Unit features (600, 96) of three classes that overlap, each fact told 12 times over; a
+    zero-shot guess (600, 3) that is right for about two in three; the truth."""
+    truth = torch.arange(600) % 3
+    facts = draws(3, 8, seed=1)[truth] + 1.3 * draws(600, 8, seed=2)
+    pictures = normalize(torch.cat([facts] * 12, dim=1), dim=1)
+    guess = torch.nn.functional.one_hot(truth, 3) + 0.9 * draws(600, 3, seed=3)
+    return pictures, (1.5 * guess).softmax(1), truth
+
+
+def test_tempered_assignments_say_how_sure_they_are() -> None:
+    pictures, guess, truth = overlapping()
+    nothing = torch.full((600,), UNKNOWN)
+    right, gap = {}, {}
+    for temperature in (1.0, transduction.temperature_of(pictures)):
+        *_, last = transduction.transduce(pictures, guess, nothing, temperature=temperature)
+        confidence, labels = last.z.max(1)
+        right[temperature] = float((labels == truth).float().mean())
+        gap[temperature] = float((confidence - (labels == truth).float()).mean())
+    alone, tempered = right.values()
+    assert tempered > alone - 0.01
+    assert tempered > float((guess.argmax(1) == truth).float().mean()) + 0.05
+    assert gap[1.0] > 2 * max(list(gap.values())[1], 0.0)
+
+
+def test_assignments_are_probabilities_and_rulings_stand() -> None:
+    pictures, guess, truth = overlapping()
+    given = torch.full((600,), UNKNOWN)
+    given[0], given[1] = (truth[0] + 1) % 3, REJECTED
+    for state in transduction.transduce(pictures, guess, given, temperature=5.0):
+        torch.testing.assert_close(state.z.sum(1), torch.ones(600))
+    assert state.z[0].argmax() == given[0]
+    assert float(state.z[0].max()) == 1.0
+
+
+@pytest.mark.parametrize("transduction", ["all", "first", "off"])
+def test_where_the_first_seeds_of_coft_come_from(vit: Backbone, transduction: str) -> None:
+    features, vectors = draws(60, 16, seed=7), draws(3, 16, seed=8)
+    start = ZeroShotStart.of(vit, features, vectors)
+    settings = Settings(transduction=transduction, prior_correction=0.0)
+    scores = first_scores(start, torch.full((60,), UNKNOWN), settings)
+    assert torch.allclose(scores, start.probabilities) == (transduction == "off")
+    torch.testing.assert_close(scores.sum(1), torch.ones(60))
