@@ -24,7 +24,7 @@ from studio.views.points import Indices, Plane
 CLASSES = 20
 """Classes with a colour and a shape of their own, the largest ones; more cannot be told apart."""
 
-_SOON_MS, _LATER_MS = 400, 1500
+_SOON_MS, _LATER_MS = 150, 1500
 
 
 class MapData:

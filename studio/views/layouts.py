@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 _KEPT = 4
 _FILES = 100
 TIMEOUT_S = 3600.0
+HEAD_START_S, LARGE = 3.0, 100_000
 
 Kind = Literal["pca", "umap"]
 State = Literal["ready", "running", "failed", "none"]
@@ -104,6 +106,8 @@ class Layouts:
 
     def _make(self, layout: Layout, units: Floats) -> None:
         try:
+            # The page that asked is drawing PCA now; a large set would take its cores and disk.
+            time.sleep(HEAD_START_S * min(1.0, len(units) / LARGE))
             with self._turn:  # one process at a time
                 self._run(layout, units)
             layout.umap = self._read(layout.key, len(units))

@@ -21,6 +21,8 @@ MIN_DIST = 0.1
 SEED = 42
 FEWEST = 20
 """Below, a neighbourhood of 15 is the whole set, and PCA shows all there is."""
+PCA_IMAGES = 20_000
+"""At most about so many, evenly spread, decide on PCA's directions; more would not turn them."""
 LANDMARKS = 30_000
 """At most so many images are laid out by UMAP itself; all others stand amid their nearest ones of
 these. Exact neighbours of 100,000 images would be ten times the work, for points that are not even
@@ -35,8 +37,8 @@ def pca(units: Floats) -> Floats:
     number, width = units.shape
     if number < 2:
         return np.zeros((number, 2), np.float32)
-    scatter = (units.T @ units).astype(np.float64)  # d x d: cheap for any N
-    _, vectors = np.linalg.eigh(scatter)
+    some = units[:: -(-number // PCA_IMAGES)]
+    _, vectors = np.linalg.eigh((some.T @ some).astype(np.float64))  # d x d: cheap for any N
     axes = vectors[:, ::-1][:, : min(2, width)]
     # An eigenvector has no sign of its own; fixed, so that the map never comes mirrored.
     strongest = np.abs(axes).argmax(0)
