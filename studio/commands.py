@@ -154,6 +154,8 @@ def _summary(result: dict[str, Any], run: Run) -> str:
     ]
     if given or rejected:
         lines.append(f"corrections             {given} labels given, {rejected} images left out")
+        if given and not result["test_folder"]:
+            where += ", given labels included"
     if guess := estimate_of(result):
         lines.append(f"estimated accuracy      {guess.text()}, told without labels")
     if result["accuracy"] is not None:

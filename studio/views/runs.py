@@ -209,6 +209,8 @@ def facts(run: Run, info: RunInfo) -> str:
                 if key in shares
                 else (duration(value) if key == "seconds" else count(value))
             )
+            if key == "accuracy" and result.get("given_labels") and not result.get("test_folder"):
+                shown += ", given labels included"
             rows.append((key.replace("_", " ").capitalize(), shown))
     for key in ("zero_shot_accuracy", "accuracy"):
         if guess := estimate_of(result, key):

@@ -197,6 +197,16 @@ def go(page: Any, tab: str) -> None:
     page.get_by_role("tab", name=tab, exact=True).click()
 
 
+def picture(page: Any, name: str, *, height: int = 900) -> None:
+    """A picture of the page's upper part for the README. height: in pixels."""
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.set_viewport_size({"width": 1280, "height": height})
+    page.evaluate("window.scrollTo(0, 0)")
+    page.wait_for_timeout(2500)
+    page.screenshot(path=SCREENSHOTS / f"{name}.png")
+    page.set_viewport_size({"width": 1280, "height": 900})
+
+
 def wait_for(page: Any, condition: Callable[[], Any], what: str, seconds: float) -> Any:
     """Wait until the condition holds, while the page goes on."""
     ends = time.monotonic() + seconds

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.browser.axe import settle
-from tests.browser.conftest import Server, Watch, go, wait_for
+from tests.browser.conftest import Server, Watch, go, picture, wait_for
 from tests.browser.prepared import Prepared
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -32,7 +32,7 @@ def names(page: Any, figure: str) -> list[str]:
 
 
 def test_ticking_runs_draws_them_over_each_other(
-    open_page: Open, prepared: Prepared, watch: Watch
+    open_page: Open, prepared: Prepared, watch: Watch, screenshots: bool
 ) -> None:
     page = open_page()
     go(page, "Compare")
@@ -45,6 +45,8 @@ def test_ticking_runs_draws_them_over_each_other(
     cards = page.locator("#compare-cards .card")
     wait_for(page, cards.count, "images", 120)
     assert cards.first.locator(".card-run").count() == 2
+    if screenshots:
+        picture(page, "compare", height=1240)
 
     # By keyboard, as the focus stays where it is: a third run, and the first one away.
     boxes.nth(2).focus()

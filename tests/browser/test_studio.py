@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.conftest import SCREENSHOTS, Server, Watch, go, wait_for
+from tests.browser.conftest import Server, Watch, go, picture, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(3000)]
 
@@ -21,14 +21,6 @@ Open = Callable[..., Any]
 # Small enough for two cores, large enough for curves that can be seen to grow.
 FIELDS = {"phase1_epochs": "4", "phase2_epochs": "1", "k": "4"}
 OTHERS = "phase1_min_steps=0\nphase1_views=1\nphase1_batch=16\nmonitor_images=16\nn_ctx=4"
-
-
-def picture(page: Any, name: str) -> None:
-    """A picture for the README."""
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    page.evaluate("window.scrollTo(0, 0)")
-    page.wait_for_timeout(1500)
-    page.screenshot(path=SCREENSHOTS / f"{name}.png")
 
 
 def set_settings(page: Any, fields: dict[str, str], others: str) -> None:
@@ -98,6 +90,10 @@ def test_one_press_labels_the_demo(open_page: Open, screenshots: bool) -> None:
     assert len(page.input_value("#class-names textarea").splitlines()) >= 8
     if screenshots:
         picture(page, "data")
+        go(page, "Prompts")
+        page.locator("#prompts-effect .stat").first.wait_for()
+        picture(page, "prompts")
+        go(page, "Data")
     # A second browser, and a reload, find the same.
     other = open_page()
     other.locator("#data-preview .class-row").first.wait_for()
@@ -154,7 +150,8 @@ def test_the_galleries_show_clean_and_noisy_images(open_page: Open, screenshots:
     go(page, "Explore")
     page.locator("#map").wait_for()
     if screenshots:
-        picture(page, "explore")
+        page.locator("#map[data-drawn^=umap], #map [data-drawn^=umap]").wait_for(state="attached")
+        picture(page, "map", height=1240)
     go(page, "Galleries")
     clean, noisy = page.locator("#gallery-clean .card"), page.locator("#gallery-noisy .card")
     wait_for(page, lambda: clean.count() + noisy.count(), "cards", 60)
@@ -169,6 +166,8 @@ def test_the_galleries_show_clean_and_noisy_images(open_page: Open, screenshots:
         for text in clean.all_inner_texts()
     ]
     assert shares == sorted(shares, reverse=True)
+    if screenshots:
+        picture(page, "galleries", height=1240)
 
     card.click()
     dialog = page.locator("dialog[open]")

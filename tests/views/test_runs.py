@@ -148,13 +148,16 @@ def test_a_card_tells_why_a_run_ended(run: Run) -> None:
 
 
 def test_facts_tell_how_many_labels_were_given(run: Run) -> None:
-    result = {"images": 12, "given_labels": 0, "given_rejected": 0}
+    result = {"images": 12, "given_labels": 0, "given_rejected": 0, "accuracy": 0.75}
     write_json(run.path / "result.json", result)
-    assert "Given" not in runs.facts(run, run.info)
+    assert "given" not in runs.facts(run, run.info).lower()
     write_json(run.path / "result.json", {**result, "given_labels": 7})
     html = runs.facts(run, run.info)
     assert "Given labels" in html
     assert "Given rejected" not in html
+    assert "75.0 %, given labels included" in html
+    write_json(run.path / "result.json", {**result, "given_labels": 7, "test_folder": "/test"})
+    assert "included" not in runs.facts(run, run.info)
 
 
 def test_nothing_from_a_run_is_taken_for_html(run: Run) -> None:
