@@ -16,15 +16,19 @@ class Entrant:
     """One row of the table.
 
     label: as it was asked for, METHOD or METHOD:key=value,key=value; it is the name in the results.
+    shots: true labels a class that the fit is given, as the paper's Figure 2 does.
+    prompts: a folder with a prompts file for each set, SET.json.
     """
 
     label: str
     method: str
     settings: tuple[str, ...]
+    shots: int = 0
+    prompts: Path | None = None
 
     @classmethod
     def parse(cls, text: str) -> Entrant:
-        """From METHOD or METHOD:key=value,key=value.
+        """From METHOD or METHOD:key=value,key=value; `shots` and `prompts` are keys as well.
 
         Raises:
             SettingsError: no such method, or settings that cannot be.
@@ -37,8 +41,18 @@ class Entrant:
         pairs = tuple(part.strip() for part in rest.split(",") if part.strip())
         if faulty := [pair for pair in pairs if not pair.partition("=")[1]]:
             raise SettingsError(f"After {method}: come settings as key=value, not {faulty[0]!r}.")
-        Settings.from_overrides(dict(_split(pair) for pair in pairs))
-        return cls(text.strip(), method, pairs)
+        values = dict(_split(pair) for pair in pairs)
+        shots, prompts = values.pop("shots", "0"), values.pop("prompts", None)
+        if not shots.isdecimal():
+            raise SettingsError(f"shots must be a whole number, not {shots!r}.")
+        Settings.from_overrides(values)
+        return cls(
+            text.strip(),
+            method,
+            tuple(f"{key}={value}" for key, value in values.items()),
+            int(shots),
+            None if prompts is None else Path(prompts),
+        )
 
 
 @dataclass(frozen=True)

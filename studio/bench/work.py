@@ -9,9 +9,11 @@ from __future__ import annotations
 import csv
 import json
 import os
+import random
 import subprocess
 import sys
 import threading
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +37,12 @@ def fit(cell: Cell, *, model: str, out: Path, cache: Path) -> dict[str, Any]:
     command += ["--runs", str(out / "runs"), "--cache", str(cache)]
     for pair in cell.entrant.settings:
         command += ["--set", pair]
+    if cell.entrant.prompts is not None:
+        command += ["--prompts", str(cell.entrant.prompts / f"{cell.data.name}.json")]
     if cell.entrant.method == UPPER_BOUND:
         command += ["--corrections", str(_true_labels(cell, out))]
+    elif cell.entrant.shots:
+        command += ["--corrections", str(_true_labels(cell, out, shots=cell.entrant.shots))]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
     )
@@ -72,16 +78,25 @@ def _wait(process: subprocess.Popen[str]) -> tuple[int, dict[str, float | None]]
     }
 
 
-def _true_labels(cell: Cell, out: Path) -> Path:
-    """The sub-folders' classes as a table of corrections."""
+def _true_labels(cell: Cell, out: Path, *, shots: int | None = None) -> Path:
+    """The sub-folders' classes as a table of corrections.
+
+    shots: so many images of each class, drawn with the cell's seed; None: all.
+    """
     names = read_class_names(cell.data.names)
     folder = scan(cell.data.train)
     known = truth(folder, names, aliases=read_aliases(cell.data.names))
-    path = out / f"{cell.data.name}-labels.csv"
+    by_class: dict[int, list[str]] = defaultdict(list)
+    for image, label in zip(folder.images, () if known is None else known, strict=True):
+        by_class[int(label)].append(image.path)
+    by_class.pop(-1, None)
+    told = "all" if shots is None else f"{shots}-shots-{cell.seed}"
+    path = out / f"{cell.data.name}-{told}.csv"
+    draw = random.Random(cell.seed)
     with path.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(("path", "label"))
-        for image, label in zip(folder.images, () if known is None else known, strict=True):
-            if label >= 0:
-                rows.writerow((image.path, names[int(label)]))
+        for number, images in sorted(by_class.items()):
+            chosen = images if shots is None else draw.sample(images, min(shots, len(images)))
+            rows.writerows((image, names[number]) for image in chosen)
     return path

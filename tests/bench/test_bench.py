@@ -49,6 +49,10 @@ def test_an_entrant_is_a_method_with_settings_of_its_own() -> None:
         Entrant.parse("coft:k")
     with pytest.raises(SettingsError, match="k must be a whole number"):
         Entrant.parse("coft:k=many")
+    few = Entrant.parse("coft:shots=4,k=8,prompts=written")
+    assert (few.shots, few.settings, few.prompts) == (4, ("k=8",), Path("written"))
+    with pytest.raises(SettingsError, match="shots must be a whole number, not 'some'"):
+        Entrant.parse("coft:shots=some")
 
 
 def test_a_folder_of_sets_stands_for_all_of_them(labelled: Path, tmp_path: Path) -> None:
@@ -125,3 +129,23 @@ def test_a_fit_that_fails_is_told_with_its_last_words(labelled: Path, tmp_path: 
     (cell,) = cells(labelled_sets([labelled]), [Entrant.parse("zero-shot")], [0])
     with pytest.raises(RunError, match=r"colours zero-shot 0: error: .*no-such-model"):
         fit(cell, model=str(tmp_path / "no-such-model"), out=tmp_path, cache=tmp_path / "c")
+
+
+def test_shots_are_true_labels_of_a_few_images_of_each_class(
+    labelled: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    (data,) = labelled_sets([labelled])
+    written = tmp_path / "prompts"
+    written.mkdir()
+    (written / "colours.json").write_text(json.dumps({"templates": ["this is {}."]}))
+    told = {}
+    for seed in (0, 1):
+        (cell,) = cells([data], [Entrant.parse(f"zero-shot:shots=2,prompts={written}")], [seed])
+        result = fit(cell, model=str(tiny_model), out=tmp_path, cache=tmp_path / "c")
+        assert (result["given_labels"], result["given_rejected"]) == (6, 0)
+        run = tmp_path / "runs" / result["run"]
+        assert json.loads((run / "prompts.json").read_text())["templates"] == ["this is {}."]
+        lines = (tmp_path / f"colours-2-shots-{seed}.csv").read_text().splitlines()[1:]
+        assert all(Path(line.split(",")[0]).parent.name == line.split(",")[1] for line in lines)
+        told[seed] = set(lines)
+    assert told[0] != told[1]
