@@ -120,6 +120,13 @@ def _add_fit(commands: Any) -> None:
         help="take these labels as given and leave rejected images out: a CSV with the columns "
         "path,label[,correction], such as an exported labels.csv, or a run that was corrected",
     )
+    fit.add_argument(
+        "--labels",
+        type=Path,
+        metavar="FILE",
+        help="check these labels, which may be wrong, instead of labelling: a CSV with the columns "
+        "path,label; the run's checked.csv has the most suspicious first",
+    )
     _add_runs_dir(fit)
     _add_cache_dir(fit)
     fit.add_argument(

@@ -56,6 +56,7 @@ def _request(options: argparse.Namespace) -> JobRequest:
     from studio.folder import propose_class_names, read_aliases, read_class_names, scan
     from studio.methods import load_method
     from studio.prompts.prompt_set import PromptSet
+    from studio.runs.checking import read_labels
     from studio.runs.request import JobRequest
     from studio.settings import Settings
     from studio.terminal import Terminal
@@ -79,6 +80,9 @@ def _request(options: argparse.Namespace) -> JobRequest:
                 progress=lambda done, total: terminal.progress("drawing the demo", done, total),
             )
         names = names or tuple(DEMO_CLASSES)
+    labels = {} if options.labels is None else read_labels(options.labels)
+    if names is None and labels and not propose_class_names(scan(folder)):
+        names = tuple(sorted(set(labels.values())))
     elif names is None and not propose_class_names(scan(folder)):
         raise FolderError(
             f"{folder} has no sub-folders to take class names from; give them with --names FILE"
@@ -103,6 +107,7 @@ def _request(options: argparse.Namespace) -> JobRequest:
         test_folder=options.test,
         name=options.folder if options.folder == _DEMO else None,
         corrections=corrections,
+        labels=labels,
     )
 
 
@@ -139,6 +144,7 @@ def _stop_on_ctrl_c() -> Iterator[threading.Event]:
 
 def _summary(result: dict[str, Any], run: Run) -> str:
     """The result for people: a few lines."""
+    from studio.runs.checking import CHECKED_FILE
     from studio.views.estimates import estimate_of
 
     def share(name: str) -> str:
@@ -163,6 +169,17 @@ def _summary(result: dict[str, Any], run: Run) -> str:
             f"zero-shot accuracy      {share('zero_shot_accuracy')} on {where}",
             f"accuracy                {share('accuracy')} on {where}",
         ]
+    if "checked_labels" in result:
+        lines += [
+            f"labels checked          {result['checked_labels']}, {share('checked_believed')} "
+            "believed",
+            f"most suspicious first   {run.path / CHECKED_FILE}",
+        ]
+    if result.get("checked_accuracy") is not None:
+        lines.append(
+            f"checked labels right    {share('checked_accuracy')}, of those believed "
+            f"{share('checked_precision')}"
+        )
     if result["clean_precision"] is not None:
         lines.append(f"clean labels right      {share('clean_precision')}")
     lines.append(f"run                     {run.path}")

@@ -31,10 +31,12 @@ class Method(Protocol):
         settings: Settings,
         given: Tensor | None,
         stop: Callable[[], bool],
+        claims: Tensor | None = ...,
     ) -> Iterator[Event]:
         """Fit to N images with features (N, d) and C classes with vectors (C, d).
 
-        given: (N,) labels that a person gave, see `studio.coft.given`; None: none. The last event
+        given: (N,) labels that a person gave, see `studio.coft.given`; None: none. claims: (N,)
+        labels to be judged, see `studio.coft.claims`, of methods in `CHECKING` only. The last event
         is Finished, also when `stop` was heeded.
         """
         ...
@@ -68,6 +70,9 @@ METHODS: dict[str, Callable[[], Method]] = {
     "transclip": _in("baselines.transclip"),
     "supervised": _in("baselines.self_training", "fit_supervised"),
 }
+
+CHECKING = frozenset({"coft", "coft+"})
+"""Methods that can judge labels that came with the images."""
 
 ONE_MODEL = frozenset(METHODS) - {
     "coft", "coft+", "self-training", "self-training-seeds", "supervised",

@@ -32,6 +32,7 @@ def fit(
     class_names: Sequence[str],
     settings: Settings,
     given: Tensor | None = None,
+    claims: Tensor | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Event]:
     """Run CoFT (paper, Sections 3.1 and 3.2): one round, no contrast. See `fit_plus`."""
@@ -43,6 +44,7 @@ def fit(
         class_names=class_names,
         settings=dataclasses.replace(settings, rounds=1, contrast_weight=0.0),
         given=given,
+        claims=claims,
         stop=stop,
     )
 
@@ -56,6 +58,7 @@ def fit_plus(
     class_names: Sequence[str],
     settings: Settings,
     given: Tensor | None = None,
+    claims: Tensor | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Event]:
     """Run CoFT+ (paper, Section 3.3) on a set of unlabelled images.
@@ -68,6 +71,7 @@ def fit_plus(
         class_names: C names, for the learned prompts.
         settings: see `Settings`; `rounds` and `contrast_weight` are what CoFT+ adds to CoFT.
         given: (N,) labels that a person gave, see `studio.coft.given`; None: none.
+        claims: (N,) labels that may be wrong, see `studio.coft.claims`; -1 and None: none.
         stop: asked before each batch; when true, the fit ends early with what was learned.
 
     Yields:
@@ -88,6 +92,7 @@ def fit_plus(
         start=start,
         space=space,
         given=told,
+        claims=checked(claims, images=len(images), classes=len(class_names)),
         settings=settings,
         monitor=monitor,
         stop=stop,

@@ -16,6 +16,7 @@ from torch import Tensor
 from studio.clip.backbone import Backbone
 from studio.clip.encode import Images
 from studio.clip.space import Space
+from studio.coft.claims import ranked, stand
 from studio.coft.dual import DualPromptModel, Judgement
 from studio.coft.events import Event, Judged, Monitor, Step
 from studio.coft.given import into_judged
@@ -51,6 +52,7 @@ def phase_one_rounds(
     start: ZeroShotStart,
     space: Space,
     given: Tensor,
+    claims: Tensor,
     settings: Settings,
     monitor: Tensor,
     stop: Callable[[], bool],
@@ -64,6 +66,7 @@ def phase_one_rounds(
         start: zero-shot labels, from which the first round takes the same seeds for both models.
         space: the joint space on the backbone's device.
         given: (N,) see `studio.coft.given`.
+        claims: (N,) see `studio.coft.claims`; -1 where there is none.
         settings: see `Settings`.
         monitor: indices of the images that both models label after each epoch.
         stop: asked before each batch. A round that was broken off is dropped in favour of the one
@@ -73,7 +76,8 @@ def phase_one_rounds(
     views: TestViews | None = None
     scores = (first_scores(start, given, settings),) * 2
     for number in range(1, settings.rounds + 1):
-        both = yield from _seed_sets(scores, given, settings, number)
+        best = [ranked(own, claims) for own in scores]
+        both = yield from _seed_sets(best, given, settings, number)
         models = build_models(backbone, class_names, space, settings, round_number=number)
         views = views or TestViews(backbone, models[0].adapter, images, keep=settings.rounds > 1)
         training = phase_one(
@@ -93,7 +97,7 @@ def phase_one_rounds(
             return learned
         verdict = yield from judge_all(models, views, space.scale)
         assigned = _assigned(verdict, given, settings)
-        labels = assigned.argmax(-1)
+        labels = stand(assigned.argmax(-1), claims)
         clean = clean_sets(verdict.clean, labels, rule=settings.filter)
         labels, clean = into_judged(labels, clean, given)
         learned = Learned(models, verdict, labels, clean, max(len(i) for i, _ in both))
@@ -113,7 +117,7 @@ def phase_one_rounds(
 
 
 def _seed_sets(
-    scores: tuple[Tensor, Tensor], given: Tensor, settings: Settings, number: int
+    scores: Sequence[Tensor], given: Tensor, settings: Settings, number: int
 ) -> Generator[Event, None, list[tuple[Tensor, Tensor]]]:
     if number == 1:
         return [(yield from seeds(scores[0], given, settings))] * 2

@@ -34,7 +34,7 @@ def seed_set(probabilities: Tensor, *, k: int, mode: str = "argmax_topk") -> tup
     Ties are broken by index, so the choice is deterministic.
 
     Args:
-        probabilities: (N, C) zero-shot class probabilities.
+        probabilities: (N, C) zero-shot class probabilities; -inf where an image cannot be chosen.
         k: seeds per class at most.
         mode: "argmax_topk" [paper wording, UPL]: only images whose best class it is, so classes may
             stay short or empty; "leaderboard" [GRIP, CPL]: an image that its best class has no room
@@ -67,7 +67,8 @@ def _leaderboard(probabilities: Tensor, k: int) -> list[tuple[int, int]]:
     room = [k] * classes
     taken: set[int] = set()
     chosen: list[tuple[int, int]] = []
-    for flat in order.tolist():
+    possible = int((probabilities > -torch.inf).sum())
+    for flat in order[:possible].tolist():
         image, label = divmod(flat, classes)
         if room[label] and image not in taken:
             room[label] -= 1

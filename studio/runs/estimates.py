@@ -25,6 +25,8 @@ class RunEstimates:
 
     The latter holds a score of each final label that ranks better than p_clean does, see
     `scores.cleanliness.combined`; methods without Phase I have none.
+
+    judged: the last judgement so far; features: (N, d), whose cosines compare images.
     """
 
     def __init__(
@@ -42,15 +44,16 @@ class RunEstimates:
         ).numpy()
         self._report = report
         self._labels = probabilities.argmax(axis=1)
-        self._features, self._center = features, backbone.center
-        self._judged: Judged | None = None
+        # Centred where the model asks for it, as in `clip.space`; lengths do not matter here.
+        self.features = (features - features.mean(0) if backbone.center else features).numpy()
+        self.judged: Judged | None = None
         self.before = estimate_zero_shot(probabilities, z=z)
         self._write("zero-shot", self.before)
 
     def take(self, event: Event) -> None:
         """To be called with every event of the fit."""
         if isinstance(event, Judged):
-            self._judged = event
+            self.judged = event
 
     def result(self, finished: Finished, given: NDArray[np.int64] | None) -> dict[str, float]:
         """What the result of the run says; estimates of the images that were fitted.
@@ -58,8 +61,8 @@ class RunEstimates:
         given: (N,), labels from 0 on that a person gave, or None.
         """
         labels = finished.labels
-        if self._judged is not None:
-            self._report.write("combined", {}, {"score": self._combined(finished, self._judged)})
+        if self.judged is not None:
+            self._report.write("combined", {}, {"score": self._combined(finished, self.judged)})
         after = estimate_run(
             before=self.before,
             zero_shot_labels=self._labels,
@@ -77,11 +80,9 @@ class RunEstimates:
     def _combined(self, finished: Finished, judged: Judged) -> Tensor:
         import torch
 
-        # Centred where the model asks for it, as in `clip.space`; lengths do not matter here.
-        features = self._features - self._features.mean(0) if self._center else self._features
         score = combined(
             confidence=finished.confidence.numpy(),
-            neighbours=neighbour_share(features.numpy(), finished.labels.numpy()),
+            neighbours=neighbour_share(self.features, finished.labels.numpy()),
             phase1_confidence=judged.confidence.numpy(),
         )
         return torch.from_numpy(score).float()

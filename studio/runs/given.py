@@ -138,12 +138,17 @@ class Given:
 
 
 def given_vector(
-    corrections: Mapping[str, Correction], *, paths: Sequence[str], class_names: Sequence[str]
+    corrections: Mapping[str, Correction],
+    *,
+    paths: Sequence[str],
+    class_names: Sequence[str],
+    what: str = "corrections",
 ) -> Given:
     """Corrections in the order of a fit's images.
 
     Args:
         corrections: By path.
+        what: What they are called when something is wrong with them.
         paths: Of the N images.
         class_names: The C names.
 
@@ -154,7 +159,7 @@ def given_vector(
     strange = sorted({c.label for c in corrections.values() if c.label and c.label not in index})
     if strange:
         raise RunError(
-            f"The corrections name classes that are not in the list: {listed(strange)}. "
+            f"The {what} name classes that are not in the list: {listed(strange)}. "
             "Add them to the class names, or take those rows out."
         )
     place = {path: number for number, path in enumerate(paths)}
@@ -162,7 +167,8 @@ def given_vector(
     missing = [path for path in corrections if path not in place]
     if corrections and len(missing) == len(corrections):
         raise RunError(
-            f"None of the {len(missing)} corrected images is in the folder ({listed(missing)}): "
+            f"None of the {len(missing)} images of the {what} is in the folder "
+            f"({listed(missing)}): "
             "paths are relative to the folder of images."
         )
     for path, correction in corrections.items():

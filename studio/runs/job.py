@@ -13,6 +13,7 @@ from studio.errors import FolderError, RunError
 from studio.folder import Folder, propose_class_names, truth
 from studio.methods import ONE_MODEL, load_method
 from studio.prompts.prompt_set import PromptSet
+from studio.runs.checking import check_labels, claimed
 from studio.runs.failures import explain, first_line, release_memory, was_stopped
 from studio.runs.files import write_json
 from studio.runs.given import keep_given
@@ -100,6 +101,8 @@ def _work(
     request: JobRequest, run: Run, report: Report, cache_dir: Path, stop: Callable[[], bool]
 ) -> dict[str, Any]:
     """The sequence itself."""
+    import torch
+
     from studio.clip.backbone import load_backbone
     from studio.clip.texts import TextTower
     from studio.coft.events import Finished, Warned
@@ -137,6 +140,14 @@ def _work(
                 "can be measured there; leave out the test folder, or name its sub-folders so."
             )
 
+    claims = None
+    if request.labels:
+        paths = [image.path for image in folder.images]
+        claims, warning = claimed(
+            request.labels, paths=paths, class_names=names, aliases=request.aliases
+        )
+        if warning:
+            report(Warned(warning))
     features = encode(
         backbone, folder, canvases, cache_dir, report.progress("encoding images"), stop
     )
@@ -158,6 +169,7 @@ def _work(
     for event in method(
         backbone=backbone, images=canvases, features=features, class_vectors=vectors,
         class_names=names, settings=request.settings, given=given.tensor(), stop=stop,
+        **({} if claims is None else {"claims": torch.from_numpy(claims)}),
     ):  # fmt: skip
         report(event)
         estimates.take(event)
@@ -167,6 +179,12 @@ def _work(
         raise RuntimeError(f"method {request.method} ended without a Finished event")
     report.flush()
 
+    checked = {}
+    if claims is not None and estimates.judged is not None:
+        checked = check_labels(
+            run.path, claims, judged=estimates.judged, finished=finished,
+            features=estimates.features, paths=paths, class_names=names, truth=known,
+        )  # fmt: skip
     measured = report.measured()
     if test is not None and test_truth is not None:
         report.stage("measuring on the test images")
@@ -190,6 +208,7 @@ def _work(
         "test_images": None if test is None else len(test[0].images),
         **measured,
         **estimates.result(finished, given.vector),
+        **checked,
         "given_labels": given.labels,
         "given_rejected": given.rejected,
         "prompts": prompts.summary(),

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from studio.errors import FolderError, PromptError
+from studio.errors import FolderError, PromptError, SettingsError
 from studio.folder import propose_class_names, scan
-from studio.methods import METHODS, load_method
+from studio.methods import CHECKING, METHODS, load_method
 from studio.prompts.prompt_set import PromptSet
 from studio.runs.given import Correction
 from studio.runs.store import Run, RunStore
@@ -32,6 +32,8 @@ class JobRequest:
         name: What the run is called; None takes the folder's name.
         corrections: By image path, what a person said: labels that are given, and images that are
             left out. The fit is told them; the truth it is never told.
+        labels: By image path, class names that came with the images and may be wrong: what is
+            judged in place of pseudo-labels.
     """
 
     folder: Path
@@ -44,6 +46,7 @@ class JobRequest:
     test_folder: Path | None = None
     name: str | None = None
     corrections: Mapping[str, Correction] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 def create_run(request: JobRequest, store: RunStore) -> Run:
@@ -76,6 +79,10 @@ def check(request: JobRequest) -> None:
     """
     if request.method not in METHODS:
         load_method(request.method)
+    if request.labels and request.method not in CHECKING:
+        raise SettingsError(
+            f"Labels are checked by {' and '.join(sorted(CHECKING))}, not by {request.method}."
+        )
     found = scan(request.folder)
     if request.class_names is None and not propose_class_names(found):
         raise FolderError(

@@ -1,0 +1,122 @@
+"""Labels that came with the images, checked: which are believed, the most suspicious first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from studio.errors import RunError
+from studio.names import canonical
+from studio.runs.given import Correction, given_vector, listed, read_corrections
+from studio.runs.table import safe_name, safe_path, write_csv
+from studio.scores import accuracy, auroc, clean_precision
+from studio.scores.cleanliness import combined, neighbour_share
+
+if TYPE_CHECKING:
+    from studio.coft.events import Finished, Judged
+
+CHECKED_FILE = "checked.csv"
+"""In a run's folder: what came of the labels."""
+COLUMNS = ("path", "label", "combined_score", "clean_probability", "believed", "suggested")
+
+
+def read_labels(path: Path) -> dict[str, str]:
+    """Class names by image, from a CSV with the columns path and label; empty labels say nothing.
+
+    Raises:
+        RunError: It cannot be read or lacks a column, or it has no label at all.
+    """
+    found = {image: said.label for image, said in read_corrections(path).items() if said.label}
+    if not found:
+        raise RunError(f"{path} has no labels to check: its head must be path,label")
+    return found
+
+
+def claimed(
+    labels: Mapping[str, str],
+    *,
+    paths: Sequence[str],
+    class_names: Sequence[str],
+    aliases: Mapping[str, str] | None = None,
+) -> tuple[NDArray[np.int64], str]:
+    """(N,) the labels in the order of a fit's images, -1 = none; and a warning, "" if all is well.
+
+    Class names are matched as those of sub-folders are: case, spaces, underscores and hyphens do
+    not matter, and aliases (other name -> class name) are known.
+
+    Raises:
+        RunError: A label is not among the class names, or no image is in the folder.
+    """
+    known = {canonical(name): name for name in class_names}
+    known |= {canonical(other): name for other, name in (aliases or {}).items()}
+    said = {
+        path: Correction("relabelled", known.get(canonical(label), label))
+        for path, label in labels.items()
+    }
+    found = given_vector(said, paths=paths, class_names=class_names, what="labels to check")
+    if not found.missing:
+        return found.vector, ""
+    return found.vector, (
+        f"{len(found.missing)} of the labels to check are of images that are not in the folder or "
+        f"were refused: {listed(found.missing)}"
+    )
+
+
+def check_labels(
+    path: Path,
+    claims: NDArray[np.int64],
+    *,
+    judged: Judged,
+    finished: Finished,
+    features: NDArray[np.float32],
+    paths: Sequence[str],
+    class_names: Sequence[str],
+    truth: NDArray[np.int64] | None,
+) -> dict[str, Any]:
+    """Write `CHECKED_FILE` into the folder `path`; returns what the run's result says of it.
+
+    A label's clean probability is the mean of both models'; it is believed when both believe it.
+    The combined score, by which rows are sorted, is that of `scores.cleanliness.combined`.
+
+    Args:
+        path: The run's folder.
+        claims: (N,) from `claimed`.
+        judged: The last judgement of the fit, which was of these labels.
+        finished: What the trained classifier says.
+        features: (N, d), in the space in which cosines are compared.
+        paths: Of the N images.
+        class_names: The C names.
+        truth: (N,) -1 = unknown, or None; for measuring only.
+    """
+    at = np.flatnonzero(claims >= 0)
+    labels = claims[at]
+    same = finished.top_labels.numpy()[at] == labels[:, None]
+    clean = judged.clean_probability.numpy()[:, at].mean(axis=0)
+    believed = np.asarray(judged.clean.numpy()[:, at].all(axis=0), np.bool_)
+    score = combined(
+        confidence=(finished.top_probabilities.numpy()[at] * same).sum(axis=1),
+        neighbours=neighbour_share(features[at], labels),
+        phase1_confidence=judged.confidence.numpy()[:, at],
+    )
+    suggested = finished.labels.numpy()[at]
+    rows = (
+        (
+            safe_path(paths[at[i]]), safe_name(class_names[labels[i]]), f"{score[i]:.6f}",
+            f"{clean[i]:.6f}", str(bool(believed[i])).lower(), safe_name(class_names[suggested[i]]),
+        )
+        for i in np.argsort(score, kind="stable")
+    )  # fmt: skip
+    write_csv(path / CHECKED_FILE, COLUMNS, rows)
+    known = None if truth is None else truth[at]
+    return {
+        "checked_labels": len(at),
+        "checked_believed": float(believed.mean()),
+        "checked_accuracy": accuracy(labels, known),
+        "checked_precision": clean_precision(labels, believed, known),
+        "checked_auroc": auroc(clean, labels, known),
+        "checked_combined_auroc": auroc(score, labels, known),
+    }
