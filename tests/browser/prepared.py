@@ -11,11 +11,12 @@ from pathlib import Path
 
 PER_CLASS = 10
 
-# Coarse pictures and few steps: seconds on one core, and still curves, doubts and mistakes to see.
+# Coarse pictures and few steps: seconds on one core, and still curves, doubts and mistakes to see;
+# of the latter the demo has too few when all images are labelled together.
 QUICK: dict[str, object] = {
     "k": 4, "n_ctx": 4, "phase1_epochs": 3, "phase1_min_steps": 0, "phase1_batch": 16,
     "phase1_views": 1, "phase1_resolution": 0.4, "phase2_epochs": 1, "phase2_batch": 32,
-    "phase2_resolution": 0.4, "monitor_images": 32,
+    "phase2_resolution": 0.4, "monitor_images": 32, "transduction": "off",
 }  # fmt: skip
 
 
