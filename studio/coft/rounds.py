@@ -18,7 +18,7 @@ from studio.clip.encode import Images
 from studio.clip.space import Space
 from studio.coft.claims import ranked, stand
 from studio.coft.dual import DualPromptModel, Judgement
-from studio.coft.events import Event, Judged, Monitor, Step
+from studio.coft.events import Event, Judged, Monitor, Progress, Step
 from studio.coft.given import into_judged
 from studio.coft.hidden import TestViews
 from studio.coft.judge import clean_sets, own_clean_probability, peer_clean_probability
@@ -74,7 +74,9 @@ def phase_one_rounds(
     """
     learned: Learned | None = None
     views: TestViews | None = None
-    scores = (first_scores(start, given, settings),) * 2
+    device = space.image_mean.device
+    first = yield from first_scores(start, given, settings, device=device)
+    scores = (first, first)
     for number in range(1, settings.rounds + 1):
         best = [ranked(own, claims) for own in scores]
         both = yield from _seed_sets(best, given, settings, number)
@@ -96,7 +98,7 @@ def phase_one_rounds(
         if learned is not None and stop():
             return learned
         verdict = yield from judge_all(models, views, space.scale)
-        assigned = _assigned(verdict, given, settings)
+        assigned = yield from _assigned(verdict, given, settings, device)
         labels = stand(assigned.argmax(-1), claims)
         clean = clean_sets(verdict.clean, labels, rule=settings.filter)
         labels, clean = into_judged(labels, clean, given)
@@ -104,14 +106,14 @@ def phase_one_rounds(
         yield _judged(learned, number)
         if stop():
             break
-        first, second = (
+        one, other = (
             without_prior(
                 _confidence(assigned[i], verdict.clean[i].float(), settings),
                 power=settings.prior_correction,
             )
             for i in (0, 1)
         )
-        scores = (first, second)
+        scores = (one, other)
     assert learned is not None  # there is at least one round
     return learned
 
@@ -127,12 +129,17 @@ def _seed_sets(
     return sets
 
 
-def _assigned(verdict: Judgement, given: Tensor, settings: Settings) -> Tensor:
+def _assigned(
+    verdict: Judgement, given: Tensor, settings: Settings, device: torch.device
+) -> Generator[Event, None, Tensor]:
     """(2, N, C) by which each model labels images: alone, or together in its own features."""
     if settings.transduction != "all":
         return verdict.probabilities
-    pairs = zip(verdict.images, verdict.probabilities, strict=True)
-    return torch.stack([label_together(images.float(), own, given) for images, own in pairs])
+    together: list[Tensor] = []
+    for images, own in zip(verdict.images, verdict.probabilities, strict=True):
+        yield Progress("labelling together", len(together), 2)
+        together.append(label_together(images, own, given, device=device))
+    return torch.stack(together)
 
 
 def _confidence(assigned: Tensor, clean: Tensor, settings: Settings) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from studio.clip.backbone import Backbone
 from studio.clip.space import Space
-from studio.coft.events import Event, SeedSet, Warned, ZeroShot
+from studio.coft.events import Event, Progress, SeedSet, Warned, ZeroShot
 from studio.coft.given import UNKNOWN, with_given
 from studio.coft.randomness import generator_of
 from studio.coft.selection import seed_set, seeds_per_class, without_prior
@@ -61,11 +61,14 @@ def watched(settings: Settings, images: int) -> Tensor:
     return order[: settings.monitor_images].sort().values
 
 
-def first_scores(start: ZeroShotStart, given: Tensor, settings: Settings) -> Tensor:
-    """(N, C) by which the first round of CoFT ranks and labels images."""
+def first_scores(
+    start: ZeroShotStart, given: Tensor, settings: Settings, *, device: torch.device
+) -> Generator[Event, None, Tensor]:
+    """(N, C) by which the first round of CoFT ranks and labels images. device: to compute on."""
     scores = without_prior(start.probabilities, power=settings.prior_correction)
     if settings.transduction != "off":
-        scores = label_together(start.pictures.float(), scores, given)
+        yield Progress("labelling together", 0, 1)
+        scores = label_together(start.pictures, scores, given, device=device)
     return scores
 
 

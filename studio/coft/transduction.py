@@ -71,14 +71,19 @@ def transduce(
         yield Assigned(z, means, variance)
 
 
-def label_together(pictures: Tensor, probabilities: Tensor, given: Tensor) -> Tensor:
-    """(N, C) tempered assignments after the last round; arguments as of `transduce`.
+def label_together(
+    pictures: Tensor, probabilities: Tensor, given: Tensor, *, device: torch.device
+) -> Tensor:
+    """(N, C) tempered assignments after the last round, on the CPU; arguments as of `transduce`.
 
+    device: where it is computed; comparing all pairs of images takes time with the square of N.
     A trace of the probabilities is mixed in, so that images of whom all are certain (z = 1) are
     ranked by those.
     """
-    *_, last = transduce(pictures, probabilities, given, temperature=temperature_of(pictures))
-    return last.z.lerp(probabilities, TRACE)
+    pictures, probabilities = pictures.to(device).float(), probabilities.to(device)
+    temperature = temperature_of(pictures)
+    *_, last = transduce(pictures, probabilities, given.to(device), temperature=temperature)
+    return last.z.lerp(probabilities, TRACE).cpu()
 
 
 def temperature_of(pictures: Tensor) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 from torch.distributions import MultivariateNormal
@@ -9,6 +11,7 @@ from torch.nn.functional import normalize
 
 from studio.clip.backbone import Backbone
 from studio.coft import transduction
+from studio.coft.events import Event
 from studio.coft.given import REJECTED, UNKNOWN
 from studio.coft.start import ZeroShotStart, first_scores
 from studio.settings import Settings
@@ -112,6 +115,15 @@ def test_where_the_first_seeds_of_coft_come_from(vit: Backbone, transduction: st
     features, vectors = draws(60, 16, seed=7), draws(3, 16, seed=8)
     start = ZeroShotStart.of(vit, features, vectors)
     settings = Settings(transduction=transduction, prior_correction=0.0)
-    scores = first_scores(start, torch.full((60,), UNKNOWN), settings)
+    nothing = torch.full((60,), UNKNOWN)
+    told = []
+
+    def taken() -> Iterator[Event]:
+        device = start.space.image_mean.device
+        told.append((yield from first_scores(start, nothing, settings, device=device)))
+
+    events = list(taken())
+    (scores,) = told
+    assert bool(events) == (transduction != "off")  # long work is announced
     assert torch.allclose(scores, start.probabilities) == (transduction == "off")
     torch.testing.assert_close(scores.sum(1), torch.ones(60))
