@@ -33,7 +33,8 @@ def fit(task: Task) -> Iterator[Event]:
         if task.stop():
             break
         found = next(rounds)
-        yield Progress("labelling together", done, ROUNDS)
+        images = len(task.images)
+        yield Progress("labelling together", images * done // ROUNDS, images)
     if found is None:
         yield from ship_zero_shot(task)
         return

@@ -137,7 +137,7 @@ def _assigned(
         return verdict.probabilities
     together: list[Tensor] = []
     for images, own in zip(verdict.images, verdict.probabilities, strict=True):
-        yield Progress("labelling together", len(together), 2)
+        yield Progress("labelling together", len(together) * len(own), 2 * len(own))
         together.append(label_together(images, own, given, device=device))
     return torch.stack(together)
 

@@ -67,7 +67,7 @@ def first_scores(
     """(N, C) by which the first round of CoFT ranks and labels images. device: to compute on."""
     scores = without_prior(start.probabilities, power=settings.prior_correction)
     if settings.transduction != "off":
-        yield Progress("labelling together", 0, 1)
+        yield Progress("labelling together", 0, len(scores))
         scores = label_together(start.pictures, scores, given, device=device)
     return scores
 
