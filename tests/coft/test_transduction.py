@@ -127,3 +127,14 @@ def test_where_the_first_seeds_of_coft_come_from(vit: Backbone, transduction: st
     assert bool(events) == (transduction != "off")  # long work is announced
     assert torch.allclose(scores, start.probabilities) == (transduction == "off")
     torch.testing.assert_close(scores.sum(1), torch.ones(60))
+
+
+@pytest.mark.parametrize(("images", "classes"), [(1, 2), (2, 5), (7, 20)])
+@pytest.mark.parametrize("alike", [True, False])
+def test_tiny_sets_and_equal_images_have_labels_too(images: int, classes: int, alike: bool) -> None:
+    pictures = torch.ones(images, 4) / 2 if alike else normalize(draws(images, 4), dim=1)
+    guess = draws(images, classes, seed=1).softmax(1)
+    nothing, cpu = torch.full((images,), UNKNOWN), torch.device("cpu")
+    z = transduction.label_together(pictures, guess, nothing, device=cpu)
+    assert torch.isfinite(z).all()
+    torch.testing.assert_close(z.sum(1), torch.ones(images))
