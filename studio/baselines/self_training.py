@@ -21,8 +21,7 @@ from studio.coft.finetune import fine_tune
 from studio.coft.given import into_judged
 from studio.coft.judge import clean_sets
 from studio.coft.outcome import finish, label_all
-from studio.coft.selection import without_prior
-from studio.coft.start import seeds
+from studio.coft.start import first_scores, seeds
 from studio.errors import RunError
 
 
@@ -38,7 +37,8 @@ def fit(task: Task) -> Iterator[Event]:
 def fit_seeds(task: Task) -> Iterator[Event]:
     """The whole encoder, trained on CoFT's seed set alone: confidence is the only filter."""
     yield task.start.event()
-    scores = without_prior(task.start.probabilities, power=task.settings.prior_correction)
+    device = task.space.image_mean.device
+    scores = yield from first_scores(task.start, task.given, task.settings, device=device)
     indices, labels = yield from seeds(scores, task.given, task.settings)
     yield from _train(task, indices, labels)
 

@@ -140,6 +140,7 @@ def test_a_language_model_writes_and_the_key_is_nowhere(
     open_page: Open, chat: ChatServer, server: Server
 ) -> None:
     page = prompts(open_page())
+    page.locator("#llm-leaves").get_by_text("11 class names").wait_for()  # the page has arrived
     host = chat.url.split("/")[2]
     page.locator("#llm-server button").first.click()
     page.fill("#llm-url input, #llm-url textarea", chat.url)
