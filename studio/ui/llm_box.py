@@ -102,59 +102,30 @@ class LlmBox:
         the poll last told this page.
         """
         for field in self.fields:
-            typed = [*self.fields, shown]
-            after(field.change, self.see, inputs=typed, trigger_mode="always_last")
+            after(field.change, self.see, inputs=[shown, *self.fields], trigger_mode="always_last")
         for text in (self.description, self.model, self.base_url):
             after(text.blur, self.remember, inputs=self.fields)
-        after(self.write.click, self.begin, inputs=[*self.fields, self.key], outputs=[self.key])
+        after(self.write.click, self.begin, inputs=[self.key, *self.fields], outputs=[self.key])
         after(self.stop.click, self.studio.writer.stop)
         after(self.forget.click, self.studio.writer.forget)
 
     # What its buttons do ----------------------------------------------------------------------
 
-    def see(
-        self,
-        description: str,
-        model: str,
-        base_url: str,
-        sentences: float | None,
-        templates: float | None,
-        again: bool,
-        shown: dict[str, Any],
-        request: gr.Request,
-    ) -> None:
+    # What is typed in the fields comes last, in their order, as `_wish` takes it.
+
+    def see(self, request: gr.Request, shown: dict[str, Any], *typed: Any) -> None:
         """A field changed: by its user, or by what the studio sent, which is no edit."""
-        wish = _wish(description, model, base_url, sentences, templates, again)
+        wish = _wish(*typed)
         if shown and wish != shown.get("leaves", (wish,))[0]:
             self.studio.prompts.wish(wish, by=page_of(request, "prompts"))
 
-    def remember(
-        self,
-        description: str,
-        model: str,
-        base_url: str,
-        sentences: float | None,
-        templates: float | None,
-        again: bool,
-        request: gr.Request,
-    ) -> None:
+    def remember(self, request: gr.Request, *typed: Any) -> None:
         """Keep what was typed, for a reload and for other pages. The key is not among it."""
-        wish = _wish(description, model, base_url, sentences, templates, again)
-        self.studio.prompts.wish(wish, by=page_of(request, "prompts"))
+        self.studio.prompts.wish(_wish(*typed), by=page_of(request, "prompts"))
 
-    def begin(
-        self,
-        description: str,
-        model: str,
-        base_url: str,
-        sentences: float | None,
-        templates: float | None,
-        again: bool,
-        key: str,
-        request: gr.Request,
-    ) -> Any:
+    def begin(self, request: gr.Request, key: str, *typed: Any) -> Any:
         """Ask for what is typed. The key's field is emptied once the key is in memory."""
-        self.remember(description, model, base_url, sentences, templates, again, request)
+        self.remember(request, *typed)
         said(lambda: self.studio.writer.start(key=key if isinstance(key, str) else ""))
         return gr.skip() if self.studio.options.public else ""
 

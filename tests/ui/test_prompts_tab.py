@@ -47,8 +47,8 @@ def look(tab: PromptsTab, shown: dict[str, Any] | None = None, who: str = "page-
 def ask(tab: PromptsTab, url: str, key: str = KEY, description: str = "", **more: Any) -> Any:
     fields = {"sentences": 2, "templates": 0, "again": False, **more}
     found = tab.llm.begin(
-        description, "local", url, fields["sentences"], fields["templates"], fields["again"], key,
-        page(),
+        page(), key, description, "local", url, fields["sentences"], fields["templates"],
+        fields["again"],
     )  # fmt: skip
     tab.studio.writer.wait()
     return found
@@ -115,20 +115,20 @@ def test_templates_that_cannot_be_used_are_told_and_change_nothing(tab: PromptsT
 def test_what_the_studio_sends_to_a_field_is_no_edit(tab: PromptsTab) -> None:
     """Two pages that echo each other would never come to rest."""
     tab.edit_templates("the {}", page("page-1"))
-    tab.llm.remember("tiles", "m", "", 3, 0, False, page("page-1"))
+    tab.llm.remember(page("page-1"), "tiles", "m", "", 3, 0, False)
     shown = look(tab, who="page-2")["shown"]
     tab.edit_templates("the {}\na {}", page("page-1"))
-    tab.llm.remember("tiles and more", "m", "", 3, 0, False, page("page-1"))
+    tab.llm.remember(page("page-1"), "tiles and more", "m", "", 3, 0, False)
     tab.see_templates("the {}", shown, page("page-2"))
-    tab.llm.see("tiles", "m", "", 3, 0, False, shown, page("page-2"))
-    tab.llm.see("", "", "", 4, 0, False, {}, page("page-3"))  # a page that was told nothing yet
+    tab.llm.see(page("page-2"), shown, "tiles", "m", "", 3, 0, False)
+    tab.llm.see(page("page-3"), {}, "", "", "", 4, 0, False)  # a page that was told nothing yet
     tab.see_templates("", {}, page("page-3"))
     view = tab.studio.workspace.view
     assert view.prompts.templates == ("the {}", "a {}")
     assert view.wish.description == "tiles and more"
     assert "has no {}" in tab.see_templates("the", shown, page("page-2"))
     tab.see_templates("one {}", shown, page("page-2"))
-    tab.llm.see("cups", "m", "", 3, 0, False, shown, page("page-2"))
+    tab.llm.see(page("page-2"), shown, "cups", "m", "", 3, 0, False)
     view = tab.studio.workspace.view
     assert view.prompts.templates == ("one {}",)
     assert view.wish.description == "cups"
@@ -172,13 +172,13 @@ def test_save_and_load(tab: PromptsTab, tmp_path: Path) -> None:
 def test_the_page_says_what_leaves_and_what_it_costs_before_anything_does(
     tab: PromptsTab, server: ChatServer
 ) -> None:
-    tab.llm.remember("tiles <b>", "local", server.url, 3, 2, False, page())
+    tab.llm.remember(page(), "tiles <b>", "local", server.url, 3, 2, False)
     told = look(tab)["leaves"]
     assert f"127.0.0.1:{server.url.split(':')[2][:-3]}" in told
     assert "the 3 class names and the description" in told
     assert "2 requests" in told
     assert server.requests == []
-    tab.llm.remember("", "local", "https://me:word@host/v1", 3, 2, False, page())
+    tab.llm.remember(page(), "", "local", "https://me:word@host/v1", 3, 2, False)
     assert "no key" in look(tab)["leaves"]
     assert "word" not in look(tab)["leaves"]
 
