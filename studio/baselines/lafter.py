@@ -63,9 +63,8 @@ def fit(task: Task) -> Iterator[Event]:
         return
     adapter = build_adapter(task.backbone, settings, generator_of(settings, "init", 0))
     adapter.to(task.backbone.device)
-    space = task.start.space
     with torch.no_grad():
-        labels = labeller.cpu()(space.images(task.features)).argmax(-1)
+        labels = labeller.cpu()(task.start.pictures).argmax(-1)
     head = copy.deepcopy(labeller).to(task.backbone.device)
     yield from _train(task, adapter, head, *task.labelled(labels))
     tower = unit_tower(task.backbone, task.space, head.weight.detach(), adapter=adapter)

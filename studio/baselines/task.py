@@ -60,9 +60,8 @@ class Task:
 
     def probabilities(self, texts: Tensor) -> Tensor:
         """(N, C) of the frozen model's features under the space's class vectors (C, d)."""
-        space = self.start.space
-        cosines = space.images(self.features) @ texts.cpu().T
-        return (space.scale * cosines).softmax(-1)
+        cosines = self.start.pictures @ texts.cpu().T
+        return (self.start.space.scale * cosines).softmax(-1)
 
 
 class Fit(Protocol):

@@ -27,7 +27,7 @@ def fit(task: Task) -> Iterator[Event]:
     space = task.start.space
     found: Assigned | None = None
     rounds = transduce(
-        space.images(task.features).float(), task.start.probabilities, task.given, temperature=1.0
+        task.start.pictures.float(), task.start.probabilities, task.given, temperature=1.0
     )
     for done in range(1, ROUNDS + 1):
         if task.stop():

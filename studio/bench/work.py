@@ -6,7 +6,6 @@ and of memory, which other work on the machine does not change.
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import random
@@ -20,6 +19,7 @@ from typing import Any
 from studio.bench.plan import Cell
 from studio.errors import RunError
 from studio.folder import read_aliases, read_class_names, scan, truth
+from studio.runs.given import Correction, write_corrections
 
 UPPER_BOUND = "supervised"
 """The one method that is told true labels, as labels that a person gave."""
@@ -93,10 +93,8 @@ def _true_labels(cell: Cell, out: Path, *, shots: int | None = None) -> Path:
     told = "all" if shots is None else f"{shots}-shots-{cell.seed}"
     path = out / f"{cell.data.name}-{told}.csv"
     draw = random.Random(cell.seed)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(("path", "label"))
-        for number, images in sorted(by_class.items()):
-            chosen = images if shots is None else draw.sample(images, min(shots, len(images)))
-            rows.writerows((image, names[number]) for image in chosen)
-    return path
+    given: dict[str, Correction] = {}
+    for number, images in sorted(by_class.items()):
+        chosen = images if shots is None else draw.sample(images, min(shots, len(images)))
+        given |= {image: Correction("relabelled", names[number]) for image in chosen}
+    return write_corrections(path, given)

@@ -15,10 +15,7 @@ from studio.coft.given import REJECTED, UNKNOWN
 from studio.settings import Settings
 from tests.baselines.conftest import QUICK, arguments, only
 from tests.coft.conftest import NAMES, Canvases
-
-
-def draws(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+from tests.coft.test_transduction import draws
 
 
 def clusters(backbone: Backbone, **changes: Any) -> tuple[dict[str, Any], torch.Tensor]:
