@@ -81,12 +81,12 @@ def _request(options: argparse.Namespace) -> JobRequest:
             )
         names = names or tuple(DEMO_CLASSES)
     labels = {} if options.labels is None else read_labels(options.labels)
-    if names is None and labels and not propose_class_names(scan(folder)):
+    if names is None and not propose_class_names(scan(folder)):
+        if not labels:
+            raise FolderError(
+                f"{folder} has no sub-folders to take class names from; give them with --names FILE"
+            )
         names = tuple(sorted(set(labels.values())))
-    elif names is None and not propose_class_names(scan(folder)):
-        raise FolderError(
-            f"{folder} has no sub-folders to take class names from; give them with --names FILE"
-        )
     corrections: Mapping[str, Correction] = {}
     if options.corrections is not None:
         from studio.runs.again import corrections_from

@@ -132,7 +132,7 @@ def fit_plus(
     yield Checkpoint("classifier", shipped.state(), meta)
     yield finish(
         probabilities,
-        learned.verdict.clean,
+        learned.scores,
         learned.clean,
         learned.labels,
         given=told,

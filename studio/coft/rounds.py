@@ -33,12 +33,12 @@ from studio.settings import Settings
 class Learned:
     """What Phase I leaves behind.
 
-    models: both, trained; verdict: theirs on all N images; labels: (2, N), given ones worked in;
+    models: both, trained; scores: (2, N, C) their p_clean; labels: (2, N), given ones worked in;
     clean: (2, N) bool, S_clean of both; seeds: images in the larger of the two seed sets.
     """
 
     models: tuple[DualPromptModel, DualPromptModel]
-    verdict: Judgement
+    scores: Tensor
     labels: Tensor
     clean: Tensor
     seeds: int
@@ -76,7 +76,7 @@ def phase_one_rounds(
     views: TestViews | None = None
     device = space.image_mean.device
     first = yield from first_scores(start, given, settings, device=device)
-    scores = (first, first)
+    scores = [first, first]
     for number in range(1, settings.rounds + 1):
         best = [ranked(own, claims) for own in scores]
         both = yield from _seed_sets(best, given, settings, number)
@@ -102,18 +102,16 @@ def phase_one_rounds(
         labels = stand(assigned.argmax(-1), claims)
         clean = clean_sets(verdict.clean, labels, rule=settings.filter)
         labels, clean = into_judged(labels, clean, given)
-        learned = Learned(models, verdict, labels, clean, max(len(i) for i, _ in both))
-        yield _judged(learned, number)
+        learned = Learned(models, verdict.clean, labels, clean, max(len(i) for i, _ in both))
+        yield _judged(verdict, learned, number)
         if stop():
             break
-        one, other = (
+        scores = [
             without_prior(
-                _confidence(assigned[i], verdict.clean[i].float(), settings),
-                power=settings.prior_correction,
+                _confidence(own, own_clean.float(), settings), power=settings.prior_correction
             )
-            for i in (0, 1)
-        )
-        scores = (one, other)
+            for own, own_clean in zip(assigned, verdict.clean, strict=True)
+        ]
     assert learned is not None  # there is at least one round
     return learned
 
@@ -171,8 +169,8 @@ def _counted(events: Iterator[Event], number: int, rounds: int) -> Iterator[Even
             yield event
 
 
-def _judged(learned: Learned, number: int) -> Judged:
-    verdict, labels = learned.verdict, learned.labels
+def _judged(verdict: Judgement, learned: Learned, number: int) -> Judged:
+    labels = learned.labels
     return Judged(
         labels=labels,
         clean_probability=peer_clean_probability(verdict.clean, labels),

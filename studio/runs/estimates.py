@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,7 +27,7 @@ class RunEstimates:
     The latter holds a score of each final label that ranks better than p_clean does, see
     `scores.cleanliness.combined`; methods without Phase I have none.
 
-    judged: the last judgement so far; features: (N, d), whose cosines compare images.
+    judged: the last judgement so far.
     """
 
     def __init__(
@@ -44,11 +45,17 @@ class RunEstimates:
         ).numpy()
         self._report = report
         self._labels = probabilities.argmax(axis=1)
-        # Centred where the model asks for it, as in `clip.space`; lengths do not matter here.
-        self.features = (features - features.mean(0) if backbone.center else features).numpy()
+        self._features, self._center = features, backbone.center
         self.judged: Judged | None = None
         self.before = estimate_zero_shot(probabilities, z=z)
         self._write("zero-shot", self.before)
+
+    @cached_property
+    def features(self) -> NDArray[np.float32]:
+        """(N, d) whose cosines compare images; made when the training is over."""
+        # Centred where the model asks for it, as in `clip.space`; lengths do not matter here.
+        features = self._features - self._features.mean(0) if self._center else self._features
+        return np.asarray(features.numpy())
 
     def take(self, event: Event) -> None:
         """To be called with every event of the fit."""

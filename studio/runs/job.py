@@ -124,9 +124,10 @@ def _work(
     templates = templates_of(request.settings, backbone, request.prompts)
     prompts = (request.prompts or PromptSet()).only(names).with_templates(templates)
     write_json(run.path / "prompts.json", prompts.to_dict())
+    paths = [image.path for image in folder.images]
     given = keep_given(
         run.path, request.corrections,
-        paths=[image.path for image in folder.images], class_names=names,
+        paths=paths, class_names=names,
     )  # fmt: skip
     if given.missing:
         report(Warned(given.warning))
@@ -142,7 +143,6 @@ def _work(
 
     claims = None
     if request.labels:
-        paths = [image.path for image in folder.images]
         claims, warning = claimed(
             request.labels, paths=paths, class_names=names, aliases=request.aliases
         )
