@@ -19,7 +19,7 @@ from studio.runs.given import VERDICTS
 from studio.ui import heavy
 from studio.ui.handlers import said
 from studio.ui.looked import Looked, look
-from studio.ui.parts import PRIVATE
+from studio.ui.parts import PRIVATE, UNCHECKED
 from studio.ui.scene import SIDES, Scene, scene_of
 from studio.ui.studio import Studio
 from studio.views import correcting, gallery
@@ -92,11 +92,12 @@ class CorrectPanel:
         changed = [self.changed]
         inputs = [*here, pages, self.target, self.label]
         for verdict, button in self.buttons.items():
-            button.click(self._press(verdict), inputs, changed, **PRIVATE)
-        self.undo_button.click(self.undo, [run], changed, **PRIVATE)
+            button.click(self._press(verdict), inputs, changed, **UNCHECKED)
+        self.undo_button.click(self.undo, [run], changed, **UNCHECKED)
         self.changed.change(**redraw)
         detail.dialog.corrected(trigger_mode="always_last", **redraw)
-        started = self.again.click(self.train_again, [run], [chosen], api_visibility="private")
+        spins = {**UNCHECKED, "show_progress": "full"}
+        started = self.again.click(self.train_again, [run], [chosen], **spins)
         started.success(lambda: gr.Tabs(selected="train"), outputs=[tabs], **PRIVATE)
 
     def _press(self, verdict: str) -> Callable[..., str]:

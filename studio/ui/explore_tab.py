@@ -14,7 +14,7 @@ import gradio as gr
 
 from studio.ui.explore_answers import ExploreAnswers, page_numbers
 from studio.ui.paged import Paged
-from studio.ui.parts import POLL, PRIVATE
+from studio.ui.parts import POLL, PRIVATE, UNCHECKED
 from studio.ui.scene import ALL, SIDES
 
 
@@ -78,9 +78,9 @@ class ExploreTab(ExploreAnswers):
         drawn += self.correct.outputs
         # Opening a run may have to read its images again: that one shows a spinner.
         open_run: dict[str, Any] = {"fn": self.draw, "inputs": seen, "outputs": drawn}
-        open_run |= {"api_visibility": "private", "show_progress_on": [self.summary]}
-        redraw: dict[str, Any] = {**open_run, "show_progress": "hidden"}
-        choices: dict[str, Any] = {"outputs": [self.run, self.label], **PRIVATE}
+        redraw: dict[str, Any] = {**open_run, **UNCHECKED}
+        open_run = {**redraw, "show_progress": "full", "show_progress_on": [self.summary]}
+        choices: dict[str, Any] = {"outputs": [self.run, self.label], **UNCHECKED}
         tab.select(self.choices, [self.run, self.label], **choices).then(**open_run)
         go = explore.click(lambda: gr.Tabs(selected="explore"), outputs=[tabs], **PRIVATE)
         go.then(self.choose, [chosen], **choices).then(**open_run)
@@ -92,9 +92,9 @@ class ExploreTab(ExploreAnswers):
         for name, panel in self.tabs.items():
             panel.select(_says(name), outputs=[self.active], **PRIVATE).then(**redraw)
         self.galleries.classes.select(
-            self.pick_class, self.filters, [self.label], **PRIVATE
+            self.pick_class, self.filters, [self.label], **UNCHECKED
         ).success(**redraw)
-        self.copies.timer.tick(self.tick, seen, self.copies.outputs, **POLL)
+        self.copies.timer.tick(self.tick, seen, self.copies.outputs, **{**POLL, **UNCHECKED})
         turned: dict[str, Any] = {**redraw, "inputs": [*seen, self.pages]}
         self.selection.change(**{**turned, "fn": self.selected})
         for name, part in (*self._listed(), ("copies", self.copies.gallery)):
@@ -116,19 +116,19 @@ class ExploreTab(ExploreAnswers):
         here, taken = self.filters, [self.selection]
         shown = [self.detail.dialog, self.detail.opened]
         for source, part in self._listed():
-            part.cards.select(self.opener(source), here, shown, **PRIVATE)
+            part.cards.select(self.opener(source), here, shown, **UNCHECKED)
         for side in SIDES:
-            self.galleries.take[side].click(self.taker(side), here, taken, **PRIVATE)
+            self.galleries.take[side].click(self.taker(side), here, taken, **UNCHECKED)
         against, knobs = [self.confusions.against], [self.copies.kind, self.copies.least]
-        self.confusions.map.select(self.pick_cell, [*here, *against], taken, **PRIVATE)
+        self.confusions.map.select(self.pick_cell, [*here, *against], taken, **UNCHECKED)
         self.copies.gallery.cards.select(
-            self.pick_copy, [*here, *knobs], [*shown, *taken], **PRIVATE
+            self.pick_copy, [*here, *knobs], [*shown, *taken], **UNCHECKED
         )
-        self.map.board.select(self.pick_map, here, taken, **PRIVATE)
-        self.map.board.stage(self.pick_stage, here, [self.stage], **PRIVATE)
-        self.copies.take.click(self.take_copies, [*here, *knobs], taken, **PRIVATE)
+        self.map.board.select(self.pick_map, here, taken, **UNCHECKED)
+        self.map.board.stage(self.pick_stage, here, [self.stage], **UNCHECKED)
+        self.copies.take.click(self.take_copies, [*here, *knobs], taken, **UNCHECKED)
         self.detail.dialog.select(
-            self.pick_detail, [*here, self.detail.opened], [*shown, *taken], **PRIVATE
+            self.pick_detail, [*here, self.detail.opened], [*shown, *taken], **UNCHECKED
         )
         self.chosen.clear.click(lambda: "", outputs=taken, **PRIVATE)
 

@@ -15,7 +15,7 @@ import gradio as gr
 from studio.errors import RunError
 from studio.ui import heavy
 from studio.ui.handlers import said
-from studio.ui.parts import PRIVATE, file_url
+from studio.ui.parts import PRIVATE, UNCHECKED, file_url
 from studio.ui.studio import Studio
 from studio.views import runs
 from studio.views.estimates import estimate_of, estimate_stat
@@ -84,14 +84,15 @@ class ExportTab:
     def wire(self, tab: gr.Tab) -> None:
         """Connect events."""
         about = [self.about, self.labels, self.model]
-        tab.select(self.choices, inputs=[self.run], outputs=[self.run], **PRIVATE).then(
-            self.show, inputs=[self.run], outputs=about, **PRIVATE
+        tab.select(self.choices, inputs=[self.run], outputs=[self.run], **UNCHECKED).then(
+            self.show, inputs=[self.run], outputs=about, **UNCHECKED
         )
-        self.run.input(self.show, inputs=[self.run], outputs=about, **PRIVATE)
+        self.run.input(self.show, inputs=[self.run], outputs=about, **UNCHECKED)
         for button, make in ((self.labels, self.make_labels), (self.model, self.make_model)):
-            button.click(
-                make, inputs=[self.run], outputs=[self.url], api_visibility="private"
-            ).success(None, inputs=[self.url], js=DOWNLOAD, **PRIVATE)
+            spins = {**UNCHECKED, "show_progress": "full"}
+            button.click(make, inputs=[self.run], outputs=[self.url], **spins).success(
+                None, inputs=[self.url], js=DOWNLOAD, **PRIVATE
+            )
 
     # What its buttons do ----------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict, fields
 from typing import Any
 
 import gradio as gr
@@ -23,6 +24,7 @@ _KEYS = {
     "": "No key: nothing is sent. Set OPENAI_API_KEY, or type one; servers that need none take "
     "any word.",
 }
+_FIELDS = tuple(field.name for field in fields(Wish))
 _PUBLIC_KEY = "Your own key; it is used for this call only, and kept nowhere."
 
 
@@ -91,7 +93,7 @@ class LlmBox:
             self.status = gr.HTML(elem_id="llm-status")
         self.fields: list[Any] = [
             self.description, self.model, self.base_url, self.sentences, self.templates, self.again
-        ]  # fmt: skip
+        ]  # as in _FIELDS  # fmt: skip
         self.outputs: list[Any] = [
             *self.fields, self.leaves, self.about_key, self.forget, self.write, self.stop,
             self.status,
@@ -101,33 +103,47 @@ class LlmBox:
         """Connect events. after(trigger, handler, ...): the poll follows what succeeds; shown: what
         the poll last told this page.
         """
-        for field in self.fields:
-            after(field.change, self.see, inputs=[shown, *self.fields], trigger_mode="always_last")
-        for text in (self.description, self.model, self.base_url):
-            after(text.blur, self.remember, inputs=self.fields)
+        # Each field tells of itself alone: events of two fields may overtake each other.
+        for name, field in zip(_FIELDS, self.fields, strict=True):
+            after(field.change, self.see(name), inputs=[shown, field], trigger_mode="always_last")
+            if isinstance(field, gr.Textbox):
+                after(field.blur, self.remember(name), inputs=[field])
         after(self.write.click, self.begin, inputs=[self.key, *self.fields], outputs=[self.key])
         after(self.stop.click, self.studio.writer.stop)
         after(self.forget.click, self.studio.writer.forget)
 
     # What its buttons do ----------------------------------------------------------------------
 
-    # What is typed in the fields comes last, in their order, as `_wish` takes it.
+    def see(self, name: str) -> Callable[..., None]:
+        """Handler for a field that changed: by its user, or by what the studio sent, which is no
+        edit. name: the field of the wish.
+        """
 
-    def see(self, request: gr.Request, shown: dict[str, Any], *typed: Any) -> None:
-        """A field changed: by its user, or by what the studio sent, which is no edit."""
-        wish = _wish(*typed)
-        if shown and wish != shown.get("leaves", (wish,))[0]:
-            self.studio.prompts.wish(wish, by=page_of(request, "prompts"))
+        def seen(request: gr.Request, shown: dict[str, Any], typed: Any) -> None:
+            told = (shown or {}).get(_mark(name), typed)
+            if getattr(Wish.from_dict({name: typed}), name) != told:
+                self._take(request, {name: typed})
 
-    def remember(self, request: gr.Request, *typed: Any) -> None:
-        """Keep what was typed, for a reload and for other pages. The key is not among it."""
-        self.studio.prompts.wish(_wish(*typed), by=page_of(request, "prompts"))
+        return seen
+
+    def remember(self, name: str) -> Callable[..., None]:
+        """Handler that keeps what was typed, for a reload and for other pages."""
+
+        def left(request: gr.Request, typed: Any) -> None:
+            self._take(request, {name: typed})
+
+        return left
 
     def begin(self, request: gr.Request, key: str, *typed: Any) -> Any:
-        """Ask for what is typed. The key's field is emptied once the key is in memory."""
-        self.remember(request, *typed)
+        """Ask for what is typed (the fields, in their order), and for that alone. The key's field
+        is emptied once the key is in memory.
+        """
+        self._take(request, dict(zip(_FIELDS, typed, strict=True)))
         said(lambda: self.studio.writer.start(key=key if isinstance(key, str) else ""))
         return gr.skip() if self.studio.options.public else ""
+
+    def _take(self, request: gr.Request, typed: dict[str, Any]) -> None:
+        self.studio.prompts.wish(typed, by=page_of(request, "prompts"))
 
     # How it looks -----------------------------------------------------------------------------
 
@@ -135,9 +151,10 @@ class LlmBox:
         """Marks and values of the outputs. mine: this page typed what is there."""
         wish, writing = view.wish, self.studio.writer.view
 
-        def field(value: Any) -> tuple[Any, Any]:
-            return (value, gr.skip() if mine else field_of(value))
-
+        fields = {
+            _mark(name): (value, gr.skip() if mine else field_of(value))
+            for name, value in asdict(wish).items()
+        }
         try:
             key = self.studio.writer.key_from(wish.base_url)
         except PromptError:
@@ -147,12 +164,7 @@ class LlmBox:
         state = (writing.busy, writing.stopping, id(writing.written), writing.error)
         asked = (wish, view.names_text, id(view.prompts), writing.busy)
         return {
-            "description": field(wish.description),
-            "llm_model": field(wish.model),
-            "base_url": field(wish.base_url),
-            "sentences": field(wish.sentences),
-            "number": field(wish.templates),
-            "again": field(wish.again),
+            **fields,
             "leaves": (asked, Lazy(self._leaves, view)),
             "about_key": (told, told),
             "forget": (key, gr.update(visible=key == "typed")),
@@ -197,12 +209,6 @@ class LlmBox:
         )  # fmt: skip
 
 
-def _wish(
-    description: str, model: str, base_url: str, sentences: Any, templates: Any, again: Any
-) -> Wish:
-    return Wish.from_dict(
-        {
-            "description": description, "model": model, "base_url": base_url,
-            "sentences": sentences, "templates": templates, "again": again,
-        }
-    )  # fmt: skip
+def _mark(name: str) -> str:
+    """What `fresh` calls a field of the wish; the tab itself has templates as well."""
+    return f"wish_{name}"

@@ -17,6 +17,12 @@ ASSETS = Path(__file__).resolve().parents[2] / "assets"
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 """For events that are plumbing of the page: no entry in the API, no spinner."""
 
+UNCHECKED: dict[str, Any] = {**PRIVATE, "preprocess": False}
+"""For inputs whose choices the studio itself changes (runs, classes, what can be corrected): gradio
+refuses a value that is among the choices of the page but not yet, or not any more, among its own.
+Their handlers check what they are given.
+"""
+
 POLL: dict[str, Any] = {**PRIVATE, "queue": False}
 """For asking how things stand: a quick read, which need not wait behind anything."""
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,10 +71,13 @@ class PromptBook:
             self._use(self._past.pop(), by="")
         self.label()
 
-    def wish(self, wish: Wish, *, by: str = "") -> None:
-        """Keep what was typed for a language model."""
-        if wish != self.workspace.view.wish:
-            self.workspace.change(wish=wish, prompt_by=by)
+    def wish(self, typed: dict[str, Any], *, by: str = "") -> None:
+        """Keep what was typed for a language model: some fields of a `Wish`, or all."""
+        with self._lock:
+            known = self.workspace.view.wish
+            wish = Wish.from_dict({**asdict(known), **typed})
+            if wish != known:
+                self.workspace.change(wish=wish, prompt_by=by)
 
     def _use(self, prompts: PromptSet, *, by: str) -> None:
         self.workspace.change(prompts=prompts, prompt_by=by, can_undo=bool(self._past))

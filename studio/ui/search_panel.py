@@ -18,7 +18,7 @@ from studio.prompts.prompt_set import PromptSet
 from studio.runs.files import read_json
 from studio.ui.background import Task
 from studio.ui.looked import Looked, look
-from studio.ui.parts import PRIVATE
+from studio.ui.parts import UNCHECKED
 from studio.ui.preview import Sight, look_at
 from studio.ui.studio import Studio
 from studio.views.markup import esc, plural, progress
@@ -72,7 +72,7 @@ class SearchPanel:
                 concurrency_id="search",
                 concurrency_limit=4,
                 trigger_mode="once",
-                **PRIVATE,
+                **UNCHECKED,
             )
 
     def search(

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import pytest
 
 from studio.ui.data_tab import DataTab, status_html, step_of
@@ -28,6 +29,19 @@ def config(studio: Studio) -> Any:
 def test_no_event_is_public(config: Any) -> None:
     assert config["dependencies"]
     assert {d["api_visibility"] for d in config["dependencies"]} == {"private"}
+
+
+def test_choices_that_change_are_not_checked_by_gradio(studio: Studio) -> None:
+    """It knows those of the moment only: a page that was not told of them yet would be refused."""
+    page = build(studio, models=known_models())
+    watched = [
+        event
+        for event in page.fns.values()
+        for component in event.inputs
+        if isinstance(component, (gr.Radio, gr.Dropdown)) and not component.choices
+    ]
+    assert len(watched) > 20
+    assert [event.name for event in watched if event.preprocess] == []
 
 
 def test_the_page_names_no_other_server(config: Any) -> None:

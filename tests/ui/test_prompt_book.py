@@ -88,7 +88,7 @@ def test_the_verdict_follows_when_it_is_quiet(loaded: Studio) -> None:
 
 def test_prompts_are_there_after_a_new_start(loaded: Studio) -> None:
     loaded.prompts.edit(to(RED.with_templates(["the {}"])), what="a")
-    loaded.prompts.wish(Wish(description="tiles", sentences=7))
+    loaded.prompts.wish({"description": "tiles", "sentences": 7})
     again = Workspace(loaded.options.cache_dir)
     again.restore()
     again.wait(100)
@@ -118,7 +118,7 @@ def test_edits_need_no_images(studio: Studio) -> None:
 
 
 def test_an_address_with_a_secret_is_not_written(studio: Studio) -> None:
-    studio.prompts.wish(Wish(base_url="https://me:secret-word@host/v1", description="d"))
+    studio.prompts.wish({"base_url": "https://me:secret-word@host/v1", "description": "d"})
     saved = (studio.options.cache_dir / "workspace.json").read_text()
     assert "secret-word" not in saved
     assert json.loads(saved)["wish"]["description"] == "d"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from studio.prompts.prompt_set import PromptSet
 from studio.ui.page import build, known_models
 from studio.ui.prompts_tab import PromptsTab
 from studio.ui.studio import Options, Studio
+from studio.ui.wish import Wish
 from tests.prompts.chat_server import KEY, ChatServer, error
 from tests.ui.conftest import event, page
 
@@ -34,8 +36,9 @@ def server() -> Iterator[ChatServer]:
 
 
 def names_of(tab: PromptsTab) -> list[str]:
-    return ["shown", "templates", "undo", "effect", "label", "board", "description", "llm_model",
-            "base_url", "sentences", "number", "again", "leaves", "about_key", "forget", "write",
+    return ["shown", "templates", "undo", "effect", "label", "board",
+            "wish_description", "wish_model", "wish_base_url", "wish_sentences", "wish_templates",
+            "wish_again", "leaves", "about_key", "forget", "write",
             "stop", "writing"]  # fmt: skip
 
 
@@ -115,23 +118,34 @@ def test_templates_that_cannot_be_used_are_told_and_change_nothing(tab: PromptsT
 def test_what_the_studio_sends_to_a_field_is_no_edit(tab: PromptsTab) -> None:
     """Two pages that echo each other would never come to rest."""
     tab.edit_templates("the {}", page("page-1"))
-    tab.llm.remember(page("page-1"), "tiles", "m", "", 3, 0, False)
+    tab.llm.remember("description")(page("page-1"), "tiles")
     shown = look(tab, who="page-2")["shown"]
     tab.edit_templates("the {}\na {}", page("page-1"))
-    tab.llm.remember(page("page-1"), "tiles and more", "m", "", 3, 0, False)
+    tab.llm.remember("description")(page("page-1"), "tiles and more")
     tab.see_templates("the {}", shown, page("page-2"))
-    tab.llm.see(page("page-2"), shown, "tiles", "m", "", 3, 0, False)
-    tab.llm.see(page("page-3"), {}, "", "", "", 4, 0, False)  # a page that was told nothing yet
+    tab.llm.see("description")(page("page-2"), shown, "tiles")
+    tab.llm.see("description")(page("page-3"), {}, "")  # a page that was told nothing yet
     tab.see_templates("", {}, page("page-3"))
     view = tab.studio.workspace.view
     assert view.prompts.templates == ("the {}", "a {}")
     assert view.wish.description == "tiles and more"
     assert "has no {}" in tab.see_templates("the", shown, page("page-2"))
     tab.see_templates("one {}", shown, page("page-2"))
-    tab.llm.see(page("page-2"), shown, "cups", "m", "", 3, 0, False)
+    tab.llm.see("description")(page("page-2"), shown, "cups")
     view = tab.studio.workspace.view
     assert view.prompts.templates == ("one {}",)
     assert view.wish.description == "cups"
+
+
+def test_events_of_two_fields_may_overtake_each_other(tab: PromptsTab) -> None:
+    """The server takes queued events in any order; none may bring back what another field was."""
+    shown = look(tab)["shown"]
+    tab.llm.see("model")(page(), shown, "local")
+    tab.llm.see("base_url")(page(), shown, "http://127.0.0.1:1/v1")
+    tab.llm.see("description")(page(), shown, "")  # raised first, when the page was filled
+    tab.llm.see("sentences")(page(), shown, None)  # emptied while a number is typed
+    wish = tab.studio.workspace.view.wish
+    assert wish == Wish(model="local", base_url="http://127.0.0.1:1/v1")
 
 
 def test_what_a_page_types_is_not_sent_back_to_it(tab: PromptsTab) -> None:
@@ -172,13 +186,14 @@ def test_save_and_load(tab: PromptsTab, tmp_path: Path) -> None:
 def test_the_page_says_what_leaves_and_what_it_costs_before_anything_does(
     tab: PromptsTab, server: ChatServer
 ) -> None:
-    tab.llm.remember(page(), "tiles <b>", "local", server.url, 3, 2, False)
+    wish = Wish("tiles <b>", "local", server.url, 3, 2)
+    tab.studio.prompts.wish(asdict(wish))
     told = look(tab)["leaves"]
     assert f"127.0.0.1:{server.url.split(':')[2][:-3]}" in told
     assert "the 3 class names and the description" in told
     assert "2 requests" in told
     assert server.requests == []
-    tab.llm.remember(page(), "", "local", "https://me:word@host/v1", 3, 2, False)
+    tab.llm.remember("base_url")(page(), "https://me:word@host/v1")
     assert "no key" in look(tab)["leaves"]
     assert "word" not in look(tab)["leaves"]
 
