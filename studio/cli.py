@@ -100,6 +100,12 @@ def _add_fit(commands: Any) -> None:
         "--model", default="embedded", help="a preset or a local checkpoint (default: %(default)s)"
     )
     fit.add_argument(
+        "--phase2-model",
+        metavar="MODEL",
+        help="fine-tune and ship this model on the labels that --model believes, e.g. a smaller "
+        "one; same as --set phase2_model=MODEL",
+    )
+    fit.add_argument(
         "--method",
         default="coft",
         metavar="NAME",

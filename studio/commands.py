@@ -64,6 +64,8 @@ def _request(options: argparse.Namespace) -> JobRequest:
     overrides = _overrides(options.overrides)
     if options.seed is not None:
         overrides["seed"] = options.seed
+    if options.phase2_model is not None:
+        overrides["phase2_model"] = options.phase2_model
     chosen = Settings.from_overrides(overrides)
     load_method(options.method)
     prompts = None if options.prompts is None else PromptSet.load(options.prompts)

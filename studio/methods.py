@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from studio.clip.backbone import Backbone
     from studio.clip.encode import Images
     from studio.coft.events import Event
+    from studio.coft.student import Student
     from studio.settings import Settings
 
 
@@ -32,12 +33,14 @@ class Method(Protocol):
         given: Tensor | None,
         stop: Callable[[], bool],
         claims: Tensor | None = ...,
+        student: Student | None = ...,
     ) -> Iterator[Event]:
         """Fit to N images with features (N, d) and C classes with vectors (C, d).
 
         given: (N,) labels that a person gave, see `studio.coft.given`; None: none. claims: (N,)
-        labels to be judged, see `studio.coft.claims`, of methods in `CHECKING` only. The last event
-        is Finished, also when `stop` was heeded.
+        labels to be judged, see `studio.coft.claims`; student: what Phase II fine-tunes instead of
+        the backbone; both for methods in `TWO_PHASES` only. The last event is Finished, also when
+        `stop` was heeded.
         """
         ...
 
@@ -71,8 +74,10 @@ METHODS: dict[str, Callable[[], Method]] = {
     "supervised": _in("baselines.self_training", "fit_supervised"),
 }
 
-CHECKING = frozenset({"coft", "coft+"})
-"""Methods that can judge labels that came with the images."""
+TWO_PHASES = frozenset({"coft", "coft+"})
+"""CoFT itself: it alone can judge labels that came with the images, and ship another model than the
+one that judges.
+"""
 
 ONE_MODEL = frozenset(METHODS) - {
     "coft", "coft+", "self-training", "self-training-seeds", "supervised",

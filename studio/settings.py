@@ -155,6 +155,11 @@ class Settings(Choices):
     phase2_batch: int = choice(64, "DeFT", "Batch size.", low=2)
     phase2_lr: float = choice(3e-4, "studio", "Learning rate of the visual encoder.", low=0)
     phase2_optimizer: str = choice("sgd", "DeFT", "Optimiser.", options=("sgd", "adamw"))
+    phase2_model: str = choice(
+        "",
+        "paper, Table 3",
+        "Model that Phase II fine-tunes and the run ships, e.g. a smaller one (empty: the same).",
+    )
     phase2_init: str = choice(
         "pretrained",
         "inferred",

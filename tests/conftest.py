@@ -106,6 +106,20 @@ def image_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a very small open_clip model with random weights, which loads as any other."""
+    return save_tiny_model(tmp_path_factory.mktemp("models") / "tiny", width=64)
+
+
+@pytest.fixture(scope="session")
+def other_tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another such model: narrower, and made for larger images than canvases usually are."""
+    folder = tmp_path_factory.mktemp("models") / "other"
+    return save_tiny_model(folder, width=32, image_size=256, patch_size=64)
+
+
+def save_tiny_model(
+    folder: Path, *, width: int, image_size: int = 32, patch_size: int = 16
+) -> Path:
+    """Write a model folder with random weights."""
     import json
 
     import torch
@@ -116,9 +130,9 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = {
         "embed_dim": 16,
         "vision_cfg": {
-            "image_size": 32,
-            "patch_size": 16,
-            "width": 64,
+            "image_size": image_size,
+            "patch_size": patch_size,
+            "width": width,
             "layers": 2,
             "head_width": 32,
         },
@@ -131,13 +145,15 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         },
     }
     half = [0.5, 0.5, 0.5]
-    folder = tmp_path_factory.mktemp("models") / "tiny"
     folder.mkdir()
     with torch.random.fork_rng():
         torch.manual_seed(0)
         state = build_model(config).state_dict()
     save_file({k: v.contiguous() for k, v in state.items()}, folder / "open_clip_model.safetensors")
-    described = {"model_cfg": config, "preprocess_cfg": {"mean": half, "std": half, "size": 32}}
+    described = {
+        "model_cfg": config,
+        "preprocess_cfg": {"mean": half, "std": half, "size": image_size},
+    }
     (folder / "open_clip_config.json").write_text(json.dumps(described))
     # Centred, so that random features spread over the classes.
     (folder / "studio.json").write_text(json.dumps({"center": True, "template": "a {}"}))

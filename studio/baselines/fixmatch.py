@@ -50,10 +50,8 @@ def fit(task: Task) -> Iterator[Event]:
         yield from ship_zero_shot(task)
         return
     student, head_input = build_tower(
-        backbone=task.backbone,
-        space=task.space,
-        class_vectors=task.class_vectors,
-        features=task.features,
+        student=task.student,
+        chosen=torch.arange(len(task.images)),
         labels=torch.empty(0, dtype=torch.int64),
         adapter=None,
         settings=settings,

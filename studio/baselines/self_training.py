@@ -78,11 +78,7 @@ def _train(task: Task, indices: Tensor, labels: Tensor) -> Iterator[Event]:
         yield from ship_zero_shot(task)
         return
     towers, head_input = yield from fine_tune(
-        backbone=task.backbone,
-        space=task.space,
-        class_vectors=task.class_vectors,
-        images=task.images,
-        features=task.features,
+        student=task.student,
         data=[(indices, labels)] * 2,
         adapters=[None, None],
         pool=task.pool,

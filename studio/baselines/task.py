@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -19,6 +20,7 @@ from studio.coft.events import Checkpoint, Event
 from studio.coft.given import REJECTED, checked
 from studio.coft.outcome import finish_alone, label_all
 from studio.coft.start import ZeroShotStart, watched
+from studio.coft.student import Student
 from studio.settings import Settings
 
 TRAINED = "trained"
@@ -43,6 +45,11 @@ class Task:
     stop: Callable[[], bool]
     start: ZeroShotStart
     space: Space
+
+    @cached_property
+    def student(self) -> Student:
+        """The model and the images, for what fine-tunes the whole encoder."""
+        return Student(self.backbone, self.images, self.features, self.class_vectors)
 
     @property
     def pool(self) -> Tensor:

@@ -7,25 +7,19 @@ from collections.abc import Callable, Generator, Sequence
 
 from torch import Tensor
 
-from studio.clip.backbone import Backbone
-from studio.clip.encode import Images
-from studio.clip.space import Space
 from studio.coft.adapters import VisualAdapter
 from studio.coft.classifier import Tower
 from studio.coft.events import Event
 from studio.coft.phase2 import phase_two
 from studio.coft.randomness import generator_of
+from studio.coft.student import Student
 from studio.coft.towers import average_with_start, build_tower
 from studio.settings import Settings
 
 
 def fine_tune(
     *,
-    backbone: Backbone,
-    space: Space,
-    class_vectors: Tensor,
-    images: Images,
-    features: Tensor,
+    student: Student,
     data: Sequence[tuple[Tensor, Tensor]],
     adapters: Sequence[VisualAdapter | None],
     pool: Tensor,
@@ -37,11 +31,7 @@ def fine_tune(
     """One tower for each set of labels, and the input of their heads ("pre_proj", "post_proj").
 
     Args:
-        backbone: frozen, copied.
-        space: the joint space on the backbone's device.
-        class_vectors: (C, d) raw.
-        images: N images.
-        features: (N, d) raw pre-trained features, for the heads.
+        student: the model that is copied, and the images.
         data: for each tower the indices (n_i,) and labels (n_i,) it learns.
         adapters: for each tower that of its Phase I; None: there was none.
         pool: (m,) the images that contrast may see.
@@ -53,10 +43,8 @@ def fine_tune(
     towers, head_input = [], ""
     for number, ((chosen, own), adapter) in enumerate(zip(data, adapters, strict=True)):
         tower, head_input = build_tower(
-            backbone=backbone,
-            space=space,
-            class_vectors=class_vectors,
-            features=features[chosen],
+            student=student,
+            chosen=chosen,
             labels=own,
             adapter=adapter,
             settings=settings,
@@ -65,9 +53,9 @@ def fine_tune(
         towers.append(tower)
     starts = [copy.deepcopy(tower.state_dict()) for tower in towers]
     yield from phase_two(
-        backbone=backbone,
+        backbone=student.backbone,
         towers=towers,
-        images=images,
+        images=student.images,
         data=data,
         pool=pool,
         settings=settings,

@@ -20,6 +20,7 @@ from studio.coft.judge import training_sets
 from studio.coft.outcome import finish, label_all
 from studio.coft.rounds import phase_one_rounds
 from studio.coft.start import ZeroShotStart, watched
+from studio.coft.student import Student
 from studio.settings import Settings
 
 
@@ -33,6 +34,7 @@ def fit(
     settings: Settings,
     given: Tensor | None = None,
     claims: Tensor | None = None,
+    student: Student | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Event]:
     """Run CoFT (paper, Sections 3.1 and 3.2): one round, no contrast. See `fit_plus`."""
@@ -45,6 +47,7 @@ def fit(
         settings=dataclasses.replace(settings, rounds=1, contrast_weight=0.0),
         given=given,
         claims=claims,
+        student=student,
         stop=stop,
     )
 
@@ -59,6 +62,7 @@ def fit_plus(
     settings: Settings,
     given: Tensor | None = None,
     claims: Tensor | None = None,
+    student: Student | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Event]:
     """Run CoFT+ (paper, Section 3.3) on a set of unlabelled images.
@@ -72,6 +76,7 @@ def fit_plus(
         settings: see `Settings`; `rounds` and `contrast_weight` are what CoFT+ adds to CoFT.
         given: (N,) labels that a person gave, see `studio.coft.given`; None: none.
         claims: (N,) labels that may be wrong, see `studio.coft.claims`; -1 and None: none.
+        student: what Phase II fine-tunes and the fit ships, on the same images; None: the backbone.
         stop: asked before each batch; when true, the fit ends early with what was learned.
 
     Yields:
@@ -100,20 +105,17 @@ def fit_plus(
     yield _phase1_checkpoint(learned.models)
     sets = training_sets(learned.labels, learned.clean, data=settings.phase2_data)
     yield from _warnings(sets, learned.seeds, class_names)
-    stage = "phase1"
+    stage, seen, shown = "phase1", backbone, images
     towers = [
         cosine_tower(backbone, space, model.texts()[0].detach(), adapter=model.adapter)
         for model in learned.models
     ]
     head_input = "post_proj"
     if settings.phase2_epochs and not stop() and min(len(s[0]) for s in sets) > 0:
-        stage = "phase2"
+        student = student or Student(backbone, images, features, class_vectors)
+        stage, seen, shown = "phase2", student.backbone, student.images
         towers, head_input = yield from fine_tune(
-            backbone=backbone,
-            space=space,
-            class_vectors=class_vectors,
-            images=images,
-            features=features,
+            student=student,
             data=sets,
             adapters=[model.adapter for model in learned.models],
             pool=(told != REJECTED).nonzero()[:, 0],
@@ -124,10 +126,10 @@ def fit_plus(
         )
     # Asked before the last pass over the images, which is the outcome and not training any more.
     stopped = stop()
-    classifier = Classifier(towers, backbone)
-    probabilities = yield from label_all(classifier, images)
+    classifier = Classifier(towers, seen)
+    probabilities = yield from label_all(classifier, shown)
     kind = "fine-tuned" if stage == "phase2" else "phase1"
-    shipped = classifier if settings.inference == "ensemble" else Classifier(towers[:1], backbone)
+    shipped = classifier if settings.inference == "ensemble" else Classifier(towers[:1], seen)
     meta = shipped.meta(kind=kind, head_input=head_input, class_names=class_names)
     yield Checkpoint("classifier", shipped.state(), meta)
     yield finish(

@@ -9,10 +9,9 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from studio.clip.backbone import Backbone
-from studio.clip.space import Space
 from studio.coft.adapters import VisualAdapter
 from studio.coft.classifier import Tower, without_projection
+from studio.coft.student import Student
 from studio.settings import Settings
 
 PROBE_STEPS = 100
@@ -21,10 +20,8 @@ PROBE_DECAY = 1e-2
 
 def build_tower(
     *,
-    backbone: Backbone,
-    space: Space,
-    class_vectors: Tensor,
-    features: Tensor,
+    student: Student,
+    chosen: Tensor,
     labels: Tensor,
     adapter: VisualAdapter | None,
     settings: Settings,
@@ -36,23 +33,23 @@ def build_tower(
     phases use different models], or, `phase2_init: phase1`, from the adapted one.
 
     Args:
-        backbone: frozen, copied.
-        space: the joint space of the set.
-        class_vectors: (C, d) raw class vectors for `head_init: text` and as the prior of the probe.
-        features: (n, d) raw pre-trained features of the clean images, for the probe.
-        labels: (n,) their labels.
+        student: the model that is copied; its class vectors are the head of `head_init: text` and
+            the prior of the probe.
+        chosen: (n,) indices of the images to learn; their features scale the head.
+        labels: (n,) their labels, for the probe alone.
         adapter: model i's, used by `phase2_init: phase1`; None where there was no Phase I.
         settings: see `Settings`.
         generator: for a random head.
     """
+    backbone, space, features = student.backbone, student.space, student.features[chosen]
     visual = copy.deepcopy(backbone.visual)
     if settings.phase2_init == "phase1" and adapter is not None:
         visual.load_state_dict(adapter.merged_state(backbone.visual))
     projection = None
     if settings.head_input == "pre_proj":
         visual, projection = without_projection(visual)
-    text = space.scale * space.texts(class_vectors.to(backbone.device))
-    mean = space.image_mean.to(backbone.device)
+    text = space.scale * space.texts(student.class_vectors.to(backbone.device))
+    mean = space.image_mean
     # Features keep their length in a linear head; dividing by the typical one matches the cosine.
     length = (features - space.image_mean.cpu()).norm(dim=-1).mean()
     if settings.head_init == "random":

@@ -13,7 +13,7 @@ from studio.clip.backbone import Backbone
 from studio.export import label_each, load_classifier
 from studio.folder import Folder
 from studio.pixels import Canvases
-from studio.runs.inputs import encode, zero_shot_probabilities
+from studio.runs.inputs import at_size, encode, zero_shot_probabilities
 from studio.runs.scoring import Labels
 from studio.scores import accuracy
 
@@ -51,7 +51,8 @@ def evaluate(
         backbone, features=features, class_vectors=class_vectors, of=test_features
     )
     classifier = load_classifier(model, device=str(backbone.device))
-    each = label_each(classifier, canvases, progress=progress)  # (models, n, C)
+    shown = at_size(folder, canvases, classifier.backbone.image_size, cache_dir=cache_dir)
+    each = label_each(classifier, shown, progress=progress)  # (models, n, C)
     singles = [accuracy(single.argmax(-1).numpy(), truth) for single in each]
     known = [value for value in singles if value is not None]
     return {

@@ -16,8 +16,9 @@ from studio.clip.backbone import Backbone
 from studio.clip.encode import class_vectors
 from studio.clip.space import Space
 from studio.clip.store import image_features
+from studio.errors import FolderError
 from studio.folder import Folder
-from studio.pixels import Canvases
+from studio.pixels import Canvases, canvas_size, prepare
 from studio.prompts.prompt_set import PromptSet
 from studio.prompts.templates import TEMPLATES
 from studio.runs.files import replace_file
@@ -33,6 +34,32 @@ def templates_of(
     if prompts is not None and prompts.templates:
         return prompts.templates
     return (backbone.template,) if settings.templates == "model" else TEMPLATES[settings.templates]
+
+
+def at_size(
+    folder: Folder,
+    canvases: Canvases,
+    size: int,
+    *,
+    cache_dir: Path,
+    progress: Callable[[int, int], None] | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> Canvases:
+    """The folder's images for a model that looks at `size` pixels, read again where need be.
+
+    Raises:
+        FolderError: the folder has changed meanwhile.
+        PreparationStopped: `stop` said so.
+    """
+    wanted = canvas_size(size)
+    if canvases.size == wanted:
+        return canvases
+    found, read = prepare(
+        folder.root, cache_dir=cache_dir, size=wanted, progress=progress, stop=stop
+    )
+    if [image.path for image in found.images] != [image.path for image in folder.images]:
+        raise FolderError(f"{folder.root} changed while its images were read; start again.")
+    return read
 
 
 def encode(

@@ -109,6 +109,7 @@ def _work(
     from studio.runs.estimates import RunEstimates
     from studio.runs.evaluation import evaluate
     from studio.runs.inputs import encode, knowledge, templates_of
+    from studio.runs.second_model import student_of
 
     began = time.monotonic()
     check(request)
@@ -116,6 +117,8 @@ def _work(
 
     report.stage("loading the model")
     backbone = load_backbone(request.model)
+    named = request.settings.phase2_model
+    second = load_backbone(named) if named else None
 
     folder, canvases = _read(request.folder, "reading images", backbone, report, cache_dir, stop)
     names = list(request.class_names or propose_class_names(folder))
@@ -152,6 +155,12 @@ def _work(
         backbone, folder, canvases, cache_dir, report.progress("encoding images"), stop
     )
     vectors = TextTower(backbone).class_vectors(prompts.texts(names, templates))
+    more: dict[str, Any] = {} if claims is None else {"claims": torch.from_numpy(claims)}
+    if second is not None:
+        more["student"] = student_of(
+            second, request=request, class_names=names, folder=folder, canvases=canvases,
+            cache_dir=cache_dir, report=report, stop=stop,
+        )  # fmt: skip
     verdict = knowledge(
         backbone, features=features, class_vectors=vectors, class_names=names,
         templates=templates, cache_dir=cache_dir,
@@ -168,8 +177,7 @@ def _work(
     finished = None
     for event in method(
         backbone=backbone, images=canvases, features=features, class_vectors=vectors,
-        class_names=names, settings=request.settings, given=given.tensor(), stop=stop,
-        **({} if claims is None else {"claims": torch.from_numpy(claims)}),
+        class_names=names, settings=request.settings, given=given.tensor(), stop=stop, **more,
     ):  # fmt: skip
         report(event)
         estimates.take(event)

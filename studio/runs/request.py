@@ -8,7 +8,7 @@ from pathlib import Path
 
 from studio.errors import FolderError, PromptError, SettingsError
 from studio.folder import propose_class_names, scan
-from studio.methods import CHECKING, METHODS, load_method
+from studio.methods import TWO_PHASES, METHODS, load_method
 from studio.prompts.prompt_set import PromptSet
 from studio.runs.given import Correction
 from studio.runs.store import Run, RunStore
@@ -79,10 +79,11 @@ def check(request: JobRequest) -> None:
     """
     if request.method not in METHODS:
         load_method(request.method)
-    if request.labels and request.method not in CHECKING:
+    if request.labels and request.method not in TWO_PHASES:
         raise SettingsError(
-            f"Labels are checked by {' and '.join(sorted(CHECKING))}, not by {request.method}."
+            f"Labels are checked by {' and '.join(sorted(TWO_PHASES))}, not by {request.method}."
         )
+    _check_phase2_model(request)
     found = scan(request.folder)
     if request.class_names is None and not propose_class_names(found):
         raise FolderError(
@@ -101,3 +102,19 @@ def check(request: JobRequest) -> None:
             )
     if request.test_folder is not None:
         scan(request.test_folder)
+
+
+def _check_phase2_model(request: JobRequest) -> None:
+    settings = request.settings
+    if not settings.phase2_model:
+        return
+    if request.method not in TWO_PHASES:
+        raise SettingsError(
+            f"phase2_model is for {' and '.join(sorted(TWO_PHASES))}; {request.method} has one model."
+        )
+    if not settings.phase2_epochs:
+        raise SettingsError("phase2_model needs a Phase II: set phase2_epochs to 1 or more.")
+    if settings.phase2_init != "pretrained":
+        raise SettingsError(
+            "phase2_model starts from its own weights: leave phase2_init at pretrained."
+        )

@@ -12,6 +12,7 @@ from studio.clip.backbone import Backbone
 from studio.coft import fit
 from studio.coft.classifier import Classifier
 from studio.coft.events import Checkpoint, Event, Finished, Judged, Monitor, SeedSet, Step, ZeroShot
+from studio.coft.student import Student
 from studio.errors import FolderError
 from studio.settings import Settings
 from tests.coft.conftest import Canvases, Inputs
@@ -72,6 +73,24 @@ def test_a_fit_goes_through_all_stages_and_its_classifier_can_be_loaded(
     probabilities = loaded.probabilities(images.batch(range(30)))
     assert torch.equal(probabilities.argmax(1), finished.labels)
     torch.testing.assert_close(probabilities.amax(1), finished.confidence, rtol=1e-3, atol=1e-4)
+
+
+def test_another_model_learns_what_the_first_one_believes(
+    vit: Backbone, convnet: Backbone, inputs: Inputs
+) -> None:
+    """The paper's distillation: Phase I on one model, Phase II on another."""
+    images = Canvases(30)
+    given = inputs(convnet, images)
+    student = Student(convnet, images, given["features"], given["class_vectors"])
+    settings = Settings(**QUICK)
+    alone = list(fit(**inputs(vit, images), settings=settings))
+    events = list(fit(**inputs(vit, images), settings=settings, student=student))
+    assert torch.equal(only(events, Judged).labels, only(alone, Judged).labels)
+    checkpoint = classifier_of(events)
+    assert checkpoint.meta["open_clip"] == convnet.config
+    loaded = Classifier.load(checkpoint.tensors, checkpoint.meta, device="cpu")
+    labels = loaded.probabilities(images.batch(range(30))).argmax(1)
+    assert torch.equal(labels, only(events, Finished).labels)
 
 
 def test_frozen_weights_stay_and_phase_two_moves_the_whole_visual_encoder_only(

@@ -14,6 +14,9 @@ import torch
 
 from studio.coft.events import Finished, Progress, Step, ZeroShot
 from studio.errors import FolderError, ModelError, PromptError, RunError, SettingsError, StudioError
+from studio.export import label_each, load_classifier
+from studio.folder import truth
+from studio.pixels import prepare
 from studio.prompts.prompt_set import PromptSet
 from studio.runs import job
 from studio.runs.job import JobStopped, run_job
@@ -67,6 +70,10 @@ def finished(count: int = 36, *, stopped: bool = False) -> Finished:
     )  # fmt: skip
 
 
+def last(run: Run, kind: str) -> dict[str, Any]:
+    return [event for event in run.events()[0] if event["kind"] == kind][-1]
+
+
 def test_prompts_make_the_first_labels_and_stay_with_the_run(
     request_: JobRequest, store: RunStore, cache_dir: Path
 ):
@@ -98,6 +105,43 @@ def test_prompts_for_classes_that_do_not_exist_are_refused(request_: JobRequest,
     request = dataclasses.replace(request_, prompts=PromptSet((), {"zebra": ("stripes",)}))
     with pytest.raises(PromptError, match="zebra"):
         create_run(request, store)
+
+
+def test_phase_two_may_train_another_model(
+    request_: JobRequest, other_tiny_model: Path, store: RunStore, cache_dir: Path
+):
+    """Here one that looks at larger images, of which nothing must get lost on the way."""
+    settings = dataclasses.replace(request_.settings, phase2_model=str(other_tiny_model))
+    request = dataclasses.replace(request_, settings=settings, test_folder=request_.folder)
+    run, result = go(request, store, cache_dir)
+    assert result["stage"] == "phase2"
+    classifier = load_classifier(run.path / "model", device="cpu")
+    assert classifier.backbone.image_size == 256
+    assert classifier.backbone.name == str(other_tiny_model)
+
+    folder, canvases = prepare(request.folder, cache_dir=cache_dir, size=256)
+    labels = torch.mean(label_each(classifier, canvases), dim=0).argmax(-1)
+    assert torch.equal(labels, run.arrays(last(run, "finished")["arrays"])["labels"])
+    right = truth(folder, run.info.class_names)
+    assert right is not None
+    assert result["accuracy"] == pytest.approx((labels.numpy() == right).mean())
+
+    _, alone = go(dataclasses.replace(request, settings=request_.settings), store, cache_dir)
+    assert result["zero_shot_accuracy"] == alone["zero_shot_accuracy"], "the first labels changed"
+
+
+@pytest.mark.parametrize(
+    ("changes", "method", "words"),
+    [({}, "upl", "has one model"), ({"phase2_epochs": 0}, "coft", "needs a Phase II"),
+     ({"phase2_init": "phase1"}, "coft+", "its own weights")],
+)  # fmt: skip
+def test_a_model_for_phase_two_that_would_not_be_used_is_refused(
+    request_: JobRequest, store: RunStore, changes: dict[str, Any], method: str, words: str
+):
+    settings = dataclasses.replace(request_.settings, phase2_model="embedded", **changes)
+    with pytest.raises(SettingsError, match=words):
+        create_run(dataclasses.replace(request_, method=method, settings=settings), store)
+    assert store.list() == []
 
 
 def test_a_folder_becomes_a_result(request_: JobRequest, store: RunStore, cache_dir: Path):

@@ -1,0 +1,56 @@
+"""The images and class names of a run as its second model, that of Phase II, sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from studio.clip.backbone import Backbone
+from studio.clip.texts import TextTower
+from studio.coft.student import Student
+from studio.folder import Folder
+from studio.pixels import Canvases
+from studio.prompts.prompt_set import PromptSet
+from studio.runs.inputs import at_size, encode, templates_of
+from studio.runs.report import Report
+from studio.runs.request import JobRequest
+
+
+def student_of(
+    backbone: Backbone,
+    *,
+    request: JobRequest,
+    class_names: Sequence[str],
+    folder: Folder,
+    canvases: Canvases,
+    cache_dir: Path,
+    report: Report,
+    stop: Callable[[], bool],
+) -> Student:
+    """What Phase II is given.
+
+    Args:
+        backbone: the second model.
+        request: its settings and prompts.
+        class_names: the C names.
+        folder: the images.
+        canvases: they, as the first model sees them.
+        cache_dir: where images and features are kept.
+        report: told how far it is.
+        stop: asked often.
+
+    Raises:
+        Stopped, PreparationStopped: `stop` said so.
+        FolderError: the folder has changed meanwhile.
+    """
+    seen = at_size(
+        folder, canvases, backbone.image_size, cache_dir=cache_dir,
+        progress=report.progress("reading images for Phase II"), stop=stop,
+    )  # fmt: skip
+    features = encode(
+        backbone, folder, seen, cache_dir, report.progress("encoding images for Phase II"), stop
+    )
+    templates = templates_of(request.settings, backbone, request.prompts)
+    prompts = (request.prompts or PromptSet()).only(class_names)
+    vectors = TextTower(backbone).class_vectors(prompts.texts(class_names, templates))
+    return Student(backbone, seen, features, vectors)
