@@ -25,6 +25,7 @@ function unpack(packed) {
   const stages = {};
   for (const [name, s] of Object.entries(packed.stages)) {
     stages[name] = { label: array(s.label, Uint16Array), clean: array(s.clean, Uint8Array),
+      combined: s.combined ? array(s.combined, Uint8Array) : null,
       confidence: array(s.confidence, Uint8Array), flags: array(s.flags, Uint8Array) };
   }
   return { number: packed.number, index: array(packed.index, Uint32Array), x: array(packed.x, Float32Array),
@@ -175,7 +176,8 @@ function clear(text) {
 }
 
 function controls() {
-  const modes = Object.keys(MODES).filter((mode) => data.store.truth || (mode !== "truth" && mode !== "right"));
+  const scored = Object.values(data.store.stages).some((s) => s.combined);
+  const modes = Object.keys(MODES).filter((mode) => (data.store.truth || (mode !== "truth" && mode !== "right")) && (scored || mode !== "combined"));
   if (!modes.includes(user.mode)) user.mode = "clean";
   if ([...colour.options].map((o) => o.value).join() !== modes.join()) {
     colour.replaceChildren(...modes.map((mode) => new Option(MODES[mode], mode)));

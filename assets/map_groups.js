@@ -4,6 +4,7 @@
 // shape. The last group lies on top: what is in doubt is never hidden by what is not.
 const MODES = {
   clean: "how clean the label is",
+  combined: "combined score of the label",
   label: "label",
   disagree: "whether the models disagree",
   confidence: "how probable the label is",
@@ -32,13 +33,14 @@ function shade(name, symbol, colour, extra = {}) {
 function grouping(mode, stage, data) {
   const theme = isDark() ? "dark" : "light";
   const bin = (value) => Math.min(BINS - 1, (value * BINS) >> 8);
-  if (mode === "clean") {
+  if (mode === "clean" || mode === "combined") {
+    const share = (s) => (mode === "combined" && s.stages[stage].combined) || s.stages[stage].clean; // the last stage alone is scored
     const groups = [];
     for (let b = BINS - 1; b >= 0; b--) {
       groups.push(shade(`${b * 10}–${b * 10 + 10} %`, "circle", SCALES[theme][b], { kept: true, bin: b }));
       groups.push(shade(`${b * 10}–${b * 10 + 10} %`, "diamond", SCALES[theme][b], { kept: false, bin: b }));
     }
-    return { groups, of: (s, i) => 2 * (BINS - 1 - bin(s.stages[stage].clean[i])) + (s.stages[stage].flags[i] & 1 ? 0 : 1) };
+    return { groups, of: (s, i) => 2 * (BINS - 1 - bin(share(s)[i])) + (s.stages[stage].flags[i] & 1 ? 0 : 1) };
   }
   if (mode === "confidence") {
     const scale = isDark() ? CIVIDIS.slice(2) : CIVIDIS.slice(0, 8).concat("#cdb95f");
@@ -77,7 +79,7 @@ function legend(mode, groups, used) {
     li.append(mark, ` ${text}`);
     return li;
   };
-  if (mode !== "clean" && mode !== "confidence") {
+  if (!["clean", "combined", "confidence"].includes(mode)) {
     const shown = groups.filter((_, g) => used[g]);
     const rest = shown[0] === groups[0] && (mode === "label" || mode === "truth") ? shown.splice(0, 1) : [];
     const order = mode === "label" || mode === "truth" ? shown.concat(rest) : shown.reverse();
@@ -90,7 +92,7 @@ function legend(mode, groups, used) {
     const step = document.createElement("span");
     step.style.background = g.colour;
     return step;
-  }), ` 100 % ${mode === "clean" ? "clean" : "probable"}`);
+  }), ` 100 % ${mode === "confidence" ? "probable" : "clean"}`);
   if (mode === "confidence") return [scale];
   // Not a computed colour: while the theme changes, that one is on its way from the other.
   return [scale, item("●", "currentColor", "believed"), item("◆", "currentColor", "not believed")];

@@ -30,7 +30,7 @@ AT_HAND = "The images at hand (before training)"
 PAGED = ("selection", "clean", "noisy", "copies")
 """The galleries that have pages."""
 
-FILTERS = 8
+FILTERS = 9
 """How many values make the scene: the first ones that handlers are given; see `scene_of`."""
 
 
@@ -143,7 +143,7 @@ class ExploreAnswers:
         The last value: the pages.
         """
         pages = {**page_numbers(values[-1]), "selection": 0}
-        if values[FILTERS - 1]:  # the galleries show the selection only
+        if values[FILTERS - 2]:  # the galleries show the selection only
             pages.update(clean=0, noisy=0)
         return self.draw(*values[:-1], pages=pages)
 

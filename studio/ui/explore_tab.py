@@ -15,7 +15,7 @@ import gradio as gr
 from studio.ui.explore_answers import ExploreAnswers, page_numbers
 from studio.ui.paged import Paged
 from studio.ui.parts import POLL, PRIVATE, UNCHECKED
-from studio.ui.scene import ALL, SIDES
+from studio.ui.scene import ALL, COMBINED, JUDGED, SIDES
 
 
 class ExploreTab(ExploreAnswers):
@@ -32,6 +32,14 @@ class ExploreTab(ExploreAnswers):
             )
             self.disagree = gr.Checkbox(
                 label="Models disagree", elem_id="explore-disagree", scale=2, min_width=200
+            )
+            self.by = gr.Dropdown(
+                [("the other model", JUDGED), ("combined score", COMBINED)],
+                value=JUDGED,
+                label="How clean, by",
+                elem_id="explore-by",
+                scale=2,
+                min_width=180,
             )
             self.search.build()
         self.search.build_line()
@@ -67,7 +75,7 @@ class ExploreTab(ExploreAnswers):
         """The components that make the scene, in the order of `scene_of`."""
         orders = [self.galleries.orders[side] for side in SIDES]
         mine = [self.run, self.stage, self.label, self.disagree, *orders]
-        return [*mine, self.selection, self.galleries.within]
+        return [*mine, self.selection, self.galleries.within, self.by]
 
     def wire(self, tab: gr.Tab, tabs: gr.Tabs, explore: gr.Button, chosen: gr.State) -> None:
         """Connect events. explore, chosen: the button of the Train tab and the run it shows."""
@@ -85,7 +93,7 @@ class ExploreTab(ExploreAnswers):
         go = explore.click(lambda: gr.Tabs(selected="explore"), outputs=[tabs], **PRIVATE)
         go.then(self.choose, [chosen], **choices).then(**open_run)
         self.run.input(self.choices, [self.run], **choices).then(**open_run)
-        watched: list[Any] = [self.label, self.disagree, self.galleries.within, *knobs]
+        watched: list[Any] = [self.label, self.disagree, self.by, self.galleries.within, *knobs]
         for control in (*watched, *self.galleries.orders.values()):
             control.input(**redraw)
         self.stage.change(**redraw)

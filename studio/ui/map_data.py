@@ -179,7 +179,8 @@ def key_of(looked: Looked) -> str:
     digest = hashlib.sha1(repr((looked.run_id, looked.key[:2])).encode(), usedforsecurity=False)
     for name, outcome in looked.stages.items():
         digest.update(repr((name, outcome.class_names)).encode())
-        for array in (outcome.labels, outcome.clean_probability, outcome.kept, outcome.truth):
+        arrays = (outcome.labels, outcome.clean_probability)
+        for array in (*arrays, outcome.combined, outcome.kept, outcome.truth):
             if array is not None:
                 digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()

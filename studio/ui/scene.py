@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -16,6 +16,9 @@ from studio.views import gallery
 from studio.views.gallery import Outcome, Query, Side
 
 ALL = "All classes"
+JUDGED, COMBINED = "judged", "combined"
+"""What images are sorted by: the other model's judgement, or the combined score."""
+
 SIDES: tuple[Side, Side] = ("clean", "noisy")
 
 Source = Literal["clean", "noisy", "selection"]
@@ -27,7 +30,7 @@ Indices = NDArray[np.int64]
 @dataclass(frozen=True)
 class Scene:
     """See the module. label: index of the class, None = all; selection: of this run, or None;
-    orders: "up" or "down" by clean probability, of the clean and of the noisy gallery; within:
+    orders: "up" or "down" by cleanliness, of the clean and of the noisy gallery; within:
     whether the galleries show the selection only.
     """
 
@@ -65,10 +68,10 @@ class Scene:
         """
         if self.selection is None:
             found = np.flatnonzero(self.allowed)
-            return found[np.argsort(self.outcome.clean_probability[found], kind="stable")]
+            return found[np.argsort(self.outcome.cleanliness[found], kind="stable")]
         found = self.selection.indices[self.allowed[self.selection.indices]]
         if len(found) > 1 and (np.diff(self.selection.indices) > 0).all():
-            found = found[np.argsort(self.outcome.clean_probability[found], kind="stable")]
+            found = found[np.argsort(self.outcome.cleanliness[found], kind="stable")]
         return found
 
     def listed(self, source: object) -> Indices:
@@ -86,6 +89,7 @@ def scene_of(
     noisy_order: Any,
     selection: Any,
     within: Any,
+    by: Any,
 ) -> Scene:
     """The scene from what a page sent.
 
@@ -93,6 +97,8 @@ def scene_of(
         RunError: no such run, or it has nothing to show yet.
     """
     looked = look(studio, run, stage)
+    if by == COMBINED:
+        looked = replace(looked, outcome=replace(looked.outcome, by_combined=True))
     names = looked.outcome.class_names
     chosen = names.index(label) if isinstance(label, str) and label in names else None
     found = studio.selections.get(selection)

@@ -71,7 +71,7 @@ def _short_opinion(outcome: Outcome, index: int, model: int) -> str:
 
 def worth(outcome: Outcome, index: int) -> str:
     """`83 % clean`; before training, when nobody has judged a label yet, `83 % sure`."""
-    share = percent(float(outcome.clean_probability[index]))
+    share = percent(float(outcome.cleanliness[index]))
     return f"{share} {'sure' if outcome.stage == 'zero-shot' else 'clean'}"
 
 
@@ -113,7 +113,7 @@ def card(outcome: Outcome, index: int, source: str) -> str:
         if source
         else '<span class="card-gone">image not found</span>'
     )
-    clean = float(outcome.clean_probability[index])
+    clean = float(outcome.cleanliness[index])
     truth = ""
     if outcome.truth is not None and outcome.truth[index] >= 0:
         right = outcome.truth[index] == outcome.labels[index]

@@ -83,7 +83,7 @@ def images_of(outcome: Outcome, row: int, column: int, *, truth: bool = False) -
     """Indices of the images of one cell, the most suspicious first."""
     mine = (outcome.model_labels[0] == row) & (against(outcome, truth) == column)
     indices = np.flatnonzero(mine)
-    return indices[np.argsort(outcome.clean_probability[indices], kind="stable")]
+    return indices[np.argsort(outcome.cleanliness[indices], kind="stable")]
 
 
 def heat_map(found: Confusion) -> str:

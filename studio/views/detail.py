@@ -49,6 +49,8 @@ def _facts(outcome: Outcome, index: int) -> str:
     rows = [("Label", f"{label}, {sure}")]
     if outcome.stage != "zero-shot":  # before training nobody has judged
         rows.append(("Verdict", f"{verdict}, {percent(clean, digits=1)} clean"))
+    if outcome.combined is not None:
+        rows.append(("Combined score", percent(float(outcome.combined[index]), digits=1)))
     if outcome.truth is not None and outcome.truth[index] >= 0:
         rows.append(("Sub-folder says", outcome.name(int(outcome.truth[index]))))
     return "".join(f"<dt>{esc(name)}</dt><dd>{esc(value)}</dd>" for name, value in rows)

@@ -26,7 +26,8 @@ class Outcome:
     confidence: (N,) probability of the final label; clean_probability: (N,) of the final label;
     kept: (N,) bool, labels to be trusted; model_labels: (2, N) and model_clean_probability: (2, N),
     each model's label and the other model's judgement of it; top_labels, top_probabilities: (N, k),
-    k may be 0; truth: (N,) with -1 = unknown, or None; stage: how far the run came.
+    k may be 0; truth: (N,) with -1 = unknown, or None; stage: how far the run came; combined: (N,)
+    the score of `scores.cleanliness.combined`, or None; by_combined: what `cleanliness` is.
     """
 
     paths: tuple[str, ...]
@@ -41,6 +42,17 @@ class Outcome:
     top_probabilities: NDArray[np.float32]
     truth: NDArray[np.int64] | None = None
     stage: str = ""
+    combined: NDArray[np.float32] | None = None
+    by_combined: bool = False
+
+    @property
+    def cleanliness(self) -> NDArray[np.float32]:
+        """(N,) in [0, 1], what images are sorted by: the clean probability, or the combined score
+        where that is wanted and known.
+        """
+        if self.by_combined and self.combined is not None:
+            return self.combined
+        return self.clean_probability
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -57,7 +69,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Query:
-    """What a gallery shows. class_index None = all classes; ascending by clean probability."""
+    """What a gallery shows. class_index None = all classes; ascending by cleanliness."""
 
     side: Side
     class_index: int | None = None
@@ -87,7 +99,7 @@ def select(outcome: Outcome, query: Query) -> NDArray[np.int64]:
     """Indices of all images that the query asks for, in order; ties in the order of the folder."""
     side = outcome.kept if query.side == "clean" else ~outcome.kept
     indices = np.flatnonzero(side & allowed(outcome, query.class_index, query.disagree_only))
-    keys = outcome.clean_probability[indices]
+    keys = outcome.cleanliness[indices]
     return indices[np.argsort(keys if query.ascending else -keys, kind="stable")]
 
 

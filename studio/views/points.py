@@ -56,14 +56,15 @@ def packed(
 
     Returns:
         number, index (uint32), x, y (float32), truth (uint16, 65535 = unknown) or "", and for each
-        stage: label (uint16), clean, confidence (uint8, 255 = 1) and flags (uint8: 1 = kept, 2 =
-        the models disagree). With numbers in lists the same would be six times as long, and
-        parsing it would hold up the page.
+        stage: label (uint16), clean, combined ("" = not known), confidence (uint8, 255 = 1) and
+        flags (uint8: 1 = kept, 2 = the models disagree). With numbers in lists the same would be
+        six times as long, and parsing it would hold up the page.
     """
     each = {
         name: {
             "label": _text(outcome.labels[indices], "<u2"),
             "clean": _share(outcome.clean_probability[indices]),
+            "combined": "" if outcome.combined is None else _share(outcome.combined[indices]),
             "confidence": _share(outcome.confidence[indices]),
             "flags": _text(
                 outcome.kept[indices].astype(np.uint8) + 2 * outcome.disagree[indices], "u1"

@@ -41,7 +41,7 @@ class RunReader:
             kind = str(event.get("kind"))
             if kind == "warned":
                 self.warnings.append(str(event.get("message", "")))
-            if kind in ("zero_shot", "judged", "finished") and isinstance(event.get("arrays"), str):
+            if kind in (*_BUILD, "combined") and isinstance(event.get("arrays"), str):
                 self._arrays[kind] = event
         if events:
             self.info = self.run.info
@@ -60,7 +60,7 @@ class RunReader:
         truth: (N,) with -1 = unknown, or None. Returns None while there are no labels to judge.
         """
         kind = next((k for k in ("finished", "judged") if k in self._arrays), None)
-        return None if kind is None else _with(self._read(kind), truth)
+        return None if kind is None else _with(self._scored(kind), truth)
 
     def outcomes(self, *, truth: NDArray[np.int64] | None = None) -> dict[str, Outcome]:
         """The labels at each of `STAGES` that the run has been through, in that order.
@@ -73,7 +73,7 @@ class RunReader:
         found = {}
         for kind, name in (("zero_shot", "zero-shot"), ("judged", "phase1"), ("finished", "final")):
             if kind in self._arrays:
-                outcome = self._read(kind)
+                outcome = self._scored(kind)
                 found[outcome.stage if outcome.stage in STAGES else name] = outcome
         return {name: _with(found[name], truth) for name in STAGES if name in found}
 
@@ -89,6 +89,15 @@ class RunReader:
     def mark(self) -> tuple[str, ...]:
         """Changes when the outcomes do."""
         return tuple(str(event["arrays"]) for event in self._arrays.values())
+
+    def _scored(self, kind: str) -> Outcome:
+        """The outcome, the last one with its combined score once that is there."""
+        outcome = self._read(kind)
+        if kind == "finished" and outcome.combined is None and "combined" in self._arrays:
+            score = self.run.arrays(str(self._arrays["combined"]["arrays"]))["score"].numpy()
+            outcome = replace(outcome, combined=score)
+            self._outcomes[str(self._arrays[kind]["arrays"])] = outcome
+        return outcome
 
     def _read(self, kind: str) -> Outcome:
         name = str(self._arrays[kind]["arrays"])

@@ -64,6 +64,18 @@ def open_first(page: Any, gallery: str) -> Any:
     return dialog
 
 
+def test_images_are_sorted_by_either_score(open_page: Open) -> None:
+    page = open_page()
+    explore(page, "Galleries")
+    cards = page.locator("#gallery-noisy .card-clean")
+    cards.first.wait_for()
+    judged = cards.all_inner_texts()
+    choose(page, "#explore-by", "combined score")
+    wait_for(page, lambda: cards.all_inner_texts() != judged, "other shares", 60)
+    shares = [int(re.findall(r"\d+", text)[0]) for text in cards.all_inner_texts()]
+    assert shares == sorted(shares)
+
+
 def test_clean_and_noisy_lie_side_by_side_page_by_page(open_page: Open, watch: Watch) -> None:
     page = open_page()
     explore(page, "Galleries")

@@ -173,7 +173,7 @@ def test_the_slider_goes_through_the_stages_and_no_point_moves(open_page: Open) 
     assert page.inner_text("#map .map-stage-name") == "Before training"
 
 
-@pytest.mark.parametrize("mode", ["label", "disagree", "confidence", "truth", "right"])
+@pytest.mark.parametrize("mode", ["combined", "label", "disagree", "confidence", "truth", "right"])
 def test_each_way_of_colouring_has_a_legend(open_page: Open, mode: str) -> None:
     page = open_page("?__theme=dark")
     open_map(page)
@@ -181,6 +181,7 @@ def test_each_way_of_colouring_has_a_legend(open_page: Open, mode: str) -> None:
     wait_for(page, lambda: f" {mode} " in drawn(page), mode, 30)
     legend = page.inner_text("#map .map-legend")
     word = {
+        "combined": "clean",
         "label": "",
         "disagree": "agree",
         "confidence": "probable",

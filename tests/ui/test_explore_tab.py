@@ -17,9 +17,10 @@ from studio.ui.detail_dialog import CLOSED, nearest_html
 from studio.ui.explore_answers import AT_HAND, page_numbers
 from studio.ui.explore_tab import ExploreTab
 from studio.ui.looked import look
-from studio.ui.scene import ALL
+from studio.ui.scene import ALL, COMBINED, JUDGED
 from studio.ui.studio import Studio
 from studio.ui.train_tab import TrainTab
+from studio.views.markup import percent
 from tests.ui.conftest import event, load, open_studio
 from tests.ui.test_train_tab import QUICK, start
 
@@ -57,7 +58,8 @@ def here(run: Any, **more: Any) -> list[Any]:
     """The values of the filters as a page sends them."""
     orders = more.get("orders", ("down", "up"))
     return [run, more.get("stage", ""), more.get("label", ALL), more.get("disagree", False),
-            *orders, more.get("selection", ""), more.get("within", False)]  # fmt: skip
+            *orders, more.get("selection", ""), more.get("within", False),
+            more.get("by", JUDGED)]  # fmt: skip
 
 
 def draw(tab: ExploreTab, run: Any, active: str = "galleries", **more: Any) -> dict[str, Any]:
@@ -93,6 +95,27 @@ def test_both_galleries_are_filled_from_the_run(tab: ExploreTab, run_id: str) ->
     assert len(urls) == drawn[0]
     thumbs = tab.studio.options.cache_dir / "thumbs"
     assert all(Path(u.removeprefix("gradio_api/file=")).is_relative_to(thumbs) for u in urls)
+
+
+def test_the_combined_score_sorts_what_is_shown(tab: ExploreTab, run_id: str) -> None:
+    looked = look(tab.studio, run_id)
+    score = looked.outcome.combined
+    assert score is not None
+    assert len(score) == len(looked.outcome)
+    for by, keys in ((JUDGED, looked.outcome.clean_probability), (COMBINED, score)):
+        scene = tab.scene(tuple(here(run_id, by=by)))
+        for source in ("clean", "noisy", "selection"):
+            listed = keys[scene.listed(source)]
+            order = np.diff(listed if source != "clean" else listed[::-1])
+            assert (order >= 0).all()
+        page = draw(tab, run_id, "map", by=by)
+        first = scene.selected()[0]
+        card = page["gallery-selection"].split("</button>")[0]
+        assert f"{percent(float(keys[first]))} clean" in card
+    dialog, _ = tab.detail.open(scene, "selection", int(first))
+    assert f"<dt>Combined score</dt><dd>{percent(float(score[first]), digits=1)}" in dialog
+    early = tab.scene(tuple(here(run_id, stage="zero-shot", by=COMBINED))).outcome
+    assert early.cleanliness is early.clean_probability, "only the last labels are scored"
 
 
 def test_only_the_open_part_is_drawn(tab: ExploreTab, run_id: str) -> None:

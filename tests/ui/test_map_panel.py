@@ -47,7 +47,7 @@ def panel(loaded: Studio) -> MapPanel:
 
 
 def scene(studio: Studio, run: Any = "", stage: Any = "", selection: Any = "") -> Scene:
-    return scene_of(studio, run, stage, ALL, False, "down", "up", selection, False)
+    return scene_of(studio, run, stage, ALL, False, "down", "up", selection, False, "judged")
 
 
 def ask(panel: MapPanel, **asked: Any) -> dict[str, Any]:
