@@ -145,7 +145,17 @@ class Settings(Choices):
         "peer_clean_and_argmax_agree",
         "studio, DeFT; paper: peer_clean",
         "Who decides that a label is clean.",
-        options=("peer_clean", "peer_clean_and_argmax_agree", "self_clean", "both_clean", "none"),
+        options=(
+            "peer_clean", "peer_clean_and_argmax_agree", "self_clean", "both_clean", "agree",
+            "none",
+        ),
+    )  # fmt: skip
+    belief: str = choice(
+        "soft",
+        "studio; paper: hard",
+        "Phase II learns every label, weighted by how clean its judge finds it, or only those that "
+        "the filter believes.",
+        options=("soft", "hard"),
     )
 
     # Phase II (paper, Section 3.2.2)
@@ -271,6 +281,7 @@ PAPER: dict[str, str] = {
     "phase1_resolution": "1",
     "phase1_views": "0",
     "filter": "peer_clean",
+    "belief": "hard",
     "phase2_epochs": "10",
     "phase2_lr": "0.0005",
     "phase2_resolution": "1",

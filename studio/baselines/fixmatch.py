@@ -31,6 +31,7 @@ from studio.coft.classifier import Tower
 from studio.coft.contrast import follow, key_views
 from studio.coft.events import Event, Monitor, Step
 from studio.coft.hidden import EVALUATION_BATCH
+from studio.coft.judge import TrainingSet
 from studio.coft.optim import build_optimizer
 from studio.coft.randomness import generator_of
 from studio.coft.towers import build_tower
@@ -49,10 +50,10 @@ def fit(task: Task) -> Iterator[Event]:
     if not epochs or task.stop() or not len(pool):
         yield from ship_zero_shot(task)
         return
+    everything = torch.arange(len(task.images))
     student, head_input = build_tower(
         student=task.student,
-        chosen=torch.arange(len(task.images)),
-        labels=torch.empty(0, dtype=torch.int64),
+        data=TrainingSet(everything, torch.zeros_like(everything), torch.ones(len(everything))),
         adapter=None,
         settings=settings,
         generator=generator_of(settings, "head", 0),

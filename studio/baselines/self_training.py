@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
+import torch
 from torch import Tensor
 
 from studio.baselines.task import Task, method, ship_zero_shot
@@ -19,7 +20,7 @@ from studio.coft.classifier import Classifier
 from studio.coft.events import Checkpoint, Event, Warned
 from studio.coft.finetune import fine_tune
 from studio.coft.given import into_judged
-from studio.coft.judge import clean_sets
+from studio.coft.judge import TrainingSet, clean_sets
 from studio.coft.outcome import finish, label_all
 from studio.coft.start import first_scores, seeds
 from studio.errors import RunError
@@ -79,7 +80,7 @@ def _train(task: Task, indices: Tensor, labels: Tensor) -> Iterator[Event]:
         return
     towers, head_input = yield from fine_tune(
         student=task.student,
-        data=[(indices, labels)] * 2,
+        data=[TrainingSet(indices, labels, torch.ones(len(labels)))] * 2,
         adapters=[None, None],
         pool=task.pool,
         settings=settings,

@@ -10,6 +10,7 @@ from torch import Tensor
 from studio.coft.adapters import VisualAdapter
 from studio.coft.classifier import Tower
 from studio.coft.events import Event
+from studio.coft.judge import TrainingSet
 from studio.coft.phase2 import phase_two
 from studio.coft.randomness import generator_of
 from studio.coft.student import Student
@@ -20,7 +21,7 @@ from studio.settings import Settings
 def fine_tune(
     *,
     student: Student,
-    data: Sequence[tuple[Tensor, Tensor]],
+    data: Sequence[TrainingSet],
     adapters: Sequence[VisualAdapter | None],
     pool: Tensor,
     settings: Settings,
@@ -32,7 +33,7 @@ def fine_tune(
 
     Args:
         student: the model that is copied, and the images.
-        data: for each tower the indices (n_i,) and labels (n_i,) it learns.
+        data: what each tower learns.
         adapters: for each tower that of its Phase I; None: there was none.
         pool: (m,) the images that contrast may see.
         settings: see `Settings`.
@@ -41,11 +42,10 @@ def fine_tune(
         stop: asked before each batch.
     """
     towers, head_input = [], ""
-    for number, ((chosen, own), adapter) in enumerate(zip(data, adapters, strict=True)):
+    for number, (own, adapter) in enumerate(zip(data, adapters, strict=True)):
         tower, head_input = build_tower(
             student=student,
-            chosen=chosen,
-            labels=own,
+            data=own,
             adapter=adapter,
             settings=settings,
             generator=generator_of(settings, "head", number),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 
-import torch
 from torch import Tensor
 
 from studio.clip.backbone import Backbone
@@ -18,7 +17,7 @@ from studio.coft.finetune import fine_tune
 from studio.coft.given import REJECTED, checked
 from studio.coft.judge import training_sets
 from studio.coft.outcome import finish, label_all
-from studio.coft.rounds import phase_one_rounds
+from studio.coft.rounds import Learned, phase_one_rounds
 from studio.coft.start import ZeroShotStart, watched
 from studio.coft.student import Student
 from studio.settings import Settings
@@ -103,15 +102,15 @@ def fit_plus(
         stop=stop,
     )
     yield _phase1_checkpoint(learned.models)
-    sets = training_sets(learned.labels, learned.clean, data=settings.phase2_data)
-    yield from _warnings(sets, learned.seeds, class_names)
+    sets = training_sets(learned.labels, learned.weights, data=settings.phase2_data)
+    yield from _warnings(learned, class_names)
     stage, seen, shown = "phase1", backbone, images
     towers = [
         cosine_tower(backbone, space, model.texts()[0].detach(), adapter=model.adapter)
         for model in learned.models
     ]
     head_input = "post_proj"
-    if settings.phase2_epochs and not stop() and min(len(s[0]) for s in sets) > 0:
+    if settings.phase2_epochs and not stop() and all(len(s.indices) for s in sets):
         student = student or Student(backbone, images, features, class_vectors)
         stage, seen, shown = "phase2", student.backbone, student.images
         towers, head_input = yield from fine_tune(
@@ -145,11 +144,10 @@ def fit_plus(
 
 
 def _warnings(
-    sets: Sequence[tuple[Tensor, Tensor]],
-    seeds: int,
+    learned: Learned,
     class_names: Sequence[str],
 ) -> Iterator[Warned]:
-    present = torch.cat([labels for _, labels in sets]).unique()
+    present = learned.labels[learned.clean].unique()
     lost = [name for number, name in enumerate(class_names) if number not in set(present.tolist())]
     if lost:
         shown = ", ".join(lost[:5]) + (" ..." if len(lost) > 5 else "")
@@ -157,7 +155,7 @@ def _warnings(
             f"No label of {len(lost)} classes was believed, so the classifier cannot name them: "
             f"{shown}"
         )
-    if min(len(indices) for indices, _ in sets) < seeds:
+    if int(learned.clean.sum(1).min()) < learned.seeds:
         yield Warned(
             "Fewer labels were believed than there were seeds: the models distrust each other here."
         )

@@ -41,3 +41,8 @@ def into_judged(labels: Tensor, clean: Tensor, given: Tensor) -> tuple[Tensor, T
     """Labels (2, N) and clean sets (2, N) in which given labels stand and are believed."""
     labels = torch.where(given >= 0, given, labels)
     return labels, (clean | (given >= 0)) & (given != REJECTED)
+
+
+def given_weights(weights: Tensor, given: Tensor) -> Tensor:
+    """Weights of labels (2, N) in which given labels count in full and rejected images nothing."""
+    return weights.masked_fill(given >= 0, 1.0).masked_fill(given == REJECTED, 0.0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -29,8 +31,8 @@ def clean_sets(clean: Tensor, labels: Tensor, *, rule: str = "peer_clean") -> Te
         clean: (2, N, C) clean probabilities.
         labels: (2, N) each model's own labels.
         rule: "peer_clean" [paper]; "peer_clean_and_argmax_agree" [DeFT's real-noise variant]: the
-            label must also be the peer's class of largest p_clean; "self_clean", "both_clean" and
-            "none" (all labels) are ablations.
+            label must also be the peer's class of largest p_clean; "self_clean", "both_clean",
+            "agree" (both models give this label) and "none" (all labels) are ablations.
     """
     peer = peer_clean_probability(clean, labels) > CLEAN_THRESHOLD
     own = own_clean_probability(clean, labels) > CLEAN_THRESHOLD
@@ -38,6 +40,8 @@ def clean_sets(clean: Tensor, labels: Tensor, *, rule: str = "peer_clean") -> Te
         return peer
     if rule == "self_clean":
         return own
+    if rule == "agree":
+        return _agree(labels)
     if rule == "both_clean":
         return peer & own
     if rule == "peer_clean_and_argmax_agree":
@@ -46,27 +50,57 @@ def clean_sets(clean: Tensor, labels: Tensor, *, rule: str = "peer_clean") -> Te
     return torch.ones_like(peer)
 
 
-def training_sets(labels: Tensor, clean: Tensor, *, data: str) -> list[tuple[Tensor, Tensor]]:
-    """For each model the indices and labels that Phase II trains it on.
+def beliefs(clean: Tensor, labels: Tensor, *, rule: str = "peer_clean") -> Tensor:
+    """(2, N) in [0, 1]: what each label weighs where none is left out: p_clean under its judges.
+
+    Those are the peer, or with "self_clean" the model itself, with "both_clean" the stricter of
+    both; "agree" and "none" have no judge, and weigh as they filter. Arguments as of `clean_sets`.
+    """
+    if rule in ("agree", "none"):
+        return clean_sets(clean, labels, rule=rule).float()
+    peer = peer_clean_probability(clean, labels)
+    own = own_clean_probability(clean, labels)
+    if rule == "both_clean":
+        return torch.minimum(peer, own)
+    return own if rule == "self_clean" else peer
+
+
+class TrainingSet(NamedTuple):
+    """What Phase II trains a model on: indices (n,), labels (n,) and weights (n,), above 0."""
+
+    indices: Tensor
+    labels: Tensor
+    weights: Tensor
+
+
+def training_sets(labels: Tensor, weights: Tensor, *, data: str) -> list[TrainingSet]:
+    """The set of each model.
 
     Args:
         labels: (2, N).
-        clean: (2, N) bool.
+        weights: (2, N), 0 = left out.
         data: "own" (model i learns S_clean^i) [paper notation]; "swapped"; "union" (both sets, an
             image in both with two labels counts with each); "intersection" (in both, same label).
     """
-    sets = [(clean[i].nonzero()[:, 0], labels[i][clean[i]]) for i in (0, 1)]
-    if data == "swapped":
-        return sets[::-1]
+    used, alike = weights > 0, _agree(labels)[0]
     if data == "union":
-        alike = clean[0] & clean[1] & (labels[0] == labels[1])
-        second = clean[1] & ~alike
-        indices = torch.cat([sets[0][0], second.nonzero()[:, 0]])
-        return [(indices, torch.cat([sets[0][1], labels[1][second]]))] * 2
+        shared = used[0] & used[1] & alike
+        first = torch.where(shared, weights.amax(0), weights[0])
+        sets = [_set(labels[0], first), _set(labels[1], weights[1] * ~shared)]
+        return [TrainingSet(*map(torch.cat, zip(*sets, strict=True)))] * 2
     if data == "intersection":
-        both = clean[0] & clean[1] & (labels[0] == labels[1])
-        return [(both.nonzero()[:, 0], labels[0][both])] * 2
-    return sets
+        return [_set(labels[0], weights.mean(0) * (used[0] & used[1] & alike))] * 2
+    sets = [_set(own, weight) for own, weight in zip(labels, weights, strict=True)]
+    return sets[::-1] if data == "swapped" else sets
+
+
+def _set(labels: Tensor, weights: Tensor) -> TrainingSet:
+    indices = weights.nonzero()[:, 0]
+    return TrainingSet(indices, labels[indices], weights[indices])
+
+
+def _agree(labels: Tensor) -> Tensor:
+    return (labels[0] == labels[1]).expand(2, -1)
 
 
 def _of_label(clean: Tensor, labels: Tensor) -> Tensor:

@@ -15,13 +15,11 @@ from studio.coft.classifier import Tower
 from studio.coft.contrast import MomentumContrast, key_views, queue_size
 from studio.coft.events import Event, Monitor, Step
 from studio.coft.hidden import EVALUATION_BATCH
+from studio.coft.judge import TrainingSet
 from studio.coft.optim import build_optimizer
 from studio.coft.randomness import generator_of
 from studio.coft.views import random_views, training_size
 from studio.settings import Settings
-
-NO_LABEL = -1
-"""Label of an image that the classifier does not learn; contrast does."""
 
 
 def phase_two(
@@ -29,7 +27,7 @@ def phase_two(
     backbone: Backbone,
     towers: Sequence[Tower],
     images: Images,
-    data: Sequence[tuple[Tensor, Tensor]],
+    data: Sequence[TrainingSet],
     pool: Tensor,
     settings: Settings,
     monitor: Tensor,
@@ -46,7 +44,7 @@ def phase_two(
         backbone: for preprocessing.
         towers: see `build_tower`.
         images: the image set.
-        data: for each model the indices (n_i,) and labels (n_i,) it learns.
+        data: what each model learns.
         pool: (m,) the images that contrast may see: all but those that a person rejected.
         settings: see `Settings`.
         monitor: indices of the images that both models label after each epoch.
@@ -55,13 +53,14 @@ def phase_two(
     """
     size = training_size(backbone, settings.phase2_resolution)
     if settings.contrast_weight:
-        data = [with_the_rest(*own, pool=pool) for own in data]
+        data = [with_the_rest(own, pool=pool) for own in data]
     tuners = [
-        _Tuner(tower, number, len(data[number][0]), settings) for number, tower in enumerate(towers)
+        _Tuner(tower, number, len(data[number].indices), settings)
+        for number, tower in enumerate(towers)
     ]
     for epoch in range(1, settings.phase2_epochs + 1):
         for tuner in tuners:
-            indices, labels = data[tuner.number]
+            indices, labels, weights = data[tuner.number]
             order = torch.randperm(len(indices), generator=tuner.generator)
             for part in order.split(settings.phase2_batch):
                 if stop():
@@ -78,6 +77,7 @@ def phase_two(
                 loss, parts = tuner.step(
                     to_pixels(views.to(backbone.device), backbone),
                     labels[part].to(backbone.device),
+                    weights[part].to(backbone.device),
                     second,
                 )
                 yield Step(
@@ -97,10 +97,11 @@ def phase_two(
             )
 
 
-def with_the_rest(indices: Tensor, labels: Tensor, *, pool: Tensor) -> tuple[Tensor, Tensor]:
-    """The labelled images (n,), (n,), and those of the pool (m,) besides, with NO_LABEL."""
-    found = pool[~torch.isin(pool, indices)]
-    return torch.cat([indices, found]), torch.cat([labels, torch.full_like(found, NO_LABEL)])
+def with_the_rest(data: TrainingSet, *, pool: Tensor) -> TrainingSet:
+    """The labelled images, and those of the pool (m,) besides, whose labels weigh nothing."""
+    found = pool[~torch.isin(pool, data.indices)]
+    more = TrainingSet(found, torch.zeros_like(found), torch.zeros(len(found)))
+    return TrainingSet(*map(torch.cat, zip(data, more, strict=True)))
 
 
 class _Tuner:
@@ -143,22 +144,24 @@ class _Tuner:
         return float(self._schedule.get_last_lr()[0])
 
     def step(
-        self, pixels: Tensor, labels: Tensor, second: Tensor | None
+        self, pixels: Tensor, labels: Tensor, weights: Tensor, second: Tensor | None
     ) -> tuple[float, dict[str, float]]:
         """One step on the cross-entropy (paper, Eq. 7), plus gamma times the contrast (Eq. 10).
 
         pixels, second: (B, 3, S, S) two views of the same images, the second for contrast only;
-        labels: (B,) with NO_LABEL for images outside of the clean set.
+        labels: (B,); weights: (B,) of the labels, 0 for images outside of the clean set.
         """
         with autocast(pixels.device):
             features = self.tower.visual(pixels)
             logits = self.tower.head(features)
             keys = self.contrast.keys(second) if self.contrast and second is not None else None
-        known = labels != NO_LABEL
-        loss = logits.float().sum() * 0
-        if bool(known.any()):
-            smoothing = self.settings.label_smoothing
-            loss = cross_entropy(logits.float()[known], labels[known], label_smoothing=smoothing)
+        losses = cross_entropy(
+            logits.float(),
+            labels,
+            label_smoothing=self.settings.label_smoothing,
+            reduction="none",
+        )
+        loss = (weights * losses).sum() / weights.sum().clamp_min(1e-6)
         parts = {"ce": float(loss.detach())}
         if self.contrast and keys is not None:
             contrast = self.contrast.loss(features, keys)

@@ -19,9 +19,9 @@ from studio.clip.space import Space
 from studio.coft.claims import ranked, stand
 from studio.coft.dual import DualPromptModel, Judgement
 from studio.coft.events import Event, Judged, Monitor, Progress, Step
-from studio.coft.given import into_judged
+from studio.coft.given import given_weights, into_judged
 from studio.coft.hidden import TestViews
-from studio.coft.judge import clean_sets, own_clean_probability, peer_clean_probability
+from studio.coft.judge import beliefs, clean_sets, own_clean_probability, peer_clean_probability
 from studio.coft.phase1 import build_models, judge_all, phase_one
 from studio.coft.selection import without_prior
 from studio.coft.start import ZeroShotStart, first_scores, seeds
@@ -34,13 +34,15 @@ class Learned:
     """What Phase I leaves behind.
 
     models: both, trained; scores: (2, N, C) their p_clean; labels: (2, N), given ones worked in;
-    clean: (2, N) bool, S_clean of both; seeds: images in the larger of the two seed sets.
+    clean: (2, N) bool, S_clean of both; weights: (2, N), what each label counts in Phase II, 0 =
+    nothing; seeds: images in the larger of the two seed sets.
     """
 
     models: tuple[DualPromptModel, DualPromptModel]
     scores: Tensor
     labels: Tensor
     clean: Tensor
+    weights: Tensor
     seeds: int
 
 
@@ -101,8 +103,17 @@ def phase_one_rounds(
         assigned = yield from _assigned(verdict, given, settings, device)
         labels = stand(assigned.argmax(-1), claims)
         clean = clean_sets(verdict.clean, labels, rule=settings.filter)
+        soft = settings.belief == "soft"
+        weights = beliefs(verdict.clean, labels, rule=settings.filter) if soft else clean.float()
         labels, clean = into_judged(labels, clean, given)
-        learned = Learned(models, verdict.clean, labels, clean, max(len(i) for i, _ in both))
+        learned = Learned(
+            models=models,
+            scores=verdict.clean,
+            labels=labels,
+            clean=clean,
+            weights=given_weights(weights, given),
+            seeds=max(len(indices) for indices, _ in both),
+        )
         yield _judged(verdict, learned, number)
         if stop():
             break

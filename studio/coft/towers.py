@@ -11,6 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from studio.coft.adapters import VisualAdapter
 from studio.coft.classifier import Tower, without_projection
+from studio.coft.judge import TrainingSet
 from studio.coft.student import Student
 from studio.settings import Settings
 
@@ -21,8 +22,7 @@ PROBE_DECAY = 1e-2
 def build_tower(
     *,
     student: Student,
-    chosen: Tensor,
-    labels: Tensor,
+    data: TrainingSet,
     adapter: VisualAdapter | None,
     settings: Settings,
     generator: Generator,
@@ -35,13 +35,12 @@ def build_tower(
     Args:
         student: the model that is copied; its class vectors are the head of `head_init: text` and
             the prior of the probe.
-        chosen: (n,) indices of the images to learn; their features scale the head.
-        labels: (n,) their labels, for the probe alone.
+        data: what it will learn; a probe learns it at once.
         adapter: model i's, used by `phase2_init: phase1`; None where there was no Phase I.
         settings: see `Settings`.
         generator: for a random head.
     """
-    backbone, space, features = student.backbone, student.space, student.features[chosen]
+    backbone, space, features = student.backbone, student.space, student.features[data.indices]
     visual = copy.deepcopy(backbone.visual)
     if settings.phase2_init == "phase1" and adapter is not None:
         visual.load_state_dict(adapter.merged_state(backbone.visual))
@@ -64,7 +63,7 @@ def build_tower(
         weight, bias = text / length, torch.zeros(len(text), device=text.device)
         if settings.head_init == "probe":
             weight, bias = _probe(
-                (features - space.image_mean.cpu()), labels, weight.cpu(), length=float(length)
+                features - space.image_mean.cpu(), data, weight.cpu(), length=float(length)
             )
             weight, bias = weight.to(text.device), bias.to(text.device)
         bias = bias - weight @ mean
@@ -81,7 +80,7 @@ def build_tower(
 
 
 def _probe(
-    features: Tensor, labels: Tensor, start: Tensor, *, length: float
+    features: Tensor, data: TrainingSet, start: Tensor, *, length: float
 ) -> tuple[Tensor, Tensor]:
     """Multinomial regression on frozen features (n, d), drawn towards the text head `start` (C, d).
 
@@ -89,7 +88,7 @@ def _probe(
     (linear probing, then fine-tuning: Kumar et al., 2022).
     """
     x = features / length
-    origin = start * length
+    origin, shares = start * length, data.weights / data.weights.sum()
     weight = origin.clone().requires_grad_(True)
     bias = torch.zeros(len(start), requires_grad=True)
     optimizer = torch.optim.LBFGS(
@@ -98,9 +97,10 @@ def _probe(
 
     def closure() -> float:
         optimizer.zero_grad()
-        loss = cross_entropy(x @ weight.T + bias, labels) + PROBE_DECAY * (
-            weight - origin
-        ).square().mean() * len(start)
+        losses = cross_entropy(x @ weight.T + bias, data.labels, reduction="none")
+        loss = (shares * losses).sum() + PROBE_DECAY * (weight - origin).square().mean() * len(
+            start
+        )
         loss.backward()
         return float(loss.detach())
 

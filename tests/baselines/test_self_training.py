@@ -12,12 +12,13 @@ from studio.clip.backbone import Backbone
 from studio.coft import fit as coft_fit
 from studio.coft.events import Checkpoint, Finished, SeedSet, Step, Warned
 from studio.coft.given import REJECTED, UNKNOWN
+from studio.coft.judge import TrainingSet
 from studio.errors import RunError
 from studio.settings import Settings
 from tests.baselines.conftest import QUICK, arguments, only
 from tests.coft.conftest import Canvases
 
-Data = list[tuple[torch.Tensor, torch.Tensor]]
+Data = list[TrainingSet]
 
 
 @pytest.fixture
@@ -38,7 +39,8 @@ def test_all_zero_shot_labels_are_learned_by_both_towers(vit: Backbone, trained_
     made = arguments(vit, Canvases(30), noise=1.0)
     events = list(self_training.fit(**made, settings=Settings(**QUICK)))
     assert len(trained_on) == 2
-    for indices, labels in trained_on:
+    for indices, labels, weights in trained_on:
+        assert (weights == 1).all()
         assert indices.tolist() == list(range(30))
         assert torch.equal(labels, events[0].labels)
     assert {step.phase for step in events if isinstance(step, Step)} == {2}
@@ -51,7 +53,8 @@ def test_the_seeds_are_those_of_coft(vit: Backbone, trained_on: Data) -> None:
     settings = Settings(**QUICK | {"prior_correction": 0.5, "seed_selection": "argmax_topk"})
     list(self_training.fit_seeds(**made, settings=settings))
     of_coft = next(e for e in coft_fit(**made, settings=settings) if isinstance(e, SeedSet))
-    for indices, labels in trained_on:
+    for indices, labels, weights in trained_on:
+        assert (weights == 1).all()
         assert torch.equal(indices, of_coft.indices)
         assert torch.equal(labels, of_coft.labels)
 
@@ -74,7 +77,8 @@ def test_supervised_learns_what_is_given_and_nothing_else(vit: Backbone, trained
     given[9] = REJECTED
     made = arguments(vit, Canvases(30))
     events = list(self_training.fit_supervised(**made, settings=Settings(**QUICK), given=given))
-    for indices, labels in trained_on:
+    for indices, labels, weights in trained_on:
+        assert (weights == 1).all()
         assert indices.tolist() == list(range(6))
         assert torch.equal(labels, given[:6])
     assert "1 of 3 classes" in only(events, Warned).message

@@ -13,7 +13,8 @@ from studio.clip.backbone import Backbone
 from studio.coft import phase2
 from studio.coft.contrast import MomentumContrast, key_views, queue_size
 from studio.coft.fit import fit, fit_plus
-from studio.coft.phase2 import NO_LABEL, with_the_rest
+from studio.coft.judge import TrainingSet
+from studio.coft.phase2 import with_the_rest
 from studio.settings import Settings
 from tests.coft.conftest import Canvases, Inputs
 from tests.coft.test_fit import QUICK
@@ -84,15 +85,14 @@ def test_key_views_change_colours_and_are_the_same_for_the_same_generator() -> N
 def test_contrast_sees_the_noisy_images_and_the_classifier_does_not(
     vit: Backbone, inputs: Inputs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    indices, labels = with_the_rest(
-        torch.tensor([4, 1]), torch.tensor([2, 0]), pool=torch.arange(6)
-    )
+    clean = TrainingSet(torch.tensor([4, 1]), torch.tensor([2, 0]), torch.tensor([0.5, 1.0]))
+    indices, labels, weights = with_the_rest(clean, pool=torch.arange(6))
     assert sorted(indices.tolist()) == list(range(6))
-    assert dict(zip(indices.tolist(), labels.tolist(), strict=True)) == {
-        4: 2, 1: 0, 0: NO_LABEL, 2: NO_LABEL, 3: NO_LABEL, 5: NO_LABEL,
+    assert dict(zip(indices.tolist(), weights.tolist(), strict=True)) == {
+        4: 0.5, 1: 1.0, 0: 0.0, 2: 0.0, 3: 0.0, 5: 0.0,
     }  # fmt: skip
-    indices, _ = with_the_rest(torch.tensor([4]), torch.tensor([2]), pool=torch.tensor([1, 4]))
-    assert indices.tolist() == [4, 1]  # the others were rejected
+    assert labels[:2].tolist() == [2, 0]
+    assert with_the_rest(clean, pool=torch.tensor([1, 2])).indices.tolist() == [4, 1, 2]  # rejected
     # A batch of noisy images alone moves the encoder by contrast, and the head not at all.
     given = inputs(vit, Canvases(12))
     settings = Settings(**QUICK | {"phase2_epochs": 4, "weight_decay": 0.0, "contrast_weight": 1.0})
@@ -109,7 +109,8 @@ def test_contrast_sees_the_noisy_images_and_the_classifier_does_not(
     visual = [p.detach().clone() for p in towers[0].visual.parameters()]
     for step in range(2):  # the first step fills the queue
         pixels = torch.rand(12, 3, 32, 32, generator=torch.Generator().manual_seed(step))
-        _, parts = tuner.step(pixels, torch.full((12,), NO_LABEL), pixels.flip(-1))
+        nothing = torch.zeros(12)
+        _, parts = tuner.step(pixels, nothing.long(), nothing, pixels.flip(-1))
     assert parts["contrast"] > 0
     assert parts["ce"] == 0
     assert torch.equal(head, towers[0].head.weight)

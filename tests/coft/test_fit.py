@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -9,10 +10,13 @@ import torch
 
 from studio.baselines import zero_shot
 from studio.clip.backbone import Backbone
-from studio.coft import fit
+from studio.clip.encode import preprocess
+from studio.coft import fit, phase2
 from studio.coft.classifier import Classifier
 from studio.coft.events import Checkpoint, Event, Finished, Judged, Monitor, SeedSet, Step, ZeroShot
+from studio.coft.judge import TrainingSet
 from studio.coft.student import Student
+from studio.coft.towers import build_tower
 from studio.errors import FolderError
 from studio.settings import Settings
 from tests.coft.conftest import Canvases, Inputs
@@ -93,6 +97,50 @@ def test_another_model_learns_what_the_first_one_believes(
     assert torch.equal(labels, only(events, Finished).labels)
 
 
+def test_a_label_that_is_not_believed_weighs_less(
+    vit: Backbone, inputs: Inputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """belief=soft gives Phase II every label, and hard those that the filter believes."""
+    given = {**inputs(vit, Canvases(30)), "given": torch.tensor([1, -2] + [-1] * 28)}
+    caught: list[Any] = []
+
+    def catch(**options: Any) -> Any:
+        caught.extend(options["data"])
+        return iter(())
+
+    monkeypatch.setattr(import_module("studio.coft.finetune"), "phase_two", catch)
+    quick = {**QUICK, "filter": "peer_clean"}
+    judged = only(list(fit(**given, settings=Settings(**quick))), Judged)
+    assert not judged.clean.all()
+    for i, own in enumerate(caught):
+        assert own.indices.tolist() == [0, *range(2, 30)], "all but the image that was rejected"
+        assert own.weights[0] == 1, "a label that a person gave counts in full"
+        torch.testing.assert_close(own.weights[1:], judged.clean_probability[i][2:])
+    caught.clear()
+    list(fit(**given, settings=Settings(**quick, belief="hard")))
+    for i, own in enumerate(caught):
+        assert torch.equal(own.indices, judged.clean[i].nonzero()[:, 0])
+        assert (own.weights == 1).all()
+
+
+def test_the_loss_of_phase_two_heeds_the_weights(vit: Backbone, inputs: Inputs) -> None:
+    images = Canvases(12)
+    given = inputs(vit, images)
+    student = Student(vit, images, given["features"], given["class_vectors"])
+    labels = torch.arange(12) % 3
+    whole = TrainingSet(torch.arange(12), labels, torch.ones(12))
+    settings = Settings(**QUICK, head_init="text", label_smoothing=0.0)
+    tower, _ = build_tower(
+        student=student, data=whole, adapter=None, settings=settings, generator=torch.Generator()
+    )
+    tuner = phase2._Tuner(tower, 0, 12, settings)
+    pixels = preprocess(images.batch(range(12)), vit)
+    losses = torch.nn.functional.cross_entropy(tower(pixels), labels, reduction="none")
+    weights = torch.linspace(0, 1, 12)
+    loss, _ = tuner.step(pixels, labels, weights, None)
+    assert loss == pytest.approx(float((weights * losses).sum().detach() / weights.sum()), rel=1e-4)
+
+
 def test_frozen_weights_stay_and_phase_two_moves_the_whole_visual_encoder_only(
     backbone: Backbone, inputs: Inputs
 ) -> None:
@@ -140,7 +188,8 @@ def test_the_two_models_label_some_images_differently(vit: Backbone, inputs: Inp
 def test_phase_two_sees_only_the_clean_set(vit: Backbone, inputs: Inputs) -> None:
     images = Canvases(60)
     given = inputs(vit, images)
-    settings = Settings(**QUICK | {"filter": "peer_clean", "monitor_images": 0, "phase1_lr": 0.03})
+    rule = {"filter": "peer_clean", "belief": "hard"}
+    settings = Settings(**QUICK | rule | {"monitor_images": 0, "phase1_lr": 0.03})
     allowed: set[int] = set()
     for event in fit(**given, settings=settings):
         if isinstance(event, Judged):

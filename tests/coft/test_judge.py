@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from studio.coft.judge import (
+    beliefs,
     clean_sets,
     own_clean_probability,
     peer_clean_probability,
@@ -43,6 +44,7 @@ def test_the_rules_differ_and_nest(verdict: tuple[torch.Tensor, torch.Tensor]) -
             "self_clean",
             "both_clean",
             "peer_clean_and_argmax_agree",
+            "agree",
             "none",
         )
     }
@@ -52,6 +54,11 @@ def test_the_rules_differ_and_nest(verdict: tuple[torch.Tensor, torch.Tensor]) -
     assert not (agree & ~sets["peer_clean"]).any()
     assert not torch.equal(agree, sets["peer_clean"])
     assert sets["none"].all()
+    assert torch.equal(sets["agree"], (labels[0] == labels[1]).expand(2, -1))
+    for rule in ("peer_clean", "self_clean", "both_clean"):  # the same judges, without a threshold
+        assert torch.equal(beliefs(clean, labels, rule=rule) > 0.5, sets[rule])
+    for rule in ("agree", "none"):
+        assert torch.equal(beliefs(clean, labels, rule=rule), sets[rule].float())
 
 
 def test_exactly_one_half_is_not_clean() -> None:
@@ -70,10 +77,25 @@ def test_training_sets() -> None:
     clean = torch.tensor([[True, True, False, False], [True, True, True, False]])
 
     def plain(data: str) -> list[tuple[list[int], list[int]]]:
-        return [(i.tolist(), own.tolist()) for i, own in training_sets(labels, clean, data=data)]
+        found = training_sets(labels, clean.float(), data=data)
+        assert all((one.weights == 1).all() for one in found)
+        return [(one.indices.tolist(), one.labels.tolist()) for one in found]
 
     assert plain("own") == [([0, 1], [0, 1]), ([0, 1, 2], [0, 2, 2])]
     assert plain("swapped") == plain("own")[::-1]
     assert plain("intersection") == [([0], [0])] * 2
     # Image 0 counts once: both gave it the same label; image 1 counts with each of its labels.
     assert plain("union") == [([0, 1, 1, 2], [0, 1, 2, 2])] * 2
+
+
+def test_weights_go_with_their_labels() -> None:
+    labels = torch.tensor([[0, 1], [0, 2]])
+    weights = torch.tensor([[0.2, 0.4], [0.6, 0.0]])
+
+    def plain(data: str) -> list[tuple[list[int], list[float]]]:
+        found = training_sets(labels, weights, data=data)
+        return [(one.labels.tolist(), pytest.approx(one.weights.tolist())) for one in found]
+
+    assert plain("own") == [([0, 1], [0.2, 0.4]), ([0], [0.6])]
+    assert plain("union") == [([0, 1], [0.6, 0.4])] * 2
+    assert plain("intersection") == [([0], [0.4])] * 2

@@ -168,7 +168,7 @@ def test_a_fit_keeps_to_what_a_person_said(
         assert (told[4], told[7]) == (2, 0)
         assert 9 not in told
     assert learned
-    for indices, labels in learned:
+    for indices, labels, _ in learned:
         told = dict(zip(indices.tolist(), labels.tolist(), strict=True))
         assert (told[4], told[7]) == (2, 0)
         assert 9 not in told
