@@ -22,7 +22,7 @@ from studio.folder import read_aliases, read_class_names, scan, truth
 from studio.runs.given import Correction, write_corrections
 
 UPPER_BOUND = "supervised"
-"""The one method that is told true labels, as labels that a person gave."""
+"""The one method that is told true labels, as labels that a person gave: all, or its shots."""
 
 
 def fit(cell: Cell, *, model: str, out: Path, cache: Path) -> dict[str, Any]:
@@ -39,10 +39,9 @@ def fit(cell: Cell, *, model: str, out: Path, cache: Path) -> dict[str, Any]:
         command += ["--set", pair]
     if cell.entrant.prompts is not None:
         command += ["--prompts", str(cell.entrant.prompts / f"{cell.data.name}.json")]
-    if cell.entrant.method == UPPER_BOUND:
-        command += ["--corrections", str(_true_labels(cell, out))]
-    elif cell.entrant.shots:
-        command += ["--corrections", str(_true_labels(cell, out, shots=cell.entrant.shots))]
+    shots = cell.entrant.shots or None
+    if shots or cell.entrant.method == UPPER_BOUND:
+        command += ["--corrections", str(_true_labels(cell, out, shots=shots))]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
     )
@@ -78,7 +77,7 @@ def _wait(process: subprocess.Popen[str]) -> tuple[int, dict[str, float | None]]
     }
 
 
-def _true_labels(cell: Cell, out: Path, *, shots: int | None = None) -> Path:
+def _true_labels(cell: Cell, out: Path, *, shots: int | None) -> Path:
     """The sub-folders' classes as a table of corrections.
 
     shots: so many images of each class, drawn with the cell's seed; None: all.

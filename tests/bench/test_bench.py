@@ -149,3 +149,7 @@ def test_shots_are_true_labels_of_a_few_images_of_each_class(
         assert all(Path(line.split(",")[0]).parent.name == line.split(",")[1] for line in lines)
         told[seed] = set(lines)
     assert told[0] != told[1]
+    bound = Entrant.parse("supervised:shots=2,phase2_epochs=1")  # not all labels
+    (cell,) = cells([data], [bound], [0])
+    result = fit(cell, model=str(tiny_model), out=tmp_path, cache=tmp_path / "c")
+    assert result["given_labels"] == 6
