@@ -1,6 +1,6 @@
 """Measure p_clean against the scores of studio/scores/cleanliness.py on finished runs.
 
-    python tools/measure_cleanliness.py DATA RUNS [RUNS ...] [--labels final|phase1] [--cache DIR]
+    python tools/measure_cleanliness.py DATA RUNS [RUNS ...] [--labels KIND] [--cache DIR]
 
 DATA holds sets of the form SET/train/<class>/<image> with SET/classes.txt; RUNS are folders of runs
 on them (and on the demo set). Every score ranks the same labels of the same images; what it has to
@@ -8,12 +8,14 @@ find are wrong ones. Values are means over a set's runs. Intervals are of a pair
 the images of its first run, 1,000 times. True labels are used here, and only here.
 
 "final" are the labels of the trained classifier; "phase1" those of the two models that judge each
-other, where p_clean is the peer's, scores are means over both models, and B1 is not known.
+other, where p_clean is the peer's, scores are means over both models, and B1 is not known;
+"claimed" those that came with the images of runs with `fit --labels`.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import statistics
 import sys
 from collections.abc import Iterator, Sequence
@@ -30,8 +32,9 @@ from fit_estimate import true_labels  # noqa: E402 (needs the path above)
 from studio.clip.backbone import Backbone, load_backbone  # noqa: E402
 from studio.clip.encode import class_vectors  # noqa: E402
 from studio.clip.space import Space  # noqa: E402
+from studio.names import canonical  # noqa: E402
 from studio.pixels import canvas_size, prepare  # noqa: E402
-from studio.runs.inputs import encode  # noqa: E402
+from studio.runs.inputs import encode, zero_shot_probabilities  # noqa: E402
 from studio.runs.run import Run  # noqa: E402
 from studio.scores import cleanliness  # noqa: E402
 from studio.scores.ranking import Ranking, paired_bootstrap, ranking  # noqa: E402
@@ -63,7 +66,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("runs", type=Path, nargs="+")
-    parser.add_argument("--labels", choices=("final", "phase1"), default="final")
+    parser.add_argument("--labels", choices=("final", "phase1", "claimed"), default="final")
     parser.add_argument("--cache", type=Path, default=Path("build/estimate-cache"))
     options = parser.parse_args()
     cases = list(all_cases(options.data, options.runs, options.cache, options.labels))
@@ -82,9 +85,12 @@ def main() -> None:
 
 @dataclass(frozen=True)
 class Seen:
-    """A run's images (N, d) and sentences (C, d) in the joint space of the untrained model."""
+    """A run's images (N, d) and sentences (C, d) in the joint space of the untrained model, and its
+    zero-shot probabilities (N, C).
+    """
 
     features: np.ndarray
+    probabilities: np.ndarray
     positive: np.ndarray
     negative: np.ndarray
     scale: float
@@ -99,7 +105,13 @@ class Seen:
             image_features=features, class_vectors=positive, scale=scale, center=backbone.center
         )
         texts = (space.texts(vectors).numpy() for vectors in (positive, negative))
-        return cls(space.images(features).numpy(), *texts, scale)
+        shown = zero_shot_probabilities(
+            backbone,
+            features=features,
+            class_vectors=class_vectors(backbone, names, [backbone.template]),
+            of=features,
+        )
+        return cls(space.images(features).numpy(), shown.numpy(), *texts, scale)
 
     def scores(self, labels: np.ndarray) -> dict[str, np.ndarray]:
         """Those that need no trained model."""
@@ -135,7 +147,10 @@ def all_cases(data: Path, roots: Sequence[Path], cache: Path, labels: str) -> It
         )
         if len(seen[folder].features) != len(known):
             continue  # images were added or removed since
-        if labels == "final":
+        if labels == "claimed":
+            if (run.path / "checked.csv").is_file():
+                yield claimed_case(name, known, seen[folder], run)
+        elif labels == "final":
             yield final_case(name, known, seen[folder], phase1, end, len(run.info.class_names))
         else:
             yield from (phase1_case(name, known, seen[folder], phase1, m) for m in (0, 1))
@@ -180,6 +195,27 @@ def phase1_case(
     }
     scores["combined"] = cleanliness.combined(confidence=sure, neighbours=scores["B2"])
     return Case(name, own != known, dict(sorted(scores.items())))
+
+
+def claimed_case(name: str, known: np.ndarray, seen: Seen, run: Run) -> Case:
+    with (run.path / "checked.csv").open(encoding="utf-8", newline="") as file:
+        rows = {row["path"].removeprefix("./"): row for row in csv.DictReader(file)}
+    there = np.array([path in rows for path in run.images()["images"]])
+    told = [rows[path] for path in run.images()["images"] if path in rows]
+    names = [canonical(name) for name in run.info.class_names]
+    claimed = np.full(len(known), -1)
+    claimed[there] = [names.index(canonical(row["label"])) for row in told]
+    labels, p = claimed[there], seen.probabilities[there]
+    scores = {
+        "B0": cleanliness.self_confidence(p, labels),
+        "B1": cleanliness.margin(p, labels),
+        "B2": cleanliness.neighbour_share(seen.features[there], labels),
+        "B3": cleanliness.probe_confidence(seen.features[there], labels),
+        "B4": cleanliness.small_loss(p, labels),
+        "p_clean": np.array([float(row["clean_probability"]) for row in told]),
+        "combined": np.array([float(row["combined_score"]) for row in told]),
+    }
+    return Case(name, labels != known[there], dict(sorted(scores.items())))
 
 
 def spread(top: np.ndarray, shares: np.ndarray, classes: int) -> np.ndarray:

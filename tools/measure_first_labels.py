@@ -1,0 +1,95 @@
+"""Measure the labels that CoFT starts from: zero-shot, and all images labelled together.
+
+    python tools/measure_first_labels.py DATA [--part train] [--cache DIR]
+
+DATA holds sets of the form SET/<part>/<class>/<image> with SET/classes.txt. For each set and each
+temperature of the transduction: how many labels are right, and how many of the seeds that Phase I
+would take from them. True labels are used here, and only here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from studio.clip.backbone import Backbone, load_backbone  # noqa: E402 (needs the path above)
+from studio.clip.encode import class_vectors  # noqa: E402
+from studio.coft.given import UNKNOWN  # noqa: E402
+from studio.coft.selection import seed_set, seeds_per_class, without_prior  # noqa: E402
+from studio.coft.start import ZeroShotStart  # noqa: E402
+from studio.coft.transduction import temperature_of, transduce  # noqa: E402
+from studio.folder import read_aliases, truth  # noqa: E402
+from studio.pixels import canvas_size, prepare  # noqa: E402
+from studio.runs.inputs import encode  # noqa: E402
+from studio.settings import Settings  # noqa: E402
+
+SETS = ("oxford_pets", "caltech101", "cifar10", "clothing10", "pacs_art_painting")
+TEMPERATURES = (1.0, 5.0, 10.0, 15.0)
+
+Row = tuple[str, float, float]
+"""What the labels are, the share of them that is right, and that of the seeds."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--part", default="train")
+    parser.add_argument("--cache", type=Path, default=Path("build/estimate-cache"))
+    options = parser.parse_args()
+    backbone = load_backbone("embedded", device="cpu")
+    found = {
+        name: list(rows(backbone, options.data / name, options.part, options.cache))
+        for name in SETS
+        if (options.data / name / options.part).is_dir()
+    }
+    print(table(found))
+
+
+def rows(backbone: Backbone, root: Path, part: str, cache: Path) -> Iterator[Row]:
+    folder, canvases = prepare(root / part, cache_dir=cache, size=canvas_size(backbone.image_size))
+    aliases = read_aliases(root / "classes.txt")
+    names = list(aliases.values())
+    known = truth(folder, names, aliases=aliases)
+    assert known is not None, f"{root} has no sub-folders that are called like a class"
+    features = encode(backbone, folder, canvases, cache)
+    start = ZeroShotStart.of(
+        backbone, features, class_vectors(backbone, names, [backbone.template])
+    )
+    settings, right = Settings(), torch.from_numpy(known)
+    k = seeds_per_class(k=settings.k, images=len(right), classes=len(names), cap=settings.k_cap)
+
+    def row(title: str, scores: Tensor) -> Row:
+        chosen, labels = seed_set(scores, k=k, mode=settings.seed_selection)
+        pure = float((labels == right[chosen]).float().mean())
+        return title, float((scores.argmax(1) == right).float().mean()), pure
+
+    first = without_prior(start.probabilities, power=settings.prior_correction)
+    yield row("zero-shot, prior corrected", first)
+    nobody = torch.full((len(right),), UNKNOWN)
+    own = temperature_of(start.pictures)
+    for temperature in (*TEMPERATURES, own):
+        *_, last = transduce(start.pictures, first, nobody, temperature=temperature)
+        title = f"T = {temperature:g}" if temperature is not own else "T from the features"
+        yield row(title, last.z.lerp(first, 1e-3))
+
+
+def table(found: dict[str, Sequence[Row]]) -> str:
+    lines = ["| first labels | " + " | ".join(found) + " | mean |", "|---" * (len(found) + 2) + "|"]
+    for each in zip(*found.values(), strict=True):
+        cells = [f"{100 * right:.1f}, {100 * pure:.1f}" for _, right, pure in each]
+        right, pure = (100 * statistics.mean(row[i] for row in each) for i in (1, 2))
+        lines.append(f"| {each[0][0]} | " + " | ".join(cells) + f" | {right:.1f}, {pure:.1f} |")
+    return "\n".join([*lines, "", "In each cell: labels right, seeds right, per cent."])
+
+
+if __name__ == "__main__":
+    main()
