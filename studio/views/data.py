@@ -67,10 +67,9 @@ def welcome() -> str:
     return (
         '<div class="welcome"><h2>From a folder of photos to labels you can trust</h2>'
         "<p>Give the studio images and a list of class names. Two copies of a vision-language "
-        "model label "
-        "every image, judge each other's labels, and train a classifier that trusts each as far as it holds up. "
-        "You "
-        "see which images are clean, which are doubtful, and why.</p>"
+        "model label every image, judge each other's labels, and train a classifier that trusts "
+        "each as far as it holds up. You see which images are clean, which are doubtful, and "
+        "why.</p>"
         "<p>Your images never leave this machine. New here? "
         "Press <strong>Try the demo set</strong>.</p>"
         "</div>"
