@@ -9,8 +9,8 @@ train parts. True labels are used here, and only here.
 Before training, the line is fitted to units (`estimate_units`) that the model knows (z >= 3), every
 set with the same weight, and each set is estimated by a line fitted to the other sets only; so is
 the width of its interval. Printed beside it: subsets in which some or all names were exchanged for
-names of other sets. After training, the gain per changed label is fitted to the runs, again leaving
-out the set that is estimated.
+names of other sets. After training, the spread of the mean combined score, or for runs without one
+the gain per changed label, is fitted to the runs, again leaving out the set that is estimated.
 """
 
 from __future__ import annotations
@@ -40,12 +40,13 @@ NINETY = 0.9
 
 @dataclass(frozen=True)
 class Trained:
-    """A finished run: labels before and after, and how many of them are right."""
+    """A finished run: labels before and after, their combined scores, and how many are right."""
 
     set: str
     before: Unit
     zero_shot_labels: np.ndarray
     labels: np.ndarray
+    scores: np.ndarray | None
     accuracies: tuple[float, float]  # before, after
 
 
@@ -89,7 +90,8 @@ def all_runs(roots: Sequence[Path], units: Sequence[Unit]) -> Iterator[Trained]:
         first = arrays["zero_shot"]["labels"].numpy()
         last = arrays["finished"]["labels"].numpy()
         right = (float((first == known).mean()), float((last == known).mean()))
-        yield Trained(name, whole[name][1], first, last, right)
+        scores = arrays["combined"]["score"].numpy() if "combined" in arrays else None
+        yield Trained(name, whole[name][1], first, last, scores, right)
 
 
 def true_labels(run: Run) -> np.ndarray | None:
@@ -138,17 +140,35 @@ def at(weights: Sequence[float], unit: Unit) -> float:
 
 
 def gain(runs: Iterable[Trained]) -> dict[str, float]:
-    """Median over sets of the gain per changed label, and how far from it 90 % of sets are."""
-    known = [run for run in runs if run.before.z >= 3]
-    by_set: dict[str, list[float]] = {}
-    for run in known:
+    """What `estimate_run` needs; a set's runs count as one.
+
+    Of runs with scores: how far the mean score is from the accuracy in 90 % of sets. Of the others:
+    the median gain per changed label, and how far from it 90 % of sets are.
+    """
+    misses: dict[str, list[float]] = {}
+    gains: dict[str, list[float]] = {}
+    for run in runs:
         changed = float((run.labels != run.zero_shot_labels).mean())
-        if changed > 0:
-            by_set.setdefault(run.set, []).append((run.accuracies[1] - run.accuracies[0]) / changed)
-    means = np.array([np.mean(values) for values in by_set.values()])
-    middle = float(np.median(means))
-    spread = float(np.quantile(np.abs(means - middle), NINETY))
-    return {"GAIN": middle, "GAIN_SPREAD": spread}
+        if run.before.z < 3:
+            continue
+        if run.scores is not None:
+            miss = float(run.scores.mean()) - run.accuracies[1]
+            misses.setdefault(run.set, []).append(miss)
+        elif changed > 0:
+            gained = (run.accuracies[1] - run.accuracies[0]) / changed
+            gains.setdefault(run.set, []).append(gained)
+    found = {}
+    if misses:
+        found["SCORE_SPREAD"] = ninety(np.abs([np.mean(own) for own in misses.values()]))
+    if gains:
+        means = np.array([np.mean(own) for own in gains.values()])
+        found["GAIN"] = float(np.median(means))
+        found["GAIN_SPREAD"] = ninety(np.abs(means - found["GAIN"]))
+    return found
+
+
+def ninety(misses: np.ndarray) -> float:
+    return float(np.quantile(misses, NINETY, method="higher"))
 
 
 # --- tables ------------------------------------------------------------------------------------
@@ -206,7 +226,10 @@ def before(unit: Unit) -> Estimate:
 
 def after(run: Trained) -> Estimate:
     return estimate_run(
-        before=before(run.before), zero_shot_labels=run.zero_shot_labels, labels=run.labels
+        before=before(run.before),
+        zero_shot_labels=run.zero_shot_labels,
+        labels=run.labels,
+        scores=run.scores,
     )
 
 

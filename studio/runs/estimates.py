@@ -67,13 +67,15 @@ class RunEstimates:
 
         given: (N,), labels from 0 on that a person gave, or None.
         """
-        labels = finished.labels
+        labels, scores = finished.labels, None
         if self.judged is not None:
-            self._report.write("combined", {}, {"score": self._combined(finished, self.judged)})
+            scores = self._combined(finished, self.judged)
+            self._report.write("combined", {}, {"score": scores})
         after = estimate_run(
             before=self.before,
             zero_shot_labels=self._labels,
             labels=labels.numpy(),
+            scores=None if scores is None else scores.numpy(),
             given=None if given is None else given >= 0,
         )
         self._write("finished", after)

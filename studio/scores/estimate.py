@@ -6,8 +6,10 @@ line through them, fitted to labelled sets, gives the accuracy of a model that k
 `studio.scores.knowledge` says whether it does. At z <= 1 the estimate is chance, from z = 3 on it
 is the line's, in between a mixture, and the interval allows for z being off by one.
 
-After training (`estimate_run`) the estimate moves by what training changed: a changed label was
-right more often afterwards than before, by GAIN of the changed labels in the median set.
+After training (`estimate_run`) it is the mean of the combined scores (`studio.scores.cleanliness`),
+each the belief of three witnesses that a label is right. Methods without such scores move the
+estimate from before by what they changed: a changed label was right more often afterwards than
+before, by GAIN of the changed labels in the median set.
 
 Neither sees a true label. Mean absolute error on sets that nothing was fitted to: 4.1 points before
 training (13 parts of 7 sets, all inside their intervals), 10 after it; 14 where some of the names
@@ -33,6 +35,7 @@ LabelArray = npt.NDArray[np.integer]
 # Made by `python tools/fit_estimate.py DATA RUNS ...`, see there.
 INTERCEPT, CONFIDENCE, GAP = -1.43, -0.33, 1.26
 SPREAD = 0.60  # 90 % of the residuals of left-out sets are smaller, in logits of the skill
+SCORE_SPREAD = 0.19  # as SPREAD, of the mean score, in shares
 GAIN, GAIN_SPREAD = 0.33, 0.44
 
 _CHANCE_UNTIL, _KNOWN_FROM = 1.0, 3.0  # of z
@@ -126,12 +129,14 @@ def estimate_run(
     before: Estimate,
     zero_shot_labels: LabelArray,
     labels: LabelArray,
+    scores: FloatArray | None = None,
     given: npt.NDArray[np.bool_] | None = None,
 ) -> Estimate:
     """Accuracy of the labels of a trained model.
 
-    before: `estimate_zero_shot` of the same images; zero_shot_labels, labels: (N,), N >= 1; given:
-    (N,) labels that a person gave, which are taken for right.
+    before: `estimate_zero_shot` of the same images; zero_shot_labels, labels: (N,), N >= 1; scores:
+    (N,) combined scores of the labels, where there are any; given: (N,) labels that a person gave,
+    which are taken for right.
 
     Raises:
         ValueError: The labels are not of the same images.
@@ -142,12 +147,18 @@ def estimate_run(
     free = np.ones(len(labels), dtype=bool) if given is None else ~np.asarray(given, dtype=bool)
     if not free.any():
         return Estimate(1.0, 1.0, 1.0, before.z)
-    changed = float((labels != zero_shot_labels)[free].mean())
     # Where the model knows nothing, nothing is learned: labels change from wrong to wrong.
-    moved = changed * (_known(before.z) if before.z is not None else 1.0)
-    middle, spread = before.accuracy + GAIN * moved, GAIN_SPREAD * moved
-    low = middle - math.hypot(before.accuracy - before.low, spread)
-    high = middle + math.hypot(before.high - before.accuracy, spread)
+    known = _known(before.z) if before.z is not None else 1.0
+    if scores is None:
+        moved = known * float((labels != zero_shot_labels)[free].mean())
+        middle, spread = before.accuracy + GAIN * moved, GAIN_SPREAD * moved
+        below, above = before.accuracy - before.low, before.high - before.accuracy
+    else:
+        mean = float(np.asarray(scores, dtype=np.float64)[free].mean())
+        middle, spread = known * mean + (1 - known) * before.accuracy, SCORE_SPREAD * known
+        below = (1 - known) * (before.accuracy - before.low)
+        above = (1 - known) * (before.high - before.accuracy)
+    low, high = middle - math.hypot(below, spread), middle + math.hypot(above, spread)
     share = float(free.mean())
     middle, low, high = (1 - share + share * value for value in (middle, low, high))
     return _estimate(middle, low, high, before.z)

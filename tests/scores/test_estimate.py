@@ -106,6 +106,25 @@ def test_where_the_model_knows_nothing_training_is_given_no_credit():
     assert (after.accuracy, after.low, after.high) == pytest.approx((0.1, 0.02, 0.25))
 
 
+def test_scores_of_the_labels_say_how_many_are_right():
+    first, scores = np.zeros(100, dtype=int), np.linspace(0.6, 0.8, 100)
+
+    def after(z, given=None):
+        before = Estimate(0.1, 0.02, 0.25, z=z)
+        return estimate_run(
+            before=before, zero_shot_labels=first, labels=first, scores=scores, given=given
+        )
+
+    found = after(8.0)
+    assert found.accuracy == pytest.approx(0.7)
+    assert found.high - found.low == pytest.approx(2 * estimate.SCORE_SPREAD)
+    unknown = after(0.5)
+    assert (unknown.accuracy, unknown.low, unknown.high) == pytest.approx((0.1, 0.02, 0.25))
+    assert 0.1 < after(2.0).accuracy < 0.7
+    told = after(8.0, given=np.arange(100) < 50)
+    assert told.accuracy == pytest.approx(0.5 + 0.5 * scores[50:].mean())
+
+
 def test_labels_of_a_person_are_taken_for_right():
     before = Estimate(0.5, 0.4, 0.6, z=8.0)
     labels, given = np.zeros(100, dtype=int), np.arange(100) < 20
