@@ -26,7 +26,7 @@ from studio.clip.encode import class_vectors  # noqa: E402
 from studio.coft.given import UNKNOWN  # noqa: E402
 from studio.coft.selection import seed_set, seeds_per_class, without_prior  # noqa: E402
 from studio.coft.start import ZeroShotStart  # noqa: E402
-from studio.coft.transduction import temperature_of, transduce  # noqa: E402
+from studio.coft.transduction import TRACE, temperature_of, transduce  # noqa: E402
 from studio.folder import read_aliases, truth  # noqa: E402
 from studio.pixels import canvas_size, prepare  # noqa: E402
 from studio.runs.inputs import encode  # noqa: E402
@@ -79,7 +79,9 @@ def rows(backbone: Backbone, root: Path, part: str, cache: Path) -> Iterator[Row
     for temperature in (*TEMPERATURES, own):
         *_, last = transduce(start.pictures, first, nobody, temperature=temperature)
         title = f"T = {temperature:g}" if temperature is not own else "T from the features"
-        yield row(title, last.z.lerp(first, 1e-3))
+        yield row(title, last.z.lerp(first, TRACE))
+        if temperature == 1:
+            yield row("T = 1, no trace (as published)", last.z)
 
 
 def table(found: dict[str, Sequence[Row]]) -> str:
