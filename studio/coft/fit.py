@@ -152,8 +152,8 @@ def _warnings(
     if lost:
         shown = ", ".join(lost[:5]) + (" ..." if len(lost) > 5 else "")
         yield Warned(
-            f"No label of {len(lost)} classes was believed, so the classifier cannot name them: "
-            f"{shown}"
+            f"No label of {len(lost)} classes was believed, so the classifier will hardly name "
+            f"them: {shown}"
         )
     if int(learned.clean.sum(1).min()) < learned.seeds:
         yield Warned(

@@ -98,9 +98,8 @@ def _probe(
     def closure() -> float:
         optimizer.zero_grad()
         losses = cross_entropy(x @ weight.T + bias, data.labels, reduction="none")
-        loss = (shares * losses).sum() + PROBE_DECAY * (weight - origin).square().mean() * len(
-            start
-        )
+        moved = (weight - origin).square().mean() * len(start)
+        loss = (shares * losses).sum() + PROBE_DECAY * moved
         loss.backward()
         return float(loss.detach())
 
