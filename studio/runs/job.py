@@ -90,7 +90,7 @@ def run_job(
             raise
         raise known from error
     except BaseException:
-        run.set_status(state="interrupted", reason="interrupted")
+        run.set_status(state="interrupted", reason="the program was ended before the run was done")
         raise
     finally:
         report.close()
