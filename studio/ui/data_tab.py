@@ -132,9 +132,10 @@ class DataTab:
         after(self.upload_files.upload, self.use_upload, [self.upload_files])
         after(self.upload_folder.upload, self.use_upload, [self.upload_folder])
         after(self.label.click, self.label_now, [self.names, self.model])
-        after(self.names_file.upload, self.names_from_file, [self.names_file, self.model])
-        after(self.names.blur, self.remember, [self.names, self.model])
-        after(self.model.change, self.remember, [self.names, self.model])
+        after(self.names_file.upload, self.names_from_file, [self.names_file])
+        # Each field tells of itself alone: events of two fields may overtake each other.
+        after(self.names.blur, self.remember_names, [self.names])
+        after(self.model.change, self.remember_model, [self.model])
         after(self.stop.click, self.studio.workspace.stop, [])
         self.train.click(
             self.go_train,
@@ -162,7 +163,7 @@ class DataTab:
 
         said(work)
 
-    def names_from_file(self, file: str | None, model: str) -> None:
+    def names_from_file(self, file: str | None) -> None:
         """Class names from an uploaded text file."""
 
         def work() -> None:
@@ -170,7 +171,7 @@ class DataTab:
                 raise FolderError("That file did not arrive; try again.")
             read_class_names(Path(file))  # says what is wrong with it
             text = Path(file).read_text(encoding="utf-8", errors="replace")
-            self.studio.workspace.set_inputs(text, model or "")
+            self.studio.workspace.set_inputs(text)
 
         said(work)
 
@@ -182,13 +183,17 @@ class DataTab:
             )
         )
 
-    def remember(self, names: str, model: str, request: gr.Request) -> None:
+    def remember_names(self, names: str, request: gr.Request) -> None:
         """Keep what was typed for a reload and for other tabs."""
-        self.studio.workspace.set_inputs(names or "", model or "", by=page_of(request, "data"))
+        self.studio.workspace.set_inputs(names or "", by=page_of(request, "data"))
+
+    def remember_model(self, model: str, request: gr.Request) -> None:
+        """The same for the model."""
+        self.studio.workspace.set_inputs(model=model or "", by=page_of(request, "data"))
 
     def go_train(self, names: str, model: str, request: gr.Request) -> Any:
         """To the Train tab, with what is typed here."""
-        self.remember(names, model, request)
+        self.studio.workspace.set_inputs(names or "", model or "", by=page_of(request, "data"))
         return gr.Tabs(selected="train")
 
     # How it looks -----------------------------------------------------------------------------

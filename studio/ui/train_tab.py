@@ -184,8 +184,7 @@ class TrainTab:
 
     def remember(self, model: str, request: gr.Request) -> None:
         """Keep the model that was chosen for the Data tab, for a reload and for other pages."""
-        workspace = self.studio.workspace
-        workspace.set_inputs(workspace.view.names_text, model or "", by=page_of(request, "train"))
+        self.studio.workspace.set_inputs(model=model or "", by=page_of(request, "train"))
 
     def end(self) -> None:
         """Stop the run that is at work; it keeps what it learned."""

@@ -136,10 +136,17 @@ class Workspace:
         self.set_inputs(names_text, model, by=by)
         self._start("Loading the model", self._label)
 
-    def set_inputs(self, names_text: str, model: str, *, by: str = "") -> None:
-        """Remember what was typed, for all tabs and the next start. by: see `View`."""
-        names_text, model = names_text[:_MAX_NAMES_TEXT], model.strip()[:1000] or "embedded"
+    def set_inputs(
+        self, names_text: str | None = None, model: str | None = None, *, by: str = ""
+    ) -> None:
+        """Remember what was typed, for all tabs and the next start; None: as it is.
+
+        by: see `View`.
+        """
         with self._lock:
+            names_text = self._view.names_text if names_text is None else names_text
+            model = self._view.model if model is None else model
+            names_text, model = names_text[:_MAX_NAMES_TEXT], model.strip()[:1000] or "embedded"
             if (names_text, model) == (self._view.names_text, self._view.model):
                 return
             self._set(names_text=names_text, model=model, inputs=self._view.inputs + 1, by=by)

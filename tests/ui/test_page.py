@@ -99,7 +99,7 @@ def test_a_page_does_not_overwrite_what_its_own_user_types(loaded: Studio) -> No
 
     tab = DataTab(loaded)
     mine, other = poll(tab, {}, "mine")[0], poll(tab, {}, "other")[0]
-    tab.remember("cat\ndog", "embedded", page_of("mine"))
+    tab.remember_names("cat\ndog", page_of("mine"))
     names = -2  # the class names are the last output but one
     assert poll(tab, mine, "mine")[names] == gr.skip()
     assert poll(tab, other, "other")[names]["value"] == "cat\ndog"
@@ -125,7 +125,7 @@ def test_every_handler_says_what_is_wrong_in_one_line(studio: Studio) -> None:
     for work in (
         lambda: tab.use_path("/no/such/folder\0"), lambda: tab.use_path(""),
         lambda: tab.use_upload([]), lambda: tab.use_upload(None),
-        lambda: tab.names_from_file(None, "embedded"),
+        lambda: tab.names_from_file(None),
         lambda: tab.label_now("a\nb", "embedded", page_of()),
     ):  # fmt: skip
         with pytest.raises(gr.Error) as caught:
@@ -139,11 +139,11 @@ def test_class_names_come_from_a_text_file(studio: Studio, tmp_path: Path) -> No
     tab = DataTab(studio)
     file = tmp_path / "names.txt"
     file.write_text("n01\ttabby cat\nn02\tdog\n", encoding="utf-8")
-    tab.names_from_file(str(file), "embedded")
+    tab.names_from_file(str(file))
     assert studio.workspace.view.names == ["tabby cat", "dog"]
     file.write_bytes(b"\xff\xfe\x00only one")
     with pytest.raises(gr.Error):
-        tab.names_from_file(str(file), "embedded")
+        tab.names_from_file(str(file))
     assert studio.workspace.view.names == ["tabby cat", "dog"]
 
 

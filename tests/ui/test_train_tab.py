@@ -121,7 +121,7 @@ def test_the_model_is_the_same_on_both_tabs(tab: TrainTab) -> None:
     assert "model" not in sent(tab, here["shown"])
     data = DataTab(tab.studio).poll({"model": -1}, page())
     assert data[-1]["value"] == "ViT-B-32"
-    DataTab(tab.studio).remember("a\nb", "ViT-B-16", page())
+    DataTab(tab.studio).remember_model("ViT-B-16", page())
     assert sent(tab, here["shown"])["model"]["value"] == "ViT-B-16"
 
 
