@@ -130,15 +130,18 @@ def test_words_find_images_on_the_map_and_in_the_gallery(open_page: Open, watch:
     wait_for(page, lambda: "nearest to “an umbrella”" in told.inner_text(), "an answer", 300)
     found = page.locator("#gallery-selection .card-label")
     wait_for(page, lambda: "an umbrella" in page.inner_text("#selection-head"), "its images", 60)
-    best = found.all_inner_texts()[:6]
-    assert best.count("umbrella") >= 4, best
+
+    def best(name: str, *, among: int) -> int:
+        return int(found.all_inner_texts()[:among].count(name))
+
+    wait_for(page, lambda: best("umbrella", among=6) >= 4, "umbrellas", 30)
     # From the galleries, beside which there is no room, the map comes to the front.
     go(page, "Galleries")
     page.locator("#gallery-clean .card").first.wait_for()
     field.fill("a boat with a sail")
     page.locator("#search-go").click()
     wait_for(page, lambda: "boat" in page.inner_text("#selection-head"), "another answer", 120)
-    assert found.all_inner_texts()[:8].count("sailboat") >= 4
+    wait_for(page, lambda: best("sailboat", among=8) >= 4, "boats", 30)
     assert not watch.faults
 
 
