@@ -154,7 +154,7 @@ def combined(
     methods without that phase. They err differently: training makes a classifier sure of the wrong
     labels it was given, the features never saw a label, and Phase I saw only the seeds.
 
-    Mean AUROC over six sets .839, the best single score (probability) .799, p_clean .753: see
+    Mean AUROC over six sets .824, the best single score (neighbours) .776, p_clean .745: see
     docs/benchmarks.md. Adding p_clean took .010 away on earlier runs.
     """
     parts = [np.asarray(confidence, np.float64), np.asarray(neighbours, np.float64)]
