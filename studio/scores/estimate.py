@@ -12,8 +12,8 @@ estimate from before by what they changed: a changed label was right more often 
 before, by GAIN of the changed labels in the median set.
 
 Neither sees a true label. Mean absolute error on sets that nothing was fitted to: 4.1 points before
-training (13 parts of 7 sets, all inside their intervals), 5.7 after it (45 runs of eleven methods on
-six sets, 91 % inside), 6.8 for CoFT's own; 14 where some of the names are foreign to the images.
+training (13 parts of 7 sets, all inside their intervals), 5.7 after it (45 runs of eleven methods
+on six sets, 91 % inside), 6.8 for CoFT's own; 14 where some of the names are foreign to the images.
 The intervals are meant to hold nine times out of ten.
 
 The constants are made by `tools/fit_estimate.py`, which also measures what they are worth;
