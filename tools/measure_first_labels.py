@@ -75,10 +75,10 @@ def rows(backbone: Backbone, root: Path, part: str, cache: Path) -> Iterator[Row
     first = without_prior(start.probabilities, power=settings.prior_correction)
     yield row("zero-shot, prior corrected", first)
     nobody = torch.full((len(right),), UNKNOWN)
-    own = temperature_of(start.pictures)
-    for temperature in (*TEMPERATURES, own):
+    trials = {f"T = {temperature:g}": temperature for temperature in TEMPERATURES}
+    trials["T from the features"] = temperature_of(start.pictures)
+    for title, temperature in trials.items():
         *_, last = transduce(start.pictures, first, nobody, temperature=temperature)
-        title = f"T = {temperature:g}" if temperature is not own else "T from the features"
         yield row(title, last.z.lerp(first, TRACE))
         if temperature == 1:
             yield row("T = 1, no trace (as published)", last.z)

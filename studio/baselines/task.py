@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -46,7 +45,7 @@ class Task:
     start: ZeroShotStart
     space: Space
 
-    @cached_property
+    @functools.cached_property
     def student(self) -> Student:
         """The model and the images, for what fine-tunes the whole encoder."""
         return Student(self.backbone, self.images, self.features, self.class_vectors)

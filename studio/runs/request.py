@@ -8,7 +8,7 @@ from pathlib import Path
 
 from studio.errors import FolderError, PromptError, SettingsError
 from studio.folder import propose_class_names, scan
-from studio.methods import TWO_PHASES, METHODS, load_method
+from studio.methods import METHODS, TWO_PHASES, load_method
 from studio.prompts.prompt_set import PromptSet
 from studio.runs.given import Correction
 from studio.runs.store import Run, RunStore
