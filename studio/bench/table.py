@@ -6,14 +6,18 @@ import statistics
 from collections.abc import Iterable, Sequence
 
 from studio.bench.results import Result
+from studio.bench.stages import Stages
 
 
 def tables(rows: Sequence[Result]) -> str:
-    """All entrants over all sets, then each entrant in detail."""
+    """All entrants over all sets, on both parts, then each entrant in detail."""
     parts = ["## Accuracy on the test images\n", accuracies(rows)]
+    parts += ["\n## Right labels among the fitted images\n", final_labels(rows)]
     for entrant in _unique(row["entrant"] for row in rows):
         own = [row for row in rows if row["entrant"] == entrant]
         parts += [f"\n## {entrant}\n", detail(own)]
+        if any(_labels(row).get("rounds") for row in own):
+            parts += ["\nRight labels among the fitted images, stage by stage:\n", staged(own)]
     return "\n".join(parts)
 
 
@@ -80,6 +84,46 @@ def detail(rows: Sequence[Result]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def final_labels(rows: Sequence[Result]) -> str:
+    """One row per entrant, one column per set: the share of final labels that is right."""
+    sets = _unique(r["set"] for r in rows)
+    head = ["method", *sets, "mean"]
+    lines = [_line(head), _rule(len(head))]
+    for entrant in _unique(r["entrant"] for r in rows):
+        by_set = [
+            [
+                _labels(r).get("finished")
+                for r in rows
+                if (r["entrant"], r["set"]) == (entrant, name)
+            ]
+            for name in sets
+        ]
+        lines.append(_line([entrant, *map(percent, by_set), _mean_of(by_set)]))
+    return "\n".join(lines) + "\n"
+
+
+def staged(rows: Sequence[Result]) -> str:
+    """One entrant: right labels from zero-shot to the end, a row for each set and round.
+
+    believed: among those called clean; weighted: of the peers' belief in them.
+    """
+    stages = ("seeds", "labels", "believed", "weighted")
+    head = ["set", "round", "zero-shot", "seeds", "after Phase I", *stages[2:], "final"]
+    lines = [_line(head), _rule(len(head))]
+    for name in _unique(row["set"] for row in rows):
+        own = [_labels(row) for row in rows if row["set"] == name]
+        rounds = [labels.get("rounds", ()) for labels in own]
+        most = max(map(len, rounds))
+        for number in range(most):
+            each = [found[number] for found in rounds if number < len(found)]
+            cells = [percent([found[stage] for found in each]) for stage in stages]
+            first = percent([labels.get("zero_shot") for labels in own]) if number == 0 else ""
+            last = percent([labels.get("finished") for labels in own])
+            cells = [first, *cells, last if number == most - 1 else ""]
+            lines.append(_line([name, str(number + 1), *cells]))
+    return "\n".join(lines) + "\n"
+
+
 def percent(values: Sequence[float | None]) -> str:
     """Mean in percent, with the standard deviation where there are several values."""
     known = [value for value in values if value is not None]
@@ -88,6 +132,17 @@ def percent(values: Sequence[float | None]) -> str:
     text = f"{100 * statistics.mean(known):.1f}"
     spread = 100 * statistics.stdev(known) if len(known) > 1 else 0.0
     return f"{text} ± {spread:.1f}" if spread > 0 else text
+
+
+def _labels(row: Result) -> Stages:
+    """What `bench.stages` found; nothing in results of a version before it."""
+    found: Stages = row.get("labels") or {}
+    return found
+
+
+def _mean_of(by_set: Sequence[Sequence[float | None]]) -> str:
+    known = [[value for value in values if value is not None] for values in by_set]
+    return percent([statistics.mean(map(statistics.mean, known))]) if all(known) else ""
 
 
 def _mean(rows: Sequence[Result], key: str) -> float:

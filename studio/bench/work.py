@@ -17,16 +17,20 @@ from pathlib import Path
 from typing import Any
 
 from studio.bench.plan import Cell
+from studio.bench.stages import stages
 from studio.errors import RunError
 from studio.folder import read_aliases, read_class_names, scan, truth
 from studio.runs.given import Correction, write_corrections
+from studio.runs.run import Run
 
 UPPER_BOUND = "supervised"
 """The one method that is told true labels, as labels that a person gave: all, or its shots."""
 
 
 def fit(cell: Cell, *, model: str, out: Path, cache: Path) -> dict[str, Any]:
-    """Run it; the JSON object of `fit`, with cpu_seconds and peak_memory_gib (None on Windows).
+    """Run it; the JSON object of `fit`, and what it cost, and how right its labels were on the way.
+
+    That is cpu_seconds and peak_memory_gib (None on Windows), and labels, see `bench.stages`.
 
     Raises:
         RunError: the fit failed; names the cell and its last words.
@@ -62,7 +66,7 @@ def fit(cell: Cell, *, model: str, out: Path, cache: Path) -> dict[str, Any]:
         last = heard[-1].strip() if heard else f"exit status {code}"
         raise RunError(f"{' '.join(map(str, cell.key))}: {last}")
     result: dict[str, Any] = json.loads(said.splitlines()[-1])
-    return {**result, **usage}
+    return {**result, **usage, "labels": stages(Run(out / "runs" / result["run"]))}
 
 
 def _wait(process: subprocess.Popen[str]) -> tuple[int, dict[str, float | None]]:

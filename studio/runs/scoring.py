@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from studio.runs.records import kind_of
-from studio.scores import accuracy, auroc, clean_precision
+from studio.scores import accuracy, auroc, belief_precision, clean_precision
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -73,16 +73,17 @@ class Scorer:
 
     def _judged(self, event: Any) -> dict[str, Any]:
         each = [self._accuracy(labels) for labels in event.labels]
-        pairs = zip(event.labels, event.clean, strict=True)
-        ranked = zip(event.clean_probability, event.labels, strict=True)
+        kept = list(zip(event.labels, event.clean, strict=True))
+        believed = list(zip(event.clean_probability, event.labels, strict=True))
         return {
             "stage": "judged",
             "round": event.round_number,
             "accuracy": _mean(each),
             "accuracies": each,
             "clean_fraction": float(event.clean.float().mean()),
-            "clean_precision": _mean([self._precision(labels, clean) for labels, clean in pairs]),
-            "clean_auroc": _mean([self._ranking(p, labels) for p, labels in ranked]),
+            "clean_precision": _mean([self._precision(labels, clean) for labels, clean in kept]),
+            "belief_precision": _mean([self._belief(p, labels) for p, labels in believed]),
+            "clean_auroc": _mean([self._ranking(p, labels) for p, labels in believed]),
             "agreement": float((event.labels[0] == event.labels[1]).float().mean()),
         }
 
@@ -101,6 +102,10 @@ class Scorer:
     def _ranking(self, clean_probability: Tensor, labels: Tensor) -> float | None:
         """Area under the ROC curve: does the clean probability rank right labels first?"""
         return auroc(clean_probability.float().numpy(), labels.numpy(), self._truth)
+
+    def _belief(self, clean_probability: Tensor, labels: Tensor) -> float | None:
+        """Share of all belief that lies on right labels."""
+        return belief_precision(labels.numpy(), clean_probability.float().numpy(), self._truth)
 
     def _accuracy(self, labels: Tensor, indices: Tensor | None = None) -> float | None:
         truth = self._truth

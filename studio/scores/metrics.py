@@ -35,6 +35,14 @@ def clean_precision(labels: Labels, clean: Mask, truth: Labels | None) -> float 
     return _share(right[known & _mask(clean, right)])
 
 
+def belief_precision(labels: Labels, belief: Scores, truth: Labels | None) -> float | None:
+    """Share of the belief (N,), at least 0, that lies on right labels."""
+    right, known = _compare(labels, truth)
+    weight = np.asarray(belief, dtype=np.float64)[known]
+    total = float(weight.sum())
+    return float(weight[right[known]].sum()) / total if total > 0 else None
+
+
 def clean_recall(labels: Labels, clean: Mask, truth: Labels | None) -> float | None:
     """Share of the right labels that were kept as clean."""
     right, known = _compare(labels, truth)

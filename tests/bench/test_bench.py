@@ -12,10 +12,12 @@ import pytest
 from studio.bench import command
 from studio.bench.plan import Entrant, LabelledSet, cells, labelled_sets
 from studio.bench.results import Results
-from studio.bench.table import accuracies, detail, percent
+from studio.bench.stages import stages
+from studio.bench.table import accuracies, detail, final_labels, percent, staged, tables
 from studio.bench.work import fit
 from studio.cli import main
 from studio.errors import FolderError, RunError, SettingsError
+from studio.runs.run import Run
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +97,56 @@ def test_the_table_shows_means_spreads_and_the_gain() -> None:
     assert percent([None]) == ""
 
 
+def test_right_labels_are_told_stage_by_stage() -> None:
+    def labels(*rounds: float, finished: float) -> dict[str, Any]:
+        each = [
+            {"seeds": 0.9, "labels": right, "believed": right + 0.1, "weighted": None}
+            for right in rounds
+        ]
+        return {"labels": {"zero_shot": 0.5, "finished": finished} | {"rounds": each}}
+
+    rows = [
+        row("a", "coft+", 0, 0.6, **labels(0.6, 0.7, finished=0.8)),
+        row("a", "coft+", 1, 0.6, **labels(0.6, finished=0.7)),  # stopped in its second round
+        row("b", "coft+", 0, 0.6),  # of a version that did not tell
+        row("a", "coft+", 2, 0.6),
+    ]
+    assert staged(rows).splitlines()[2:] == [
+        "| a | 1 | 50.0 | 90.0 | 60.0 | 70.0 |  |  |",
+        "| a | 2 |  | 90.0 | 70.0 | 80.0 |  | 75.0 ± 7.1 |",
+    ]
+    assert final_labels(rows).splitlines()[2] == "| coft+ | 75.0 ± 7.1 |  |  |"
+    assert final_labels(rows[:2]).splitlines()[2] == "| coft+ | 75.0 ± 7.1 | 75.0 |"
+    assert "stage by stage" in tables(rows)
+    assert "stage by stage" not in tables(rows[2:3])
+
+
+def test_the_stages_of_a_run_are_its_own_scores(tmp_path: Path) -> None:
+    def score(stage: str, accuracy: float, **more: Any) -> dict[str, Any]:
+        return {"kind": "score", "stage": stage, "accuracy": accuracy} | more
+
+    run = Run(tmp_path)
+    for record in (
+        score("zero-shot", 0.5),
+        score("seed", 0.9, round=1, model=None),
+        score("monitor", 0.1),
+        score("judged", 0.6, round=1, clean_precision=0.7, belief_precision=0.65),
+        score("seed", 0.8, round=2, model=0),
+        score("seed", 0.6, round=2, model=1),
+        score("judged", 0.65, round=2, clean_precision=0.75, belief_precision=0.7),
+        score("finished", 0.66, clean_precision=0.8),
+    ):
+        run.append(record)
+    assert stages(run) == {
+        "zero_shot": 0.5,
+        "finished": 0.66,
+        "rounds": [
+            {"seeds": 0.9, "labels": 0.6, "believed": 0.7, "weighted": 0.65},
+            {"seeds": pytest.approx(0.7), "labels": 0.65, "believed": 0.75, "weighted": 0.7},
+        ],
+    }
+
+
 def test_a_benchmark_of_real_fits_goes_on_where_it_ended(
     labelled: Path, tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -120,6 +172,7 @@ def test_a_benchmark_of_real_fits_goes_on_where_it_ended(
     assert result["entrant"] == "zero-shot"
     assert result["test_images"] == 36
     assert result["accuracy"] == result["zero_shot_accuracy"]
+    assert result["labels"]["finished"] == result["labels"]["zero_shot"]
     assert result["cpu_seconds"] > 0
     assert result["peak_memory_gib"] > 0.05
     assert "zero-shot" in (tmp_path / "out" / "tables.md").read_text()

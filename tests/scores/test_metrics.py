@@ -6,6 +6,7 @@ import pytest
 from studio.scores import (
     accuracy,
     auroc,
+    belief_precision,
     calibration_error,
     clean_fraction,
     clean_precision,
@@ -41,15 +42,25 @@ def test_precision_and_recall_are_not_exchanged():
     assert clean_recall(LABELS, clean, TRUTH) == pytest.approx(1 / 3)
 
 
+def test_belief_counts_instead_of_images():
+    belief = np.array([1.0, 0.5, 0.25, 0.25, 9.0, 0.0])  # 1.5 of 2 on right ones; one unknown
+    assert belief_precision(LABELS, belief, TRUTH) == pytest.approx(0.75)
+    assert belief_precision(LABELS, CLEAN.astype(float), TRUTH) == clean_precision(
+        LABELS, CLEAN, TRUTH
+    )
+
+
 def test_what_is_not_known_is_none():
     unknown, nothing = np.full(6, -1), np.zeros(6, dtype=bool)
     for truth in (None, unknown):
         assert accuracy(LABELS, truth) is None
         assert clean_precision(LABELS, CLEAN, truth) is None
         assert clean_recall(LABELS, CLEAN, truth) is None
+        assert belief_precision(LABELS, np.ones(6), truth) is None
         assert auroc(np.linspace(0, 1, 6), LABELS, truth) is None
         assert calibration_error(np.linspace(0, 1, 6), LABELS, truth) is None
     assert clean_precision(LABELS, nothing, TRUTH) is None
+    assert belief_precision(LABELS, np.zeros(6), TRUTH) is None
     assert clean_fraction(np.zeros(0, dtype=bool)) is None
     assert auroc(np.linspace(0, 1, 6), TRUTH, TRUTH) is None  # all right: nothing to rank
 
