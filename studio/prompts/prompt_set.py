@@ -52,12 +52,12 @@ class PromptSet:
         wanted = canonical(class_name)
         return next((own for name, own in self.sentences.items() if canonical(name) == wanted), ())
 
-    def texts(self, class_names: Sequence[str], templates: Sequence[str]) -> list[list[str]]:
+    def texts(self, class_names: Sequence[str], templates: Sequence[str] = ()) -> list[list[str]]:
         """All sentences of each of the C classes, in their order; none is empty.
 
         Args:
             class_names: The C names; underscores become spaces [DeFT].
-            templates: Used when the set has none of its own.
+            templates: Used when the set has none of its own; one of both has to be there.
         """
         own = {canonical(name): texts for name, texts in self.sentences.items()}
         used = self.templates or tuple(templates)

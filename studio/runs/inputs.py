@@ -27,13 +27,18 @@ from studio.scores.knowledge import knowledge as judge
 from studio.settings import Settings
 
 
-def templates_of(
-    settings: Settings, backbone: Backbone, prompts: PromptSet | None = None
-) -> tuple[str, ...]:
-    """The templates of the zero-shot labels: the user's own, else as the settings say."""
-    if prompts is not None and prompts.templates:
-        return prompts.templates
-    return (backbone.template,) if settings.templates == "model" else TEMPLATES[settings.templates]
+def prompts_of(
+    settings: Settings,
+    backbone: Backbone,
+    prompts: PromptSet | None,
+    class_names: Sequence[str],
+) -> PromptSet:
+    """What the text tower reads about these classes: the user's own, else as the settings say."""
+    prompts = (prompts or PromptSet()).only(class_names)
+    if prompts.templates:
+        return prompts
+    model = settings.templates == "model"
+    return prompts.with_templates((backbone.template,) if model else TEMPLATES[settings.templates])
 
 
 def at_size(

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from studio.errors import FolderError, RunError
 from studio.folder import Folder, propose_class_names, truth
 from studio.methods import ONE_MODEL, load_method
-from studio.prompts.prompt_set import PromptSet
 from studio.runs.checking import check_labels, claimed
 from studio.runs.failures import explain, first_line, release_memory, was_stopped
 from studio.runs.files import write_json
@@ -108,7 +107,7 @@ def _work(
     from studio.coft.events import Finished, Warned
     from studio.runs.estimates import RunEstimates
     from studio.runs.evaluation import evaluate
-    from studio.runs.inputs import encode, knowledge, templates_of
+    from studio.runs.inputs import encode, knowledge, prompts_of
     from studio.runs.second_model import student_of
 
     began = time.monotonic()
@@ -124,8 +123,7 @@ def _work(
     names = list(request.class_names or propose_class_names(folder))
     known = truth(folder, names, aliases=request.aliases)
     _describe(run, folder, names, known)
-    templates = templates_of(request.settings, backbone, request.prompts)
-    prompts = (request.prompts or PromptSet()).only(names).with_templates(templates)
+    prompts = prompts_of(request.settings, backbone, request.prompts, names)
     write_json(run.path / "prompts.json", prompts.to_dict())
     paths = [image.path for image in folder.images]
     given = keep_given(
@@ -154,7 +152,7 @@ def _work(
     features = encode(
         backbone, folder, canvases, cache_dir, report.progress("encoding images"), stop
     )
-    vectors = TextTower(backbone).class_vectors(prompts.texts(names, templates))
+    vectors = TextTower(backbone).class_vectors(prompts.texts(names))
     more: dict[str, Any] = {} if claims is None else {"claims": torch.from_numpy(claims)}
     if second is not None:
         more["student"] = student_of(
@@ -163,7 +161,7 @@ def _work(
         )  # fmt: skip
     verdict = knowledge(
         backbone, features=features, class_vectors=vectors, class_names=names,
-        templates=templates, cache_dir=cache_dir,
+        templates=prompts.templates, cache_dir=cache_dir,
     )  # fmt: skip
     report.write("knowledge", verdict.to_dict())
     if verdict.level != "promising":

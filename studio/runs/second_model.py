@@ -10,8 +10,7 @@ from studio.clip.texts import TextTower
 from studio.coft.student import Student
 from studio.folder import Folder
 from studio.pixels import Canvases
-from studio.prompts.prompt_set import PromptSet
-from studio.runs.inputs import at_size, encode, templates_of
+from studio.runs.inputs import at_size, encode, prompts_of
 from studio.runs.report import Report
 from studio.runs.request import JobRequest
 
@@ -50,7 +49,6 @@ def student_of(
     features = encode(
         backbone, folder, seen, cache_dir, report.progress("encoding images for Phase II"), stop
     )
-    templates = templates_of(request.settings, backbone, request.prompts)
-    prompts = (request.prompts or PromptSet()).only(class_names)
-    vectors = TextTower(backbone).class_vectors(prompts.texts(class_names, templates))
+    prompts = prompts_of(request.settings, backbone, request.prompts, class_names)
+    vectors = TextTower(backbone).class_vectors(prompts.texts(class_names))
     return Student(backbone, seen, features, vectors)

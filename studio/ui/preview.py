@@ -153,18 +153,17 @@ class Sight:
 
     def judge(self, preview: Preview) -> Preview:
         """The same labels with the verdict on them; templates not met before take seconds."""
-        from studio.runs.inputs import knowledge, templates_of
+        from studio.runs.inputs import knowledge, prompts_of
         from studio.settings import Settings
 
-        templates = templates_of(Settings(), self._tower.backbone, preview.prompts)
+        names, backbone = preview.class_names, self._tower.backbone
+        prompts = prompts_of(Settings(), backbone, preview.prompts, names)
         told = knowledge(
-            self._tower.backbone,
+            backbone,
             features=self._features,
-            class_vectors=self._tower.class_vectors(
-                preview.prompts.texts(preview.class_names, templates)
-            ),
-            class_names=preview.class_names,
-            templates=templates,
+            class_vectors=self._tower.class_vectors(prompts.texts(names)),
+            class_names=names,
+            templates=prompts.templates,
             cache_dir=self._cache_dir,
         )
         z = told.numbers["z"]
