@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -44,14 +44,18 @@ class TextTower:
                 self._known.popitem(last=False)
             return found
 
-    def class_vectors(self, texts: Sequence[Sequence[str]]) -> Tensor:
-        """(C, d) one unit vector per class: the mean of its sentences, normalised before and after.
+    def class_vectors(self, texts: Sequence[Sequence[Sequence[str]]]) -> Tensor:
+        """(C, d) one unit vector per class: the mean of its groups, a group that of its sentences.
 
-        texts: C lists of at least one sentence.
+        Means are normalised before and after. Groups count the same, however many sentences are in
+        them: with one template beside four sentences a mean of all five labels worse [studio;
+        docs/benchmarks.md].
+
+        texts: C lists of at least one group of at least one sentence.
         """
-        features = self.features([text for own in texts for text in own])
-        means = [part.mean(0) for part in features.split([len(own) for own in texts])]
-        return normalize(torch.stack(means), dim=-1)
+        groups = [group for own in texts for group in own]
+        features = self.features([text for group in groups for text in group])
+        return _means(_means(features, map(len, groups)), map(len, texts))
 
     def cut_short(self, texts: Sequence[str]) -> list[str]:
         """Sentences that are longer than the model reads, so that their ends are ignored.
@@ -62,3 +66,9 @@ class TextTower:
             return []
         last = self.backbone.tokenizer(list(texts))[:, -1].tolist()
         return [text for text, token in zip(texts, last, strict=True) if token != 0]
+
+
+def _means(vectors: Tensor, sizes: Iterable[int]) -> Tensor:
+    """Unit vectors of the means of so many vectors (n, d) each, in turn."""
+    means = [part.mean(0) for part in vectors.split(list(sizes))]
+    return normalize(torch.stack(means), dim=-1)

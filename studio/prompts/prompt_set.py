@@ -1,8 +1,8 @@
 """What the text tower reads about each class: templates for all of them, sentences for single ones.
 
-The vector of a class is made of the sentences of `PromptSet.texts`: every template with the name
-put in, and the class's own sentences. Without either, the model's own template is used, which is
-what it was trained with.
+The vector of a class is made of `PromptSet.texts`: every template with the name put in, and the
+class's own sentences, which together weigh as much as the templates. Without a template the model's
+own is used, which is what it was trained with.
 """
 
 from __future__ import annotations
@@ -52,18 +52,23 @@ class PromptSet:
         wanted = canonical(class_name)
         return next((own for name, own in self.sentences.items() if canonical(name) == wanted), ())
 
-    def texts(self, class_names: Sequence[str], templates: Sequence[str] = ()) -> list[list[str]]:
-        """All sentences of each of the C classes, in their order; none is empty.
+    def texts(
+        self, class_names: Sequence[str], templates: Sequence[str] = ()
+    ) -> list[list[list[str]]]:
+        """What is read about each of the C classes, in their order, as `TextTower` takes it.
+
+        That is a group of filled templates, and one of the class's own sentences where it has any.
 
         Args:
             class_names: The C names; underscores become spaces [DeFT].
             templates: Used when the set has none of its own; one of both has to be there.
         """
-        own = {canonical(name): texts for name, texts in self.sentences.items()}
+        own = {canonical(name): list(texts) for name, texts in self.sentences.items()}
         used = self.templates or tuple(templates)
+        filled = [list(fill(name.replace("_", " "), used)) for name in class_names]
         return [
-            [*fill(name.replace("_", " "), used), *own.get(canonical(name), ())]
-            for name in class_names
+            [group, own[canonical(name)]] if own.get(canonical(name)) else [group]
+            for name, group in zip(class_names, filled, strict=True)
         ]
 
     def with_sentences(self, class_name: str, sentences: Iterable[str]) -> PromptSet:

@@ -117,7 +117,9 @@ class Sight:
             prompts=prompts,
             sight=self,
             judged=False,
-            cut_short=len(self._tower.cut_short([text for own in texts for text in own])),
+            cut_short=len(
+                self._tower.cut_short([text for own in texts for group in own for text in group])
+            ),
             evidence=Evidence.of(probabilities.numpy()),
         )
 

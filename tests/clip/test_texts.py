@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.nn.functional import normalize
 
 from studio.clip import texts as module
 from studio.clip.backbone import load_backbone
@@ -18,16 +19,16 @@ def tower(tiny_model: Path) -> TextTower:
 
 def test_one_template_each_is_what_class_vectors_makes(tower: TextTower):
     names, templates = ["cat", "hot dog"], ["a {}.", "the {}"]
-    texts = [[t.replace("{}", name) for t in templates] for name in names]
+    texts = [[[t.replace("{}", name) for t in templates]] for name in names]
     expected = class_vectors(tower.backbone, names, templates)
     assert torch.allclose(tower.class_vectors(texts), expected, atol=1e-6)
 
 
-def test_classes_may_have_different_numbers_of_sentences(tower: TextTower):
-    vectors = tower.class_vectors([["a cat", "it purrs", "it has fur"], ["a dog"]])
+def test_groups_weigh_the_same_however_many_sentences_they_have(tower: TextTower):
+    vectors = tower.class_vectors([[["a cat"], ["it purrs", "it has fur"]], [["a dog"]]])
     features = tower.features(["a cat", "it purrs", "it has fur", "a dog"])
-    mean = torch.nn.functional.normalize(features[:3].mean(0), dim=-1)
-    assert torch.allclose(vectors[0], mean, atol=1e-6)
+    told = normalize(features[1:3].mean(0), dim=-1)
+    assert torch.allclose(vectors[0], normalize(features[0] + told, dim=-1), atol=1e-6)
     assert torch.allclose(vectors[1], features[3], atol=1e-6)
     assert torch.allclose(vectors.norm(dim=-1), torch.ones(2))
 
@@ -41,11 +42,11 @@ def test_each_sentence_is_encoded_once(tower: TextTower, monkeypatch: pytest.Mon
         return real(backbone, sentences)
 
     monkeypatch.setattr(module, "encode_texts", counted)
-    first = tower.class_vectors([["a", "b"], ["b", "a"]])
-    tower.class_vectors([["a", "b"], ["c"]])
+    first = tower.class_vectors([[["a", "b"]], [["b"], ["a"]]])
+    tower.class_vectors([[["a", "b"]], [["c"]]])
     assert asked == [["a", "b"], ["c"]]
     monkeypatch.setattr(module, "_REMEMBERED", 1)
-    assert torch.equal(tower.class_vectors([["a", "b"], ["d", "a"]])[0], first[0])
+    assert torch.equal(tower.class_vectors([[["a", "b"]], [["d", "a"]]])[0], first[0])
     tower.features(["a"])
     assert asked[2:] == [["d"], ["a"]], "what is forgotten is encoded again"
 

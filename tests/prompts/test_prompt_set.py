@@ -19,11 +19,11 @@ CATS = PromptSet(("a {}.",), {"cat": ("It purrs.", "a {} with braces")})
 
 def test_templates_are_filled_and_a_classs_own_sentences_follow_as_they_are():
     texts = CATS.texts(["cat", "hot_dog"], ("{}.",))
-    assert texts == [["a cat.", "It purrs.", "a {} with braces"], ["a hot dog."]]
+    assert texts == [[["a cat."], ["It purrs.", "a {} with braces"]], [["a hot dog."]]]
 
 
 def test_without_templates_the_models_own_is_used():
-    assert PromptSet().texts(["cat"], ("a photo of a {}.",)) == [["a photo of a cat."]]
+    assert PromptSet().texts(["cat"], ("a photo of a {}.",)) == [[["a photo of a cat."]]]
     assert PromptSet().is_default
     assert not CATS.is_default
 
