@@ -1,10 +1,11 @@
 """Measure the labels that CoFT starts from: zero-shot, and all images labelled together.
 
-    python tools/measure_first_labels.py DATA [--part train] [--cache DIR]
+    python tools/measure_first_labels.py DATA [--part train] [--prompts DIR] [--cache DIR]
 
-DATA holds sets of the form SET/<part>/<class>/<image> with SET/classes.txt. For each set and each
-temperature of the transduction: how many labels are right, and how many of the seeds that Phase I
-would take from them. True labels are used here, and only here.
+DATA holds sets of the form SET/<part>/<class>/<image> with SET/classes.txt; DIR holds SET.json,
+prompts to use instead of the model's own template. For each set and each temperature of the
+transduction: how many labels are right, and how many of the seeds that Phase I would take from
+them. True labels are used here, and only here.
 """
 
 from __future__ import annotations
@@ -22,14 +23,15 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from studio.clip.backbone import Backbone, load_backbone  # noqa: E402 (needs the path above)
-from studio.clip.encode import class_vectors  # noqa: E402
+from studio.clip.texts import TextTower  # noqa: E402
 from studio.coft.given import UNKNOWN  # noqa: E402
 from studio.coft.selection import seed_set, seeds_per_class, without_prior  # noqa: E402
 from studio.coft.start import ZeroShotStart  # noqa: E402
 from studio.coft.transduction import TRACE, temperature_of, transduce  # noqa: E402
 from studio.folder import read_aliases, truth  # noqa: E402
 from studio.pixels import canvas_size, prepare  # noqa: E402
-from studio.runs.inputs import encode  # noqa: E402
+from studio.prompts.prompt_set import PromptSet  # noqa: E402
+from studio.runs.inputs import encode, prompts_of  # noqa: E402
 from studio.settings import Settings  # noqa: E402
 
 SETS = ("oxford_pets", "caltech101", "cifar10", "clothing10", "pacs_art_painting")
@@ -43,28 +45,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--part", default="train")
+    parser.add_argument("--prompts", type=Path)
     parser.add_argument("--cache", type=Path, default=Path("build/estimate-cache"))
     options = parser.parse_args()
     backbone = load_backbone("embedded", device="cpu")
     found = {
-        name: list(rows(backbone, options.data / name, options.part, options.cache))
+        name: list(rows(backbone, options.data / name, options))
         for name in SETS
         if (options.data / name / options.part).is_dir()
     }
     print(table(found))
 
 
-def rows(backbone: Backbone, root: Path, part: str, cache: Path) -> Iterator[Row]:
-    folder, canvases = prepare(root / part, cache_dir=cache, size=canvas_size(backbone.image_size))
+def rows(backbone: Backbone, root: Path, options: argparse.Namespace) -> Iterator[Row]:
+    cache, size = options.cache, canvas_size(backbone.image_size)
+    folder, canvases = prepare(root / options.part, cache_dir=cache, size=size)
     aliases = read_aliases(root / "classes.txt")
     names = list(aliases.values())
     known = truth(folder, names, aliases=aliases)
     assert known is not None, f"{root} has no sub-folders that are called like a class"
     features = encode(backbone, folder, canvases, cache)
-    start = ZeroShotStart.of(
-        backbone, features, class_vectors(backbone, names, [backbone.template])
-    )
     settings, right = Settings(), torch.from_numpy(known)
+    written = options.prompts and PromptSet.load(options.prompts / f"{root.name}.json")
+    prompts = prompts_of(settings, backbone, written, names)
+    vectors = TextTower(backbone).class_vectors(prompts.texts(names))
+    start = ZeroShotStart.of(backbone, features, vectors)
     k = seeds_per_class(k=settings.k, images=len(right), classes=len(names), cap=settings.k_cap)
 
     def row(title: str, scores: Tensor) -> Row:
@@ -72,6 +77,7 @@ def rows(backbone: Backbone, root: Path, part: str, cache: Path) -> Iterator[Row
         pure = float((labels == right[chosen]).float().mean())
         return title, float((scores.argmax(1) == right).float().mean()), pure
 
+    yield row("zero-shot", start.probabilities)
     first = without_prior(start.probabilities, power=settings.prior_correction)
     yield row("zero-shot, prior corrected", first)
     nobody = torch.full((len(right),), UNKNOWN)
