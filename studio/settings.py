@@ -132,7 +132,9 @@ class Settings(Choices):
     weight_decay: float = choice(5e-4, "DeFT", "Weight decay, both phases.", low=0)
 
     # Rounds of Phase I (paper, Section 3.3; method coft+ only)
-    rounds: int = choice(3, "inferred", "CoFT+: rounds of Phase I, each from fresh models.", low=1)
+    rounds: int = choice(
+        1, "studio; paper: several", "CoFT+: rounds of Phase I, each from fresh models.", low=1
+    )
     round_score: str = choice(
         "softmax",
         "paper wording",
@@ -280,6 +282,7 @@ PAPER: dict[str, str] = {
     "phase1_clip": "0",
     "phase1_resolution": "1",
     "phase1_views": "0",
+    "rounds": "3",
     "filter": "peer_clean",
     "belief": "hard",
     "phase2_epochs": "10",

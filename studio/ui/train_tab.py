@@ -62,7 +62,7 @@ class TrainTab:
                 value=next(iter(METHODS)),
                 label="Method",
                 elem_id="method",
-                info="CoFT+ takes several rounds. The others are there to compare with.",
+                info="CoFT+ adds momentum contrast. The others are there to compare with.",
             )
             self.model = gr.Dropdown(
                 list(models),
