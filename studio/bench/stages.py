@@ -12,7 +12,8 @@ Stages = dict[str, Any]
 def stages(run: Run) -> Stages:
     """Shares in [0, 1] of right labels; a stage that the method does not have is missing.
 
-    zero_shot, finished: of all images; rounds: a list with, for each round of Phase I, seeds (of
+    zero_shot, finished: of all images; grouped: finished, had the classes exchanged their names in
+    the best way (clustering accuracy); rounds: a list with, for each round of Phase I, seeds (of
     both models together), labels (of all images), believed (of those called clean) and weighted
     (of the peers' belief, p_clean), each the mean of both models.
     """
@@ -25,6 +26,8 @@ def stages(run: Run) -> Stages:
         stage = event["stage"]
         if stage in ("zero-shot", "finished"):
             found[stage.replace("-", "_")] = event["accuracy"]
+            if "clustering_accuracy" in event:
+                found["grouped"] = event["clustering_accuracy"]
         elif stage == "seed":
             seeds.setdefault(event["round"], []).append(event["accuracy"])
         elif stage == "judged":

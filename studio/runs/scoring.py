@@ -11,7 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from studio.runs.records import kind_of
-from studio.scores import accuracy, auroc, belief_precision, clean_precision
+from studio.scores import (
+    accuracy,
+    auroc,
+    belief_precision,
+    clean_precision,
+    clustering_accuracy,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -92,6 +98,7 @@ class Scorer:
         return {
             "stage": "finished",
             "accuracy": self._accuracy(event.labels),
+            "clustering_accuracy": clustering_accuracy(event.labels.numpy(), self._truth),
             "accuracies": each,
             "clean_fraction": float(event.kept.float().mean()),
             "clean_precision": self._precision(event.labels, event.kept),

@@ -9,6 +9,7 @@ from studio.scores.metrics import (
     clean_fraction,
     clean_precision,
     clean_recall,
+    clustering_accuracy,
     per_class,
 )
 
@@ -21,5 +22,6 @@ __all__ = [
     "clean_fraction",
     "clean_precision",
     "clean_recall",
+    "clustering_accuracy",
     "per_class",
 ]

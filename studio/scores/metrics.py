@@ -24,6 +24,24 @@ def accuracy(labels: Labels, truth: Labels | None) -> float | None:
     return _share(right[known])
 
 
+def clustering_accuracy(labels: Labels, truth: Labels | None) -> float | None:
+    """Accuracy after the classes have exchanged their names in the best way, one for one.
+
+    What is left is the error of the groups; the rest of `accuracy`'s error is in how they are
+    called. Labels of -1 belong to no group.
+    """
+    from scipy.optimize import linear_sum_assignment  # half a second to import
+
+    _, known = _compare(labels, truth)
+    if truth is None or not known.any():
+        return None
+    given, true = np.asarray(labels)[known], np.asarray(truth)[known]
+    classes = int(max(given.max(), true.max())) + 1
+    counts = np.zeros((classes, classes), dtype=np.int64)
+    np.add.at(counts, (given[given >= 0], true[given >= 0]), 1)
+    return float(counts[linear_sum_assignment(counts, maximize=True)].sum() / len(given))
+
+
 def clean_fraction(clean: Mask) -> float | None:
     """Share of images that were kept as clean; needs no truth."""
     return _share(np.asarray(clean, dtype=bool))

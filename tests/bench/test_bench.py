@@ -134,12 +134,13 @@ def test_the_stages_of_a_run_are_its_own_scores(tmp_path: Path) -> None:
         score("seed", 0.8, round=2, model=0),
         score("seed", 0.6, round=2, model=1),
         score("judged", 0.65, round=2, clean_precision=0.75, belief_precision=0.7),
-        score("finished", 0.66, clean_precision=0.8),
+        score("finished", 0.66, clean_precision=0.8, clustering_accuracy=0.9),
     ):
         run.append(record)
     assert stages(run) == {
         "zero_shot": 0.5,
         "finished": 0.66,
+        "grouped": 0.9,
         "rounds": [
             {"seeds": 0.9, "labels": 0.6, "believed": 0.7, "weighted": 0.65},
             {"seeds": pytest.approx(0.7), "labels": 0.65, "believed": 0.75, "weighted": 0.7},
@@ -173,6 +174,7 @@ def test_a_benchmark_of_real_fits_goes_on_where_it_ended(
     assert result["test_images"] == 36
     assert result["accuracy"] == result["zero_shot_accuracy"]
     assert result["labels"]["finished"] == result["labels"]["zero_shot"]
+    assert result["labels"]["grouped"] >= result["labels"]["finished"]
     assert result["cpu_seconds"] > 0
     assert result["peak_memory_gib"] > 0.05
     assert "zero-shot" in (tmp_path / "out" / "tables.md").read_text()

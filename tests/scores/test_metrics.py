@@ -11,6 +11,7 @@ from studio.scores import (
     clean_fraction,
     clean_precision,
     clean_recall,
+    clustering_accuracy,
     per_class,
 )
 
@@ -25,6 +26,17 @@ def test_accuracy_leaves_unknown_truth_out():
 
 def test_a_label_of_minus_one_is_not_right_by_accident():
     assert accuracy(np.array([-1, 0]), np.array([-1, 1])) == 0
+
+
+def test_groups_that_exchanged_their_names_are_still_groups():
+    names = np.array([1, 1, 2, 2, 0, 0, 0])
+    truth = np.array([0, 0, 1, 1, 2, 2, 1])  # all but the last, once 1 -> 0, 2 -> 1, 0 -> 2
+    assert accuracy(names, truth) == 0
+    assert clustering_accuracy(names, truth) == pytest.approx(6 / 7)
+    assert clustering_accuracy(truth, truth) == 1
+    one = np.zeros(7, dtype=int)  # one group cannot have several names
+    assert clustering_accuracy(one, truth) == pytest.approx(3 / 7)
+    assert clustering_accuracy(np.array([-1, 0, 5]), np.array([0, 0, -1])) == pytest.approx(1 / 2)
 
 
 def test_clean_scores():
@@ -54,6 +66,7 @@ def test_what_is_not_known_is_none():
     unknown, nothing = np.full(6, -1), np.zeros(6, dtype=bool)
     for truth in (None, unknown):
         assert accuracy(LABELS, truth) is None
+        assert clustering_accuracy(LABELS, truth) is None
         assert clean_precision(LABELS, CLEAN, truth) is None
         assert clean_recall(LABELS, CLEAN, truth) is None
         assert belief_precision(LABELS, np.ones(6), truth) is None
@@ -68,12 +81,13 @@ def test_what_is_not_known_is_none():
 def test_results_are_plain_floats():
     values = [
         accuracy(LABELS, TRUTH),
+        clustering_accuracy(LABELS, TRUTH),
         clean_fraction(CLEAN),
         clean_precision(LABELS, CLEAN, TRUTH),
         auroc(np.linspace(0, 1, 6), LABELS, TRUTH),
         calibration_error(np.linspace(0, 1, 6), LABELS, TRUTH),
     ]
-    assert [type(value) for value in values] == [float] * 5
+    assert [type(value) for value in values] == [float] * 6
 
 
 def test_lengths_that_differ_are_an_error_and_not_a_score():
