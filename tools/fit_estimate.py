@@ -32,6 +32,7 @@ from estimate_units import Unit, kept_units  # noqa: E402 (needs the path above)
 
 from studio.bench.work import UPPER_BOUND  # noqa: E402
 from studio.folder import read_aliases  # noqa: E402
+from studio.prompts.prompt_set import PromptSet  # noqa: E402
 from studio.runs.run import Run  # noqa: E402
 from studio.scores import estimate  # noqa: E402
 from studio.scores.estimate import Estimate, estimate_run  # noqa: E402
@@ -75,11 +76,15 @@ def main() -> None:
 
 
 def all_runs(roots: Sequence[Path], units: Sequence[Unit]) -> Iterator[Trained]:
-    """Finished runs on the train part of a set; but for those that were told the true labels."""
+    """Finished runs on the train part of a set, from the template that its unit was made with.
+
+    Not those that were told the true labels.
+    """
     whole = {u.set: (i, u) for i, u in enumerate(units) if u.kind == "whole" and u.part == "train"}
     for path in sorted(p for root in roots for p in root.glob("*/run.json")):
         run = Run(path.parent)
-        if run.info.method == UPPER_BOUND:
+        prompts = path.parent / "prompts.json"
+        if run.info.method == UPPER_BOUND or PromptSet.load(prompts).sentences:
             continue
         folder = Path(run.info.folder)
         name = "demo" if folder.name.startswith("demo") else folder.parent.name
@@ -217,9 +222,12 @@ def after_table(
         )
     rows += ["", "| units | number | mean absolute error | inside the interval | its mean width |"]
     rows += ["|---|---|---|---|---|", summary("runs", found)]
-    for name in sorted({run.set for run in runs}):
-        own = [f for f, run in zip(found, runs, strict=True) if run.set == name]
-        rows.append(summary(name, own))
+    sets = sorted({run.set for run in runs})
+    by_set = [[f for f, run in zip(found, runs, strict=True) if run.set == name] for name in sets]
+    rows += [summary(name, own) for name, own in zip(sets, by_set, strict=True)]
+    # Some sets have more runs than others, which says nothing about them.
+    error = 100 * np.mean([mean_error(own) for own in by_set])
+    rows.append(f"| mean of {len(sets)} sets | {len(found)} | {error:.1f} | | |")
     return "\n".join(rows) + "\n"
 
 
@@ -243,12 +251,16 @@ def with_constants(constants: dict[str, float], work: Callable[[], Estimate]) ->
 
 
 def summary(name: str, found: Sequence[tuple[Estimate, float]]) -> str:
-    error = np.mean([abs(e.accuracy - accuracy) for e, accuracy in found])
+    error = mean_error(found)
     inside = np.mean([e.low <= accuracy <= e.high for e, accuracy in found])
     width = np.mean([e.high - e.low for e, _ in found])
     return (
         f"| {name} | {len(found)} | {100 * error:.1f} | {100 * inside:.0f} % | {100 * width:.0f} |"
     )
+
+
+def mean_error(found: Sequence[tuple[Estimate, float]]) -> float:
+    return float(np.mean([abs(e.accuracy - accuracy) for e, accuracy in found]))
 
 
 if __name__ == "__main__":
