@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from studio.runs.run import Run
+from studio.scores import mean_known
 
 Stages = dict[str, Any]
 
@@ -24,24 +25,19 @@ def stages(run: Run) -> Stages:
         if event["kind"] != "score":
             continue
         stage = event["stage"]
-        if stage in ("zero-shot", "finished"):
-            found[stage.replace("-", "_")] = event["accuracy"]
-            if "clustering_accuracy" in event:
-                found["grouped"] = event["clustering_accuracy"]
+        if stage == "zero-shot":
+            found["zero_shot"] = event["accuracy"]
         elif stage == "seed":
             seeds.setdefault(event["round"], []).append(event["accuracy"])
         elif stage == "judged":
             rounds[event["round"]] = {
-                "seeds": _mean(seeds.get(event["round"], [])),
+                "seeds": mean_known(seeds.get(event["round"], [])),
                 "labels": event["accuracy"],
                 "believed": event["clean_precision"],
-                "weighted": event.get("belief_precision"),
+                "weighted": event["belief_precision"],
             }
+        elif stage == "finished":
+            found |= {"finished": event["accuracy"], "grouped": event["clustering_accuracy"]}
     if rounds:
         found["rounds"] = [rounds[number] for number in sorted(rounds)]
     return found
-
-
-def _mean(values: list[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None

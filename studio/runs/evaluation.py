@@ -15,7 +15,7 @@ from studio.folder import Folder
 from studio.pixels import Canvases
 from studio.runs.inputs import at_size, encode, zero_shot_probabilities
 from studio.runs.scoring import Labels
-from studio.scores import accuracy
+from studio.scores import accuracy, mean_known
 
 
 def evaluate(
@@ -54,9 +54,8 @@ def evaluate(
     shown = at_size(folder, canvases, classifier.backbone.image_size, cache_dir=cache_dir)
     each = label_each(classifier, shown, progress=progress)  # (models, n, C)
     singles = [accuracy(single.argmax(-1).numpy(), truth) for single in each]
-    known = [value for value in singles if value is not None]
     return {
         "zero_shot_accuracy": accuracy(start.argmax(-1).numpy(), truth),
         "accuracy": accuracy(torch.mean(each, dim=0).argmax(-1).numpy(), truth),
-        "single_accuracy": sum(known) / len(known) if known else None,
+        "single_accuracy": mean_known(singles),
     }

@@ -17,6 +17,7 @@ from studio.scores import (
     belief_precision,
     clean_precision,
     clustering_accuracy,
+    mean_known,
 )
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Scorer:
             "phase": event.phase,
             "epoch": event.epoch,
             "epochs": event.epochs,
-            "accuracy": _mean(each),
+            "accuracy": mean_known(each),
             "accuracies": each,
             "clean_fraction": event.clean_fraction,
             "agreement": event.agreement,
@@ -84,12 +85,12 @@ class Scorer:
         return {
             "stage": "judged",
             "round": event.round_number,
-            "accuracy": _mean(each),
+            "accuracy": mean_known(each),
             "accuracies": each,
             "clean_fraction": float(event.clean.float().mean()),
-            "clean_precision": _mean([self._precision(labels, clean) for labels, clean in kept]),
-            "belief_precision": _mean([self._belief(p, labels) for p, labels in believed]),
-            "clean_auroc": _mean([self._ranking(p, labels) for p, labels in believed]),
+            "clean_precision": mean_known([self._precision(labels, clean) for labels, clean in kept]),
+            "belief_precision": mean_known([self._belief(p, labels) for p, labels in believed]),
+            "clean_auroc": mean_known([self._ranking(p, labels) for p, labels in believed]),
             "agreement": float((event.labels[0] == event.labels[1]).float().mean()),
         }
 
@@ -122,8 +123,3 @@ class Scorer:
 
     def _precision(self, labels: Tensor, clean: Tensor) -> float | None:
         return clean_precision(labels.numpy(), clean.numpy(), self._truth)
-
-
-def _mean(values: list[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None

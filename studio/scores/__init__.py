@@ -10,6 +10,7 @@ from studio.scores.metrics import (
     clean_precision,
     clean_recall,
     clustering_accuracy,
+    mean_known,
     per_class,
 )
 
@@ -23,5 +24,6 @@ __all__ = [
     "clean_precision",
     "clean_recall",
     "clustering_accuracy",
+    "mean_known",
     "per_class",
 ]

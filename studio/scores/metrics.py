@@ -7,7 +7,7 @@ no image left, one kind of outcome only.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +40,12 @@ def clustering_accuracy(labels: Labels, truth: Labels | None) -> float | None:
     counts = np.zeros((classes, classes), dtype=np.int64)
     np.add.at(counts, (given[given >= 0], true[given >= 0]), 1)
     return float(counts[linear_sum_assignment(counts, maximize=True)].sum() / len(given))
+
+
+def mean_known(scores: Iterable[float | None]) -> float | None:
+    """Mean of the scores that are defined; None where none is."""
+    known = [score for score in scores if score is not None]
+    return sum(known) / len(known) if known else None
 
 
 def clean_fraction(clean: Mask) -> float | None:
