@@ -83,8 +83,7 @@ def all_runs(roots: Sequence[Path], units: Sequence[Unit]) -> Iterator[Trained]:
     whole = {u.set: (i, u) for i, u in enumerate(units) if u.kind == "whole" and u.part == "train"}
     for path in sorted(p for root in roots for p in root.glob("*/run.json")):
         run = Run(path.parent)
-        prompts = path.parent / "prompts.json"
-        if run.info.method == UPPER_BOUND or PromptSet.load(prompts).sentences:
+        if run.info.method == UPPER_BOUND:
             continue
         folder = Path(run.info.folder)
         name = "demo" if folder.name.startswith("demo") else folder.parent.name
@@ -93,7 +92,7 @@ def all_runs(roots: Sequence[Path], units: Sequence[Unit]) -> Iterator[Trained]:
         if name not in whole or "finished" not in arrays or "zero_shot" not in arrays:
             continue
         known = true_labels(run)
-        if known is None:
+        if known is None or PromptSet.load(run.path / "prompts.json").sentences:
             continue
         first = arrays["zero_shot"]["labels"].numpy()
         last = arrays["finished"]["labels"].numpy()
