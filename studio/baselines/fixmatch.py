@@ -32,7 +32,7 @@ from studio.coft.contrast import follow, key_views
 from studio.coft.events import Event, Monitor, Step
 from studio.coft.hidden import EVALUATION_BATCH
 from studio.coft.judge import TrainingSet
-from studio.coft.optim import build_optimizer
+from studio.coft.optim import build_optimizer, micro_batches
 from studio.coft.randomness import generator_of
 from studio.coft.towers import build_tower
 from studio.coft.views import random_views, training_size
@@ -93,23 +93,25 @@ def _train(task: Task, student: Tower, teacher: Tower, epochs: int) -> Iterator[
                 key_views(canvases, size=size, generator=strong),
             )
             easy, hard = (to_pixels(view.to(backbone.device), backbone) for view in views)
-            labels, accepted = _labels(
-                teacher, easy, task.given[part], threshold=settings.fixmatch_threshold
-            )
-            with autocast(backbone.device):
-                logits = student(hard)
-            each = cross_entropy(logits.float(), labels, reduction="none")
-            loss = (each * accepted).mean()
             rate = float(schedule.get_last_lr()[0])
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            value = 0.0
+            for own in micro_batches(len(part), most=settings.micro_batch, device=backbone.device):
+                labels, accepted = _labels(
+                    teacher, easy[own], task.given[part[own]], threshold=settings.fixmatch_threshold
+                )
+                with autocast(backbone.device):
+                    logits = student(hard[own])
+                each = cross_entropy(logits.float(), labels, reduction="none")
+                loss = (each * accepted).sum() / len(part)
+                loss.backward()
+                value += float(loss.detach())
+                sure += float(accepted.float().sum()) / len(pool)
             optimizer.step()
             schedule.step()
             done += 1
             momentum = min(1 - 1 / (done + 1), settings.fixmatch_momentum)
             follow(teacher, student, momentum=momentum)
-            sure += float(accepted.float().sum()) / len(pool)
-            value = float(loss.detach())
             yield Step(2, 0, done, steps, epoch, epochs, value, rate, {"ce": value})
         if len(task.monitor):
             yield _monitor(task, teacher, epoch, epochs, sure)

@@ -16,7 +16,7 @@ from studio.coft.contrast import MomentumContrast, key_views, queue_size
 from studio.coft.events import Event, Monitor, Step
 from studio.coft.hidden import EVALUATION_BATCH
 from studio.coft.judge import TrainingSet
-from studio.coft.optim import build_optimizer
+from studio.coft.optim import build_optimizer, micro_batches
 from studio.coft.randomness import generator_of
 from studio.coft.views import random_views, training_size
 from studio.settings import Settings
@@ -151,31 +151,37 @@ class _Tuner:
         pixels, second: (B, 3, S, S) two views of the same images, the second for contrast only;
         labels: (B,); weights: (B,) of the labels, 0 for images outside of the clean set.
         """
-        with autocast(pixels.device):
-            features = self.tower.visual(pixels)
-            logits = self.tower.head(features)
-            keys = self.contrast.keys(second) if self.contrast and second is not None else None
-        losses = cross_entropy(
-            logits.float(),
-            labels,
-            label_smoothing=self.settings.label_smoothing,
-            reduction="none",
-        )
-        loss = (weights * losses).sum() / weights.sum().clamp_min(1e-6)
-        parts = {"ce": float(loss.detach())}
-        if self.contrast and keys is not None:
-            contrast = self.contrast.loss(features, keys)
-            parts["contrast"] = float(contrast.detach())
-            loss = loss + self.settings.contrast_weight * contrast
+        share = weights / weights.sum().clamp_min(1e-6)
+        parts = {"ce": 0.0} | ({"contrast": 0.0} if self.contrast else {})
+        keys: list[Tensor] = []
         self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        for own in micro_batches(len(pixels), most=self.settings.micro_batch, device=pixels.device):
+            with autocast(pixels.device):
+                features = self.tower.visual(pixels[own])
+                logits = self.tower.head(features)
+                if self.contrast and second is not None:
+                    keys.append(self.contrast.keys(second[own]))
+            losses = cross_entropy(
+                logits.float(),
+                labels[own],
+                label_smoothing=self.settings.label_smoothing,
+                reduction="none",
+            )
+            loss = (share[own] * losses).sum()
+            parts["ce"] += float(loss.detach())
+            if self.contrast and keys:
+                contrast = self.contrast.loss(features, keys[-1]) * len(features) / len(pixels)
+                parts["contrast"] += float(contrast.detach())
+                loss = loss + self.settings.contrast_weight * contrast
+            loss.backward()
         self._optimizer.step()
         self._schedule.step()
-        if self.contrast and keys is not None:
-            self.contrast.push(keys)
+        if self.contrast and keys:
+            self.contrast.push(torch.cat(keys))
             self.contrast.follow(self.tower.visual)
         self.done += 1
-        return float(loss.detach()), parts
+        total = parts["ce"] + self.settings.contrast_weight * parts.get("contrast", 0.0)
+        return total, parts
 
 
 def _monitor(

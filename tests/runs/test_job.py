@@ -360,7 +360,7 @@ def test_too_little_memory_comes_with_advice(
 
     request = dataclasses.replace(request_, method=as_method(hungry))
     run = fails(request, store, cache_dir, RunError)
-    assert "phase2_batch" in (run.status()["reason"] or "")
+    assert "micro_batch" in (run.status()["reason"] or "")
     assert "CUDA out of memory" in (run.path / "log.txt").read_text()
 
 
