@@ -32,7 +32,6 @@ LABEL_COLUMNS = (
 )  # fmt: skip
 PREDICT_COLUMNS = ("path", "label", "confidence")
 FORMAT = 1
-_BATCH = 64
 
 
 def save_model(folder: Path, *, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
@@ -103,11 +102,11 @@ def label_each(
 
     from studio.clip.encode import Stopped
 
-    parts = []
-    for begin in range(0, len(images), _BATCH):
+    parts, batch = [], classifier.backbone.forward_batch
+    for begin in range(0, len(images), batch):
         if stop is not None and stop():
             raise Stopped
-        chunk = range(begin, min(begin + _BATCH, len(images)))
+        chunk = range(begin, min(begin + batch, len(images)))
         parts.append(classifier.each(images.batch(chunk)))
         if progress is not None:
             progress(chunk.stop, len(images))

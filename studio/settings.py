@@ -170,7 +170,7 @@ class Settings(Choices):
         0,
         "studio",
         "Images of a Phase II batch in memory at a time; results stay the same (0 = 16 on the CPU, "
-        "the whole batch on a GPU).",
+        "64 on a GPU).",
         low=0,
     )
     phase2_lr: float = choice(3e-4, "studio", "Learning rate of the visual encoder.", low=0)

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import torch
 
 from studio.clip.backbone import load_backbone
-from studio.clip.encode import ENCODE_BATCH, autocast, preprocess
+from studio.clip.encode import autocast, preprocess
 from studio.memory import keep_freed_memory
 from studio.pixels import canvas_size, prepare
 from studio.places import default_cache_dir
@@ -36,6 +36,7 @@ def main() -> None:
     options = parser.parse_args()
     keep_freed_memory()
     backbone = load_backbone(options.model)
+    batch = backbone.forward_batch
     began = time.perf_counter()
     _, canvases = prepare(
         options.folder, cache_dir=default_cache_dir(), size=canvas_size(backbone.image_size)
@@ -46,9 +47,9 @@ def main() -> None:
     images = 0
     with torch.inference_mode(), autocast(backbone.device):
         for number in range(options.rounds + 1):  # the first round warms up
-            for start in range(0, len(canvases) - ENCODE_BATCH + 1, ENCODE_BATCH):
+            for start in range(0, len(canvases) - batch + 1, batch):
                 began = time.perf_counter()
-                pixels = preprocess(canvases.batch(range(start, start + ENCODE_BATCH)), backbone)
+                pixels = preprocess(canvases.batch(range(start, start + batch)), backbone)
                 backbone.visual(pixels)
                 middle = time.perf_counter()
                 backbone.visual(pixels)
@@ -56,7 +57,7 @@ def main() -> None:
                 if number:
                     whole.append(middle - began)
                     bare.append(end - middle)
-                    images += ENCODE_BATCH
+                    images += batch
     ratio = statistics.median(b / w for w, b in zip(whole, bare, strict=True))
     print(f"encoding {images / sum(whole):.0f} images/s, bare forward {images / sum(bare):.0f}")
     print(f"ratio {sum(bare) / sum(whole):.3f} over all batches, median {ratio:.3f}")

@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from studio.baselines.task import Task
 from studio.clip.encode import autocast, to_pixels
 from studio.coft.events import Event, Monitor, Progress, Step
-from studio.coft.hidden import EVALUATION_BATCH
 from studio.coft.losses import positive_loss
 from studio.coft.optim import build_optimizer
 from studio.coft.phase1 import MONITORED_EPOCHS
@@ -44,11 +43,12 @@ class FrozenViews:
         """Make the views of those of the images (n,) that lack them, unless the user stops."""
         missing = indices[~self._there[indices]]
         total = len(self._kept) * len(missing)
+        batch = self._task.backbone.forward_batch
         for number, views in enumerate(self._kept):
-            for start in range(0, len(missing), EVALUATION_BATCH):
+            for start in range(0, len(missing), batch):
                 if self._task.stop():
                     return
-                part = missing[start : start + EVALUATION_BATCH]
+                part = missing[start : start + batch]
                 views[part] = self._fresh(part, self._generator).cpu()
                 yield Progress("seed views", number * len(missing) + start + len(part), total)
         self._there[missing] = True

@@ -30,9 +30,8 @@ from studio.clip.encode import autocast, preprocess, to_pixels
 from studio.coft.classifier import Tower
 from studio.coft.contrast import follow, key_views
 from studio.coft.events import Event, Monitor, Step
-from studio.coft.hidden import EVALUATION_BATCH
 from studio.coft.judge import TrainingSet
-from studio.coft.optim import build_optimizer, micro_batches
+from studio.coft.optim import build_optimizer
 from studio.coft.randomness import generator_of
 from studio.coft.towers import build_tower
 from studio.coft.views import random_views, training_size
@@ -65,6 +64,7 @@ def fit(task: Task) -> Iterator[Event]:
 
 def _train(task: Task, student: Tower, teacher: Tower, epochs: int) -> Iterator[Event]:
     settings, backbone, pool = task.settings, task.backbone, task.pool
+    part = settings.micro_batch or backbone.forward_batch
     size = training_size(backbone, settings.phase2_resolution)
     order, weak, strong = (
         generator_of(settings, purpose, 0) for purpose in ("shuffle", "phase2", "contrast")
@@ -84,10 +84,10 @@ def _train(task: Task, student: Tower, teacher: Tower, epochs: int) -> Iterator[
     done = 0
     for epoch in range(1, epochs + 1):
         sure = 0.0
-        for part in pool[torch.randperm(len(pool), generator=order)].split(settings.phase2_batch):
+        for batch in pool[torch.randperm(len(pool), generator=order)].split(settings.phase2_batch):
             if task.stop():
                 return
-            canvases = task.images.batch(part.tolist())
+            canvases = task.images.batch(batch.tolist())
             views = (
                 random_views(canvases, size=size, crop_scale=settings.crop_scale, generator=weak),
                 key_views(canvases, size=size, generator=strong),
@@ -96,14 +96,18 @@ def _train(task: Task, student: Tower, teacher: Tower, epochs: int) -> Iterator[
             rate = float(schedule.get_last_lr()[0])
             optimizer.zero_grad(set_to_none=True)
             value = 0.0
-            for own in micro_batches(len(part), most=settings.micro_batch, device=backbone.device):
+            for begin in range(0, len(batch), part):
+                own = slice(begin, begin + part)
                 labels, accepted = _labels(
-                    teacher, easy[own], task.given[part[own]], threshold=settings.fixmatch_threshold
+                    teacher,
+                    easy[own],
+                    task.given[batch[own]],
+                    threshold=settings.fixmatch_threshold,
                 )
                 with autocast(backbone.device):
                     logits = student(hard[own])
                 each = cross_entropy(logits.float(), labels, reduction="none")
-                loss = (each * accepted).sum() / len(part)
+                loss = (each * accepted).sum() / len(batch)
                 loss.backward()
                 value += float(loss.detach())
                 sure += float(accepted.float().sum()) / len(pool)
@@ -132,7 +136,7 @@ def _monitor(task: Task, teacher: Tower, epoch: int, epochs: int, sure: float) -
     """sure: share of the labels that were learned in this epoch."""
     parts = []
     with torch.inference_mode(), autocast(task.backbone.device):
-        for chunk in task.monitor.split(EVALUATION_BATCH):
+        for chunk in task.monitor.split(task.backbone.forward_batch):
             pixels = preprocess(task.images.batch(chunk.tolist()), task.backbone)
             parts.append(teacher(pixels).argmax(-1).cpu())
     labels = torch.cat(parts).expand(2, -1).clone()

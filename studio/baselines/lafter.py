@@ -34,7 +34,7 @@ from studio.coft.contrast import key_views
 from studio.coft.cosine import unit_tower
 from studio.coft.dual import test_hidden
 from studio.coft.events import Event, Monitor, Step
-from studio.coft.hidden import EVALUATION_BATCH, seed_views
+from studio.coft.hidden import seed_views
 from studio.coft.optim import build_optimizer
 from studio.coft.phase1 import MONITORED_EPOCHS
 from studio.coft.randomness import generator_of
@@ -122,7 +122,7 @@ def _train(
     )
     watched = [
         test_hidden(backbone, adapter, task.images, part.tolist())
-        for part in task.monitor.split(EVALUATION_BATCH)
+        for part in task.monitor.split(task.backbone.forward_batch)
         if len(part)
     ]
 

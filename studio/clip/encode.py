@@ -12,8 +12,6 @@ from torchvision.transforms.v2 import functional as transforms
 
 from studio.clip.backbone import Backbone
 
-ENCODE_BATCH = 64
-
 
 class Images(Protocol):
     """A set of images as square uint8 canvases, decoded once (see `studio.pixels`)."""
@@ -88,10 +86,10 @@ def encode_images(
     encode = forward or backbone.visual
     parts = []
     with torch.inference_mode():
-        for start in range(0, len(images), ENCODE_BATCH):
+        for start in range(0, len(images), backbone.forward_batch):
             if stop is not None and stop():
                 raise Stopped
-            indices = range(start, min(start + ENCODE_BATCH, len(images)))
+            indices = range(start, min(start + backbone.forward_batch, len(images)))
             pixels = preprocess(images.batch(indices), backbone)
             with autocast(backbone.device):
                 features = encode(pixels)

@@ -14,7 +14,6 @@ from studio.coft.adapters import VisualAdapter
 from studio.coft.dual import test_hidden
 from studio.coft.events import Progress
 
-EVALUATION_BATCH = 64
 KEPT_BYTES = 2 * 2**30
 """Memory for test views between rounds: some 24,000 images of the embedded model."""
 
@@ -41,10 +40,11 @@ class TestViews:
     def chunks(self) -> Iterator[Tensor]:
         """Prefix outputs (B, ...), in the order of the images."""
         backbone, adapter, images = self._source
-        for start in range(0, len(images), EVALUATION_BATCH):
+        batch = backbone.forward_batch
+        for start in range(0, len(images), batch):
             hidden = self._kept.get(start)
             if hidden is None:
-                chunk = range(start, min(start + EVALUATION_BATCH, len(images)))
+                chunk = range(start, min(start + batch, len(images)))
                 hidden = test_hidden(backbone, adapter, images, chunk)
                 if hidden.nbytes <= self._room:
                     self._kept[start] = hidden
@@ -95,7 +95,7 @@ def seed_views(
     stack = []
     for number in range(kept):
         parts = []
-        for positions in torch.arange(len(indices)).split(EVALUATION_BATCH):
+        for positions in torch.arange(len(indices)).split(backbone.forward_batch):
             parts.append(fresh(generator, positions))
             done = number * len(indices) + int(positions[-1]) + 1
             yield Progress("seed views", done, kept * len(indices))

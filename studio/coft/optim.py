@@ -1,4 +1,4 @@
-"""The optimisers of both phases, and how much of a batch they see at a time."""
+"""The optimisers of both phases."""
 
 from __future__ import annotations
 
@@ -28,19 +28,3 @@ def build_optimizer(
     else:
         optimizer = torch.optim.AdamW(groups, weight_decay=weight_decay)
     return optimizer, CosineAnnealingLR(optimizer, T_max=max(1, steps))
-
-
-CPU_MICRO_BATCH = 16
-"""As fast as a whole batch of 64 on the CPU, in a quarter of the memory (docs/benchmarks.md)."""
-
-
-def micro_batches(batch: int, *, most: int, device: torch.device) -> list[slice]:
-    """Parts of a batch whose gradients are summed before the optimiser's one step.
-
-    Args:
-        batch: images in it.
-        most: images in a part; 0: `CPU_MICRO_BATCH` on the CPU, the whole batch elsewhere.
-        device: where the model is.
-    """
-    size = most or (CPU_MICRO_BATCH if device.type == "cpu" else batch)
-    return [slice(start, start + size) for start in range(0, batch, size)]

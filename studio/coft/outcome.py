@@ -11,7 +11,6 @@ from studio.clip.encode import Images
 from studio.coft.classifier import Classifier
 from studio.coft.events import Event, Finished, Progress
 from studio.coft.given import REJECTED
-from studio.coft.hidden import EVALUATION_BATCH
 from studio.coft.judge import peer_clean_probability
 
 TOP = 5
@@ -89,8 +88,9 @@ def finish_alone(probabilities: Tensor, *, given: Tensor, stage: str, stopped: b
 def label_all(classifier: Classifier, images: Images) -> Generator[Event, None, Tensor]:
     """(models, N, C) probabilities of the towers on all images."""
     parts = []
-    for begin in range(0, len(images), EVALUATION_BATCH):
-        chunk = range(begin, min(begin + EVALUATION_BATCH, len(images)))
+    batch = classifier.backbone.forward_batch
+    for begin in range(0, len(images), batch):
+        chunk = range(begin, min(begin + batch, len(images)))
         parts.append(classifier.each(images.batch(chunk)))
         yield Progress("labelling", chunk.stop, len(images))
     return torch.cat(parts, dim=1)

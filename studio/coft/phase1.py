@@ -14,7 +14,7 @@ from studio.clip.encode import Images
 from studio.clip.space import Space
 from studio.coft.dual import DualPromptModel, Judgement, judge, test_hidden
 from studio.coft.events import Event, Monitor, Progress, Step
-from studio.coft.hidden import EVALUATION_BATCH, TestViews, seed_views
+from studio.coft.hidden import TestViews, seed_views
 from studio.coft.judge import CLEAN_THRESHOLD, peer_clean_probability
 from studio.coft.losses import draw_complements, negative_loss, positive_loss
 from studio.coft.optim import build_optimizer
@@ -101,7 +101,7 @@ def phase_one(
     every = math.ceil(epochs / MONITORED_EPOCHS)
     watched = [
         test_hidden(backbone, adapter, images, part.tolist())
-        for part in monitor.split(EVALUATION_BATCH)
+        for part in monitor.split(backbone.forward_batch)
     ]
     trainers = [
         _Trainer(model, number, settings, steps=epochs * per_epoch, round_number=round_number)

@@ -14,9 +14,8 @@ from studio.clip.encode import Images, autocast, preprocess, to_pixels
 from studio.coft.classifier import Tower
 from studio.coft.contrast import MomentumContrast, key_views, queue_size
 from studio.coft.events import Event, Monitor, Step
-from studio.coft.hidden import EVALUATION_BATCH
 from studio.coft.judge import TrainingSet
-from studio.coft.optim import build_optimizer, micro_batches
+from studio.coft.optim import build_optimizer
 from studio.coft.randomness import generator_of
 from studio.coft.views import random_views, training_size
 from studio.settings import Settings
@@ -54,18 +53,19 @@ def phase_two(
     size = training_size(backbone, settings.phase2_resolution)
     if settings.contrast_weight:
         data = [with_the_rest(own, pool=pool) for own in data]
+    part = settings.micro_batch or backbone.forward_batch
     tuners = [
-        _Tuner(tower, number, len(data[number].indices), settings)
+        _Tuner(tower, number, len(data[number].indices), settings, part=part)
         for number, tower in enumerate(towers)
     ]
     for epoch in range(1, settings.phase2_epochs + 1):
         for tuner in tuners:
             indices, labels, weights = data[tuner.number]
             order = torch.randperm(len(indices), generator=tuner.generator)
-            for part in order.split(settings.phase2_batch):
+            for batch in order.split(settings.phase2_batch):
                 if stop():
                     return
-                canvases = images.batch(indices[part].tolist())
+                canvases = images.batch(indices[batch].tolist())
                 views = random_views(
                     canvases, size=size, crop_scale=settings.crop_scale, generator=tuner.generator
                 )
@@ -76,8 +76,8 @@ def phase_two(
                 rate = tuner.rate
                 loss, parts = tuner.step(
                     to_pixels(views.to(backbone.device), backbone),
-                    labels[part].to(backbone.device),
-                    weights[part].to(backbone.device),
+                    labels[batch].to(backbone.device),
+                    weights[batch].to(backbone.device),
                     second,
                 )
                 yield Step(
@@ -105,10 +105,15 @@ def with_the_rest(data: TrainingSet, *, pool: Tensor) -> TrainingSet:
 
 
 class _Tuner:
-    """One tower with its optimiser and its own stream of randomness."""
+    """One tower with its optimiser and its own stream of randomness.
 
-    def __init__(self, tower: Tower, number: int, images: int, settings: Settings) -> None:
-        self.tower, self.number, self.settings = tower, number, settings
+    A batch goes through it `part` images at a time, to save memory.
+    """
+
+    def __init__(
+        self, tower: Tower, number: int, images: int, settings: Settings, *, part: int
+    ) -> None:
+        self.tower, self.number, self.settings, self._part = tower, number, settings, part
         self.generator = generator_of(settings, "phase2", number)
         self.key_generator = generator_of(settings, "contrast", number)
         self.contrast: MomentumContrast | None = None
@@ -155,7 +160,8 @@ class _Tuner:
         parts = {"ce": 0.0} | ({"contrast": 0.0} if self.contrast else {})
         keys: list[Tensor] = []
         self._optimizer.zero_grad(set_to_none=True)
-        for own in micro_batches(len(pixels), most=self.settings.micro_batch, device=pixels.device):
+        for start in range(0, len(pixels), self._part):
+            own = slice(start, start + self._part)
             with autocast(pixels.device):
                 features = self.tower.visual(pixels[own])
                 logits = self.tower.head(features)
@@ -195,7 +201,7 @@ def _monitor(
 ) -> Monitor:
     parts = []
     with torch.inference_mode(), autocast(backbone.device):
-        for chunk in indices.split(EVALUATION_BATCH):
+        for chunk in indices.split(backbone.forward_batch):
             pixels = preprocess(images.batch(chunk.tolist()), backbone)
             parts.append(torch.stack([tower(pixels).argmax(-1).cpu() for tower in towers]))
     labels = torch.cat(parts, dim=1).expand(2, -1).clone()  # one tower counts as both

@@ -29,7 +29,7 @@ def test_features_come_in_order_whatever_the_batches() -> None:
     features = encode_images(
         BACKBONE, images, progress=lambda done, total: seen.append((done, total))
     )
-    assert seen == [(64, 70), (70, 70)]
+    assert seen == [(16, 70), (32, 70), (48, 70), (64, 70), (70, 70)]
     with torch.no_grad():
         last = BACKBONE.visual(preprocess(images.batch([69]), BACKBONE))
     torch.testing.assert_close(features[69:], last, rtol=1e-4, atol=1e-5)

@@ -104,7 +104,7 @@ def test_contrast_sees_the_noisy_images_and_the_classifier_does_not(
 
     monkeypatch.setattr(import_module("studio.coft.finetune"), "phase_two", caught)
     list(fit_plus(**given, settings=settings))
-    tuner = phase2._Tuner(towers[0], 0, 12, settings)
+    tuner = phase2._Tuner(towers[0], 0, 12, settings, part=12)
     head = towers[0].head.weight.detach().clone()
     visual = [p.detach().clone() for p in towers[0].visual.parameters()]
     for step in range(2):  # the first step fills the queue

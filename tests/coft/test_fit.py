@@ -133,7 +133,7 @@ def test_the_loss_of_phase_two_heeds_the_weights(vit: Backbone, inputs: Inputs) 
     tower, _ = build_tower(
         student=student, data=whole, adapter=None, settings=settings, generator=torch.Generator()
     )
-    tuner = phase2._Tuner(tower, 0, 12, settings)
+    tuner = phase2._Tuner(tower, 0, 12, settings, part=12)
     pixels = preprocess(images.batch(range(12)), vit)
     losses = torch.nn.functional.cross_entropy(tower(pixels), labels, reduction="none")
     weights = torch.linspace(0, 1, 12)

@@ -13,26 +13,11 @@ from studio.clip.backbone import Backbone
 from studio.coft import phase2
 from studio.coft.events import Checkpoint, Step
 from studio.coft.fit import fit_plus
-from studio.coft.optim import CPU_MICRO_BATCH, micro_batches
 from studio.settings import Settings
 from tests.coft.conftest import Canvases, Inputs
 from tests.coft.test_fit import QUICK
 
 CHANGES = {"phase2_lr": 0.01, "contrast_weight": 0.5, "phase2_batch": 12, "fixmatch_threshold": 0.3}
-
-
-def test_parts_cover_the_batch_once() -> None:
-    cpu, gpu = torch.device("cpu"), torch.device("cuda")
-    numbers = torch.arange(64)
-    for most, device, sizes in (
-        (0, cpu, [CPU_MICRO_BATCH] * 4),
-        (0, gpu, [64]),
-        (24, cpu, [24, 24, 16]),
-        (24, gpu, [24, 24, 16]),
-    ):
-        parts = [numbers[part] for part in micro_batches(64, most=most, device=device)]
-        assert [len(part) for part in parts] == sizes
-        assert torch.equal(torch.cat(parts), numbers)
 
 
 @pytest.mark.parametrize("method", [fit_plus, fixmatch.fit])
