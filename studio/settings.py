@@ -35,6 +35,14 @@ class Settings(Choices):
         options=("model", "name", "plain", "ensemble"),
     )
 
+    micro_batch: int = choice(
+        0,
+        "studio",
+        "Images of a batch in memory at a time; results stay the same (0 = 16 on the CPU, 64 on a "
+        "GPU).",
+        low=0,
+    )
+
     # Seed set (paper, Section 3.1)
     k: int = choice(
         16, "inferred (UPL, GRIP, CPL)", "Most confident images kept per class for Phase I.", low=1
@@ -166,13 +174,6 @@ class Settings(Choices):
         2, "studio", "Epochs over the clean set (0 = stop after Phase I).", low=0
     )
     phase2_batch: int = choice(64, "DeFT", "Batch size.", low=2)
-    micro_batch: int = choice(
-        0,
-        "studio",
-        "Images of a Phase II batch in memory at a time; results stay the same (0 = 16 on the CPU, "
-        "64 on a GPU).",
-        low=0,
-    )
     phase2_lr: float = choice(3e-4, "studio", "Learning rate of the visual encoder.", low=0)
     phase2_optimizer: str = choice("sgd", "DeFT", "Optimiser.", options=("sgd", "adamw"))
     phase2_model: str = choice(

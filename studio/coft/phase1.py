@@ -104,7 +104,14 @@ def phase_one(
         for part in monitor.split(backbone.forward_batch)
     ]
     trainers = [
-        _Trainer(model, number, settings, steps=epochs * per_epoch, round_number=round_number)
+        _Trainer(
+            model,
+            number,
+            settings,
+            steps=epochs * per_epoch,
+            round_number=round_number,
+            part=settings.micro_batch or backbone.forward_batch,
+        )
         for number, model in enumerate(models)
     ]
     for epoch in range(1, epochs + 1):
@@ -124,7 +131,10 @@ def phase_one(
 
 
 class _Trainer:
-    """One model with its optimiser and its own streams of randomness."""
+    """One model with its optimiser and its own streams of randomness.
+
+    A batch's images go through it `part` at a time, to save memory.
+    """
 
     def __init__(
         self,
@@ -134,8 +144,10 @@ class _Trainer:
         *,
         steps: int,
         round_number: int,
+        part: int,
     ) -> None:
         self.model, self.number, self.settings, self.steps = model, number, settings, steps
+        self._part = part
         self.shuffle, self.views, self.complement = (
             generator_of(settings, purpose, number, round_number=round_number)
             for purpose in ("shuffle", "views", "complement")
@@ -167,34 +179,52 @@ class _Trainer:
             probabilities=probabilities,
             top=self.settings.complement_top,
         )
-        total, parts = dual_loss(self.model, hidden, labels, complements, scale, self.settings)
         self._optimizer.zero_grad(set_to_none=True)
-        total.backward()
+        total, parts = self._gradients(hidden, labels, complements, scale)
         if self.settings.phase1_clip:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.phase1_clip)
         self._optimizer.step()
         self._schedule.step()
         self.done += 1
-        return float(total.detach()), parts
+        return total, parts
+
+    def _gradients(
+        self, hidden: Tensor, labels: Tensor, complements: Tensor, scale: float
+    ) -> tuple[float, dict[str, float]]:
+        """Gradients of the batch's loss: images go in parts, the texts through their tower once."""
+        texts = self.model.texts()
+        leaves = [vectors.detach().requires_grad_() for vectors in texts]
+        total, parts = 0.0, {"l1": 0.0, "l2": 0.0}
+        for start in range(0, len(hidden), self._part):
+            own = slice(start, start + self._part)
+            images = self.model.images(hidden[own])
+            share = len(images) / len(hidden)
+            loss, terms = dual_loss(
+                images, leaves, labels[own], complements[own], scale, self.settings
+            )
+            (share * loss).backward()
+            total += share * float(loss.detach())
+            parts = {name: value + share * terms[name] for name, value in parts.items()}
+        torch.autograd.backward(texts, [leaf.grad for leaf in leaves])
+        return total, parts
 
 
 def dual_loss(
-    model: DualPromptModel,
-    hidden: Tensor,
+    images: Tensor,
+    texts: Sequence[Tensor],
     labels: Tensor,
     complements: Tensor,
     scale: float,
     settings: Settings,
 ) -> tuple[Tensor, dict[str, float]]:
-    """L1 + lambda L2 on a batch of prefix outputs, and both terms as numbers.
+    """L1 + lambda L2 of unit features (B, d) and class vectors (C, d) t+ and t-; both as numbers.
 
     The one real change from DeFT: L2's gradient reaches the visual side (`l2_grad_visual`) [paper].
     """
-    pictures = model.images(hidden)
-    positive, negative = model.texts()
-    similar = pictures @ positive.T
+    positive, negative = texts
+    similar = images @ positive.T
     first = positive_loss(similar, labels, scale=scale)
-    judged = pictures if settings.l2_grad_visual else pictures.detach()
+    judged = images if settings.l2_grad_visual else images.detach()
     anchor = positive if settings.l2_grad_positive else positive.detach()
     second = negative_loss(judged @ anchor.T, judged @ negative.T, labels, complements, scale=scale)
     total = first + settings.l2_weight * second

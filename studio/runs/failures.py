@@ -16,8 +16,8 @@ def explain(error: BaseException) -> StudioError | None:
     name, text = type(error).__name__, str(error)
     if name == "OutOfMemoryError" or isinstance(error, MemoryError) or "can't allocate" in text:
         return RunError(
-            "There is not enough memory: set phase1_batch lower (16, then 8) and micro_batch (16, "
-            "then 4), choose a smaller model, or end other programs that use the device."
+            "There is not enough memory: set micro_batch lower (16, then 4), choose a smaller "
+            "model, or end other programs that use the device."
         )
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return RunError("The disk is full: make room, or choose other folders (--runs, --cache).")

@@ -128,10 +128,11 @@ def test_the_negative_loss_reaches_what_its_settings_say(
     pixels = torch.randn(4, 3, backbone.image_size, backbone.image_size)
     hidden = model.adapter.prefix(backbone.visual, pixels)
     labels, complements = torch.tensor([0, 1, 2, 0]), torch.tensor([1, 2, 0, 2])
-    both, _ = dual_loss(model, hidden, labels, complements, 20.0, settings)
+    images, texts = model.images(hidden), model.texts()
+    both, _ = dual_loss(images, texts, labels, complements, 20.0, settings)
     only_first, _ = dual_loss(
-        model,
-        hidden,
+        images,
+        texts,
         labels,
         complements,
         20.0,
