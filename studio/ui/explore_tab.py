@@ -25,13 +25,13 @@ class ExploreTab(ExploreAnswers):
         """Lay the tab out, inside of gr.Tab."""
         with gr.Row(elem_classes="inline filters"):
             self.run = gr.Dropdown(
-                [], label="Run", elem_id="explore-run-choice", scale=3, min_width=220
+                [], label="Run", elem_id="explore-run-choice", scale=4, min_width=260
             )
             self.label = gr.Dropdown(
                 [ALL], value=ALL, label="Class", elem_id="explore-class", scale=2, min_width=180
             )
             self.disagree = gr.Checkbox(
-                label="Models disagree", elem_id="explore-disagree", scale=2, min_width=200
+                label="Models disagree", elem_id="explore-disagree", scale=1, min_width=170
             )
             self.by = gr.Dropdown(
                 [("the other model", JUDGED), ("combined score", COMBINED)],
