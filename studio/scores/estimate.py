@@ -14,7 +14,8 @@ before, by GAIN of the changed labels in the median set.
 Neither sees a true label. Mean absolute error on sets that nothing was fitted to: 4.1 points
 before training (13 parts of 7 sets, all inside their intervals), 4.6 after it (141 runs of
 twelve methods and ablations on seven sets; 94 % inside), 6.8 for CoFT's own with its defaults; 14
-where some of the names are foreign to the images. The intervals are meant to hold nine times out of ten.
+where some of the names are foreign to the images. The intervals are meant to hold nine times out
+of ten.
 
 The constants are made by `tools/fit_estimate.py`, which also measures what they are worth;
 docs/benchmarks.md has its tables. They were fitted with the embedded model: with another model the
