@@ -106,7 +106,8 @@ class Backbone:
     def forward_batch(self) -> int:
         """Images that go through the image tower at a time.
 
-        On the CPU 16 are as fast as 64, in a quarter of the memory (docs/benchmarks.md).
+        On the CPU 16 are as fast as 64, and a run takes less than half of the memory
+        (docs/benchmarks.md).
         """
         return 16 if self.device.type == "cpu" else 64
 
