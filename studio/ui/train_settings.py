@@ -9,7 +9,7 @@ import gradio as gr
 
 from studio.errors import SettingsError
 from studio.settings import Settings, describe
-from studio.views.markup import details, table
+from studio.views.markup import details, esc
 
 COMMON = {
     "phase1_epochs": "Phase I epochs",
@@ -69,11 +69,18 @@ def as_text(value: Any) -> str:
     return "0" if value is None else str(value)
 
 
-def settings_table() -> str:
+def settings_list() -> str:
     """All settings with their defaults, meaning and source, folded away."""
-    rows = []
+    items = []
     for row in describe():
-        options = f" ({', '.join(map(str, row.options))})" if row.options else ""
-        rows.append((row.name, row.default, row.help + options, row.source))
-    listed = table(("setting", "default", "meaning", "source"), rows)
-    return details("All settings and where they come from", listed, key="settings-table")
+        default = str(row.default).lower() if isinstance(row.default, bool) else row.default
+        options = f" Choices: {', '.join(map(str, row.options))}." if row.options else ""
+        items.append(
+            f"<dt><code>{esc(row.name)}={esc(default)}</code>"
+            f'<span class="quiet">{esc(row.source)}</span></dt><dd>{esc(row.help + options)}</dd>'
+        )
+    listed = (
+        '<div class="table-wrap" tabindex="0" role="region" aria-label="All settings">'
+        f'<dl class="all-settings">{"".join(items)}</dl></div>'
+    )
+    return details("All settings and where they come from", listed, key="settings-list")

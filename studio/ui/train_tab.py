@@ -15,7 +15,7 @@ from studio.ui.handlers import MODEL_INFO, page_of, said
 from studio.ui.parts import POLL, PRIVATE, curve_board, folding, fresh, pick_list, picked
 from studio.ui.studio import Studio
 from studio.ui.train_look import TrainLook
-from studio.ui.train_settings import common_fields, settings_of, settings_table
+from studio.ui.train_settings import common_fields, settings_list, settings_of
 from studio.views import runs as look
 
 
@@ -94,7 +94,7 @@ class TrainTab:
                     placeholder="filter=both_clean\nphase1_lr=0.01",
                     elem_id="overrides",
                 )
-                gr.HTML(settings_table())
+                gr.HTML(settings_list())
             with gr.Row(elem_classes="inline"):
                 off: dict[str, Any] = {"min_width": 110, "interactive": False}
                 self.start = gr.Button("Start", variant="primary", elem_id="start", **off)

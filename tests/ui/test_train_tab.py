@@ -3,15 +3,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from html import escape
 from typing import Any
 
 import gradio as gr
 import pytest
 
-from studio.settings import Settings
+from studio.settings import Settings, describe
 from studio.ui.data_tab import DataTab
 from studio.ui.studio import Studio
-from studio.ui.train_settings import COMMON, settings_of
+from studio.ui.train_settings import COMMON, settings_list, settings_of
 from studio.ui.train_tab import TrainTab
 from tests.ui.conftest import event, page
 
@@ -181,3 +182,13 @@ def test_fields_and_lines_become_settings() -> None:
     changed = settings_of([3.0, 2, None, "single"], "# note\n\nk = 5\nphase1_lr=0.01", seed=7.0)
     assert (changed.phase1_epochs, changed.phase2_epochs, changed.inference) == (3, 2, "single")
     assert (changed.k, changed.phase1_lr, changed.seed) == (5, 0.01, 7)
+
+
+def test_every_setting_is_listed_with_its_default_meaning_and_source() -> None:
+    page = settings_list()
+    for row in describe():
+        assert f"<code>{row.name}=" in page
+        assert escape(row.help) in page
+        assert escape(row.source) in page
+    assert "<code>k_cap=true</code>" in page  # as it would be typed
+    assert "Choices: studio, paper." in page
