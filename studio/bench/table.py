@@ -55,19 +55,22 @@ def accuracies(rows: Sequence[Result]) -> str:
 
 
 def detail(rows: Sequence[Result]) -> str:
-    """One entrant: zero-shot and final accuracy, what was believed, and its cost, set by set."""
+    """One entrant: zero-shot and final accuracy, what was believed, and its cost, set by set.
+
+    Several sets have a last row, in which each counts the same.
+    """
     head = [
         "set", "images", "zero-shot", "accuracy", "one model", "gain", "clean fraction",
         "clean precision", "before training", "CPU minutes", "memory", "seeds",
     ]  # fmt: skip
     lines = [_line(head), _rule(len(head))]
-    for name in _unique(row["set"] for row in rows):
-        own = [row for row in rows if row["set"] == name]
+    by_set = [[r for r in rows if r["set"] == name] for name in _unique(r["set"] for r in rows)]
+    for own in by_set:
         gain = _mean(own, "accuracy") - _mean(own, "zero_shot_accuracy")
         lines.append(
             _line(
                 [
-                    name,
+                    own[0]["set"],
                     f"{own[0]['images']} / {own[0]['test_images']}",
                     *(
                         percent([row[key] for row in own])
@@ -83,6 +86,16 @@ def detail(rows: Sequence[Result]) -> str:
                 ]
             )
         )
+    if len(by_set) > 1:
+        before, after, single = (
+            statistics.mean(_mean(own, key) for own in by_set)
+            for key in ("zero_shot_accuracy", "accuracy", "single_accuracy")
+        )
+        figures = [f"{100 * figure:.1f}" for figure in (before, after, single)]
+        gain_cell = f"**{100 * (after - before):+.1f}**"
+        title, blank = f"**mean of {len(by_set)}**", [""] * 3
+        minutes = _minutes([row for own in by_set for row in own])
+        lines.append(_line([title, "", *figures, gain_cell, *blank, minutes, _memory(rows), ""]))
     return "\n".join(lines) + "\n"
 
 

@@ -94,6 +94,10 @@ def test_the_table_shows_means_spreads_and_the_gain() -> None:
     assert lines[2] == "| coft | 65.0 ± 7.1 | 80.0 | 72.5 | +22.5 | 2.0 | 1.5 GiB | 2 |"
     assert lines[3] == "| zero-shot | 50.0 |  |  |  | 2.0 | 1.5 GiB | 1 |"
     assert "| a | 9 / 4 | 50.0 | 65.0 ± 7.1 |" in detail(rows[:2])
+    assert "mean of" not in detail(rows[:2])
+    last = detail(rows[:4]).splitlines()[-1]
+    means = "| 50.0 | 72.5 | 72.5 | **+22.5** |  |  |  | 2.0 | 1.5 GiB |  |"
+    assert last == f"| **mean of 2** |  {means}"
     assert percent([None]) == ""
 
 

@@ -1,0 +1,269 @@
+"""Fill the tables of docs/benchmarks.md from the results beside it, docs/benchmarks.jsonl.
+
+    python tools/benchmark_tables.py [RESULTS.jsonl ...]
+
+RESULTS are results of `python -m studio bench` (`results.jsonl` in its --out), which are added
+first; a fit that is there already (same set, entrant and seed) is replaced. A table of the document
+starts under a line `<!-- table: NAME -->` and ends at the next empty line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import statistics
+import sys
+from collections.abc import Callable, Container, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from studio.bench.results import Result, Results  # noqa: E402 (needs the path above)
+from studio.bench.table import detail, percent  # noqa: E402
+
+DOCUMENT = ROOT / "docs" / "benchmarks.md"
+RESULTS = ROOT / "docs" / "benchmarks.jsonl"
+
+SETS = ("oxford_pets", "caltech101", "cifar10", "clothing10", "pacs_art_painting")
+SENTENCES = ":prompts=docs/prompts"
+METHODS = {
+    "zero-shot": "zero-shot",
+    "zero-shot-ensemble": "zero-shot, ensemble of templates",
+    "upl": "UPL",
+    "fpl": "FPL",
+    "ifpl": "IFPL",
+    "grip": "GRIP",
+    "lafter": "LaFTer",
+    "self-training": "self-training, all zero-shot labels",
+    "self-training-seeds": "self-training, CoFT's seeds",
+    "fixmatch": "FixMatch",
+    "transclip": "TransCLIP",
+    "coft": "**CoFT**",
+    "coft+": "**CoFT+**",
+}
+ABLATED = ("oxford_pets", "clothing10", "pacs_art_painting", "cifar10")
+ABLATIONS = {
+    "coft": "`coft`: the peer weighs the labels",
+    "coft:filter=self_clean": "the model itself does (`filter=self_clean`)",
+    "coft:filter=both_clean": "both do (`filter=both_clean`)",
+    "coft:filter=agree": "agreement of the two (`filter=agree`)",
+    "coft:filter=none": "nobody (`filter=none`)",
+    "coft:l2_weight=0": "no negative loss (`l2_weight=0`)",
+    "coft:l2_grad_visual=false": (
+        "it does not reach the image side, as in DeFT (`l2_grad_visual=false`)"
+    ),
+    "coft:complement=uniform": "complements among all classes (`complement=uniform`)",
+    "coft:k=4": "4 seeds a class (`k=4`)",
+    "coft:k=8": "8 (`k=8`)",
+    "coft:k=32": "32 (`k=32`)",
+    "coft:transduction=first": "only the seeds labelled together (`transduction=first`)",
+    "coft:transduction=off": "each image labelled alone (`transduction=off`)",
+    "coft:head_init=text": "head from the class texts (`head_init=text`)",
+    "coft:head_init=random": "random head (`head_init=random`)",
+    "coft:phase2_epochs=0": "no Phase II (`phase2_epochs=0`)",
+    "coft+": "with contrast (`coft+`)",
+    "coft+:contrast_weight=0": "`coft+` without its contrast (`contrast_weight=0`)",
+    "coft+:rounds=3": "with contrast and three rounds (`coft+:rounds=3`)",
+    "coft:preset=paper": "the paper's preset (`preset=paper`)",
+}
+SHOTS = (1, 2, 4, 8)
+KEPT = (
+    "set", "entrant", "seed", "images", "test_images", "zero_shot_accuracy", "accuracy",
+    "single_accuracy", "clean_fraction", "clean_precision", "estimated_accuracy", "knowledge",
+    "cpu_seconds", "peak_memory_gib", "labels",
+)  # fmt: skip
+"""What of a result is kept: nothing that is about the machine's folders."""
+
+Figure = Callable[[Result], float | None]
+
+
+def main() -> None:
+    """See above."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("results", nargs="*", type=Path)
+    rows = Results(RESULTS).rows
+    for path in parser.parse_args().results:
+        rows = merged(rows, Results(path).rows)
+    rows.sort(key=lambda row: (row["entrant"], row["set"], row["seed"]))
+    RESULTS.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    DOCUMENT.write_text(filled(DOCUMENT.read_text(encoding="utf-8"), rows), encoding="utf-8")
+
+
+def merged(rows: Sequence[Result], more: Sequence[Result]) -> list[Result]:
+    """Both, without fits that were done again, with what is worth keeping."""
+    both = {(row["set"], row["entrant"], row["seed"]): row for row in (*rows, *more)}
+    return [_rounded({key: row[key] for key in KEPT if key in row}) for row in both.values()]
+
+
+def filled(document: str, rows: Sequence[Result]) -> str:
+    """The document with its tables made anew.
+
+    Raises:
+        KeyError: it asks for a table that there is not.
+    """
+
+    def table(found: re.Match[str]) -> str:
+        return f"{found[1]}\n{TABLES[found[2]](rows).rstrip()}\n"
+
+    return re.sub(r"(<!-- table: (.+?) -->)\n(?:.+\n)*", table, document)
+
+
+def coft(rows: Sequence[Result]) -> str:
+    """CoFT with the model's own template, set by set."""
+    own = [row for name in SETS for row in rows if (row["set"], row["entrant"]) == (name, "coft")]
+    return detail(own)
+
+
+def methods(rows: Sequence[Result], after: Figure, before: Figure, *, bound: bool) -> str:
+    """A row for each method, with the template and with sentences; the best of either in bold.
+
+    before: of zero-shot with the template, which every run measures; bound: the upper bound too.
+    """
+    lines = _head("method", "prompts", *SETS, "mean")
+    for prompts, suffix in (("template", ""), ("sentences", SENTENCES)):
+        best = {name: _best(rows, name, suffix, after) for name in SETS}
+        for method, title in METHODS.items():
+            if method == "zero-shot" and not suffix:
+                lines.append(_row([title, prompts], _by_set(rows, "coft", before)))
+                continue
+            bold = {name for name in SETS if method in best[name]}
+            values = _by_set(rows, method + suffix, after)
+            if any(values.values()):
+                lines.append(_row([title, prompts], values, bold=bold))
+    if bound:
+        title = "supervised, the upper bound"
+        lines.append(_row([title, "true labels"], _by_set(rows, "supervised", after)))
+    return "\n".join(lines)
+
+
+def grouped(rows: Sequence[Result]) -> str:
+    """Right labels had the classes exchanged their names in the best way."""
+    lines = _head("method", "prompts", *SETS, "mean")
+    for prompts, suffix in (("template", ""), ("sentences", SENTENCES)):
+        for method in ("zero-shot", "transclip", "coft", "coft+"):
+            values = _by_set(rows, method + suffix, _stage("grouped"))
+            if any(values.values()):
+                title = METHODS[method].strip("*")
+                lines.append(_row([title, prompts], values))
+    return "\n".join(lines)
+
+
+def stages(rows: Sequence[Result]) -> str:
+    """Right labels of CoFT from zero-shot to the end."""
+    phases = ("seeds", "labels", "believed", "weighted")
+    lines = _head(
+        "CoFT, prompts", "set", "zero-shot", "seeds", "after Phase I", *phases[2:], "final"
+    )
+    for prompts, suffix in (("template", ""), ("sentences", SENTENCES)):
+        for name in SETS:
+            own = [row["labels"] for row in rows if _is(row, name, "coft" + suffix)]
+            cells = [percent([labels["zero_shot"] for labels in own])]
+            cells += [percent([labels["rounds"][0][phase] for labels in own]) for phase in phases]
+            cells += [percent([labels["finished"] for labels in own])]
+            lines.append(_line([prompts, name, *cells]))
+    return "\n".join(lines)
+
+
+def ablations(rows: Sequence[Result]) -> str:
+    """Settings of CoFT, one seed."""
+    first = [row for row in rows if row["seed"] == 0]
+    lines = _head("", *ABLATED)
+    for entrant, title in ABLATIONS.items():
+        values = _by_set(first, entrant, _accuracy, sets=ABLATED)
+        lines.append(_line([title, *map(percent, values.values())]))
+    return "\n".join(lines)
+
+
+def shots(rows: Sequence[Result]) -> str:
+    """True labels a class, told before the fit, one seed."""
+    lines = _head("set", "no labels", *(f"{number} a class" for number in SHOTS), "all")
+    entrants = ["coft", *(f"coft:shots={number}" for number in SHOTS), "supervised"]
+    first = [row for row in rows if row["seed"] == 0]
+    for name in SETS:
+        values = [_by_set(first, entrant, _accuracy)[name] for entrant in entrants]
+        if any(values[1:-1]):
+            lines.append(_line([name, *map(percent, values)]))
+    return "\n".join(lines)
+
+
+def _accuracy(row: Result) -> float | None:
+    accuracy: float = row["accuracy"]
+    return accuracy
+
+
+def _stage(name: str) -> Figure:
+    return lambda row: row["labels"].get(name)
+
+
+TABLES: dict[str, Callable[[Sequence[Result]], str]] = {
+    "coft": coft,
+    "methods, test": lambda rows: methods(
+        rows, _accuracy, lambda row: row["zero_shot_accuracy"], bound=True
+    ),
+    "methods, train": lambda rows: methods(
+        rows, _stage("finished"), _stage("zero_shot"), bound=False
+    ),
+    "grouped": grouped,
+    "stages": stages,
+    "ablations": ablations,
+    "shots": shots,
+}
+
+
+def _is(row: Result, name: str, entrant: str) -> bool:
+    return bool(row["set"] == name and row["entrant"] == entrant)
+
+
+def _by_set(
+    rows: Sequence[Result], entrant: str, figure: Figure, *, sets: Sequence[str] = SETS
+) -> dict[str, list[float]]:
+    return {
+        name: [
+            value for row in rows if _is(row, name, entrant) if (value := figure(row)) is not None
+        ]
+        for name in sets
+    }
+
+
+def _best(rows: Sequence[Result], name: str, suffix: str, figure: Figure) -> set[str]:
+    """The methods with the best mean on a set, as far as the table shows it."""
+    means = {
+        method: round(100 * statistics.mean(values), 1)
+        for method in METHODS
+        if (values := _by_set(rows, method + suffix, figure)[name])
+    }
+    return {method for method, mean in means.items() if mean == max(means.values())}
+
+
+def _row(
+    titles: Sequence[str], values: dict[str, list[float]], *, bold: Container[str] = ()
+) -> str:
+    cells = [f"**{percent(v)}**" if name in bold else percent(v) for name, v in values.items()]
+    known = all(values.values())
+    mean = percent([statistics.mean(map(statistics.mean, values.values()))]) if known else ""
+    return _line([*titles, *cells, mean])
+
+
+def _head(*titles: str) -> list[str]:
+    return [_line(titles), "|" + "---|" * len(titles)]
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, 6)
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
+    return value
+
+
+if __name__ == "__main__":
+    main()
