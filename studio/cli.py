@@ -202,7 +202,7 @@ def _add_bench(commands: Any) -> None:
         default=["zero-shot", "coft", "coft+"],
         metavar="METHOD[:KEY=VALUE,...]",
         help="methods, each with settings of its own if need be; shots=N gives N true labels a "
-        "class, prompts=DIR takes DIR/SET.json (default: %(default)s)",
+        "class, prompts=DIR takes DIR/SET.json, model=MODEL another model (default: %(default)s)",
     )
     bench.add_argument(
         "--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N", help="default: %(default)s"

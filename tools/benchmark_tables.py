@@ -178,14 +178,22 @@ def ablations(rows: Sequence[Result]) -> str:
 
 
 def shots(rows: Sequence[Result]) -> str:
-    """True labels a class, told before the fit, one seed."""
-    lines = _head("set", "no labels", *(f"{number} a class" for number in SHOTS), "all")
-    entrants = ["coft", *(f"coft:shots={number}" for number in SHOTS), "supervised"]
+    """True labels a class, told before the fit, one seed: CoFT, and trained on them alone."""
+    lines = _head("set", "method", "no labels", *(f"{number} a class" for number in SHOTS), "all")
     first = [row for row in rows if row["seed"] == 0]
+    told = {
+        method: [f"{method}:shots={number}" for number in SHOTS]
+        for method in ("coft", "supervised")
+    }
+    entrants = {
+        "CoFT": ["coft", *told["coft"], ""],
+        "those labels alone": ["", *told["supervised"], "supervised"],
+    }
     for name in SETS:
-        values = [_by_set(first, entrant, _accuracy)[name] for entrant in entrants]
-        if any(values[1:-1]):
-            lines.append(_line([name, *map(percent, values)]))
+        for title, each in entrants.items():
+            values = [_by_set(first, entrant, _accuracy)[name] for entrant in each]
+            if any(values[1:-1]):
+                lines.append(_line([name, title, *map(percent, values)]))
     return "\n".join(lines)
 
 

@@ -18,6 +18,7 @@ class Entrant:
     label: as it was asked for, METHOD or METHOD:key=value,key=value; it is the name in the results.
     shots: true labels a class that the fit is given, as the paper's Figure 2 does.
     prompts: a folder with a prompts file for each set, SET.json.
+    model: a preset or a local checkpoint, empty: that of the whole benchmark.
     """
 
     label: str
@@ -25,10 +26,11 @@ class Entrant:
     settings: tuple[str, ...]
     shots: int = 0
     prompts: Path | None = None
+    model: str = ""
 
     @classmethod
     def parse(cls, text: str) -> Entrant:
-        """From METHOD or METHOD:key=value,key=value; `shots` and `prompts` are keys as well.
+        """From METHOD or METHOD:key=value,key=value; `shots`, `prompts` and `model` are keys too.
 
         Raises:
             SettingsError: no such method, or settings that cannot be.
@@ -43,6 +45,7 @@ class Entrant:
             raise SettingsError(f"After {method}: come settings as key=value, not {faulty[0]!r}.")
         values = dict(_split(pair) for pair in pairs)
         shots, prompts = values.pop("shots", "0"), values.pop("prompts", None)
+        model = values.pop("model", "")
         if not shots.isdecimal():
             raise SettingsError(f"shots must be a whole number, not {shots!r}.")
         Settings.from_overrides(values)
@@ -52,6 +55,7 @@ class Entrant:
             tuple(f"{key}={value}" for key, value in values.items()),
             int(shots),
             None if prompts is None else Path(prompts),
+            model,
         )
 
 

@@ -37,7 +37,8 @@ def fit(cell: Cell, *, model: str, out: Path, cache: Path) -> dict[str, Any]:
     """
     command = [sys.executable, "-m", "studio", "fit", str(cell.data.train), "--json"]
     command += ["--names", str(cell.data.names), "--test", str(cell.data.test)]
-    command += ["--method", cell.entrant.method, "--model", model, "--seed", str(cell.seed)]
+    command += ["--method", cell.entrant.method, "--model", cell.entrant.model or model]
+    command += ["--seed", str(cell.seed)]
     command += ["--runs", str(out / "runs"), "--cache", str(cache)]
     for pair in cell.entrant.settings:
         command += ["--set", pair]

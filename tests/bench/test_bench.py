@@ -53,6 +53,7 @@ def test_an_entrant_is_a_method_with_settings_of_its_own() -> None:
         Entrant.parse("coft:k=many")
     few = Entrant.parse("coft:shots=4,k=8,prompts=written")
     assert (few.shots, few.settings, few.prompts) == (4, ("k=8",), Path("written"))
+    assert Entrant.parse("coft:model=ViT-B-16").model == "ViT-B-16"
     with pytest.raises(SettingsError, match="shots must be a whole number, not 'some'"):
         Entrant.parse("coft:shots=some")
 
@@ -208,7 +209,7 @@ def test_shots_are_true_labels_of_a_few_images_of_each_class(
         assert all(Path(line.split(",")[0]).parent.name == line.split(",")[1] for line in lines)
         told[seed] = set(lines)
     assert told[0] != told[1]
-    bound = Entrant.parse("supervised:shots=2,phase2_epochs=1")  # not all labels
-    (cell,) = cells([data], [bound], [0])
-    result = fit(cell, model=str(tiny_model), out=tmp_path, cache=tmp_path / "c")
+    own = f"supervised:shots=2,phase2_epochs=1,model={tiny_model}"  # not all labels
+    (cell,) = cells([data], [Entrant.parse(own)], [0])
+    result = fit(cell, model="no-such-model", out=tmp_path, cache=tmp_path / "c")
     assert result["given_labels"] == 6

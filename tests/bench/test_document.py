@@ -64,7 +64,7 @@ def test_a_table_ends_at_the_next_empty_line(tool: ModuleType) -> None:
     rows = [result("clothing10", "coft", 0.6), result("clothing10", "coft:shots=2", 0.7)]
     text = "before\n\n<!-- table: shots -->\n| old |\n\nafter\n"
     filled = tool.filled(text, rows)
-    assert "| clothing10 | 60.0 |  | 70.0 |  |  |  |\n\nafter\n" in filled
+    assert "| clothing10 | CoFT | 60.0 |  | 70.0 |  |  |  |\n\nafter\n" in filled
     assert "old" not in filled
     assert tool.filled(filled, rows) == filled
     with pytest.raises(KeyError, match="no such"):
