@@ -62,6 +62,12 @@ class Settings(Choices):
         "All images labelled together: before and after Phase I, only for the first seeds, never.",
         options=("all", "first", "off"),
     )
+    given_evidence: float = choice(
+        20.0,
+        "studio (Tip-Adapter)",
+        "Log odds that a label a person gave adds to its class for images that look the same.",
+        low=0,
+    )
     prior_correction: float = choice(
         0.25,
         "studio; paper: 0",

@@ -147,7 +147,8 @@ def _assigned(
     together: list[Tensor] = []
     for images, own in zip(verdict.images, verdict.probabilities, strict=True):
         yield Progress("labelling together", len(together) * len(own), 2 * len(own))
-        together.append(label_together(images, own, given, device=device))
+        evidence = settings.given_evidence
+        together.append(label_together(images, own, given, device=device, given_evidence=evidence))
     return torch.stack(together)
 
 

@@ -68,7 +68,9 @@ def first_scores(
     scores = without_prior(start.probabilities, power=settings.prior_correction)
     if settings.transduction != "off":
         yield Progress("labelling together", 0, len(scores))
-        scores = label_together(start.pictures, scores, given, device=device)
+        scores = label_together(
+            start.pictures, scores, given, device=device, given_evidence=settings.given_evidence
+        )
     return scores
 
 

@@ -34,6 +34,7 @@ INNER_STEPS = 5
 BLOCK = 1024
 LEAST_VARIANCE = 1e-8
 TRACE = 1e-3
+AFFINITY_SLOPE = 5.0
 
 
 @dataclass(frozen=True)
@@ -72,18 +73,45 @@ def transduce(
 
 
 def label_together(
-    pictures: Tensor, probabilities: Tensor, given: Tensor, *, device: torch.device
+    pictures: Tensor,
+    probabilities: Tensor,
+    given: Tensor,
+    *,
+    device: torch.device,
+    given_evidence: float = 0.0,
 ) -> Tensor:
     """(N, C) tempered assignments after the last round, on the CPU; arguments as of `transduce`.
 
-    device: where it is computed; comparing all pairs of images takes time with the square of N.
-    A trace of the probabilities is mixed in, so that images of whom all are certain (z = 1) are
+    given_evidence: weight of `reminded`. device: where it is computed; comparing all pairs of
+    images takes time with the square of N. A trace of the probabilities is mixed in, so that images of whom all are certain (z = 1) are
     ranked by those.
     """
-    pictures, probabilities = pictures.to(device).float(), probabilities.to(device)
+    pictures, given = pictures.to(device).float(), given.to(device)
+    probabilities = reminded(pictures, probabilities.to(device), given, weight=given_evidence)
     temperature = temperature_of(pictures)
-    *_, last = transduce(pictures, probabilities, given.to(device), temperature=temperature)
+    *_, last = transduce(pictures, probabilities, given, temperature=temperature)
     return last.z.lerp(probabilities, TRACE).cpu()
+
+
+def reminded(pictures: Tensor, probabilities: Tensor, given: Tensor, *, weight: float) -> Tensor:
+    """Probabilities (N, C) that have heard of the given labels (N,).
+
+    The log odds of a class grow by weight * exp(-5 (1 - cosine)), the cosine being that with the
+    most similar image that was given this label: Tip-Adapter's affinity (Zhang et al., ECCV 2022,
+    arXiv:2207.09519), but of the nearest instead of the sum of all, so that a class does not grow
+    because many of its images were corrected. One or two labels a class can so give a group that
+    the texts call by another class's name its own.
+    """
+    told = (given >= 0).nonzero()[:, 0]
+    if not weight or not len(told):
+        return probabilities
+    heard = []
+    for block, before in zip(pictures.split(BLOCK), probabilities.split(BLOCK), strict=True):
+        affinity = (-AFFINITY_SLOPE * (1 - block @ pictures[told].T)).exp()  # (n, given)
+        labels = given[told].expand(len(block), -1)
+        evidence = torch.zeros_like(before).scatter_reduce(1, labels, affinity, "amax")
+        heard.append((before.clamp_min(1e-12).log() + weight * evidence).softmax(-1))
+    return torch.cat(heard)
 
 
 def temperature_of(pictures: Tensor) -> float:

@@ -138,3 +138,35 @@ def test_tiny_sets_and_equal_images_have_labels_too(images: int, classes: int, a
     z = transduction.label_together(pictures, guess, nothing, device=cpu)
     assert torch.isfinite(z).all()
     torch.testing.assert_close(z.sum(1), torch.ones(images))
+
+
+def test_a_few_given_labels_name_a_group_that_was_called_by_another_name() -> None:
+    pictures, guess, truth = overlapping()
+    guess = guess[:, [1, 0, 2]]  # the texts confuse two classes
+    given = torch.full((600,), UNKNOWN)
+    given[:6] = truth[:6]  # two images of each class
+
+    def right(weight: float) -> float:
+        cpu = torch.device("cpu")
+        z = transduction.label_together(pictures, guess, given, device=cpu, given_evidence=weight)
+        return float((z.argmax(1) == truth)[6:].float().mean())
+
+    assert right(20.0) > right(0.0) + 0.1
+
+
+def test_evidence_is_that_of_the_nearest_given_label_of_a_class(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pictures, guess = normalize(draws(9, 6), dim=1), draws(9, 3, seed=1).softmax(1)
+    given = torch.full((9,), UNKNOWN)
+    given[0], given[1], given[2], given[3] = 0, 0, 2, REJECTED
+    monkeypatch.setattr(transduction, "BLOCK", 4)
+    heard = transduction.reminded(pictures, guess, given, weight=7.0)
+    for i in range(9):
+        cosines = pictures @ pictures[i]
+        nearest = torch.tensor([float(cosines[:2].max()), -torch.inf, float(cosines[2])])
+        logits = guess[i].log() + 7.0 * (-5.0 * (1 - nearest)).exp()
+        torch.testing.assert_close(heard[i], logits.softmax(0))
+    assert transduction.reminded(pictures, guess, given, weight=0.0) is guess
+    nothing = torch.full((9,), UNKNOWN)
+    assert transduction.reminded(pictures, guess, nothing, weight=7.0) is guess
