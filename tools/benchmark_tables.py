@@ -70,6 +70,7 @@ ABLATIONS = {
     "coft:preset=paper": "the paper's preset (`preset=paper`)",
 }
 SHOTS = (1, 2, 4, 8)
+SMALL = "build/embedded128"
 KEPT = (
     "set", "entrant", "seed", "images", "test_images", "zero_shot_accuracy", "accuracy",
     "single_accuracy", "clean_fraction", "clean_precision", "estimated_accuracy", "knowledge",
@@ -181,19 +182,31 @@ def shots(rows: Sequence[Result]) -> str:
     """True labels a class, told before the fit, one seed: CoFT, and trained on them alone."""
     lines = _head("set", "method", "no labels", *(f"{number} a class" for number in SHOTS), "all")
     first = [row for row in rows if row["seed"] == 0]
-    told = {
-        method: [f"{method}:shots={number}" for number in SHOTS]
-        for method in ("coft", "supervised")
-    }
+    few = [f":shots={number}" for number in SHOTS]
     entrants = {
-        "CoFT": ["coft", *told["coft"], ""],
-        "those labels alone": ["", *told["supervised"], "supervised"],
+        "CoFT": ["coft", *(f"coft{label}" for label in few), ""],
+        "`given_evidence=0`": ["coft", *(f"coft{label},given_evidence=0" for label in few), ""],
+        "those labels alone": ["", *(f"supervised{label}" for label in few), "supervised"],
     }
     for name in SETS:
         for title, each in entrants.items():
             values = [_by_set(first, entrant, _accuracy)[name] for entrant in each]
             if any(values[1:-1]):
                 lines.append(_line([name, title, *map(percent, values)]))
+    return "\n".join(lines)
+
+
+def second_model(rows: Sequence[Result]) -> str:
+    """A small model alone, and taught by the labels that the full one found, one seed."""
+    lines = _head("set", "small, zero-shot", "small, CoFT", "small, taught by full", "full, CoFT")
+    first = [row for row in rows if row["seed"] == 0]
+    alone = f"coft:model={SMALL}"
+    for name in SETS:
+        before = _by_set(first, alone, lambda row: row["zero_shot_accuracy"])[name]
+        entrants = (alone, f"coft:phase2_model={SMALL}", "coft")
+        values = [before, *(_by_set(first, entrant, _accuracy)[name] for entrant in entrants)]
+        if before:
+            lines.append(_line([name, *map(percent, values)]))
     return "\n".join(lines)
 
 
@@ -218,6 +231,7 @@ TABLES: dict[str, Callable[[Sequence[Result]], str]] = {
     "stages": stages,
     "ablations": ablations,
     "shots": shots,
+    "second model": second_model,
 }
 
 
