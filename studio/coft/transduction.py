@@ -83,8 +83,8 @@ def label_together(
     """(N, C) tempered assignments after the last round, on the CPU; arguments as of `transduce`.
 
     given_evidence: weight of `reminded`. device: where it is computed; comparing all pairs of
-    images takes time with the square of N. A trace of the probabilities is mixed in, so that images of whom all are certain (z = 1) are
-    ranked by those.
+    images takes time with the square of N. A trace of the probabilities is mixed in, so that images
+    of whom all are certain (z = 1) are ranked by those.
     """
     pictures, given = pictures.to(device).float(), given.to(device)
     probabilities = reminded(pictures, probabilities.to(device), given, weight=given_evidence)
