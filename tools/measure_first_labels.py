@@ -1,19 +1,21 @@
 """Measure the labels that CoFT starts from: zero-shot, and all images labelled together.
 
-    python tools/measure_first_labels.py DATA [--part train] [--prompts DIR] [--cache DIR]
+    python tools/measure_first_labels.py DATA [--prompts DIR] [--shots N ...]
 
 DATA holds sets of the form SET/<part>/<class>/<image> with SET/classes.txt; DIR holds SET.json,
 prompts to use instead of the model's own template. For each set and each temperature of the
 transduction: how many labels are right, and how many of the seeds that Phase I would take from
-them. True labels are used here, and only here.
+them. With --shots also where N true labels a class are given (means of four random draws): of the
+other images, with and without `given_evidence`. True labels are used here, and only here.
 """
 
 from __future__ import annotations
 
 import argparse
+import random
 import statistics
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -27,7 +29,7 @@ from studio.clip.texts import TextTower  # noqa: E402
 from studio.coft.given import UNKNOWN  # noqa: E402
 from studio.coft.selection import seed_set, seeds_per_class, without_prior  # noqa: E402
 from studio.coft.start import ZeroShotStart  # noqa: E402
-from studio.coft.transduction import TRACE, temperature_of, transduce  # noqa: E402
+from studio.coft.transduction import TRACE, label_together, temperature_of, transduce  # noqa: E402
 from studio.folder import read_aliases, truth  # noqa: E402
 from studio.pixels import canvas_size, prepare  # noqa: E402
 from studio.prompts.prompt_set import PromptSet  # noqa: E402
@@ -36,6 +38,7 @@ from studio.settings import Settings  # noqa: E402
 
 SETS = ("oxford_pets", "caltech101", "cifar10", "clothing10", "pacs_art_painting")
 TEMPERATURES = (1.0, 5.0, 10.0, 15.0)
+DRAWS = 4
 
 Row = tuple[str, float, float]
 """What the labels are, the share of them that is right, and that of the seeds."""
@@ -46,6 +49,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--part", default="train")
     parser.add_argument("--prompts", type=Path)
+    parser.add_argument("--shots", type=int, nargs="*", default=[], metavar="N")
     parser.add_argument("--cache", type=Path, default=Path("build/estimate-cache"))
     options = parser.parse_args()
     backbone = load_backbone("embedded", device="cpu")
@@ -72,10 +76,12 @@ def rows(backbone: Backbone, root: Path, options: argparse.Namespace) -> Iterato
     start = ZeroShotStart.of(backbone, features, vectors)
     k = seeds_per_class(k=settings.k, images=len(right), classes=len(names), cap=settings.k_cap)
 
-    def row(title: str, scores: Tensor) -> Row:
+    def row(title: str, scores: Tensor, *, among: Tensor | None = None) -> Row:
+        open_ = torch.ones_like(right, dtype=torch.bool) if among is None else among
+        scores, true = scores[open_], right[open_]
         chosen, labels = seed_set(scores, k=k, mode=settings.seed_selection)
-        pure = float((labels == right[chosen]).float().mean())
-        return title, float((scores.argmax(1) == right).float().mean()), pure
+        pure = float((labels == true[chosen]).float().mean())
+        return title, float((scores.argmax(1) == true).float().mean()), pure
 
     yield row("zero-shot", start.probabilities)
     first = without_prior(start.probabilities, power=settings.prior_correction)
@@ -88,9 +94,34 @@ def rows(backbone: Backbone, root: Path, options: argparse.Namespace) -> Iterato
         yield row(title, last.z.lerp(first, TRACE))
         if temperature == 1:
             yield row("T = 1, no trace (as published)", last.z)
+    cpu = torch.device("cpu")
+    for number in options.shots:
+        told = [shots(right, number, seed=seed) for seed in range(DRAWS)]
+        for weight in (0.0, settings.given_evidence):
+            title = f"{number} given a class, given_evidence={weight:g}"
+            drawn = []
+            for given in told:
+                scores = label_together(
+                    start.pictures, first, given, device=cpu, given_evidence=weight
+                )
+                drawn.append(row(title, scores, among=given == UNKNOWN))
+            yield (
+                title,
+                statistics.mean(found for _, found, _ in drawn),
+                statistics.mean(pure for _, _, pure in drawn),
+            )
 
 
-def table(found: dict[str, Sequence[Row]]) -> str:
+def shots(right: Tensor, number: int, *, seed: int) -> Tensor:
+    """Labels (N,) given of so many random images of each class."""
+    given, draw = torch.full_like(right, UNKNOWN), random.Random(seed)
+    for label in right.unique().tolist():
+        images = (right == label).nonzero()[:, 0].tolist()
+        given[draw.sample(images, min(number, len(images)))] = label
+    return given
+
+
+def table(found: Mapping[str, Sequence[Row]]) -> str:
     lines = ["| first labels | " + " | ".join(found) + " | mean |", "|---" * (len(found) + 2) + "|"]
     for each in zip(*found.values(), strict=True):
         cells = [f"{100 * right:.1f}, {100 * pure:.1f}" for _, right, pure in each]
