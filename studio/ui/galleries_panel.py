@@ -21,7 +21,7 @@ _BEFORE = {
     "clean": ("Sure", "the model is more than 50 % sure"),
     "noisy": ("Unsure", "the model is at most 50 % sure"),
 }
-_ORDERS = [("doubtful first", "up"), ("certain first", "down")]
+_ORDERS = [("doubtful first", "up"), ("certain first", "down"), ("each class in turn", "turns")]
 
 _LEGEND = (
     '<p class="quiet legend">On each image: its label, how clean that label is, and below, what '

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from studio.ui.looked import Looked, look
 from studio.ui.selections import Selection
 from studio.ui.studio import Studio
 from studio.views import gallery
-from studio.views.gallery import Outcome, Query, Side
+from studio.views.gallery import Order, Outcome, Query, Side
 
 ALL = "All classes"
 JUDGED, COMBINED = "judged", "combined"
@@ -30,15 +30,15 @@ Indices = NDArray[np.int64]
 @dataclass(frozen=True)
 class Scene:
     """See the module. label: index of the class, None = all; selection: of this run, or None;
-    orders: "up" or "down" by cleanliness, of the clean and of the noisy gallery; within:
-    whether the galleries show the selection only.
+    orders: of the clean and of the noisy gallery; within: whether the galleries show the selection
+    only.
     """
 
     looked: Looked
     label: int | None = None
     disagree: bool = False
     selection: Selection | None = None
-    orders: tuple[str, str] = ("down", "up")
+    orders: tuple[Order, Order] = ("down", "up")
     within: bool = False
 
     @property
@@ -48,8 +48,7 @@ class Scene:
 
     def side(self, side: Side) -> Indices:
         """The images of the clean or the noisy gallery, in order."""
-        ascending = self.orders[SIDES.index(side)] == "up"
-        query = Query(side, self.label, self.disagree, ascending=ascending)
+        query = Query(side, self.label, self.disagree, self.orders[SIDES.index(side)])
         found = gallery.select(self.outcome, query)
         if self.within and self.selection is not None:
             found = found[np.isin(found, self.selection.indices)]
@@ -107,5 +106,9 @@ def scene_of(
         or (len(found) and int(found.indices.max()) >= len(looked.outcome))
     ):
         found = None  # of another run, or of images that are no longer at hand
-    orders = ("up" if clean_order == "up" else "down", "down" if noisy_order == "down" else "up")
+    orders = (_order(clean_order, "down"), _order(noisy_order, "up"))
     return Scene(looked, chosen, bool(disagree), found, orders, bool(within))
+
+
+def _order(asked: Any, default: Order) -> Order:
+    return asked if asked in get_args(Order) else default

@@ -45,7 +45,8 @@ def summary(corrections: Mapping[str, Correction], last: Action | None) -> str:
         text = (
             "Nothing is corrected yet, and nothing has to be. What you say here is kept with the "
             "run, exported with its labels, and can be given to a new run. One or two images of "
-            "each class, accepted or relabelled, help that run most: whole groups follow them."
+            "each class, accepted or relabelled, help that run most, since whole groups follow "
+            "them: the galleries can show each class in turn."
         )
         return f'<p class="quiet correct-told" role="status">{text}</p>'
     each = ", ".join(

@@ -17,6 +17,11 @@ PAGE_SIZE = 24
 
 Side = Literal["clean", "noisy"]
 
+Order = Literal["up", "down", "turns"]
+"""By cleanliness, rising or falling; turns: the cleanest image of each class, then the second of
+each, and so on, the classes in their own order.
+"""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -69,12 +74,12 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Query:
-    """What a gallery shows. class_index None = all classes; ascending by cleanliness."""
+    """What a gallery shows. class_index None = all classes."""
 
     side: Side
     class_index: int | None = None
     disagree_only: bool = False
-    ascending: bool = False
+    order: Order = "down"
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,15 @@ def select(outcome: Outcome, query: Query) -> NDArray[np.int64]:
     side = outcome.kept if query.side == "clean" else ~outcome.kept
     indices = np.flatnonzero(side & allowed(outcome, query.class_index, query.disagree_only))
     keys = outcome.cleanliness[indices]
-    return indices[np.argsort(keys if query.ascending else -keys, kind="stable")]
+    indices = indices[np.argsort(keys if query.order == "up" else -keys, kind="stable")]
+    if query.order != "turns":
+        return indices
+    labels = outcome.labels[indices]
+    turns = np.empty_like(labels)
+    for label in np.unique(labels):
+        mine = labels == label
+        turns[mine] = np.arange(mine.sum())
+    return indices[np.lexsort((labels, turns))]
 
 
 def allowed(outcome: Outcome, class_index: int | None, disagree_only: bool) -> NDArray[np.bool_]:

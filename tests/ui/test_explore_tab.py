@@ -146,6 +146,10 @@ def test_filters_narrow_all_lists(tab: ExploreTab, run_id: str) -> None:
     assert sum(len(s.selected()) for s in scenes) == len(whole.selected()) == 37
     disputed = tab.scene(tuple(here(run_id, disagree=True)))
     assert whole.outcome.disagree[disputed.selected()].all()
+    assert tab.scene(tuple(here(run_id, orders=("sideways", None)))).orders == ("down", "up")
+    turns = tab.scene(tuple(here(run_id, orders=("turns", "turns")))).side("clean")
+    shown = whole.outcome.labels[turns]
+    assert shown[: len(np.unique(shown))].tolist() == np.unique(shown).tolist()
     turned = tab.scene(tuple(here(run_id, orders=("up", "up"))))
     assert turned.side("clean").tolist() == whole.side("clean").tolist()[::-1] or len(
         np.unique(whole.outcome.clean_probability)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from studio.views.gallery import PAGE_SIZE, Outcome, Query, class_rows, page, select
+from studio.views.gallery import PAGE_SIZE, Order, Outcome, Query, class_rows, page, select
 
 Make = Callable[..., Outcome]
 
@@ -18,18 +18,30 @@ def test_each_image_is_in_exactly_one_gallery(outcome: Make) -> None:
     assert not whole.kept[select(whole, Query("noisy"))].any()
 
 
-@pytest.mark.parametrize("ascending", [True, False])
-def test_galleries_are_sorted_by_clean_probability(outcome: Make, ascending: bool) -> None:
+@pytest.mark.parametrize("asked", ["up", "down"])
+def test_galleries_are_sorted_by_clean_probability(outcome: Make, asked: Order) -> None:
     whole = outcome()
-    order = whole.clean_probability[select(whole, Query("clean", ascending=ascending))]
-    assert (np.diff(order) >= 0).all() if ascending else (np.diff(order) <= 0).all()
+    order = whole.clean_probability[select(whole, Query("clean", order=asked))]
+    assert (np.diff(order) >= 0).all() if asked == "up" else (np.diff(order) <= 0).all()
     assert len(set(order.tolist())) > 1
 
 
 def test_ties_stay_in_the_order_of_the_folder(outcome: Make) -> None:
     flat = outcome(clean_probability=np.full(60, 0.5, np.float32), kept=np.ones(60, bool))
     assert select(flat, Query("clean")).tolist() == list(range(60))
-    assert select(flat, Query("clean", ascending=True)).tolist() == list(range(60))
+    assert select(flat, Query("clean", order="up")).tolist() == list(range(60))
+
+
+def test_each_class_has_its_turn_with_its_cleanest_image(outcome: Make) -> None:
+    whole = outcome()
+    turns = select(whole, Query("clean", order="turns"))
+    assert sorted(turns) == sorted(select(whole, Query("clean")))
+    classes = np.unique(whole.labels[turns])
+    assert len(classes) > 1
+    assert whole.labels[turns[: len(classes)]].tolist() == classes.tolist()
+    for label in classes:
+        own = select(whole, Query("clean", class_index=int(label)))
+        assert [i for i in turns if whole.labels[i] == label] == own.tolist()
 
 
 def test_filters_by_class_and_by_disagreement(outcome: Make) -> None:
