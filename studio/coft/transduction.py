@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot
+from torch.nn.functional import normalize, one_hot
 
 from studio.coft.given import REJECTED
 
@@ -88,7 +88,7 @@ def label_together(
     """
     pictures, given = pictures.to(device).float(), given.to(device)
     probabilities = reminded(pictures, probabilities.to(device), given, weight=given_evidence)
-    temperature = temperature_of(pictures)
+    temperature = temperature_of(pictures[given != REJECTED])
     *_, last = transduce(pictures, probabilities, given, temperature=temperature)
     return last.z.lerp(probabilities, TRACE).cpu()
 
@@ -98,16 +98,18 @@ def reminded(pictures: Tensor, probabilities: Tensor, given: Tensor, *, weight: 
 
     The log odds of a class grow by weight * exp(-5 (1 - cosine)), the cosine being that with the
     most similar image that was given this label: Tip-Adapter's affinity (Zhang et al., ECCV 2022,
-    arXiv:2207.09519), but of the nearest instead of the sum of all, so that a class does not grow
-    because many of its images were corrected. One or two labels a class can so give a group that
-    the texts call by another class's name its own.
+    arXiv:2207.09519), but of the nearest instead of the sum of all, and without what all images
+    have in common, so that a class does not grow because many of its images were corrected or
+    none of the others'. One or two labels a class can so give a group that the texts call by
+    another class's name its own.
     """
     told = (given >= 0).nonzero()[:, 0]
     if not weight or not len(told):
         return probabilities
+    own = normalize(pictures - pictures[given != REJECTED].mean(0), dim=1)
     heard = []
-    for block, before in zip(pictures.split(BLOCK), probabilities.split(BLOCK), strict=True):
-        affinity = (-AFFINITY_SLOPE * (1 - block @ pictures[told].T)).exp()  # (n, given)
+    for block, before in zip(own.split(BLOCK), probabilities.split(BLOCK), strict=True):
+        affinity = (-AFFINITY_SLOPE * (1 - block @ own[told].T)).exp()  # (n, given)
         labels = given[told].expand(len(block), -1)
         evidence = torch.zeros_like(before).scatter_reduce(1, labels, affinity, "amax")
         heard.append((before.clamp_min(1e-12).log() + weight * evidence).softmax(-1))

@@ -162,11 +162,23 @@ def test_evidence_is_that_of_the_nearest_given_label_of_a_class(
     given[0], given[1], given[2], given[3] = 0, 0, 2, REJECTED
     monkeypatch.setattr(transduction, "BLOCK", 4)
     heard = transduction.reminded(pictures, guess, given, weight=7.0)
+    kept = [i for i in range(9) if i != 3]
+    own = normalize(pictures - pictures[kept].mean(0), dim=1)
     for i in range(9):
-        cosines = pictures @ pictures[i]
+        cosines = own @ own[i]
         nearest = torch.tensor([float(cosines[:2].max()), -torch.inf, float(cosines[2])])
         logits = guess[i].log() + 7.0 * (-5.0 * (1 - nearest)).exp()
         torch.testing.assert_close(heard[i], logits.softmax(0))
     assert transduction.reminded(pictures, guess, given, weight=0.0) is guess
     nothing = torch.full((9,), UNKNOWN)
     assert transduction.reminded(pictures, guess, nothing, weight=7.0) is guess
+
+
+def test_a_class_does_not_grow_by_what_all_images_have_in_common() -> None:
+    pictures = normalize(3.0 + draws(200, 64), dim=1)  # as CLIP's: all cosines near 0.9
+    guess = torch.full((200, 2), 0.5)
+    given = torch.full((200,), UNKNOWN)
+    given[:5] = 0
+    heard = transduction.reminded(pictures, guess, given, weight=20.0)
+    assert float(heard[:5, 0].min()) > 0.99
+    assert float(heard[5:, 0].median()) < 0.8
