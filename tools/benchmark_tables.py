@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from studio.bench.results import Result, Results  # noqa: E402 (needs the path above)
-from studio.bench.table import detail, percent  # noqa: E402
+from studio.bench.table import detail, line, mean_of, percent, rule  # noqa: E402
 
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 RESULTS = ROOT / "docs" / "benchmarks.jsonl"
@@ -114,7 +114,7 @@ def filled(document: str, rows: Sequence[Result]) -> str:
 
 def coft(rows: Sequence[Result]) -> str:
     """CoFT with the model's own template, set by set."""
-    own = [row for name in SETS for row in rows if (row["set"], row["entrant"]) == (name, "coft")]
+    own = [row for name in SETS for row in rows if _is(row, name, "coft")]
     return detail(own)
 
 
@@ -164,7 +164,7 @@ def stages(rows: Sequence[Result]) -> str:
             cells = [percent([labels["zero_shot"] for labels in own])]
             cells += [percent([labels["rounds"][0][phase] for labels in own]) for phase in phases]
             cells += [percent([labels["finished"] for labels in own])]
-            lines.append(_line([prompts, name, *cells]))
+            lines.append(line([prompts, name, *cells]))
     return "\n".join(lines)
 
 
@@ -174,7 +174,7 @@ def ablations(rows: Sequence[Result]) -> str:
     lines = _head("", *ABLATED)
     for entrant, title in ABLATIONS.items():
         values = _by_set(first, entrant, _accuracy, sets=ABLATED)
-        lines.append(_line([title, *map(percent, values.values())]))
+        lines.append(line([title, *map(percent, values.values())]))
     return "\n".join(lines)
 
 
@@ -192,7 +192,7 @@ def shots(rows: Sequence[Result]) -> str:
         for title, each in entrants.items():
             values = [_by_set(first, entrant, _accuracy)[name] for entrant in each]
             if any(values[1:-1]):
-                lines.append(_line([name, title, *map(percent, values)]))
+                lines.append(line([name, title, *map(percent, values)]))
     return "\n".join(lines)
 
 
@@ -206,7 +206,7 @@ def second_model(rows: Sequence[Result]) -> str:
         entrants = (alone, f"coft:phase2_model={SMALL}", "coft")
         values = [before, *(_by_set(first, entrant, _accuracy)[name] for entrant in entrants)]
         if before:
-            lines.append(_line([name, *map(percent, values)]))
+            lines.append(line([name, *map(percent, values)]))
     return "\n".join(lines)
 
 
@@ -264,17 +264,11 @@ def _row(
     titles: Sequence[str], values: dict[str, list[float]], *, bold: Container[str] = ()
 ) -> str:
     cells = [f"**{percent(v)}**" if name in bold else percent(v) for name, v in values.items()]
-    known = all(values.values())
-    mean = percent([statistics.mean(map(statistics.mean, values.values()))]) if known else ""
-    return _line([*titles, *cells, mean])
+    return line([*titles, *cells, mean_of(list(values.values()))])
 
 
 def _head(*titles: str) -> list[str]:
-    return [_line(titles), "|" + "---|" * len(titles)]
-
-
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
+    return [line(titles), rule(len(titles))]
 
 
 def _rounded(value: Any) -> Any:

@@ -1,6 +1,7 @@
 """Measure the labels that CoFT starts from: zero-shot, and all images labelled together.
 
-    python tools/measure_first_labels.py DATA [--prompts DIR] [--shots N ...]
+    python tools/measure_first_labels.py DATA [--part train] [--prompts DIR] [--shots N ...]
+        [--cache DIR]
 
 DATA holds sets of the form SET/<part>/<class>/<image> with SET/classes.txt; DIR holds SET.json,
 prompts to use instead of the model's own template. For each set and each temperature of the

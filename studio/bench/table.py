@@ -32,7 +32,7 @@ def accuracies(rows: Sequence[Result]) -> str:
     """
     sets, entrants = _unique(r["set"] for r in rows), _unique(r["entrant"] for r in rows)
     head = ["method", *sets, "mean", "over zero-shot", "CPU minutes", "memory", "seeds"]
-    lines = [_line(head), _rule(len(head))]
+    lines = [line(head), rule(len(head))]
     for entrant in entrants:
         own = [r for r in rows if r["entrant"] == entrant]
         by_set = [[r for r in own if r["set"] == name] for name in sets]
@@ -44,7 +44,7 @@ def accuracies(rows: Sequence[Result]) -> str:
             mean, gain = f"{100 * after:.1f}", f"{100 * (after - before):+.1f}"
         seeds = {len(there) for there in by_set if there}
         lines.append(
-            _line(
+            line(
                 [
                     entrant, *cells, mean, gain, _minutes(own), _memory(own),
                     "-".join(map(str, sorted({min(seeds), max(seeds)}))),
@@ -63,12 +63,12 @@ def detail(rows: Sequence[Result]) -> str:
         "set", "images", "zero-shot", "accuracy", "one model", "gain", "clean fraction",
         "clean precision", "before training", "CPU minutes", "memory", "seeds",
     ]  # fmt: skip
-    lines = [_line(head), _rule(len(head))]
+    lines = [line(head), rule(len(head))]
     by_set = [[r for r in rows if r["set"] == name] for name in _unique(r["set"] for r in rows)]
     for own in by_set:
         gain = _mean(own, "accuracy") - _mean(own, "zero_shot_accuracy")
         lines.append(
-            _line(
+            line(
                 [
                     own[0]["set"],
                     f"{own[0]['images']} / {own[0]['test_images']}",
@@ -95,7 +95,7 @@ def detail(rows: Sequence[Result]) -> str:
         gain_cell = f"**{100 * (after - before):+.1f}**"
         title, blank = f"**mean of {len(by_set)}**", [""] * 3
         minutes = _minutes([row for own in by_set for row in own])
-        lines.append(_line([title, "", *figures, gain_cell, *blank, minutes, _memory(rows), ""]))
+        lines.append(line([title, "", *figures, gain_cell, *blank, minutes, _memory(rows), ""]))
     return "\n".join(lines) + "\n"
 
 
@@ -106,13 +106,13 @@ def final_labels(rows: Sequence[Result], *, stage: str = "finished") -> str:
     """
     sets = _unique(r["set"] for r in rows)
     head = ["method", *sets, "mean"]
-    lines = [_line(head), _rule(len(head))]
+    lines = [line(head), rule(len(head))]
     for entrant in _unique(r["entrant"] for r in rows):
         by_set = [
             [_labels(r).get(stage) for r in rows if (r["entrant"], r["set"]) == (entrant, name)]
             for name in sets
         ]
-        lines.append(_line([entrant, *map(percent, by_set), _mean_of(by_set)]))
+        lines.append(line([entrant, *map(percent, by_set), mean_of(by_set)]))
     return "\n".join(lines) + "\n"
 
 
@@ -123,7 +123,7 @@ def staged(rows: Sequence[Result]) -> str:
     """
     stages = ("seeds", "labels", "believed", "weighted")
     head = ["set", "round", "zero-shot", "seeds", "after Phase I", *stages[2:], "final"]
-    lines = [_line(head), _rule(len(head))]
+    lines = [line(head), rule(len(head))]
     for name in _unique(row["set"] for row in rows):
         own = [_labels(row) for row in rows if row["set"] == name]
         rounds = [labels.get("rounds", ()) for labels in own]
@@ -134,7 +134,7 @@ def staged(rows: Sequence[Result]) -> str:
             first = percent([labels.get("zero_shot") for labels in own]) if number == 0 else ""
             last = percent([labels.get("finished") for labels in own])
             cells = [first, *cells, last if number == most - 1 else ""]
-            lines.append(_line([name, str(number + 1), *cells]))
+            lines.append(line([name, str(number + 1), *cells]))
     return "\n".join(lines) + "\n"
 
 
@@ -154,7 +154,8 @@ def _labels(row: Result) -> Stages:
     return found
 
 
-def _mean_of(by_set: Sequence[Sequence[float | None]]) -> str:
+def mean_of(by_set: Sequence[Sequence[float | None]]) -> str:
+    """The mean over sets in percent, each counting the same; empty where a set has no value."""
     known = [[value for value in values if value is not None] for values in by_set]
     return percent([statistics.mean(map(statistics.mean, known))]) if all(known) else ""
 
@@ -177,9 +178,11 @@ def _unique(values: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(values))
 
 
-def _line(cells: Sequence[str]) -> str:
+def line(cells: Sequence[str]) -> str:
+    """A row of a table."""
     return "| " + " | ".join(cells) + " |"
 
 
-def _rule(columns: int) -> str:
+def rule(columns: int) -> str:
+    """What stands beneath the head of a table."""
     return "|" + "---|" * columns
