@@ -110,6 +110,11 @@ class Described:
     help: str
     options: tuple[Any, ...]
 
+    @property
+    def typed_default(self) -> str:
+        """The default as it would be typed after name=."""
+        return str(self.default).lower() if isinstance(self.default, bool) else str(self.default)
+
 
 def describe(choices: type[Choices]) -> list[Described]:
     """All fields in order."""

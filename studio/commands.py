@@ -284,9 +284,8 @@ def settings(_options: argparse.Namespace) -> int:
 
     rows = []
     for item in describe():
-        default = str(item.default).lower() if isinstance(item.default, bool) else str(item.default)
         options = f" [{', '.join(map(str, item.options))}]" if item.options else ""
-        rows.append((item.name, default, item.source, item.help + options))
+        rows.append((item.name, item.typed_default, item.source, item.help + options))
     print(_table(("setting", "default", "source", "meaning"), rows))
     return 0
 

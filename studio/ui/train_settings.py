@@ -73,10 +73,9 @@ def settings_list() -> str:
     """All settings with their defaults, meaning and source, folded away."""
     items = []
     for row in describe():
-        default = str(row.default).lower() if isinstance(row.default, bool) else row.default
         options = f" Choices: {', '.join(map(str, row.options))}." if row.options else ""
         items.append(
-            f"<dt><code>{esc(row.name)}={esc(default)}</code>"
+            f"<dt><code>{esc(row.name)}={esc(row.typed_default)}</code>"
             f'<span class="quiet">{esc(row.source)}</span></dt><dd>{esc(row.help + options)}</dd>'
         )
     listed = (
