@@ -1,19 +1,20 @@
-"""What people say about a run's images: the label is right, it is another one, or leave it out.
+"""What people say about images: the label is right, it is another one, or leave it out.
 
-They are kept in the run's folder. corrections.jsonl has one line for each press of a button and is
-only ever appended to; to undo is one line more. given.csv holds what the run itself was started
-with, and never changes. What counts is given.csv with corrections.jsonl over it, the last word on
-an image being the one that holds.
+They are kept in a folder, a run's own or that of images which no run has labelled yet.
+corrections.jsonl has one line for each press of a button and is only ever appended to; to undo is
+one line more. given.csv holds what a run itself was started with, and never changes. What counts is
+given.csv with corrections.jsonl over it, the last word on an image being the one that holds.
 """
 
 from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from studio.errors import RunError
 from studio.runs.files import FileLock, append_json, read_json_lines
@@ -46,14 +47,33 @@ class Action:
         return f"{what} {self.verdict}{as_class}"
 
 
-class Corrections:
-    """The corrections of one run, for any number of pages and processes at once."""
+class Known(NamedTuple):
+    """What can be spoken of: paths of images, and the classes that they can have."""
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
+    images: Collection[str]
+    class_names: Collection[str]
+
+
+class Corrections:
+    """The corrections of one set of images, for any number of pages and processes at once.
+
+    Args:
+        folder: where they are kept.
+        known: asked whenever something is said.
+        make: whether the folder is made when there is something to keep; a run's is not, so that
+            one that was deleted does not come back.
+    """
+
+    def __init__(self, folder: Path, known: Callable[[], Known], *, make: bool = False) -> None:
+        self._folder, self._known, self._make = folder, known, make
         self._seen: tuple[int, int] | None = None  # what the files were like when they were read
         self._current: dict[str, Correction] = {}
         self._done: list[Action] = []
+
+    @classmethod
+    def of(cls, run: Run) -> Corrections:
+        """Those of a run's images."""
+        return cls(run.path, lambda: Known(run.images()["images"], run.info.class_names))
 
     def current(self) -> Mapping[str, Correction]:
         """What counts now, by the image's path; reads the disk only when something changed."""
@@ -73,7 +93,7 @@ class Corrections:
             images: Path -> the class that counts from now on; ignored for what needs none.
 
         Raises:
-            RunError: No image is named, or one that the run does not have, or no such class.
+            RunError: No image is named, or one that is not there, or no such class.
         """
         if verdict not in (*VERDICTS, WITHDRAWN):
             raise RunError(f"There is no correction {verdict!r}; choose one of {listed(VERDICTS)}.")
@@ -84,19 +104,23 @@ class Corrections:
         )  # fmt: skip
         if not action.images:
             raise RunError("No image is chosen: choose some first.")
-        known = set(self.run.images()["images"])
-        if any(path not in known for path in action.images):
+        paths, class_names = map(set, self._known())
+        if not paths.issuperset(action.images):
             raise RunError("There is no such image in this run.")
-        names = set(self.run.info.class_names)
-        if needs_label and any(label not in names for label in action.images.values()):
+        if needs_label and not class_names.issuperset(action.images.values()):
             raise RunError("There is no such class in this run: choose one of its classes.")
-        with _Gate(self.run.path):
+        if self._make:
+            with _kept():
+                self._folder.mkdir(parents=True, exist_ok=True)
+        with _Gate(self._folder):
             self._append({"id": action.id, "verdict": verdict, "images": dict(action.images)})
         return action
 
     def undo(self) -> Action | None:
         """Undo the last press of a button that is not undone yet; None when there is none."""
-        with _Gate(self.run.path):
+        if self.last() is None:  # and maybe no folder to write in either
+            return None
+        with _Gate(self._folder):
             last = self.last()
             if last is not None:
                 self._append({"undo": last.id})
@@ -104,19 +128,17 @@ class Corrections:
 
     def _append(self, record: Mapping[str, Any]) -> None:
         line = {"time": round(time.time(), 3), **record}
-        try:
-            append_json(self.run.path / _FILE, line, keep=True)
-        except OSError as error:
-            raise RunError(f"cannot keep the correction: {error.strerror or error}") from error
+        with _kept():
+            append_json(self._folder / _FILE, line, keep=True)
 
     def _refresh(self) -> None:
-        seen = (_size(self.run.path / _FILE), _size(self.run.path / GIVEN_FILE))
+        seen = (_size(self._folder / _FILE), _size(self._folder / GIVEN_FILE))
         if seen == self._seen:
             return
-        given = self.run.path / GIVEN_FILE
+        given = self._folder / GIVEN_FILE
         base = read_corrections(given) if seen[1] > 0 else {}
         actions, undone = [], set()
-        for record in read_json_lines(self.run.path / _FILE)[0]:
+        for record in read_json_lines(self._folder / _FILE)[0]:
             if "undo" in record:
                 undone.add(str(record["undo"]))
             elif (action := _action(record)) is not None:
@@ -133,7 +155,7 @@ class Corrections:
 
 def corrections_of(run: Run) -> Mapping[str, Correction]:
     """What counts now for a run's images, by path: what it was given, and what was said since."""
-    return Corrections(run).current()
+    return Corrections.of(run).current()
 
 
 class _Gate:
@@ -144,16 +166,22 @@ class _Gate:
 
     def __enter__(self) -> None:
         ends = time.monotonic() + _WAIT_S
-        try:
+        with _kept():
             while not self._lock.acquire():
                 if time.monotonic() > ends:
                     raise RunError("The corrections are being written by another page; try again.")
                 time.sleep(0.01)  # held for milliseconds
-        except OSError as error:  # the run was deleted, or lies on a disk that cannot be written
-            raise RunError(f"cannot keep the correction: {error.strerror or error}") from error
 
     def __exit__(self, *_: object) -> None:
         self._lock.release()
+
+
+@contextmanager
+def _kept() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:  # the run was deleted, or lies on a disk that cannot be written
+        raise RunError(f"cannot keep the correction: {error.strerror or error}") from error
 
 
 def _action(record: Mapping[str, Any]) -> Action | None:

@@ -177,6 +177,16 @@ def given_vector(
     return Given(vector, tuple(missing))
 
 
+def usable(
+    corrections: Mapping[str, Correction], *, paths: Iterable[str], class_names: Iterable[str]
+) -> dict[str, Correction]:
+    """The corrections of images that are there, as far as their classes are among the names."""
+    there, names = set(paths), {"", *class_names}
+    return {
+        path: said for path, said in corrections.items() if path in there and said.label in names
+    }
+
+
 def keep_given(
     folder: Path,
     corrections: Mapping[str, Correction],

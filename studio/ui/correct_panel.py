@@ -1,7 +1,8 @@
-"""Correct and continue: say what labels are right, and train again with what was said.
+"""Correct and continue: say what labels are right, and train with what was said.
 
 Three ways: on the image in the dialog, on the selection, and on all images of a shown page. What is
-said goes into the run's folder (`runs.corrections`) at once; nobody has to save anything.
+said is kept (`runs.corrections`) at once, with the run or, before any, with the images at hand,
+which the Train tab starts from; nobody has to save anything.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from studio.runs.corrections import WITHDRAWN
 from studio.runs.given import VERDICTS
 from studio.ui import heavy
 from studio.ui.handlers import said
-from studio.ui.looked import Looked, look
+from studio.ui.looked import NOTHING, Looked, look
 from studio.ui.parts import PRIVATE, UNCHECKED
 from studio.ui.scene import SIDES, Scene, scene_of
 from studio.ui.studio import Studio
@@ -26,10 +27,11 @@ from studio.views import correcting, gallery
 from studio.views.markup import plural
 
 if TYPE_CHECKING:
-    from studio.runs.corrections import Corrections
     from studio.ui.detail_dialog import DetailDialog
 
 _LISTS = ("selection", "clean", "noisy")
+_AGAIN, _FIRST = "Train again with these", "Train with these"
+_CHANGED = "The images or labels at hand have changed meanwhile: look at them again first."
 _CHOOSE = "What is corrected is chosen above: images of a selection, or of the page that is shown."
 
 
@@ -59,7 +61,7 @@ class CorrectPanel:
                 }
                 self.undo_button = gr.Button("Undo", elem_id="correct-undo", **off)
                 off |= {"variant": "primary", "min_width": 200}
-                self.again = gr.Button("Train again with these", elem_id="train-again", **off)
+                self.again = gr.Button(_AGAIN, elem_id="train-again", **off)
 
     @property
     def outputs(self) -> list[Any]:
@@ -97,7 +99,7 @@ class CorrectPanel:
         self.changed.change(**redraw)
         detail.dialog.corrected(trigger_mode="always_last", **redraw)
         spins = {**UNCHECKED, "show_progress": "full"}
-        started = self.again.click(self.train_again, [run], [chosen], **spins)
+        started = self.again.click(self.train, [run], [chosen], **spins)
         started.success(lambda: gr.Tabs(selected="train"), outputs=[tabs], **PRIVATE)
 
     def _press(self, verdict: str) -> Callable[..., str]:
@@ -117,8 +119,6 @@ class CorrectPanel:
     def draw(self, scene: Scene, active: object, pages: dict[str, int], target: Any) -> list[Any]:
         """The values of `outputs`. target: which images were chosen, kept while they are there."""
         run_id = scene.looked.run_id
-        if not run_id:
-            return [f'<p class="quiet correct-told">{correcting.NOT_HERE}</p>', *self._off()]
         corrections = self.studio.corrections(run_id)
         current, last = corrections.current(), corrections.last()
         choices = _targets(scene, active, pages)
@@ -127,12 +127,12 @@ class CorrectPanel:
         names = list(scene.outcome.class_names)
         on = gr.update(interactive=bool(choices))
         return [
-            correcting.summary(current, last),
+            correcting.summary(current, last, trained=bool(run_id)),
             gr.update(choices=choices, value=value),
             gr.update(choices=names),
             *[on for _ in self.buttons],
             gr.update(interactive=last is not None),
-            gr.update(interactive=bool(current)),
+            gr.update(interactive=bool(current), value=_AGAIN if run_id else _FIRST),
         ]
 
     def nothing(self) -> list[Any]:
@@ -145,8 +145,6 @@ class CorrectPanel:
 
     def actions(self, looked: Looked, index: int) -> str:
         """The buttons of one image, for its dialog."""
-        if not looked.run_id:
-            return ""
         outcome = looked.outcome
         correction = looked.corrections.get(outcome.paths[index])
         # The likeliest other class first: what the models said themselves.
@@ -181,7 +179,8 @@ class CorrectPanel:
     def say_one(self, asked: Any) -> dict[str, Any]:
         """Say something of the image in the dialog.
 
-        asked: what the page sends, [run, index, stage, verdict, class index or ""] as JSON.
+        asked: what the page sends, [run, index, stage, mark of the labels, verdict, class index or
+            ""] as JSON.
 
         Returns:
             html: the buttons as they are from now on, "" to leave them; error: one line or "".
@@ -195,10 +194,12 @@ class CorrectPanel:
 
     def _asked(self, asked: Any) -> tuple[Looked, int, str, str]:
         try:
-            run, index, stage, verdict, label = json.loads(asked)
+            run, index, stage, mark, verdict, label = json.loads(asked)
         except (TypeError, ValueError):
             raise RunError("There is no such image in this run.") from None
         looked = look(self.studio, run, stage)
+        if mark != looked.mark:
+            raise RunError(_CHANGED)
         names = looked.outcome.class_names
         if type(index) is not int or not 0 <= index < len(looked.outcome):
             raise RunError("There is no such image in this run.")
@@ -210,8 +211,6 @@ class CorrectPanel:
         return looked, index, verdict, names[number]
 
     def _add(self, scene: Scene, verdict: str, indices: list[int], label: str) -> str:
-        if not scene.looked.run_id:
-            raise RunError(correcting.NOT_HERE)
         outcome = scene.outcome
         if verdict not in (*VERDICTS, WITHDRAWN) or max(indices) >= len(outcome):
             raise RunError("There is no such image in this run.")
@@ -232,7 +231,9 @@ class CorrectPanel:
         """Undo the last press of a button, of whichever page it was; a mark of that."""
 
         def work() -> str:
-            undone = self._corrections(run_id).undo()
+            if not isinstance(run_id, str):
+                raise RunError(NOTHING)
+            undone = self.studio.corrections(run_id).undo()
             if undone is None:
                 raise RunError("There is nothing left to undo.")
             gr.Info(f"Undone: {undone.text}.", duration=4)
@@ -240,43 +241,54 @@ class CorrectPanel:
 
         return str(said(work))
 
-    def train_again(self, run_id: Any) -> str:
-        """Start a run like this one that takes its corrections as given; the new run's id."""
+    def train(self, run_id: Any) -> Any:
+        """Start a run like this one that takes its corrections as given; the new run's id.
+
+        What was said before any run is taken up on the Train tab, where there is more to choose.
+        """
+        if run_id == "":
+            return gr.skip()
 
         def work() -> str:
             from studio.runs.again import corrected
 
-            run = self._corrections(run_id).run
-            request = corrected(run)
+            if not isinstance(run_id, str):
+                raise RunError(NOTHING)
+            request = corrected(self.studio.store.get(run_id))
             heavy.load()
             return self.studio.worker.start(request)
 
         return str(said(work))
 
-    def _corrections(self, run_id: Any) -> Corrections:
-        if not isinstance(run_id, str) or not run_id:
-            raise RunError(correcting.NOT_HERE)
-        return self.studio.corrections(run_id)
-
 
 def _targets(scene: Scene, active: object, pages: dict[str, int]) -> list[tuple[str, str]]:
-    """What can be corrected at a press: (text, value); nothing that is empty."""
-    found = []
+    """What can be corrected at a press: (text, value); nothing that is empty.
+
+    A value is the name of a list and, for the images at hand, the mark of the labels it shows.
+    """
+    found, mark = [], f" {scene.looked.mark}".rstrip()
     if scene.selection is not None and (count := len(scene.selected())):
-        found.append((f"The selection ({plural(count, 'image')})", "selected"))
+        found.append((f"The selection ({plural(count, 'image')})", f"selected{mark}"))
     before = scene.outcome.stage == "zero-shot"
     words = {"clean": "sure" if before else "clean", "noisy": "unsure" if before else "noisy"}
     for name in SIDES if active == "galleries" else ("selection",):
-        if count := len(_images(scene, name, pages)):
+        if count := len(_images(scene, f"{name}{mark}", pages)):
             what = f"{words[name]} images" if name in words else "images beside"
-            found.append((f"This page of {what} ({count})", name))
+            found.append((f"This page of {what} ({count})", f"{name}{mark}"))
     return found
 
 
 def _images(scene: Scene, target: Any, pages: dict[str, int]) -> list[int]:
-    """The images that a choice of `_targets` stands for."""
-    if target == "selected":
-        return scene.selected().tolist() if scene.selection is not None else []
-    if target not in _LISTS:
+    """The images that a choice of `_targets` stands for.
+
+    Raises:
+        RunError: it was a choice among other labels.
+    """
+    name, _, mark = target.partition(" ") if isinstance(target, str) else ("", "", "")
+    if name not in ("selected", *_LISTS):
         return []
-    return list(gallery.page(scene.listed(target), pages.get(target, 0)).indices)
+    if mark != scene.looked.mark:
+        raise RunError(_CHANGED)
+    if name == "selected":
+        return scene.selected().tolist() if scene.selection is not None else []
+    return list(gallery.page(scene.listed(name), pages.get(name, 0)).indices)

@@ -14,7 +14,7 @@ from studio.ui.handlers import MODEL_INFO, field_of, page_of, said
 from studio.ui.parts import POLL, PRIVATE, Lazy, folding, fresh
 from studio.ui.studio import Studio
 from studio.ui.uploads import ENDINGS, take_uploads
-from studio.ui.workspace import View
+from studio.ui.view import View
 from studio.views import data
 from studio.views.markup import notice, plural, progress
 

@@ -136,7 +136,7 @@ class DetailDialog:
             actions=select + self.actions(looked, index),
             where=where,
             steps=" ".join(steps),
-            look=json.dumps([looked.run_id, index, scene.outcome.stage]),
+            look=json.dumps([looked.run_id, index, scene.outcome.stage, looked.mark]),
         )
         return body, opened
 
@@ -168,10 +168,10 @@ def _place(listed: Indices, index: int) -> int:
 def nearest_html(studio: Studio, asked: Any) -> dict[str, Any]:
     """The nearest images of an image as HTML, and whether to ask again in a while.
 
-    asked: what the page sends, JSON of [run, index, stage]; anything else gives nothing.
+    asked: what the page sends, JSON of [run, index, stage, mark]; anything else gives nothing.
     """
     try:
-        run, index, stage = json.loads(asked if isinstance(asked, str) else "")
+        run, index, stage, _ = json.loads(asked if isinstance(asked, str) else "")
         looked = look(studio, run, stage)
         if not isinstance(index, int) or not 0 <= index < len(looked.outcome):
             raise ValueError(index)

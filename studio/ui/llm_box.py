@@ -14,8 +14,8 @@ from studio.prompts.llm import budget
 from studio.ui.handlers import field_of, page_of, said
 from studio.ui.parts import Lazy
 from studio.ui.studio import Studio
+from studio.ui.view import View
 from studio.ui.wish import Wish
-from studio.ui.workspace import View
 from studio.views import prompts as look
 
 _KEYS = {

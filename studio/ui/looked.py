@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,7 +24,8 @@ class Looked:
     """folder, canvases: None when the images are gone, and `problem` says so; place: path -> index
     of an image in the folder, which may have grown since the run; run_id: "" for the images at
     hand; stages: the outcome at each stage, in order, of which `outcome` is one; model: as the run
-    was given it.
+    was given it; mark: tells the labels of the images at hand from earlier ones, which a page may
+    still show; "" for a run, whose labels stay.
     """
 
     studio: Studio
@@ -35,6 +37,7 @@ class Looked:
     run_id: str = ""
     stages: dict[str, Outcome] = field(default_factory=dict)
     model: str = ""
+    mark: str = ""
 
     @property
     def key(self) -> tuple[str, str, tuple[str, ...]]:
@@ -43,8 +46,8 @@ class Looked:
 
     @property
     def corrections(self) -> Mapping[str, Correction]:
-        """What people said about the images, by path; nothing of those at hand."""
-        return self.studio.corrections(self.run_id).current() if self.run_id else {}
+        """What people said about the images, by path."""
+        return self.studio.corrections(self.run_id).current()
 
     def picture(self, index: int) -> str:
         """Address of the thumbnail of the run's image `index`; empty when there is none."""
@@ -150,11 +153,14 @@ def _at_hand(studio: Studio) -> Looked:
             outcome = replace(outcome, truth=known)
         place = {path: i for i, path in enumerate(outcome.paths)}
         stages = {outcome.stage: outcome}
-        return Looked(studio, outcome, folder, canvases, place, "", "", stages, preview.model)
+        said = hashlib.sha256(repr((folder.root, folder.fingerprint, outcome.class_names)).encode())
+        said.update(outcome.labels.tobytes())
+        mark = said.hexdigest()[:12]
+        return Looked(studio, outcome, folder, canvases, place, "", "", stages, preview.model, mark)
 
     # What was made holds on to these labels, so that no others can come to the same address.
-    mark = (id(preview.labels), id(folder), tuple(view.aliases.items()))
-    return studio.remembered("", mark, make)
+    made_of = (id(preview.labels), id(folder), tuple(view.aliases.items()))
+    return studio.remembered("", made_of, make)
 
 
 def root_of(reader: RunReader) -> Path:

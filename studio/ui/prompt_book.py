@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from studio.folder import truth
 from studio.prompts.prompt_set import PromptSet
 from studio.ui.preview import Preview
+from studio.ui.view import View
 from studio.ui.wish import Wish
-from studio.ui.workspace import View, Workspace
+from studio.ui.workspace import Workspace
 
 _log = logging.getLogger(__name__)
 _STEPS = 50

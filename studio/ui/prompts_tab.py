@@ -16,7 +16,7 @@ from studio.ui.llm_box import LlmBox
 from studio.ui.parts import POLL, PRIVATE, Lazy, fresh, prompt_board
 from studio.ui.preview import Preview
 from studio.ui.studio import Studio
-from studio.ui.workspace import View
+from studio.ui.view import View
 from studio.views import prompts as look
 from studio.views.markup import empty, notice, progress
 

@@ -156,14 +156,16 @@ class Studio:
             return self._results[run_id]
 
     def corrections(self, run_id: str) -> Corrections:
-        """What people said about a run's images.
+        """What people said about a run's images; "" stands for those at hand, before any run.
 
         Raises:
-            RunError: there is no such run.
+            StudioError: there is no such run, or there are no images at hand.
         """
+        if not run_id:
+            return self.workspace.corrections()
         run = self.store.get(run_id)
         with self._lock:
-            return self._corrections.setdefault(run_id, Corrections(run))
+            return self._corrections.setdefault(run_id, Corrections.of(run))
 
     def forget(self, run_id: str) -> None:
         """Drop what is kept in memory of a run that was deleted."""

@@ -6,11 +6,12 @@ from typing import Any
 
 import gradio as gr
 
+from studio.runs.given import Counts, count
 from studio.runs.store import ACTIVE, RunInfo
 from studio.ui.handlers import field_of
 from studio.ui.parts import Lazy
 from studio.ui.studio import Studio
-from studio.ui.workspace import View
+from studio.ui.view import View
 from studio.views import runs as look
 
 Part = tuple[Any, Any]
@@ -48,11 +49,13 @@ class TrainLook:
         ids = [info.id for info in infos]
         newest = at_work.id if at_work else next(iter(ids), None)
         run_id = chosen if chosen in ids else newest
+        given, said = self._given()
         listed = self._table(infos, run_id)
         head = self._header(at_work)
         return dict(
             ready=(ready, ready),
             model=(view.inputs, gr.skip() if chosen_here else field_of(view.model)),
+            given=((given, said), gr.update(visible=said > 0, label=look.given(given, said))),
             start=(can_start, gr.update(interactive=can_start)),
             stop=(
                 (at_work is None, stopping),
@@ -66,6 +69,12 @@ class TrainLook:
             actions=(bool(infos), gr.update(visible=bool(infos))),
             header=(head, head),
         )
+
+    def _given(self) -> tuple[Counts, int]:
+        """What a run can take of that which was said of the images at hand, and how much was."""
+        workspace = self.studio.workspace
+        said = workspace.corrections().current() if workspace.view.folder is not None else {}
+        return count(workspace.given()), len(said)
 
     def _run(self, run_id: str | None, view: View) -> dict[str, Part]:
         """What is shown of a run; None: there is none."""

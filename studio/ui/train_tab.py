@@ -85,6 +85,7 @@ class TrainTab:
                 self.seed = gr.Number(
                     0, label="Seed", precision=0, minimum=0, elem_id="seed", scale=1, min_width=90
                 )
+            self.given = gr.Checkbox(True, visible=False, elem_id="use-given", container=False)
             with gr.Accordion("Settings", open=False, elem_id="settings"):
                 self.common = common_fields()
                 self.overrides = gr.Textbox(
@@ -108,16 +109,9 @@ class TrainTab:
         names: gr.Textbox,
     ) -> None:
         """Connect events. names: the class names of the Data tab, which a run starts from."""
-        outputs = [
-            self.shown,
-            self.ready,
-            self.model,
-            self.start,
-            self.stop,
-            self.status,
-            self.warnings,
-        ]
-        outputs += [self.curves, self.numbers, self.facts, self.runs, self.actions, header]
+        outputs = [self.shown, self.ready, self.model, self.given, self.start, self.stop]
+        outputs += [self.status, self.warnings, self.curves, self.numbers, self.facts, self.runs]
+        outputs += [self.actions, header]
         poll: dict[str, Any] = {
             "fn": self.poll,
             "inputs": [self.shown, self.chosen],
@@ -127,7 +121,8 @@ class TrainTab:
         page.load(**poll)
         timer.tick(trigger_mode="once", **poll)
         self.model.change(self.remember, inputs=[self.model], outputs=None, **PRIVATE)
-        form = [names, self.model, self.method, self.name, self.seed, *self.common, self.overrides]
+        form = [names, self.model, self.method, self.name, self.seed, self.given]
+        form += [*self.common, self.overrides]
         started = self.start.click(self.begin, inputs=form, outputs=[self.chosen], **PRIVATE)
         started.success(**poll)
         self.stop.click(self.end, outputs=None, **PRIVATE).success(**poll)
@@ -147,9 +142,19 @@ class TrainTab:
     # What its buttons do ----------------------------------------------------------------------
 
     def begin(
-        self, names: str, model: str, method: str, name: str, seed: float | None, *rest: Any
+        self,
+        names: str,
+        model: str,
+        method: str,
+        name: str,
+        seed: float | None,
+        given: bool,
+        *rest: Any,
     ) -> str:
-        """Start a run on the data set at hand; returns its id. rest: the form's settings."""
+        """Start a run on the data set at hand; returns its id.
+
+        given: whether it takes along what was said of the images; rest: the form's settings.
+        """
 
         def work() -> str:
             from studio.runs.request import JobRequest
@@ -175,6 +180,7 @@ class TrainTab:
                 model=view.model,
                 settings=settings_of(rest[:-1], rest[-1] or "", seed=seed),
                 prompts=None if prompts.is_default else prompts,
+                corrections=self.studio.workspace.given() if given else {},
                 name=(name or "").strip()[:60] or ("demo" if view.source == "demo" else root.name),
             )
             heavy.load()

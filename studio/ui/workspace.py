@@ -7,85 +7,28 @@ labelling) happens in one thread; pages look at a `View` and never wait. No grad
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from operator import is_not
 from pathlib import Path
 from typing import Any
 
 from studio.errors import FolderError, StudioError
-from studio.folder import Folder, parse_aliases, parse_class_names, propose_class_names, truth
-from studio.pixels import Canvases, prepare
-from studio.prompts.prompt_set import PromptSet
+from studio.folder import parse_class_names, propose_class_names, truth
+from studio.pixels import prepare
+from studio.runs.corrections import Corrections, Known
+from studio.runs.given import Correction, usable
 from studio.ui.preview import Preview, label_images
-from studio.ui.wish import Wish
+from studio.ui.view import View
 from studio.ui.workspace_file import Saved, load, save
 
 _log = logging.getLogger(__name__)
 _MAX_NAMES_TEXT = 200_000
-
-
-@dataclass(frozen=True)
-class View:
-    """What a page needs to draw itself.
-
-    revision: changes with everything that can be seen; inputs: changes when folder, names or model
-    are set. With `by` it keeps a page from overwriting the fields that its own user is typing in.
-    prompt_by: the same for the Prompts tab. before: the labels before the last change of prompts;
-    plain: those with the model's own template only.
-    """
-
-    revision: int = 0
-    inputs: int = 0
-    by: str = ""  # the page that typed the inputs; empty: the studio itself
-    source: str = ""  # "demo", "folder" or "upload"; empty: nothing chosen yet
-    path: str = ""
-    names_text: str = ""
-    model: str = "embedded"
-    busy: str = ""  # what is being done, in words; empty: nothing
-    done: int = 0
-    total: int = 0
-    error: str = ""
-    folder: Folder | None = None
-    canvases: Canvases | None = None
-    preview: Preview | None = None
-    prompts: PromptSet = field(default_factory=PromptSet)
-    wish: Wish = field(default_factory=Wish)
-    prompt_by: str = ""
-    can_undo: bool = False
-    before: Preview | None = None
-    plain: Preview | None = None
-
-    @property
-    def names(self) -> list[str]:
-        """The class names as they stand; [] while there are fewer than two."""
-        try:
-            return parse_class_names(self.names_text)
-        except FolderError:
-            return []
-
-    @property
-    def aliases(self) -> dict[str, str]:
-        """Folder name -> class name, where the text says so."""
-        return parse_aliases(self.names_text)
-
-    @property
-    def stale(self) -> bool:
-        """Whether the preview was made with other names, prompts or another model."""
-        preview, names = self.preview, self.names
-        return preview is not None and (
-            list(preview.class_names) != names
-            or preview.model != self.model
-            or preview.prompts != self.prompts.only(names)
-        )
-
-    @property
-    def doubt(self) -> str:
-        """Why training may not help, when the labels say so."""
-        if self.preview is None or self.stale or self.preview.level != "near chance":
-            return ""
-        return "The model knows nothing about these images, so that training cannot help it much."
+_NO_IMAGES = "Choose images first: the demo set, a folder or an upload."
 
 
 Report = Callable[[str, int, int], None]
@@ -107,6 +50,8 @@ class Workspace:
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
+    _said: tuple[Path, Corrections] | None = None
+    _given: tuple[tuple[object, ...], dict[str, Correction]] | None = None
 
     @property
     def view(self) -> View:
@@ -131,7 +76,7 @@ class Workspace:
             StudioError: there are no images yet, the names cannot be used, or work is under way.
         """
         if self.view.folder is None:
-            raise FolderError("Choose images first: the demo set, a folder or an upload.")
+            raise FolderError(_NO_IMAGES)
         parse_class_names(names_text[:_MAX_NAMES_TEXT])
         self.set_inputs(names_text, model, by=by)
         self._start("Loading the model", self._label)
@@ -165,6 +110,44 @@ class Workspace:
                 return False
             self._set(**changes)
             return True
+
+    def corrections(self) -> Corrections:
+        """What people said about the images at hand before any run; kept for this folder.
+
+        Raises:
+            FolderError: there are no images.
+        """
+        with self._lock:
+            if self._view.folder is None:
+                raise FolderError(_NO_IMAGES)
+            root = self._view.folder.root
+            if self._said is None or self._said[0] != root:
+                key = hashlib.sha256(os.fsencode(root)).hexdigest()[:20]
+                kept = self.cache_dir / "corrections" / key
+                self._said = root, Corrections(kept, lambda: self._known(root), make=True)
+            return self._said[1]
+
+    def given(self) -> dict[str, Correction]:
+        """What of it the next run can take: of images and classes that are still there.
+
+        Asked about by every page every second, so the last answer is kept.
+        """
+        view = self.view
+        said = self.corrections().current() if view.folder is not None else {}
+        if view.folder is None or not said:
+            return {}
+        made_of, kept = (said, view.folder, view.names_text), self._given
+        if kept is None or any(map(is_not, made_of, kept[0])):
+            paths = (image.path for image in view.folder.images)
+            kept = made_of, usable(said, paths=paths, class_names=view.names)
+            self._given = kept
+        return kept[1]
+
+    def _known(self, root: Path) -> Known:
+        view = self.view
+        if view.folder is None or view.folder.root != root or view.preview is None:
+            return Known((), ())  # other images came while somebody spoke of these
+        return Known([image.path for image in view.folder.images], view.preview.class_names)
 
     def stop(self) -> None:
         """Ask the work that is under way to end; what was read so far stays in the cache."""

@@ -9,8 +9,6 @@ from studio.runs.given import VERDICTS, Correction, count
 from studio.views.gallery import Outcome
 from studio.views.markup import esc, plural
 
-NOT_HERE = "Corrections belong to a run: start one on the Train tab, if only for its labels."
-
 
 def told(correction: Correction | None) -> str:
     """A correction in words; empty when there is none."""
@@ -38,15 +36,24 @@ def mark(correction: Correction) -> str:
     )
 
 
-def summary(corrections: Mapping[str, Correction], last: Action | None) -> str:
-    """How many images are corrected and what undo would undo, in HTML."""
+def summary(
+    corrections: Mapping[str, Correction], last: Action | None, *, trained: bool = True
+) -> str:
+    """How many images are corrected and what undo would undo, in HTML.
+
+    trained: whether the labels are a run's; else those of the images at hand, before any.
+    """
     counts = count(corrections)
     if not counts.total:
+        kept = (
+            "with the run, exported with its labels, and can be given to a new run"
+            if trained
+            else "with these images, and runs that the Train tab starts on them can take it along"
+        )
         text = (
-            "Nothing is corrected yet, and nothing has to be. What you say here is kept with the "
-            "run, exported with its labels, and can be given to a new run. One or two images of "
-            "each class, accepted or relabelled, help that run most, since whole groups follow "
-            "them: the galleries can show each class in turn."
+            f"Nothing is corrected yet, and nothing has to be. What you say here is kept {kept}. "
+            "One or two images of each class, accepted or relabelled, help that run most, since "
+            "whole groups follow them: the galleries can show each class in turn."
         )
         return f'<p class="quiet correct-told" role="status">{text}</p>'
     each = ", ".join(

@@ -17,11 +17,13 @@ from studio.views.markup import (
     esc,
     notice,
     percent,
+    plural,
     progress,
     table,
 )
 
 if TYPE_CHECKING:
+    from studio.runs.given import Counts
     from studio.runs.store import Status
 
 METHODS = {
@@ -168,6 +170,19 @@ def ready(
         )
     warning = notice(doubt, kind="bad") if images and doubt else ""
     return f'<p class="ready">{text}</p>{warning}'
+
+
+def given(counts: Counts, said: int) -> str:
+    """The question whether a run takes along what was said of its images before any training.
+
+    counts: what it can take; said: how many images something was said of.
+    """
+    labels, rejected = counts.accepted + counts.relabelled, counts.rejected
+    parts = [plural(labels, "label")] if labels or not rejected else []
+    parts += [plural(rejected, "rejection")] if rejected else []
+    rest = said - counts.total
+    more = f"; {count(rest)} more name classes or images that are not there" if rest else ""
+    return f"Take along {' and '.join(parts)} given on the Explore tab{more}"
 
 
 def no_curves(method: str, state: str) -> str:

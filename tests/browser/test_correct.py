@@ -151,8 +151,8 @@ def test_training_again_with_what_was_said(
     open_page: Open, server: Server, first: Run, watch: Watch
 ) -> None:
     paths, names = first.images()["images"], first.info.class_names
-    Corrections(first).add("relabelled", dict.fromkeys(paths[:2], names[1]))
-    Corrections(first).add("rejected", {paths[2]: ""})
+    Corrections.of(first).add("relabelled", dict.fromkeys(paths[:2], names[1]))
+    Corrections.of(first).add("rejected", {paths[2]: ""})
     given = dict(corrections_of(first))
     page = open_page()
     explore(page)

@@ -51,7 +51,7 @@ def first(
     )  # fmt: skip
     run = create_run(request, runs)
     run_job(request, run, cache_dir=cache_dir, stop=lambda: False)
-    said = Corrections(run)
+    said = Corrections.of(run)
     names = labels(run)
     said.add("relabelled", {path: other(names[path]) for path in PATHS[:2]})
     said.add("accepted", {PATHS[2]: names[PATHS[2]]})

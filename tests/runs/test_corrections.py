@@ -36,7 +36,7 @@ def lines(run: Run) -> list[str]:
 
 
 def test_what_was_said_is_found_again(run: Run):
-    corrections = Corrections(run)
+    corrections = Corrections.of(run)
     assert corrections.current() == {}
     assert corrections.last() is None
     corrections.add("accepted", {PATHS[0]: "cat", PATHS[1]: "dog"})
@@ -51,7 +51,7 @@ def test_what_was_said_is_found_again(run: Run):
 
 
 def test_the_last_word_on_an_image_holds(run: Run):
-    corrections = Corrections(run)
+    corrections = Corrections.of(run)
     corrections.add("rejected", {PATHS[0]: ""})
     corrections.add("relabelled", {PATHS[0]: "dog"})
     assert corrections.current() == {PATHS[0]: Correction("relabelled", "dog")}
@@ -60,7 +60,7 @@ def test_the_last_word_on_an_image_holds(run: Run):
 
 
 def test_undo_goes_back_press_by_press_and_forgets_nothing(run: Run):
-    corrections = Corrections(run)
+    corrections = Corrections.of(run)
     corrections.add("accepted", dict.fromkeys(PATHS, "cat"))
     corrections.add("relabelled", {PATHS[0]: "dog", PATHS[1]: "dog"})
     undone = corrections.undo()
@@ -76,7 +76,7 @@ def test_undo_goes_back_press_by_press_and_forgets_nothing(run: Run):
 
 
 def test_undo_of_a_withdrawal_brings_the_correction_back(run: Run):
-    corrections = Corrections(run)
+    corrections = Corrections.of(run)
     corrections.add("relabelled", {PATHS[0]: "dog"})
     corrections.add(WITHDRAWN, {PATHS[0]: ""})
     corrections.undo()
@@ -84,10 +84,10 @@ def test_undo_of_a_withdrawal_brings_the_correction_back(run: Run):
 
 
 def test_a_torn_last_line_costs_itself_only(run: Run):
-    Corrections(run).add("rejected", {PATHS[0]: ""})
+    Corrections.of(run).add("rejected", {PATHS[0]: ""})
     with (run.path / "corrections.jsonl").open("ab") as file:
         file.write(b'{"id": "x", "verdict": "rejected", "images": {"ima')
-    again = Corrections(run)
+    again = Corrections.of(run)
     assert list(again.current()) == [PATHS[0]]
     again.add("accepted", {PATHS[1]: "cat"})
     assert set(corrections_of(run)) == {PATHS[0], PATHS[1]}
@@ -101,7 +101,7 @@ def test_a_torn_last_line_costs_itself_only(run: Run):
 )  # fmt: skip
 def test_lines_of_somebody_else_are_passed_over(run: Run, line: str):
     (run.path / "corrections.jsonl").write_bytes(line.encode("latin-1") + b"\n")
-    corrections = Corrections(run)
+    corrections = Corrections.of(run)
     corrections.add("rejected", {PATHS[0]: ""})
     assert list(corrections.current()) == [PATHS[0]]
 
@@ -121,13 +121,13 @@ def test_nonsense_is_refused_and_leaves_no_line(
     run: Run, verdict: str, images: dict[str, str], said: str
 ):
     with pytest.raises(RunError, match=said):
-        Corrections(run).add(verdict, images)
+        Corrections.of(run).add(verdict, images)
     assert not (run.path / "corrections.jsonl").exists()
 
 
 def test_two_pages_at_once_lose_nothing(run: Run):
     def press(number: int) -> None:
-        mine = Corrections(run)
+        mine = Corrections.of(run)
         for _ in range(10):
             mine.add("relabelled", {PATHS[number]: "dog"})
             mine.add("accepted", {PATHS[number]: "cat"})
@@ -144,7 +144,7 @@ def test_two_pages_at_once_lose_nothing(run: Run):
 
 
 def test_a_page_sees_what_another_one_said(run: Run):
-    first, second = Corrections(run), Corrections(run)
+    first, second = Corrections.of(run), Corrections.of(run)
     assert second.current() == {}
     first.add("rejected", {PATHS[0]: ""})
     assert list(second.current()) == [PATHS[0]]
@@ -158,14 +158,14 @@ def test_a_lock_that_nobody_lets_go_of_is_said_so(run: Run, monkeypatch: pytest.
     assert lock.acquire()
     try:
         with pytest.raises(RunError, match="another page"):
-            Corrections(run).add("rejected", {PATHS[0]: ""})
+            Corrections.of(run).add("rejected", {PATHS[0]: ""})
     finally:
         lock.release()
-    Corrections(run).add("rejected", {PATHS[0]: ""})
+    Corrections.of(run).add("rejected", {PATHS[0]: ""})
 
 
 def test_a_run_that_was_deleted_is_an_error_of_the_user(run: Run, store: RunStore):
-    corrections = Corrections(run)
+    corrections = Corrections.of(run)
     store.delete(run.id)
     with pytest.raises(RunError):
         corrections.add("rejected", {PATHS[0]: ""})
@@ -174,7 +174,7 @@ def test_a_run_that_was_deleted_is_an_error_of_the_user(run: Run, store: RunStor
 def test_what_a_run_was_given_counts_until_something_else_is_said(run: Run):
     given = {PATHS[0]: Correction("relabelled", "dog"), PATHS[1]: Correction("rejected")}
     write_corrections(run.path / GIVEN_FILE, given)
-    corrections = Corrections(run)
+    corrections = Corrections.of(run)
     assert corrections.current() == given
     assert corrections.undo() is None, "what was given is no press of a button"
     corrections.add("accepted", {PATHS[1]: "cat"})
@@ -188,7 +188,7 @@ def test_what_a_run_was_given_counts_until_something_else_is_said(run: Run):
 def test_reading_again_costs_nothing_while_nothing_changes(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ):
-    corrections = Corrections(run)
+    corrections = Corrections.of(run)
     corrections.add("rejected", {PATHS[0]: ""})
     corrections.current()
 
@@ -203,14 +203,14 @@ def test_odd_names_survive(store: RunStore):
     odd = ["ä ü/日本.png", 'quote".png', "line\u2028break.png", "semi;colon,comma.png"]
     made = create(store, class_names=("日本", "a,b"))
     write_json(made.path / "images.json", {"root": "/p", "images": odd, "refused": []})
-    corrections = Corrections(made)
+    corrections = Corrections.of(made)
     corrections.add("relabelled", dict.fromkeys(odd, "日本"))
     assert set(corrections_of(made)) == set(odd)
     made.set_status(state="finished")
 
 
 def test_no_temporary_files_are_left(run: Run, tmp_path: Path):
-    corrections = Corrections(run)
+    corrections = Corrections.of(run)
     corrections.add("rejected", {PATHS[0]: ""})
     corrections.undo()
     assert not list(run.path.rglob("*.tmp"))

@@ -103,14 +103,14 @@ def test_what_is_accepted_is_the_label_that_is_shown(panel: CorrectPanel, run_id
     differ = np.flatnonzero(before.outcome.labels != after.outcome.labels)
     assert len(differ), "training has changed no label: nothing is shown by this test"
     index = int(differ[0])
-    panel.say_one(json.dumps([run_id, index, "zero-shot", "accepted", ""]))
+    panel.say_one(json.dumps([run_id, index, "zero-shot", "", "accepted", ""]))
     (correction,) = current(panel, run_id).values()
     assert correction.label == before.outcome.name(int(before.outcome.labels[index]))
 
 
 def test_one_image_is_corrected_from_its_dialog(panel: CorrectPanel, run_id: str) -> None:
     def say(verdict: str, label: str = "") -> dict[str, Any]:
-        return panel.answer_of()(json.dumps([run_id, 4, "final", verdict, label]))
+        return panel.answer_of()(json.dumps([run_id, 4, "final", "", verdict, label]))
 
     outcome = look(panel.studio, run_id).outcome
     path, names = outcome.paths[4], outcome.class_names
@@ -137,14 +137,15 @@ def test_nonsense_from_a_page_corrects_nothing(
     panel: CorrectPanel, run_id: str, asked: list[Any]
 ) -> None:
     index, *rest = asked
-    answer = panel.say_one(json.dumps([run_id, index, "final", *rest]))
+    answer = panel.say_one(json.dumps([run_id, index, "final", "", *rest]))
     assert answer["error"].startswith("There is no")
     assert answer["html"] == ""
     assert current(panel, run_id) == {}
 
 
 @pytest.mark.parametrize(
-    "asked", [None, 3, "", "x", "[]", "[1, 2]", '{"a": 1}', '["gone", 0, "final", "accepted", ""]']
+    "asked",
+    [None, 3, "", "x", "[]", "[1, 2]", '{"a": 1}', '["gone", 0, "final", "", "accepted", ""]'],
 )
 def test_what_is_no_question_gets_an_answer(panel: CorrectPanel, asked: Any) -> None:
     assert panel.say_one(asked)["error"]
@@ -161,19 +162,6 @@ def test_relabelling_needs_a_class_of_the_run(panel: CorrectPanel, run_id: str, 
     with pytest.raises(RunError, match="Choose the class"):
         panel.say(scene(panel.studio, run_id, 1), "relabelled", FIRST, "selected", label)
     assert current(panel, run_id) == {}
-
-
-def test_the_images_at_hand_cannot_be_corrected(panel: CorrectPanel, loaded: Studio) -> None:
-    made = scene(loaded, "", 1, 2)
-    with pytest.raises(RunError, match="belong to a run"):
-        panel.say(made, "rejected", FIRST, "selected", None)
-    shown = drawn(panel, made)
-    assert "belong to a run" in shown["told"]
-    assert not any(shown[name]["interactive"] for name in ("accepted", "undo", "again"))
-    assert panel.actions(made.looked, 1) == ""
-    for press in (panel.undo, panel.train_again):
-        with pytest.raises(gr.Error, match="belong to a run"):
-            press("")
 
 
 def test_the_panel_says_what_a_press_would_correct(panel: CorrectPanel, run_id: str) -> None:
@@ -214,14 +202,14 @@ def test_undo_takes_back_the_last_press(panel: CorrectPanel, run_id: str, monkey
 
 def test_training_again_starts_a_run_with_what_was_said(panel: CorrectPanel, run_id: str) -> None:
     with pytest.raises(gr.Error, match="Nothing is corrected"):
-        panel.train_again(run_id)
+        panel.train(run_id)
     made = scene(panel.studio, run_id, 5, 6)
     name = made.outcome.class_names[1]
     panel.say(made, "relabelled", FIRST, "selected", name)
-    again = panel.train_again(run_id)
+    again = panel.train(run_id)
     try:
         with pytest.raises(gr.Error, match=again):
-            panel.train_again(run_id)
+            panel.train(run_id)
     finally:
         assert panel.studio.worker.wait(400)
     info = panel.studio.store.get(again).info
@@ -235,7 +223,7 @@ def test_training_again_starts_a_run_with_what_was_said(panel: CorrectPanel, run
 
 
 def test_a_run_that_was_deleted_is_an_error_of_the_user(panel: CorrectPanel) -> None:
-    for press in (panel.undo, panel.train_again):
+    for press in (panel.undo, panel.train):
         for run in ("20200101-000000-gone-coft", "../..", None, ["x"]):
             with pytest.raises(gr.Error):
                 press(run)

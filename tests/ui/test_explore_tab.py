@@ -316,11 +316,11 @@ def test_the_nearest_images_are_asked_for_apart(tab: ExploreTab, run_id: str) ->
     task = vectors_of(look(studio, run_id))
     assert task is not None
     assert task.ended.wait(60)
-    answer = nearest_html(studio, f'["{run_id}", 0, "phase2"]')
+    answer = nearest_html(studio, f'["{run_id}", 0, "phase2", ""]')
     assert answer["again"] is False
     found = [int(n) for n in re.findall(r'data-pick="image:(\d+)"', answer["html"])]
     assert found == task.value.nearest(0, 12)[0]
-    for nonsense in (None, "", "[]", '["x", 0, ""]', f'["{run_id}", 99, ""]', "{", 5):
+    for nonsense in (None, "", "[]", '["x", 0, "", ""]', f'["{run_id}", 99, "", ""]', "{", 5):
         assert nearest_html(studio, nonsense) == {"html": "", "again": False}
 
 

@@ -15,7 +15,7 @@ from studio.ui.data_tab import DataTab, status_html, step_of
 from studio.ui.page import build, known_models
 from studio.ui.studio import Studio
 from studio.ui.theme import CSS, theme
-from studio.ui.workspace import View
+from studio.ui.view import View
 from tests.ui.conftest import page as page_of
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -29,10 +29,9 @@ def tab(loaded: Studio) -> TrainTab:
 
 def start(tab: TrainTab, tiny: str, text: str = "", **changes: Any) -> str:
     view = tab.studio.workspace.view
-    form: dict[str, Any] = {"method": "coft", "name": "", "seed": 0.0, "names": view.names_text}
-    form |= changes
-    common = [1.0, 1.0, 4.0, "ensemble"]
-    return tab.begin(form["names"], tiny, form["method"], form["name"], form["seed"], *common, text)
+    form: dict[str, Any] = {"names": view.names_text, "model": tiny, "method": "coft", "name": ""}
+    form |= {"seed": 0.0, "given": True} | changes
+    return tab.begin(*form.values(), 1.0, 1.0, 4.0, "ensemble", text)
 
 
 QUICK = "seed_selection=leaderboard\nfilter=none\nphase1_min_steps=0\nphase1_batch=8\nn_ctx=4"
@@ -40,8 +39,8 @@ QUICK = "seed_selection=leaderboard\nfilter=none\nphase1_min_steps=0\nphase1_bat
 
 def sent(tab: TrainTab, shown: Any = None, chosen: str = "") -> dict[str, Any]:
     """What a poll sends, by name; skipped outputs are left out."""
-    names = ["shown", "ready", "model", "start", "stop", "status", "warnings", "curves", "numbers",
-             "facts", "runs", "actions", "header"]  # fmt: skip
+    names = ["shown", "ready", "model", "given", "start", "stop", "status", "warnings", "curves",
+             "numbers", "facts", "runs", "actions", "header"]  # fmt: skip
     values = dict(zip(names, tab.poll(shown or {}, chosen, page()), strict=True))
     return {name: value for name, value in values.items() if value != gr.skip()}
 
