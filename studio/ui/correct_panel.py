@@ -44,7 +44,7 @@ class CorrectPanel:
     def build(self) -> None:
         """Lay the panel out, inside of the Explore tab."""
         self.changed = gr.State("")  # the last action: whoever shows corrections listens to it
-        with gr.Accordion("Correct labels and train again", open=False, elem_id="correct"):
+        with gr.Accordion("Correct labels and train with them", open=False, elem_id="correct"):
             self.told = gr.HTML(elem_id="correct-told")
             with gr.Row(elem_classes="inline correct-row"):
                 self.target = gr.Radio([], label="Which images", elem_id="correct-target", scale=3)

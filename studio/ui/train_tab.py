@@ -85,7 +85,10 @@ class TrainTab:
                 self.seed = gr.Number(
                     0, label="Seed", precision=0, minimum=0, elem_id="seed", scale=1, min_width=90
                 )
-            self.given = gr.Checkbox(True, visible=False, elem_id="use-given", container=False)
+            # A label from the start: gradio shows none that comes later where there was none.
+            self.given = gr.Checkbox(
+                True, label="Take along", visible=False, elem_id="use-given", container=False
+            )
             with gr.Accordion("Settings", open=False, elem_id="settings"):
                 self.common = common_fields()
                 self.overrides = gr.Textbox(

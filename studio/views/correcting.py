@@ -52,7 +52,7 @@ def summary(
         )
         text = (
             f"Nothing is corrected yet, and nothing has to be. What you say here is kept {kept}. "
-            "One or two images of each class, accepted or relabelled, help that run most, since "
+            "One or two images of each class, accepted or relabelled, help a run most, since "
             "whole groups follow them: the galleries can show each class in turn."
         )
         return f'<p class="quiet correct-told" role="status">{text}</p>'

@@ -11,6 +11,8 @@ import pytest
 from studio.runs.corrections import Corrections, corrections_of
 from studio.runs.given import Correction
 from studio.runs.store import Run, RunStore
+from studio.ui.explore_answers import AT_HAND
+from tests.browser.axe import settle
 from tests.browser.conftest import Server, Watch, go, wait_for
 from tests.browser.prepared import Prepared
 from tests.browser.test_explore import choose, explore
@@ -184,6 +186,49 @@ def test_training_again_with_what_was_said(
         if correction.label:
             assert names[numbers[paths.index(path)]] == correction.label
     watch.faults[:] = [f for f in watch.faults if "RunError" not in f]
+    assert not watch.faults
+
+
+def test_labels_given_before_any_run_go_with_the_next_one(
+    open_page: Open, server: Server, watch: Watch
+) -> None:
+    page = open_page()
+    explore(page, "Galleries", run=re.escape(AT_HAND))
+    unfold(page)
+    said = page.locator("#correct-told")
+    assert "runs that the Train tab starts" in said.inner_text()
+    page.locator("#order-clean").get_by_label("each class in turn").check()
+    settle(page)
+    page.get_by_label(re.compile("This page of sure images")).check()
+    shown = page.locator("#gallery-clean .card").count()
+    page.locator("#correct-accept").click()
+    wait_for(page, lambda: f"{shown} accepted" in said.inner_text(), "what was said", 60)
+    cards = page.locator("#gallery-clean .card")
+    cards.first.click()
+    dialog = page.locator("#explore-dialog dialog[open]")
+    says(page, dialog, "accepted as")
+    page.keyboard.press("r")
+    says(page, dialog, "rejected")
+    close(page)
+    wait_for(page, lambda: "1 rejected" in said.inner_text(), "the rejection", 60)
+    page.get_by_role("button", name="Train with these").click()
+    asked = page.get_by_label(f"Take along {shown - 1} labels and 1 rejection")
+    asked.wait_for()
+    assert asked.is_checked()
+    page.reload()
+    page.wait_for_selector("#tabs")
+    go(page, "Train")
+    asked.wait_for()
+    assert not RunStore(server.runs).active(), "a run has started that nobody asked for"
+    page.locator("#run-name textarea, #run-name input").fill("given before")
+    page.locator("#start").click()
+    page.locator("#run-status").get_by_text("given before").wait_for(timeout=120_000)
+    page.locator("#stop").click()
+    store = RunStore(server.runs)
+    wait_for(page, lambda: not store.active(), "the end of the run", 300)
+    run = next(info.id for info in store.list() if info.name == "given before")
+    verdicts = [correction.verdict for correction in corrections_of(store.get(run)).values()]
+    assert (verdicts.count("accepted"), verdicts.count("rejected")) == (shown - 1, 1)
     assert not watch.faults
 
 
