@@ -67,21 +67,21 @@ class Looked:
         """The outcome in a few figures, in HTML."""
         outcome, told = self.outcome, ""
         kept = float(outcome.kept.mean()) if len(outcome) else 0.0
-        figures = [
-            stat(count(len(outcome)), "images"),
-            stat(percent(kept), "clean"),
-            stat(percent(float(outcome.disagree.mean())), "models disagree"),
-        ]
+        before = outcome.stage == "zero-shot"
+        clean = "sure" if before else "clean"
+        figures = [stat(count(len(outcome)), "images"), stat(percent(kept), clean)]
+        if not before:  # there is one model only
+            figures.append(stat(percent(float(outcome.disagree.mean())), "models disagree"))
         if outcome.truth is not None and (known := outcome.truth >= 0).any():
             right = outcome.labels[known] == outcome.truth[known]
             share = percent(float(right.mean()), digits=1)
             figures.append(stat(share, "right", hint="by sub-folder names"))
             if (believed := outcome.kept[known]).any():
                 share = percent(float(right[believed].mean()), digits=1)
-                figures.append(stat(share, "right among clean"))
+                figures.append(stat(share, f"right among {clean}"))
         if self.problem:
             told = notice(f"{self.problem} Labels are shown without pictures.", kind="warn")
-        elif outcome.stage == "zero-shot":
+        elif before:
             told = notice(
                 "These are labels before training: there is no second model yet, and the "
                 "probability of a label stands for how clean it is."
