@@ -13,7 +13,6 @@ other images, with and without `given_evidence`. True labels are used here, and 
 from __future__ import annotations
 
 import argparse
-import random
 import statistics
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +24,8 @@ from torch import Tensor
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from studio.clip.backbone import Backbone, load_backbone  # noqa: E402 (needs the path above)
+from studio.bench.work import draw_shots  # noqa: E402 (needs the path above)
+from studio.clip.backbone import Backbone, load_backbone  # noqa: E402
 from studio.clip.texts import TextTower  # noqa: E402
 from studio.coft.given import UNKNOWN  # noqa: E402
 from studio.coft.selection import seed_set, seeds_per_class, without_prior  # noqa: E402
@@ -115,10 +115,9 @@ def rows(backbone: Backbone, root: Path, options: argparse.Namespace) -> Iterato
 
 def shots(right: Tensor, number: int, *, seed: int) -> Tensor:
     """Labels (N,) given of so many random images of each class."""
-    given, draw = torch.full_like(right, UNKNOWN), random.Random(seed)
-    for label in right.unique().tolist():
-        images = (right == label).nonzero()[:, 0].tolist()
-        given[draw.sample(images, min(number, len(images)))] = label
+    told = draw_shots(right.tolist(), number, seed=seed)
+    given = torch.full_like(right, UNKNOWN)
+    given[told] = right[told]
     return given
 
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,15 +91,28 @@ def _true_labels(cell: Cell, out: Path, *, shots: int | None) -> Path:
     names = read_class_names(cell.data.names)
     folder = scan(cell.data.train)
     known = truth(folder, names, aliases=read_aliases(cell.data.names))
-    by_class: dict[int, list[str]] = defaultdict(list)
-    for image, label in zip(folder.images, () if known is None else known, strict=True):
-        by_class[int(label)].append(image.path)
-    by_class.pop(-1, None)
+    labels = [] if known is None else known.tolist()
     told = "all" if shots is None else f"{shots}-shots-{cell.seed}"
     path = out / f"{cell.data.name}-{told}.csv"
-    draw = random.Random(cell.seed)
-    given: dict[str, Correction] = {}
-    for number, images in sorted(by_class.items()):
-        chosen = images if shots is None else draw.sample(images, min(shots, len(images)))
-        given |= {image: Correction("relabelled", names[number]) for image in chosen}
+    given = {
+        folder.images[index].path: Correction("relabelled", names[labels[index]])
+        for index in draw_shots(labels, shots, seed=cell.seed)
+    }
     return write_corrections(path, given)
+
+
+def draw_shots(labels: Sequence[int], shots: int | None, *, seed: int) -> list[int]:
+    """Indices of so many random images of each class, or of all where there are fewer.
+
+    labels: (N,) of the images, negative where not known; shots: None: all that are known.
+    """
+    by_class: dict[int, list[int]] = defaultdict(list)
+    for index, label in enumerate(labels):
+        if label >= 0:
+            by_class[label].append(index)
+    draw = random.Random(seed)
+    return [
+        index
+        for _, images in sorted(by_class.items())
+        for index in (images if shots is None else draw.sample(images, min(shots, len(images))))
+    ]
