@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,10 @@ gradio = pytest.importorskip("gradio")
 from studio.runs.store import RunStore  # noqa: E402
 from studio.runs.worker import Worker  # noqa: E402
 from studio.ui.studio import Options, Studio  # noqa: E402
+from studio.ui.train_tab import TrainTab  # noqa: E402
+
+QUICK = "seed_selection=leaderboard\nfilter=none\nphase1_min_steps=0\nphase1_batch=8\nn_ctx=4"
+"""Settings with which a run on a few small pictures ends soon."""
 
 
 @contextmanager
@@ -48,6 +53,44 @@ def studio(tmp_path: Path) -> Iterator[Studio]:
 @pytest.fixture
 def loaded(studio: Studio, image_folder: Path, tiny_model: Path) -> Studio:
     return load(studio, image_folder, tiny_model)
+
+
+def start(tab: TrainTab, tiny: str, text: str = "", **changes: Any) -> str:
+    """Press Start with a form as it stands at first, but for what is named; the run's id."""
+    view = tab.studio.workspace.view
+    form: dict[str, Any] = {"names": view.names_text, "model": tiny, "method": "coft", "name": ""}
+    form |= {"seed": 0.0, "given": True} | changes
+    return tab.begin(*form.values(), 1.0, 1.0, 4.0, "ensemble", text)
+
+
+@pytest.fixture(scope="module")
+def shared_images(image_folder: Path) -> Path:
+    """The images of `shared`; a module may have others."""
+    return image_folder
+
+
+def with_a_copy(image_folder: Path, folder: Path) -> Path:
+    """A folder of the same images, of which one stands there twice."""
+    images = Path(shutil.copytree(image_folder, folder / "images"))
+    shutil.copy(images / "blue_line" / "3.png", images / "blue_line" / "3 (copy).png")
+    return images
+
+
+@pytest.fixture(scope="module")
+def shared(
+    tmp_path_factory: pytest.TempPathFactory, shared_images: Path, tiny_model: Path
+) -> Iterator[Studio]:
+    """One loaded studio for all tests of a module, which only look, or undo what they do."""
+    with open_studio(tmp_path_factory.mktemp("shared")) as made:
+        yield load(made, shared_images, tiny_model)
+
+
+@pytest.fixture(scope="module")
+def run_id(shared: Studio, tiny_model: Path) -> str:
+    """A finished run of `shared`."""
+    made = start(TrainTab(shared), str(tiny_model), QUICK)
+    assert shared.worker.wait(400)
+    return made
 
 
 def event(data: Any) -> Any:

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +9,7 @@ from studio.ui.alike import alike_of, vectors_of
 from studio.ui.background import Task
 from studio.ui.looked import look
 from studio.ui.studio import Studio
-from tests.ui.conftest import load, open_studio
+from tests.ui.conftest import with_a_copy
 
 
 def ended(task: Task | None) -> Task:
@@ -21,20 +19,13 @@ def ended(task: Task | None) -> Task:
 
 
 @pytest.fixture(scope="module")
-def copied(
-    tmp_path_factory: pytest.TempPathFactory, image_folder: Path, tiny_model: Path
-) -> Iterator[Studio]:
-    """A data set in which one image stands twice, labelled and not trained on."""
-    folder = tmp_path_factory.mktemp("alike")
-    images = folder / "images"
-    shutil.copytree(image_folder, images)
-    shutil.copy(images / "blue_line" / "3.png", images / "blue_line" / "3 (copy).png")
-    with open_studio(folder) as made:
-        yield load(made, images, tiny_model)
+def shared_images(tmp_path_factory: pytest.TempPathFactory, image_folder: Path) -> Path:
+    """One of the images stands there twice."""
+    return with_a_copy(image_folder, tmp_path_factory.mktemp("alike"))
 
 
-def test_neighbours_and_copies_of_the_images_at_hand(copied: Studio) -> None:
-    looked = look(copied, "")
+def test_neighbours_and_copies_of_the_images_at_hand(shared: Studio) -> None:
+    looked = look(shared, "")
     task = alike_of(looked)
     vectors = ended(vectors_of(looked)).value
     assert vectors.rows.tolist() == list(range(37))
@@ -48,23 +39,23 @@ def test_neighbours_and_copies_of_the_images_at_hand(copied: Studio) -> None:
     assert sorted(alike.outliers.order.tolist()) == list(range(37))
 
 
-def test_it_is_computed_once_for_the_same_images_and_model(copied: Studio) -> None:
-    assert vectors_of(look(copied, "")) is vectors_of(look(copied, ""))
-    assert alike_of(look(copied, "")) is alike_of(look(copied, ""))
+def test_it_is_computed_once_for_the_same_images_and_model(shared: Studio) -> None:
+    assert vectors_of(look(shared, "")) is vectors_of(look(shared, ""))
+    assert alike_of(look(shared, "")) is alike_of(look(shared, ""))
 
 
-def test_an_image_without_features_has_no_neighbours(copied: Studio) -> None:
-    vectors = ended(vectors_of(look(copied, ""))).value
+def test_an_image_without_features_has_no_neighbours(shared: Studio) -> None:
+    vectors = ended(vectors_of(look(shared, ""))).value
     fewer = type(vectors)(vectors.rows[1:], vectors.units[1:])
     assert fewer.nearest(0, 3) == ([], [])
     assert fewer.nearest(5, 3)[0] == [i for i in vectors.nearest(5, 4)[0] if i != 0][:3]
     assert np.isfinite(fewer.units).all()
 
 
-def test_a_model_that_cannot_be_had_is_told(copied: Studio) -> None:
+def test_a_model_that_cannot_be_had_is_told(shared: Studio) -> None:
     from dataclasses import replace
 
-    looked = replace(look(copied, ""), model="no-such-model")
+    looked = replace(look(shared, ""), model="no-such-model")
     task = alike_of(looked)
     assert "no model 'no-such-model'" in ended(task).error
     assert vectors_of(replace(looked, folder=None)) is None

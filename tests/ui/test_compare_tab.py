@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,26 +14,16 @@ from studio.ui.studio import Studio
 from studio.ui.train_tab import TrainTab
 from studio.views.differences import ALL
 from tests.runs.conftest import create
-from tests.ui.conftest import event, load, open_studio
-from tests.ui.test_train_tab import QUICK, start
+from tests.ui.conftest import QUICK, event, start
 
 
 @pytest.fixture(scope="module")
-def loaded(
-    tmp_path_factory: pytest.TempPathFactory, image_folder: Path, tiny_model: Path
-) -> Iterator[Studio]:
-    """One studio for all tests here: they only look."""
-    with open_studio(tmp_path_factory.mktemp("compare")) as made:
-        yield load(made, image_folder, tiny_model)
-
-
-@pytest.fixture(scope="module")
-def ids(loaded: Studio, tiny_model: Path) -> list[str]:
+def ids(shared: Studio, tiny_model: Path) -> list[str]:
     """Its runs: two trainings with other seeds, and labels without training."""
     made = []
     for seed, method in ((0.0, "coft"), (1.0, "coft"), (0.0, "zero-shot")):
-        made.append(start(TrainTab(loaded), str(tiny_model), QUICK, seed=seed, method=method))
-        assert loaded.worker.wait(400)
+        made.append(start(TrainTab(shared), str(tiny_model), QUICK, seed=seed, method=method))
+        assert shared.worker.wait(400)
     return made
 
 
@@ -56,16 +45,16 @@ def total(shown: dict[str, Any]) -> int:
     return int(found.group(1)) if found else 0
 
 
-def test_the_two_newest_runs_are_ticked_at_first(loaded: Studio, ids: list[str]) -> None:
-    table, chosen = CompareTab(loaded).choices([])
+def test_the_two_newest_runs_are_ticked_at_first(shared: Studio, ids: list[str]) -> None:
+    table, chosen = CompareTab(shared).choices([])
     assert chosen == [ids[2], ids[1]]
     assert table.count("<input") == 3
     assert table.count(" checked>") == 2
-    assert CompareTab(loaded).choices([ids[0], "gone"])[1] == [ids[0]]
+    assert CompareTab(shared).choices([ids[0], "gone"])[1] == [ids[0]]
 
 
-def test_two_runs_are_drawn_over_each_other(loaded: Studio, ids: list[str]) -> None:
-    shown = draw(CompareTab(loaded), ids[:2])
+def test_two_runs_are_drawn_over_each_other(shared: Studio, ids: list[str]) -> None:
+    shown = draw(CompareTab(shared), ids[:2])
     keys = [figure["key"] for figure in shown["curves"]["figures"]]
     assert keys == ["loss1", "loss2", "clean", "agreement", "accuracy", "precision"]
     json.dumps(shown["curves"])  # it travels as JSON
@@ -77,17 +66,17 @@ def test_two_runs_are_drawn_over_each_other(loaded: Studio, ids: list[str]) -> N
     assert shown["told"] == ""
 
 
-def test_fewer_than_two_runs_ask_for_more(loaded: Studio, ids: list[str]) -> None:
+def test_fewer_than_two_runs_ask_for_more(shared: Studio, ids: list[str]) -> None:
     for chosen in ([], [ids[0]], None, "x", [3, None], [ids[0], ids[0]]):
-        shown = draw(CompareTab(loaded), chosen)
+        shown = draw(CompareTab(shared), chosen)
         assert "Tick two or more runs" in shown["told"]
         assert shown["curves"]["figures"] == []
         assert shown["tables"]["visible"] is False
-        assert images(CompareTab(loaded), chosen, ALL)["cards"] == ""
+        assert images(CompareTab(shared), chosen, ALL)["cards"] == ""
 
 
-def test_images_with_different_labels_are_shown(loaded: Studio, ids: list[str]) -> None:
-    tab = CompareTab(loaded)
+def test_images_with_different_labels_are_shown(shared: Studio, ids: list[str]) -> None:
+    tab = CompareTab(shared)
     shown = images(tab, [ids[0], ids[2]], ALL)
     number = shown["cards"].count('class="card"')
     assert 0 < number <= 24
@@ -105,9 +94,9 @@ def test_images_with_different_labels_are_shown(loaded: Studio, ids: list[str]) 
     assert images(tab, [ids[0], ids[2]], "nonsense")["show"]["value"] == ALL
 
 
-def test_no_more_than_a_page_is_drawn(loaded: Studio, ids: list[str], monkeypatch: Any) -> None:
+def test_no_more_than_a_page_is_drawn(shared: Studio, ids: list[str], monkeypatch: Any) -> None:
     monkeypatch.setattr("studio.views.gallery.PAGE_SIZE", 2)
-    tab, chosen = CompareTab(loaded), [ids[0], ids[2]]
+    tab, chosen = CompareTab(shared), [ids[0], ids[2]]
     first = images(tab, chosen, ALL)
     assert first["cards"].count('class="card"') == 2
     assert first["back"]["interactive"] is False
@@ -119,8 +108,8 @@ def test_no_more_than_a_page_is_drawn(loaded: Studio, ids: list[str], monkeypatc
         assert images(tab, chosen, ALL, nonsense)["cards"]
 
 
-def test_an_image_opens_with_what_each_run_says(loaded: Studio, ids: list[str]) -> None:
-    tab = CompareTab(loaded)
+def test_an_image_opens_with_what_each_run_says(shared: Studio, ids: list[str]) -> None:
+    tab = CompareTab(shared)
     html = tab.open_image(ids, event({"pick": "0"}))
     assert html.count("<dt>Verdict</dt>") == 3
     assert "<img" in html
@@ -131,8 +120,8 @@ def test_an_image_opens_with_what_each_run_says(loaded: Studio, ids: list[str]) 
         tab.open_image(["gone", ids[0]], event({"pick": "0"}))
 
 
-def test_ticks_come_from_the_page_and_are_bounded(loaded: Studio) -> None:
-    tab = CompareTab(loaded)
+def test_ticks_come_from_the_page_and_are_bounded(shared: Studio) -> None:
+    tab = CompareTab(shared)
     assert tab.choose(event({"checks": ["a", "b"]})) == [["a", "b"], 0]
     assert len(tab.choose(event({"checks": [str(n) for n in range(50)]}))[0]) == 6
     for data in (None, {"checks": "ab"}, {"checks": [1, {}]}, {"pick": "a"}, {}):
@@ -141,18 +130,18 @@ def test_ticks_come_from_the_page_and_are_bounded(loaded: Studio) -> None:
         assert draw(tab, [path, path + "x"])["curves"]["figures"] == []
 
 
-def test_a_run_deleted_meanwhile_is_told(loaded: Studio, ids: list[str]) -> None:
-    shown = draw(CompareTab(loaded), [*ids[:2], "20200101-000000-gone-coft"])
+def test_a_run_deleted_meanwhile_is_told(shared: Studio, ids: list[str]) -> None:
+    shown = draw(CompareTab(shared), [*ids[:2], "20200101-000000-gone-coft"])
     assert "no longer there" in shown["told"]
     assert shown["curves"]["figures"]
-    alone = draw(CompareTab(loaded), [ids[0], "20200101-000000-gone-coft"])
+    alone = draw(CompareTab(shared), [ids[0], "20200101-000000-gone-coft"])
     assert "no longer there" in alone["told"]
     assert "Tick two or more runs" in alone["told"]
 
 
-def test_a_run_at_work_is_followed_and_has_no_images_yet(loaded: Studio, ids: list[str]) -> None:
-    run = create(loaded.store, folder=loaded.store.get(ids[0]).info.folder)
-    tab = CompareTab(loaded)
+def test_a_run_at_work_is_followed_and_has_no_images_yet(shared: Studio, ids: list[str]) -> None:
+    run = create(shared.store, folder=shared.store.get(ids[0]).info.folder)
+    tab = CompareTab(shared)
     try:
         run.set_status(state="running")
         run.append({"kind": "step", "phase": 1, "model": 0, "step": 1, "epoch": 1, "epochs": 2,
@@ -167,7 +156,7 @@ def test_a_run_at_work_is_followed_and_has_no_images_yet(loaded: Studio, ids: li
         assert "B on" in three["summary"]
     finally:
         run.set_status(state="finished")
-        loaded.store.delete(run.id)
+        shared.store.delete(run.id)
 
 
 def test_runs_over_different_folders_share_no_images(

@@ -19,9 +19,9 @@ from studio.ui.looked import look
 from studio.ui.scene import Scene
 from studio.ui.studio import Studio
 from studio.ui.train_tab import TrainTab
-from tests.ui.conftest import load, open_studio, page
+from tests.ui.conftest import QUICK, load, open_studio, page, start
 from tests.ui.test_correct_panel import FIRST, drawn
-from tests.ui.test_train_tab import QUICK, sent, start
+from tests.ui.test_train_tab import sent
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -18,36 +17,18 @@ from studio.ui.correct_panel import CorrectPanel
 from studio.ui.looked import look
 from studio.ui.scene import Scene
 from studio.ui.studio import Studio
-from studio.ui.train_tab import TrainTab
-from tests.ui.conftest import load, open_studio
-from tests.ui.test_train_tab import QUICK, start
 
 FIRST = {"selection": 0, "clean": 0, "noisy": 0, "copies": 0}
 
 
-@pytest.fixture(scope="module")
-def loaded(
-    tmp_path_factory: pytest.TempPathFactory, image_folder: Path, tiny_model: Path
-) -> Iterator[Studio]:
-    with open_studio(tmp_path_factory.mktemp("correct")) as made:
-        yield load(made, image_folder, tiny_model)
-
-
-@pytest.fixture(scope="module")
-def run_id(loaded: Studio, tiny_model: Path) -> str:
-    made = start(TrainTab(loaded), str(tiny_model), QUICK)
-    assert loaded.worker.wait(400)
-    return made
-
-
 @pytest.fixture
-def panel(loaded: Studio, run_id: str) -> Iterator[CorrectPanel]:
+def panel(shared: Studio, run_id: str) -> Iterator[CorrectPanel]:
     """Everything that a test says is undone after it."""
-    made = CorrectPanel(loaded)
+    made = CorrectPanel(shared)
     with gr.Blocks():
         made.build()
     yield made
-    while loaded.corrections(run_id).undo() is not None:
+    while shared.corrections(run_id).undo() is not None:
         pass
 
 

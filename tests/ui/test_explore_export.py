@@ -4,7 +4,6 @@ import csv
 import os
 import time
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,34 +12,14 @@ import pytest
 
 from studio.ui.export_tab import ExportTab, snippet
 from studio.ui.studio import Studio
-from studio.ui.train_tab import TrainTab
-from tests.ui.conftest import load, open_studio
-from tests.ui.test_train_tab import QUICK, start
-
-
-@pytest.fixture(scope="module")
-def loaded(
-    tmp_path_factory: pytest.TempPathFactory, image_folder: Path, tiny_model: Path
-) -> Iterator[Studio]:
-    """One studio for all tests here: they only look."""
-    with open_studio(tmp_path_factory.mktemp("explore")) as made:
-        yield load(made, image_folder, tiny_model)
-
-
-@pytest.fixture(scope="module")
-def run_id(loaded: Studio, tiny_model: Path) -> str:
-    """Its finished run."""
-    made = start(TrainTab(loaded), str(tiny_model), QUICK)
-    assert loaded.worker.wait(400)
-    return made
 
 
 def path_of(url: str) -> Path:
     return Path(url.removeprefix("gradio_api/file="))
 
 
-def test_labels_and_model_are_downloaded(loaded: Studio, run_id: str) -> None:
-    tab = ExportTab(loaded)
+def test_labels_and_model_are_downloaded(shared: Studio, run_id: str) -> None:
+    tab = ExportTab(shared)
     assert tab.choices(None)["value"] == run_id
     about, labels, model = tab.show(run_id)
     assert labels["interactive"]
@@ -57,13 +36,13 @@ def test_labels_and_model_are_downloaded(loaded: Studio, run_id: str) -> None:
     assert f"{run_id}/model.json" in names
     assert any(name.endswith(".safetensors") for name in names)
     for made in (file, archive):
-        assert made.is_relative_to(loaded.options.cache_dir / "exports")
+        assert made.is_relative_to(shared.options.cache_dir / "exports")
         assert len(made.parent.name) == 32  # not to be guessed
 
 
 @pytest.mark.parametrize("run", [None, "", "../../etc/passwd", "gone", 5])
-def test_only_runs_can_be_exported(loaded: Studio, run: Any) -> None:
-    tab = ExportTab(loaded)
+def test_only_runs_can_be_exported(shared: Studio, run: Any) -> None:
+    tab = ExportTab(shared)
     for make in (tab.make_labels, tab.make_model):
         with pytest.raises(gr.Error):
             make(run)

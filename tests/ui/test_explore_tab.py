@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,34 +20,18 @@ from studio.ui.scene import ALL, COMBINED, JUDGED
 from studio.ui.studio import Studio
 from studio.ui.train_tab import TrainTab
 from studio.views.markup import percent
-from tests.ui.conftest import event, load, open_studio
-from tests.ui.test_train_tab import QUICK, start
+from tests.ui.conftest import event, start, with_a_copy
 
 
 @pytest.fixture(scope="module")
-def loaded(
-    tmp_path_factory: pytest.TempPathFactory, image_folder: Path, tiny_model: Path
-) -> Iterator[Studio]:
-    """One studio for all tests here, which only look; one of its images stands there twice."""
-    folder = tmp_path_factory.mktemp("explore")
-    images = folder / "images"
-    shutil.copytree(image_folder, images)
-    shutil.copy(images / "blue_line" / "3.png", images / "blue_line" / "3 (copy).png")
-    with open_studio(folder) as made:
-        yield load(made, images, tiny_model)
+def shared_images(tmp_path_factory: pytest.TempPathFactory, image_folder: Path) -> Path:
+    """One of the images stands there twice."""
+    return with_a_copy(image_folder, tmp_path_factory.mktemp("explore"))
 
 
 @pytest.fixture(scope="module")
-def run_id(loaded: Studio, tiny_model: Path) -> str:
-    """Its finished run."""
-    made = start(TrainTab(loaded), str(tiny_model), QUICK)
-    assert loaded.worker.wait(400)
-    return made
-
-
-@pytest.fixture(scope="module")
-def tab(loaded: Studio) -> ExploreTab:
-    made = ExploreTab(loaded)
+def tab(shared: Studio) -> ExploreTab:
+    made = ExploreTab(shared)
     with gr.Blocks():
         made.build()
     return made

@@ -4,7 +4,6 @@ import base64
 import json
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,31 +15,15 @@ from studio.ui.map_panel import MapPanel
 from studio.ui.scene import ALL, Scene, scene_of
 from studio.ui.studio import Studio
 from studio.ui.train_tab import TrainTab
-from tests.ui.conftest import event, load, open_studio
-from tests.ui.test_train_tab import QUICK, start
+from tests.ui.conftest import event, start
 
 SQUARE = {"xs": [-1.1, 0, 0, -1.1], "ys": [-1.1, -1.1, 1.1, 1.1]}  # the left half
 
 
 @pytest.fixture(scope="module")
-def loaded(
-    tmp_path_factory: pytest.TempPathFactory, image_folder: Path, tiny_model: Path
-) -> Iterator[Studio]:
-    with open_studio(tmp_path_factory.mktemp("map")) as made:
-        yield load(made, image_folder, tiny_model)
-
-
-@pytest.fixture(scope="module")
-def run_id(loaded: Studio, tiny_model: Path) -> str:
-    made = start(TrainTab(loaded), str(tiny_model), QUICK)
-    assert loaded.worker.wait(400)
-    return made
-
-
-@pytest.fixture(scope="module")
-def panel(loaded: Studio) -> MapPanel:
+def panel(shared: Studio) -> MapPanel:
     """A map whose UMAP is the second and third number of the features."""
-    made = MapPanel(loaded)
+    made = MapPanel(shared)
     body = "import sys, numpy as np; f, l = sys.argv[1:]; np.save(l, np.load(f)[:, 1:3])"
     made.data.layouts.command = (sys.executable, "-c", body)
     return made
@@ -110,14 +93,14 @@ def test_a_question_about_no_run_is_answered_in_one_line(panel: MapPanel, asked:
 
 
 def test_a_lasso_selects_all_images_in_it_on_the_layout_it_was_drawn_on(
-    panel: MapPanel, loaded: Studio, run_id: str
+    panel: MapPanel, shared: Studio, run_id: str
 ) -> None:
     for layout in ("umap", "pca"):
         drawn = ask(panel, run=run_id, layout=layout)["points"]
         left = [i for i, x in enumerate(numbers(drawn["x"], "<f4")) if x < 0]
         for how in ("lasso", "box"):
             sent = event({"how": how, **SQUARE, "layout": layout})
-            found = loaded.selections.get(panel.pick(scene(loaded, run_id), sent))
+            found = shared.selections.get(panel.pick(scene(shared, run_id), sent))
             assert found is not None
             assert found.run_id == run_id
             assert (
@@ -129,7 +112,7 @@ def test_a_lasso_selects_all_images_in_it_on_the_layout_it_was_drawn_on(
 
 
 def test_a_lasso_takes_images_that_are_not_drawn(
-    panel: MapPanel, loaded: Studio, run_id: str, monkeypatch: pytest.MonkeyPatch
+    panel: MapPanel, shared: Studio, run_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn = __import__("studio.views.points", fromlist=["drawn"]).drawn
     monkeypatch.setattr(
@@ -139,8 +122,8 @@ def test_a_lasso_takes_images_that_are_not_drawn(
     assert found["points"]["number"] == 9
     assert found["note"].startswith("9 of 36 images are drawn")
     whole = {"how": "box", "xs": [-2, 2], "ys": [-2, 2], "layout": "umap"}
-    key = panel.pick(scene(loaded, run_id), event(whole))
-    chosen = loaded.selections.get(key)
+    key = panel.pick(scene(shared, run_id), event(whole))
+    chosen = shared.selections.get(key)
     assert chosen is not None
     assert len(chosen) == 36
     lit = panel.data.lit({"run": run_id, "selection": key, "layout": "umap"})
@@ -149,20 +132,20 @@ def test_a_lasso_takes_images_that_are_not_drawn(
     assert sorted(more + numbers(found["points"]["index"], "<u4")) == list(range(36))
 
 
-def test_a_press_selects_one_image_and_shift_adds(panel: MapPanel, loaded: Studio) -> None:
-    first = panel.pick(scene(loaded), event({"how": "point", "index": 7}))
-    one = loaded.selections.get(first)
+def test_a_press_selects_one_image_and_shift_adds(panel: MapPanel, shared: Studio) -> None:
+    first = panel.pick(scene(shared), event({"how": "point", "index": 7}))
+    one = shared.selections.get(first)
     assert one is not None
     assert one.indices.tolist() == [7]
     assert one.text.endswith(".png")
     added = event({"how": "point", "index": 3, "add": True})
-    both = loaded.selections.get(panel.pick(scene(loaded, selection=first), added))
+    both = shared.selections.get(panel.pick(scene(shared, selection=first), added))
     assert both is not None
     assert both.indices.tolist() == [3, 7]
-    assert panel.pick(scene(loaded, selection=first), event({"how": "clear"})) == ""
+    assert panel.pick(scene(shared, selection=first), event({"how": "clear"})) == ""
     nothing = {"how": "box", "xs": [5, 6], "ys": [5, 6], "layout": "pca"}
     ask(panel, run="")
-    assert panel.pick(scene(loaded), event(nothing)) == ""
+    assert panel.pick(scene(shared), event(nothing)) == ""
 
 
 @pytest.mark.parametrize(
@@ -175,44 +158,44 @@ def test_a_press_selects_one_image_and_shift_adds(panel: MapPanel, loaded: Studi
         {"how": "group", "pick": "all:gone"}, {"how": ["lasso"], **SQUARE},
     ],
 )  # fmt: skip
-def test_what_means_nothing_selects_nothing(panel: MapPanel, loaded: Studio, data: Any) -> None:
+def test_what_means_nothing_selects_nothing(panel: MapPanel, shared: Studio, data: Any) -> None:
     ask(panel, run="")
     with pytest.raises(RunError):
-        panel.pick(scene(loaded), event(data))
+        panel.pick(scene(shared), event(data))
 
 
-def test_the_slider_names_a_stage_of_the_run(panel: MapPanel, loaded: Studio, run_id: str) -> None:
-    assert panel.pick_stage(scene(loaded, run_id), event({"stage": "phase1"})) == "phase1"
+def test_the_slider_names_a_stage_of_the_run(panel: MapPanel, shared: Studio, run_id: str) -> None:
+    assert panel.pick_stage(scene(shared, run_id), event({"stage": "phase1"})) == "phase1"
     for stage in ("final2", None, 3, ["final"]):
         with pytest.raises(RunError):
-            panel.pick_stage(scene(loaded, run_id), event({"stage": stage}))
+            panel.pick_stage(scene(shared, run_id), event({"stage": stage}))
     with pytest.raises(RunError):
-        panel.pick_stage(scene(loaded), event({"stage": "final"}))  # before training
+        panel.pick_stage(scene(shared), event({"stage": "final"}))  # before training
 
 
 def test_the_value_of_the_component_is_small_and_changes_with_what_is_drawn(
-    panel: MapPanel, loaded: Studio, run_id: str
+    panel: MapPanel, shared: Studio, run_id: str
 ) -> None:
-    at_hand, trained = (panel.draw(scene(loaded, run), "")[0] for run in ("", run_id))
+    at_hand, trained = (panel.draw(scene(shared, run), "")[0] for run in ("", run_id))
     assert len(json.dumps(trained)) < 1000
     assert [name for name, _ in trained["stages"]] == ["zero-shot", "phase1", "final"]
     assert trained["stage"] == "final"
-    assert panel.draw(scene(loaded, run_id, "phase1"), "")[0]["stage"] == "phase1"
+    assert panel.draw(scene(shared, run_id, "phase1"), "")[0]["stage"] == "phase1"
     assert at_hand["key"] != trained["key"]
-    assert panel.draw(scene(loaded, run_id, "phase1"), "")[0]["key"] == trained["key"]
-    key = loaded.selections.put(run_id=run_id, indices=[1, 2], text="two")
-    assert panel.draw(scene(loaded, run_id, selection=key), key)[0]["selection"] == key
+    assert panel.draw(scene(shared, run_id, "phase1"), "")[0]["key"] == trained["key"]
+    key = shared.selections.put(run_id=run_id, indices=[1, 2], text="two")
+    assert panel.draw(scene(shared, run_id, selection=key), key)[0]["selection"] == key
     # A selection of another run is no selection here.
-    assert panel.draw(scene(loaded, "", selection=key), key)[0]["selection"] == ""
+    assert panel.draw(scene(shared, "", selection=key), key)[0]["selection"] == ""
     assert panel.nothing() == [{}]
 
 
 def test_a_selection_of_another_run_lights_nothing(
-    panel: MapPanel, loaded: Studio, run_id: str
+    panel: MapPanel, shared: Studio, run_id: str
 ) -> None:
     ask(panel, run=run_id)
-    mine = loaded.selections.put(run_id=run_id, indices=[5, 1], text="two")
-    others = loaded.selections.put(run_id="", indices=[5, 1], text="two")
+    mine = shared.selections.put(run_id=run_id, indices=[5, 1], text="two")
+    others = shared.selections.put(run_id="", indices=[5, 1], text="two")
     found = panel.data.lit({"run": run_id, "selection": mine, "layout": "umap"})
     assert numbers(found["lit"], "<u4") == [1, 5]
     for nonsense in (others, "guess", None, 3):
@@ -220,10 +203,10 @@ def test_a_selection_of_another_run_lights_nothing(
 
 
 def test_the_image_under_the_pointer_has_a_thumbnail_and_a_label(
-    panel: MapPanel, loaded: Studio, run_id: str
+    panel: MapPanel, shared: Studio, run_id: str
 ) -> None:
     found = panel.data.about({"run": run_id, "stage": "final", "index": 4})
-    outcome = scene(loaded, run_id).outcome
+    outcome = scene(shared, run_id).outcome
     assert found["title"] == outcome.name(int(outcome.labels[4]))
     assert Path(found["src"].removeprefix("gradio_api/file=")).is_file()
     assert any("% clean" in line for line in found["lines"])
@@ -236,13 +219,13 @@ def test_the_image_under_the_pointer_has_a_thumbnail_and_a_label(
 
 
 def test_the_table_has_a_row_for_each_class_and_its_numbers_select(
-    panel: MapPanel, loaded: Studio, run_id: str
+    panel: MapPanel, shared: Studio, run_id: str
 ) -> None:
     ask(panel, run=run_id)
     html = panel.data.twin({"run": run_id, "stage": "final", "layout": "umap"})
     assert 'data-pick="all:all"' in html
-    found = loaded.selections.get(
-        panel.pick(scene(loaded, run_id), event({"how": "group", "pick": "all:all"}))
+    found = shared.selections.get(
+        panel.pick(scene(shared, run_id), event({"how": "group", "pick": "all:all"}))
     )
     assert found is not None
     assert len(found) == 36

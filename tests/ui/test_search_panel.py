@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,29 +18,12 @@ from studio.ui.background import Task
 from studio.ui.looked import look
 from studio.ui.search_panel import SearchPanel, sight_of
 from studio.ui.studio import Studio
-from studio.ui.train_tab import TrainTab
-from tests.ui.conftest import load, open_studio
-from tests.ui.test_train_tab import QUICK, start
+from tests.ui.conftest import load
 
 
 @pytest.fixture(scope="module")
-def own_folder(image_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared_images(image_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Path(shutil.copytree(image_folder, tmp_path_factory.mktemp("search") / "photos"))
-
-
-@pytest.fixture(scope="module")
-def loaded(
-    tmp_path_factory: pytest.TempPathFactory, own_folder: Path, tiny_model: Path
-) -> Iterator[Studio]:
-    with open_studio(tmp_path_factory.mktemp("search")) as made:
-        yield load(made, own_folder, tiny_model)
-
-
-@pytest.fixture(scope="module")
-def run_id(loaded: Studio, tiny_model: Path) -> str:
-    made = start(TrainTab(loaded), str(tiny_model), QUICK)
-    assert loaded.worker.wait(400)
-    return made
 
 
 def ask(studio: Studio, text: Any, run: Any) -> list[Any]:
@@ -75,21 +57,21 @@ def by_hand(studio: Studio, model: Path, text: str) -> list[int]:
 
 @pytest.mark.parametrize("text", ["a dog on a beach", "a {} of {0} braces"])
 def test_the_images_are_ranked_in_the_space_of_the_zero_shot_labels(
-    loaded: Studio, run_id: str, tiny_model: Path, text: str
+    shared: Studio, run_id: str, tiny_model: Path, text: str
 ) -> None:
-    wanted = by_hand(loaded, tiny_model, text)
+    wanted = by_hand(shared, tiny_model, text)
     for run in ("", run_id):
-        found = answer(loaded, text, run)
+        found = answer(shared, text, run)
         assert found.run_id == run
         assert found.indices.tolist() == wanted[: search_panel.LEAST]
         assert text in found.text
     assert wanted[: search_panel.LEAST] != sorted(wanted[: search_panel.LEAST])
 
 
-def test_other_words_find_other_images(loaded: Studio, run_id: str) -> None:
-    first = answer(loaded, "a red square", run_id).indices.tolist()
-    assert answer(loaded, "  a   red\nsquare ", run_id).indices.tolist() == first
-    assert answer(loaded, "the blue sea at night", run_id).indices.tolist() != first
+def test_other_words_find_other_images(shared: Studio, run_id: str) -> None:
+    first = answer(shared, "a red square", run_id).indices.tolist()
+    assert answer(shared, "  a   red\nsquare ", run_id).indices.tolist() == first
+    assert answer(shared, "the blue sea at night", run_id).indices.tolist() != first
 
 
 @pytest.mark.parametrize(
@@ -98,45 +80,45 @@ def test_other_words_find_other_images(loaded: Studio, run_id: str) -> None:
      ("x" * 201, "at most 200 characters"), ("word " * 39, "fewer words")],
 )  # fmt: skip
 def test_text_that_cannot_be_searched_is_answered_in_one_line(
-    loaded: Studio, run_id: str, text: Any, said: str
+    shared: Studio, run_id: str, text: Any, said: str
 ) -> None:
-    line, selection, *_ = ask(loaded, text, run_id)[-1]
+    line, selection, *_ = ask(shared, text, run_id)[-1]
     assert said in line
     assert line.count("<p") == 1
     assert not isinstance(selection, str)
 
 
 @pytest.mark.parametrize("run", ["20200101-000000-gone-coft", "../..", None, 7])
-def test_a_run_that_is_not_there_is_answered_in_one_line(loaded: Studio, run: Any) -> None:
-    line, selection, *_ = ask(loaded, "a dog", run)[-1]
+def test_a_run_that_is_not_there_is_answered_in_one_line(shared: Studio, run: Any) -> None:
+    line, selection, *_ = ask(shared, "a dog", run)[-1]
     assert line.startswith('<p class="search-line"')
     assert not isinstance(selection, str)
 
 
-def test_what_is_found_is_escaped(loaded: Studio) -> None:
-    line, *_ = ask(loaded, "<img src=x onerror=1>", "")[-1]
+def test_what_is_found_is_escaped(shared: Studio) -> None:
+    line, *_ = ask(shared, "<img src=x onerror=1>", "")[-1]
     assert "<img" not in line
 
 
 def test_the_images_at_hand_need_no_second_model(
-    loaded: Studio, run_id: str, monkeypatch: pytest.MonkeyPatch
+    shared: Studio, run_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_loading(**_: Any) -> None:
-        raise AssertionError("loaded the model once more")
+        raise AssertionError("shared the model once more")
 
     monkeypatch.setattr(search_panel, "look_at", no_loading)
     for run in ("", run_id):
-        assert len(answer(loaded, "a dog", run)) == search_panel.LEAST
+        assert len(answer(shared, "a dog", run)) == search_panel.LEAST
 
 
 def test_while_the_model_loads_a_line_says_so(
-    loaded: Studio, run_id: str, monkeypatch: pytest.MonkeyPatch
+    shared: Studio, run_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ready = sight_of(look(loaded, run_id))
+    ready = sight_of(look(shared, run_id))
     slow = Task(lambda _: None, text="Loading the model")
     monkeypatch.setattr(search_panel, "_WAIT_S", 0.01)
     monkeypatch.setattr(search_panel, "sight_of", lambda looked: slow)
-    answers = SearchPanel(loaded).search("a dog", run_id)
+    answers = SearchPanel(shared).search("a dog", run_id)
     assert "Loading the model" in next(answers)[0]
     slow.text, slow.done, slow.total = "Looking at the images", 12, 36
     assert "Looking at the images" in next(answers)[0]
@@ -144,25 +126,25 @@ def test_while_the_model_loads_a_line_says_so(
     slow.ended.set()
     line, key, *_ = list(answers)[-1]
     assert "12 images nearest to" in line
-    assert loaded.selections.get(key) is not None
+    assert shared.selections.get(key) is not None
 
 
 def test_a_model_that_cannot_be_loaded_is_said_and_tried_again(
-    loaded: Studio, run_id: str, monkeypatch: pytest.MonkeyPatch
+    shared: Studio, run_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failed = Task(lambda _: None, error="There is no model 'x'.")
     failed.ended.set()
     with monkeypatch.context() as patch:
         patch.setattr(search_panel, "sight_of", lambda looked: failed)
-        line, selection, *_ = ask(loaded, "a dog", run_id)[-1]
+        line, selection, *_ = ask(shared, "a dog", run_id)[-1]
     assert "There is no model" in line
     assert not isinstance(selection, str)
-    assert len(answer(loaded, "a dog", run_id))
+    assert len(answer(shared, "a dog", run_id))
 
 
-def test_what_was_found_is_brought_to_the_front(loaded: Studio) -> None:
+def test_what_was_found_is_brought_to_the_front(shared: Studio) -> None:
     def fronts(panel: str, text: str = "a dog") -> list[Any]:
-        return list(SearchPanel(loaded).search(text, "", None, panel))[-1][2:]
+        return list(SearchPanel(shared).search(text, "", None, panel))[-1][2:]
 
     assert fronts("galleries")[1] == "map"
     for panel, text in (("map", "a dog"), ("confusions", "a dog"), ("galleries", "")):
@@ -170,19 +152,19 @@ def test_what_was_found_is_brought_to_the_front(loaded: Studio) -> None:
 
 
 def test_images_that_were_deleted_are_not_found(
-    loaded: Studio, run_id: str, own_folder: Path, tmp_path: Path, tiny_model: Path
+    shared: Studio, run_id: str, shared_images: Path, tmp_path: Path, tiny_model: Path
 ) -> None:
     """Last of all, for the folder is changed: the run knows 36 images, the folder holds 30."""
     for number in range(6):
-        (own_folder / "red_square" / f"{number}.png").unlink()
-    load(loaded, own_folder, tiny_model)
-    found = answer(loaded, "a red square", run_id)
-    paths = look(loaded, run_id).outcome.paths
+        (shared_images / "red_square" / f"{number}.png").unlink()
+    load(shared, shared_images, tiny_model)
+    found = answer(shared, "a red square", run_id)
+    paths = look(shared, run_id).outcome.paths
     assert len(paths) == 36
-    assert all((own_folder / paths[i]).is_file() for i in found.indices)
-    shutil.rmtree(own_folder)
-    loaded._folders.clear()
-    loaded._looked.clear()
-    loaded.workspace._view = type(loaded.workspace.view)()
-    line, *_ = ask(loaded, "a red square", run_id)[-1]
+    assert all((shared_images / paths[i]).is_file() for i in found.indices)
+    shutil.rmtree(shared_images)
+    shared._folders.clear()
+    shared._looked.clear()
+    shared.workspace._view = type(shared.workspace.view)()
+    line, *_ = ask(shared, "a red square", run_id)[-1]
     assert "nothing can be searched" in line

@@ -14,7 +14,7 @@ from studio.ui.data_tab import DataTab
 from studio.ui.studio import Studio
 from studio.ui.train_settings import COMMON, settings_list, settings_of
 from studio.ui.train_tab import TrainTab
-from tests.ui.conftest import event, page
+from tests.ui.conftest import QUICK, event, page, start
 
 Method = Callable[..., Iterator[Any]]
 
@@ -25,16 +25,6 @@ def tab(loaded: Studio) -> TrainTab:
     with gr.Blocks():
         tab.build(["embedded"])
     return tab
-
-
-def start(tab: TrainTab, tiny: str, text: str = "", **changes: Any) -> str:
-    view = tab.studio.workspace.view
-    form: dict[str, Any] = {"names": view.names_text, "model": tiny, "method": "coft", "name": ""}
-    form |= {"seed": 0.0, "given": True} | changes
-    return tab.begin(*form.values(), 1.0, 1.0, 4.0, "ensemble", text)
-
-
-QUICK = "seed_selection=leaderboard\nfilter=none\nphase1_min_steps=0\nphase1_batch=8\nn_ctx=4"
 
 
 def sent(tab: TrainTab, shown: Any = None, chosen: str = "") -> dict[str, Any]:
