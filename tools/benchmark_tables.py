@@ -16,7 +16,6 @@ import statistics
 import sys
 from collections.abc import Callable, Container, Sequence
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -96,7 +95,9 @@ def main() -> None:
 def merged(rows: Sequence[Result], more: Sequence[Result]) -> list[Result]:
     """Both, without fits that were done again, with what is worth keeping."""
     both = {(row["set"], row["entrant"], row["seed"]): row for row in (*rows, *more)}
-    return [_rounded({key: row[key] for key in KEPT if key in row}) for row in both.values()]
+    kept = [{key: row[key] for key in KEPT if key in row} for row in both.values()]
+    rounded: list[Result] = json.loads(json.dumps(kept), parse_float=lambda f: round(float(f), 6))
+    return rounded
 
 
 def filled(document: str, rows: Sequence[Result]) -> str:
@@ -110,6 +111,35 @@ def filled(document: str, rows: Sequence[Result]) -> str:
         return f"{found[1]}\n{TABLES[found[2]](rows).rstrip()}\n"
 
     return re.sub(r"(<!-- table: (.+?) -->)\n(?:.+\n)*", table, document)
+
+
+def chart(rows: Sequence[Result]) -> str:
+    """Mean accuracy of all that was measured on all sets, as bars (Mermaid), the best first."""
+    bars = {}
+    for prompts, suffix in (("", ""), (" with sentences", SENTENCES)):
+        bars |= {
+            title.strip("*") + prompts: _by_set(rows, method + suffix, _accuracy)
+            for method, title in METHODS.items()
+        }
+    bars["zero-shot"] = _by_set(rows, "coft", _before)  # which every run measures
+    bars["supervised"] = _by_set(rows, "supervised", _accuracy)
+    known = {title: mean for title, v in bars.items() if (mean := mean_of(list(v.values())))}
+    known = dict(sorted(known.items(), key=lambda bar: -float(bar[1])))
+    return "\n".join(
+        [
+            "```mermaid",
+            "---",
+            "config:",
+            f"  xyChart: {{width: 900, height: {24 * len(known) + 60}, showDataLabel: true}}",
+            '  themeVariables: {xyChart: {plotColorPalette: "#0f9a8d"}}',
+            "---",
+            "xychart-beta horizontal",
+            f"  x-axis {json.dumps(list(known))}",
+            '  y-axis "accuracy on test, per cent, mean of five sets" 0 --> 100',
+            f"  bar [{', '.join(known.values())}]",
+            "```",
+        ]
+    )
 
 
 def coft(rows: Sequence[Result]) -> str:
@@ -202,7 +232,7 @@ def second_model(rows: Sequence[Result]) -> str:
     first = [row for row in rows if row["seed"] == 0]
     alone = f"coft:model={SMALL}"
     for name in SETS:
-        before = _by_set(first, alone, lambda row: row["zero_shot_accuracy"])[name]
+        before = _by_set(first, alone, _before)[name]
         entrants = (alone, f"coft:phase2_model={SMALL}", "coft")
         values = [before, *(_by_set(first, entrant, _accuracy)[name] for entrant in entrants)]
         if before:
@@ -215,15 +245,19 @@ def _accuracy(row: Result) -> float | None:
     return accuracy
 
 
+def _before(row: Result) -> float | None:
+    accuracy: float = row["zero_shot_accuracy"]
+    return accuracy
+
+
 def _stage(name: str) -> Figure:
     return lambda row: row["labels"].get(name)
 
 
 TABLES: dict[str, Callable[[Sequence[Result]], str]] = {
+    "chart": chart,
     "coft": coft,
-    "methods, test": lambda rows: methods(
-        rows, _accuracy, lambda row: row["zero_shot_accuracy"], bound=True
-    ),
+    "methods, test": lambda rows: methods(rows, _accuracy, _before, bound=True),
     "methods, train": lambda rows: methods(
         rows, _stage("finished"), _stage("zero_shot"), bound=False
     ),
@@ -269,16 +303,6 @@ def _row(
 
 def _head(*titles: str) -> list[str]:
     return [line(titles), rule(len(titles))]
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, float):
-        return round(value, 6)
-    if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_rounded(item) for item in value]
-    return value
 
 
 if __name__ == "__main__":

@@ -34,7 +34,8 @@ def test_every_table_of_the_document_is_that_of_its_results(tool: ModuleType) ->
     document = tool.DOCUMENT.read_text(encoding="utf-8")
     assert tool.filled(document, Results(tool.RESULTS).rows) == document
     for name in tool.TABLES:
-        assert f"<!-- table: {name} -->\n| " in document
+        start = "```mermaid\n" if name == "chart" else "| "
+        assert f"<!-- table: {name} -->\n{start}" in document
 
 
 def test_results_are_kept_once_and_without_folders_of_the_machine(tool: ModuleType) -> None:
@@ -58,6 +59,16 @@ def test_the_best_of_either_prompts_are_bold_and_a_mean_needs_all_sets(tool: Mod
     trained = tool.TABLES["methods, train"](rows).splitlines()[2:]
     assert trained[0].startswith("| zero-shot | template | 40.0 |")
     assert trained[2].startswith("| **CoFT** | template | **50.0** |")
+
+
+def test_bars_stand_for_what_was_measured_everywhere(tool: ModuleType) -> None:
+    rows = [result(name, "coft", 0.6) for name in tool.SETS]
+    rows += [result(name, "upl" + tool.SENTENCES, 0.7) for name in tool.SETS]
+    rows += [result(name, "fpl", 0.9) for name in tool.SETS[:4]]
+    drawn = tool.TABLES["chart"](rows)
+    assert '  x-axis ["UPL with sentences", "CoFT", "zero-shot"]' in drawn
+    assert "  bar [70.0, 60.0, 50.0]" in drawn
+    assert "\n\n" not in drawn, "a table ends at an empty line"
 
 
 def test_a_table_ends_at_the_next_empty_line(tool: ModuleType) -> None:
