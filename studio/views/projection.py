@@ -27,7 +27,9 @@ LANDMARKS = 30_000
 """At most so many images are laid out by UMAP itself; all others stand amid their nearest ones of
 these. Exact neighbours of 100,000 images would be ten times the work, for points that are not even
 drawn (`points.DRAWN`)."""
-VERSION = 1  # of what comes out: a change makes cached layouts worthless
+WIDEST_GAP = 0.03
+"""Of the map's width or height: strips that are wider and hold no image are made as narrow."""
+VERSION = 2  # of what comes out: a change makes cached layouts worthless
 
 Report = Callable[[str, int, int], None]
 
@@ -57,6 +59,23 @@ def framed(plane: NDArray[np.floating]) -> Floats:
     return np.asarray(np.clip(inside, -1, 1), np.float32)
 
 
+def without_gaps(plane: Floats) -> Floats:
+    """The points in the same order along either axis, with no wide empty strip across the map.
+
+    UMAP puts what has no neighbours in common far away, and how far means nothing; a few lone
+    images would leave all others a corner.
+    """
+    closed = np.empty_like(plane)
+    widest = max(WIDEST_GAP, 4 / len(plane))  # of few images, a gap or two is all there is to see
+    for axis in range(2):
+        order = np.argsort(plane[:, axis], kind="stable")
+        steps = np.diff(plane[order, axis].astype(np.float64), prepend=plane[order[0], axis])
+        for _ in range(3):  # each time, what a strip is measured by has become narrower itself
+            steps = np.minimum(steps, widest * steps.sum())
+        closed[order, axis] = steps.cumsum()
+    return closed
+
+
 def umap(units: Floats, *, report: Report | None = None, landmarks: int = LANDMARKS) -> Floats:
     """(N, 2): images that are alike beside each other, in [-1, 1] each.
 
@@ -71,13 +90,13 @@ def umap(units: Floats, *, report: Report | None = None, landmarks: int = LANDMA
     say = report or _nobody
     number = len(units)
     if number <= landmarks:
-        return framed(_fit(units, say))
+        return framed(without_gaps(_fit(units, say)))
     chosen = np.sort(np.random.default_rng(SEED).choice(number, landmarks, replace=False))
     plane = np.empty((number, 2), np.float32)
     plane[chosen] = _fit(units[chosen], say)
     others = np.setdiff1d(np.arange(number), chosen)
     plane[others] = _amid(units[others], units[chosen], plane[chosen], say)
-    return framed(plane)
+    return framed(without_gaps(plane))
 
 
 def _nobody(text: str, done: int, total: int) -> None:

@@ -52,6 +52,23 @@ def test_equal_images_lie_in_one_place() -> None:
     assert projection.pca(np.zeros((30, 4), np.float32)).tolist() == [[0.0, 0.0]] * 30
 
 
+def test_a_few_lone_images_leave_the_others_most_of_the_map() -> None:
+    plane = np.random.default_rng(0).normal(size=(400, 2)).astype("f4")
+    plane[:5] += [100, 0]
+    plane[5:9] -= [30, 60]
+    closed = projection.without_gaps(plane)
+    for axis in range(2):
+        assert np.array_equal(closed[:, axis].argsort(), plane[:, axis].argsort()), "order is lost"
+    many, all_of_it = np.ptp(closed[9:], axis=0), np.ptp(closed, axis=0)
+    assert (many / all_of_it > 0.6).all()
+    assert (np.ptp(plane[9:], axis=0) / np.ptp(plane, axis=0) < 0.11).all()
+    # Where there is no such gap nothing moves; of few images wider ones are left.
+    for points in (np.linspace(-1, 1, 200), np.linspace(-1, 1, 20) ** 3):
+        even = points[:, None].repeat(2, axis=1).astype("f4")
+        assert np.allclose(projection.without_gaps(even), even - even[0], atol=1e-6)
+    assert projection.without_gaps(np.zeros((30, 2), "f4")).tolist() == [[0, 0]] * 30
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_umap_keeps_groups_together_and_comes_out_the_same_each_time() -> None:
