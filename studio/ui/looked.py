@@ -139,6 +139,8 @@ def _at_hand(studio: Studio) -> Looked:
     view = studio.workspace.view
     folder, canvases, preview = view.folder, view.canvases, view.preview
     if folder is None or canvases is None or preview is None:
+        if view.busy:
+            raise RunError(f"{view.busy}: open this tab again when that is done.")
         raise RunError(NOTHING)
 
     def make() -> Looked:

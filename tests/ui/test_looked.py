@@ -26,6 +26,9 @@ def test_without_images_at_hand_there_is_nothing(studio: Studio) -> None:
     for run in ("", None, 5):
         with pytest.raises(RunError, match="Nothing to explore"):
             look(studio, run)
+    studio.workspace.change(busy="Loading the model")
+    with pytest.raises(RunError, match="Loading the model: open this tab again"):
+        look(studio, "")
 
 
 def test_a_run_is_looked_at_stage_by_stage(shared: Studio, run_id: str) -> None:
