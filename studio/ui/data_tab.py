@@ -10,8 +10,9 @@ import gradio as gr
 
 from studio.errors import FolderError
 from studio.folder import read_class_names
+from studio.ui.beat import Beat
 from studio.ui.handlers import MODEL_INFO, field_of, page_of, said
-from studio.ui.parts import POLL, PRIVATE, Lazy, folding, fresh
+from studio.ui.parts import POLL, PRIVATE, Lazy, Part, folding, fresh
 from studio.ui.studio import Studio
 from studio.ui.uploads import ENDINGS, take_uploads
 from studio.ui.view import View
@@ -115,11 +116,11 @@ class DataTab:
             self.model,
         ]
 
-    def wire(self, page: gr.Blocks, timer: gr.Timer, tabs: gr.Tabs) -> None:
+    def wire(self, page: gr.Blocks, beat: Beat, tabs: gr.Tabs) -> None:
         """Connect events; everything that changes anything answers with what the poll would say."""
         look: dict[str, Any] = {"inputs": [self.shown], "outputs": self.outputs, **POLL}
         page.load(self.poll, **look)
-        timer.tick(self.poll, trigger_mode="once", **look)
+        beat.watch(self.parts, {"fn": self.poll, **look})
 
         def after(trigger: Any, handler: Callable[..., Any], inputs: Sequence[Any]) -> None:
             trigger(handler, inputs=list(inputs), outputs=None, **PRIVATE).success(
@@ -200,40 +201,43 @@ class DataTab:
 
     def poll(self, shown: dict[str, Any], request: gr.Request) -> list[Any]:
         """Everything that has changed since this page last asked."""
+        return fresh(shown, **self.parts(shown, request))
+
+    def parts(self, shown: dict[str, Any], request: gr.Request) -> dict[str, Part]:
+        """Everything there is to see."""
         view = self.studio.workspace.view
         path = view.path if view.source == "folder" else ""
         typed_here = bool(shown) and view.by == page_of(request, "data")
         busy = bool(view.busy)
         mark = (id(view.folder), id(view.preview), view.stale, view.source)
-        return fresh(
-            shown,
-            steps=(step_of(view), data.steps(min(step_of(view), 2))),
-            status=((view.busy, view.done, view.total, view.error), status_html(view)),
-            stop=(busy, gr.update(visible=busy)),
-            folder=((*mark[:1], view.source, len(view.names)), Lazy(self._folder_html, view)),
-            preview=(mark, Lazy(self._preview_html, view)),
-            demo=(
+        return {
+            "steps": (step_of(view), data.steps(min(step_of(view), 2))),
+            "status": ((view.busy, view.done, view.total, view.error), status_html(view)),
+            "stop": (busy, gr.update(visible=busy)),
+            "folder": ((*mark[:1], view.source, len(view.names)), Lazy(self._folder_html, view)),
+            "preview": (mark, Lazy(self._preview_html, view)),
+            "demo": (
                 (busy, step_of(view)),
                 gr.update(interactive=not busy, variant=_variant(step_of(view) == 0)),
             ),
-            scan=(busy, gr.update(interactive=not busy)),
-            label=(
+            "scan": (busy, gr.update(interactive=not busy)),
+            "label": (
                 (busy, step_of(view)),
                 gr.update(
                     interactive=not busy and view.folder is not None,
                     variant=_variant(step_of(view) in (1, 2)),
                 ),
             ),
-            train=(
+            "train": (
                 (step_of(view),),
                 gr.update(
                     interactive=view.folder is not None, variant=_variant(step_of(view) == 3)
                 ),
             ),
-            path=(view.inputs, gr.skip() if typed_here else field_of(path)),
-            names=(view.inputs, gr.skip() if typed_here else field_of(view.names_text)),
-            model=(view.inputs, gr.skip() if typed_here else field_of(view.model)),
-        )
+            "path": (view.inputs, gr.skip() if typed_here else field_of(path)),
+            "names": (view.inputs, gr.skip() if typed_here else field_of(view.names_text)),
+            "model": (view.inputs, gr.skip() if typed_here else field_of(view.model)),
+        }
 
     def _folder_html(self, view: View) -> str:
         folder, canvases = view.folder, view.canvases

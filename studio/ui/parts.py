@@ -147,7 +147,17 @@ class Lazy:
         return self._make(*self._args)
 
 
-def fresh(shown: Any, **values: tuple[Any, Any]) -> list[Any]:
+Part = tuple[Any, Any]
+"""What tells whether a part of the page has changed, and what it shows, which may be Lazy."""
+
+
+def is_fresh(shown: Any, **values: Part) -> bool:
+    """Whether the page has all of them as they are: `fresh` would send nothing."""
+    known = shown if isinstance(shown, dict) else {}
+    return all(name in known and known[name] == mark for name, (mark, _) in values.items())
+
+
+def fresh(shown: Any, **values: Part) -> list[Any]:
     """Of many outputs, send only those that changed since this page was last told.
 
     Args:

@@ -11,9 +11,10 @@ import gradio as gr
 from studio.errors import PromptError
 from studio.prompts.prompt_set import PromptSet, parse_sentences, parse_templates
 from studio.prompts.templates import TEMPLATES
+from studio.ui.beat import Beat
 from studio.ui.handlers import field_of, page_of, said
 from studio.ui.llm_box import LlmBox
-from studio.ui.parts import POLL, PRIVATE, Lazy, fresh, prompt_board
+from studio.ui.parts import POLL, PRIVATE, Lazy, Part, fresh, prompt_board
 from studio.ui.preview import Preview
 from studio.ui.studio import Studio
 from studio.ui.view import View
@@ -92,11 +93,11 @@ class PromptsTab:
             *self.llm.outputs,
         ]  # fmt: skip
 
-    def wire(self, page: gr.Blocks, timer: gr.Timer) -> None:
+    def wire(self, page: gr.Blocks, beat: Beat) -> None:
         """Connect events; everything that changes anything answers with what the poll would say."""
         look_: dict[str, Any] = {"inputs": [self.shown], "outputs": self.outputs, **POLL}
         page.load(self.poll, **look_)
-        timer.tick(self.poll, trigger_mode="once", **look_)
+        beat.watch(self.parts, {"fn": self.poll, **look_})
 
         def after(trigger: Any, handler: Callable[..., Any], **more: Any) -> None:
             trigger(handler, **{"outputs": None, **PRIVATE, **more}).success(self.poll, **look_)
@@ -201,6 +202,10 @@ class PromptsTab:
 
     def poll(self, shown: dict[str, Any], request: gr.Request) -> list[Any]:
         """Everything that has changed since this page last asked."""
+        return fresh(shown, **self.parts(shown, request))
+
+    def parts(self, shown: dict[str, Any], request: gr.Request) -> dict[str, Part]:
+        """Everything there is to see."""
         view = self.studio.workspace.view
         mine = bool(shown) and view.prompt_by == page_of(request, "prompts")
         # Labels that are on their way do not hide those that are there.
@@ -211,8 +216,7 @@ class PromptsTab:
         )  # fmt: skip
         can_label = view.folder is not None and bool(view.names) and not seen and not view.busy
         templates = "\n".join(view.prompts.templates)
-        return fresh(
-            shown,
+        return dict(
             # By its text: what cannot be used yet stays in the field whatever else changes.
             templates=(templates, gr.skip() if mine else field_of(templates)),
             undo=(view.can_undo, gr.update(interactive=view.can_undo)),

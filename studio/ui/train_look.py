@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import gradio as gr
 
 from studio.runs.given import Counts, count
 from studio.runs.store import ACTIVE, RunInfo
 from studio.ui.handlers import field_of
-from studio.ui.parts import Lazy
+from studio.ui.parts import Lazy, Part
 from studio.ui.studio import Studio
 from studio.ui.view import View
 from studio.views import runs as look
-
-Part = tuple[Any, Any]
-"""What tells whether a part has changed, and what it shows."""
 
 
 class TrainLook:

@@ -11,8 +11,9 @@ from studio.errors import FolderError, RunError
 from studio.folder import parse_class_names
 from studio.methods import METHODS
 from studio.ui import heavy
+from studio.ui.beat import Beat
 from studio.ui.handlers import MODEL_INFO, page_of, said
-from studio.ui.parts import POLL, PRIVATE, curve_board, folding, fresh, pick_list, picked
+from studio.ui.parts import POLL, PRIVATE, Part, curve_board, folding, fresh, pick_list, picked
 from studio.ui.studio import Studio
 from studio.ui.train_look import TrainLook
 from studio.ui.train_settings import common_fields, settings_list, settings_of
@@ -107,7 +108,7 @@ class TrainTab:
     def wire(
         self,
         page: gr.Blocks,
-        timer: gr.Timer,
+        beat: Beat,
         header: gr.HTML,
         names: gr.Textbox,
     ) -> None:
@@ -122,7 +123,7 @@ class TrainTab:
             **POLL,
         }
         page.load(**poll)
-        timer.tick(trigger_mode="once", **poll)
+        beat.watch(self.parts, poll)
         self.model.change(self.remember, inputs=[self.model], outputs=None, **PRIVATE)
         form = [names, self.model, self.method, self.name, self.seed, self.given]
         form += [*self.common, self.overrides]
@@ -247,9 +248,12 @@ class TrainTab:
     # How it looks -----------------------------------------------------------------------------
 
     def poll(self, shown: dict[str, Any], chosen: str, request: gr.Request) -> list[Any]:
-        """Everything that has changed since this page last asked.
+        """Everything that has changed since this page last asked."""
+        return fresh(shown, **self.parts(shown, chosen, request))
+
+    def parts(self, shown: dict[str, Any], chosen: str, request: gr.Request) -> dict[str, Part]:
+        """Everything there is to see.
 
         The run shown is the chosen one, else the one at work, else the newest.
         """
-        page = page_of(request, "train")
-        return fresh(shown, **self.look.parts(bool(shown), chosen, page))
+        return self.look.parts(bool(shown), chosen, page_of(request, "train"))

@@ -12,7 +12,7 @@ import gradio as gr
 import pytest
 
 from studio.ui.data_tab import DataTab, status_html, step_of
-from studio.ui.page import build, known_models
+from studio.ui.page import build, known_models, queue
 from studio.ui.studio import Studio
 from studio.ui.theme import CSS, theme
 from studio.ui.view import View
@@ -42,6 +42,27 @@ def test_choices_that_change_are_not_checked_by_gradio(studio: Studio) -> None:
     ]
     assert len(watched) > 20
     assert [event.name for event in watched if event.preprocess] == []
+
+
+def test_a_tick_asks_once_and_a_tab_is_asked_when_its_pulse_changes(studio: Studio) -> None:
+    page = build(studio, models=known_models())
+    events = [(target, event) for event in page.fns.values() for target in event.targets]
+    always = [c._id for c in page.blocks.values() if isinstance(c, gr.Timer) and c.active]
+    ticks = [event for (id_, name), event in events if name == "tick" and id_ in always]
+    assert len(ticks) == 1
+    assert not ticks[0].queue
+    pulses = [c._id for c in ticks[0].outputs]
+    asked = [event.name for (id_, name), event in events if name == "change" and id_ in pulses]
+    assert asked == ["poll"] * 3
+    assert not any(event.queue for (id_, _), event in events if id_ in pulses)
+
+
+def test_the_queue_is_looked_at_calmly() -> None:
+    with gr.Blocks() as page:
+        pass
+    hasty = page.queue()._queue.sleep_when_free
+    queue(page)
+    assert hasty < page._queue.sleep_when_free < 0.05
 
 
 def test_the_page_names_no_other_server(config: Any) -> None:

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from studio.ui.beat import Beat
+from studio.ui.parts import Lazy, Part, fresh
+from tests.ui.conftest import page as page_of
+
+
+class Tab:
+    """Two parts, the second of which is costly to make."""
+
+    def __init__(self) -> None:
+        self.mark = 0
+        self.made = 0
+        self.asked: list[Any] = []
+
+    def parts(self, shown: Any, chosen: str, request: gr.Request) -> dict[str, Part]:
+        self.asked.append((chosen, request))
+        return {"a": ("same", "text"), "b": (self.mark, Lazy(self._make))}
+
+    def _make(self) -> str:
+        self.made += 1
+        return f"made for {self.mark}"
+
+    def told(self) -> Any:
+        return fresh({}, **self.parts({}, "", page_of("p")))[0]
+
+
+@pytest.fixture
+def tabs() -> list[Tab]:
+    return [Tab(), Tab()]
+
+
+@pytest.fixture
+def beat(tabs: list[Tab]) -> Beat:
+    made = Beat()
+    with gr.Blocks():
+        for tab in tabs:
+            inputs = [gr.State({}), gr.State("")]
+            made.watch(tab.parts, {"fn": tab.parts, "inputs": inputs, "outputs": None})
+        made.wire(gr.Timer(60))
+    return made
+
+
+def test_a_page_that_has_all_is_left_alone(beat: Beat, tabs: list[Tab]) -> None:
+    shown = [tab.told() for tab in tabs]
+    assert beat.ask(page_of("p"), "0", "1", shown[0], "x", shown[1], "y") == ["0", "1"]
+    assert [tab.asked[-1][0] for tab in tabs] == ["x", "y"]  # each has its own inputs
+
+
+def test_only_a_tab_that_changed_gets_another_pulse(beat: Beat, tabs: list[Tab]) -> None:
+    shown = [tab.told() for tab in tabs]
+    made = tabs[1].made
+    tabs[1].mark = 1
+    assert beat.ask(page_of("p"), "0", "0", shown[0], "", shown[1], "") == ["0", "1"]
+    assert beat.ask(page_of("p"), "0", "1", shown[0], "", shown[1], "") == ["0", "0"]  # until told
+    assert tabs[1].made == made, "what changed is not made before it is asked for"
+    assert beat.ask(page_of("p"), "0", "1", shown[0], "", tabs[1].told(), "") == ["0", "1"]
+
+
+@pytest.mark.parametrize("shown", [None, [], "text", {"a": "same"}])
+def test_a_page_that_was_told_nothing_asks_for_all(beat: Beat, shown: Any) -> None:
+    assert beat.ask(page_of("p"), "0", {"made": "up"}, shown, "", shown, "") == ["1", "0"]
