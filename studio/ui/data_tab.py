@@ -116,16 +116,16 @@ class DataTab:
             self.model,
         ]
 
-    def wire(self, page: gr.Blocks, beat: Beat, tabs: gr.Tabs) -> None:
-        """Connect events; everything that changes anything answers with what the poll would say."""
-        look: dict[str, Any] = {"inputs": [self.shown], "outputs": self.outputs, **POLL}
-        page.load(self.poll, **look)
-        beat.watch(self.parts, {"fn": self.poll, **look})
+    def wire(self, beat: Beat, tabs: gr.Tabs) -> None:
+        """Connect events; whatever changes anything has the tab asked at once."""
+        poll = {"fn": self.poll, "inputs": [self.shown], "outputs": self.outputs, **POLL}
+        ask = beat.watch(self.parts, poll)
 
-        def after(trigger: Any, handler: Callable[..., Any], inputs: Sequence[Any]) -> None:
-            trigger(handler, inputs=list(inputs), outputs=None, **PRIVATE).success(
-                self.poll, **look
-            )
+        def after(
+            trigger: Any, handler: Callable[..., Any], inputs: Sequence[Any], **more: Any
+        ) -> None:
+            how = {**PRIVATE, **more}
+            trigger(handler, inputs=list(inputs), outputs=None, **how).success(**ask)
 
         after(self.demo.click, self.use_demo, [])
         after(self.scan.click, self.use_path, [self.path])
@@ -135,8 +135,8 @@ class DataTab:
         after(self.label.click, self.label_now, [self.names, self.model])
         after(self.names_file.upload, self.names_from_file, [self.names_file])
         # Each field tells of itself alone: events of two fields may overtake each other.
-        after(self.names.blur, self.remember_names, [self.names])
-        after(self.model.change, self.remember_model, [self.model])
+        after(self.names.blur, self.remember_names, [self.names], **POLL)
+        after(self.model.change, self.remember_model, [self.model], **POLL)
         after(self.stop.click, self.studio.workspace.stop, [])
         self.train.click(
             self.go_train,

@@ -88,7 +88,7 @@ class ExploreTab(ExploreAnswers):
         open_run: dict[str, Any] = {"fn": self.draw, "inputs": seen, "outputs": drawn}
         redraw: dict[str, Any] = {**open_run, **UNCHECKED}
         open_run = {**redraw, "show_progress": "full", "show_progress_on": [self.summary]}
-        choices: dict[str, Any] = {"outputs": [self.run, self.label], **UNCHECKED}
+        choices: dict[str, Any] = {"outputs": [self.run, self.label], **POLL, **UNCHECKED}
         tab.select(self.choices, [self.run, self.label], **choices).then(**open_run)
         go = explore.click(lambda: gr.Tabs(selected="explore"), outputs=[tabs], **PRIVATE)
         go.then(self.choose, [chosen], **choices).then(**open_run)
@@ -98,7 +98,7 @@ class ExploreTab(ExploreAnswers):
             control.input(**redraw)
         self.stage.change(**redraw)
         for name, panel in self.tabs.items():
-            panel.select(_says(name), outputs=[self.active], **PRIVATE).then(**redraw)
+            panel.select(_says(name), outputs=[self.active], **POLL).then(**redraw)
         self.galleries.classes.select(
             self.pick_class, self.filters, [self.label], **UNCHECKED
         ).success(**redraw)

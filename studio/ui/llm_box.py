@@ -12,7 +12,7 @@ from studio.errors import PromptError, StudioError
 from studio.prompts.endpoint import DEFAULT_MODEL, address, find_endpoint, host_of
 from studio.prompts.llm import budget
 from studio.ui.handlers import field_of, page_of, said
-from studio.ui.parts import Lazy
+from studio.ui.parts import POLL, Lazy
 from studio.ui.studio import Studio
 from studio.ui.view import View
 from studio.ui.wish import Wish
@@ -105,9 +105,12 @@ class LlmBox:
         """
         # Each field tells of itself alone: events of two fields may overtake each other.
         for name, field in zip(_FIELDS, self.fields, strict=True):
-            after(field.change, self.see(name), inputs=[shown, field], trigger_mode="always_last")
+            after(
+                field.change, self.see(name), inputs=[shown, field], trigger_mode="always_last",
+                **POLL,
+            )  # fmt: skip
             if isinstance(field, gr.Textbox):
-                after(field.blur, self.remember(name), inputs=[field])
+                after(field.blur, self.remember(name), inputs=[field], **POLL)
         after(self.write.click, self.begin, inputs=[self.key, *self.fields], outputs=[self.key])
         after(self.stop.click, self.studio.writer.stop)
         after(self.forget.click, self.studio.writer.forget)

@@ -24,7 +24,9 @@ Their handlers check what they are given.
 """
 
 POLL: dict[str, Any] = {**PRIVATE, "queue": False}
-"""For asking how things stand: a quick read, which need not wait behind anything."""
+"""For what is quick and need not wait behind anything: asking how things stand, telling what was
+typed.
+"""
 
 
 def _script(name: str) -> str:

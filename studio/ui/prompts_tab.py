@@ -93,24 +93,23 @@ class PromptsTab:
             *self.llm.outputs,
         ]  # fmt: skip
 
-    def wire(self, page: gr.Blocks, beat: Beat) -> None:
-        """Connect events; everything that changes anything answers with what the poll would say."""
-        look_: dict[str, Any] = {"inputs": [self.shown], "outputs": self.outputs, **POLL}
-        page.load(self.poll, **look_)
-        beat.watch(self.parts, {"fn": self.poll, **look_})
+    def wire(self, beat: Beat) -> None:
+        """Connect events; whatever changes anything has the tab asked at once."""
+        poll = {"fn": self.poll, "inputs": [self.shown], "outputs": self.outputs, **POLL}
+        ask = beat.watch(self.parts, poll)
 
         def after(trigger: Any, handler: Callable[..., Any], **more: Any) -> None:
-            trigger(handler, **{"outputs": None, **PRIVATE, **more}).success(self.poll, **look_)
+            trigger(handler, **{"outputs": None, **PRIVATE, **more}).success(**ask)
 
         # Not `input`: a textbox raises it for keys that print, not for a paste or a backspace.
         # While one answer is on its way only the latest text waits for the next.
         after(
             self.templates.change, self.see_templates, trigger_mode="always_last",
-            inputs=[self.templates, self.shown], outputs=[self.fault],
+            inputs=[self.templates, self.shown], outputs=[self.fault], **POLL,
         )  # fmt: skip
         after(
             self.templates.blur, self.edit_templates,
-            inputs=[self.templates], outputs=[self.fault],
+            inputs=[self.templates], outputs=[self.fault], **POLL,
         )  # fmt: skip
         for button, templates in zip(self.presets, PRESETS.values(), strict=True):
             after(button.click, _preset(self, templates), outputs=[self.fault, self.templates])

@@ -105,13 +105,7 @@ class TrainTab:
                 self.start = gr.Button("Start", variant="primary", elem_id="start", **off)
                 self.stop = gr.Button("Stop", variant="stop", elem_id="stop", **off)
 
-    def wire(
-        self,
-        page: gr.Blocks,
-        beat: Beat,
-        header: gr.HTML,
-        names: gr.Textbox,
-    ) -> None:
+    def wire(self, beat: Beat, header: gr.HTML, names: gr.Textbox) -> None:
         """Connect events. names: the class names of the Data tab, which a run starts from."""
         outputs = [self.shown, self.ready, self.model, self.given, self.start, self.stop]
         outputs += [self.status, self.warnings, self.curves, self.numbers, self.facts, self.runs]
@@ -122,26 +116,25 @@ class TrainTab:
             "outputs": outputs,
             **POLL,
         }
-        page.load(**poll)
-        beat.watch(self.parts, poll)
-        self.model.change(self.remember, inputs=[self.model], outputs=None, **PRIVATE)
+        look_again = beat.watch(self.parts, poll)
+        self.model.change(self.remember, inputs=[self.model], outputs=None, **POLL)
         form = [names, self.model, self.method, self.name, self.seed, self.given]
         form += [*self.common, self.overrides]
         started = self.start.click(self.begin, inputs=form, outputs=[self.chosen], **PRIVATE)
-        started.success(**poll)
-        self.stop.click(self.end, outputs=None, **PRIVATE).success(**poll)
+        started.success(**look_again)
+        self.stop.click(self.end, outputs=None, **PRIVATE).success(**look_again)
         ask: dict[str, Any] = {
             "outputs": [self.doomed, self.delete, self.sure, self.keep],
             **PRIVATE,
         }
         chosen = self.runs.select(self.pick, outputs=[self.chosen], **PRIVATE)
-        chosen.success(**poll).success(self.keep_it, **ask)
+        chosen.success(**look_again).success(self.keep_it, **ask)
         self.delete.click(self.ask, inputs=[self.chosen], **ask)
         self.keep.click(self.keep_it, **ask)
         deleted = self.sure.click(
             self.remove, inputs=[self.doomed], outputs=[self.chosen], **PRIVATE
         )
-        deleted.then(self.keep_it, **ask).then(**poll)
+        deleted.then(self.keep_it, **ask).then(**look_again)
 
     # What its buttons do ----------------------------------------------------------------------
 

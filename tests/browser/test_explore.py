@@ -21,6 +21,27 @@ def server(lived_in: Server) -> Server:
     return lived_in
 
 
+HARD_OF_HEARING = """() => {
+  window.told = 0;
+  const fetched = window.fetch;
+  window.fetch = async (...asked) => {
+    const answer = await fetched(...asked);
+    if (!String(asked[0]?.url ?? asked[0]).includes("queue/data")) return answer;
+    const late = new TransformStream({ async transform(chunk, out) {
+      for (const message of new TextDecoder().decode(chunk).split(/(?<=\\n\\n)/)) {
+        if (message.includes("close_stream")) {
+          await new Promise((done) => setTimeout(done, 3000));
+          window.told += 1;
+        }
+        out.enqueue(new TextEncoder().encode(message));
+      }
+    } });
+    return new Response(answer.body.pipeThrough(late), answer);
+  };
+}"""
+"""The page learns three seconds late that an answer was the last one of its stream."""
+
+
 def explore(page: Any, part: str = "", run: str = "first") -> None:
     """Open a part of the Explore tab, with a run of the prepared ones."""
     go(page, "Explore")
@@ -168,6 +189,18 @@ def test_an_image_shows_its_neighbours_and_leads_on(open_page: Open, watch: Watc
     dialog.get_by_role("button", name="Select it and its nearest").click()
     page.locator("dialog[open]").wait_for(state="detached")
     wait_for(page, lambda: total(page, "selection") == 13, "13 selected images", 30)
+    assert watch.faults == []
+
+
+def test_an_answer_that_the_page_missed_is_heard_later(open_page: Open, watch: Watch) -> None:
+    page = open_page()
+    explore(page)
+    page.evaluate(HARD_OF_HEARING)
+    go(page, "Galleries")
+    page.locator("#gallery-clean .card").first.wait_for()  # the stream is over, the page not told
+    go(page, "Confusions")
+    page.locator("#confusion-map [data-pick]").first.wait_for()
+    assert page.evaluate("window.told") >= 1
     assert watch.faults == []
 
 

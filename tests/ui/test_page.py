@@ -44,17 +44,36 @@ def test_choices_that_change_are_not_checked_by_gradio(studio: Studio) -> None:
     assert [event.name for event in watched if event.preprocess] == []
 
 
-def test_a_tick_asks_once_and_a_tab_is_asked_when_its_pulse_changes(studio: Studio) -> None:
+def test_of_each_tab_one_answer_at_a_time_is_on_its_way(studio: Studio) -> None:
+    """Two would overtake each other, and an older one put back what was typed since."""
     page = build(studio, models=known_models())
     events = [(target, event) for event in page.fns.values() for target in event.targets]
-    always = [c._id for c in page.blocks.values() if isinstance(c, gr.Timer) and c.active]
-    ticks = [event for (id_, name), event in events if name == "tick" and id_ in always]
-    assert len(ticks) == 1
-    assert not ticks[0].queue
-    pulses = [c._id for c in ticks[0].outputs]
-    asked = [event.name for (id_, name), event in events if name == "change" and id_ in pulses]
-    assert asked == ["poll"] * 3
-    assert not any(event.queue for (id_, _), event in events if id_ in pulses)
+    asked = [(id_, event) for (id_, _), event in events if event.name == "poll"]
+    pulses = [id_ for id_, _ in asked]
+    assert len(pulses) == len(set(pulses)) == 3
+    assert {event.trigger_mode for _, event in asked} == {"always_last"}
+    assert not any(event.queue for _, event in asked)
+    asks = [(name, event) for (_, name), event in events if event.name == "ask" and event.fn]
+    asks = [(name, event) for name, event in asks if [c._id for c in event.outputs] == pulses]
+    assert sorted(name for name, _ in asks) == ["load", "tick"]
+    assert not any(event.queue for _, event in asks)
+    # Whatever else has a tab asked does so by its pulse, in the page itself.
+    others = [event for event in page.fns.values() if {c._id for c in event.outputs} & {*pulses}]
+    nudges = [event for event in others if event.name != "ask"]
+    assert len(nudges) > 20
+    assert all(event.fn is None and event.js for event in nudges)
+
+
+def test_what_is_typed_is_told_without_the_queue(studio: Studio) -> None:
+    page = build(studio, models=known_models())
+    typed = [
+        event
+        for event in page.fns.values()
+        for id_, name in event.targets
+        if name in ("change", "blur") and isinstance(page.blocks[id_], (gr.Textbox, gr.Number))
+    ]
+    assert len(typed) > 12
+    assert [event.name for event in typed if event.queue] == []
 
 
 def test_the_queue_is_looked_at_calmly() -> None:
