@@ -18,7 +18,7 @@ from typing import Any
 
 import gradio as gr
 
-from studio.ui.parts import POLL, PRIVATE, Part, is_fresh
+from studio.ui.parts import POLL, PRIVATE, Part, hidden_text, is_fresh
 
 _PULSE = "() => String(Math.random())"
 _RESCUE_SECONDS = 10.0
@@ -52,7 +52,7 @@ class Beat:
         Returns:
             Arguments of an event that has the tab asked now.
         """
-        pulse = gr.Textbox(visible="hidden", show_label=False, container=False)
+        pulse = hidden_text()
         self._tabs.append(Watched(parts, list(poll["inputs"]), poll, pulse))
         return {"fn": None, "js": _PULSE, "inputs": None, "outputs": [pulse], **PRIVATE}
 

@@ -7,14 +7,13 @@ fills the gallery beside the map and lights its points.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
 
 from studio.ui.explore_answers import ExploreAnswers, page_numbers
 from studio.ui.paged import Paged
-from studio.ui.parts import POLL, PRIVATE, UNCHECKED
+from studio.ui.parts import POLL, PRIVATE, UNCHECKED, hidden_text
 from studio.ui.scene import ALL, COMBINED, JUDGED, SIDES
 
 
@@ -46,7 +45,7 @@ class ExploreTab(ExploreAnswers):
         self.summary = gr.HTML(elem_id="explore-summary")
         self.stage = gr.State("")  # of the run; anything else than a stage is the latest
         self.selection = gr.State("")
-        self.active = gr.State("map")
+        self.active = hidden_text("map")
         self.pages = gr.State(page_numbers(None))
         self.correct.build()
         with gr.Row(elem_classes="columns explore-split"):
@@ -98,7 +97,9 @@ class ExploreTab(ExploreAnswers):
             control.input(**redraw)
         self.stage.change(**redraw)
         for name, panel in self.tabs.items():
-            panel.select(_says(name), outputs=[self.active], **POLL).then(**redraw)
+            panel.select(None, js=f"() => '{name}'", outputs=[self.active], **PRIVATE)
+        # Not at each select: opening the whole tab selects its panel too, and has drawn it.
+        self.active.change(**redraw)
         self.galleries.classes.select(
             self.pick_class, self.filters, [self.label], **UNCHECKED
         ).success(**redraw)
@@ -139,7 +140,3 @@ class ExploreTab(ExploreAnswers):
             self.pick_detail, [*here, self.detail.opened], [*shown, *taken], **UNCHECKED
         )
         self.chosen.clear.click(lambda: "", outputs=taken, **PRIVATE)
-
-
-def _says(text: str) -> Callable[[], str]:
-    return lambda: text

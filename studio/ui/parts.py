@@ -94,6 +94,11 @@ def prompt_board(**kwargs: Any) -> gr.HTML:
     )
 
 
+def hidden_text(value: str = "") -> gr.Textbox:
+    """A text that is on the page for its events alone: unlike a gr.State, scripts can change it."""
+    return gr.Textbox(value, visible="hidden", show_label=False, container=False)
+
+
 def folding(value: str = "", **kwargs: Any) -> gr.HTML:
     """HTML whose `details` elements stay open over updates, by their data-keep."""
     return gr.HTML(value=value, js_on_load=_script("keep.js"), **kwargs)

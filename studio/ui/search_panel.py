@@ -61,9 +61,9 @@ class SearchPanel:
         stage: gr.State,
         selection: gr.State,
         inner: gr.Tabs,
-        open_: gr.State,
+        open_: gr.Textbox,
     ) -> None:
-        """Connect events. inner: the tabs within Explore; open_: the state that names the one."""
+        """Connect events. inner: the tabs within Explore; open_: names the one that is open."""
         for event in (self.go.click, self.text.submit):
             event(
                 self.search,

@@ -171,15 +171,29 @@ def watch(server: Server) -> Watch:
     return Watch(server.url)
 
 
+@pytest.fixture(scope="module")
+def profiles(server: Server, browser: Any) -> Iterator[dict[str, Any]]:
+    """Browser profiles by their options: a page that is loaded again has its scripts compiled."""
+    opened: dict[str, Any] = {}
+    yield opened
+    for profile in opened.values():
+        profile.close()
+
+
 @pytest.fixture
-def open_page(server: Server, browser: Any, watch: Watch) -> Iterator[Callable[..., Any]]:
-    """Open the studio in a new tab of a new browser profile; options go to the profile."""
-    contexts: list[Any] = []
+def open_page(
+    server: Server, browser: Any, profiles: dict[str, Any], watch: Watch
+) -> Iterator[Callable[..., Any]]:
+    """Open the studio in a new tab; options go to the profile, which the module's tests share."""
+    pages: list[Any] = []
 
     def open_(query: str = "?__theme=light", **options: Any) -> Any:
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
-        contexts.append(context)
-        page = context.new_page()
+        options = {"viewport": {"width": 1280, "height": 900}, **options}
+        profile = profiles.get(repr(options))
+        if profile is None:
+            profile = profiles[repr(options)] = browser.new_context(**options)
+        page = profile.new_page()
+        pages.append(page)
         page.set_default_timeout(60_000)
         watch.attach(page)
         page.goto(f"{server.url}/{query}")
@@ -188,8 +202,8 @@ def open_page(server: Server, browser: Any, watch: Watch) -> Iterator[Callable[.
         return page
 
     yield open_
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.close()
 
 
 def go(page: Any, tab: str) -> None:

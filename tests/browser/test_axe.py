@@ -60,9 +60,10 @@ def test_no_tab_has_a_serious_fault(open_page: Open, watch: Watch, width: int) -
         faults += [f"{state}: {fault}" for fault in serious_faults(page)]
         if wide := too_wide(page):
             faults.append(f"{state} is {wide} px too wide")
-        set_theme(page, "dark")
-        faults += [f"{state}, dark: {fault}" for fault in serious_faults(page, only=COLOURS)]
-        set_theme(page, "light")
+        if width == 1024:  # the colours are those of every width
+            set_theme(page, "dark")
+            faults += [f"{state}, dark: {fault}" for fault in serious_faults(page, only=COLOURS)]
+            set_theme(page, "light")
     assert not faults, "\n".join(faults)
     assert watch.faults == []
 

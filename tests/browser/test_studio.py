@@ -20,7 +20,10 @@ Open = Callable[..., Any]
 
 # Small enough for two cores, large enough for curves that can be seen to grow.
 FIELDS = {"phase1_epochs": "4", "phase2_epochs": "1", "k": "4"}
-OTHERS = "phase1_min_steps=0\nphase1_views=1\nphase1_batch=16\nmonitor_images=16\nn_ctx=4"
+OTHERS = (
+    "phase1_min_steps=0\nphase1_views=1\nphase1_batch=16\nphase2_resolution=0.5\n"
+    "monitor_images=16\nn_ctx=4"
+)
 
 
 def set_settings(page: Any, fields: dict[str, str], others: str) -> None:

@@ -71,8 +71,9 @@ def test_what_is_typed_is_told_without_the_queue(studio: Studio) -> None:
         for event in page.fns.values()
         for id_, name in event.targets
         if name in ("change", "blur") and isinstance(page.blocks[id_], (gr.Textbox, gr.Number))
+        if page.blocks[id_].visible != "hidden"  # scripts write these
     ]
-    assert len(typed) > 12
+    assert len(typed) > 10
     assert [event.name for event in typed if event.queue] == []
 
 
