@@ -135,6 +135,7 @@ def test_a_run_lives_through_a_reload_and_fills_the_curves(
     second = open_page()
     go(second, "Train")
     wait_for(second, lambda: points(second) >= grown, "the curve in a second browser", 60)
+    second.close()
 
     wait_for(page, lambda: state(page) == "Finished", "the end of the run", 1800)
     keys = page.eval_on_selector_all(".curve-card", "all => all.map(c => c.dataset.figure)")
