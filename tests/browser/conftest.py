@@ -208,7 +208,21 @@ def open_page(
 
 def go(page: Any, tab: str) -> None:
     """Open a tab of the page."""
-    page.get_by_role("tab", name=tab, exact=True).click()
+    unfold(page, page.get_by_role("tab", name=tab, exact=True))
+
+
+def unfold(page: Any, button: Any) -> None:
+    """Press what opens a tab or a box, and wait as long as a person needs to see it.
+
+    When one opens for the first time, Gradio's page makes its fields and sets their values once
+    more a frame later. What a script typed in between would be gone.
+    """
+    button.click()
+    page.evaluate(
+        """async () => {
+          for (let i = 0; i < 3; i++) await new Promise(requestAnimationFrame);
+        }"""
+    )
 
 
 def picture(page: Any, name: str, *, height: int = 900) -> None:

@@ -13,7 +13,7 @@ from studio.runs.given import Correction
 from studio.runs.store import Run, RunStore
 from studio.ui.explore_answers import AT_HAND
 from tests.browser.axe import settle
-from tests.browser.conftest import Server, Watch, go, wait_for
+from tests.browser.conftest import Server, Watch, go, unfold, wait_for
 from tests.browser.prepared import Prepared
 from tests.browser.test_explore import choose, explore
 
@@ -57,10 +57,10 @@ def close(page: Any) -> None:
     page.locator("#explore-dialog dialog[open]").wait_for(state="detached")
 
 
-def unfold(page: Any) -> None:
+def open_corrections(page: Any) -> None:
     """Open the panel of corrections."""
     if not page.locator("#correct-undo").is_visible():
-        page.locator("#correct > button").click()
+        unfold(page, page.locator("#correct > button"))
     page.locator("#correct-undo").wait_for()
 
 
@@ -105,7 +105,7 @@ def test_a_page_at_a_press_and_undone(open_page: Open, first: Run, watch: Watch)
     before = dict(corrections_of(first))
     page = open_page()
     explore(page)
-    unfold(page)
+    open_corrections(page)
     shown = page.locator("#gallery-selection .card").count()
     page.get_by_label(re.compile(r"This page of images beside")).check()
     page.locator("#correct-reject").click()
@@ -158,7 +158,7 @@ def test_training_again_with_what_was_said(
     given = dict(corrections_of(first))
     page = open_page()
     explore(page)
-    unfold(page)
+    open_corrections(page)
     page.locator("#train-again").click()
     page.locator("#run-status").get_by_text("corrected").wait_for(timeout=120_000)
     # A second press, on a page that is reloaded in the middle, is refused by name.
@@ -168,7 +168,7 @@ def test_training_again_with_what_was_said(
     again = next(info.id for info in store.list() if info.name == "first corrected")
     if store.active():
         explore(page)
-        unfold(page)
+        open_corrections(page)
         page.locator("#train-again").click()
         wait_for(page, lambda: again in page.inner_text("body"), "the run at work by name", 60)
     wait_for(page, lambda: not store.active(), "the end of the run", 900)
@@ -178,7 +178,7 @@ def test_training_again_with_what_was_said(
     page.wait_for_selector("#tabs")
     explore(page, run="first corrected")
     choose(page, "#explore-run-choice", re.compile("^first corrected"))
-    unfold(page)
+    open_corrections(page)
     assert f"{len(given)} images corrected" in page.inner_text("#correct-told")
     line = next(e for e in store.get(again).events()[0] if e["kind"] == "finished")
     numbers = store.get(again).arrays(line["arrays"])["labels"].tolist()
@@ -194,7 +194,7 @@ def test_labels_given_before_any_run_go_with_the_next_one(
 ) -> None:
     page = open_page()
     explore(page, "Galleries", run=re.escape(AT_HAND))
-    unfold(page)
+    open_corrections(page)
     said = page.locator("#correct-told")
     assert "runs that the Train tab starts" in said.inner_text()
     page.locator("#order-clean").get_by_label("each class in turn").check()
@@ -235,7 +235,7 @@ def test_labels_given_before_any_run_go_with_the_next_one(
 def test_a_phone_has_room_for_all_of_it(open_page: Open) -> None:
     page = open_page("?__theme=dark", viewport={"width": 375, "height": 812})
     explore(page)
-    unfold(page)
+    open_corrections(page)
     dialog = open_image(page, 0)
     for part in (page.locator("body"), dialog):
         assert part.evaluate("e => e.scrollWidth <= e.clientWidth + 1")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.conftest import Server, Watch, go, wait_for
+from tests.browser.conftest import Server, Watch, go, unfold, wait_for
 from tests.prompts.chat_server import KEY, ChatServer, Reply, asked, error, well
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(1500)]
@@ -142,7 +142,7 @@ def test_a_language_model_writes_and_the_key_is_nowhere(
     page = prompts(open_page())
     page.locator("#llm-leaves").get_by_text("11 class names").wait_for()  # the page has arrived
     host = chat.url.split("/")[2]
-    page.locator("#llm-server button").first.click()
+    unfold(page, page.locator("#llm-server button").first)
     page.fill("#llm-url input, #llm-url textarea", chat.url)
     page.fill("#llm-model input, #llm-model textarea", "local")
     page.locator("#llm-leaves strong").get_by_text(host, exact=True).wait_for()

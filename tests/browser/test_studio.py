@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.conftest import Server, Watch, go, picture, wait_for
+from tests.browser.conftest import Server, Watch, go, picture, unfold, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(3000)]
 
@@ -27,11 +27,12 @@ OTHERS = (
 
 
 def set_settings(page: Any, fields: dict[str, str], others: str) -> None:
-    page.get_by_role("button", name="Settings", exact=False).first.click()
+    box = page.get_by_role("button", name="Settings", exact=False).first
+    unfold(page, box)
     for name, value in fields.items():
         page.fill(f"#setting-{name} input", value)
     page.fill("#overrides textarea", others)
-    page.get_by_role("button", name="Settings", exact=False).first.click()
+    box.click()
 
 
 def points(page: Any) -> int:
