@@ -1,4 +1,4 @@
-"""axe-core on a page that a test has brought into some state, and waiting for the page to rest."""
+"""axe-core on a page that a test has brought into some state."""
 
 from __future__ import annotations
 
@@ -6,17 +6,6 @@ import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-_QUIET = """(quiet) => new Promise((done) => {
-  const rest = () => { watcher.disconnect(); clearTimeout(timer); clearTimeout(end); done(); };
-  let timer = setTimeout(rest, quiet);
-  const end = setTimeout(rest, 15000);
-  const watcher = new MutationObserver(() => {
-    clearTimeout(timer);
-    timer = setTimeout(rest, quiet);
-  });
-  watcher.observe(document.body, { childList: true, characterData: true, subtree: true });
-})"""
 
 _RUN = """async (rules) => {
   const found = await axe.run(document, { resultTypes: ["violations"],
@@ -35,11 +24,6 @@ def script() -> Path:
     assert spec is not None, "python -m pip install -r tests/requirements.txt"
     assert spec.submodule_search_locations
     return Path(spec.submodule_search_locations[0]) / "axe.min.js"
-
-
-def settle(page: Any, *, quiet_ms: int = 600) -> None:
-    """Wait until nothing on the page has changed for a moment; at most 15 s."""
-    page.evaluate(_QUIET, quiet_ms)
 
 
 def serious_faults(page: Any, *, only: Sequence[str] = ()) -> list[str]:

@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 
 from tests.browser.prepared import Prepared, prepare
+from tests.browser.rest import follow
 
 playwright_api = pytest.importorskip("playwright.sync_api")
 
@@ -196,6 +197,7 @@ def open_page(
         pages.append(page)
         page.set_default_timeout(60_000)
         watch.attach(page)
+        follow(page)
         page.goto(f"{server.url}/{query}")
         page.wait_for_selector("#tabs")
         page.wait_for_selector("#data-folder .welcome, #data-folder .panel")

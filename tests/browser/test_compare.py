@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.browser.axe import settle
 from tests.browser.conftest import Server, Watch, go, picture, wait_for
 from tests.browser.prepared import Prepared
+from tests.browser.rest import settle
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 

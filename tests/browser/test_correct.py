@@ -12,9 +12,9 @@ from studio.runs.corrections import Corrections, corrections_of
 from studio.runs.given import Correction
 from studio.runs.store import Run, RunStore
 from studio.ui.explore_answers import AT_HAND
-from tests.browser.axe import settle
 from tests.browser.conftest import Server, Watch, go, unfold, wait_for
 from tests.browser.prepared import Prepared
+from tests.browser.rest import settle
 from tests.browser.test_explore import choose, explore
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(1500)]
@@ -84,8 +84,8 @@ def test_one_image_after_the_other_by_keys(open_page: Open, first: Run, watch: W
     rejected = path_of(dialog)
     dialog.get_by_role("button", name="Reject").click()
     says(page, dialog, "rejected")
-    focused = page.evaluate("document.activeElement.dataset.say")
-    assert focused == "rejected", "the focus has left the button that was pressed"
+    on_it = "document.activeElement.dataset.say === 'rejected'"
+    wait_for(page, lambda: page.evaluate(on_it), "the focus back on the button", 30)
     close(page)
     said = corrections_of(first)
     assert set(said) == {accepted, relabelled, rejected}
@@ -110,7 +110,7 @@ def test_a_page_at_a_press_and_undone(open_page: Open, first: Run, watch: Watch)
     page.get_by_label(re.compile(r"This page of images beside")).check()
     page.locator("#correct-reject").click()
     wait_for(page, lambda: marks(page) == ["✕ rejected"] * shown, "all rejected", 60)
-    assert f"{shown} images corrected" in page.inner_text("#correct-told")
+    page.locator("#correct-told").get_by_text(f"{shown} images corrected").wait_for()
     page.locator("#correct-undo").click()
     wait_for(page, lambda: len(marks(page)) == len(before), "undone", 60)
     assert corrections_of(first) == before
@@ -179,7 +179,7 @@ def test_training_again_with_what_was_said(
     explore(page, run="first corrected")
     choose(page, "#explore-run-choice", re.compile("^first corrected"))
     open_corrections(page)
-    assert f"{len(given)} images corrected" in page.inner_text("#correct-told")
+    page.locator("#correct-told").get_by_text(f"{len(given)} images corrected").wait_for()
     line = next(e for e in store.get(again).events()[0] if e["kind"] == "finished")
     numbers = store.get(again).arrays(line["arrays"])["labels"].tolist()
     for path, correction in given.items():
@@ -196,7 +196,7 @@ def test_labels_given_before_any_run_go_with_the_next_one(
     explore(page, "Galleries", run=re.escape(AT_HAND))
     open_corrections(page)
     said = page.locator("#correct-told")
-    assert "runs that the Train tab starts" in said.inner_text()
+    said.get_by_text("runs that the Train tab starts").wait_for()
     page.locator("#order-clean").get_by_label("each class in turn").check()
     settle(page)
     page.get_by_label(re.compile("This page of sure images")).check()

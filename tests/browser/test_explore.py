@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.browser.axe import settle
 from tests.browser.conftest import Server, Watch, go, wait_for
+from tests.browser.rest import settle
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
@@ -180,7 +180,8 @@ def test_an_image_shows_its_neighbours_and_leads_on(open_page: Open, watch: Watc
     assert dialog.get_by_role("button", name="Previous").is_disabled()
     dialog.get_by_role("button", name="Next").click()
     wait_for(page, lambda: "2 of 110" in dialog.locator(".detail-where").inner_text(), "next", 30)
-    assert page.evaluate("document.activeElement.dataset.step") == "on"  # a second press goes on
+    on_it = "document.activeElement.dataset.step === 'on'"  # a second press goes on
+    wait_for(page, lambda: page.evaluate(on_it), "the focus back on the button", 30)
 
     before = dialog.locator("figcaption").inner_text()
     dialog.locator(".near-card").nth(2).click()
@@ -197,7 +198,8 @@ def test_an_answer_that_the_page_missed_is_heard_later(open_page: Open, watch: W
     explore(page)
     page.evaluate(HARD_OF_HEARING)
     go(page, "Galleries")
-    page.locator("#gallery-clean .card").first.wait_for()  # the stream is over, the page not told
+    page.locator("#gallery-clean .card").first.wait_for()
+    page.wait_for_timeout(500)  # the stream is over, the page has not been told
     go(page, "Confusions")
     page.locator("#confusion-map [data-pick]").first.wait_for()
     assert page.evaluate("window.told") >= 1
@@ -211,7 +213,7 @@ def test_copies_and_outliers_are_lists_of_doors(open_page: Open, watch: Watch) -
     page.get_by_label("Nearly equal").check()
     page.locator("#copies-least input[type=number]").fill("0.8")
     page.locator("#copies-least input[type=number]").press("Enter")
-    page.wait_for_timeout(1500)
+    settle(page)
     if groups := page.locator("#gallery-copies .group").count():
         page.locator("#gallery-copies .group").first.click()
         page.locator("#selection-head").get_by_text("nearly equal images").wait_for()

@@ -173,7 +173,7 @@ def test_a_language_model_writes_and_the_key_is_nowhere(
     page.locator("#llm-status").get_by_text("44 sentences for 11 classes written").wait_for()
     wait_for(page, lambda: sentences(page, "umbrella").input_value(), "sentences", 60)
     assert sentences(page, "umbrella").input_value().startswith("a umbrella, kind 0\n")
-    assert figure(page, "changed by this edit")
+    wait_for(page, lambda: figure(page, "changed by this edit"), "the effect", 60)
     assert set(asked(chat.requests[-1])) == {
         "task", "number", "classes", "all_classes", "description_of_the_set"
     }  # fmt: skip

@@ -188,9 +188,8 @@ def test_the_galleries_show_clean_and_noisy_images(open_page: Open, screenshots:
     name = page.locator(".class-pick .name").nth(1).inner_text()
     page.locator(".class-pick").nth(1).click()
     page.locator('.class-pick[aria-pressed="true"]').get_by_text(name, exact=True).wait_for()
-    shown = [*clean.locator(".card-label").all_inner_texts()]
-    shown += noisy.locator(".card-label").all_inner_texts()
-    assert set(shown) <= {name}
+    labels = page.locator("#gallery-clean .card-label, #gallery-noisy .card-label")
+    wait_for(page, lambda: set(labels.all_inner_texts()) <= {name}, "images of that class", 30)
 
 
 def test_labels_and_model_are_downloaded(open_page: Open, screenshots: bool) -> None:
