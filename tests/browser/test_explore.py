@@ -42,6 +42,17 @@ HARD_OF_HEARING = """() => {
 """The page learns three seconds late that an answer was the last one of its stream."""
 
 
+SLOW = """() => {
+  const fetched = window.fetch;
+  window.fetch = async (...asked) => {
+    const slow = String(asked[0]?.url ?? asked[0]).includes("queue/join");
+    if (slow) await new Promise((done) => setTimeout(done, 6000));
+    return fetched(...asked);
+  };
+}"""
+"""Events reach the studio six seconds late."""
+
+
 def explore(page: Any, part: str = "", run: str = "first") -> None:
     """Open a part of the Explore tab, with a run of the prepared ones."""
     go(page, "Explore")
@@ -252,11 +263,20 @@ def test_on_a_narrow_screen_what_was_selected_comes_into_view(open_page: Open) -
     page = open_page(viewport={"width": 375, "height": 700})
     explore(page, "Confusions")
     against_the_sub_folders(page)
-    page.locator(".heat .heat-on button").first.click()
+    page.evaluate(SLOW)
+    cells = page.locator(".heat .heat-on button")
+    cells.first.click()
     head = page.locator("#selection-head")
     head.get_by_text("Selected").wait_for()
     in_view = "e => e.getBoundingClientRect().top < innerHeight - 80"
     wait_for(page, lambda: head.evaluate(in_view), "the gallery in view", 30)
+    # Who has gone on to something else is left there.
+    told = head.inner_text()
+    cells.nth(1).click()
+    page.mouse.wheel(0, 1)
+    wait_for(page, lambda: head.inner_text() != told, "another selection", 30)
+    settle(page)
+    assert not head.evaluate(in_view)
 
 
 def test_an_open_image_is_no_wider_than_a_telephone(open_page: Open) -> None:
