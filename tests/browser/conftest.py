@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import pytest
 
@@ -32,6 +33,9 @@ FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
+
+CUT_OFF = re.compile("^AbortError|Connection errored out")
+_watches: WeakKeyDictionary[Any, Watch] = WeakKeyDictionary()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -62,17 +66,26 @@ class Server:
 
 @dataclass
 class Watch:
-    """What pages did that they must not: errors in the console, requests to other servers."""
+    """What pages did that they must not: errors in the console, requests to other servers.
+
+    leaving: a page is being loaded again, and may complain of what that cuts off.
+    """
 
     url: str
     faults: list[str] = field(default_factory=list)
+    leaving: bool = False
 
     def attach(self, page: Any) -> None:
-        page.on("console", lambda m: self._add(m.type == "error", f"console: {m.text}"))
+        _watches[page] = self
+        page.on("console", self._hear)
         page.on("pageerror", lambda error: self._add(True, f"exception: {error}"))
         page.on("response", lambda r: self._add(r.status >= 400, f"{r.status}: {r.url}"))
         page.on("request", lambda r: self._add(self._foreign(r.url), f"foreign: {r.url}"))
         page.on("websocket", lambda w: self._add(self._foreign(w.url), f"foreign: {w.url}"))
+
+    def _hear(self, message: Any) -> None:
+        cut_off = self.leaving and CUT_OFF.search(message.text)
+        self._add(message.type == "error" and not cut_off, f"console: {message.text}")
 
     def _foreign(self, url: str) -> bool:
         return not url.startswith((self.url, "data:", "blob:"))
@@ -206,6 +219,15 @@ def open_page(
     yield open_
     for page in pages:
         page.close()
+
+
+def reload(page: Any) -> None:
+    """Load a page again, whatever it is at."""
+    watch = _watches[page]
+    watch.leaving = True
+    page.reload()
+    watch.leaving = False
+    page.wait_for_selector("#tabs")
 
 
 def go(page: Any, tab: str) -> None:

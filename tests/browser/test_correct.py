@@ -12,7 +12,7 @@ from studio.runs.corrections import Corrections, corrections_of
 from studio.runs.given import Correction
 from studio.runs.store import Run, RunStore
 from studio.ui.explore_answers import AT_HAND
-from tests.browser.conftest import Server, Watch, go, unfold, wait_for
+from tests.browser.conftest import Server, Watch, go, reload, unfold, wait_for
 from tests.browser.prepared import Prepared
 from tests.browser.rest import settle
 from tests.browser.test_explore import choose, explore
@@ -94,8 +94,7 @@ def test_one_image_after_the_other_by_keys(open_page: Open, first: Run, watch: W
     assert said[rejected] == Correction("rejected")
     wanted = ["✓ accepted", "→ pizza", "✕ rejected"]
     wait_for(page, lambda: marks(page) == wanted, "the marks", 60)
-    page.reload()
-    page.wait_for_selector("#tabs")
+    reload(page)
     explore(page)
     wait_for(page, lambda: marks(page) == wanted, "the marks after a reload", 60)
     assert not watch.faults
@@ -170,8 +169,7 @@ def test_training_again_with_what_was_said(
     wait_for(page, lambda: not store.active(), "the end of the run", 900)
     assert store.get(again).status()["state"] == "finished"
     assert corrections_of(store.get(again)) == given
-    page.reload()
-    page.wait_for_selector("#tabs")
+    reload(page)
     explore(page, run="first corrected")
     choose(page, "#explore-run-choice", re.compile("^first corrected"))
     open_corrections(page)
@@ -211,8 +209,7 @@ def test_labels_given_before_any_run_go_with_the_next_one(
     asked = page.get_by_label(f"Take along {shown - 1} labels and 1 rejection")
     asked.wait_for()
     assert asked.is_checked()
-    page.reload()
-    page.wait_for_selector("#tabs")
+    reload(page)
     go(page, "Train")
     asked.wait_for()
     assert not RunStore(server.runs).active(), "a run has started that nobody asked for"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.conftest import Server, Watch, go, unfold, wait_for
+from tests.browser.conftest import Server, Watch, go, reload, unfold, wait_for
 from tests.prompts.chat_server import KEY, ChatServer, Reply, asked, error, well
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(1500)]
@@ -98,8 +98,7 @@ def test_a_reload_and_another_browser_find_the_prompts(open_page: Open, server: 
     sentences(page, "lemon").fill("a soccer ball in a goal")
     wait_for(page, lambda: counts(page) != before, "an answer", 60)
     mine = counts(page)
-    page.reload()
-    page.wait_for_selector("#tabs")
+    reload(page)
     for seen in (page, open_page()):
         prompts(seen)
         wait_for(seen, lambda: sentences(seen, "lemon").input_value(), "the sentence", 60)  # noqa: B023
@@ -167,8 +166,7 @@ def test_a_language_model_writes_and_the_key_is_nowhere(
     chat.then = slowly
     page.click("#llm-write")  # with the key that was typed
     page.locator("#llm-status .progress").wait_for()
-    page.reload()  # in the middle
-    page.wait_for_selector("#tabs")
+    reload(page)  # in the middle
     prompts(page)
     page.locator("#llm-status").get_by_text("44 sentences for 11 classes written").wait_for()
     wait_for(page, lambda: sentences(page, "umbrella").input_value(), "sentences", 60)

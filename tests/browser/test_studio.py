@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.conftest import Server, Watch, go, picture, unfold, wait_for
+from tests.browser.conftest import Server, Watch, go, picture, reload, unfold, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(3000)]
 
@@ -127,8 +127,7 @@ def test_a_run_lives_through_a_reload_and_fills_the_curves(
     late.get_by_text(f"The run {run} is still at work").wait_for()
     late.close()
 
-    page.reload()
-    page.wait_for_selector("#tabs")
+    reload(page)
     go(page, "Train")
     assert wait_for(page, lambda: state(page) in ("Running", "Finished"), "the run again", 30)
     grown = wait_for(page, lambda: points(page) > first and points(page), "a longer curve", 600)
