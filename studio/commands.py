@@ -53,7 +53,7 @@ def fit(options: argparse.Namespace) -> int:
 
 
 def _request(options: argparse.Namespace) -> JobRequest:
-    from studio.folder import propose_class_names, read_aliases, read_class_names, scan
+    from studio.images.folder import propose_class_names, read_aliases, read_class_names, scan
     from studio.methods import load_method
     from studio.prompts.prompt_set import PromptSet
     from studio.runs.checking import read_labels
@@ -190,7 +190,7 @@ def _summary(result: dict[str, Any], run: Run) -> str:
 
 def prompts(options: argparse.Namespace) -> int:
     """Have a language model write prompts, or write down hand-written ones."""
-    from studio.folder import read_class_names
+    from studio.images.folder import read_class_names
     from studio.prompts.command import Order, write_file
 
     order = Order(

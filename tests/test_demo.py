@@ -10,7 +10,7 @@ from PIL import Image, ImageChops, ImageStat
 from studio import demo
 from studio.demo.brush import Sprite, ellipse
 from studio.errors import FolderError
-from studio.folder import propose_class_names, scan, truth
+from studio.images.folder import propose_class_names, scan, truth
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def test_the_embedded_model_half_knows_the_demo_set(
     from studio.clip.backbone import EMBEDDED_FOLDER, load_backbone
     from studio.clip.encode import class_vectors, encode_images
     from studio.clip.space import Space
-    from studio.pixels import prepare
+    from studio.images.canvases import prepare
     from studio.scores import accuracy
 
     if not list(EMBEDDED_FOLDER.glob("*.safetensors")):

@@ -12,7 +12,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from studio.clip.shards import load_sharded_state_dict, save_sharded_state_dict
+from studio.clip.weights import load_sharded_state_dict, save_sharded_state_dict
 
 FOLDER = Path(__file__).resolve().parents[1] / "assets" / "embedded"
 MEGABYTE = 1_000_000

@@ -59,7 +59,7 @@ def test_a_method_speaks_the_events_and_ships_what_it_reports(name: str, vit: Ba
     finished = only(events, Finished)
     assert isinstance(events[0], ZeroShot)
     assert events[-1] is finished
-    assert finished.labels.shape == finished.kept.shape == (30,)
+    assert finished.labels.shape == finished.clean.shape == (30,)
     assert not finished.stopped
     shipped = classifier_of(events).probabilities(Canvases(30).batch(range(30)))
     if name != "transclip":  # which labels these images together, and new ones one by one
@@ -88,8 +88,8 @@ def test_what_a_person_said_stands(name: str, vit: Backbone) -> None:
     finished = only(events_of(name, vit), Finished)
     known = given >= 0
     assert torch.equal(finished.labels[known], given[known])
-    assert finished.kept[known].all()
-    assert not finished.kept[7]
+    assert finished.clean[known].all()
+    assert not finished.clean[7]
 
 
 @pytest.mark.parametrize("name", TRAINING)

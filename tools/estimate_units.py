@@ -18,8 +18,8 @@ import torch
 from studio.clip.backbone import load_backbone
 from studio.clip.encode import class_vectors
 from studio.demo import demo_folder
-from studio.folder import propose_class_names, read_aliases, truth
-from studio.pixels import canvas_size, prepare
+from studio.images.canvases import canvas_size, prepare
+from studio.images.folder import propose_class_names, read_aliases, truth
 from studio.runs.inputs import encode, knowledge, zero_shot_probabilities
 from studio.scores.estimate import Evidence
 

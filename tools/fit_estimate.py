@@ -31,7 +31,7 @@ sys.path.insert(0, str(ROOT))
 from estimate_units import Unit, kept_units  # noqa: E402 (needs the path above)
 
 from studio.bench.work import UPPER_BOUND  # noqa: E402
-from studio.folder import read_aliases  # noqa: E402
+from studio.images.folder import read_aliases  # noqa: E402
 from studio.prompts.prompt_set import PromptSet  # noqa: E402
 from studio.runs.run import Run  # noqa: E402
 from studio.scores import estimate  # noqa: E402
@@ -103,7 +103,7 @@ def all_runs(roots: Sequence[Path], units: Sequence[Unit]) -> Iterator[Trained]:
 
 def true_labels(run: Run) -> np.ndarray | None:
     """Of the run's images, by the folders they lie in; the file names the classes."""
-    from studio.names import canonical
+    from studio.images.names import canonical
 
     names = [canonical(name) for name in run.info.class_names]
     images = run.images()

@@ -32,12 +32,12 @@ from fit_estimate import true_labels  # noqa: E402 (needs the path above)
 from studio.clip.backbone import Backbone, load_backbone  # noqa: E402
 from studio.clip.encode import class_vectors  # noqa: E402
 from studio.clip.space import Space  # noqa: E402
-from studio.names import canonical  # noqa: E402
-from studio.pixels import canvas_size, prepare  # noqa: E402
+from studio.images.canvases import canvas_size, prepare  # noqa: E402
+from studio.images.names import canonical  # noqa: E402
 from studio.runs.inputs import encode, zero_shot_probabilities  # noqa: E402
 from studio.runs.run import Run  # noqa: E402
 from studio.scores import cleanliness  # noqa: E402
-from studio.scores.ranking import Ranking, paired_bootstrap, ranking  # noqa: E402
+from tools.ranking import Ranking, paired_bootstrap, ranking  # noqa: E402
 
 BASELINES = {
     "B0": "probability",

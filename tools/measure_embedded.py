@@ -26,7 +26,7 @@ from torchvision import transforms
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from studio.clip.shards import load_sharded_state_dict  # noqa: E402 (needs the path above)
+from studio.clip.weights import load_sharded_state_dict  # noqa: E402 (needs the path above)
 
 SETS = ("oxford_pets", "caltech101", "cifar10", "clothing10", "pacs_art_painting", "eurosat")
 FIVE = SETS[:5]

@@ -31,8 +31,8 @@ from studio.coft.given import UNKNOWN  # noqa: E402
 from studio.coft.selection import seed_set, seeds_per_class, without_prior  # noqa: E402
 from studio.coft.start import ZeroShotStart  # noqa: E402
 from studio.coft.transduction import TRACE, label_together, temperature_of, transduce  # noqa: E402
-from studio.folder import read_aliases, truth  # noqa: E402
-from studio.pixels import canvas_size, prepare  # noqa: E402
+from studio.images.canvases import canvas_size, prepare  # noqa: E402
+from studio.images.folder import read_aliases, truth  # noqa: E402
 from studio.prompts.prompt_set import PromptSet  # noqa: E402
 from studio.runs.inputs import encode, prompts_of  # noqa: E402
 from studio.settings import Settings  # noqa: E402

@@ -63,19 +63,19 @@ def features_of(number: int, width: int = 512, classes: int = 40) -> Any:
     return units / np.linalg.norm(units, axis=1, keepdims=True), group
 
 
-def made_up_run(studio: Any, number: int) -> str:
+def made_up_run(session: Any, number: int) -> str:
     """A finished run of images that exist only here; its id."""
     import torch
     from PIL import Image
 
-    from studio.folder import Folder, ImageFile
+    from studio.images.folder import Folder, ImageFile
     from studio.runs.files import write_json
-    from studio.ui import alike
+    from studio.session import similar
 
     units, group = features_of(number)
     noise = np.random.default_rng(1)
     names = tuple(f"class {c}" for c in range(40))
-    run = studio.store.create(
+    run = session.store.create(
         name="made up", method="coft", model="embedded", folder="/made/up", class_names=names
     )
     paths = [f"{i // 1000}/{i}.jpg" for i in range(number)]
@@ -90,7 +90,7 @@ def made_up_run(studio: Any, number: int) -> str:
                    "confidence": clean.expand(2, -1),
                    "own_clean_probability": clean.expand(2, -1)},
         "finished": {"labels": labels, "confidence": clean, "clean_probability": clean,
-                     "kept": clean > 0.5, "model_labels": two["labels"],
+                     "clean": clean > 0.5, "model_labels": two["labels"],
                      "model_clean_probability": clean.expand(2, -1), "top_labels": labels[:, None],
                      "top_probabilities": clean[:, None]},
     }  # fmt: skip
@@ -105,8 +105,8 @@ def made_up_run(studio: Any, number: int) -> str:
             return Image.new("RGB", (224, 224), (index % 256, index // 256 % 256, 120))
 
     folder = Folder(Path("/made/up"), tuple(ImageFile(p, 1, 1) for p in paths), ())
-    studio._folders["/made/up"] = folder, Pictures()
-    alike._vectors = lambda *_: alike.Vectors(np.arange(number), units)
+    session._folders["/made/up"] = folder, Pictures()
+    similar._vectors = lambda *_: similar.Vectors(np.arange(number), units)
     return str(run.id)
 
 
@@ -115,23 +115,24 @@ def measure_page(number: int, chromium: str) -> None:
     os.environ.update(GRADIO_ANALYTICS_ENABLED="False")
     from playwright.sync_api import sync_playwright
 
-    from studio.ui import heavy, map_data
+    from studio.session.layouts import Layouts
+    from studio.session.tasks import import_torch
+    from studio.ui.explore import map_data
     from studio.ui.page import Options, build, make_studio
     from studio.ui.theme import CSS, theme
-    from studio.views.layouts import Layouts
 
     folder = Path(tempfile.mkdtemp(prefix="measure-map-"))
     # A ready layout at once: how long UMAP takes is the other measurement.
     code = "import sys, numpy as np; f, l = sys.argv[1:]; u = np.load(f); np.save(l, (u @ "
     code += "np.random.default_rng(0).normal(size=(u.shape[1], 2))).clip(-2, 2).astype('f4') / 2)"
     map_data.Layouts = partial(Layouts, command=(sys.executable, "-c", code))
-    studio = make_studio(Options(runs_dir=folder / "runs", cache_dir=folder / "cache"))
-    made_up_run(studio, number)
-    heavy.load()
+    session = make_studio(Options(runs_dir=folder / "runs", cache_dir=folder / "cache"))
+    made_up_run(session, number)
+    import_torch()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    build(studio, models=["embedded"]).queue().launch(
+    build(session, models=["embedded"]).queue().launch(
         server_port=port, theme=theme(), css_paths=[CSS], prevent_thread_lock=True, quiet=True,
         run_history=False, ssr_mode=False,
     )  # fmt: skip
@@ -231,8 +232,8 @@ def measure_umap(source: Path, number: int) -> None:
     """Print how long a fresh process takes until the layout is there."""
     from safetensors.numpy import load_file
 
-    from studio.views.layouts import Layouts
-    from studio.views.neighbours import unit
+    from studio.scores.neighbours import unit
+    from studio.session.layouts import Layouts
 
     found = [load_file(file)["features"] for file in sorted(source.rglob("*.safetensors"))]
     features = np.concatenate(found)[:number]

@@ -22,8 +22,8 @@ import torch
 
 from studio.clip.backbone import load_backbone
 from studio.clip.encode import autocast, preprocess
+from studio.images.canvases import canvas_size, prepare
 from studio.memory import keep_freed_memory
-from studio.pixels import canvas_size, prepare
 from studio.places import default_cache_dir
 
 

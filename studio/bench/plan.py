@@ -82,7 +82,7 @@ class LabelledSet:
 
     @property
     def names(self) -> Path:
-        """Class names, see `studio.names`."""
+        """Class names, see `studio.images.names`."""
         return self.root / "classes.txt"
 
 

@@ -20,7 +20,7 @@ from typing import Any
 from studio.bench.plan import Cell
 from studio.bench.stages import stages
 from studio.errors import RunError
-from studio.folder import read_aliases, read_class_names, scan, truth
+from studio.images.folder import read_aliases, read_class_names, scan, truth
 from studio.runs.given import Correction, write_corrections
 from studio.runs.run import Run
 

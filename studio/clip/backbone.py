@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from studio.clip.shards import INDEX_NAME, load_sharded_state_dict
+from studio.clip.weights import INDEX_NAME, load_sharded_state_dict
 from studio.errors import ModelError
 
 EMBEDDED_FOLDER = Path(__file__).resolve().parents[2] / "assets" / "embedded"

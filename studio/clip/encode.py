@@ -14,7 +14,7 @@ from studio.clip.backbone import Backbone
 
 
 class Images(Protocol):
-    """A set of images as square uint8 canvases, decoded once (see `studio.pixels`)."""
+    """A set of images as square uint8 canvases, decoded once (see `studio.images.canvases`)."""
 
     def __len__(self) -> int:
         """Number of images N."""

@@ -125,8 +125,8 @@ class Finished:
     labels: (N,) int64, final labels; confidence: (N,) float32, probability of the final label;
     clean_probability: (N,) float32 in [0, 1], 1 = clean, of the final label, mean of both models'
     judgement; model_labels: (2, N) int64 and model_clean_probability: (2, N) float32, each model's
-    final label and the other model's judgement of it; kept: (N,) bool, labels to be trusted;
-    top_labels, top_probabilities: (N, 5 or C if fewer), the best classes of the final classifier.
+    final label and the other model's judgement of it; clean: (N,) bool, of the final
+    label; top_labels, top_probabilities: (N, 5 or C if fewer), the final classifier's best classes.
     stopped: the user stopped the fit early; `stage` says how far it came
     ("zero-shot", "phase1", "phase2"; "trained": by a baseline with stages of its own).
     """
@@ -136,7 +136,7 @@ class Finished:
     clean_probability: Tensor
     model_labels: Tensor
     model_clean_probability: Tensor
-    kept: Tensor
+    clean: Tensor
     top_labels: Tensor
     top_probabilities: Tensor
     stage: str

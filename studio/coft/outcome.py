@@ -35,8 +35,8 @@ def finish(
         clean_scores: (2, N, C) p_clean of both judges for all classes.
         clean: (2, N) bool, S_clean of both models.
         judged: (2, N) the labels that were judged.
-        given: (N,) see `studio.coft.given`; a given label is final and kept, a rejected image is
-            not kept.
+        given: (N,) see `studio.coft.given`; a given label is final and clean, that of a rejected
+            image is noisy.
         single: the first classifier decides alone, instead of the mean.
         stage: how far the fit came.
         stopped: whether the user stopped it.
@@ -46,15 +46,15 @@ def finish(
     top = mean.topk(min(TOP, mean.shape[1]), dim=-1)
     own = probabilities.argmax(-1)
     of_final = clean_scores.gather(2, labels.expand(2, -1)[..., None])[..., 0].float().mean(0)
-    # To be trusted: the final label is one that a model gave and its peer believed.
-    kept = (clean & (judged == labels)).any(0)
+    # Clean: the final label is one that a model gave and that its peer judges to be clean.
+    of_a_model = (clean & (judged == labels)).any(0)
     return Finished(
         labels=labels,
         confidence=mean.gather(1, labels[:, None])[:, 0],
         clean_probability=of_final,
         model_labels=own,
         model_clean_probability=peer_clean_probability(clean_scores, own),
-        kept=(kept | (given >= 0)) & (given != REJECTED),
+        clean=(of_a_model | (given >= 0)) & (given != REJECTED),
         top_labels=top.indices,
         top_probabilities=top.values,
         stage=stage,
@@ -66,7 +66,7 @@ def finish_alone(probabilities: Tensor, *, given: Tensor, stage: str, stopped: b
     """The outcome of a method that trains one model and has no judge.
 
     Both models' labels are the same, and the clean probability is the class probability itself;
-    kept means above one half. Arguments as in `finish`, but for probabilities: (N, C).
+    clean means above one half. Arguments as in `finish`, but for probabilities: (N, C).
     """
     labels = torch.where(given >= 0, given, probabilities.argmax(-1))
     confidence = probabilities.gather(1, labels[:, None])[:, 0]
@@ -77,7 +77,7 @@ def finish_alone(probabilities: Tensor, *, given: Tensor, stage: str, stopped: b
         clean_probability=confidence,
         model_labels=labels.expand(2, -1).clone(),
         model_clean_probability=confidence.expand(2, -1).clone(),
-        kept=((confidence > 0.5) | (given >= 0)) & (given != REJECTED),
+        clean=((confidence > 0.5) | (given >= 0)) & (given != REJECTED),
         top_labels=top.indices,
         top_probabilities=top.values,
         stage=stage,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from studio.errors import PromptError
-from studio.names import canonical
+from studio.images.names import canonical
 from studio.prompts.prompt_set import MAX_SENTENCES, check_sentences, check_templates, tidy
 
 CLASSES_PER_REQUEST = 20

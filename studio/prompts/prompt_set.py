@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from studio.errors import PromptError
-from studio.names import canonical
+from studio.images.names import canonical
 from studio.prompts.templates import sentences as fill
 
 FORMAT = 1

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studio.errors import RunError
-from studio.names import canonical
+from studio.images.names import canonical
 from studio.runs.given import Correction, given_vector, listed, read_corrections
 from studio.runs.table import safe_name, safe_path, write_csv
 from studio.scores import accuracy, auroc, clean_precision

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from studio.clip.backbone import Backbone
-from studio.export import label_each, load_classifier
-from studio.folder import Folder
-from studio.pixels import Canvases
+from studio.runs.model import label_each, load_classifier
+from studio.images.folder import Folder
+from studio.images.canvases import Canvases
 from studio.runs.inputs import at_size, encode, zero_shot_probabilities
 from studio.runs.scoring import Labels
 from studio.scores import accuracy, mean_known

@@ -27,7 +27,7 @@ def explain(error: BaseException) -> StudioError | None:
 def was_stopped(error: Exception) -> bool:
     """Whether this is how a long piece of work says that it was asked to stop."""
     from studio.clip.encode import Stopped
-    from studio.pixels import PreparationStopped
+    from studio.images.canvases import PreparationStopped
 
     return isinstance(error, (Stopped, PreparationStopped))
 

@@ -17,8 +17,8 @@ from studio.clip.encode import class_vectors
 from studio.clip.space import Space
 from studio.clip.store import image_features
 from studio.errors import FolderError
-from studio.folder import Folder
-from studio.pixels import Canvases, canvas_size, prepare
+from studio.images.folder import Folder
+from studio.images.canvases import Canvases, canvas_size, prepare
 from studio.prompts.prompt_set import PromptSet
 from studio.prompts.templates import TEMPLATES
 from studio.runs.files import replace_file

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from studio.errors import FolderError, RunError
-from studio.folder import Folder, propose_class_names, truth
+from studio.images.folder import Folder, propose_class_names, truth
 from studio.methods import ONE_MODEL, load_method
 from studio.runs.checking import check_labels, claimed
 from studio.runs.failures import explain, first_line, release_memory, was_stopped
@@ -24,7 +24,7 @@ from studio.runs.store import Run
 if TYPE_CHECKING:
     from studio.clip.backbone import Backbone
     from studio.coft.events import Event
-    from studio.pixels import Canvases
+    from studio.images.canvases import Canvases
     from studio.runs.scoring import Labels
 
 
@@ -235,7 +235,7 @@ def _read(
     cache_dir: Path,
     stop: Callable[[], bool],
 ) -> tuple[Folder, Canvases]:
-    from studio.pixels import canvas_size, prepare
+    from studio.images.canvases import canvas_size, prepare
 
     size = canvas_size(backbone.image_size)
     return prepare(root, cache_dir=cache_dir, size=size, progress=report.progress(stage), stop=stop)

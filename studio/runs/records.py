@@ -86,7 +86,7 @@ class Recorder:
 
     def _checkpoint(self, event: Any) -> None:
         # Here, because it imports torch, which `python -m studio runs` can do without.
-        from studio.export import save_model
+        from studio.runs.model import save_model
 
         name = "model" if event.name == "classifier" else f"checkpoints/{event.name}"
         save_model(self._run.path / name, tensors=event.tensors, meta=event.meta)

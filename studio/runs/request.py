@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from studio.errors import FolderError, PromptError, SettingsError
-from studio.folder import propose_class_names, scan
+from studio.images.folder import propose_class_names, scan
 from studio.methods import METHODS, TWO_PHASES, load_method
 from studio.prompts.prompt_set import PromptSet
 from studio.runs.given import Correction

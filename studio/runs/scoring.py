@@ -101,8 +101,8 @@ class Scorer:
             "accuracy": self._accuracy(event.labels),
             "clustering_accuracy": clustering_accuracy(event.labels.numpy(), self._truth),
             "accuracies": each,
-            "clean_fraction": float(event.kept.float().mean()),
-            "clean_precision": self._precision(event.labels, event.kept),
+            "clean_fraction": float(event.clean.float().mean()),
+            "clean_precision": self._precision(event.labels, event.clean),
             "clean_auroc": self._ranking(event.clean_probability, event.labels),
             "agreement": float((event.model_labels[0] == event.model_labels[1]).float().mean()),
         }

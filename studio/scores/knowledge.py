@@ -42,7 +42,7 @@ import torch
 from torch import Tensor
 
 from studio.clip.space import Space
-from studio.names import canonical
+from studio.images.names import canonical
 
 NEAR_CHANCE_BELOW = 2.0
 PROMISING_FROM = 3.0

@@ -13,17 +13,17 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 import gradio as gr
 
 from studio.runs.worker import get_worker, shutdown, stop_on_sigterm
-from studio.ui import heavy
-from studio.ui.beat import Beat
-from studio.ui.compare_tab import CompareTab
-from studio.ui.data_tab import DataTab
-from studio.ui.explore_tab import ExploreTab
-from studio.ui.export_tab import ExportTab
-from studio.ui.parts import plotly_file
-from studio.ui.prompts_tab import PromptsTab
-from studio.ui.studio import Options, Studio
+from studio.session.session import Options, Session
+from studio.session.tasks import import_torch
+from studio.ui.compare import CompareTab
+from studio.ui.data import DataTab
+from studio.ui.explore.tab import ExploreTab
+from studio.ui.export import ExportTab
+from studio.ui.parts import file_url, plotly_file
+from studio.ui.polling import Polling
+from studio.ui.prompts.tab import PromptsTab
 from studio.ui.theme import CSS, ICON, theme
-from studio.ui.train_tab import TrainTab
+from studio.ui.train.tab import TrainTab
 
 POLL_SECONDS = 1.5
 _QUEUE_SECONDS = 0.02
@@ -37,15 +37,15 @@ SHARED = (
 )
 
 
-def make_studio(options: Options) -> Studio:
+def make_studio(options: Options) -> Session:
     """The studio behind the page; called in the main thread, so that SIGTERM stops its worker."""
     worker = get_worker(runs_dir=options.runs_dir, cache_dir=options.cache_dir)
-    return Studio(options=options, worker=worker)
+    return Session(options=options, worker=worker, address=file_url)
 
 
-def build(studio: Studio, *, models: list[str]) -> gr.Blocks:
+def build(session: Session, *, models: list[str]) -> gr.Blocks:
     """The page; nothing is served yet."""
-    options = studio.options
+    options = session.options
     gr.set_static_paths(
         [plotly_file(), options.cache_dir / "thumbs", options.cache_dir / "exports"]
     )
@@ -56,12 +56,12 @@ def build(studio: Studio, *, models: list[str]) -> gr.Blocks:
         if options.public:
             gr.HTML(SHARED)
         data, prompts, train, explore, compare, export = (
-            DataTab(studio),
-            PromptsTab(studio),
-            TrainTab(studio),
-            ExploreTab(studio),
-            CompareTab(studio),
-            ExportTab(studio),
+            DataTab(session),
+            PromptsTab(session),
+            TrainTab(session),
+            ExploreTab(session),
+            CompareTab(session),
+            ExportTab(session),
         )
         timer = gr.Timer(POLL_SECONDS)
         with gr.Tabs(selected="data", elem_id="tabs", overflow_behavior="wrap") as tabs:
@@ -77,7 +77,7 @@ def build(studio: Studio, *, models: list[str]) -> gr.Blocks:
                 compare.build()
             with gr.Tab("Export", id="export") as export_tab:
                 export.build()
-        beat = Beat()
+        beat = Polling()
         data.wire(beat, tabs)
         prompts.wire(beat)
         train.wire(beat, head, data.names)
@@ -100,10 +100,10 @@ def header() -> str:
 def serve(options: Options, *, host: str, port: int) -> None:
     """Serve the page until the process is asked to end."""
     os.environ.setdefault("GRADIO_TEMP_DIR", str(options.cache_dir / "gradio"))
-    studio = make_studio(options)
-    page = build(studio, models=known_models())
+    session = make_studio(options)
+    page = build(session, models=known_models())
     queue(page)
-    threading.Thread(target=warm, args=(studio,), name="warm-up", daemon=True).start()
+    threading.Thread(target=warm, args=(session,), name="warm-up", daemon=True).start()
     page.launch(
         server_name=host,
         server_port=port,
@@ -136,10 +136,10 @@ def queue(page: gr.Blocks) -> None:
     page.queue(max_size=64)._queue.sleep_when_free = _QUEUE_SECONDS
 
 
-def warm(studio: Studio) -> None:
+def warm(session: Session) -> None:
     """Take up the last data set and import what is heavy, while the page is already there."""
-    studio.workspace.restore()
-    heavy.load()
+    session.data.restore()
+    import_torch()
 
 
 def is_loopback(host: str) -> bool:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from studio.views.gallery import Outcome, class_rows
-from studio.views.markup import count, details, esc, percent, table
+from studio.runs.outcome import Outcome
+from studio.views.gallery import class_rows
+from studio.views.markup import details, esc, table
+from studio.views.numbers import count, percent
 
 
 def class_list(outcome: Outcome, chosen: int | None) -> str:
     """All classes as buttons that filter the galleries, the most doubtful first, in HTML."""
     rows = class_rows(outcome)
-    whole = float(outcome.kept.mean()) if len(outcome) else 0.0
+    whole = float(outcome.clean.mean()) if len(outcome) else 0.0
     items = [("all", "All classes", len(outcome), whole, chosen is None)]
     items += [(str(r.index), r.name, r.images, r.kept, r.index == chosen) for r in rows]
     body = "".join(

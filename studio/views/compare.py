@@ -12,7 +12,8 @@ from studio.runs.store import RunInfo
 from studio.views.compare_figures import LETTERS
 from studio.views.differences import mark
 from studio.views.estimates import estimate_of
-from studio.views.markup import UNKNOWN, count, details, duration, empty, esc, notice, percent
+from studio.views.markup import details, empty, esc, notice
+from studio.views.numbers import UNKNOWN, count, duration, percent
 from studio.views.runs import method_name, state_name, when
 
 MOST = len(LETTERS)

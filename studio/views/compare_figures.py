@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from studio.views.curves import Curves, Score
+from studio.runs.curves import Curves, Score
 from studio.views.figures import Figure, epoch_rows, phase_name, stage_name, thin
-from studio.views.markup import details, esc, percent, table
+from studio.views.markup import details, esc, table
+from studio.views.numbers import percent
 
 LETTERS = "ABCDEF"
 """Names of compared runs, in order; more lines than these cannot be told apart."""

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.views.gallery import Outcome
-from studio.views.markup import count, details, empty, esc, plural
+from studio.runs.outcome import Outcome
+from studio.views.markup import details, empty, esc
+from studio.views.numbers import count, plural
 
 SHOWN = 24
 """Classes in the heat map: what a screen holds; all pairs stand in the table below it."""

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from studio.runs.corrections import WITHDRAWN, Action
 from studio.runs.given import VERDICTS, Correction, count
-from studio.views.gallery import Outcome
-from studio.views.markup import esc, plural
+from studio.runs.outcome import Outcome
+from studio.views.markup import esc
+from studio.views.numbers import plural
 
 
 def told(correction: Correction | None) -> str:

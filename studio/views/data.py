@@ -7,21 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from studio.views.estimates import estimate_stat
-from studio.views.markup import (
-    bar,
-    count,
-    details,
-    esc,
-    notice,
-    percent,
-    plural,
-    stat,
-    stats,
-    table,
-)
+from studio.views.markup import bar, details, esc, notice, stat, stats, table
+from studio.views.numbers import count, percent, plural
 
 if TYPE_CHECKING:
-    from studio.folder import Folder, Refused
+    from studio.images.folder import Folder, Refused
     from studio.scores.estimate import Estimate
 
 SAMPLE = 18

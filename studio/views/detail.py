@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from studio.runs.outcome import Outcome
 from studio.views.cards import alt_text
-from studio.views.gallery import Outcome
-from studio.views.markup import esc, percent
+from studio.views.markup import esc
+from studio.views.numbers import percent
 
 CLASSES = 5
 
@@ -45,7 +46,7 @@ def detail(
 def _facts(outcome: Outcome, index: int) -> str:
     label, clean = outcome.name(int(outcome.labels[index])), float(outcome.clean_probability[index])
     sure = percent(float(outcome.confidence[index]), digits=1)
-    verdict = "clean" if outcome.kept[index] else "noisy"
+    verdict = "clean" if outcome.clean[index] else "noisy"
     rows = [("Label", f"{label}, {sure}")]
     if outcome.stage != "zero-shot":  # before training nobody has judged
         rows.append(("Verdict", f"{verdict}, {percent(clean, digits=1)} clean"))

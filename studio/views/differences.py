@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from studio.runs.outcome import Outcome
 from studio.views.compare_figures import LETTERS
-from studio.views.gallery import Outcome
-from studio.views.markup import count, esc, percent, plural, table
+from studio.views.markup import esc, table
+from studio.views.numbers import count, percent, plural
 
 ALL, NONE_RIGHT = "all", "none-right"
 
@@ -223,7 +224,7 @@ def detail(matched: Matched, m: int, source: str) -> str:
         facts = [
             ("Label", f"{outcome.name(int(outcome.labels[i]))}"
                       f" ({percent(float(outcome.confidence[i]), digits=1)}){word}"),
-            ("Verdict", f"{'clean' if outcome.kept[i] else 'noisy'}, "
+            ("Verdict", f"{'clean' if outcome.clean[i] else 'noisy'}, "
                         f"{percent(float(outcome.clean_probability[i]), digits=1)} clean"),
         ]  # fmt: skip
         facts += [

@@ -11,8 +11,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from studio.views.curves import Curves
-from studio.views.markup import UNKNOWN, details, esc, percent, table
+from studio.runs.curves import Curves
+from studio.views.markup import details, esc, table
+from studio.views.numbers import UNKNOWN, percent
 
 MAX_POINTS = 240
 """Points per line: enough for the pixels they are drawn on; longer series are averaged in bins."""

@@ -12,6 +12,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from studio.runs.outcome import Outcome
+
 PAGE_SIZE = 24
 """Images per page and gallery: a screenful, and all that is ever sent at once."""
 
@@ -21,55 +23,6 @@ Order = Literal["up", "down", "turns"]
 """By cleanliness, rising or falling; turns: the cleanest image of each class, then the second of
 each, and so on, the classes in their own order.
 """
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a run says about its N images.
-
-    paths: relative, in the order of the arrays; class_names: C names; labels: (N,) final labels;
-    confidence: (N,) probability of the final label; clean_probability: (N,) of the final label;
-    kept: (N,) bool, labels to be trusted; model_labels: (2, N) and model_clean_probability: (2, N),
-    each model's label and the other model's judgement of it; top_labels, top_probabilities: (N, k),
-    k may be 0; truth: (N,) with -1 = unknown, or None; stage: how far the run came; combined: (N,)
-    the score of `scores.cleanliness.combined`, or None; by_combined: what `cleanliness` is.
-    """
-
-    paths: tuple[str, ...]
-    class_names: tuple[str, ...]
-    labels: NDArray[np.int64]
-    confidence: NDArray[np.float32]
-    clean_probability: NDArray[np.float32]
-    kept: NDArray[np.bool_]
-    model_labels: NDArray[np.int64]
-    model_clean_probability: NDArray[np.float32]
-    top_labels: NDArray[np.int64]
-    top_probabilities: NDArray[np.float32]
-    truth: NDArray[np.int64] | None = None
-    stage: str = ""
-    combined: NDArray[np.float32] | None = None
-    by_combined: bool = False
-
-    @property
-    def cleanliness(self) -> NDArray[np.float32]:
-        """(N,) in [0, 1], what images are sorted by: the clean probability, or the combined score
-        where that is wanted and known.
-        """
-        if self.by_combined and self.combined is not None:
-            return self.combined
-        return self.clean_probability
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    @property
-    def disagree(self) -> NDArray[np.bool_]:
-        """(N,) whether the two models give different labels."""
-        return np.asarray(self.model_labels[0] != self.model_labels[1])
-
-    def name(self, label: int) -> str:
-        """A class name; `unknown` for -1 and whatever else has none."""
-        return self.class_names[label] if 0 <= label < len(self.class_names) else "unknown"
 
 
 @dataclass(frozen=True)
@@ -102,7 +55,7 @@ class Page:
 
 def select(outcome: Outcome, query: Query) -> NDArray[np.int64]:
     """Indices of all images that the query asks for, in order; ties in the order of the folder."""
-    side = outcome.kept if query.side == "clean" else ~outcome.kept
+    side = outcome.clean if query.side == "clean" else ~outcome.clean
     indices = np.flatnonzero(side & allowed(outcome, query.class_index, query.disagree_only))
     keys = outcome.cleanliness[indices]
     indices = indices[np.argsort(keys if query.order == "up" else -keys, kind="stable")]
@@ -161,7 +114,7 @@ def class_rows(outcome: Outcome) -> list[ClassRow]:
                 index,
                 name,
                 int(mine.sum()),
-                _mean(outcome.kept[mine]),
+                _mean(outcome.clean[mine]),
                 _mean(outcome.clean_probability[mine]),
                 _mean(outcome.disagree[mine]),
                 accuracy,

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studio.errors import RunError
-from studio.views.gallery import Outcome
-from studio.views.markup import count, esc, plural
+from studio.runs.outcome import Outcome
+from studio.views.markup import esc
+from studio.views.numbers import count, plural
 from studio.views.points import Indices, Plane
 
 ROWS = 300
@@ -24,7 +25,7 @@ _DOWN, _ACROSS = ("bottom", "middle", "top"), ("left", "middle", "right")
 def _part(outcome: Outcome, part: str) -> NDArray[np.bool_]:
     """(N,) which images a column counts."""
     if part == "noisy":
-        return np.asarray(~outcome.kept)
+        return np.asarray(~outcome.clean)
     return outcome.disagree if part == "disagree" else np.ones(len(outcome), bool)
 
 

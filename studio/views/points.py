@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.views.gallery import Outcome
+from studio.runs.outcome import Outcome
 
 DRAWN = 50_000
 """At most so many points are drawn: above, plotly's lasso lags behind the pointer."""
@@ -28,7 +28,7 @@ Plane = NDArray[np.float32]
 
 def doubtful(outcome: Outcome) -> NDArray[np.bool_]:
     """(N,) whether a label is in doubt: not believed, or given by one model only."""
-    return np.asarray(~outcome.kept | outcome.disagree)
+    return np.asarray(~outcome.clean | outcome.disagree)
 
 
 def drawn(outcome: Outcome, *, limit: int = DRAWN, others: int = _OTHERS) -> Indices:
@@ -67,7 +67,7 @@ def packed(
             "combined": "" if outcome.combined is None else _share(outcome.combined[indices]),
             "confidence": _share(outcome.confidence[indices]),
             "flags": _text(
-                outcome.kept[indices].astype(np.uint8) + 2 * outcome.disagree[indices], "u1"
+                outcome.clean[indices].astype(np.uint8) + 2 * outcome.disagree[indices], "u1"
             ),
         }
         for name, outcome in stages.items()

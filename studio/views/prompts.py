@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from studio.prompts.prompt_set import MAX_LENGTH, PromptSet
 from studio.scores.per_class import MEAN_ERROR, per_class
 from studio.views.estimates import estimate_stat
-from studio.views.markup import count, details, esc, notice, percent, plural, progress, stat, stats
+from studio.views.markup import details, esc, notice, progress, stat, stats
+from studio.views.numbers import count, percent, plural
 
 if TYPE_CHECKING:
     from studio.prompts.ask import Budget

@@ -8,19 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from studio.runs.store import ACTIVE, Run, RunInfo
 from studio.views.estimates import estimate_of
-from studio.views.markup import (
-    UNKNOWN,
-    count,
-    details,
-    duration,
-    empty,
-    esc,
-    notice,
-    percent,
-    plural,
-    progress,
-    table,
-)
+from studio.views.markup import details, empty, esc, notice, progress, table
+from studio.views.numbers import UNKNOWN, count, duration, percent, plural
 
 if TYPE_CHECKING:
     from studio.runs.given import Counts

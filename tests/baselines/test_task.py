@@ -42,4 +42,4 @@ def test_nothing_learned_is_zero_shot(convnet: Backbone) -> None:
     finished = only(list(ship_zero_shot(task)), Finished)
     assert finished.stage == "zero-shot"
     assert torch.equal(finished.labels, task.start.event().labels)
-    assert torch.equal(finished.kept, finished.confidence > 0.5)
+    assert torch.equal(finished.clean, finished.confidence > 0.5)

@@ -36,7 +36,7 @@ class Prepared:
 def prepare(folder: Path) -> Prepared:
     """Draw, label and train in `folder`, as the command line does it; what is there is kept."""
     from studio import demo
-    from studio.folder import propose_class_names, scan
+    from studio.images.folder import propose_class_names, scan
     from studio.runs.job import run_job
     from studio.runs.request import JobRequest, create_run
     from studio.runs.store import RunStore

@@ -11,7 +11,7 @@ import pytest
 from studio.runs.corrections import Corrections, corrections_of
 from studio.runs.given import Correction
 from studio.runs.store import Run, RunStore
-from studio.ui.explore_answers import AT_HAND
+from studio.ui.explore.answers import AT_HAND
 from tests.browser.conftest import Server, Watch, go, reload, unfold, wait_for
 from tests.browser.prepared import Prepared
 from tests.browser.rest import settle

@@ -204,7 +204,7 @@ def test_labels_and_model_are_downloaded(open_page: Open, screenshots: bool) -> 
         rows = list(csv.DictReader(file))
     assert len(rows) >= 400
     for row in rows:
-        assert row["kept"] in ("true", "false")
+        assert row["clean"] in ("true", "false")
         assert 0 <= float(row["clean_probability"]) <= 1
         assert row["label"]
     assert len({row["path"] for row in rows}) == len(rows)

@@ -174,4 +174,4 @@ def test_a_fit_keeps_to_what_a_person_said(
         assert 9 not in told
     finished = only(events, Finished)
     assert finished.labels[[4, 7]].tolist() == [2, 0]
-    assert finished.kept[[4, 7, 9]].tolist() == [True, True, False]
+    assert finished.clean[[4, 7, 9]].tolist() == [True, True, False]

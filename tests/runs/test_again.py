@@ -13,8 +13,8 @@ import torch
 
 from studio.coft.events import SeedSet
 from studio.errors import RunError
-from studio.export import labels_csv
-from studio.pixels import Canvases
+from studio.export.labels import labels_csv
+from studio.images.canvases import Canvases
 from studio.prompts.prompt_set import PromptSet
 from studio.runs.again import corrected, corrections_from, request_of
 from studio.runs.corrections import Corrections, corrections_of
@@ -176,7 +176,7 @@ def test_the_table_says_what_was_corrected(first: Run, second: Run, tmp_path: Pa
         for path, correction in corrections_of(first).items():
             row = rows[path]
             assert row["correction"] == correction.verdict
-            assert row["kept"] == ("false" if correction.verdict == "rejected" else "true")
+            assert row["clean"] == ("false" if correction.verdict == "rejected" else "true")
             if correction.label:
                 assert row["label"] == correction.label
         assert sum(row["correction"] != "" for row in rows.values()) == len(PATHS)

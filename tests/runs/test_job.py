@@ -14,9 +14,9 @@ import torch
 
 from studio.coft.events import Finished, Progress, Step, ZeroShot
 from studio.errors import FolderError, ModelError, PromptError, RunError, SettingsError, StudioError
-from studio.export import label_each, load_classifier
-from studio.folder import truth
-from studio.pixels import prepare
+from studio.runs.model import label_each, load_classifier
+from studio.images.folder import truth
+from studio.images.canvases import prepare
 from studio.prompts.prompt_set import PromptSet
 from studio.runs import job
 from studio.runs.job import JobStopped, run_job
@@ -65,7 +65,7 @@ def finished(count: int = 36, *, stopped: bool = False) -> Finished:
     return Finished(
         labels=labels, confidence=ones, clean_probability=ones,
         model_labels=torch.stack([labels, labels]), model_clean_probability=torch.stack([ones] * 2),
-        kept=ones > 1, top_labels=labels[:, None], top_probabilities=ones[:, None],
+        clean=ones > 1, top_labels=labels[:, None], top_probabilities=ones[:, None],
         stage="zero-shot", stopped=stopped,
     )  # fmt: skip
 

@@ -65,7 +65,7 @@ def test_the_outcome_counts_kept_labels_only_for_its_precision():
         clean_probability=torch.tensor([0.9, 0.1, 0.8, 0.2, 0.5]),
         model_labels=torch.tensor([[0, 1, 1, 0, 0], [0, 0, 1, 1, 0]]),
         model_clean_probability=torch.ones(2, 5),
-        kept=torch.tensor([True, False, True, False, True]),
+        clean=torch.tensor([True, False, True, False, True]),
         top_labels=torch.zeros(5, 1), top_probabilities=ones[:, None],
         stage="phase2", stopped=False,
     )  # fmt: skip

@@ -40,7 +40,7 @@ class Gate:
         yield Finished(
             labels=zeros, confidence=ones, clean_probability=ones,
             model_labels=zeros.expand(2, -1), model_clean_probability=ones.expand(2, -1),
-            kept=ones > 0, top_labels=zeros[:, None], top_probabilities=ones[:, None],
+            clean=ones > 0, top_labels=zeros[:, None], top_probabilities=ones[:, None],
             stage="phase1", stopped=stop(),
         )  # fmt: skip
 

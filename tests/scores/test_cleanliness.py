@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from studio.scores import cleanliness
-from studio.scores.ranking import ranking
+from tools.ranking import ranking
 
 
 @pytest.fixture(scope="module")

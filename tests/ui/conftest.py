@@ -15,49 +15,51 @@ gradio = pytest.importorskip("gradio")
 
 from studio.runs.store import RunStore  # noqa: E402
 from studio.runs.worker import Worker  # noqa: E402
-from studio.ui.studio import Options, Studio  # noqa: E402
-from studio.ui.train_tab import TrainTab  # noqa: E402
+from studio.session.session import Options, Session  # noqa: E402
+from studio.ui.parts import file_url  # noqa: E402
+from studio.ui.train.tab import TrainTab  # noqa: E402
 
 QUICK = "seed_selection=leaderboard\nfilter=none\nphase1_min_steps=0\nphase1_batch=8\nn_ctx=4"
 """Settings with which a run on a few small pictures ends soon."""
 
 
 @contextmanager
-def open_studio(folder: Path) -> Iterator[Studio]:
+def open_studio(folder: Path) -> Iterator[Session]:
     options = Options(runs_dir=folder / "runs", cache_dir=folder / "cache")
-    made = Studio(options, Worker(RunStore(options.runs_dir), cache_dir=options.cache_dir))
+    worker = Worker(RunStore(options.runs_dir), cache_dir=options.cache_dir)
+    made = Session(options, worker, address=file_url)
     yield made
-    made.workspace.stop()
+    made.data.stop()
     made.worker.stop()
-    made.workspace.wait(400)
+    made.data.wait(400)
     made.worker.wait(400)
 
 
-def load(studio: Studio, images: Path, model: Path) -> Studio:
+def load(session: Session, images: Path, model: Path) -> Session:
     """Give a studio images, class names and zero-shot labels."""
-    studio.workspace.use_folder(images)
-    studio.workspace.wait(400)
-    studio.workspace.label(studio.workspace.view.names_text, str(model))
-    studio.workspace.wait(400)
-    assert studio.workspace.view.error == ""
-    assert studio.workspace.view.preview is not None
-    return studio
+    session.data.use_folder(images)
+    session.data.wait(400)
+    session.data.label(session.data.state.names_text, str(model))
+    session.data.wait(400)
+    assert session.data.state.error == ""
+    assert session.data.state.preview is not None
+    return session
 
 
 @pytest.fixture
-def studio(tmp_path: Path) -> Iterator[Studio]:
+def session(tmp_path: Path) -> Iterator[Session]:
     with open_studio(tmp_path) as made:
         yield made
 
 
 @pytest.fixture
-def loaded(studio: Studio, image_folder: Path, tiny_model: Path) -> Studio:
-    return load(studio, image_folder, tiny_model)
+def loaded(session: Session, image_folder: Path, tiny_model: Path) -> Session:
+    return load(session, image_folder, tiny_model)
 
 
 def start(tab: TrainTab, tiny: str, text: str = "", **changes: Any) -> str:
     """Press Start with a form as it stands at first, but for what is named; the run's id."""
-    view = tab.studio.workspace.view
+    view = tab.session.data.state
     form: dict[str, Any] = {"names": view.names_text, "model": tiny, "method": "coft", "name": ""}
     form |= {"seed": 0.0, "given": True} | changes
     return tab.begin(*form.values(), 1.0, 1.0, 4.0, "ensemble", text)
@@ -79,14 +81,14 @@ def with_a_copy(image_folder: Path, folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def shared(
     tmp_path_factory: pytest.TempPathFactory, shared_images: Path, tiny_model: Path
-) -> Iterator[Studio]:
-    """One loaded studio for all tests of a module, which only look, or undo what they do."""
+) -> Iterator[Session]:
+    """One loaded session for all tests of a module, which only look, or undo what they do."""
     with open_studio(tmp_path_factory.mktemp("shared")) as made:
         yield load(made, shared_images, tiny_model)
 
 
 @pytest.fixture(scope="module")
-def run_id(shared: Studio, tiny_model: Path) -> str:
+def run_id(shared: Session, tiny_model: Path) -> str:
     """A finished run of `shared`."""
     made = start(TrainTab(shared), str(tiny_model), QUICK)
     assert shared.worker.wait(400)

@@ -11,19 +11,19 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from studio.ui.data_tab import DataTab, status_html, step_of
+from studio.session.session import Session
+from studio.session.state import DataState
+from studio.ui.data import DataTab, status_html, step_of
 from studio.ui.page import build, known_models, queue
-from studio.ui.studio import Studio
 from studio.ui.theme import CSS, theme
-from studio.ui.view import View
 from tests.ui.conftest import page as page_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def config(studio: Studio) -> Any:
-    return build(studio, models=known_models()).get_config_file()
+def config(session: Session) -> Any:
+    return build(session, models=known_models()).get_config_file()
 
 
 def test_no_event_is_public(config: Any) -> None:
@@ -31,9 +31,9 @@ def test_no_event_is_public(config: Any) -> None:
     assert {d["api_visibility"] for d in config["dependencies"]} == {"private"}
 
 
-def test_choices_that_change_are_not_checked_by_gradio(studio: Studio) -> None:
+def test_choices_that_change_are_not_checked_by_gradio(session: Session) -> None:
     """It knows those of the moment only: a page that was not told of them yet would be refused."""
-    page = build(studio, models=known_models())
+    page = build(session, models=known_models())
     watched = [
         event
         for event in page.fns.values()
@@ -44,9 +44,9 @@ def test_choices_that_change_are_not_checked_by_gradio(studio: Studio) -> None:
     assert [event.name for event in watched if event.preprocess] == []
 
 
-def test_of_each_tab_one_answer_at_a_time_is_on_its_way(studio: Studio) -> None:
+def test_of_each_tab_one_answer_at_a_time_is_on_its_way(session: Session) -> None:
     """Two would overtake each other, and an older one put back what was typed since."""
-    page = build(studio, models=known_models())
+    page = build(session, models=known_models())
     events = [(target, event) for event in page.fns.values() for target in event.targets]
     asked = [(id_, event) for (id_, _), event in events if event.name == "poll"]
     pulses = [id_ for id_, _ in asked]
@@ -64,8 +64,8 @@ def test_of_each_tab_one_answer_at_a_time_is_on_its_way(studio: Studio) -> None:
     assert all(event.fn is None and event.js for event in nudges)
 
 
-def test_what_is_typed_is_told_without_the_queue(studio: Studio) -> None:
-    page = build(studio, models=known_models())
+def test_what_is_typed_is_told_without_the_queue(session: Session) -> None:
+    page = build(session, models=known_models())
     typed = [
         event
         for event in page.fns.values()
@@ -95,13 +95,13 @@ def test_the_page_names_no_other_server(config: Any) -> None:
     assert "@import" not in text
 
 
-def test_what_is_served_is_a_file_of_plotly_and_two_folders(studio: Studio) -> None:
+def test_what_is_served_is_a_file_of_plotly_and_two_folders(session: Session) -> None:
     from gradio.data_classes import _StaticFiles
 
     before = list(_StaticFiles.all_paths)
-    build(studio, models=["embedded"])
+    build(session, models=["embedded"])
     served = [path for path in _StaticFiles.all_paths if path not in before]
-    cache = studio.options.cache_dir
+    cache = session.options.cache_dir
     others = [path for path in served if path.name != "plotly.min.js"]
     assert set(others) == {cache / "thumbs", cache / "exports"}
 
@@ -135,7 +135,7 @@ def poll(tab: DataTab, shown: Any, name: str) -> list[Any]:
     return tab.poll(shown, page_of(name))
 
 
-def test_a_page_does_not_overwrite_what_its_own_user_types(loaded: Studio) -> None:
+def test_a_page_does_not_overwrite_what_its_own_user_types(loaded: Session) -> None:
     import gradio as gr
 
     tab = DataTab(loaded)
@@ -147,7 +147,7 @@ def test_a_page_does_not_overwrite_what_its_own_user_types(loaded: Studio) -> No
     assert poll(tab, {}, "mine")[names]["value"] == "cat\ndog"  # after a reload
 
 
-def test_images_and_labels_are_shown_and_then_left_alone(loaded: Studio) -> None:
+def test_images_and_labels_are_shown_and_then_left_alone(loaded: Session) -> None:
     import gradio as gr
 
     tab = DataTab(loaded)
@@ -159,10 +159,10 @@ def test_images_and_labels_are_shown_and_then_left_alone(loaded: Studio) -> None
     assert all(output == gr.skip() for output in poll(tab, shown, "a")[1:])
 
 
-def test_every_handler_says_what_is_wrong_in_one_line(studio: Studio) -> None:
+def test_every_handler_says_what_is_wrong_in_one_line(session: Session) -> None:
     import gradio as gr
 
-    tab = DataTab(studio)
+    tab = DataTab(session)
     for work in (
         lambda: tab.use_path("/no/such/folder\0"), lambda: tab.use_path(""),
         lambda: tab.use_upload([]), lambda: tab.use_upload(None),
@@ -174,33 +174,33 @@ def test_every_handler_says_what_is_wrong_in_one_line(studio: Studio) -> None:
         assert "\n" not in str(caught.value.message)
 
 
-def test_class_names_come_from_a_text_file(studio: Studio, tmp_path: Path) -> None:
+def test_class_names_come_from_a_text_file(session: Session, tmp_path: Path) -> None:
     import gradio as gr
 
-    tab = DataTab(studio)
+    tab = DataTab(session)
     file = tmp_path / "names.txt"
     file.write_text("n01\ttabby cat\nn02\tdog\n", encoding="utf-8")
     tab.names_from_file(str(file))
-    assert studio.workspace.view.names == ["tabby cat", "dog"]
+    assert session.data.state.names == ["tabby cat", "dog"]
     file.write_bytes(b"\xff\xfe\x00only one")
     with pytest.raises(gr.Error):
         tab.names_from_file(str(file))
-    assert studio.workspace.view.names == ["tabby cat", "dog"]
+    assert session.data.state.names == ["tabby cat", "dog"]
 
 
 def test_the_status_is_a_live_region_and_escapes_its_text() -> None:
-    busy = status_html(View(busy="Reading <b>", done=3, total=10))
+    busy = status_html(DataState(busy="Reading <b>", done=3, total=10))
     assert 'aria-live="polite"' in busy
     assert "3 of 10 images" in busy
     assert "<b>" not in busy
-    assert "That did not work." in status_html(View(error="no <b> folder"))
+    assert "That did not work." in status_html(DataState(error="no <b> folder"))
 
 
-def test_the_step_that_comes_next(loaded: Studio) -> None:
-    assert step_of(View()) == 0
-    view = loaded.workspace.view
+def test_the_step_that_comes_next(loaded: Session) -> None:
+    assert step_of(DataState()) == 0
+    view = loaded.data.state
     assert step_of(view) == 3
-    loaded.workspace.set_inputs("other\nnames", view.model)
-    assert step_of(loaded.workspace.view) == 2
-    loaded.workspace.set_inputs("", view.model)
-    assert step_of(loaded.workspace.view) == 1
+    loaded.data.set_inputs("other\nnames", view.model)
+    assert step_of(loaded.data.state) == 2
+    loaded.data.set_inputs("", view.model)
+    assert step_of(loaded.data.state) == 1

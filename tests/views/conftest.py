@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from studio.views.gallery import Outcome
+from studio.runs.outcome import Outcome
 
 Make = Callable[..., Outcome]
 
@@ -24,7 +24,7 @@ def make_outcome(number: int = 60, classes: int = 3, **changes: Any) -> Outcome:
         "labels": labels,
         "confidence": np.full(number, 0.75, np.float32),
         "clean_probability": clean,
-        "kept": clean > 0.4,
+        "clean": clean > 0.4,
         "model_labels": np.stack([labels, other]),
         "model_clean_probability": np.stack([clean, 1 - clean]),
         "top_labels": np.stack([labels, (labels + 1) % classes], axis=1),

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from studio.runs.outcome import Outcome
 from studio.views.cards import alt_text, card, class_list, class_table, small_card
-from studio.views.gallery import Outcome
 
 Make = Callable[..., Outcome]
 EVIL = '"><img src=x onerror=alert(1)>'

@@ -3,8 +3,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from studio.runs.curves import Curves
 from studio.views.compare_figures import LETTERS, SYMBOLS, Lines, figures, numbers
-from studio.views.curves import Curves
 
 
 def step(phase: int, model: int, n: int, loss: float) -> dict[str, Any]:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from studio.runs.outcome import Outcome
 from studio.views import confusion as view
 from studio.views.confusion import cell, confusion, heat_map, images_of, pair_table
-from studio.views.gallery import Outcome
 
 Make = Callable[..., Outcome]
 EVIL = '"><img src=x onerror=alert(1)>'

@@ -8,9 +8,9 @@ import pytest
 
 from studio.runs.corrections import Action
 from studio.runs.given import Correction
+from studio.runs.outcome import Outcome
 from studio.views.cards import card, small_card
 from studio.views.correcting import image_buttons, mark, marked, summary, told
-from studio.views.gallery import Outcome
 from tests.views.conftest import make_outcome
 
 ACCEPTED = Correction("accepted", "cat")

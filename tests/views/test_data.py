@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from studio.folder import Folder, ImageFile, Refused
+from studio.images.folder import Folder, ImageFile, Refused
 from studio.scores.estimate import Estimate
 from studio.views import data
 

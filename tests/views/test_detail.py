@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from studio.runs.outcome import Outcome
 from studio.views.cards import alt_text
 from studio.views.detail import CLASSES, detail, nearest
-from studio.views.gallery import Outcome
 
 Make = Callable[..., Outcome]
 EVIL = '"><img src=x onerror=alert(1)>'

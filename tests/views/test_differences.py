@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from studio.runs.outcome import Outcome
 from studio.views.differences import (
     ALL,
     NONE_RIGHT,
@@ -18,7 +19,6 @@ from studio.views.differences import (
     sign_test,
     summary,
 )
-from studio.views.gallery import Outcome
 
 Make = Callable[..., Outcome]
 

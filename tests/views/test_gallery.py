@@ -5,7 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from studio.views.gallery import PAGE_SIZE, Order, Outcome, Query, class_rows, page, select
+from studio.runs.outcome import Outcome
+from studio.views.gallery import PAGE_SIZE, Order, Query, class_rows, page, select
 
 Make = Callable[..., Outcome]
 
@@ -14,8 +15,8 @@ def test_each_image_is_in_exactly_one_gallery(outcome: Make) -> None:
     whole = outcome()
     both = [*select(whole, Query("clean")), *select(whole, Query("noisy"))]
     assert sorted(both) == list(range(60))
-    assert whole.kept[select(whole, Query("clean"))].all()
-    assert not whole.kept[select(whole, Query("noisy"))].any()
+    assert whole.clean[select(whole, Query("clean"))].all()
+    assert not whole.clean[select(whole, Query("noisy"))].any()
 
 
 @pytest.mark.parametrize("asked", ["up", "down"])
@@ -27,7 +28,7 @@ def test_galleries_are_sorted_by_clean_probability(outcome: Make, asked: Order) 
 
 
 def test_ties_stay_in_the_order_of_the_folder(outcome: Make) -> None:
-    flat = outcome(clean_probability=np.full(60, 0.5, np.float32), kept=np.ones(60, bool))
+    flat = outcome(clean_probability=np.full(60, 0.5, np.float32), clean=np.ones(60, bool))
     assert select(flat, Query("clean")).tolist() == list(range(60))
     assert select(flat, Query("clean", order="up")).tolist() == list(range(60))
 
@@ -78,7 +79,7 @@ def test_an_empty_gallery_is_one_empty_page() -> None:
 def test_classes_come_most_doubtful_first_and_empty_ones_last(outcome: Make) -> None:
     labels = np.array([0] * 30 + [2] * 30)
     kept = np.array([True] * 30 + [False] * 30)
-    rows = class_rows(outcome(labels=labels, kept=kept))
+    rows = class_rows(outcome(labels=labels, clean=kept))
     assert [row.index for row in rows] == [2, 0, 1]
     assert [(row.images, row.kept) for row in rows] == [(30, 0.0), (30, 1.0), (0, 0.0)]
     assert rows[0].accuracy is None

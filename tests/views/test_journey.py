@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from studio.runs.history import LabelHistory
 from studio.runs.store import Run, RunStore
-from studio.views.journey import Journeys, journey_table
+from studio.views.journey import journey_table
 from tests.views.conftest import make_outcome
 
 N = 6
@@ -49,7 +50,7 @@ def story(run: Run) -> None:
 
 def test_an_image_is_followed_through_all_stages(run: Run) -> None:
     story(run)
-    way = Journeys(run)
+    way = LabelHistory(run)
     way.refresh()
     stops = way.of(4)
     assert [(s.stage, s.epochs) for s in stops] == [
@@ -65,7 +66,7 @@ def test_an_image_is_followed_through_all_stages(run: Run) -> None:
 
 def test_an_image_that_was_not_watched_is_told_so(run: Run) -> None:
     story(run)
-    way = Journeys(run)
+    way = LabelHistory(run)
     way.refresh()
     assert [s.stage for s in way.of(0)] == ["Zero-shot", "After Phase I", "Final, by model"]
     html = journey_table(make_outcome(), way.of(0), way.watched)
@@ -74,7 +75,7 @@ def test_an_image_that_was_not_watched_is_told_so(run: Run) -> None:
 
 
 def test_what_comes_later_is_taken_in(run: Run) -> None:
-    way = Journeys(run)
+    way = LabelHistory(run)
     way.refresh()
     assert way.of(4) == []
     assert journey_table(make_outcome(), [], 0) == ""
@@ -87,7 +88,7 @@ def test_what_comes_later_is_taken_in(run: Run) -> None:
 
 def test_the_table_names_classes_and_beliefs(run: Run) -> None:
     story(run)
-    way = Journeys(run)
+    way = LabelHistory(run)
     way.refresh()
     html = journey_table(make_outcome(class_names=("<b>", "cat", "dog")), way.of(4), 2)
     for text in (

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from studio.views import markup
+from studio.views import markup, numbers
 
 
 @pytest.mark.parametrize(
@@ -11,13 +11,13 @@ from studio.views import markup
      (None, "–"), (float("nan"), "–"), (-1, "–")],
 )  # fmt: skip
 def test_durations_in_words(seconds: float | None, text: str) -> None:
-    assert markup.duration(seconds) == text
+    assert numbers.duration(seconds) == text
 
 
 def test_unknown_shares_and_counts_are_a_dash() -> None:
-    assert markup.percent(None) == markup.percent(float("nan")) == markup.count(None) == "–"
-    assert markup.percent(0.125, digits=1) == "12.5 %"
-    assert markup.count(1234567) == "1\u202f234\u202f567"
+    assert numbers.percent(None) == numbers.percent(float("nan")) == numbers.count(None) == "–"
+    assert numbers.percent(0.125, digits=1) == "12.5 %"
+    assert numbers.count(1234567) == "1\u202f234\u202f567"
 
 
 @pytest.mark.parametrize(

@@ -96,11 +96,11 @@ def test_of_many_all_doubtful_ones_are_drawn_and_a_sample_of_the_rest(outcome: M
 
 
 def test_where_even_the_doubtful_are_too_many_the_most_doubtful_are_drawn(outcome: Make) -> None:
-    made = outcome(1000, kept=np.zeros(1000, bool))
+    made = outcome(1000, clean=np.zeros(1000, bool))
     found = drawn(made, limit=100, others=20)
     assert len(found) == 100
     assert set(found.tolist()) == set(np.argsort(made.clean_probability)[:100].tolist())
-    half = outcome(1000, kept=np.arange(1000) % 2 == 0)
+    half = outcome(1000, clean=np.arange(1000) % 2 == 0)
     sure = ~points.doubtful(half)
     found = drawn(half, limit=100, others=20)
     assert len(found) == 100
@@ -125,7 +125,7 @@ def test_the_page_gets_arrays_of_the_drawn_images_only() -> None:
     assert read(stage["label"], "<u2") == made.labels[indices].tolist()
     assert read(stage["confidence"], "u1") == [191] * 3
     assert read(stage["clean"], "u1") == np.rint(255 * made.clean_probability[indices]).tolist()
-    flags = made.kept[indices].astype(int) + 2 * made.disagree[indices].astype(int)
+    flags = made.clean[indices].astype(int) + 2 * made.disagree[indices].astype(int)
     assert read(stage["flags"], "u1") == flags.tolist()
     assert packed(indices, plane, {}, None)["truth"] == ""
 

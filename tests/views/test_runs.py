@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from studio.runs.files import write_json
+from studio.runs.reader import RunReader
 from studio.runs.store import Run, RunStore
 from studio.views import runs
-from studio.views.run_reader import RunReader
+from studio.views.figures import figures
 
 EVIL = "<img src=x onerror=alert(1)>"
 
@@ -33,7 +34,7 @@ def finished(run: Run) -> None:
     n = 6
     tensors = {
         "labels": torch.arange(n) % 2, "confidence": torch.full((n,), 0.8),
-        "clean_probability": torch.linspace(0, 1, n), "kept": torch.arange(n) > 2,
+        "clean_probability": torch.linspace(0, 1, n), "clean": torch.arange(n) > 2,
         "model_labels": torch.stack([torch.arange(n) % 2, torch.zeros(n, dtype=torch.int64)]),
         "model_clean_probability": torch.rand(2, n),
         "top_labels": torch.zeros(n, 2, dtype=torch.int64), "top_probabilities": torch.rand(n, 2),
@@ -77,7 +78,7 @@ def test_a_reader_takes_in_only_what_is_new(run: Run, monkeypatch: pytest.Monkey
     for number in range(1, 4):
         run.append(step(number))
         reader.refresh()
-    assert len(reader.figures()[0]["traces"][0]["x"]) == 3
+    assert len(figures(reader.curves)[0]["traces"][0]["x"]) == 3
     assert asked[0] == 0
     assert asked == sorted(set(asked))  # never the same bytes twice
 
@@ -102,7 +103,7 @@ def test_the_outcome_is_what_the_arrays_say(run: Run) -> None:
     outcome = reader.outcome()
     assert outcome is not None
     assert outcome.paths == tuple(f"{i}.jpg" for i in range(6))
-    assert outcome.kept.tolist() == [False, False, False, True, True, True]
+    assert outcome.clean.tolist() == [False, False, False, True, True, True]
     assert outcome.disagree.tolist() == [False, True] * 3
     assert outcome.truth is None
     truth = np.array([0, 1, -1, 0, 0, 0])
@@ -121,7 +122,7 @@ def test_after_phase_one_the_label_is_the_better_believed_one(run: Run) -> None:
     assert outcome.stage == "phase1"
     assert outcome.labels.tolist() == [0, 1]
     assert outcome.clean_probability.tolist() == pytest.approx([0.9, 0.6])
-    assert outcome.kept.tolist() == [True, True]
+    assert outcome.clean.tolist() == [True, True]
     finished(run)
     reader.refresh()
     final = reader.outcome()

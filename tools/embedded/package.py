@@ -16,7 +16,7 @@ from .imagenet import TRUNK, load_classifier
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from studio.clip.shards import save_sharded_state_dict  # noqa: E402 (needs the path above)
+from studio.clip.weights import save_sharded_state_dict  # noqa: E402 (needs the path above)
 
 LOGIT_SCALE = 15.0
 

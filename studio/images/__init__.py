@@ -1,0 +1,1 @@
+"""Images of a folder: names, decoding, canvases, small pictures."""

@@ -1,0 +1,108 @@
+"""Small pictures for the page: JPEG files without metadata, under names that cannot be guessed.
+
+The page never serves a user's own file: a photo may carry a position or a thumbnail of what was cut
+away. Thumbnails come from the canvases, large views from a guarded decode.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+import time
+from pathlib import Path
+from typing import Protocol
+
+from PIL import Image
+
+from studio.images.folder import ImageRefused, decode
+
+THUMBNAIL_SIDE = 224
+LARGE_SIDE = 1280
+KEEP_DAYS = 14
+
+
+class Pictures(Protocol):
+    """What thumbnails are made from; `studio.images.canvases.Canvases` is one."""
+
+    def image(self, index: int, /) -> Image.Image:
+        """The square canvas of an image, RGB."""
+        ...
+
+
+class Thumbnails:
+    """A folder of small pictures, made when first asked for.
+
+    Args:
+        cache_dir: the studio's cache; pictures go to `thumbs/` in it, which the page serves. The
+            key that makes their names unguessable lies outside of that folder.
+    """
+
+    def __init__(self, *, cache_dir: Path) -> None:
+        self.folder = cache_dir / "thumbs"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._key = secret(cache_dir)
+        self._prune()
+
+    def thumbnail(self, pictures: Pictures, index: int, *, key: str) -> Path | None:
+        """The file of a square thumbnail; None when the image cannot be had.
+
+        key: identifies the image's content (folder, path, size and time of change).
+        """
+        file = self._file(f"small {key}")
+        if not file.is_file():
+            try:
+                picture = pictures.image(index)
+            except (ImageRefused, OSError, IndexError):
+                return None
+            self._save(
+                picture.resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS), file, 82
+            )
+        return file
+
+    def large(self, path: Path, *, key: str) -> Path | None:
+        """The file of a whole image, its longer side at most LARGE_SIDE pixels; None when gone."""
+        file = self._file(f"large {key}")
+        if not file.is_file():
+            try:
+                picture = decode(path)
+            except (ImageRefused, OSError):
+                return None
+            picture.thumbnail((LARGE_SIDE, LARGE_SIDE), Image.Resampling.LANCZOS)
+            self._save(picture, file, 90)
+        return file
+
+    def _file(self, key: str) -> Path:
+        name = hmac.new(
+            self._key, key.encode("utf-8", "surrogateescape"), hashlib.sha256
+        ).hexdigest()[:40]
+        return self.folder / name[:2] / f"{name}.jpg"
+
+    def _save(self, picture: Image.Image, file: Path, quality: int) -> None:
+        # A new image of the bare pixels: EXIF, comments and colour profiles stay behind.
+        bare = Image.new("RGB", picture.size)
+        bare.paste(picture)
+        file.parent.mkdir(exist_ok=True)
+        partial = file.with_suffix(f".{os.getpid()}.{secrets.token_hex(4)}.tmp")
+        bare.save(partial, "JPEG", quality=quality, optimize=True)
+        os.replace(partial, file)
+
+    def _prune(self) -> None:
+        """Forget pictures that have not been made anew for a while."""
+        oldest = time.time() - KEEP_DAYS * 86400
+        for file in self.folder.glob("*/*"):
+            if file.stat().st_mtime < oldest:
+                file.unlink(missing_ok=True)
+
+
+def secret(cache_dir: Path) -> bytes:
+    """A random key that belongs to this cache; made once, readable by its owner only."""
+    file = cache_dir / "secret"
+    if not file.is_file():
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        partial = cache_dir / f"secret.{os.getpid()}.tmp"
+        partial.touch(mode=0o600)
+        partial.write_text(secrets.token_hex(32), encoding="ascii")
+        os.replace(partial, file)
+    return bytes.fromhex(file.read_text(encoding="ascii"))

@@ -1,0 +1,70 @@
+"""What a user typed for a language model; everything but the key, which is kept nowhere."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from studio.errors import PromptError
+from studio.prompts.ask import MAX_DESCRIPTION, Ask
+from studio.prompts.endpoint import address
+from studio.prompts.prompt_set import MAX_SENTENCES, PromptSet
+
+_SHORT = 300
+
+
+@dataclass(frozen=True)
+class LlmForm:
+    """description: the user's words about the set; model, base_url: as typed, empty = from the
+    environment; sentences: per class; templates: for all; again: also for classes that have some.
+    """
+
+    description: str = ""
+    model: str = ""
+    base_url: str = ""
+    sentences: int = 4
+    templates: int = 0
+    again: bool = False
+
+    def ask(self, class_names: list[str], prompts: PromptSet) -> Ask:
+        """The form put to these classes."""
+        without = [name for name in class_names if self.again or not prompts.of(name)]
+        return Ask(
+            class_names=tuple(class_names),
+            only=tuple(without),
+            sentences=self.sentences,
+            templates=self.templates,
+            description=self.description,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `from_dict` reads. An address that cannot be used may hold a key and is left out."""
+        kept = asdict(self)
+        try:
+            address(base_url=self.base_url, environ={})
+        except PromptError:
+            kept["base_url"] = ""
+        return kept
+
+    @classmethod
+    def from_dict(cls, value: object) -> LlmForm:
+        """A form from JSON or from fields; whatever does not fit becomes the default."""
+        known = value if isinstance(value, dict) else {}
+
+        def text(key: str, most: int) -> str:
+            found = known.get(key)
+            return found.strip()[:most] if isinstance(found, str) else ""
+
+        def number(key: str, usual: int) -> int:
+            found = known.get(key)
+            fits = isinstance(found, (int, float)) and 0 <= found <= MAX_SENTENCES
+            return int(found) if fits and found is not None else usual
+
+        return cls(
+            text("description", MAX_DESCRIPTION),
+            text("model", _SHORT),
+            text("base_url", _SHORT),
+            number("sentences", cls.sentences),
+            number("templates", cls.templates),
+            known.get("again") is True,
+        )

@@ -1,0 +1,105 @@
+"""The classifier of a run on disk.
+
+A model folder holds model.json (what it is), classifier-0.safetensors and, when two models decide
+together, classifier-1.safetensors. docs/export.md shows how to load one without the studio.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from studio.errors import ModelError
+from studio.runs.files import read_json, replace_file
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from studio.clip.encode import Images
+    from studio.coft.classifier import Classifier
+
+FORMAT = 1
+
+
+def save_model(folder: Path, *, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
+    """Write tensors named `models.<i>.*` to one file per model, and meta to model.json.
+
+    A reader sees the old folder or the new one, but for the moment between two renames.
+    """
+    from safetensors.torch import save_file
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    files: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        _, number, rest = name.split(".", 2)
+        part = files.setdefault(f"classifier-{int(number)}.safetensors", {})
+        part[rest] = tensor.detach().cpu().contiguous().clone()  # safetensors refuses shared memory
+    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        for name, part in files.items():
+            replace_file(temporary / name, lambda path, part=part: save_file(part, path))  # type: ignore[misc]
+        text = json.dumps({"format": FORMAT, "files": sorted(files), **meta}, indent=1)
+        replace_file(temporary / "model.json", lambda path: path.write_text(text, encoding="utf-8"))
+        temporary.chmod(0o755)
+        if folder.exists():
+            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
+            os.replace(folder, old)
+            os.replace(temporary, folder)
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            os.replace(temporary, folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def load_classifier(folder: Path, *, device: str | None = None) -> Classifier:
+    """The classifier in a model folder.
+
+    Raises:
+        ModelError: There is none, or its files are damaged or of another version.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from studio.coft.classifier import Classifier
+
+    meta = read_json(folder / "model.json")
+    if not isinstance(meta, dict) or meta.get("format") != FORMAT:
+        raise ModelError(f"{folder} holds no classifier that this version can read.")
+    tensors: dict[str, Tensor] = {}
+    try:
+        for number in range(int(meta["models"])):
+            path = folder / f"classifier-{number}.safetensors"
+            tensors.update({f"models.{number}.{k}": v for k, v in load_file(path).items()})
+        return Classifier.load(tensors, meta, device=device)
+    except (KeyError, ValueError, OSError, SafetensorError) as error:
+        raise ModelError(f"The classifier in {folder} cannot be read: {error}") from error
+
+
+def label_each(
+    classifier: Classifier,
+    images: Images,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> Tensor:
+    """(models, N, C) class probabilities of every image under every model of the classifier."""
+    import torch
+
+    from studio.clip.encode import Stopped
+
+    parts, batch = [], classifier.backbone.forward_batch
+    for begin in range(0, len(images), batch):
+        if stop is not None and stop():
+            raise Stopped
+        chunk = range(begin, min(begin + batch, len(images)))
+        parts.append(classifier.each(images.batch(chunk)))
+        if progress is not None:
+            progress(chunk.stop, len(images))
+    return torch.cat(parts, dim=1)

@@ -1,0 +1,44 @@
+"""UMAP in a process of its own: `python -m studio.scores.umap_job FEATURES LAYOUT`.
+
+FEATURES is a .npy file with (N, d) unit vectors, LAYOUT the .npy file to write, (N, 2). A line on
+standard output says how far it is: done, total and the text, separated by tabs. Compiling UMAP
+keeps Python's lock for seconds at a time; a page in the same process would stand still meanwhile.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+
+from studio.scores.projection import umap
+
+
+def main(features: Path, layout: Path) -> None:
+    """Do it; the layout appears under its name when it is whole."""
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+    units = np.load(features, allow_pickle=False)
+
+    def report(text: str, done: int, total: int) -> None:
+        print(done, total, text, sep="\t", flush=True)
+
+    plane = umap(units, report=report)
+    partial = layout.with_suffix(f".{os.getpid()}.tmp")
+    with partial.open("wb") as file:
+        np.save(file, plane, allow_pickle=False)
+    os.replace(partial, layout)
+
+
+def _end_with_the_parent() -> None:
+    """The parent holds our standard input; when it is gone, however it went, nobody waits."""
+    # Not through sys.stdin: Python aborts when a thread still holds its lock at the end.
+    while os.read(0, 1024):
+        pass
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

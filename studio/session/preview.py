@@ -1,0 +1,249 @@
+"""Zero-shot labels of the images at hand, before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from studio.images.folder import Folder
+from studio.prompts.prompt_set import PromptSet
+from studio.session.tasks import import_torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from studio.clip.texts import TextTower
+    from studio.images.canvases import Canvases
+    from studio.scores.estimate import Estimate, Evidence
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a model says about N images that it was never trained on.
+
+    labels: (N,); confidence: (N,) in [0, 1]; accuracy: in [0, 1], None when the truth is unknown;
+    verdict, level, z: whether the labels can be any good, see `scores.knowledge`; "", "" and None
+    when not judged; evidence: what the accuracy is estimated from, without a label;
+    prompts: those of these classes; sight: what labels the images again at once, with other
+    prompts; judged: whether the verdict is about these prompts; cut_short: sentences that are
+    longer than the model reads.
+    """
+
+    class_names: tuple[str, ...]
+    model: str
+    labels: NDArray[np.int64]
+    confidence: NDArray[np.float32]
+    verdict: str
+    level: str
+    accuracy: float | None
+    prompts: PromptSet = field(default_factory=PromptSet)
+    sight: Sight | None = field(default=None, repr=False, compare=False)
+    judged: bool = True
+    cut_short: int = 0
+    z: float | None = None
+    evidence: Evidence | None = None
+
+    @property
+    def estimate(self) -> Estimate | None:
+        """How many labels are right, as far as that can be told without knowing any."""
+        return None if self.evidence is None else self.evidence.estimate(z=self.z)
+
+    def counts(self) -> list[int]:
+        """Images per class."""
+        return [int(n) for n in np.bincount(self.labels, minlength=len(self.class_names))]
+
+    def best(self, label: int, number: int) -> list[int]:
+        """The most confident images of a class, at most `number`."""
+        mine = np.flatnonzero(self.labels == label)
+        return [int(i) for i in mine[np.argsort(-self.confidence[mine], kind="stable")][:number]]
+
+
+class Sight:
+    """A model that has looked at the images: their features and its text tower are kept.
+
+    With them other names or prompts are answered in well under a second; the image tower, which is
+    most of a model, is let go.
+    """
+
+    def __init__(self, *, tower: TextTower, features: Tensor, model: str, cache_dir: Path) -> None:
+        self._tower, self._features = tower, features
+        self.model, self._cache_dir = model, cache_dir
+
+    @property
+    def template(self) -> str:
+        """The model's own template."""
+        return self._tower.backbone.template
+
+    def label(
+        self,
+        class_names: Sequence[str],
+        prompts: PromptSet,
+        *,
+        truth: NDArray[np.int64] | None,
+    ) -> Preview:
+        """Labels under these prompts, exactly as a run would start, not judged yet.
+
+        Args:
+            class_names: the C names.
+            prompts: sentences of other classes are left out.
+            truth: (N,) with -1 = unknown, or None; for the accuracy only.
+        """
+        from studio.runs.inputs import zero_shot_probabilities
+        from studio.scores import accuracy
+        from studio.scores.estimate import Evidence
+
+        prompts = prompts.only(class_names)
+        texts = prompts.texts(class_names, (self.template,))
+        probabilities = zero_shot_probabilities(
+            self._tower.backbone,
+            features=self._features,
+            class_vectors=self._tower.class_vectors(texts),
+            of=self._features,
+        )
+        confidence, labels = probabilities.max(-1)
+        return Preview(
+            class_names=tuple(class_names),
+            model=self.model,
+            labels=labels.numpy(),
+            confidence=confidence.numpy(),
+            verdict="",
+            level="",
+            accuracy=None if truth is None else accuracy(labels.numpy(), truth),
+            prompts=prompts,
+            sight=self,
+            judged=False,
+            cut_short=len(
+                self._tower.cut_short([text for own in texts for group in own for text in group])
+            ),
+            evidence=Evidence.of(probabilities.numpy()),
+        )
+
+    def similar(
+        self, text: str, class_names: Sequence[str], prompts: PromptSet
+    ) -> NDArray[np.float32]:
+        """(N,) cosines of the images with a text, in the space of their zero-shot labels.
+
+        Args:
+            text: any sentence.
+            class_names: the C names that the space is centred by.
+            prompts: as for `label`.
+        """
+        from studio.clip.space import Space
+
+        backbone = self._tower.backbone
+        texts = prompts.only(class_names).texts(class_names, (self.template,))
+        space = Space.of(
+            image_features=self._features,
+            class_vectors=self._tower.class_vectors(texts),
+            scale=backbone.logit_scale,
+            center=backbone.center,
+        )
+        cosines = space.images(self._features) @ space.texts(self._tower.features([text]))[0]
+        return np.asarray(cosines.numpy())
+
+    def reads(self, text: str) -> bool:
+        """Whether the model reads the text to its end."""
+        return not self._tower.cut_short([text])
+
+    def __len__(self) -> int:
+        return len(self._features)
+
+    def judge(self, preview: Preview) -> Preview:
+        """The same labels with the verdict on them; templates not met before take seconds."""
+        from studio.runs.inputs import knowledge, prompts_of
+        from studio.settings import Settings
+
+        names, backbone = preview.class_names, self._tower.backbone
+        prompts = prompts_of(Settings(), backbone, preview.prompts, names)
+        told = knowledge(
+            backbone,
+            features=self._features,
+            class_vectors=self._tower.class_vectors(prompts.texts(names)),
+            class_names=names,
+            templates=prompts.templates,
+            cache_dir=self._cache_dir,
+        )
+        z = told.numbers["z"]
+        return replace(preview, verdict=told.sentence, level=told.level, z=z, judged=True)
+
+
+def label_images(
+    *,
+    folder: Folder,
+    canvases: Canvases,
+    class_names: Sequence[str],
+    model: str,
+    prompts: PromptSet | None = None,
+    cache_dir: Path,
+    report: Callable[[str, int, int], None],
+    stop: Callable[[], bool],
+    truth: NDArray[np.int64] | None,
+) -> Preview:
+    """Label all images zero-shot, exactly as a run would start.
+
+    Args:
+        folder: the folder.
+        canvases: its images.
+        class_names: the C names.
+        model: a preset or a local checkpoint.
+        prompts: what is read about each class; None: the model's own template.
+        cache_dir: where features are kept.
+        report: told (what is being done, done, total).
+        stop: asked now and then.
+        truth: (N,) with -1 = unknown, or None; for the accuracy only.
+
+    Raises:
+        StudioError: the model cannot be loaded.
+    """
+    sight = look_at(
+        folder=folder, canvases=canvases, model=model, cache_dir=cache_dir, report=report, stop=stop
+    )
+    report("Labelling", 0, 0)
+    return sight.judge(sight.label(class_names, prompts or PromptSet(), truth=truth))
+
+
+def look_at(
+    *,
+    folder: Folder,
+    canvases: Canvases,
+    model: str,
+    cache_dir: Path,
+    report: Callable[[str, int, int], None],
+    stop: Callable[[], bool] = lambda: False,
+) -> Sight:
+    """Show all images to a model; what it saw before comes from the cache.
+
+    Args and errors as in `label_images`.
+    """
+    report("Loading the model", 0, 0)
+    import_torch()
+    from studio.clip.backbone import load_backbone
+    from studio.clip.texts import TextTower
+    from studio.images.canvases import prepare
+    from studio.runs.inputs import encode
+
+    backbone = load_backbone(model)
+    if backbone.image_size > canvases.size:
+        folder, canvases = prepare(
+            folder.root,
+            cache_dir=cache_dir,
+            size=backbone.image_size,
+            stop=stop,
+            progress=lambda done, total: report("Reading the images for this model", done, total),
+        )
+    features = encode(
+        backbone,
+        folder,
+        canvases,
+        cache_dir,
+        progress=lambda done, total: report("Looking at the images", done, total),
+        stop=stop,
+    )
+    tower = TextTower(backbone)
+    tower.let_go_of_images()
+    return Sight(tower=tower, features=features, model=model, cache_dir=cache_dir)

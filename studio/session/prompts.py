@@ -1,0 +1,148 @@
+"""The prompts of the data set at hand: edits, one step back, and labels that follow at once.
+
+The prompts themselves are kept by the data, for reloads and other browsers. No gradio in here.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from studio.images.folder import truth
+from studio.prompts.form import LlmForm
+from studio.prompts.prompt_set import PromptSet
+from studio.session.dataset import DataSet
+from studio.session.preview import Preview
+from studio.session.state import DataState
+
+_log = logging.getLogger(__name__)
+_STEPS = 50
+_QUIET = 1.2
+"""Seconds without an edit after which the verdict is made: it takes as long as some edits do."""
+
+
+@dataclass
+class Prompts:
+    """See the module. Every edit names what it edits: edits of the same thing are one step."""
+
+    data: DataSet
+    quiet: float = _QUIET
+    _past: list[PromptSet] = field(default_factory=list)
+    _step: str = ""  # what the last edit was about
+    _before: Preview | None = None  # the labels before the last step
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+    _labelling: threading.RLock = field(default_factory=threading.RLock)
+    _timer: threading.Timer | None = None
+    _truth: tuple[object, NDArray[np.int64] | None] = (None, None)
+
+    def __post_init__(self) -> None:
+        self.data.after_label = self._labelled
+
+    def edit(self, change: Callable[[PromptSet], PromptSet], *, what: str, by: str = "") -> None:
+        """Change the prompts; labels follow before this returns, where the images were looked at.
+
+        Args:
+            change: the old prompts to the new ones.
+            what: the thing that is edited, e.g. a class.
+            by: the page that typed it, see `DataState`.
+        """
+        with self._lock:
+            view = self.data.state
+            new = change(view.prompts)
+            if new == view.prompts:
+                return
+            if what != self._step:
+                self._past = [*self._past[1 - _STEPS :], view.prompts]
+                self._step, self._before = what, view.preview
+            self._use(new, by=by)
+        self.label()
+
+    def undo(self) -> None:
+        """Take the last step back; nothing happens when there is none."""
+        with self._lock:
+            if not self._past:
+                return
+            self._step, self._before = "", self.data.state.preview
+            self._use(self._past.pop(), by="")
+        self.label()
+
+    def llm_form(self, typed: dict[str, Any], *, by: str = "") -> None:
+        """Keep what was typed for a language model: some fields of a `LlmForm`, or all."""
+        with self._lock:
+            known = self.data.state.llm_form
+            llm_form = LlmForm.from_dict({**asdict(known), **typed})
+            if llm_form != known:
+                self.data.change(llm_form=llm_form, prompt_by=by)
+
+    def _use(self, prompts: PromptSet, *, by: str) -> None:
+        self.data.change(prompts=prompts, prompt_by=by, can_undo=bool(self._past))
+
+    # Labels -----------------------------------------------------------------------------------
+
+    def label(self) -> None:
+        """Label again with the prompts as they stand, if the model has looked at the images."""
+        with self._labelling:
+            while not self._label_once():
+                pass  # labelled from the beginning meanwhile
+
+    def _label_once(self) -> bool:
+        view = self.data.state
+        old, names = view.preview, view.names
+        if old is None or old.sight is None or not names or old.model != view.model:
+            return True
+        known = self._truth_of(view, names)
+        new, plain, before = old, view.plain, self._before
+        if view.stale:
+            new = old.sight.label(names, view.prompts, truth=known)
+            # Until it is judged, the last verdict stands.
+            new = replace(new, verdict=old.verdict, level=old.level, z=old.z)
+        if plain is None or plain.class_names != new.class_names:
+            plain = new
+            if not new.prompts.is_default:
+                plain = old.sight.label(names, PromptSet(), truth=known)
+        if before is not None and before.class_names != new.class_names:
+            before = None
+        if not self.data.relabel(old, preview=new, plain=plain, before=before):
+            return False
+        self._judge_soon(new)
+        return True
+
+    def _labelled(self) -> None:
+        """The images were labelled from the beginning: what is known of older labels is over."""
+        with self._lock:
+            self._step, self._before = "", None
+        self.label()
+
+    def _truth_of(self, view: DataState, names: Sequence[str]) -> NDArray[np.int64] | None:
+        key = (id(view.folder), tuple(names), tuple(view.aliases.items()))
+        if self._truth[0] != key and view.folder is not None:
+            self._truth = (key, truth(view.folder, names, aliases=view.aliases))
+        return self._truth[1]
+
+    # The verdict ------------------------------------------------------------------------------
+
+    def _judge_soon(self, preview: Preview) -> None:
+        with self._lock:
+            if self._timer is not None:
+                self._timer.cancel()
+            if preview.judged:
+                return
+            self._timer = threading.Timer(self.quiet, self._judge, (preview,))
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _judge(self, preview: Preview) -> None:
+        try:
+            if preview.sight is None or self.data.state.preview is not preview:
+                return
+            judged = preview.sight.judge(preview)
+        except Exception:  # a thread of its own: nobody else would hear of it
+            _log.exception("the verdict on new prompts failed")
+            return
+        self.data.relabel(preview, preview=judged)

@@ -1,0 +1,74 @@
+"""The data set at hand as a page sees it: a snapshot that never changes once it is taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from studio.errors import FolderError
+from studio.images.canvases import Canvases
+from studio.images.folder import Folder, parse_aliases, parse_class_names
+from studio.prompts.form import LlmForm
+from studio.prompts.prompt_set import PromptSet
+from studio.session.preview import Preview
+
+
+@dataclass(frozen=True)
+class DataState:
+    """What a page needs to draw itself.
+
+    revision: changes with everything that can be seen; inputs: changes when folder, names or model
+    are set. With `by` it keeps a page from overwriting the fields that its own user is typing in.
+    prompt_by: the same for the Prompts tab. before: the labels before the last change of prompts;
+    plain: those with the model's own template only.
+    """
+
+    revision: int = 0
+    inputs: int = 0
+    by: str = ""  # the page that typed the inputs; empty: the studio itself
+    source: str = ""  # "demo", "folder" or "upload"; empty: nothing chosen yet
+    path: str = ""
+    names_text: str = ""
+    model: str = "embedded"
+    busy: str = ""  # what is being done, in words; empty: nothing
+    done: int = 0
+    total: int = 0
+    error: str = ""
+    folder: Folder | None = None
+    canvases: Canvases | None = None
+    preview: Preview | None = None
+    prompts: PromptSet = field(default_factory=PromptSet)
+    llm_form: LlmForm = field(default_factory=LlmForm)
+    prompt_by: str = ""
+    can_undo: bool = False
+    before: Preview | None = None
+    plain: Preview | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """The class names as they stand; [] while there are fewer than two."""
+        try:
+            return parse_class_names(self.names_text)
+        except FolderError:
+            return []
+
+    @property
+    def aliases(self) -> dict[str, str]:
+        """Folder name -> class name, where the text says so."""
+        return parse_aliases(self.names_text)
+
+    @property
+    def stale(self) -> bool:
+        """Whether the preview was made with other names, prompts or another model."""
+        preview, names = self.preview, self.names
+        return preview is not None and (
+            list(preview.class_names) != names
+            or preview.model != self.model
+            or preview.prompts != self.prompts.only(names)
+        )
+
+    @property
+    def doubt(self) -> str:
+        """Why training may not help, when the labels say so."""
+        if self.preview is None or self.stale or self.preview.level != "near chance":
+            return ""
+        return "The model knows nothing about these images, so that training cannot help it much."

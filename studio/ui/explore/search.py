@@ -1,0 +1,173 @@
+"""Search in words: the images nearest to a sentence, best first, as a selection.
+
+The sentence is compared by the model's text tower in the same space as the class names of the
+zero-shot labels. The first search has to load the model, which happens in the background; a line
+says how far that is, and who leaves the page meanwhile finds it loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+import numpy as np
+
+from studio.errors import RunError, StudioError
+from studio.prompts.prompt_set import PromptSet
+from studio.runs.files import read_json
+from studio.session.opened import Opened, open_run
+from studio.session.preview import Sight, look_at
+from studio.session.session import Session
+from studio.session.tasks import Task
+from studio.ui.parts import UNCHECKED
+from studio.views.markup import esc, progress
+from studio.views.numbers import plural
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MOST = 48
+"""Images in an answer: two pages of the gallery. Of small sets a quarter, but at least LEAST."""
+LEAST = 12
+LONGEST = 200
+_WAIT_S = 0.4
+
+
+class SearchPanel:
+    """Components and what they do; the Explore tab connects them."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def build(self) -> None:
+        """Lay the field out, inside of the row of filters."""
+        self.text = gr.Textbox(
+            label="Search in words",
+            placeholder="a dog on a beach",
+            max_lines=1,
+            elem_id="search-text",
+            scale=3,
+            min_width=200,
+        )
+        self.go = gr.Button("Search", elem_id="search-go", scale=0, min_width=90)
+
+    def build_line(self) -> None:
+        """The line below it that says what was found, or how far the search is."""
+        self.told = gr.HTML(elem_id="search-told")
+
+    def wire(
+        self,
+        run: gr.Dropdown,
+        stage: gr.State,
+        selection: gr.State,
+        inner: gr.Tabs,
+        open_: gr.Textbox,
+    ) -> None:
+        """Connect events. inner: the tabs within Explore; open_: names the one that is open."""
+        for event in (self.go.click, self.text.submit):
+            event(
+                self.search,
+                [self.text, run, stage, open_],
+                [self.told, selection, inner, open_],
+                concurrency_id="search",
+                concurrency_limit=4,
+                trigger_mode="once",
+                **UNCHECKED,
+            )
+
+    def search(
+        self, text: Any, run: Any, stage: Any = None, panel: Any = "map"
+    ) -> Iterator[list[Any]]:
+        """Look for a sentence; yields the line to be shown, and the selection when it is there.
+
+        panel: the one that is open. Beside the galleries there is no room for what was found: the
+        map comes to the front.
+        """
+        same = [gr.skip(), gr.skip(), gr.skip()]
+        try:
+            text = _checked(text)
+            opened = open_run(self.session, run, stage)
+            task = sight_of(opened)
+            while task.pending:
+                line = progress(task.done, task.total, label=f"Before the search: {task.text}")
+                yield [line, *same]
+                task.ended.wait(_WAIT_S)
+            if task.error:
+                raise RunError(task.error)
+            found = nearest(opened, task.value, text)
+        except StudioError as error:
+            yield [_line(str(error)), *same]
+            return
+        key = self.session.selections.put(
+            run_id=opened.run_id, indices=found, text=f"nearest to “{text}”, best first"
+        )
+        front = [gr.Tabs(selected="map"), "map"] if panel == "galleries" else same[1:]
+        line = f"{plural(len(found), 'image')} nearest to “{text}”, best first."
+        yield [_line(line), key, *front]
+
+
+def sight_of(opened: Opened) -> Task:
+    """The task whose value is the `Sight` of a run's folder.
+
+    Raises:
+        RunError: its images are gone.
+    """
+    folder, canvases, session = opened.folder, opened.canvases, opened.session
+    if folder is None or canvases is None:
+        raise RunError(f"{opened.problem} Without its images nothing can be searched.")
+    view = session.data.state
+    ready = view.preview.sight if view.preview is not None and view.folder is folder else None
+    if ready is not None and ready.model == opened.model and len(ready) == len(folder.images):
+        task = Task(lambda _: ready, value=ready)  # what labelled the images at hand
+        task.ended.set()
+        return task
+    return session.tasks.ask(
+        ("sight", opened.model, folder.fingerprint),
+        lambda report: look_at(
+            folder=folder,
+            canvases=canvases,
+            model=opened.model,
+            cache_dir=session.options.cache_dir,
+            report=report,
+        ),
+        again=True,
+    )
+
+
+def nearest(opened: Opened, sight: Sight, text: str) -> NDArray[np.int64]:
+    """The run's images nearest to a text, best first; those no longer in the folder are left out.
+
+    Raises:
+        RunError: the model does not read texts of that length.
+    """
+    if not sight.reads(text):
+        raise RunError("That is longer than this model reads: say it in fewer words.")
+    paths = opened.outcome.paths
+    here = np.array([i for i, path in enumerate(paths) if path in opened.place], np.int64)
+    rows = [opened.place[paths[i]] for i in here]
+    cosines = sight.similar(text, opened.outcome.class_names, _prompts(opened))[rows]
+    count = max(LEAST, min(MOST, len(here) // 4))
+    return here[np.argsort(-cosines, kind="stable")][:count]
+
+
+def _prompts(opened: Opened) -> PromptSet:
+    """What the zero-shot labels were made with, for the space is centred by it."""
+    if not opened.run_id:
+        preview = opened.session.data.state.preview
+        return PromptSet() if preview is None else preview.prompts
+    saved = read_json(opened.session.store.get(opened.run_id).path / "prompts.json")
+    return PromptSet() if saved is None else PromptSet.from_dict(saved)
+
+
+def _checked(text: Any) -> str:
+    text = " ".join(text.split()) if isinstance(text, str) else ""
+    if not text:
+        raise RunError("Type what the images should show, for example: a dog on a beach.")
+    if len(text) > LONGEST:
+        raise RunError(f"That is too long: use at most {LONGEST} characters.")
+    return text
+
+
+def _line(text: str) -> str:
+    return f'<p class="search-line" role="status">{esc(text)}</p>'

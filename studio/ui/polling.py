@@ -1,0 +1,81 @@
+"""One quick question that an open page asks again and again: has anything changed?
+
+Only tabs of which something did are then asked for what it is. Gradio makes a component anew for
+every output of an answer, one that is skipped too: asked for each time, the parts of three tabs
+kept the interpreter busy for an eighth of the time for every page that was open, beside a training
+that needs it as well.
+
+Of each tab a page has one answer at a time on its way. Two would overtake each other on a busy
+machine, and the older one would put back what was typed since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from secrets import token_hex
+from typing import Any
+
+import gradio as gr
+
+from studio.ui.parts import POLL, PRIVATE, Part, hidden_text, is_fresh
+
+_PULSE = "() => String(Math.random())"
+_RESCUE_SECONDS = 10.0
+"""Between two looks for answers that a page does not hear; see `Polling.wire`."""
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A tab: its parts as they are now, what they depend on, and how the page asks for them.
+
+    parts: takes the values of `inputs` and the request; inputs: the first is what the page was
+    last told (see `fresh`); poll: arguments of the event that fetches what changed; pulse: a
+    hidden text that changes when the tab has to be asked.
+    """
+
+    parts: Callable[..., dict[str, Part]]
+    inputs: Sequence[Any]
+    poll: dict[str, Any]
+    pulse: gr.Textbox
+
+
+class Polling:
+    """Asks for all tabs at once, at every tick."""
+
+    def __init__(self) -> None:
+        self._tabs: list[Watched] = []
+
+    def watch(self, parts: Callable[..., dict[str, Part]], poll: dict[str, Any]) -> dict[str, Any]:
+        """Have a tab asked whenever one of its parts has changed. See `Watched`.
+
+        Returns:
+            Arguments of an event that has the tab asked now.
+        """
+        pulse = hidden_text()
+        self._tabs.append(Watched(parts, list(poll["inputs"]), poll, pulse))
+        return {"fn": None, "js": _PULSE, "inputs": None, "outputs": [pulse], **PRIVATE}
+
+    def wire(self, page: gr.Blocks, timer: gr.Timer) -> None:
+        """Connect events; called when all tabs are watched."""
+        pulses = [tab.pulse for tab in self._tabs]
+        inputs = [component for tab in self._tabs for component in tab.inputs]
+        page.load(self.ask, inputs, pulses, **POLL)
+        timer.tick(self.ask, inputs, pulses, trigger_mode="once", **POLL)
+        for tab in self._tabs:
+            # A change during an answer waits for its end, and is not lost.
+            tab.pulse.change(trigger_mode="always_last", **tab.poll)
+        # Gradio's page stops to listen when its last event is answered. An event that it sends in
+        # just that moment is done, but not heard of; any later one makes it listen again.
+        gr.Timer(_RESCUE_SECONDS).tick(
+            lambda: None, outputs=None, trigger_mode="multiple", **PRIVATE
+        )
+
+    def ask(self, request: gr.Request, *values: Any) -> list[Any]:
+        """The pulses: another one for each tab of which something changed."""
+        rest, answer = list(values), []
+        for tab in self._tabs:
+            mine = [rest.pop(0) for _ in tab.inputs]
+            same = is_fresh(mine[0], **tab.parts(*mine, request))
+            answer.append(gr.skip() if same else token_hex(8))
+        return answer

@@ -1,0 +1,36 @@
+"""The way numbers are written, the same on every tab."""
+
+from __future__ import annotations
+
+import math
+
+UNKNOWN = "–"
+
+
+def percent(share: float | None, *, digits: int = 0) -> str:
+    """A share in [0, 1] as a percentage; an en dash when it is not known."""
+    if share is None or not math.isfinite(share):
+        return UNKNOWN
+    return f"{100 * share:.{digits}f} %"
+
+
+def count(number: int | None) -> str:
+    """A whole number with thin spaces between thousands; an en dash when it is not known."""
+    return UNKNOWN if number is None else f"{number:,}".replace(",", "\u202f")
+
+
+def plural(number: int, one: str, many: str = "") -> str:
+    """`1 image`, `2 images`."""
+    return f"{count(number)} {one if number == 1 else many or one + 's'}"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds for people: `8 s`, `2 min 5 s`, `1 h 4 min`; an en dash when not known."""
+    if seconds is None or not math.isfinite(seconds) or seconds < 0:
+        return UNKNOWN
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from studio.errors import RunError
+from studio.session.opened import open_run
+from studio.session.session import Session
+
+
+def test_the_images_at_hand_can_be_looked_at_before_any_training(shared: Session) -> None:
+    found = open_run(shared, "")
+    preview = shared.data.state.preview
+    assert preview is not None
+    assert list(found.stages) == ["zero-shot"]
+    assert found.outcome.labels.tolist() == preview.labels.tolist()
+    assert found.outcome.truth is not None
+    assert found.picture(3).endswith(".jpg")
+    assert "before training" in found.summary()
+
+
+def test_without_images_at_hand_there_is_nothing(session: Session) -> None:
+    for run in ("", None, 5):
+        with pytest.raises(RunError, match="Nothing to explore"):
+            open_run(session, run)
+    session.data.change(busy="Loading the model")
+    with pytest.raises(RunError, match="Loading the model: open this tab again"):
+        open_run(session, "")
+
+
+def test_a_run_is_looked_at_stage_by_stage(shared: Session, run_id: str) -> None:
+    latest = open_run(shared, run_id)
+    assert list(latest.stages) == ["zero-shot", "phase1", "final"]
+    assert latest.outcome is latest.stages["final"]
+    for stage in latest.stages:
+        found = open_run(shared, run_id, stage)
+        assert found.outcome is latest.stages[stage]
+        assert found.outcome.truth is not None
+    for nonsense in ("gone", None, 3, ["final"], {}):
+        assert open_run(shared, run_id, nonsense).outcome is latest.outcome
+
+
+def test_a_second_look_makes_nothing_anew_but_new_labels_are_seen(
+    shared: Session, tiny_model: Path, monkeypatch: Any
+) -> None:
+    assert open_run(shared, "").outcome is open_run(shared, "").outcome
+    before = open_run(shared, "").outcome
+    names = shared.data.state.names_text
+    changed = names.replace("red", "crimson", 1)
+    shared.data.label(changed, str(tiny_model))
+    shared.data.wait(400)
+    try:
+        after = open_run(shared, "").outcome
+        assert after.class_names != before.class_names
+    finally:
+        shared.data.label(names, str(tiny_model))
+        shared.data.wait(400)
+    assert np.array_equal(open_run(shared, "").outcome.labels, before.labels)

@@ -1,0 +1,179 @@
+"""Labels that a person gives before any training: said on the Explore tab, taken along by a run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+import pytest
+from tests.ui.test_train import sent
+
+from studio.errors import FolderError, RunError
+from studio.runs.corrections import corrections_of
+from studio.runs.given import Correction
+from studio.session.opened import open_run
+from studio.session.session import Session
+from studio.ui.explore.correct import CorrectPanel
+from studio.ui.explore.scene import Scene
+from studio.ui.train.tab import TrainTab
+from tests.ui.conftest import QUICK, load, open_studio, page, start
+from tests.ui.explore.test_correct import FIRST, drawn
+
+
+@pytest.fixture
+def panel(loaded: Session) -> CorrectPanel:
+    made = CorrectPanel(loaded)
+    with gr.Blocks():
+        made.build()
+    return made
+
+
+@pytest.fixture
+def tab(loaded: Session) -> TrainTab:
+    made = TrainTab(loaded)
+    with gr.Blocks():
+        made.build(["embedded"])
+    return made
+
+
+def scene(session: Session, *indices: int) -> Scene:
+    key = session.selections.put(run_id="", indices=np.array(indices), text="some")
+    return Scene(open_run(session, ""), selection=session.selections.get(key))
+
+
+def say(panel: CorrectPanel, verdict: str, *indices: int, label: str = "") -> Scene:
+    """What a press does to these images; the scene it was pressed in."""
+    made = scene(panel.session, *indices)
+    panel.say(made, verdict, FIRST, drawn(panel, made)["target"]["value"], label)
+    return made
+
+
+def told(session: Session) -> dict[str, Correction]:
+    return dict(session.corrections("").current())
+
+
+def test_a_run_learns_what_was_said_before_it(panel: CorrectPanel, tab: TrainTab) -> None:
+    session = panel.session
+    assert sent(tab)["given"]["visible"] is False
+    made = say(panel, "relabelled", 3, 7, label="red square")
+    say(panel, "rejected", 9)
+    paths = made.outcome.paths
+    wanted = {paths[i]: Correction("relabelled", "red square") for i in (3, 7)}
+    wanted[paths[9]] = Correction("rejected")
+    assert told(session) == wanted
+    asked = sent(tab)["given"]
+    assert asked["visible"] is True
+    assert asked["label"] == "Take along 2 labels and 1 rejection given on the Explore tab"
+    run_id = start(tab, session.data.state.model, QUICK)
+    assert session.worker.wait(400)
+    run = session.store.get(run_id)
+    assert corrections_of(run) == wanted
+    outcome = open_run(session, run_id).outcome
+    for i in (3, 7):
+        found = outcome.labels[outcome.paths.index(paths[i])]
+        assert outcome.name(int(found)) == "red square"
+    # They stay with the images, for the next run.
+    panel.undo("")
+    assert set(told(session)) == {paths[3], paths[7]}
+    assert corrections_of(run) == wanted
+
+
+def test_a_run_can_do_without(panel: CorrectPanel, tab: TrainTab) -> None:
+    say(panel, "rejected", 1)
+    run_id = start(tab, panel.session.data.state.model, QUICK, given=False)
+    assert panel.session.worker.wait(400)
+    assert corrections_of(panel.session.store.get(run_id)) == {}
+
+
+def test_the_panel_leads_to_the_train_tab(panel: CorrectPanel) -> None:
+    before = drawn(panel, scene(panel.session, 1))
+    assert "runs that the Train tab starts" in before["told"]
+    assert before["again"] == gr.update(interactive=False, value="Train with these")
+    made = say(panel, "accepted", 1)
+    assert drawn(panel, made)["again"]["interactive"] is True
+    assert panel.train("") == gr.skip()
+    assert panel.session.active() is None
+    assert "accepted as" in panel.actions(made.opened, 1)
+
+
+def test_what_was_said_is_there_after_a_new_start(
+    tmp_path: Path, image_folder: Path, tiny_model: Path
+) -> None:
+    with open_studio(tmp_path) as session:
+        panel = CorrectPanel(load(session, image_folder, tiny_model))
+        with gr.Blocks():
+            panel.build()
+        say(panel, "rejected", 4, 5)
+        kept = told(session)
+    with open_studio(tmp_path) as session:
+        load(session, image_folder, tiny_model)
+        assert told(session) == kept
+        assert len(kept) == 2
+
+
+def test_other_images_have_said_nothing(
+    panel: CorrectPanel, tmp_path: Path, image_folder: Path, tiny_model: Path
+) -> None:
+    say(panel, "rejected", 4)
+    other = tmp_path / "other"
+    other.symlink_to(image_folder / "red_square")
+    panel.session.data.use_folder(other)
+    panel.session.data.wait(400)
+    assert told(panel.session) == {}
+    load(panel.session, image_folder, tiny_model)
+    assert len(told(panel.session)) == 1
+
+
+def test_classes_and_images_that_are_gone_stop_no_run(
+    panel: CorrectPanel, tab: TrainTab, image_folder: Path
+) -> None:
+    data = panel.session.data
+    say(panel, "relabelled", 3, label="red square")
+    say(panel, "relabelled", 7, label="blue line")
+    made = say(panel, "rejected", 9)
+    data.set_inputs("red square\ngreen circle\npurple star")
+    folder = data.state.folder
+    assert folder is not None
+    left = tuple(image for image in folder.images if image.path != made.outcome.paths[9])
+    data.change(folder=replace(folder, images=left))
+    assert set(data.given()) == {made.outcome.paths[3]}
+    wanted = (
+        "Take along 1 label given on the Explore tab; 2 more name classes or images that are not "
+        "there"
+    )
+    assert sent(tab)["given"]["label"] == wanted
+
+
+def test_labels_that_changed_meanwhile_are_not_accepted_unseen(
+    panel: CorrectPanel, tiny_model: Path
+) -> None:
+    data = panel.session.data
+    made = scene(panel.session, 1)
+    target = drawn(panel, made)["target"]["value"]
+    asked: list[Any] = ["", 1, "zero-shot", made.opened.mark, "accepted", ""]
+    data.label("red square\ngreen circle\npurple star", str(tiny_model))
+    data.wait(400)
+    after = scene(panel.session, 1)
+    with pytest.raises(RunError, match="have changed meanwhile"):
+        panel.say(after, "accepted", FIRST, target, None)
+    assert "have changed meanwhile" in panel.say_one(json.dumps(asked))["error"]
+    assert told(panel.session) == {}
+    asked[3] = after.opened.mark
+    assert panel.say_one(json.dumps(asked))["error"] == ""
+    assert len(told(panel.session)) == 1
+
+
+def test_without_images_there_is_nothing_to_say(session: Session) -> None:
+    with pytest.raises(FolderError, match="Choose images first"):
+        session.corrections("")
+    assert session.data.given() == {}
+    with pytest.raises(gr.Error, match="Choose images first"):
+        CorrectPanel(session).undo("")
+    made = TrainTab(session)
+    with gr.Blocks():
+        made.build(["embedded"])
+    assert made.poll({}, "", page())[3]["visible"] is False

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from html import escape
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from studio.session.session import Session
+from studio.settings import Settings, describe
+from studio.ui.data import DataTab
+from studio.ui.train.settings import COMMON, settings_list, settings_of
+from studio.ui.train.tab import TrainTab
+from tests.ui.conftest import QUICK, event, page, start
+
+Method = Callable[..., Iterator[Any]]
+
+
+@pytest.fixture
+def tab(loaded: Session) -> TrainTab:
+    tab = TrainTab(loaded)
+    with gr.Blocks():
+        tab.build(["embedded"])
+    return tab
+
+
+def sent(tab: TrainTab, shown: Any = None, chosen: str = "") -> dict[str, Any]:
+    """What a poll sends, by name; skipped outputs are left out."""
+    names = ["shown", "ready", "model", "given", "start", "stop", "status", "warnings", "curves",
+             "numbers", "facts", "runs", "actions", "header"]  # fmt: skip
+    values = dict(zip(names, tab.poll(shown or {}, chosen, page()), strict=True))
+    return {name: value for name, value in values.items() if value != gr.skip()}
+
+
+def test_a_run_goes_from_start_to_curves(tab: TrainTab, tiny_model: Any) -> None:
+    before = sent(tab)
+    assert before["start"]["interactive"] is True
+    assert before["stop"]["interactive"] is False
+    assert "3 classes" in before["ready"]
+    run_id = start(tab, str(tiny_model), QUICK, name=" my run ")
+    assert tab.session.worker.wait(400)
+    run = tab.session.store.get(run_id)
+    assert run.status()["state"] == "finished", run.status()
+    assert run.info.name == "my run"
+    after = sent(tab)
+    keys = [figure["key"] for figure in after["curves"]["figures"]]
+    assert keys == ["loss1", "loss2", "shares", "scores"]
+    assert "Finished" in after["status"]
+    assert "Numbers behind the curves" in after["numbers"]
+    assert f'data-pick="{run_id}" aria-current="true"' in after["runs"]
+    json.dumps(after["curves"])  # it travels as JSON
+
+
+def test_a_poll_sends_nothing_when_nothing_has_changed(tab: TrainTab, tiny_model: Any) -> None:
+    start(tab, str(tiny_model), QUICK)
+    tab.session.worker.wait(400)
+    first = sent(tab)
+    assert set(sent(tab, first["shown"])) == {"shown"}
+
+
+def test_a_second_start_is_refused_by_name_and_stop_ends_the_first(
+    tab: TrainTab, tiny_model: Any
+) -> None:
+    first = start(tab, str(tiny_model), QUICK + "\nphase1_epochs=3000\nmonitor_images=1")
+    while tab.session.store.get(first).status()["state"] == "queued":
+        pass
+    with pytest.raises(gr.Error, match=first):
+        start(tab, str(tiny_model), QUICK)
+    live = sent(tab)
+    assert live["start"]["interactive"] is False
+    assert live["stop"]["interactive"] is True
+    assert "Training" in live["header"]
+    with pytest.raises(gr.Error, match="stop it before deleting"):
+        tab.remove(first)
+    tab.end()
+    assert tab.session.worker.wait(400)
+    ended = sent(tab)
+    assert tab.session.store.get(first).status()["state"] == "stopped"
+    assert ended["start"]["interactive"] is True
+    assert ended["stop"]["interactive"] is False
+    with pytest.raises(gr.Error, match="Nothing is at work"):
+        tab.end()
+
+
+@pytest.mark.parametrize(
+    ("changes", "text", "said"),
+    [
+        ({"names": "only one"}, "", "two class names"), ({"method": "magic"}, "", "magic"),
+        ({"seed": -1.0}, "", "seed"), ({"seed": 1.5}, "", "seed"), ({}, "colour=red", "colour"),
+        ({}, "k=many", "k must"), ({}, "k", "key=value"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_line_and_starts_nothing(
+    tab: TrainTab, tiny_model: Any, changes: dict[str, Any], text: str, said: str
+) -> None:
+    with pytest.raises(gr.Error, match=said) as caught:
+        start(tab, str(tiny_model), text, **changes)
+    assert "\n" not in str(caught.value.message)
+    assert caught.value.print_exception is False
+    assert tab.session.store.list() == []
+
+
+def test_the_model_is_the_same_on_both_tabs(tab: TrainTab) -> None:
+    here = sent(tab)
+    tab.remember("ViT-B-32", page())
+    assert tab.session.data.state.model == "ViT-B-32"
+    assert tab.session.data.state.names_text  # the names are kept
+    assert "model" not in sent(tab, here["shown"])
+    data = DataTab(tab.session).poll({"model": -1}, page())
+    assert data[-1]["value"] == "ViT-B-32"
+    DataTab(tab.session).remember_model("ViT-B-16", page())
+    assert sent(tab, here["shown"])["model"]["value"] == "ViT-B-16"
+
+
+def test_a_model_that_knows_nothing_is_said_again_before_the_start(tab: TrainTab) -> None:
+    data = tab.session.data
+    preview = data.state.preview
+    assert preview is not None
+    data._set(preview=replace(preview, level="near chance"))
+    assert "knows nothing" in sent(tab)["ready"]
+    data._set(preview=replace(preview, level="promising"))
+    assert "knows nothing" not in sent(tab)["ready"]
+
+
+def test_without_images_nothing_starts(session: Session) -> None:
+    tab = TrainTab(session)
+    with pytest.raises(gr.Error, match="Choose images"):
+        start(tab, "embedded")
+
+
+def test_a_model_that_cannot_be_loaded_fails_the_run_with_its_reason(tab: TrainTab) -> None:
+    start(tab, "/no/such/model")
+    tab.session.worker.wait(400)
+    html = sent(tab)["status"]
+    assert "Failed" in html
+    assert "/no/such/model" in html
+
+
+def test_deleting_asks_first_and_names_the_run(tab: TrainTab, tiny_model: Any) -> None:
+    run_id = start(tab, str(tiny_model), method="zero-shot", name="to go")
+    tab.session.worker.wait(400)
+    doomed, _, sure, _ = tab.ask(run_id)
+    assert doomed == run_id
+    assert "to go" in sure["value"]
+    assert tab.session.store.get(run_id)
+    tab.remove(doomed)
+    assert tab.session.store.list() == []
+    assert "No runs yet" in sent(tab)["runs"]
+    with pytest.raises(gr.Error):
+        tab.ask(run_id)
+
+
+@pytest.mark.parametrize("data", [{"pick": "../.."}, {"pick": ""}, None, {"pick": 3}])
+def test_only_runs_that_exist_can_be_picked(tab: TrainTab, data: Any) -> None:
+    with pytest.raises(gr.Error):
+        tab.pick(event(data))
+
+
+@pytest.mark.parametrize("chosen", ["../../etc", "gone", 3, None, ["a"]])
+def test_a_poll_survives_whatever_a_page_says_it_shows(tab: TrainTab, chosen: Any) -> None:
+    assert sent(tab, chosen=chosen)["status"]
+
+
+def test_fields_and_lines_become_settings() -> None:
+    default = Settings()
+    plain = settings_of([getattr(default, name) for name in COMMON], "", seed=0)
+    assert plain == default
+    changed = settings_of([3.0, 2, None, "single"], "# note\n\nk = 5\nphase1_lr=0.01", seed=7.0)
+    assert (changed.phase1_epochs, changed.phase2_epochs, changed.inference) == (3, 2, "single")
+    assert (changed.k, changed.phase1_lr, changed.seed) == (5, 0.01, 7)
+
+
+def test_every_setting_is_listed_with_its_default_meaning_and_source() -> None:
+    page = settings_list()
+    for row in describe():
+        assert f"<code>{row.name}=" in page
+        assert escape(row.help) in page
+        assert escape(row.source) in page
+    assert "<code>k_cap=true</code>" in page  # as it would be typed
+    assert "Choices: session, paper." in page
