@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,15 @@ def labels_csv(run: Run, path: Path) -> Path:
     not; the three scores are always those of the models' own label. A path that a spreadsheet
     would take for a formula is written with ./ before it, which is the same file; such a class name
     gets a leading apostrophe.
+
+    Raises:
+        RunError: The run has no labels yet, or the file cannot be written.
+    """
+    return write_csv(path, LABEL_COLUMNS, label_rows(run))
+
+
+def label_rows(run: Run) -> Iterator[tuple[str, ...]]:
+    """The rows of labels.csv, without its head; see `labels_csv`.
 
     Raises:
         RunError: The run has no labels yet.
@@ -66,8 +76,7 @@ def labels_csv(run: Run, path: Path) -> Path:
         arrays["clean" if "clean" in arrays else "kept"].bool(), arrays["confidence"],
     )  # fmt: skip
     cells = zip(paths, *(column.tolist() for column in columns), scores, strict=True)
-    rows = (row(*cell) for cell in cells)
-    return write_csv(path, LABEL_COLUMNS, rows)
+    return (row(*cell) for cell in cells)
 
 
 def last_event(run: Run, kind: str) -> dict[str, Any] | None:

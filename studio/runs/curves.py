@@ -21,12 +21,16 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Score:
-    """Shares in [0, 1] against the known labels; place: on the axis of epochs."""
+    """Shares in [0, 1] against the true labels; place: on the axis of epochs; phase and epoch:
+    None for what belongs to no epoch.
+    """
 
     place: float
     stage: str
     accuracy: float | None
     clean_precision: float | None
+    phase: int | None = None
+    epoch: int | None = None
 
 
 @dataclass
@@ -88,11 +92,14 @@ class Curves:
         # The accuracy of the seeds alone is no point of the same curve.
         if stage == "seed" or (accuracy is None and precision is None):
             return
-        if event.get("phase"):
-            place = self.place(int(event["phase"]), int(event["epoch"]))
-        else:
+        if not event.get("phase"):
             place = max((self.place(*key) for key in self._epochs), default=0.0)
-        self.scores.append(Score(place, stage, accuracy, precision))
+            self.scores.append(Score(place, stage, accuracy, precision))
+            return
+        phase, epoch = int(event["phase"]), int(event["epoch"])
+        self.scores.append(
+            Score(self.place(phase, epoch), stage, accuracy, precision, phase, epoch)
+        )
 
     def _at(self, phase: int, epoch: int) -> Epoch:
         return self._epochs.setdefault((phase, epoch), Epoch(phase, epoch))

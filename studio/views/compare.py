@@ -2,51 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from studio.errors import PromptError
 from studio.prompts.prompt_set import PromptSet
+from studio.runs.curves import Curves
 from studio.runs.store import RunInfo
-from studio.views.compare_figures import LETTERS
-from studio.views.differences import mark
 from studio.views.estimates import estimate_of
-from studio.views.markup import details, empty, esc, notice
 from studio.views.numbers import UNKNOWN, count, duration, percent
+from studio.views.render import render
 from studio.views.runs import method_name, state_name, when
+
+LETTERS = "ABCDEF"
+"""Names of compared runs, in order; more lines than these cannot be told apart."""
 
 MOST = len(LETTERS)
 """Runs that can be compared at once."""
 
-_SHARES = {
-    "zero_shot_accuracy": "Accuracy before training",
-    "accuracy": "Accuracy",
-    "single_accuracy": "Accuracy of one model alone",
-    "clean_fraction": "Labels believed",
-    "clean_precision": "Right among clean",
-    "agreement": "The two models agree",
-}
 _STAGES = {
-    "zero-shot": "labels only", "phase1": "Phase I", "phase2": "Phase II", "trained": "trained",
-}  # fmt: skip
+    "zero-shot": "first labels, without training",
+    "phase1": "Learn which labels are clean (Phase I)",
+    "phase2": "Train the classifier (Phase II)",
+    "trained": "a trained classifier",
+}
+
+Cell = tuple[str, str]
+"""What a cell of a table says, and what it says in small print."""
 
 
 @dataclass(frozen=True)
-class Side:
-    """One of the compared runs. place: 0 for A, ...; root: the folder of its images; result: its
-    result.json, prompts: its prompts.json, both empty while there is none.
+class ComparedRun:
+    """One of the compared runs. place: 0 for A, 1 for B, ...; root: the folder of its images;
+    result: its result.json, prompts: its prompts.json, both empty while there is none; clean: share
+    of clean labels in [0, 1], None while no label is judged.
     """
 
     place: int
     info: RunInfo
-    root: str
-    result: Mapping[str, Any]
+    root: str = ""
+    result: Mapping[str, Any] = field(default_factory=dict)
     prompts: Mapping[str, Any] = field(default_factory=dict)
+    curves: Curves = field(default_factory=Curves)
+    clean: float | None = None
 
     @property
     def letter(self) -> str:
-        """What it is called here."""
+        """What it is called in figures and tables."""
         return LETTERS[self.place]
 
 
@@ -54,160 +57,170 @@ def choices(
     infos: Sequence[RunInfo], results: Mapping[str, Mapping[str, Any]], chosen: Sequence[str]
 ) -> str:
     """All runs as a table with a box to tick in each row, in HTML; newest first."""
-    if len(infos) < 2:
-        return empty("Two runs are needed for a comparison: train a second one on the Train tab.")
     rows = []
     for info in infos:
         result = results.get(info.id, {})
-        box, ticked = f"compare-{info.id}", " checked" if info.id in chosen else ""
+        estimate = estimate_of(result)
         rows.append(
-            f'<tr><td><span class="run-tick"><input type="checkbox" id="{esc(box)}" '
-            f'data-check="{esc(info.id)}"{ticked}> <b class="run-mark"></b>'
-            f'<label for="{esc(box)}">{esc(info.name)}</label></span></td>'
-            f'<td><span class="chip chip-{esc(info.state)}">{esc(state_name(info.state))}</span>'
-            f"</td><td>{esc(method_name(info.method))}</td><td>{esc(info.model)}</td>"
-            f'<td class="num">{count(result.get("images"))}</td>'
-            f'<td class="num">{percent(result.get("accuracy"), digits=1)}</td>'
-            f'<td class="num">{esc(when(info.created))}</td></tr>'
+            {
+                "id": info.id,
+                "name": info.name,
+                "ticked": info.id in chosen,
+                "state": info.state,
+                "state_name": state_name(info.state),
+                "texts": (method_name(info.method), info.model),
+                "numbers": (
+                    count(result.get("images")),
+                    estimate.text() if estimate else UNKNOWN,
+                    percent(result.get("accuracy"), digits=1),
+                    when(info.created),
+                ),
+            }
         )
-    names = ("Run", "State", "Method", "Model", "Images", "Accuracy", "Started")
-    head = "".join(f'<th scope="col"{" class=num" if n > 3 else ""}>{h}</th>'
-                   for n, h in enumerate(names))  # fmt: skip
-    return (
-        f'<div class="table-wrap" tabindex="0" role="region" aria-label="Runs to compare">'
-        f'<table class="plain runs compare-runs" data-most="{MOST}"><caption '
-        f'class="hidden-caption">Runs to compare, newest first</caption><thead><tr>{head}</tr>'
-        f"</thead><tbody>{''.join(rows)}</tbody></table></div>"
+    return render("compare/choices.html", rows=rows, most=MOST)
+
+
+def warnings(runs: Sequence[ComparedRun]) -> list[str]:
+    """What makes these runs hard to compare, in sentences; none when nothing does."""
+    sentences = []
+    if len({run.root for run in runs}) > 1:
+        sentences.append(
+            "These runs are over different folders: their accuracies are of other images."
+        )
+    elif len({frozenset(run.info.class_names) for run in runs if run.info.class_names}) > 1:
+        sentences.append(
+            "These runs were given different classes; labels are compared by their names."
+        )
+    if early := [run.letter for run in runs if not run.result]:
+        sentences.append(f"Without final results: {', '.join(early)}.")
+    return sentences
+
+
+def results_table(runs: Sequence[ComparedRun]) -> str:
+    """What came of each run, one column a run; shares also as the distance to run A, in HTML."""
+    rows = [
+        _row("State", runs, lambda run: state_name(run.info.state)),
+        _row("Came as far as", runs, lambda run: _STAGES.get(str(run.result.get("stage")))),
+        _row("Images", runs, lambda run: count(run.result.get("images"))),
+        _shares("Share of clean labels", runs, lambda run: run.clean),
+        _row("Right, estimated without labels", runs, _estimate),
+        _shares("Accuracy before training", runs, _result("zero_shot_accuracy")),
+        _shares("Accuracy", runs, _result("accuracy")),
+        _shares("Accuracy of one model alone", runs, _result("single_accuracy")),
+        _shares("Right among clean", runs, _result("clean_precision")),
+        _shares("Agreement of the two models", runs, _result("agreement")),
+        _row("Test images", runs, _test_images),
+        _row("Time taken", runs, lambda run: duration(_number(run.result.get("seconds")))),
+    ]
+    return render(
+        "compare/columns.html",
+        runs=runs,
+        rows=[row for row in rows if row[0] in _ALWAYS or any(t != UNKNOWN for t, _ in row[1])],
+        caption="Results side by side; small: percentage points more or less than A",
     )
 
 
-def warnings(sides: Sequence[Side]) -> str:
-    """What makes these runs hard to compare, in HTML; empty when nothing does."""
-    told = []
-    if len({side.root for side in sides}) > 1:
-        told.append("These runs are over different folders: their accuracies are of other images.")
-    elif len({frozenset(side.info.class_names) for side in sides if side.info.class_names}) > 1:
-        told.append("These runs were given different classes; labels are compared by name.")
-    at_work = [side.letter for side in sides if not side.result]
-    if at_work:
-        told.append(f"Without final results: {', '.join(at_work)}.")
-    return "".join(notice(text, kind="warn") for text in told)
+_ALWAYS = ("State", "Came as far as", "Images", "Share of clean labels", "Time taken")
 
 
-def results_table(sides: Sequence[Side]) -> str:
-    """What came of each run, one column a run; shares also as the distance to run A."""
-    rows: list[tuple[str, list[str]]] = [
-        ("State", [esc(state_name(side.info.state)) for side in sides]),
-        ("Came as far as", [esc(_STAGES.get(str(s.result.get("stage")), UNKNOWN)) for s in sides]),
-        ("Images", [count(side.result.get("images")) for side in sides]),
-    ]
-    for key, name in _SHARES.items():
-        values = [_share(side.result.get(key)) for side in sides]
-        if any(value is not None for value in values):
-            rows.append((name, [_with_distance(value, values[0], n > 0)
-                                for n, value in enumerate(values)]))  # fmt: skip
-    guesses = [estimate_of(side.result) for side in sides]
-    if any(guesses):
-        shown = [esc(guess.text()) if guess else UNKNOWN for guess in guesses]
-        rows.append(("Accuracy, estimated without labels", shown))
-    if any(side.result.get("test_images") for side in sides):
-        rows.append(("Test images", [count(side.result.get("test_images")) for side in sides]))
-    rows.append(("Time taken", [duration(_share(side.result.get("seconds"))) for side in sides]))
-    return _columns(sides, rows, "Results side by side; small: percentage points more than A")
+def _row(
+    name: str, runs: Sequence[ComparedRun], text: Callable[[ComparedRun], str | None]
+) -> tuple[str, list[Cell]]:
+    return name, [(text(run) or UNKNOWN, "") for run in runs]
 
 
-def settings_table(sides: Sequence[Side]) -> str:
-    """The settings and inputs that differ, one column a run; how many are the same is said."""
+def _shares(
+    name: str, runs: Sequence[ComparedRun], value: Callable[[ComparedRun], float | None]
+) -> tuple[str, list[Cell]]:
+    first, *later = [value(run) for run in runs]
+    cells = [(percent(first, digits=1), "")]
+    for share in later:
+        known = first is not None and share is not None
+        distance = f"{100 * (share - first):+.1f}" if known else ""  # type: ignore[operator]
+        cells.append((percent(share, digits=1), distance))
+    return name, cells
+
+
+def _result(key: str) -> Callable[[ComparedRun], float | None]:
+    return lambda run: _number(run.result.get(key))
+
+
+def _number(value: Any) -> float | None:
+    """A number as result.json may hold it."""
+    return float(value) if isinstance(value, (int, float)) else None
+
+
+def _estimate(run: ComparedRun) -> str | None:
+    estimate = estimate_of(run.result)
+    return estimate.text() if estimate else None
+
+
+def _test_images(run: ComparedRun) -> str | None:
+    images = run.result.get("test_images")
+    return count(images) if images else None
+
+
+def settings_table(runs: Sequence[ComparedRun]) -> str:
+    """The settings and inputs that differ, one column a run, and those that are the same, folded
+    away, in HTML.
+    """
     described = [
-        {**_described(side), "prompts": prompts}
-        for side, prompts in zip(sides, _prompts(sides), strict=True)
+        {**_described(run), "prompts": prompts}
+        for run, prompts in zip(runs, _prompts(runs), strict=True)
     ]
     names = list(dict.fromkeys(name for values in described for name in values))
     rows, same = [], []
     for name in names:
         values = [values.get(name, UNKNOWN) for values in described]
         if len(set(values)) > 1:
-            rows.append((name, [esc(value) for value in values]))
+            rows.append((name, [(value, "") for value in values]))
         else:
             same.append((name, values[0]))
-    if rows:
-        body = _columns(sides, rows, "Settings that differ")
-    else:
-        body = empty("All settings are the same.")
-    listed = "".join(f"<li><code>{esc(name)}={esc(value)}</code></li>" for name, value in same)
-    return body + details(
-        f"{len(same)} settings that are the same",
-        f'<ul class="settings-list">{listed}</ul>',
-        key="compare-same",
-    )
+    return render("compare/settings.html", runs=runs, rows=rows, same=same)
 
 
-def _described(side: Side) -> dict[str, str]:
+def _described(run: ComparedRun) -> dict[str, str]:
     """Everything that a run was started with, by name, as text."""
-    info = side.info
-    known = {
-        "folder": side.root,
+    info = run.info
+    given, rejected = (run.result.get(f"given_{kind}") or 0 for kind in ("labels", "rejected"))
+    inputs = {
+        "folder": run.root,
         "classes": ", ".join(info.class_names) or UNKNOWN,
         "method": method_name(info.method),
         "model": info.model,
         "test_folder": info.test_folder or "none",
         "seed": str(info.seed),
+        "corrections": f"{given} given, {rejected} rejected" if given or rejected else "none",
     }
-    given, rejected = (side.result.get(f"given_{kind}") or 0 for kind in ("labels", "rejected"))
-    known["corrections"] = f"{given} given, {rejected} rejected" if given or rejected else "none"
-    values = {k: _text(v) for k, v in sorted(info.settings.items()) if k != "seed"}
+    settings = {k: _text(v) for k, v in sorted(info.settings.items()) if k != "seed"}
     versions = {f"version of {name}": str(value) for name, value in sorted(info.versions.items())}
-    return {**known, **values, **versions}
+    return {**inputs, **settings, **versions}
 
 
-def _prompts(sides: Sequence[Side]) -> list[str]:
-    """What was read about the classes, by run; sets of the same size with other words are told."""
-    told = []
-    for side in sides:
+def _prompts(runs: Sequence[ComparedRun]) -> list[str]:
+    """What was read about the classes, by run. Sets of the same size with other words are numbered,
+    so that they differ.
+    """
+    summaries = []
+    for run in runs:
         try:
-            told.append(PromptSet.from_dict(side.prompts).summary() if side.prompts else UNKNOWN)
+            prompts = PromptSet.from_dict(run.prompts).summary() if run.prompts else UNKNOWN
         except PromptError:
-            told.append(UNKNOWN)
+            prompts = UNKNOWN
+        summaries.append(prompts)
     wordings: list[Mapping[str, Any]] = []
-    for side in sides:
-        if side.prompts not in wordings:
-            wordings.append(side.prompts)
-    if len(set(told)) < len(wordings):
-        told = [f"{text}, wording {wordings.index(side.prompts) + 1}"
-                for text, side in zip(told, sides, strict=True)]  # fmt: skip
-    return told
+    for run in runs:
+        if run.prompts not in wordings:
+            wordings.append(run.prompts)
+    if len(set(summaries)) == len(wordings):
+        return summaries
+    return [
+        f"{summary}, wording {wordings.index(run.prompts) + 1}"
+        for summary, run in zip(summaries, runs, strict=True)
+    ]
 
 
 def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _share(value: Any) -> float | None:
-    """A number as result.json may hold it."""
-    return float(value) if isinstance(value, (int, float)) else None
-
-
-def _with_distance(value: float | None, first: float | None, later: bool) -> str:
-    text = percent(value, digits=1)
-    if not later or value is None or first is None:
-        return text
-    return f'{text} <small class="quiet">{100 * (value - first):+.1f}</small>'
-
-
-def _columns(sides: Sequence[Side], rows: Sequence[tuple[str, Sequence[str]]], caption: str) -> str:
-    """A table with a column for each run. Cells are HTML already, names of rows are text."""
-    head = "".join(
-        f'<th scope="col">{mark(side.place)} <span>{esc(side.info.name)}</span></th>'
-        for side in sides
-    )
-    body = "".join(
-        f'<tr><th scope="row">{esc(name)}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
-        for name, cells in rows
-    )
-    return (
-        f'<div class="table-wrap" tabindex="0" role="region" aria-label="{esc(caption)}"><table '
-        f'class="plain compare-table"><caption>{esc(caption)}</caption><thead><tr>'
-        f"<td></td>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
