@@ -165,6 +165,6 @@ def test_images_that_were_deleted_are_not_found(
     shutil.rmtree(shared_images)
     shared._folders.clear()
     shared._looked.clear()
-    shared.data._view = type(shared.data.state)()
+    shared.data._state = type(shared.data.state)()
     line, *_ = ask(shared, "a red square", run_id)[-1]
     assert "nothing can be searched" in line
