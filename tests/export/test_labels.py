@@ -26,7 +26,7 @@ from studio.runs.request import JobRequest, create_run
 from studio.runs.store import Run, RunStore
 from studio.settings import Settings
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
