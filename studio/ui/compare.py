@@ -88,11 +88,10 @@ class CompareTab:
         self.messages = gr.HTML(elem_id="compare-messages")
         self.curves = curve_board(elem_id="compare-curves")
         self.numbers = folding(elem_id="compare-numbers")
-        with gr.Row(elem_classes="columns tables", visible=False) as self.tables:
-            with gr.Column(min_width=300, elem_classes="box"):
-                self.results = gr.HTML(elem_id="compare-results")
-            with gr.Column(min_width=300, elem_classes="box"):
-                self.settings = folding(elem_id="compare-settings")
+        with gr.Column(visible=False, elem_classes="box wide") as self.tables:
+            gr.HTML('<h2 class="box-title">Results and settings</h2>')
+            self.results = gr.HTML(elem_id="compare-results")
+            self.settings = folding(elem_id="compare-settings")
         with gr.Column(visible=False, elem_classes="box wide") as self.images:
             gr.HTML('<h2 class="box-title">Images on which the labels differ</h2>')
             self.summary = gr.HTML(elem_id="compare-summary")

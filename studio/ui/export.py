@@ -77,8 +77,8 @@ class ExportTab:
                     )
             with gr.Column(scale=7, min_width=320, elem_classes="main"):
                 self.about = folding(elem_id="export-about")
-                self.preview = folding(elem_id="export-preview")
-                gr.Markdown(snippet(), elem_id="export-snippet")
+        self.preview = folding(elem_id="export-preview")
+        gr.Markdown(snippet(), elem_id="export-snippet")
         self.url = gr.Textbox(visible=False)
 
     def wire(self, tab: gr.Tab) -> None:

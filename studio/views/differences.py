@@ -93,7 +93,9 @@ def card(matched: MatchedRuns, letters: Sequence[str], m: int, source: str) -> I
     for r, outcome in enumerate(matched.outcomes):
         right = bool(matched.right[r, m]) if known else None
         label = matched.name(int(matched.labels[r, m]))
-        share = _judgement(outcome, int(matched.indices[r, m]), digits=0)
+        # Before training nobody has judged a label: there is its confidence only.
+        word = "confident" if outcome.stage == "zero-shot" else "clean"
+        share = f"{percent(float(outcome.clean_probability[matched.indices[r, m]]))} {word}"
         opinions.append(Opinion(letters[r], label, share, right))
     truth = matched.name(int(matched.truth[m])) if known else ""
     return ImageCard(m, matched.path(m), source, tuple(opinions), truth)
@@ -121,8 +123,9 @@ def _facts(outcome: Outcome, i: int, word: str) -> list[tuple[str, str]]:
     facts = [("Label", f"{outcome.name(int(outcome.labels[i]))}{word}")]
     facts.append(("Confidence", confidence))
     if outcome.stage != "zero-shot":  # before training there is one model, and nobody to judge it
-        judgement = "clean" if outcome.clean[i] else "noisy"
-        facts.append(("Judgement", f"{judgement}, {_judgement(outcome, i, digits=1)}"))
+        facts.append(("Judgement", "clean" if outcome.clean[i] else "noisy"))
+        probability = percent(float(outcome.clean_probability[i]), digits=1)
+        facts.append(("Clean probability", probability))
         facts += [
             (f"Model {model + 1}", outcome.name(int(outcome.model_labels[model, i])))
             for model in (0, 1)
@@ -132,9 +135,3 @@ def _facts(outcome: Outcome, i: int, word: str) -> list[tuple[str, str]]:
         listed = ", ".join(f"{outcome.name(int(c))} {percent(float(p))}" for c, p in best)
         facts.append(("Best classes", listed))
     return facts
-
-
-def _judgement(outcome: Outcome, i: int, *, digits: int) -> str:
-    """`83 % clean`; before training, when nobody has judged a label yet, `83 % confident`."""
-    word = "confident" if outcome.stage == "zero-shot" else "clean"
-    return f"{percent(float(outcome.clean_probability[i]), digits=digits)} {word}"

@@ -28,25 +28,21 @@ _SHARES = (  # key and title of a figure, and its measures with colour, dash and
         ((ACCURACY, 1, "solid", "circle"), (PRECISION, 5, "dot", "diamond")),
     ),
 )
-_HINTS = {
-    "shares": "Clean: the other model's judgement keeps the label. Agreement: on a fixed sample.",
-    "scores": "True labels are sub-folder names. They are compared here only, never trained on.",
-}
 
 
 def figures(curves: Curves) -> list[Figure]:
     """All figures that have something to show, in reading order."""
     drawn = [_loss(curves, phase) for phase in sorted({phase for phase, _ in curves.loss})]
     for key, title, measures in _SHARES:
-        lines = [
-            Line(measure.title, points, colour, dash, symbol)
-            for measure, colour, dash, symbol in measures
-            if (points := measure.points(curves))
-        ]
+        lines, hints = [], []
+        for measure, colour, dash, symbol in measures:
+            if points := measure.points(curves):
+                lines.append(Line(measure.title, points, colour, dash, symbol))
+                hints.append(measure.hint)
         if lines:
-            start = _phase_two(curves)
+            hint, start = " ".join(dict.fromkeys(hints)), _phase_two(curves)
             drawn.append(
-                share_figure(key, title, lines, zoom=curves.run, hint=_HINTS[key], phase_two=start)
+                share_figure(key, title, lines, zoom=curves.run, hint=hint, phase_two=start)
             )
     return drawn
 

@@ -80,11 +80,14 @@ class Line:
 
 @dataclass(frozen=True)
 class Measure:
-    """A share in [0, 1] that changes over a run. points: reads it from the run's curves."""
+    """A share in [0, 1] that changes over a run. points: reads it from the run's curves; hint: what
+    has to be known to read it.
+    """
 
     key: str
     title: str
     points: Callable[[Curves], list[Point]]
+    hint: str
 
 
 def loss_figure(phase: int, lines: Sequence[Line], *, zoom: str, hint: str = "") -> Figure:
@@ -185,12 +188,24 @@ def _scored(value: Callable[[Score], float | None]) -> Callable[[Curves], list[P
     return points
 
 
-CLEAN = Measure("clean", "Share of clean labels", _by_epoch(lambda row: row.clean_fraction))
-AGREEMENT = Measure(
-    "agreement", "Agreement of the two models", _by_epoch(lambda row: row.agreement)
+_TRUTH = "True labels are sub-folder names. They are compared here only, never trained on."
+
+CLEAN = Measure(
+    "clean",
+    "Share of clean labels",
+    _by_epoch(lambda row: row.clean_fraction),
+    "Clean: the other model keeps the label. While training, the mean of both models.",
 )
-ACCURACY = Measure("accuracy", "Accuracy", _scored(lambda score: score.accuracy))
-PRECISION = Measure("precision", "Right among clean", _scored(lambda score: score.clean_precision))
+AGREEMENT = Measure(
+    "agreement",
+    "Agreement of the two models",
+    _by_epoch(lambda row: row.agreement),
+    "On a fixed sample of the images.",
+)
+ACCURACY = Measure("accuracy", "Accuracy", _scored(lambda score: score.accuracy), _TRUTH)
+PRECISION = Measure(
+    "precision", "Right among clean", _scored(lambda score: score.clean_precision), _TRUTH
+)
 
 
 def phase_name(phase: int) -> str:

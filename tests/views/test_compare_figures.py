@@ -59,9 +59,10 @@ def test_full_markers_begin_with_phase_two() -> None:
     found = {figure["key"]: figure for figure in figures([lines(0)])}
     symbols = found["clean"]["traces"][0]["marker"]["symbol"]
     assert symbols == ["circle-open", "circle-open", "circle", "circle"]
-    assert "Phase II" in found["clean"]["hint"]
+    assert "Full markers: Phase II" in found["clean"]["hint"]
     alone = {figure["key"]: figure for figure in figures([lines(0, phases=1)])}
-    assert alone["clean"]["hint"] == ""
+    assert "markers" not in alone["clean"]["hint"]
+    assert all(figure["hint"] for figure in alone.values())
 
 
 def test_what_only_one_run_has_is_still_drawn() -> None:

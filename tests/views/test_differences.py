@@ -82,6 +82,7 @@ def test_before_training_a_card_tells_confidence_and_no_judgement() -> None:
     first, second = re.findall(r"\d+ % \w+", words(drawn(untrained, 1)))
     assert (first[-5:], second[-9:]) == ("clean", "confident")
     html = detail(untrained, AB, 1, "x.jpg")
+    assert html.count("<dt>Clean probability</dt>") == 1
     assert html.count("<dt>Judgement</dt>") == 1
     assert html.count("<dt>Model 2</dt>") == 1
 
