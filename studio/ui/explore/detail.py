@@ -153,7 +153,6 @@ class DetailDialog:
         if not opened.run_id:
             return ""
         way = self.session.reader(opened.run_id).history
-        way.refresh()
         return journey.journey_table(scene.outcome, way.of(index), way.watched)
 
 

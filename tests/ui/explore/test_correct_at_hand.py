@@ -10,7 +10,6 @@ from typing import Any
 import gradio as gr
 import numpy as np
 import pytest
-from tests.ui.test_train import sent
 
 from studio.errors import FolderError, RunError
 from studio.runs.corrections import corrections_of
@@ -22,6 +21,7 @@ from studio.ui.explore.scene import Scene
 from studio.ui.train.tab import TrainTab
 from tests.ui.conftest import QUICK, load, open_studio, page, start
 from tests.ui.explore.test_correct import FIRST, drawn
+from tests.ui.test_train import sent
 
 
 @pytest.fixture
