@@ -167,15 +167,15 @@ class CompareTab:
         ended = reader.run.status()["state"] not in ACTIVE
         prompts = read_json(reader.run.path / "prompts.json")
         outcome = self.session.outcome(reader)
-        judged = outcome is not None and len(outcome) and outcome.stage != "zero-shot"
+        judged = outcome is not None and outcome.stage != "zero-shot"
         return ComparedRun(
             place,
             reader.run.info,
-            root=reader.root or reader.info.folder,
-            result=self.session.result(run_id) if ended else {},
+            root=str(reader.root),
+            result=self.session.result(run_id) if ended else None,
             prompts=prompts if isinstance(prompts, dict) else {},
             curves=reader.curves,
-            clean=float(outcome.clean.mean()) if judged and outcome is not None else None,
+            clean=outcome.clean_share if outcome is not None and judged else None,
         )
 
     def overview(self, chosen: Any) -> Overview:

@@ -15,6 +15,7 @@ import gradio as gr
 from studio.errors import RunError
 from studio.images.thumbnails import secret
 from studio.runs.files import replace_file
+from studio.runs.outcome import Outcome
 from studio.runs.store import Run
 from studio.session.session import Session
 from studio.session.tasks import import_torch
@@ -120,22 +121,16 @@ class ExportTab:
         def work() -> Shown:
             reader = self.session.reader(run_id)
             outcome = self.session.outcome(reader)
-            labelled = self._has_labels(run_id)
+            final = reader.final()
             return Shown(
                 about=export.about(reader, outcome),
-                preview=self._preview(reader.run) if labelled else "",
-                labels=gr.update(interactive=labelled),
+                preview="" if final is None else _preview(final),
+                labels=gr.update(interactive=final is not None),
                 model=gr.update(interactive=self._has_model(run_id)),
             )
 
         shown: Shown = guard(work)
         return shown
-
-    def _preview(self, run: Run) -> str:
-        from studio.export.labels import LABEL_COLUMNS, label_rows
-
-        rows = list(islice(label_rows(run), PREVIEW_ROWS))
-        return export.preview(LABEL_COLUMNS, rows, images=len(run.images()["images"]))
 
     def make_labels(self, run_id: str) -> str:
         """Write labels.csv; its address."""
@@ -185,6 +180,13 @@ class ExportTab:
         place = self.folder / name.hexdigest()[:32]
         place.mkdir(parents=True, exist_ok=True)
         return place
+
+
+def _preview(outcome: Outcome) -> str:
+    from studio.export.labels import LABEL_COLUMNS, label_rows
+
+    rows = list(islice(label_rows(outcome), PREVIEW_ROWS))
+    return export.preview(LABEL_COLUMNS, rows, images=len(outcome))
 
 
 def snippet() -> str:

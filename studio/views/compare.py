@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from studio.errors import PromptError
 from studio.prompts.prompt_set import PromptSet
 from studio.runs.curves import Curves
+from studio.runs.result import RunResult
 from studio.runs.store import RunInfo
-from studio.views.estimates import estimate_of
+from studio.scores.estimate import Estimate
 from studio.views.numbers import UNKNOWN, count, duration, percent
 from studio.views.render import render
 from studio.views.runs import method_name, state_name, when
@@ -28,6 +29,16 @@ _STAGES = {
     "trained": "a trained classifier",
 }
 
+_ESTIMATED = "Right, estimated without labels"
+_ESTIMATED_CLEAN = "Right among clean, estimated without labels"
+_MEASURED = {
+    "zero_shot_accuracy": "Accuracy before training",
+    "accuracy": "Accuracy",
+    "single_accuracy": "Accuracy of one model alone",
+    "clean_precision": "Right among clean",
+    "agreement": "Agreement of the two models",
+}
+
 Cell = tuple[str, str]
 """What a cell of a table says, and what it says in small print."""
 
@@ -35,14 +46,14 @@ Cell = tuple[str, str]
 @dataclass(frozen=True)
 class ComparedRun:
     """One of the compared runs. place: 0 for A, 1 for B, ...; root: the folder of its images;
-    result: its result.json, prompts: its prompts.json, both empty while there is none; clean: share
-    of clean labels in [0, 1], None while no label is judged.
+    result: None while there is none; prompts: its prompts.json, empty while there is none; clean:
+    share of clean labels in [0, 1], None while no label is judged.
     """
 
     place: int
     info: RunInfo
     root: str = ""
-    result: Mapping[str, Any] = field(default_factory=dict)
+    result: RunResult | None = None
     prompts: Mapping[str, Any] = field(default_factory=dict)
     curves: Curves = field(default_factory=Curves)
     clean: float | None = None
@@ -54,13 +65,12 @@ class ComparedRun:
 
 
 def choices(
-    infos: Sequence[RunInfo], results: Mapping[str, Mapping[str, Any]], chosen: Sequence[str]
+    infos: Sequence[RunInfo], results: Mapping[str, RunResult | None], chosen: Sequence[str]
 ) -> str:
     """All runs as a table with a box to tick in each row, in HTML; newest first."""
     rows = []
     for info in infos:
-        result = results.get(info.id, {})
-        estimate = estimate_of(result)
+        result = results.get(info.id) or RunResult()
         rows.append(
             {
                 "id": info.id,
@@ -70,9 +80,9 @@ def choices(
                 "state_name": state_name(info.state),
                 "texts": (method_name(info.method), info.model),
                 "numbers": (
-                    count(result.get("images")),
-                    estimate.text() if estimate else UNKNOWN,
-                    percent(result.get("accuracy"), digits=1),
+                    count(result.images),
+                    _estimate(result.estimated_accuracy),
+                    percent(result.accuracy, digits=1),
                     when(info.created),
                 ),
             }
@@ -91,73 +101,50 @@ def warnings(runs: Sequence[ComparedRun]) -> list[str]:
         sentences.append(
             "These runs were given different classes; labels are compared by their names."
         )
-    if early := [run.letter for run in runs if not run.result]:
+    if early := [run.letter for run in runs if run.result is None]:
         sentences.append(f"Without final results: {', '.join(early)}.")
     return sentences
 
 
 def results_table(runs: Sequence[ComparedRun]) -> str:
     """What came of each run, one column a run; shares also as the distance to run A, in HTML."""
+    results = [run.result or RunResult() for run in runs]
     rows = [
-        _row("State", runs, lambda run: state_name(run.info.state)),
-        _row("Came as far as", runs, lambda run: _STAGES.get(str(run.result.get("stage")))),
-        _row("Images", runs, lambda run: count(run.result.get("images"))),
-        _shares("Share of clean labels", runs, lambda run: run.clean),
-        _row("Right, estimated without labels", runs, _estimate),
-        _shares("Accuracy before training", runs, _result("zero_shot_accuracy")),
-        _shares("Accuracy", runs, _result("accuracy")),
-        _shares("Accuracy of one model alone", runs, _result("single_accuracy")),
-        _shares("Right among clean", runs, _result("clean_precision")),
-        _shares("Agreement of the two models", runs, _result("agreement")),
-        _row("Test images", runs, _test_images),
-        _row("Time taken", runs, lambda run: duration(_number(run.result.get("seconds")))),
+        _row("State", [state_name(run.info.state) for run in runs]),
+        _row("Came as far as", [_STAGES.get(result.stage or "", UNKNOWN) for result in results]),
+        _row("Images", [count(result.images) for result in results]),
+        _shares("Share of clean labels", [run.clean for run in runs]),
     ]
-    return render(
-        "compare/columns.html",
-        runs=runs,
-        rows=[row for row in rows if row[0] in _ALWAYS or any(t != UNKNOWN for t, _ in row[1])],
-        caption="Results side by side; small: percentage points more or less than A",
-    )
+    more = [
+        _row(_ESTIMATED, [_estimate(result.estimated_accuracy) for result in results]),
+        _row(_ESTIMATED_CLEAN, [_estimate(result.estimated_clean_precision) for result in results]),
+        *(
+            _shares(name, [getattr(result, key) for result in results])
+            for key, name in _MEASURED.items()
+        ),
+        _row("Test images", [count(result.test_images) for result in results]),
+    ]
+    rows += [row for row in more if any(text != UNKNOWN for text, _ in row[1])]
+    rows.append(_row("Time taken", [duration(result.seconds) for result in results]))
+    caption = "Results side by side; small: percentage points more or less than A"
+    return render("compare/columns.html", runs=runs, rows=rows, caption=caption)
 
 
-_ALWAYS = ("State", "Came as far as", "Images", "Share of clean labels", "Time taken")
+def _row(name: str, texts: Sequence[str]) -> tuple[str, list[Cell]]:
+    return name, [(text, "") for text in texts]
 
 
-def _row(
-    name: str, runs: Sequence[ComparedRun], text: Callable[[ComparedRun], str | None]
-) -> tuple[str, list[Cell]]:
-    return name, [(text(run) or UNKNOWN, "") for run in runs]
-
-
-def _shares(
-    name: str, runs: Sequence[ComparedRun], value: Callable[[ComparedRun], float | None]
-) -> tuple[str, list[Cell]]:
-    first, *later = [value(run) for run in runs]
-    cells = [(percent(first, digits=1), "")]
-    for share in later:
-        known = first is not None and share is not None
-        distance = f"{100 * (share - first):+.1f}" if known else ""  # type: ignore[operator]
-        cells.append((percent(share, digits=1), distance))
+def _shares(name: str, shares: Sequence[float | None]) -> tuple[str, list[Cell]]:
+    first, cells = shares[0], [(percent(shares[0], digits=1), "")]
+    for share in shares[1:]:
+        distance = None if first is None or share is None else 100 * (share - first)
+        small = "" if distance is None else f"{distance:+.1f}"
+        cells.append((percent(share, digits=1), small))
     return name, cells
 
 
-def _result(key: str) -> Callable[[ComparedRun], float | None]:
-    return lambda run: _number(run.result.get(key))
-
-
-def _number(value: Any) -> float | None:
-    """A number as result.json may hold it."""
-    return float(value) if isinstance(value, (int, float)) else None
-
-
-def _estimate(run: ComparedRun) -> str | None:
-    estimate = estimate_of(run.result)
-    return estimate.text() if estimate else None
-
-
-def _test_images(run: ComparedRun) -> str | None:
-    images = run.result.get("test_images")
-    return count(images) if images else None
+def _estimate(estimate: Estimate | None) -> str:
+    return UNKNOWN if estimate is None else estimate.text()
 
 
 def settings_table(runs: Sequence[ComparedRun]) -> str:
@@ -181,8 +168,8 @@ def settings_table(runs: Sequence[ComparedRun]) -> str:
 
 def _described(run: ComparedRun) -> dict[str, str]:
     """Everything that a run was started with, by name, as text."""
-    info = run.info
-    given, rejected = (run.result.get(f"given_{kind}") or 0 for kind in ("labels", "rejected"))
+    info, result = run.info, run.result or RunResult()
+    given, rejected = result.given_labels or 0, result.given_rejected or 0
     inputs = {
         "folder": run.root,
         "classes": ", ".join(info.class_names) or UNKNOWN,

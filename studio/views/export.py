@@ -7,27 +7,24 @@ from pathlib import Path
 
 from studio.runs.outcome import Outcome
 from studio.runs.reader import RunReader
+from studio.runs.result import RunResult
 from studio.runs.store import Run
-from studio.views.estimates import estimate_of
 from studio.views.render import render
 from studio.views.runs import method_name, when
 
 
 def about(reader: RunReader, outcome: Outcome | None) -> str:
     """What is in the run, where it lies and what its files are, in HTML."""
-    info, result = reader.info, reader.run.result() or {}
-    judged = outcome is not None and len(outcome)
+    info, result = reader.info, reader.run.result() or RunResult()
     return render(
         "export/about.html",
         info=info,
         method=method_name(info.method),
         started=when(info.created),
-        images=result.get("images"),
+        result=result,
         # Before training there is no other model that could judge a label.
-        word="confident" if outcome is not None and outcome.stage == "zero-shot" else "clean",
-        share=float(outcome.clean.mean()) if judged and outcome is not None else None,
-        estimate=estimate_of(result),
-        accuracy=result.get("accuracy"),
+        judged=outcome is not None and outcome.stage != "zero-shot",
+        share=None if outcome is None else outcome.clean_share,
         folder=reader.run.path,
         files=[(file.name, _megabytes(file)) for file in model_files(reader.run)],
     )

@@ -15,7 +15,7 @@ from typing import Any
 
 from markupsafe import escape
 
-from studio.runs.curves import Curves, Epoch, Score
+from studio.runs.curves import Curves, Epoch, ScorePoint
 from studio.views.numbers import UNKNOWN, percent
 from studio.views.render import render
 
@@ -177,12 +177,10 @@ def _by_epoch(value: Callable[[Epoch], float | None]) -> Callable[[Curves], list
     return points
 
 
-def _scored(value: Callable[[Score], float | None]) -> Callable[[Curves], list[Point]]:
+def _scored(value: Callable[[ScorePoint], float | None]) -> Callable[[Curves], list[Point]]:
     def points(curves: Curves) -> list[Point]:
-        values = [
-            (score.place, value(score), _when(score.phase, score.epoch, score.stage))
-            for score in curves.scores
-        ]
+        values = [(p.place, value(p), _when(p.score.phase, p.score.epoch, p.stage))
+                  for p in curves.scores]  # fmt: skip
         return [(place, share, text) for place, share, text in values if share is not None]
 
     return points
@@ -269,11 +267,11 @@ def score_rows(curves: Curves) -> list[tuple[str, ...]]:
     """One row per score: which labels, phase and epoch, accuracy, share of clean labels right."""
     return [
         (
-            _STAGES.get(score.stage, score.stage),
-            UNKNOWN if score.phase is None else phase_name(score.phase),
-            UNKNOWN if score.epoch is None else str(score.epoch),
-            percent(score.accuracy, digits=1),
-            percent(score.clean_precision, digits=1),
+            _STAGES.get(point.stage, point.stage),
+            UNKNOWN if point.score.phase is None else phase_name(point.score.phase),
+            UNKNOWN if point.score.epoch is None else str(point.score.epoch),
+            percent(point.accuracy, digits=1),
+            percent(point.clean_precision, digits=1),
         )
-        for score in curves.scores
+        for point in curves.scores
     ]

@@ -17,7 +17,7 @@ from studio.bench.table import accuracies, detail, final_labels, percent, staged
 from studio.bench.work import fit
 from studio.cli import main
 from studio.errors import FolderError, RunError, SettingsError
-from studio.runs.run import Run
+from studio.runs.store import RunStore
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +130,7 @@ def test_the_stages_of_a_run_are_its_own_scores(tmp_path: Path) -> None:
     def score(stage: str, accuracy: float, **more: Any) -> dict[str, Any]:
         return {"kind": "score", "stage": stage, "accuracy": accuracy} | more
 
-    run = Run(tmp_path)
+    run = RunStore(tmp_path).create(name="n", method="coft+", model="m", folder="/f")
     for record in (
         score("zero-shot", 0.5),
         score("seed", 0.9, round=1, model=None),

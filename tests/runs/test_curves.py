@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from studio.runs.curves import Curves
+from studio.runs.records import decode
 
 
 def step(phase: int, model: int, number: int, loss: float, epoch: int = 1) -> dict[str, Any]:
@@ -28,7 +29,7 @@ def score(stage: str, accuracy: float | None, **more: Any) -> dict[str, Any]:
 def collect(*events: dict[str, Any]) -> Curves:
     curves = Curves(run="a")
     for event in events:
-        curves.add(event)
+        curves.add(decode(event))
     return curves
 
 

@@ -141,8 +141,8 @@ def test_a_run_at_work_is_followed_and_has_no_images_yet(shared: Session, ids: l
     tab = CompareTab(shared)
     try:
         run.set_status(state="running")
-        run.append({"kind": "step", "phase": 1, "model": 0, "step": 1, "epoch": 1, "epochs": 2,
-                    "loss": 1.0})  # fmt: skip
+        run.append({"kind": "step", "phase": 1, "model": 0, "step": 1, "steps": 4, "epoch": 1,
+                    "epochs": 2, "loss": 1.0, "learning_rate": 0.1})  # fmt: skip
         shown = tab.overview([run.id, ids[0]])
         assert shown.timer.active is True
         assert "Without final results: A" in shown.messages

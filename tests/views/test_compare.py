@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from studio.prompts.prompt_set import PromptSet
+from studio.runs.result import RunResult
 from studio.runs.store import RunInfo
 from studio.views.compare import MOST, ComparedRun, choices, results_table, settings_table, warnings
 
@@ -30,11 +31,12 @@ def compared(
     **changes: Any,
 ) -> ComparedRun:
     usual = {"images": 10, "accuracy": 0.5, "seconds": 61.0, "stage": "phase2"}
+    values = usual if result is None else result
     return ComparedRun(
         place,
         info(place, **changes),
         root=root,
-        result=usual if result is None else result,
+        result=RunResult.from_dict(values) if values else None,
         clean=clean,
     )
 
@@ -50,7 +52,7 @@ def rows(html: str) -> dict[str, list[str]]:
 
 def test_every_run_has_a_box_with_its_name_as_label() -> None:
     infos = [info(n, name=f"<i>{n}</i>") for n in range(3)]
-    html = choices(infos, {infos[1].id: {"images": 10, "accuracy": 0.5}}, [infos[2].id])
+    html = choices(infos, {infos[1].id: RunResult(images=10, accuracy=0.5)}, [infos[2].id])
     assert "<i>" not in html
     boxes = re.findall(r'<input type="checkbox" id="(.*?)" data-check="(.*?)"( checked)?>', html)
     assert [box[1] for box in boxes] == [i.id for i in infos]

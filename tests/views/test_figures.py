@@ -5,6 +5,7 @@ import json
 import pytest
 
 from studio.runs.curves import Curves
+from studio.runs.records import decode
 from studio.views.figures import figures, numbers
 from studio.views.line_figures import MAX_POINTS, epoch_rows, score_rows, thin
 from tests.runs.test_curves import WHOLE, collect, monitor, score
@@ -50,7 +51,7 @@ def test_a_zoom_is_kept_within_a_run_only() -> None:
     one = figures(collect(*WHOLE))[0]["layout"]["uirevision"]
     other = Curves(run="b")
     for event in WHOLE:
-        other.add(event)
+        other.add(decode(event))
     assert one == figures(collect(*WHOLE[:6]))[0]["layout"]["uirevision"]
     assert one != figures(other)[0]["layout"]["uirevision"]
 
