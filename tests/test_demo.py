@@ -46,6 +46,7 @@ def test_drawing_gives_photos_in_folders_that_name_their_classes(tmp_path: Path)
             assert all(224 <= side <= 320 for side in picture.size)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small")
 def test_the_seed_decides_every_pixel_and_another_seed_all_of_them(tmp_path: Path):
     first, again, other = (
@@ -131,6 +132,7 @@ def test_a_cache_that_cannot_be_written_is_a_clear_error(tmp_path: Path):
         demo.demo_folder(tmp_path / "file")
 
 
+@pytest.mark.slow
 def test_the_embedded_model_half_knows_the_demo_set(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from studio.scores.estimate import Estimate
 from studio.views.numbers import about, interval
@@ -59,13 +57,3 @@ _HARDLY = (
 def estimate_stat(found: Estimate | None) -> str:
     """One figure in HTML, empty when there is none."""
     return str(part("estimate", found))
-
-
-def estimate_of(result: Mapping[str, Any], name: str = "accuracy") -> Estimate | None:
-    """What a run's result estimates; None for runs that made no estimate.
-
-    name: "accuracy" or "zero_shot_accuracy".
-    """
-    values = [result.get(f"estimated_{name}{end}") for end in ("", "_low", "_high")]
-    found = [float(value) for value in values if isinstance(value, (int, float))]
-    return Estimate(*found) if len(found) == 3 else None

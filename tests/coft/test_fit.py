@@ -11,9 +11,10 @@ import torch
 from studio.baselines import zero_shot
 from studio.clip.backbone import Backbone
 from studio.clip.encode import preprocess
-from studio.coft import fit, phase2
+from studio.coft import phase2
 from studio.coft.classifier import Classifier
 from studio.coft.events import Checkpoint, Event, Finished, Judged, Monitor, SeedSet, Step, ZeroShot
+from studio.coft.fit import fit
 from studio.coft.judge import TrainingSet
 from studio.coft.student import Student
 from studio.coft.towers import build_tower

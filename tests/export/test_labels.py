@@ -18,7 +18,7 @@ import torch
 from studio.clip.backbone import Backbone, build_model
 from studio.coft.classifier import Classifier, Tower, without_projection
 from studio.errors import FolderError, ModelError, RunError
-from studio.export import labels_csv, last_event, predict
+from studio.export import labels_csv, predict
 from studio.images.canvases import prepare
 from studio.runs.job import run_job
 from studio.runs.model import load_classifier, save_model
@@ -26,7 +26,7 @@ from studio.runs.request import JobRequest, create_run
 from studio.runs.store import Run, RunStore
 from studio.settings import Settings
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +66,7 @@ def test_labels_csv_says_what_the_run_says(finished: Run, tmp_path: Path):
         "confidence", "combined_score", "correction",
     ]  # fmt: skip
     assert len({float(row["combined_score"]) for row in rows}) > 1
-    event = last_event(finished, "finished")
-    assert event is not None
+    (event,) = [event for event in finished.events()[0] if event["kind"] == "finished"]
     arrays = finished.arrays(event["arrays"])
     assert len(rows) == len(finished.images()["images"]) == 36
     names = finished.info.class_names
