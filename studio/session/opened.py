@@ -13,8 +13,9 @@ from studio.images.folder import Folder, truth
 from studio.runs.given import Correction
 from studio.runs.outcome import Outcome
 from studio.runs.reader import RunReader, zero_shot_outcome
+from studio.session.cache import Same
 from studio.session.session import Session, run_truth
-from studio.session.source import NOTHING, OpenedFolder, OpenedRun, Source, parse
+from studio.session.source import AT_HAND, NOTHING, OpenedFolder, OpenedRun, Source, parse
 from studio.views.markup import notice, stat, stats
 from studio.views.numbers import count, percent
 
@@ -99,9 +100,9 @@ def open_run(session: Session, source: object, stage: object = None) -> Opened:
         RunError: no such run, or it has nothing to show yet.
     """
     source = parse(source)
-    found = _run(session, source) if isinstance(source, OpenedRun) else _at_hand(session)
-    wanted = found.stages.get(stage) if isinstance(stage, str) else None
-    return found if wanted is None else replace(found, outcome=wanted)
+    opened = _run(session, source) if isinstance(source, OpenedRun) else _at_hand(session)
+    outcome = opened.stages.get(stage) if isinstance(stage, str) else None
+    return opened if outcome is None else replace(opened, outcome=outcome)
 
 
 def _run(session: Session, source: OpenedRun) -> Opened:
@@ -118,19 +119,19 @@ def _run(session: Session, source: OpenedRun) -> Opened:
         )
     aliases = aliases_of(session, folder)
     # Lists as long as the folder, which every click would have to make anew otherwise.
-    mark = (reader.mark, id(folder), tuple(aliases.items()), reader.info.truth_known)
+    mark = (reader.mark, Same(folder), aliases, reader.info.truth_known)
 
     def make() -> Opened:
         stages = outcomes
         if reader.info.truth_known:
             last = list(outcomes.values())[-1]
-            known = run_truth(folder, last.paths, last.class_names, aliases)
-            stages = session.outcomes(reader, truth=known)
+            true = run_truth(folder, last.paths, last.class_names, aliases)
+            stages = session.outcomes(reader, truth=true)
         place = {image.path: i for i, image in enumerate(folder.images)}
         last = list(stages.values())[-1]
         return Opened(session, source, last, folder, canvases, place, "", stages, reader.info.model)
 
-    return session.remembered(source.key(), mark, make)
+    return session.opened(source, mark, make)
 
 
 def _at_hand(session: Session) -> Opened:
@@ -149,18 +150,17 @@ def _at_hand(session: Session) -> Opened:
             labels=preview.labels,
             confidence=preview.confidence,
         )
-        known = truth(folder, preview.class_names, aliases=view.aliases)
-        if known is not None:
-            outcome = replace(outcome, truth=known)
+        true = truth(folder, preview.class_names, aliases=view.aliases)
+        if true is not None:
+            outcome = replace(outcome, truth=true)
         place = {path: i for i, path in enumerate(outcome.paths)}
         stages = {outcome.stage: outcome}
         labels = hashlib.sha256(repr(outcome.class_names).encode() + outcome.labels.tobytes())
         source = OpenedFolder(folder.fingerprint[:12], labels.hexdigest()[:12])
         return Opened(session, source, outcome, folder, canvases, place, "", stages, preview.model)
 
-    # What was made holds on to these labels, so that no others can come to the same address.
-    made_of = (id(preview.labels), id(folder), tuple(view.aliases.items()))
-    return session.remembered("folder", made_of, make)
+    mark = (Same(preview.labels, folder), view.aliases)
+    return session.opened(AT_HAND, mark, make)
 
 
 def root_of(reader: RunReader) -> Path:
