@@ -5,21 +5,17 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from studio.errors import PromptError
+from studio.errors import PromptError, Stopped, StudioError
+from studio.progress import Stop
 from studio.prompts.ask import Answer, Question, UnusableAnswerError
 from studio.prompts.endpoint import Endpoint
 
 
 class Halt(PromptError):  # noqa: N818 (it says that asking on is of no use)
     """The server refuses all that is asked: the key, the model, the quota, the address."""
-
-
-class Cancelled(PromptError):  # noqa: N818 (nothing went wrong)
-    """The user stopped it."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +57,7 @@ class Meter:
 class Client:
     """Asks one question after the other; used by several threads at once. To be closed."""
 
-    def __init__(
-        self, endpoint: Endpoint, *, meter: Meter, stop: Callable[[], bool], limits: Limits
-    ) -> None:
+    def __init__(self, endpoint: Endpoint, *, meter: Meter, stop: Stop, limits: Limits) -> None:
         import openai  # takes a second, and is not needed without a key
 
         self._openai = openai
@@ -94,13 +88,13 @@ class Client:
         Raises:
             UnusableAnswerError: The model refused, or answered what cannot be used.
             Halt: Nothing else needs to be asked either.
-            Cancelled: `stop` said so.
+            Stopped: `stop` said so.
             PromptError: This question failed for another reason, in one line without the key.
         """
         tries = 0
         while True:
             if self._stop():
-                raise Cancelled("Stopped.")
+                raise Stopped
             tries += 1
             try:
                 text = self._request(question)
@@ -108,7 +102,7 @@ class Client:
             except UnusableAnswerError:
                 if tries >= min(2, self._limits.tries):  # a second chance, not a third
                     raise
-            except PromptError:
+            except StudioError:
                 raise
             except Exception as error:
                 wait = self._wait(error, tries)
@@ -170,14 +164,14 @@ class Client:
         ends = time.monotonic() + seconds
         while (left := ends - time.monotonic()) > 0:
             if self._stop():
-                raise Cancelled("Stopped.")
+                raise Stopped
             time.sleep(min(left, 0.1))
 
-    def _told(self, error: Exception) -> PromptError:
+    def _told(self, error: Exception) -> StudioError:
         """What went wrong, in one line that says what to do."""
         known, host, model = self._openai, self._endpoint.host, self._endpoint.model
         if self._stop():
-            return Cancelled("Stopped.")
+            return Stopped()
         if isinstance(error, known.APITimeoutError):
             return PromptError(f"{host} did not answer within {self._limits.timeout:g} s.")
         if isinstance(error, known.APIConnectionError):

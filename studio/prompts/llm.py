@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from studio.errors import PromptError
+from studio.errors import PromptError, Stopped, StudioError
+from studio.progress import Stop, never
 from studio.prompts.answers import Answers
 from studio.prompts.ask import Answer, Ask, Budget, Question, UnusableAnswerError
-from studio.prompts.client import Cancelled, Client, Halt, Limits, Meter
+from studio.prompts.client import Client, Halt, Limits, Meter
 from studio.prompts.endpoint import Endpoint
 from studio.prompts.prompt_set import PromptSet
 
@@ -75,7 +76,7 @@ def write(
     endpoint: Endpoint,
     *,
     cache_dir: Path,
-    stop: Callable[[], bool] = lambda: False,
+    stop: Stop = never,
     listen: Callable[[Written], None] | None = None,
     limits: Limits | None = None,
 ) -> Written:
@@ -124,14 +125,14 @@ class _Work:
         questions: Sequence[Question],
         endpoint: Endpoint,
         answers: Answers,
-        stop: Callable[[], bool],
+        stop: Stop,
         limits: Limits,
     ) -> None:
         self._questions, self._endpoint, self._answers = questions, endpoint, answers
         self._stop, self._limits = stop, limits
         self._over = threading.Event()
         self._meter = Meter(_most(questions, limits))
-        self._results: queue.Queue[tuple[Question, Answer | PromptError]] = queue.Queue()
+        self._results: queue.Queue[tuple[Question, Answer | StudioError]] = queue.Queue()
         self._templates: tuple[str, ...] = ()
         self._sentences: dict[str, tuple[str, ...]] = {}
         self._problems: list[str] = []
@@ -187,7 +188,7 @@ class _Work:
             self._over.set()
             client.close()
 
-    def _collect(self, question: Question, result: Answer | PromptError) -> None:
+    def _collect(self, question: Question, result: Answer | StudioError) -> None:
         """Take a result. After a failure that all others would share nothing new is asked; what is
         on its way already is waited for, since it is paid for.
         """
@@ -198,7 +199,7 @@ class _Work:
                 self._problem(f"The answers leave out {_some(left_out)}.")
         elif isinstance(result, Halt):
             self._problem(str(result))
-        elif isinstance(result, Cancelled):
+        elif isinstance(result, Stopped):
             self._stopped = self._stopped or self._stop()
         else:
             about = _some(question.classes) if question.classes else "the templates"
@@ -210,10 +211,10 @@ class _Work:
                 question = new.get_nowait()
             except queue.Empty:
                 return
-            result: Answer | PromptError
+            result: Answer | StudioError
             try:
                 result = self._ask(client, question)
-            except PromptError as error:
+            except StudioError as error:
                 result = error
                 if isinstance(error, Halt):
                     self._over.set()
@@ -239,7 +240,7 @@ class _Work:
             return answer
         try:
             rest, _ = client.ask(question.again(missing))
-        except PromptError:
+        except StudioError:
             return answer
         return Answer(answer.templates, {**(answer.sentences or {}), **(rest.sentences or {})})
 

@@ -10,6 +10,7 @@ import gradio as gr
 from studio.errors import RunError, StudioError
 from studio.runs.files import read_json
 from studio.runs.store import ACTIVE, RunInfo
+from studio.session.cache import Cache
 from studio.session.opened import Opened, open_run
 from studio.session.session import Session
 from studio.ui.parts import (
@@ -40,7 +41,7 @@ class CompareTab:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self._matched: dict[tuple[Any, ...], tuple[Matched, Opened]] = {}
+        self._matched: Cache[tuple[Any, ...], tuple[Matched, Opened]] = Cache(most=_KEPT)
 
     # What is on it ----------------------------------------------------------------------------
 
@@ -250,14 +251,13 @@ class CompareTab:
             told += notice(f"Still at work, with the labels of now: {', '.join(early)}.")
         key = tuple((side.place, side.info.id, opened.outcome.stage, id(opened.outcome))
                     for side, opened in same)  # fmt: skip
-        found = self._matched.get(key)
-        if found is None:
-            made = differences.match([(side.place, opened.outcome) for side, opened in same])
+
+        def make() -> tuple[Matched, Opened]:
             # What is kept holds its outcomes, so that no other can come to the same address.
-            found = self._matched[key] = made, same[0][1]
-            for old in list(self._matched)[:-_KEPT]:
-                self._matched.pop(old, None)
-        return (*found, told)
+            made = differences.match([(side.place, opened.outcome) for side, opened in same])
+            return made, same[0][1]
+
+        return (*self._matched.get(key, make), told)
 
 
 def _ids(chosen: Any) -> list[str]:

@@ -16,10 +16,10 @@ import pytest
 import torch
 from PIL import Image
 
-from studio.errors import FolderError
+from studio.errors import FolderError, Stopped
 from studio.images import canvas_cache
 from studio.images import canvases as canvases_module
-from studio.images.canvases import CANVAS_SIZE, Canvases, PreparationStopped, prepare
+from studio.images.canvases import CANVAS_SIZE, Canvases, prepare
 
 SIZE = 16
 
@@ -365,7 +365,7 @@ def test_a_stop_keeps_what_was_decoded(root: Path, decoded: list[str], monkeypat
         done = count
 
     monkeypatch.setattr(canvases_module, "_PROGRESS_EVERY_S", 0.0)
-    with pytest.raises(PreparationStopped):
+    with pytest.raises(Stopped):
         run(root, progress=progress, stop=lambda: done >= 3)
     assert 3 <= done < 11
     decoded.clear()
