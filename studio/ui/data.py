@@ -26,6 +26,7 @@ from studio.ui.parts import (
     folding,
     guard,
     page_of,
+    picked_index,
     script,
 )
 from studio.ui.polling import Polling
@@ -70,7 +71,17 @@ class DataTab:
                     min_width=160,
                     interactive=False,
                 )
-                self.scan = gr.Button("Open", scale=1, min_width=84, elem_id="scan")
+                narrow: dict[str, Any] = {"scale": 1, "min_width": 84}
+                self.scan = gr.Button("Open", elem_id="scan", **narrow)
+                self.browse = gr.Button(
+                    "Browse …", visible=self.session.can_pick, elem_id="browse", **narrow
+                )
+            # Completes the path while it is typed, and holds the folders that were opened last.
+            self.recent = gr.HTML(
+                elem_id="recent",
+                js_on_load=script("pick", "complete"),
+                server_functions=[self.completions_of()],
+            )
             with gr.Column(elem_id="upload", elem_classes="drop-zone"):
                 gr.HTML(render("data/drop.html"), js_on_load=script("drop"))
                 with gr.Row(elem_classes="inline"):
@@ -123,8 +134,8 @@ class DataTab:
     @property
     def outputs(self) -> dict[str, Any]:
         """The components that show the parts."""
-        names = ("steps", "status", "stop", "folder", "preview", "demo", "scan", "bar", "label",
-                 "train", "start", "path", "names", "model")  # fmt: skip
+        names = ("steps", "status", "stop", "folder", "preview", "demo", "scan", "browse",
+                 "recent", "bar", "label", "train", "start", "path", "names", "model")  # fmt: skip
         return {name: getattr(self, name) for name in names}
 
     def wire(self, polling: Polling, tabs: gr.Tabs) -> None:
@@ -138,6 +149,8 @@ class DataTab:
         after(self.demo.click, self.use_demo)
         after(self.scan.click, self.use_path, self.path)
         after(self.path.submit, self.use_path, self.path)
+        after(self.browse.click, self.use_picked)
+        after(self.recent.select, self.use_recent)
         after(self.upload_files.upload, self.use_upload, self.upload_files)
         after(self.upload_folder.upload, self.use_upload, self.upload_folder)
         after(self.label.click, self.label_now, self.names, self.model)
@@ -157,6 +170,36 @@ class DataTab:
     def use_path(self, text: str) -> None:
         """Read a typed folder."""
         guard(lambda: self.session.data.use_folder(self.session.typed_folder(text or "")))
+
+    def use_picked(self) -> None:
+        """Read a folder that is chosen in a window of this machine."""
+
+        def work() -> None:
+            folder = self.session.pick_folder()
+            if folder is not None:  # else the window was closed
+                self.session.data.use_folder(folder)
+
+        guard(work)
+
+    def use_recent(self, event: gr.EventData) -> None:
+        """Read one of the folders that were opened last."""
+
+        def work() -> None:
+            folders = self.session.recent_folders()
+            index = picked_index(event, len(folders))
+            if index is None:
+                raise FolderError("That folder is not there any more.")
+            self.session.data.use_folder(self.session.typed_folder(folders[index]))
+
+        guard(work)
+
+    def completions_of(self) -> Callable[[str], list[str]]:
+        """What a page asks while a path is typed: the folders that it may go on to."""
+
+        def completions(text: str) -> list[str]:
+            return self.session.completions(text) if isinstance(text, str) else []
+
+        return completions
 
     def use_upload(self, files: list[str] | None) -> None:
         """Take uploaded files into a folder of their own and read it."""
@@ -204,7 +247,7 @@ class DataTab:
         view = self.session.data.state
         typed_here = bool(shown) and view.by == page_of(request, "data")
         busy, folder, step = bool(view.busy), view.folder is not None, step_of(view)
-        idle = self.session.active() is None
+        idle, recent = self.session.active() is None, self.session.recent_folders()
         made_of = (id(view.folder), id(view.preview), view.stale, view.source)
 
         def button(primary: bool, active: bool, shown: bool = True) -> Part:
@@ -221,10 +264,15 @@ class DataTab:
             "steps": (step, Lazy(data.steps, min(step, 2))),
             "status": ((work_on(view), view.error), Lazy(status_html, view)),
             "stop": (busy, gr.update(visible=busy)),
-            "folder": ((*made_of[::3], len(view.names)), Lazy(self._folder_html, view)),
+            "folder": (
+                (*made_of[::3], len(view.names), len(view.arriving or ())),
+                Lazy(self._folder_html, view),
+            ),
             "preview": (made_of, Lazy(self._preview_html, view)),
             "demo": button(step == 0, not busy),
             "scan": (busy, gr.update(interactive=not busy)),
+            "browse": (busy, gr.update(interactive=not busy)),
+            "recent": (recent, Lazy(data.recent_html, recent)),
             "bar": (folder, gr.update(visible=folder)),
             "label": button(step in (1, 2), not busy and folder, step < 3),
             "train": button(False, folder),
@@ -235,7 +283,12 @@ class DataTab:
         }
 
     def _folder_html(self, view: DataState) -> Markup:
-        folder, canvases = view.folder, view.canvases
+        arriving, folder, canvases = view.arriving, view.folder, view.canvases
+        if arriving:
+            return data.arriving_html(
+                arriving.folder,
+                picture=lambda i: self.session.picture(arriving.folder, arriving, i),
+            )
         if folder is None or canvases is None:
             return data.welcome()
         return data.folder_html(

@@ -77,7 +77,14 @@ class Header:
 
 def work_on(data: DataState) -> state.Work | None:
     """What is being done to the data set at hand."""
-    if not data.busy:
+    task = data.task
+    if task is None or task.ended:
         return None
-    share = data.done / data.total if data.total else None
-    return state.Work(title="Preparing", step_name=data.busy, share=share)
+    return state.Work(
+        title="Stopping" if task.stopping else "Preparing",
+        step_name=task.text[:1].lower() + task.text[1:],
+        step=task.step,
+        steps=task.steps,
+        share=task.fraction,
+        left=None if task.stopping else task.left,
+    )

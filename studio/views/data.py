@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from studio.session.preview import Preview
 
 SAMPLE = 18
+RECENT = 5
 CLASSES_WITH_PICTURES = 24
 PICTURES_PER_CLASS = 5
 _REFUSED_SHOWN = 200
@@ -76,6 +77,25 @@ def folder_html(
         pictures=_pictures(folder, sample, picture),
         refused_list=refused_html(folder.refused),
     )
+
+
+def arriving_html(folder: Folder, *, picture: Callable[[int], str]) -> Markup:
+    """The images of a folder that is being read, as far as they are there."""
+    pictures = _pictures(folder, range(len(folder.images)), picture)
+    return render("data/arriving.html", where=str(folder.root), pictures=pictures)
+
+
+def recent_html(folders: Sequence[str]) -> Markup:
+    """The folders that were opened last, as buttons; empty when there are none."""
+    shown = [
+        {
+            "index": i,
+            "path": path,
+            "name": path.rstrip("/\\").replace("\\", "/").split("/")[-1] or path,
+        }
+        for i, path in enumerate(folders[:RECENT])
+    ]
+    return render("data/recent.html", folders=shown) if shown else Markup("")
 
 
 def refused_html(refused: Sequence[Refused]) -> Markup:
