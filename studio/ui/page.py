@@ -97,8 +97,8 @@ def header() -> str:
     )
 
 
-def serve(options: Options, *, host: str, port: int) -> None:
-    """Serve the page until the process is asked to end."""
+def serve(options: Options, *, host: str, port: int, browser: bool = False) -> None:
+    """Serve the page until the process is asked to end. browser: whether to open it in one."""
     os.environ.setdefault("GRADIO_TEMP_DIR", str(options.cache_dir / "gradio"))
     session = make_studio(options)
     page = build(session, models=known_models())
@@ -108,6 +108,7 @@ def serve(options: Options, *, host: str, port: int) -> None:
         server_name=host,
         server_port=port,
         share=False,
+        inbrowser=browser,
         theme=theme(),
         css_paths=[CSS],
         favicon_path=ICON,
