@@ -86,8 +86,8 @@ def build(session: Session, *, models: list[str]) -> gr.Blocks:
     return page
 
 
-def serve(options: Options, *, host: str, port: int) -> None:
-    """Serve the page until the process is asked to end."""
+def serve(options: Options, *, host: str, port: int, browser: bool = False) -> None:
+    """Serve the page until the process is asked to end. browser: whether to open it in one."""
     os.environ.setdefault("GRADIO_TEMP_DIR", str(options.cache_dir / "gradio"))
     session = make_studio(options)
     page = build(session, models=known_models())
@@ -97,6 +97,7 @@ def serve(options: Options, *, host: str, port: int) -> None:
         server_name=host,
         server_port=port,
         share=False,
+        inbrowser=browser,
         theme=theme(),
         css_paths=[CSS],
         favicon_path=ICON,
