@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from studio.errors import FolderError, RunError
 from studio.images.folder import Folder, propose_class_names, truth
 from studio.methods import ONE_MODEL, load_method
-from studio.runs.checking import check_labels, claimed
+from studio.runs.checking import check_labels, claimed, keep_labels
 from studio.runs.failures import explain, first_line, release_memory, was_stopped
 from studio.runs.files import write_json
 from studio.runs.given import keep_given
@@ -40,6 +40,7 @@ def run_job(
     cache_dir: Path,
     stop: Callable[[], bool],
     listen: Callable[[Event], None] | None = None,
+    watch: Callable[[Mapping[str, Any]], None] | None = None,
 ) -> RunResult:
     """Work on the run from beginning to end; the run's folder tells how it goes.
 
@@ -49,6 +50,7 @@ def run_job(
         cache_dir: Where decoded images and features are kept between runs.
         stop: Asked often; true ends the run early and keeps what it has learned.
         listen: Told every event, besides the run's folder.
+        watch: Told before each event how far the run is: the fields of `runs.pace.Pace`.
 
     Returns:
         The result, as in the run's result.json.
@@ -58,7 +60,7 @@ def run_job(
         StudioError: What the user can put right; the run is "failed" with the same line.
     """
     models = 1 if request.method in ONE_MODEL else 2
-    report = Report(run, listen=listen, last_phase=_last_phase(request), models=models)
+    report = Report(run, listen=listen, watch=watch, last_phase=_last_phase(request), models=models)
     asked = False
 
     def stop_and_show() -> bool:
@@ -148,6 +150,7 @@ def _work(
         claims, warning = claimed(
             request.labels, paths=paths, class_names=names, aliases=request.aliases
         )
+        keep_labels(run.path, request.labels)
         if warning:
             report(Warned(warning))
     features = encode(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import importlib.metadata
+import platform
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +14,6 @@ from studio.methods import METHODS, TWO_PHASES, load_method
 from studio.prompts.prompt_set import PromptSet
 from studio.runs.given import Correction
 from studio.runs.store import Run, RunStore
-from studio.runs.versions import versions
 from studio.settings import Settings
 
 
@@ -118,3 +119,17 @@ def _check_phase2_model(request: JobRequest) -> None:
         raise SettingsError(
             "phase2_model starts from its own weights: leave phase2_init at pretrained."
         )
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a run's outcome depends on."""
+
+    def found() -> Iterator[tuple[str, str]]:
+        yield "python", platform.python_version()
+        for name in ("torch", "torchvision", "open_clip_torch", "timm", "numpy", "pillow"):
+            try:
+                yield name, importlib.metadata.version(name)
+            except importlib.metadata.PackageNotFoundError:
+                continue
+
+    return dict(found())
