@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from studio.runs.pace import rounded
 from studio.views.numbers import duration, percent
 from studio.views.render import render
 
@@ -44,7 +45,7 @@ class Work:
     def detail(self) -> str:
         """`42 %, about 3 min left`."""
         share = [] if self.share is None else [percent(self.share)]
-        left = [] if self.left is None else [f"about {duration(self.left)} left"]
+        left = [] if self.left is None else [f"about {duration(rounded(self.left))} left"]
         return ", ".join([*share, *left])
 
 

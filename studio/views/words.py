@@ -25,9 +25,10 @@ def words_html(file: Path = GLOSSARY) -> Markup:
     except OSError:
         return Markup("")
     markdown = MarkdownIt("commonmark", {"html": False})
-    # Links lead from one document to another, of which the page has only this one.
-    markdown.disable(["link", "autolink"])
     tokens = markdown.parse(text)
+    for token in tokens:
+        # Links lead to other documents, which the page has not.
+        token.children = [t for t in token.children or [] if not t.type.startswith("link_")]
     _mark_words(tokens)
     title = next((i for i, token in enumerate(tokens) if token.type == "heading_close"), -1)
     for token in tokens:

@@ -11,9 +11,9 @@ DONE = Ended("run-1", "finished", f"57 % → about 74 % {EVIL}", "✓ 83 % clean
 
 def test_work_tells_its_step_its_share_and_the_time_left_for_all_of_it() -> None:
     assert RUN.text == "step 3 of 6: checking each other's labels"
-    assert RUN.detail == "42 %, about 3 min 5 s left"
+    assert RUN.detail == "42 %, about 3 min left"
     html = state.header(RUN, None)
-    for text in ("step 3 of 6", "42 %, about 3 min 5 s left", 'aria-valuenow="42"', "width:42.4%"):
+    for text in ("step 3 of 6", "42 %, about 3 min left", 'aria-valuenow="42"', "width:42.4%"):
         assert text in html
     assert 'data-title="42 % – CoFT Studio"' in html
     assert 'data-active="true"' in html

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-command_of = lambda run: "python -m studio fit x"
+from studio.runs.again import command_of
 from studio.runs.curves import Curves
 from studio.runs.given import Counts, count
 from studio.runs.store import ACTIVE, RunInfo

@@ -66,7 +66,12 @@ class TrainTab:
                     label="Name of this run", elem_id="run-rename", scale=2, **line
                 )
                 self.note = gr.Textbox(
-                    label="Note", placeholder="what you tried", elem_id="run-note", scale=4, **line
+                    label="Note",
+                    placeholder="what you tried",
+                    elem_id="run-note",
+                    scale=4,
+                    min_width=140,
+                    max_lines=6,
                 )
                 small: dict[str, Any] = {"size": "sm", "min_width": 140}
                 self.explore = gr.Button("Explore this run", elem_id="explore-run", **small)
