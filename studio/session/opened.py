@@ -5,16 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from studio.errors import FolderError, RunError
 from studio.images.canvases import Canvases
 from studio.images.folder import Folder, truth
 from studio.runs.given import Correction
 from studio.runs.outcome import Outcome
-from studio.runs.reader import RunReader, zero_shot_outcome
+from studio.runs.reader import zero_shot_outcome
 from studio.session.cache import Same
-from studio.session.session import Session, run_truth
+from studio.session.session import Session
 from studio.session.source import AT_HAND, NOTHING, OpenedFolder, OpenedRun, Source, parse
 from studio.views.markup import notice, stat, stats
 from studio.views.numbers import count, percent
@@ -64,10 +63,9 @@ class Opened:
     def summary(self) -> str:
         """The outcome in a few figures, in HTML."""
         outcome, told = self.outcome, ""
-        kept = float(outcome.clean.mean()) if len(outcome) else 0.0
         before = outcome.stage == "zero-shot"
         clean = "sure" if before else "clean"
-        figures = [stat(count(len(outcome)), "images"), stat(percent(kept), clean)]
+        figures = [stat(count(len(outcome)), "images"), stat(percent(outcome.clean_share), clean)]
         if not before:  # there is one model only
             figures.append(stat(percent(float(outcome.disagree.mean())), "models disagree"))
         if outcome.truth is not None and (known := outcome.truth >= 0).any():
@@ -111,27 +109,20 @@ def _run(session: Session, source: OpenedRun) -> Opened:
     if not outcomes:
         raise RunError("This run has no labels yet: they come once the images have been read.")
     try:
-        folder, canvases = session.open_folder(root_of(reader))
+        folder, canvases = session.open_folder(reader.root)
     except FolderError as error:
         last = list(outcomes.values())[-1]
         return Opened(
             session, source, last, None, None, {}, str(error), outcomes, reader.info.model
         )
-    aliases = aliases_of(session, folder)
-    # Lists as long as the folder, which every click would have to make anew otherwise.
-    mark = (reader.mark, Same(folder), aliases, reader.info.truth_known)
 
     def make() -> Opened:
-        stages = outcomes
-        if reader.info.truth_known:
-            last = list(outcomes.values())[-1]
-            true = run_truth(folder, last.paths, last.class_names, aliases)
-            stages = session.outcomes(reader, truth=true)
+        # As long as the folder: every click would have to make it anew otherwise.
         place = {image.path: i for i, image in enumerate(folder.images)}
-        last = list(stages.values())[-1]
-        return Opened(session, source, last, folder, canvases, place, "", stages, reader.info.model)
+        last, model = list(outcomes.values())[-1], reader.info.model
+        return Opened(session, source, last, folder, canvases, place, "", outcomes, model)
 
-    return session.opened(source, mark, make)
+    return session.opened(source, (reader.mark, Same(folder)), make)
 
 
 def _at_hand(session: Session) -> Opened:
@@ -159,17 +150,4 @@ def _at_hand(session: Session) -> Opened:
         source = OpenedFolder(folder.fingerprint[:12], labels.hexdigest()[:12])
         return Opened(session, source, outcome, folder, canvases, place, "", stages, preview.model)
 
-    mark = (Same(preview.labels, folder), view.aliases)
-    return session.opened(AT_HAND, mark, make)
-
-
-def root_of(reader: RunReader) -> Path:
-    """The folder that a run's images lie in."""
-    return Path(reader.root or reader.info.folder)
-
-
-def aliases_of(session: Session, folder: Folder) -> dict[str, str]:
-    """Folder name -> class name, as far as the data set at hand is the run's."""
-    view = session.data.state
-    same = view.folder is not None and view.folder.root == folder.root
-    return view.aliases if same else {}
+    return session.opened(AT_HAND, (Same(preview.labels, folder), view.aliases), make)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from typing import TYPE_CHECKING
 
 from studio.errors import FolderError, RunError
 from studio.images.canvases import prepare
-from studio.images.folder import Folder, truth
+from studio.images.folder import Folder
 from studio.images.thumbnails import Pictures, Thumbnails
 from studio.runs.corrections import Corrections
 from studio.runs.outcome import Outcome
 from studio.runs.reader import RunReader
+from studio.runs.result import RunResult
 from studio.runs.store import RunStore
 from studio.session import folders, picker
 from studio.session.cache import Cache
@@ -27,8 +26,6 @@ from studio.session.tasks import Tasks, import_torch
 from studio.session.writer import Writer
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from studio.images.canvases import Canvases
     from studio.runs.worker import Worker
     from studio.session.opened import Opened
@@ -73,15 +70,12 @@ class Session:
     thumbnails: Thumbnails = field(init=False)
     selections: Selections = field(default_factory=Selections)
     tasks: Tasks = field(default_factory=Tasks)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _locks: WeakKeyDictionary[RunReader, threading.Lock] = field(default_factory=WeakKeyDictionary)
     _readers: Cache[str, RunReader] = field(default_factory=lambda: Cache(most=_READERS))
-    _results: Cache[str, dict[str, Any]] = field(default_factory=lambda: Cache(most=_RESULTS))
+    _results: Cache[str, RunResult | None] = field(default_factory=lambda: Cache(most=_RESULTS))
     _folders: Cache[Path, tuple[Folder, Canvases]] = field(
         default_factory=lambda: Cache(most=_FOLDERS)
     )
     _opened: Cache[str, Opened] = field(default_factory=lambda: Cache(most=_FOLDERS))
-    _corrections: Cache[str, Corrections] = field(default_factory=lambda: Cache(most=_RESULTS))
 
     def __post_init__(self) -> None:
         self.store = self.worker.store
@@ -149,34 +143,26 @@ class Session:
         """
         run = self.store.get(run_id)
         reader = self._readers.get(run_id, lambda: RunReader(run))
-        with self._reading(reader):
-            reader.refresh()
+        reader.refresh()
         return reader
 
-    def outcome(self, reader: RunReader, *, truth: Any = None) -> Outcome | None:
+    def outcome(self, reader: RunReader) -> Outcome | None:
         """The labels of a run as far as there are any; reading tensors needs torch."""
         import_torch()
-        with self._reading(reader):
-            return reader.outcome(truth=truth)
+        return reader.outcome()
 
-    def outcomes(self, reader: RunReader, *, truth: Any = None) -> dict[str, Outcome]:
+    def outcomes(self, reader: RunReader) -> dict[str, Outcome]:
         """The labels of a run at each stage that it has been through, in order."""
         import_torch()
-        with self._reading(reader):
-            return reader.outcomes(truth=truth)
-
-    def _reading(self, reader: RunReader) -> threading.Lock:
-        """Held while one thread reads on in a run; others may read other runs."""
-        with self._lock:
-            return self._locks.setdefault(reader, threading.Lock())
+        return reader.outcomes()
 
     def opened(self, source: Source, mark: object, make: Callable[[], Opened]) -> Opened:
         """What was made of a source when the mark was the same, else made now."""
         return self._opened.get(source.choice, make, mark=mark)
 
-    def result(self, run_id: str) -> dict[str, Any]:
-        """result.json of a run that has ended; read once."""
-        return self._results.get(run_id, lambda: self.store.get(run_id).result() or {})
+    def result(self, run_id: str) -> RunResult | None:
+        """The result of a run that has ended, None when it has none; read once."""
+        return self._results.get(run_id, lambda: self.store.get(run_id).result())
 
     def corrections(self, source: Source) -> Corrections:
         """What people said about the images of a run, or of those at hand before any run.
@@ -186,12 +172,11 @@ class Session:
         """
         if isinstance(source, OpenedFolder):
             return self.data.corrections()
-        run = self.store.get(source.run_id)
-        return self._corrections.get(run.id, lambda: Corrections.of(run))
+        return self.reader(source.run_id).corrections
 
     def forget(self, run_id: str) -> None:
         """Drop what is kept in memory of a run that was deleted."""
-        for cache in (self._results, self._readers, self._opened, self._corrections):
+        for cache in (self._results, self._readers, self._opened):
             cache.drop(run_id)
 
     def active(self) -> str | None:
@@ -246,19 +231,3 @@ def picture_key(folder: Folder, index: int) -> str:
     """What identifies the content of an image: folder, path, size and time of change."""
     image = folder.images[index]
     return f"{folder.root}\0{image.path}\0{image.bytes}\0{image.mtime_ns}"
-
-
-def run_truth(
-    folder: Folder, paths: tuple[str, ...], class_names: tuple[str, ...], aliases: dict[str, str]
-) -> Any:
-    """True classes of a run's images in the run's order, or None when nothing is known.
-
-    The folder may have grown since; images that it no longer has are unknown (-1).
-    """
-    import numpy as np
-
-    true: NDArray[np.int64] | None = truth(folder, class_names, aliases=aliases)
-    if true is None:
-        return None
-    place = {image.path: i for i, image in enumerate(folder.images)}
-    return np.array([true[place[p]] if p in place else -1 for p in paths], dtype=np.int64)

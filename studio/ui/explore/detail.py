@@ -154,7 +154,6 @@ class DetailDialog:
         if isinstance(opened.source, OpenedFolder):
             return ""
         way = self.session.reader(opened.source.run_id).history
-        way.refresh()
         return journey.journey_table(scene.outcome, way.of(index), way.watched)
 
 
