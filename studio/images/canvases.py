@@ -141,21 +141,21 @@ def prepare(
     Raises FolderError (no such folder, not a folder, no usable image) and Stopped.
     """
     root, stop = Path(root), stop or never
-    found = scan(root)
+    scanned = scan(root)
     with (
-        _only_one(f"{found.root}|{size}|{max_pixels}", stop),
-        ShardStore(cache_dir, root=found.root, size=size, max_pixels=max_pixels) as store,
+        _only_one(f"{scanned.root}|{size}|{max_pixels}", stop),
+        ShardStore(cache_dir, root=scanned.root, size=size, max_pixels=max_pixels) as store,
         quiet_pillow(),
     ):
-        room = store.has_room_for(sum(store.place(file) is None for file in found.images))
+        room = store.has_room_for(sum(store.place(file) is None for file in scanned.images))
         to_decode = [
             file
-            for file in found.images
-            if (known := store.verdict(file)) is None
-            or (known.usable and room and store.place(file) is None)
+            for file in scanned.images
+            if (verdict := store.verdict(file)) is None
+            or (verdict.usable and room and store.place(file) is None)
         ]
-        report = _Report(progress, len(found.images), len(found.images) - len(to_decode))
-        paths = [found.root / file.path for file in to_decode]
+        report = _Report(progress, len(scanned.images), len(scanned.images) - len(to_decode))
+        paths = [scanned.root / file.path for file in to_decode]
         decoded = _decode_all(paths, size, max_pixels, stop)
         for file, pixels in zip(to_decode, decoded, strict=True):
             if isinstance(pixels, ImageRefused):
@@ -165,32 +165,32 @@ def prepare(
                 if arrived is not None:
                     arrived(file, pixels)
             report.one_more()
-        store.publish(found.images)
+        store.publish(scanned.images)
         report.finished()
-        return _outcome(found, store, size, max_pixels)
+        return _outcome(scanned, store, size, max_pixels)
 
 
 def _outcome(
-    found: Folder, store: ShardStore, size: int, max_pixels: int
+    scanned: Folder, store: ShardStore, size: int, max_pixels: int
 ) -> tuple[Folder, Canvases]:
     images: list[ImageFile] = []
-    refused = list(found.refused)
-    for file in found.images:
+    refused = list(scanned.refused)
+    for file in scanned.images:
         verdict = store.verdict(file) or Verdict("unreadable", "it changed while it was read")
         if verdict.usable:
             images.append(file)
         else:
             refused.append(Refused(file.path, verdict.reason, verdict.detail))
     if not images:
-        raise FolderError(_nothing_usable(found.root, refused))
+        raise FolderError(_nothing_usable(scanned.root, refused))
     refused.sort(key=lambda item: natural_key(item.path))
     canvases = Canvases(
         size=size,
-        files=[found.root / file.path for file in images],
+        files=[scanned.root / file.path for file in images],
         places=[store.place(file) for file in images],
         max_pixels=max_pixels,
     )
-    return Folder(found.root, tuple(images), tuple(refused)), canvases
+    return Folder(scanned.root, tuple(images), tuple(refused)), canvases
 
 
 def _nothing_usable(root: Path, refused: Sequence[Refused]) -> str:

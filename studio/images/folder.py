@@ -99,8 +99,8 @@ def scan(root: Path) -> Folder:
     root = root.resolve()
     images: list[ImageFile] = []
     refused: list[Refused] = []
-    for found in _walk(root):
-        (images if isinstance(found, ImageFile) else refused).append(found)  # type: ignore[arg-type]
+    for entry in _walk(root):
+        (images if isinstance(entry, ImageFile) else refused).append(entry)  # type: ignore[arg-type]
     return Folder(
         root=root,
         images=tuple(sorted(images, key=lambda image: natural_key(image.path))),
@@ -153,11 +153,11 @@ def _walk(root: Path) -> Iterator[ImageFile | Refused]:
             if entry.name.startswith(".") or entry.name in _SKIPPED_FOLDERS:
                 continue
             relative = f"{relative_folder}/{entry.name}" if relative_folder else entry.name
-            found = _look_at(entry, relative, root)
-            if isinstance(found, str):
-                pending.append(found)
-            elif found is not None:
-                yield found
+            result = _look_at(entry, relative, root)
+            if isinstance(result, str):
+                pending.append(result)
+            elif result is not None:
+                yield result
 
 
 def _look_at(

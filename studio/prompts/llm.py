@@ -59,7 +59,7 @@ def budget(
     """
     questions = ask.questions()
     with Answers(cache_dir, base_url=base_url, model=model) as answers:
-        new = [question for question in questions if not _known(answers, question)]
+        new = [question for question in questions if not _answered(answers, question)]
     sent = [question.tokens for question in new]
     return Budget(
         requests=len(new),
@@ -106,7 +106,7 @@ def _most(questions: Sequence[Question], limits: Limits) -> int:
     return len(questions) * limits.tries * _ASKED_AGAIN + (_SIMPLER if questions else 0)
 
 
-def _known(answers: Answers, question: Question) -> Answer | None:
+def _answered(answers: Answers, question: Question) -> Answer | None:
     """The answer on disk, read and checked as if it had just come."""
     text = answers.get(question)
     if text is None:
@@ -141,24 +141,24 @@ class _Work:
 
     def run(self, listen: Callable[[Written], None] | None) -> Written:
         """Ask everything; see `write`."""
-        tell = listen or (lambda _: None)
+        listen = listen or (lambda _: None)
         new: queue.SimpleQueue[Question] = queue.SimpleQueue()
         for question in self._questions:
-            answer = _known(self._answers, question)
+            answer = _answered(self._answers, question)
             if answer is None:
                 new.put(question)
                 continue
             self._take(answer)
             self._cached, self._done = self._cached + 1, self._done + 1
-        tell(self._written())
+        listen(self._written())
         if not new.empty():
-            self._ask_all(new, tell)
+            self._ask_all(new, listen)
         written = self._written()
         if not self._stopped and written.prompts.is_default:
             raise PromptError(self._problems[0] if self._problems else "No answer came.")
         return written
 
-    def _ask_all(self, new: queue.SimpleQueue[Question], tell: Callable[[Written], None]) -> None:
+    def _ask_all(self, new: queue.SimpleQueue[Question], listen: Callable[[Written], None]) -> None:
         """Let threads ask, and take up what they bring until all is done or nothing helps."""
         client = Client(self._endpoint, meter=self._meter, stop=self._is_over, limits=self._limits)
         try:
@@ -183,7 +183,7 @@ class _Work:
                         return
                     continue
                 self._collect(question, result)
-                tell(self._written())
+                listen(self._written())
         finally:
             self._over.set()
             client.close()
@@ -246,16 +246,16 @@ class _Work:
 
     def _halves(self, client: Client, question: Question) -> Answer:
         middle = len(question.classes) // 2
-        found: dict[str, tuple[str, ...]] = {}
+        sentences: dict[str, tuple[str, ...]] = {}
         fault: PromptError | None = None
         for part in (question.classes[:middle], question.classes[middle:]):
             try:
-                found.update(client.ask(question.again(part))[0].sentences or {})
+                sentences.update(client.ask(question.again(part))[0].sentences or {})
             except UnusableAnswerError as error:
                 fault = error
-        if not found and fault is not None:
+        if not sentences and fault is not None:
             raise fault
-        return Answer(sentences=found)
+        return Answer(sentences=sentences)
 
     def _is_over(self) -> bool:
         return self._over.is_set() or self._stop()

@@ -128,7 +128,7 @@ class DataSet:
         key = hashlib.sha256(os.fsencode(root)).hexdigest()[:20]
         folder = self.cache_dir / "corrections" / key
         return self._corrections.get(
-            root, lambda: Corrections(folder, lambda: self._known(root), make=True)
+            root, lambda: Corrections(folder, lambda: self._correctable(root), make=True)
         )
 
     def given(self) -> dict[str, Correction]:
@@ -147,7 +147,7 @@ class DataSet:
 
         return self._given.get("", make, mark=Same(corrections, folder, view.names_text))
 
-    def _known(self, root: Path) -> Known:
+    def _correctable(self, root: Path) -> Known:
         view = self.state
         if view.folder is None or view.folder.root != root or view.preview is None:
             return Known((), ())  # other images came while these were corrected

@@ -55,8 +55,8 @@ def completions(text: str, *, roots: Sequence[Path]) -> list[str]:
     if not _within(folder, roots):  # on the way to a root
         return [root for root in listed if root.startswith(os.path.expanduser(text))]
     names = _sub_folders(folder, prefix)
-    found = (f"{folder / name}{os.sep}" for name in names if _within(folder / name, roots))
-    return list(islice(found, MOST_COMPLETIONS))
+    matches = (f"{folder / name}{os.sep}" for name in names if _within(folder / name, roots))
+    return list(islice(matches, MOST_COMPLETIONS))
 
 
 class RecentFolders:

@@ -150,5 +150,4 @@ def _at_hand(session: Session) -> Opened:
         source = OpenedFolder(folder.fingerprint[:12], labels.hexdigest()[:12])
         return Opened(session, source, outcome, folder, canvases, place, "", stages, preview.model)
 
-    mark = (Same(preview.labels, folder), view.aliases)
-    return session.opened(AT_HAND, mark, make)
+    return session.opened(AT_HAND, (Same(preview.labels, folder), view.aliases), make)

@@ -76,7 +76,6 @@ class Session:
         default_factory=lambda: Cache(most=_FOLDERS)
     )
     _opened: Cache[str, Opened] = field(default_factory=lambda: Cache(most=_FOLDERS))
-    _corrections: Cache[str, Corrections] = field(default_factory=lambda: Cache(most=_RESULTS))
 
     def __post_init__(self) -> None:
         self.store = self.worker.store
@@ -173,12 +172,11 @@ class Session:
         """
         if isinstance(source, OpenedFolder):
             return self.data.corrections()
-        run = self.store.get(source.run_id)
-        return self._corrections.get(run.id, lambda: Corrections.of(run))
+        return self.reader(source.run_id).corrections
 
     def forget(self, run_id: str) -> None:
         """Drop what is kept in memory of a run that was deleted."""
-        for cache in (self._results, self._readers, self._opened, self._corrections):
+        for cache in (self._results, self._readers, self._opened):
             cache.drop(run_id)
 
     def active(self) -> str | None:

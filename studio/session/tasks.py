@@ -107,8 +107,8 @@ class Tasks:
             work: computes it, see `Task`.
             again: try once more what failed before.
         """
-        known = self._tasks.peek(key)
-        if again and known is not None and known.error:
+        before = self._tasks.peek(key)
+        if again and before is not None and before.error:
             self._tasks.drop(key)
         return self._tasks.get(key, lambda: self._lane.add(Task(name, work)))
 
