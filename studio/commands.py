@@ -27,7 +27,7 @@ _DEMO = "demo"
 
 def fit(options: argparse.Namespace) -> int:
     """Label and train; the result goes to stdout."""
-    from studio.methods import ONE_MODEL
+    from studio.methods import METHODS
     from studio.runs.job import JobStopped, run_job
     from studio.runs.request import create_run
     from studio.runs.store import RunStore
@@ -36,7 +36,7 @@ def fit(options: argparse.Namespace) -> int:
     request = _request(options)
     run = create_run(request, RunStore(options.runs))
     print(f"run {run.id}", file=sys.stderr)
-    models = 1 if options.method in ONE_MODEL else 2
+    models = METHODS[options.method].models
     with _stop_on_ctrl_c() as stop, Terminal(models=models) as terminal:
         try:
             result = run_job(
@@ -54,7 +54,7 @@ def fit(options: argparse.Namespace) -> int:
 
 def _request(options: argparse.Namespace) -> JobRequest:
     from studio.images.folder import propose_class_names, read_aliases, read_class_names, scan
-    from studio.methods import load_method
+    from studio.methods import method_of
     from studio.prompts.prompt_set import PromptSet
     from studio.runs.checking import read_labels
     from studio.runs.request import JobRequest
@@ -67,7 +67,7 @@ def _request(options: argparse.Namespace) -> JobRequest:
     if options.phase2_model is not None:
         overrides["phase2_model"] = options.phase2_model
     chosen = Settings.from_overrides(overrides)
-    load_method(options.method)
+    method_of(options.method)
     prompts = None if options.prompts is None else PromptSet.load(options.prompts)
     folder, names, aliases = Path(options.folder).expanduser(), None, {}
     if options.names is not None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from studio.methods import METHODS
 from studio.runs.store import ACTIVE, Run, RunInfo
 from studio.views.estimates import estimate_of
 from studio.views.markup import details, empty, esc, notice, progress, table
@@ -14,25 +15,6 @@ from studio.views.numbers import UNKNOWN, count, duration, percent, plural
 if TYPE_CHECKING:
     from studio.runs.given import Counts
     from studio.runs.store import Status
-
-METHODS = {
-    "coft": "CoFT",
-    "coft+": "CoFT+",
-    "zero-shot": "Zero-shot labels only",
-    "zero-shot-ensemble": "Zero-shot, several sentences",
-    "upl": "UPL, learned prompts",
-    "fpl": "FPL, few pseudo-labels",
-    "ifpl": "IFPL, repeated pseudo-labels",
-    "grip": "GRIP, growing pseudo-labels",
-    "self-training": "Self-training on all labels",
-    "self-training-seeds": "Self-training on the seeds",
-    "fixmatch": "FixMatch, a slow teacher",
-    "lafter": "LaFTer, a text-trained head",
-    "transclip": "TransCLIP, labelled together",
-    "supervised": "Supervised by given labels",
-}
-_OWN = ("coft", "coft+")
-_UNTRAINED = ("zero-shot", "zero-shot-ensemble", "transclip")
 
 _STATES = {
     "queued": "Waiting to start",
@@ -47,13 +29,13 @@ _STATES = {
 
 def method_name(method: str) -> str:
     """A method as people call it."""
-    return METHODS.get(method, method)
+    return METHODS[method].title if method in METHODS else method
 
 
 def method_choices(methods: Iterable[str]) -> list[tuple[str, str]]:
     """Labels and values to choose a method from, the studio's own first."""
-    ordered = sorted(methods, key=lambda method: method not in _OWN)
-    return [(method_name(m) if m in _OWN else f"To compare: {method_name(m)}", m) for m in ordered]
+    chosen = sorted((METHODS[name] for name in methods), key=lambda method: not method.ours)
+    return [(m.title if m.ours else f"To compare: {m.title}", m.name) for m in chosen]
 
 
 def state_name(state: str) -> str:
@@ -176,7 +158,7 @@ def given(counts: Counts, said: int) -> str:
 
 def no_curves(method: str, state: str) -> str:
     """What stands in the place of the curves while there are none."""
-    if method in _UNTRAINED:
+    if method in METHODS and not METHODS[method].trains:
         return "This method only labels, it does not train: there are no curves."
     if state in ACTIVE:
         return "Curves appear with the first steps of training."
