@@ -12,6 +12,7 @@ import pytest
 
 from studio.session.session import Session
 from studio.session.state import DataState
+from studio.session.task import TaskState
 from studio.ui.data import DataTab, status_html, step_of
 from studio.ui.page import build, known_models, queue
 from studio.ui.theme import CSS, theme
@@ -184,11 +185,13 @@ def test_class_names_come_from_a_text_file(session: Session, tmp_path: Path) -> 
 
 
 def test_the_status_is_a_live_region_and_escapes_its_text() -> None:
-    busy = status_html(DataState(busy="Reading <b>", done=3, total=10))
+    busy = status_html(DataState(task=TaskState("Reading <b>", 3, 10)))
     assert 'aria-live="polite"' in busy
     assert "30 %" in busy
     assert "<b>" not in busy
-    assert "That did not work." in status_html(DataState(error="no <b> folder"))
+    assert "That did not work." in status_html(
+        DataState(task=TaskState("Reading", error="no <b> folder", ended=True))
+    )
 
 
 def test_the_step_that_comes_next(loaded: Session) -> None:
