@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 from collections.abc import Generator
@@ -120,7 +121,17 @@ def image_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def _one_tokenizer() -> Generator[None, None, None]:
+    """Reading open_clip's vocabulary takes longer than a run of `tiny_model`; once is enough."""
+    import open_clip
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(open_clip, "SimpleTokenizer", functools.cache(open_clip.SimpleTokenizer))
+        yield
+
+
+@pytest.fixture(scope="session")
+def tiny_model(_one_tokenizer: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a very small open_clip model with random weights, which loads as any other."""
     return save_tiny_model(tmp_path_factory.mktemp("models") / "tiny", width=64)
 

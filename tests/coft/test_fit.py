@@ -47,7 +47,7 @@ def classifier_of(events: list[Event]) -> Checkpoint:
     return event
 
 
-@pytest.fixture(params=["vit", "convnet"])
+@pytest.fixture(params=["vit", pytest.param("convnet", marks=pytest.mark.slow)])
 def backbone(request: pytest.FixtureRequest) -> Backbone:
     """Both families of towers."""
     found: Backbone = request.getfixturevalue(request.param)
@@ -80,6 +80,7 @@ def test_a_fit_goes_through_all_stages_and_its_classifier_can_be_loaded(
     torch.testing.assert_close(probabilities.amax(1), finished.confidence, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_another_model_learns_what_the_first_one_believes(
     vit: Backbone, convnet: Backbone, inputs: Inputs
 ) -> None:
