@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from studio.runs.result import RunResult
 from studio.runs.store import ACTIVE, Run, RunInfo
+from studio.scores.table import shown
 from studio.views.markup import details, empty, esc, notice, progress, table
 from studio.views.numbers import UNKNOWN, count, duration, percent, plural
 
@@ -203,23 +204,8 @@ def facts(run: Run, info: RunInfo) -> str:
         ("Seed", str(info.seed)),
         ("Classes", ", ".join(info.class_names) or UNKNOWN),
     ]
-    shares = ("zero_shot_accuracy", "accuracy", "clean_fraction", "clean_precision")
-    told = [key for key in ("given_labels", "given_rejected") if getattr(result, key)]
-    for key in ("images", "refused", *told, *shares, "seconds"):
-        value = getattr(result, key)
-        if result.images is not None:
-            shown = (
-                percent(value, digits=1)
-                if key in shares
-                else (duration(value) if key == "seconds" else count(value))
-            )
-            if key == "accuracy" and result.given_labels and not result.test_folder:
-                shown += ", given labels included"
-            rows.append((key.replace("_", " ").capitalize(), shown))
-    for key in ("zero_shot_accuracy", "accuracy"):
-        if guess := getattr(result, f"estimated_{key}"):
-            name = f"{key.replace('_', ' ').capitalize()}, estimated without labels"
-            rows.append((name, guess.text()))
+    if result.images is not None:
+        rows += _outcome_rows(result)
     settings = "".join(
         f"<li><code>{esc(k)}={esc(v)}</code></li>" for k, v in sorted(info.settings.items())
     )
@@ -231,6 +217,24 @@ def facts(run: Run, info: RunInfo) -> str:
         table(("", ""), rows) + (listed if settings else ""),
         key="run-facts",
     )
+
+
+def _outcome_rows(result: RunResult) -> Iterator[tuple[str, str]]:
+    """What came of a run: counts, the scores of `studio.scores.table`, estimates beside them."""
+    yield "Images", count(result.images)
+    yield "Refused", count(result.refused)
+    if result.given_labels:
+        yield "Given labels", count(result.given_labels)
+    if result.given_rejected:
+        yield "Given rejected", count(result.given_rejected)
+    for score in shown("facts"):
+        text = score.text(getattr(result, score.name)) or UNKNOWN
+        if score.name == "accuracy" and result.given_labels and not result.test_folder:
+            text += ", given labels included"
+        yield score.title, text
+        if estimate := getattr(result, f"estimated_{score.name}", None):
+            yield f"{score.title}, estimated", estimate.text()
+    yield "Time taken", duration(result.seconds)
 
 
 def runs_table(
