@@ -19,8 +19,8 @@ from studio.runs.worker import Worker
 from studio.session.opened import open_run
 from studio.session.session import Options, Session
 from studio.settings import Settings
-from studio.ui.export import about_html
-from studio.views import compare, runs
+from studio.ui.compare import CompareTab
+from studio.views import compare, export, runs
 from studio.views.numbers import percent
 
 
@@ -62,9 +62,9 @@ def test_the_share_of_clean_labels_is_the_same_everywhere(
     assert f"labels clean {shown} of all" in " ".join(summary(result, run).split())
     assert whole in text_of(runs.runs_table([info], {info.id: result}, None))
     assert f"Share of clean labels {shown}" in text_of(runs.facts(run, info))
-    sides = [compare.Side(place, info, "/", result) for place in (0, 1)]
-    assert f"Labels clean {shown}" in text_of(compare.results_table(sides))
-    assert whole in text_of(about_html(reader, outcome))
+    (table,) = CompareTab(session).compared([run.id])[0]
+    assert f"Share of clean labels {shown}" in text_of(compare.results_table([table, table]))
+    assert f"{whole} of the labels clean" in text_of(export.about(reader, outcome))
     assert whole in text_of(open_run(session, run.id).summary())
 
 

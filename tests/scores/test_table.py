@@ -9,11 +9,15 @@ from typing import Any
 import pytest
 
 from studio.bench.table import detail
+from studio.runs.curves import Curves
+from studio.runs.measured import Score
 from studio.runs.result import RunResult
 from studio.runs.store import RunStore
 from studio.scores import table
 from studio.scores.table import SCORES, ShownScore, shown
 from studio.views import runs
+from studio.views.compare import ComparedRun, results_table
+from studio.views.figures import figures, numbers
 
 
 def test_a_score_has_one_name_and_one_title() -> None:
@@ -41,10 +45,20 @@ def test_one_entry_in_the_table_is_enough_to_show_a_score(
     others = tuple(score for score in SCORES if score.name != "agreement")
     monkeypatch.setattr(table, "SCORES", (*others, entry))
 
+    curves = Curves()
+    curves.add(Score("finished", {"agreement": 0.625}))
+    (figure,) = figures(curves)
+    assert [trace["name"] for trace in figure["traces"]] == ["Of one mind"]
+    assert "of one mind" in numbers(curves)
+    assert "62.5 %" in numbers(curves)
+
     run = RunStore(tmp_path).create(name="x", method="coft", model="m", folder="/f")
     result = RunResult(images=9, accuracy=0.5, agreement=0.625)
     monkeypatch.setattr(type(run), "result", lambda self: result)
     assert "Of one mind 62.5 %" in text_of(runs.facts(run, run.info))
+
+    compared = ComparedRun(0, run.info, result=result)
+    assert "Of one mind 62.5 %" in text_of(results_table([compared]))
 
     row = {"set": "s", "images": 9, "test_images": 4, "knowledge": "promising", "seed": 0}
     drawn = detail([{**row, "accuracy": 0.5, "zero_shot_accuracy": 0.4, "agreement": 0.625}])
