@@ -130,11 +130,11 @@ def staged(rows: Sequence[Result]) -> str:
 
 def percent(values: Sequence[float | None]) -> str:
     """Mean in percent, with the standard deviation where there are several values."""
-    known = [value for value in values if value is not None]
-    if not known:
+    present = [value for value in values if value is not None]
+    if not present:
         return ""
-    text = f"{100 * statistics.mean(known):.1f}"
-    spread = 100 * statistics.stdev(known) if len(known) > 1 else 0.0
+    text = f"{100 * statistics.mean(present):.1f}"
+    spread = 100 * statistics.stdev(present) if len(present) > 1 else 0.0
     return f"{text} ± {spread:.1f}" if spread > 0 else text
 
 
@@ -146,8 +146,8 @@ def _labels(row: Result) -> Stages:
 
 def mean_of(by_set: Sequence[Sequence[float | None]]) -> str:
     """The mean over sets in percent, each counting the same; empty where a set has no value."""
-    known = [[value for value in values if value is not None] for values in by_set]
-    return percent([statistics.mean(map(statistics.mean, known))]) if all(known) else ""
+    present = [[value for value in values if value is not None] for values in by_set]
+    return percent([statistics.mean(map(statistics.mean, present))]) if all(present) else ""
 
 
 def _mean(rows: Sequence[Result], key: str) -> float:
@@ -155,13 +155,13 @@ def _mean(rows: Sequence[Result], key: str) -> float:
 
 
 def _minutes(rows: Sequence[Result]) -> str:
-    known = [row["cpu_seconds"] for row in rows if row.get("cpu_seconds")]
-    return f"{statistics.mean(known) / 60:.1f}" if known else ""
+    present = [row["cpu_seconds"] for row in rows if row.get("cpu_seconds")]
+    return f"{statistics.mean(present) / 60:.1f}" if present else ""
 
 
 def _memory(rows: Sequence[Result]) -> str:
-    known = [row["peak_memory_gib"] for row in rows if row.get("peak_memory_gib")]
-    return f"{max(known):.1f} GiB" if known else ""
+    present = [row["peak_memory_gib"] for row in rows if row.get("peak_memory_gib")]
+    return f"{max(present):.1f} GiB" if present else ""
 
 
 def _unique(values: Iterable[str]) -> list[str]:

@@ -46,26 +46,26 @@ class Scorer:
         Shares in [0, 1]; None where the truth is not known.
         """
         kind = kind_of(event)
-        found: dict[str, Any]
+        score: dict[str, Any]
         if kind == "zero_shot":
-            found = {"stage": "zero-shot", "accuracy": self._accuracy(event.labels)}
+            score = {"stage": "zero-shot", "accuracy": self._accuracy(event.labels)}
         elif kind == "seed_set":
-            found = {
+            score = {
                 "stage": "seed",
                 "round": event.round_number,
                 "model": event.model,
                 "accuracy": self._accuracy(event.labels, event.indices),
             }
         elif kind == "monitor":
-            found = self._monitor(event)
+            score = self._monitor(event)
         elif kind == "judged":
-            found = self._judged(event)
+            score = self._judged(event)
         elif kind == "finished":
-            found = self._finished(event)
+            score = self._finished(event)
         else:
             return None
-        self.scores[found["stage"]] = found
-        return found
+        self.scores[score["stage"]] = score
+        return score
 
     def _monitor(self, event: Any) -> dict[str, Any]:
         each = [self._accuracy(labels, event.indices) for labels in event.labels]

@@ -20,7 +20,7 @@ from typing import Any
 from studio.errors import FolderError, StudioError
 from studio.images.canvases import prepare
 from studio.images.folder import parse_class_names, propose_class_names, truth
-from studio.runs.corrections import Corrections, Known
+from studio.runs.corrections import Corrections, Subjects
 from studio.runs.given import Correction, usable
 from studio.session.preview import Preview, label_images
 from studio.session.saved import Saved, load, save
@@ -143,11 +143,11 @@ class DataSet:
             self._given = kept
         return kept[1]
 
-    def _known(self, root: Path) -> Known:
+    def _known(self, root: Path) -> Subjects:
         view = self.state
         if view.folder is None or view.folder.root != root or view.preview is None:
-            return Known((), ())  # other images came while somebody spoke of these
-        return Known([image.path for image in view.folder.images], view.preview.class_names)
+            return Subjects((), ())  # other images came while somebody spoke of these
+        return Subjects([image.path for image in view.folder.images], view.preview.class_names)
 
     def stop(self) -> None:
         """Ask the work that is under way to end; what was read so far stays in the cache."""
