@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from studio.errors import FolderError, RunError, SettingsError
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from studio.runs.given import Correction
     from studio.runs.request import JobRequest
+    from studio.runs.result import RunResult
     from studio.runs.store import Run, RunStore
 
 INTERRUPTED = 130  # what a shell expects after Ctrl-C
@@ -28,6 +29,7 @@ _DEMO = "demo"
 def fit(options: argparse.Namespace) -> int:
     """Label and train; the result goes to stdout."""
     from studio.methods import METHODS
+    from studio.runs.files import finite
     from studio.runs.job import JobStopped, run_job
     from studio.runs.request import create_run
     from studio.runs.store import RunStore
@@ -46,10 +48,10 @@ def fit(options: argparse.Namespace) -> int:
             terminal.line(str(stopped))
             return INTERRUPTED
     if options.json:
-        print(json.dumps(result), flush=True)
+        print(json.dumps(finite(result.to_dict())), flush=True)
     else:
         print(_summary(result, run), flush=True)
-    return INTERRUPTED if result["stopped"] else 0
+    return INTERRUPTED if result.stopped else 0
 
 
 def _request(options: argparse.Namespace) -> JobRequest:
@@ -144,46 +146,45 @@ def _stop_on_ctrl_c() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _summary(result: dict[str, Any], run: Run) -> str:
+def _summary(result: RunResult, run: Run) -> str:
     """The result for people: a few lines."""
     from studio.runs.checking import CHECKED_FILE
-    from studio.views.estimates import estimate_of
 
-    def share(name: str) -> str:
-        value = result.get(name)
+    def share(value: float | None) -> str:
         return "not known" if value is None else f"{100 * value:.1f} %"
 
-    where = "the test folder" if result["test_folder"] else "this folder"
-    given, rejected = result["given_labels"], result["given_rejected"]
+    where = "the test folder" if result.test_folder else "this folder"
+    given, rejected, checked = result.given_labels, result.given_rejected, result.checked
     lines = [
-        f"{result['images']} images ({result['refused']} refused), {result['classes']} classes, "
-        f"{result['seconds']:.0f} s" + (", stopped early" if result["stopped"] else ""),
-        f"labels believed clean   {share('clean_fraction')} of all",
+        f"{result.images} images ({result.refused} refused), {result.classes} classes, "
+        f"{result.seconds:.0f} s" + (", stopped early" if result.stopped else ""),
+        f"labels clean            {share(result.clean_fraction)} of all",
     ]
     if given or rejected:
         lines.append(f"corrections             {given} labels given, {rejected} images left out")
-        if given and not result["test_folder"]:
+        if given and not result.test_folder:
             where += ", given labels included"
-    if guess := estimate_of(result):
-        lines.append(f"estimated accuracy      {guess.text()}, told without labels")
-    if result["accuracy"] is not None:
-        lines += [
-            f"zero-shot accuracy      {share('zero_shot_accuracy')} on {where}",
-            f"accuracy                {share('accuracy')} on {where}",
-        ]
-    if "checked_labels" in result:
-        lines += [
-            f"labels checked          {result['checked_labels']}, {share('checked_believed')} "
-            "believed",
-            f"most suspicious first   {run.path / CHECKED_FILE}",
-        ]
-    if result.get("checked_accuracy") is not None:
+    if result.estimated_accuracy is not None:
         lines.append(
-            f"checked labels right    {share('checked_accuracy')}, of those believed "
-            f"{share('checked_precision')}"
+            f"estimated accuracy      {result.estimated_accuracy.text()}, without true labels"
         )
-    if result["clean_precision"] is not None:
-        lines.append(f"clean labels right      {share('clean_precision')}")
+    if result.accuracy is not None:
+        lines += [
+            f"zero-shot accuracy      {share(result.zero_shot_accuracy)} on {where}",
+            f"accuracy                {share(result.accuracy)} on {where}",
+        ]
+    if checked is not None:
+        lines += [
+            f"labels checked          {checked.labels}, {share(checked.clean)} clean",
+            f"least clean first       {run.path / CHECKED_FILE}",
+        ]
+        if checked.accuracy is not None:
+            lines.append(
+                f"checked labels right    {share(checked.accuracy)}, of the clean ones "
+                f"{share(checked.precision)}"
+            )
+    if result.clean_precision is not None:
+        lines.append(f"clean labels right      {share(result.clean_precision)}")
     lines.append(f"run                     {run.path}")
     return "\n".join(lines)
 
@@ -251,22 +252,25 @@ def bench(options: argparse.Namespace) -> int:
 
 def runs(options: argparse.Namespace) -> int:
     """List past runs."""
+    from studio.runs.result import RunResult
     from studio.runs.store import RunStore
 
     store = RunStore(options.runs)
     rows = []
     for info in store.list():
-        result = store.get(info.id).result() or {}
+        result = store.get(info.id).result()
         if options.json:
-            print(json.dumps({"run": info.id, "state": info.state, **result}))
+            values = {} if result is None else result.to_dict()
+            print(json.dumps({**values, "run": info.id, "state": info.state}))
             continue
-        accuracy, before = result.get("accuracy"), result.get("zero_shot_accuracy")
+        result = result or RunResult()
+        accuracy, before = result.accuracy, result.zero_shot_accuracy
         rows.append(
             (
                 info.id,
                 info.state,
                 info.model,
-                str(result.get("images", "")),
+                "" if result.images is None else str(result.images),
                 "" if before is None else f"{100 * before:.1f}",
                 "" if accuracy is None else f"{100 * accuracy:.1f}",
             )

@@ -48,8 +48,8 @@ class Terminal:
         elif isinstance(event, events.Warned):
             self.line(f"note: {event.message}")
         elif isinstance(event, events.Judged):
-            share = float(event.clean.float().mean())
-            self.line(f"{100 * share:.1f} % of the labels are believed clean")
+            share = float(event.clean.any(0).float().mean())
+            self.line(f"{100 * share:.1f} % of the labels clean after Phase I")
 
     def progress(self, stage: str, done: int, total: int, note: str = "") -> None:
         """A stage is `done` of `total` far."""

@@ -141,6 +141,7 @@ def test_same_seed_same_run_and_other_seed_other_run(name: str, vit: Backbone) -
     assert any(not torch.equal(tensor, other[key]) for key, tensor in first.items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["upl", "lafter", "fixmatch", "self-training", "transclip"])
 def test_a_centred_convolutional_tower_works_as_well(name: str, convnet: Backbone) -> None:
     before = {key: tensor.clone() for key, tensor in convnet.model.state_dict().items()}

@@ -8,9 +8,10 @@ the occasion. Models are numbered 0 and 1 here, 1 and 2 in the paper.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from torch import Tensor
+if TYPE_CHECKING:  # whoever reads events of a run need not wait for torch
+    from torch import Tensor
 
 
 @dataclass(frozen=True)

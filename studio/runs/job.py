@@ -18,6 +18,7 @@ from studio.runs.files import write_json
 from studio.runs.given import keep_given
 from studio.runs.report import Report
 from studio.runs.request import JobRequest, check
+from studio.runs.result import RunResult
 from studio.runs.store import Run
 
 # What brings torch is imported where it is used: the page and the command line start without it.
@@ -39,7 +40,7 @@ def run_job(
     cache_dir: Path,
     stop: Callable[[], bool],
     listen: Callable[[Event], None] | None = None,
-) -> dict[str, Any]:
+) -> RunResult:
     """Work on the run from beginning to end; the run's folder tells how it goes.
 
     Args:
@@ -70,8 +71,8 @@ def run_job(
     try:
         run.set_status(state="running", stage="starting")
         result = _work(request, run, report, cache_dir, stop_and_show)
-        write_json(run.path / "result.json", result)
-        run.set_status(state="stopped" if result["stopped"] else "finished", stage=None)
+        write_json(run.path / "result.json", result.to_dict())
+        run.set_status(state="stopped" if result.stopped else "finished", stage=None)
         return result
     except Exception as error:
         if was_stopped(error):
@@ -98,7 +99,7 @@ def run_job(
 
 def _work(
     request: JobRequest, run: Run, report: Report, cache_dir: Path, stop: Callable[[], bool]
-) -> dict[str, Any]:
+) -> RunResult:
     """The sequence itself."""
     import torch
 
@@ -188,7 +189,8 @@ def _work(
         raise RuntimeError(f"method {request.method} ended without a Finished event")
     report.flush()
 
-    checked = {}
+    estimates.finish(finished, given.vector)
+    checked = None
     if claims is not None and estimates.judged is not None:
         checked = check_labels(
             run.path, claims, judged=estimates.judged, finished=finished,
@@ -204,30 +206,31 @@ def _work(
                 progress=report.progress("labelling test images"),
             )
         )  # fmt: skip
-    return {
-        "run": run.id,
-        "method": request.method,
-        "model": request.model,
-        "seed": request.settings.seed,
-        "folder": str(request.folder.resolve()),
-        "images": len(folder.images),
-        "refused": len(folder.refused),
-        "classes": len(names),
-        "test_folder": None if request.test_folder is None else str(request.test_folder.resolve()),
-        "test_images": None if test is None else len(test[0].images),
+    return RunResult(
+        run=run.id,
+        method=request.method,
+        model=request.model,
+        seed=request.settings.seed,
+        folder=str(request.folder.resolve()),
+        images=len(folder.images),
+        refused=len(folder.refused),
+        classes=len(names),
+        test_folder=None if request.test_folder is None else str(request.test_folder.resolve()),
+        test_images=None if test is None else len(test[0].images),
         **measured,
-        **estimates.result(finished, given.vector),
-        **checked,
-        "given_labels": given.labels,
-        "given_rejected": given.rejected,
-        "prompts": prompts.summary(),
-        "knowledge": verdict.level,
-        "knowledge_z": verdict.numbers["z"],
-        "stage": finished.stage,
-        "stopped": finished.stopped,
-        "seconds": round(time.monotonic() - began, 2),
-        "settings": request.settings.to_dict(),
-    }
+        estimated_zero_shot_accuracy=estimates.before,
+        estimated_accuracy=estimates.after,
+        checked=checked,
+        given_labels=given.labels,
+        given_rejected=given.rejected,
+        prompts=prompts.summary(),
+        knowledge=verdict.level,
+        knowledge_z=verdict.numbers["z"],
+        stage=finished.stage,
+        stopped=finished.stopped,
+        seconds=round(time.monotonic() - began, 2),
+        settings=request.settings.to_dict(),
+    )
 
 
 def _read(

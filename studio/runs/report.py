@@ -75,21 +75,18 @@ class Report:
     def measured(self) -> dict[str, Any]:
         """What a run's result says about quality, measured on the images that were fitted.
 
-        Shares in [0, 1], None where unknown: zero_shot_accuracy, accuracy; single_accuracy, the
-        mean of the models' accuracies alone; clean_fraction and clean_precision of the labels that
-        the models believe of each other, or of the kept labels where there is but one model;
-        agreement of the two models.
+        By field of `RunResult`, all of the labels that the run ended with, but for
+        zero_shot_accuracy.
         """
         scores = self._scorer.scores
         start, end = scores.get("zero-shot", {}), scores.get("finished", {})
-        judged = scores.get("judged", end)
         each = [value for value in end.get("accuracies", ()) if value is not None]
         return {
             "zero_shot_accuracy": start.get("accuracy"),
             "accuracy": end.get("accuracy"),
             "single_accuracy": sum(each) / len(each) if each else None,
-            "clean_fraction": judged.get("clean_fraction"),
-            "clean_precision": judged.get("clean_precision"),
+            "clean_fraction": end.get("clean_fraction"),
+            "clean_precision": end.get("clean_precision"),
             "agreement": end.get("agreement"),
         }
 

@@ -25,6 +25,8 @@ from studio.runs.files import (
     write_json,
 )
 
+from studio.runs.result import RunResult
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -216,10 +218,10 @@ class Run:
         value = read_json(self.path / "images.json")
         return value if isinstance(value, dict) else {"root": "", "images": [], "refused": []}
 
-    def result(self) -> dict[str, Any] | None:
-        """result.json, what `fit --json` prints; None while there is none."""
+    def result(self) -> RunResult | None:
+        """What came of the run; None while there is no result."""
         value = read_json(self.path / "result.json")
-        return value if isinstance(value, dict) else None
+        return RunResult.from_dict(value) if isinstance(value, dict) else None
 
     def log(self, text: str) -> None:
         """Add text to log.txt, for whoever looks into a failure."""

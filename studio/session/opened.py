@@ -5,40 +5,35 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from studio.errors import FolderError, RunError
 from studio.images.canvases import Canvases
 from studio.images.folder import Folder, truth
 from studio.runs.given import Correction
 from studio.runs.outcome import Outcome
-from studio.runs.reader import RunReader, zero_shot_outcome
-from studio.session.session import Session, run_truth
+from studio.runs.reader import zero_shot_outcome
+from studio.session.session import Session
+from studio.session.source import NOTHING, OpenedFolder, OpenedRun, Source, parse
 from studio.views.markup import notice, stat, stats
 from studio.views.numbers import count, percent
-
-NOTHING = "Nothing to explore yet: a run shows its images here once its labels are judged."
 
 
 @dataclass(frozen=True)
 class Opened:
     """folder, canvases: None when the images are gone, and `problem` says so; place: path -> index
-    of an image in the folder, which may have grown since the run; run_id: "" for the images at
-    hand; stages: the outcome at each stage, in order, of which `outcome` is one; model: as the run
-    was given it; mark: tells the labels of the images at hand from earlier ones, which a page may
-    still show; "" for a run, whose labels stay.
+    of an image in the folder, which may have grown since the run; source: what was opened; stages:
+    the outcome at each stage, in order, of which `outcome` is one; model: as the run was given it.
     """
 
     session: Session
+    source: Source
     outcome: Outcome
     folder: Folder | None
     canvases: Canvases | None
     place: dict[str, int]
     problem: str = ""
-    run_id: str = ""
     stages: dict[str, Outcome] = field(default_factory=dict)
     model: str = ""
-    mark: str = ""
 
     @property
     def key(self) -> tuple[str, str, tuple[str, ...]]:
@@ -48,7 +43,7 @@ class Opened:
     @property
     def corrections(self) -> Mapping[str, Correction]:
         """What people said about the images, by path."""
-        return self.session.corrections(self.run_id).current()
+        return self.session.corrections(self.source).current()
 
     def picture(self, index: int) -> str:
         """Address of the thumbnail of the run's image `index`; empty when there is none."""
@@ -67,10 +62,9 @@ class Opened:
     def summary(self) -> str:
         """The outcome in a few figures, in HTML."""
         outcome, told = self.outcome, ""
-        kept = float(outcome.clean.mean()) if len(outcome) else 0.0
         before = outcome.stage == "zero-shot"
         clean = "sure" if before else "clean"
-        figures = [stat(count(len(outcome)), "images"), stat(percent(kept), clean)]
+        figures = [stat(count(len(outcome)), "images"), stat(percent(outcome.clean_share), clean)]
         if not before:  # there is one model only
             figures.append(stat(percent(float(outcome.disagree.mean())), "models disagree"))
         if outcome.truth is not None and (known := outcome.truth >= 0).any():
@@ -93,48 +87,41 @@ class Opened:
         return told + stats(figures)
 
 
-def open_run(session: Session, run_id: object, stage: object = None) -> Opened:
-    """A run's outcome with its pictures; "" stands for the images at hand, before any training.
+def open_run(session: Session, source: object, stage: object = None) -> Opened:
+    """The outcome of a run, or of the images at hand, with its pictures.
 
-    stage: one of the run's stages, see `RunReader.outcomes`; anything else takes the latest.
+    source: a `Source` or its text form; of the images at hand the labels of now are taken, whatever
+    its marks are. stage: one of the run's stages, see `RunReader.outcomes`; else the latest.
 
     Raises:
         RunError: no such run, or it has nothing to show yet.
     """
-    if not isinstance(run_id, str):
-        raise RunError(NOTHING)
-    found = _at_hand(session) if run_id == "" else _run(session, run_id)
+    source = parse(source)
+    found = _run(session, source) if isinstance(source, OpenedRun) else _at_hand(session)
     wanted = found.stages.get(stage) if isinstance(stage, str) else None
     return found if wanted is None else replace(found, outcome=wanted)
 
 
-def _run(session: Session, run_id: str) -> Opened:
-    reader = session.reader(run_id)
+def _run(session: Session, source: OpenedRun) -> Opened:
+    reader = session.reader(source.run_id)
     outcomes = session.outcomes(reader)
     if not outcomes:
         raise RunError("This run has no labels yet: they come once the images have been read.")
     try:
-        folder, canvases = session.open_folder(root_of(reader))
+        folder, canvases = session.open_folder(reader.root)
     except FolderError as error:
         last = list(outcomes.values())[-1]
         return Opened(
-            session, last, None, None, {}, str(error), run_id, outcomes, reader.info.model
+            session, source, last, None, None, {}, str(error), outcomes, reader.info.model
         )
-    aliases = aliases_of(session, folder)
-    # Lists as long as the folder, which every click would have to make anew otherwise.
-    mark = (reader.mark, id(folder), tuple(aliases.items()), reader.info.truth_known)
 
     def make() -> Opened:
-        stages = outcomes
-        if reader.info.truth_known:
-            last = list(outcomes.values())[-1]
-            known = run_truth(folder, last.paths, last.class_names, aliases)
-            stages = session.outcomes(reader, truth=known)
+        # As long as the folder: every click would have to make it anew otherwise.
         place = {image.path: i for i, image in enumerate(folder.images)}
-        last = list(stages.values())[-1]
-        return Opened(session, last, folder, canvases, place, "", run_id, stages, reader.info.model)
+        last, model = list(outcomes.values())[-1], reader.info.model
+        return Opened(session, source, last, folder, canvases, place, "", outcomes, model)
 
-    return session.remembered(run_id, mark, make)
+    return session.remembered(source.key(), (reader.mark, id(folder)), make)
 
 
 def _at_hand(session: Session) -> Opened:
@@ -158,25 +145,10 @@ def _at_hand(session: Session) -> Opened:
             outcome = replace(outcome, truth=known)
         place = {path: i for i, path in enumerate(outcome.paths)}
         stages = {outcome.stage: outcome}
-        said = hashlib.sha256(repr((folder.root, folder.fingerprint, outcome.class_names)).encode())
-        said.update(outcome.labels.tobytes())
-        mark = said.hexdigest()[:12]
-        return Opened(
-            session, outcome, folder, canvases, place, "", "", stages, preview.model, mark
-        )
+        labels = hashlib.sha256(repr(outcome.class_names).encode() + outcome.labels.tobytes())
+        source = OpenedFolder(folder.fingerprint[:12], labels.hexdigest()[:12])
+        return Opened(session, source, outcome, folder, canvases, place, "", stages, preview.model)
 
     # What was made holds on to these labels, so that no others can come to the same address.
     made_of = (id(preview.labels), id(folder), tuple(view.aliases.items()))
-    return session.remembered("", made_of, make)
-
-
-def root_of(reader: RunReader) -> Path:
-    """The folder that a run's images lie in."""
-    return Path(reader.root or reader.info.folder)
-
-
-def aliases_of(session: Session, folder: Folder) -> dict[str, str]:
-    """Folder name -> class name, as far as the data set at hand is the run's."""
-    view = session.data.state
-    same = view.folder is not None and view.folder.root == folder.root
-    return view.aliases if same else {}
+    return session.remembered("folder", made_of, make)

@@ -7,24 +7,24 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from studio.errors import FolderError, RunError
-from studio.images.folder import Folder, truth
+from studio.images.folder import Folder
 from studio.images.thumbnails import Thumbnails
 from studio.runs.corrections import Corrections
 from studio.runs.outcome import Outcome
 from studio.runs.reader import RunReader
+from studio.runs.result import RunResult
 from studio.runs.store import RunStore
 from studio.session.dataset import DataSet
 from studio.session.prompts import Prompts
 from studio.session.selections import Selections
+from studio.session.source import OpenedFolder, Source
 from studio.session.tasks import Tasks, import_torch
 from studio.session.writer import Writer
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from studio.images.canvases import Canvases
     from studio.runs.worker import Worker
     from studio.session.opened import Opened
@@ -70,7 +70,7 @@ class Session:
     tasks: Tasks = field(default_factory=Tasks)
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _readers: OrderedDict[str, RunReader] = field(default_factory=OrderedDict)
-    _results: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _results: dict[str, RunResult | None] = field(default_factory=dict)
     _folders: OrderedDict[str, tuple[Folder, Canvases]] = field(default_factory=OrderedDict)
     _looked: OrderedDict[str, tuple[object, Opened]] = field(default_factory=OrderedDict)
     _corrections: dict[str, Corrections] = field(default_factory=dict)
@@ -124,17 +124,15 @@ class Session:
             reader.refresh()
             return reader
 
-    def outcome(self, reader: RunReader, *, truth: Any = None) -> Outcome | None:
+    def outcome(self, reader: RunReader) -> Outcome | None:
         """The labels of a run as far as there are any; reading tensors needs torch."""
         import_torch()
-        with self._lock:
-            return reader.outcome(truth=truth)
+        return reader.outcome()
 
-    def outcomes(self, reader: RunReader, *, truth: Any = None) -> dict[str, Outcome]:
+    def outcomes(self, reader: RunReader) -> dict[str, Outcome]:
         """The labels of a run at each stage that it has been through, in order."""
         import_torch()
-        with self._lock:
-            return reader.outcomes(truth=truth)
+        return reader.outcomes()
 
     def remembered(self, key: str, mark: object, make: Callable[[], Opened]) -> Opened:
         """What was made of a run when the mark was the same, else made now."""
@@ -147,24 +145,24 @@ class Session:
                 self._looked.popitem(last=False)
         return found
 
-    def result(self, run_id: str) -> dict[str, Any]:
-        """result.json of a run that has ended; read once."""
+    def result(self, run_id: str) -> RunResult | None:
+        """The result of a run that has ended, None when it has none; read once."""
         with self._lock:
             if run_id not in self._results:
-                self._results[run_id] = self.store.get(run_id).result() or {}
+                self._results[run_id] = self.store.get(run_id).result()
             return self._results[run_id]
 
-    def corrections(self, run_id: str) -> Corrections:
-        """What people said about a run's images; "" stands for those at hand, before any run.
+    def corrections(self, source: Source) -> Corrections:
+        """What people said about the images of a run, or of those at hand before any run.
 
         Raises:
             StudioError: there is no such run, or there are no images at hand.
         """
-        if not run_id:
+        if isinstance(source, OpenedFolder):
             return self.data.corrections()
-        run = self.store.get(run_id)
+        run = self.store.get(source.run_id)
         with self._lock:
-            return self._corrections.setdefault(run_id, Corrections.of(run))
+            return self._corrections.setdefault(run.id, Corrections.of(run))
 
     def forget(self, run_id: str) -> None:
         """Drop what is kept in memory of a run that was deleted."""
@@ -230,19 +228,3 @@ def picture_key(folder: Folder, index: int) -> str:
     """What identifies the content of an image: folder, path, size and time of change."""
     image = folder.images[index]
     return f"{folder.root}\0{image.path}\0{image.bytes}\0{image.mtime_ns}"
-
-
-def run_truth(
-    folder: Folder, paths: tuple[str, ...], class_names: tuple[str, ...], aliases: dict[str, str]
-) -> Any:
-    """True classes of a run's images in the run's order, or None when nothing is known.
-
-    The folder may have grown since; images that it no longer has are unknown (-1).
-    """
-    import numpy as np
-
-    known: NDArray[np.int64] | None = truth(folder, class_names, aliases=aliases)
-    if known is None:
-        return None
-    place = {image.path: i for i, image in enumerate(folder.images)}
-    return np.array([known[place[p]] if p in place else -1 for p in paths], dtype=np.int64)

@@ -128,8 +128,8 @@ class CompareTab:
                 reader = self.session.reader(run_id)
                 # Both at once, for a run at work has no result yet that could be kept.
                 ended = reader.run.status()["state"] not in ACTIVE
-                result = self.session.result(run_id) if ended else {}
-                root = str(reader.run.images()["root"] or reader.info.folder)
+                result = self.session.result(run_id) if ended else None
+                root = str(reader.root)
                 prompts = read_json(reader.run.path / "prompts.json")
                 prompts = prompts if isinstance(prompts, dict) else {}
                 sides.append(Side(len(sides), reader.run.info, root, result, prompts))

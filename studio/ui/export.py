@@ -16,11 +16,12 @@ from studio.errors import RunError
 from studio.images.thumbnails import secret
 from studio.runs.outcome import Outcome
 from studio.runs.reader import RunReader
+from studio.runs.result import RunResult
 from studio.session.session import Session
 from studio.session.tasks import import_torch
 from studio.ui.parts import PRIVATE, UNCHECKED, file_url, guard
 from studio.views import runs
-from studio.views.estimates import estimate_of, estimate_stat
+from studio.views.estimates import estimate_stat
 from studio.views.markup import empty, esc, stat, stats
 from studio.views.numbers import count, percent
 
@@ -182,15 +183,15 @@ class ExportTab:
 
 def about_html(reader: RunReader, outcome: Outcome | None) -> str:
     """What is in the run, where it lies and what the export means."""
-    info, result = reader.info, reader.run.result() or {}
-    figures = [stat(count(result.get("images")), "images labelled")]
+    info, result = reader.info, reader.run.result() or RunResult()
+    figures = [stat(count(result.images), "images labelled")]
     if outcome is not None and len(outcome):
-        figures.append(stat(percent(float(outcome.clean.mean())), "kept as clean"))
-    if guess := estimate_of(result):
-        figures.append(estimate_stat(guess))
-    if result.get("accuracy") is not None:
+        figures.append(stat(percent(outcome.clean_share), "labels clean"))
+    if result.estimated_accuracy is not None:
+        figures.append(estimate_stat(result.estimated_accuracy))
+    if result.accuracy is not None:
         figures.append(
-            stat(percent(result["accuracy"], digits=1), "accuracy", hint="by sub-folder names")
+            stat(percent(result.accuracy, digits=1), "accuracy", hint="by sub-folder names")
         )
     figures.append(stat(count(len(info.class_names)), "classes"))
     shown = ", ".join(info.class_names[:30]) + (" …" if len(info.class_names) > 30 else "")

@@ -8,10 +8,10 @@ from typing import Any
 
 from studio.errors import PromptError
 from studio.prompts.prompt_set import PromptSet
+from studio.runs.result import RunResult
 from studio.runs.store import RunInfo
 from studio.views.compare_figures import LETTERS
 from studio.views.differences import mark
-from studio.views.estimates import estimate_of
 from studio.views.markup import details, empty, esc, notice
 from studio.views.numbers import UNKNOWN, count, duration, percent
 from studio.views.runs import method_name, state_name, when
@@ -23,7 +23,7 @@ _SHARES = {
     "zero_shot_accuracy": "Accuracy before training",
     "accuracy": "Accuracy",
     "single_accuracy": "Accuracy of one model alone",
-    "clean_fraction": "Labels believed",
+    "clean_fraction": "Labels clean",
     "clean_precision": "Right among clean",
     "agreement": "The two models agree",
 }
@@ -34,14 +34,14 @@ _STAGES = {
 
 @dataclass(frozen=True)
 class Side:
-    """One of the compared runs. place: 0 for A, ...; root: the folder of its images; result: its
-    result.json, prompts: its prompts.json, both empty while there is none.
+    """One of the compared runs. place: 0 for A, ...; root: the folder of its images; result: None
+    while there is none; prompts: its prompts.json, empty while there is none.
     """
 
     place: int
     info: RunInfo
     root: str
-    result: Mapping[str, Any]
+    result: RunResult | None
     prompts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -51,14 +51,14 @@ class Side:
 
 
 def choices(
-    infos: Sequence[RunInfo], results: Mapping[str, Mapping[str, Any]], chosen: Sequence[str]
+    infos: Sequence[RunInfo], results: Mapping[str, RunResult | None], chosen: Sequence[str]
 ) -> str:
     """All runs as a table with a box to tick in each row, in HTML; newest first."""
     if len(infos) < 2:
         return empty("Two runs are needed for a comparison: train a second one on the Train tab.")
     rows = []
     for info in infos:
-        result = results.get(info.id, {})
+        result = results.get(info.id) or RunResult()
         box, ticked = f"compare-{info.id}", " checked" if info.id in chosen else ""
         rows.append(
             f'<tr><td><span class="run-tick"><input type="checkbox" id="{esc(box)}" '
@@ -66,8 +66,8 @@ def choices(
             f'<label for="{esc(box)}">{esc(info.name)}</label></span></td>'
             f'<td><span class="chip chip-{esc(info.state)}">{esc(state_name(info.state))}</span>'
             f"</td><td>{esc(method_name(info.method))}</td><td>{esc(info.model)}</td>"
-            f'<td class="num">{count(result.get("images"))}</td>'
-            f'<td class="num">{percent(result.get("accuracy"), digits=1)}</td>'
+            f'<td class="num">{count(result.images)}</td>'
+            f'<td class="num">{percent(result.accuracy, digits=1)}</td>'
             f'<td class="num">{esc(when(info.created))}</td></tr>'
         )
     names = ("Run", "State", "Method", "Model", "Images", "Accuracy", "Started")
@@ -96,23 +96,24 @@ def warnings(sides: Sequence[Side]) -> str:
 
 def results_table(sides: Sequence[Side]) -> str:
     """What came of each run, one column a run; shares also as the distance to run A."""
+    results = [side.result or RunResult() for side in sides]
     rows: list[tuple[str, list[str]]] = [
         ("State", [esc(state_name(side.info.state)) for side in sides]),
-        ("Came as far as", [esc(_STAGES.get(str(s.result.get("stage")), UNKNOWN)) for s in sides]),
-        ("Images", [count(side.result.get("images")) for side in sides]),
+        ("Came as far as", [esc(_STAGES.get(result.stage or "", UNKNOWN)) for result in results]),
+        ("Images", [count(result.images) for result in results]),
     ]
     for key, name in _SHARES.items():
-        values = [_share(side.result.get(key)) for side in sides]
+        values = [getattr(result, key) for result in results]
         if any(value is not None for value in values):
             rows.append((name, [_with_distance(value, values[0], n > 0)
                                 for n, value in enumerate(values)]))  # fmt: skip
-    guesses = [estimate_of(side.result) for side in sides]
+    guesses = [result.estimated_accuracy for result in results]
     if any(guesses):
         shown = [esc(guess.text()) if guess else UNKNOWN for guess in guesses]
         rows.append(("Accuracy, estimated without labels", shown))
-    if any(side.result.get("test_images") for side in sides):
-        rows.append(("Test images", [count(side.result.get("test_images")) for side in sides]))
-    rows.append(("Time taken", [duration(_share(side.result.get("seconds"))) for side in sides]))
+    if any(result.test_images for result in results):
+        rows.append(("Test images", [count(result.test_images) for result in results]))
+    rows.append(("Time taken", [duration(result.seconds) for result in results]))
     return _columns(sides, rows, "Results side by side; small: percentage points more than A")
 
 
@@ -153,7 +154,8 @@ def _described(side: Side) -> dict[str, str]:
         "test_folder": info.test_folder or "none",
         "seed": str(info.seed),
     }
-    given, rejected = (side.result.get(f"given_{kind}") or 0 for kind in ("labels", "rejected"))
+    result = side.result or RunResult()
+    given, rejected = result.given_labels or 0, result.given_rejected or 0
     known["corrections"] = f"{given} given, {rejected} rejected" if given or rejected else "none"
     values = {k: _text(v) for k, v in sorted(info.settings.items()) if k != "seed"}
     versions = {f"version of {name}": str(value) for name, value in sorted(info.versions.items())}
@@ -182,11 +184,6 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _share(value: Any) -> float | None:
-    """A number as result.json may hold it."""
-    return float(value) if isinstance(value, (int, float)) else None
 
 
 def _with_distance(value: float | None, first: float | None, later: bool) -> str:

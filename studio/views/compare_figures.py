@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from studio.runs.curves import Curves, Score
+from studio.runs.curves import Curves, ScorePoint
 from studio.views.figures import Figure, epoch_rows, phase_name, stage_name, thin
 from studio.views.markup import details, esc, table
 from studio.views.numbers import percent
@@ -156,7 +156,7 @@ def _precision(curves: Curves) -> list[Point]:
     return _scored(curves, lambda score: score.clean_precision)
 
 
-def _scored(curves: Curves, value: Callable[[Score], float | None]) -> list[Point]:
+def _scored(curves: Curves, value: Callable[[ScorePoint], float | None]) -> list[Point]:
     found = [(s.place, value(s), stage_name(s.stage)) for s in curves.scores]
     return [(place, share, stage) for place, share, stage in found if share is not None]
 

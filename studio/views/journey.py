@@ -52,9 +52,9 @@ def _said(outcome: Outcome, stop: HistoryStep, model: int) -> str:
     facts = []
     if stop.confidence:
         facts.append(f"{percent(stop.confidence[model])} sure")
-    if stop.believed:
-        facts.append(f"{percent(stop.believed[model])} clean to model {2 - model}")
-    if stop.own:
-        facts.append(f"{percent(stop.own[model])} to itself")
+    if stop.clean_probability:
+        facts.append(f"{percent(stop.clean_probability[model])} clean to model {2 - model}")
+    if stop.own_clean_probability:
+        facts.append(f"{percent(stop.own_clean_probability[model])} to itself")
     small = f"<small>{esc(', '.join(facts))}</small>" if facts else ""
     return f"{esc(outcome.name(stop.labels[model]))}{small}"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from studio.methods import METHODS
+from studio.runs.result import RunResult
 from studio.runs.store import ACTIVE, Run, RunInfo
-from studio.views.estimates import estimate_of
 from studio.views.markup import details, empty, esc, notice, progress, table
 from studio.views.numbers import UNKNOWN, count, duration, percent, plural
 
@@ -177,7 +177,7 @@ def warnings_html(warnings: Sequence[str]) -> str:
 
 def facts(run: Run, info: RunInfo) -> str:
     """What a run was started with and what came of it, folded away."""
-    result = run.result() or {}
+    result = run.result() or RunResult()
     rows: list[tuple[str, str]] = [
         ("Folder", info.folder),
         ("Model", info.model),
@@ -186,20 +186,20 @@ def facts(run: Run, info: RunInfo) -> str:
         ("Classes", ", ".join(info.class_names) or UNKNOWN),
     ]
     shares = ("zero_shot_accuracy", "accuracy", "clean_fraction", "clean_precision")
-    told = [key for key in ("given_labels", "given_rejected") if result.get(key)]
+    told = [key for key in ("given_labels", "given_rejected") if getattr(result, key)]
     for key in ("images", "refused", *told, *shares, "seconds"):
-        if key in result:
-            value = result[key]
+        value = getattr(result, key)
+        if result.images is not None:
             shown = (
                 percent(value, digits=1)
                 if key in shares
                 else (duration(value) if key == "seconds" else count(value))
             )
-            if key == "accuracy" and result.get("given_labels") and not result.get("test_folder"):
+            if key == "accuracy" and result.given_labels and not result.test_folder:
                 shown += ", given labels included"
             rows.append((key.replace("_", " ").capitalize(), shown))
     for key in ("zero_shot_accuracy", "accuracy"):
-        if guess := estimate_of(result, key):
+        if guess := getattr(result, f"estimated_{key}"):
             name = f"{key.replace('_', ' ').capitalize()}, estimated without labels"
             rows.append((name, guess.text()))
     settings = "".join(
@@ -216,17 +216,17 @@ def facts(run: Run, info: RunInfo) -> str:
 
 
 def runs_table(
-    infos: Sequence[RunInfo], results: Mapping[str, Mapping[str, Any]], chosen: str | None
+    infos: Sequence[RunInfo], results: Mapping[str, RunResult | None], chosen: str | None
 ) -> str:
     """All runs as a table; each name is a button that picks the run.
 
-    results: run id -> its result.json, where there is one.
+    results: by the run's id, where there is one.
     """
     if not infos:
         return empty("No runs yet. They are kept on disk and listed here.")
     rows = []
     for info in infos:
-        result = results.get(info.id, {})
+        result = results.get(info.id) or RunResult()
         mark = ' aria-current="true"' if info.id == chosen else ""
         rows.append(
             f'<tr{" class=chosen" if info.id == chosen else ""}><td><button type="button" '
@@ -235,15 +235,15 @@ def runs_table(
             f'<td><span class="chip chip-{esc(info.state)}">{esc(state_name(info.state))}</span>'
             "</td>"
             f"<td>{esc(method_name(info.method))}</td><td>{esc(info.model)}</td>"
-            f'<td class="num">{count(result.get("images"))}</td>'
-            f'<td class="num">{percent(result.get("accuracy"), digits=1)}</td>'
-            f'<td class="num">{percent(result.get("clean_fraction"))}</td>'
+            f'<td class="num">{count(result.images)}</td>'
+            f'<td class="num">{percent(result.accuracy, digits=1)}</td>'
+            f'<td class="num">{percent(result.clean_fraction)}</td>'
             f'<td class="num">{esc(when(info.created))}</td></tr>'
         )
     head = "".join(
         f'<th scope="col"{" class=num" if n > 3 else ""}>{h}</th>'
         for n, h in enumerate(
-            ("Run", "State", "Method", "Model", "Images", "Accuracy", "Believed", "Started")
+            ("Run", "State", "Method", "Model", "Images", "Accuracy", "Clean", "Started")
         )
     )
     return (

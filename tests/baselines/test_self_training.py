@@ -9,8 +9,8 @@ import torch
 
 from studio.baselines import self_training
 from studio.clip.backbone import Backbone
-from studio.coft import fit as coft_fit
 from studio.coft.events import Checkpoint, Finished, SeedSet, Step, Warned
+from studio.coft.fit import fit as coft_fit
 from studio.coft.given import REJECTED, UNKNOWN
 from studio.coft.judge import TrainingSet
 from studio.coft.task import Task

@@ -11,9 +11,10 @@ import torch
 from studio.baselines import zero_shot
 from studio.clip.backbone import Backbone
 from studio.clip.encode import preprocess
-from studio.coft import fit, phase2
+from studio.coft import phase2
 from studio.coft.classifier import Classifier
 from studio.coft.events import Checkpoint, Event, Finished, Judged, Monitor, SeedSet, Step, ZeroShot
+from studio.coft.fit import fit
 from studio.coft.judge import TrainingSet
 from studio.coft.student import Student
 from studio.coft.task import Task
@@ -47,7 +48,7 @@ def classifier_of(events: list[Event]) -> Checkpoint:
     return event
 
 
-@pytest.fixture(params=["vit", "convnet"])
+@pytest.fixture(params=["vit", pytest.param("convnet", marks=pytest.mark.slow)])
 def backbone(request: pytest.FixtureRequest) -> Backbone:
     """Both families of towers."""
     model: Backbone = request.getfixturevalue(request.param)
@@ -80,6 +81,7 @@ def test_a_fit_goes_through_all_stages_and_its_classifier_can_be_loaded(
     torch.testing.assert_close(probabilities.amax(1), finished.confidence, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_another_model_learns_the_labels_that_the_first_one_weighs(
     vit: Backbone, convnet: Backbone, inputs: Inputs
 ) -> None:

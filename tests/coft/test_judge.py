@@ -54,6 +54,9 @@ def test_the_rules_differ_and_nest(verdict: tuple[torch.Tensor, torch.Tensor]) -
     agree = sets["peer_clean_and_argmax_agree"]
     assert not (agree & ~sets["peer_clean"]).any()
     assert not torch.equal(agree, sets["peer_clean"])
+    for model in (0, 1):  # the label is also what the peer holds to be cleanest
+        best = clean[1 - model].argmax(1) == labels[model]
+        assert torch.equal(agree[model], sets["peer_clean"][model] & best)
     assert sets["none"].all()
     assert torch.equal(sets["agree"], (labels[0] == labels[1]).expand(2, -1))
     for rule in ("peer_clean", "self_clean", "both_clean"):  # the same judges, without a threshold

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -85,9 +86,81 @@ def test_deep_tokens_are_fresh_in_every_block(vit: Backbone) -> None:
     adapter.tail(vit.visual, torch.randn(1, 3, 32, 32)).sum().backward()
     for handle in handles:
         handle.remove()
-    assert lengths[0] == 4 + 1 + 3
+    assert lengths == [4 + 1 + 3] * 2, "the tokens of the block before have to go"
     assert adapter.tokens.grad is not None
     assert (adapter.tokens.grad.abs().sum((1, 2)) > 0).all()
+
+
+def test_tokens_start_within_the_bound_of_vpt(vit: Backbone) -> None:
+    tokens = PromptTokens(
+        vit.visual, kind="deep", tokens=50, generator=torch.Generator().manual_seed(0)
+    ).tokens
+    bound = math.sqrt(6 / (3 * 16 * 16 + 64))  # patches of 16 pixels, width 64
+    assert float(tokens.detach().abs().max()) == pytest.approx(bound, rel=0.01)
+    assert float(tokens.detach().mean()) == pytest.approx(0, abs=0.1 * bound)
+
+
+class Mixing(nn.Module):
+    """A transformer that says which axis the images are on; each block adds the token mean."""
+
+    def __init__(self, *, batch_first: bool) -> None:
+        super().__init__()
+        self.transformer = nn.Module()
+        self.transformer.batch_first = batch_first
+        self.transformer.resblocks = nn.ModuleList(Block(batch_first) for _ in range(2))
+        self.conv1 = nn.Conv2d(3, 8, 4, stride=4)
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        x = self.conv1(pixels).flatten(2).transpose(1, 2)
+        x = x if self.transformer.batch_first else x.transpose(0, 1)
+        for block in self.transformer.resblocks:
+            x = block(x)
+        return x.mean(1 if self.transformer.batch_first else 0)
+
+
+class Block(nn.Module):
+    def __init__(self, batch_first: bool) -> None:
+        super().__init__()
+        self.axis = 1 if batch_first else 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + x.mean(self.axis, keepdim=True)
+
+
+@pytest.mark.parametrize("kind", ["deep", "shallow"])
+def test_tokens_stand_behind_the_patches_whichever_axis_comes_first(kind: str) -> None:
+    torch.manual_seed(0)
+    first, second = Mixing(batch_first=True), Mixing(batch_first=False)
+    second.load_state_dict(first.state_dict())
+    pixels = torch.randn(3, 3, 12, 12)
+    found = []
+    for visual in (first, second):
+        adapter = PromptTokens(
+            visual, kind=kind, tokens=2, generator=torch.Generator().manual_seed(1)
+        )
+        with torch.no_grad():
+            found.append(adapter.tail(visual, pixels))
+            # Each block adds the mean of 9 patches and 2 tokens to all of them.
+            x = first.conv1(pixels).flatten(2).transpose(1, 2)
+            tokens = adapter.tokens[0].expand(3, -1, -1)
+            for layer in range(2):
+                if layer and kind == "deep":
+                    tokens = adapter.tokens[layer].expand(3, -1, -1)
+                both = torch.cat([x, tokens], 1)
+                both = both + both.mean(1, keepdim=True)
+                x, tokens = both[:, :9], both[:, 9:]
+        torch.testing.assert_close(found[-1], x.mean(1))
+    torch.testing.assert_close(found[0], found[1])
+
+
+def test_scale_and_shift_of_nought_change_nothing(convnet: Backbone) -> None:
+    pixels = torch.randn(2, 3, 64, 64)
+    adapter = ScaleShift(convnet.visual, stages=2, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        for parameter in adapter.parameters():
+            parameter.zero_()
+        adapted = adapter.tail(convnet.visual, adapter.prefix(convnet.visual, pixels))
+        torch.testing.assert_close(adapted, convnet.visual(pixels), rtol=1e-3, atol=1e-4)
 
 
 def test_scale_and_shift_splits_where_it_says_and_merges_into_an_ordinary_tower(

@@ -112,7 +112,7 @@ def test_given_labels_stand(first: Run, second: Run):
     assert any(before[path] != after[path] for path in PATHS[:2])
     result = second.result()
     assert result is not None
-    assert (result["given_labels"], result["given_rejected"]) == (3, 2)
+    assert (result.given_labels, result.given_rejected) == (3, 2)
 
 
 def test_rejected_images_are_in_no_training_set(first: Run, second: Run, told: list[Any]):

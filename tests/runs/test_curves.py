@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from studio.runs.curves import Curves
+from studio.runs.records import decode
 from studio.views.figures import MAX_POINTS, epoch_rows, figures, numbers, thin
 
 
@@ -30,7 +31,7 @@ def score(stage: str, accuracy: float | None, **more: Any) -> dict[str, Any]:
 def collect(*events: dict[str, Any]) -> Curves:
     curves = Curves(run="a")
     for event in events:
-        curves.add(event)
+        curves.add(decode(event))
     return curves
 
 
@@ -81,7 +82,7 @@ def test_a_zoom_is_kept_within_a_run_only() -> None:
     one = figures(collect(*WHOLE))[0]["layout"]["uirevision"]
     other = Curves(run="b")
     for event in WHOLE:
-        other.add(event)
+        other.add(decode(event))
     assert one == figures(collect(*WHOLE[:6]))[0]["layout"]["uirevision"]
     assert one != figures(other)[0]["layout"]["uirevision"]
 

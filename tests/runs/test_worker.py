@@ -79,7 +79,7 @@ def test_a_run_goes_on_in_the_background_to_its_end(
     assert store.get(id).status()["state"] == "finished"
     result = store.get(id).result()
     assert result is not None
-    assert result["run"] == id
+    assert result.run == id
 
 
 def test_a_second_start_is_refused_by_name_and_starts_nothing(
@@ -121,7 +121,7 @@ def test_stop_ends_early_and_keeps_what_was_learned(
     assert store.get(id).status()["state"] == "stopped"
     result = store.get(id).result()
     assert result is not None
-    assert result["stopped"] is True
+    assert result.stopped is True
 
 
 def test_a_failed_run_makes_way_for_the_next(
@@ -174,6 +174,7 @@ time.sleep(100)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "state"), [(signal.SIGTERM, "stopped"), (signal.SIGKILL, "interrupted")]
 )

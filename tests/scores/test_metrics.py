@@ -62,6 +62,11 @@ def test_belief_counts_instead_of_images():
     )
 
 
+def test_little_belief_is_belief():
+    belief = np.array([0.3, 0.1, 0.0, 0.0, 0.0, 0.0])  # all of it less than one image's worth
+    assert belief_precision(LABELS, belief, TRUTH) == pytest.approx(0.75)
+
+
 def test_what_is_not_known_is_none():
     unknown, nothing = np.full(6, -1), np.zeros(6, dtype=bool)
     for truth in (None, unknown):
@@ -137,3 +142,8 @@ def test_calibration_error_by_hand():
     truth = np.array([0, 0, 0, 1, 1] + [0] * 5)
     assert calibration_error(confidence, labels, truth) == pytest.approx(0.5 * 0.3 + 0.5 * 0.5)
     assert calibration_error(np.array([0.0, 1.0]), np.array([0, 0]), np.array([1, 0])) == 0
+    # 0 belongs to the first bin and not to the second: one is right too seldom, one too often
+    confidence = np.array([0.0] * 10 + [0.1] * 10)
+    truth = np.array([0] + [1] * 9 + [1] * 10)
+    found = calibration_error(confidence, np.zeros(20, dtype=int), truth)
+    assert found == pytest.approx(0.5 * 0.1 + 0.5 * 0.1)

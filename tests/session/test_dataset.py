@@ -50,10 +50,10 @@ def test_a_new_start_finds_everything_again(data: DataSet) -> None:
     again = DataSet(data.cache_dir, labeller=labeller)
     again.restore()
     again.wait()
-    assert again.view.names == ["red", "green", "blue"]
-    assert again.view.model == "other"
-    assert again.view.preview is not None
-    assert again.view.source == "demo"
+    assert again.state.names == ["red", "green", "blue"]
+    assert again.state.model == "other"
+    assert again.state.preview is not None
+    assert again.state.source == "demo"
 
 
 @pytest.mark.parametrize(

@@ -27,10 +27,9 @@ def test_an_edit_is_answered_at_once_with_the_labels_a_run_would_start_from(
     loaded: Session, tiny_model: Any
 ) -> None:
     book, first = loaded.prompts, loaded.data.state.preview
-    began = time.monotonic()
     book.edit(to(RED), what="a")
-    assert time.monotonic() - began < 2
-    view = loaded.data.state
+    view = loaded.data.state  # already, with nobody having waited for anything
+    assert not view.busy
     assert view.preview is not None
     assert first is not None
     assert (view.preview.labels != first.labels).any(), "the edit changes nothing"
@@ -92,11 +91,11 @@ def test_prompts_are_there_after_a_new_start(loaded: Session) -> None:
     again = DataSet(loaded.options.cache_dir)
     again.restore()
     again.wait(100)
-    assert again.view.prompts == RED.with_templates(["the {}"])
-    assert again.view.llm_form == LlmForm(description="tiles", sentences=7)
-    assert again.view.preview is not None
-    assert again.view.preview.prompts == again.view.prompts
-    assert not again.view.stale
+    assert again.state.prompts == RED.with_templates(["the {}"])
+    assert again.state.llm_form == LlmForm(description="tiles", sentences=7)
+    assert again.state.preview is not None
+    assert again.state.preview.prompts == again.state.prompts
+    assert not again.state.stale
 
 
 def test_sentences_of_classes_that_are_gone_wait_for_them(loaded: Session) -> None:

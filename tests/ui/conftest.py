@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,9 +24,24 @@ QUICK = "seed_selection=leaderboard\nfilter=none\nphase1_min_steps=0\nphase1_bat
 """Settings with which a run on a few small pictures ends soon."""
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _no_server() -> Iterator[None]:
+    """Pages are built here and never served: gradio would make some 80 routes twice for each."""
+    app = gradio.routes.App
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(app, "create_app", staticmethod(lambda *_, **__: app()))
+        yield
+
+
 @contextmanager
 def open_studio(folder: Path) -> Iterator[Session]:
     options = Options(runs_dir=folder / "runs", cache_dir=folder / "cache")
+    # The 500 nouns that a model's knowledge is compared with are the same for all tests.
+    nouns = Path(os.environ["STUDIO_CACHE"]) / "nouns"
+    nouns.mkdir(parents=True, exist_ok=True)
+    options.cache_dir.mkdir(parents=True, exist_ok=True)
+    if not (options.cache_dir / "nouns").exists():
+        (options.cache_dir / "nouns").symlink_to(nouns)
     worker = Worker(RunStore(options.runs_dir), cache_dir=options.cache_dir)
     made = Session(options, worker, address=file_url)
     yield made

@@ -180,4 +180,4 @@ def test_every_setting_is_listed_with_its_default_meaning_and_source() -> None:
         assert escape(row.help) in page
         assert escape(row.source) in page
     assert "<code>k_cap=true</code>" in page  # as it would be typed
-    assert "Choices: session, paper." in page
+    assert "Choices: studio, paper." in page

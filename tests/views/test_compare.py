@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from studio.prompts.prompt_set import PromptSet
+from studio.runs.result import RunResult
 from studio.runs.store import RunInfo
 from studio.views.compare import MOST, Side, choices, results_table, settings_table, warnings
 
@@ -23,7 +24,10 @@ def info(number: int = 0, **changes: Any) -> RunInfo:
 
 def side(place: int, *, root: str = "/photos", result: Any = None, **changes: Any) -> Side:
     known = {"images": 10, "accuracy": 0.5, "seconds": 61.0, "stage": "phase2"}
-    return Side(place, info(place, **changes), root, known if result is None else result)
+    values = known if result is None else result
+    return Side(
+        place, info(place, **changes), root, RunResult.from_dict(values) if values else None
+    )
 
 
 def rows(html: str) -> dict[str, list[str]]:
@@ -37,7 +41,7 @@ def rows(html: str) -> dict[str, list[str]]:
 
 def test_every_run_has_a_box_with_its_name_as_label() -> None:
     infos = [info(n, name=f"<i>{n}</i>") for n in range(3)]
-    html = choices(infos, {infos[1].id: {"images": 10, "accuracy": 0.5}}, [infos[2].id])
+    html = choices(infos, {infos[1].id: RunResult(images=10, accuracy=0.5)}, [infos[2].id])
     assert "<i>" not in html
     boxes = re.findall(r'<input type="checkbox" id="(.*?)" data-check="(.*?)"( checked)?>', html)
     assert [box[1] for box in boxes] == [i.id for i in infos]

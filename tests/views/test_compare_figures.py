@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
+import torch
+
+from studio.coft.events import Monitor, Step
 from studio.runs.curves import Curves
+from studio.runs.measured import Score
 from studio.views.compare_figures import LETTERS, SYMBOLS, Lines, figures, numbers
 
 
-def step(phase: int, model: int, n: int, loss: float) -> dict[str, Any]:
-    return {"kind": "step", "phase": phase, "model": model, "step": n, "epoch": 1, "epochs": 2,
-            "loss": loss}  # fmt: skip
+def step(phase: int, model: int, n: int, loss: float) -> Step:
+    return Step(phase, model, n, 3, 1, 2, loss, 0.1)
 
 
 def lines(place: int, *, name: str = "run", phases: int = 2, scores: bool = True) -> Lines:
@@ -19,11 +21,11 @@ def lines(place: int, *, name: str = "run", phases: int = 2, scores: bool = True
             for n in range(1, 4):
                 curves.add(step(phase, model, n, 1.0 / n + place))
         for epoch in (1, 2):
-            curves.add({"kind": "monitor", "phase": phase, "epoch": epoch, "epochs": 2,
-                        "agreement": 0.5 + 0.1 * epoch, "clean_fraction": 0.25})  # fmt: skip
+            none = torch.zeros(0)
+            curves.add(Monitor(phase, epoch, 2, none, none, 0.5 + 0.1 * epoch, 0.25))
     if scores:
-        curves.add({"kind": "score", "stage": "zero-shot", "accuracy": 0.5})
-        curves.add({"kind": "score", "stage": "finished", "accuracy": 0.75, "clean_precision": 0.9})
+        curves.add(Score("zero-shot", {"accuracy": 0.5}))
+        curves.add(Score("finished", {"accuracy": 0.75, "clean_precision": 0.9}))
     return Lines(place, name, curves)
 
 

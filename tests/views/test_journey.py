@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from studio.runs.history import LabelHistory
+from studio.runs.reader import RunReader
 from studio.runs.store import Run, RunStore
 from studio.views.journey import journey_table
 from tests.views.conftest import make_outcome
@@ -29,7 +30,8 @@ def write(run: Run, kind: str, tensors: dict[str, torch.Tensor], **more: object)
 
 def monitor(run: Run, phase: int, epoch: int, labels: list[list[int]]) -> None:
     tensors = {"indices": torch.tensor([4, 1]), "labels": torch.tensor(labels)}
-    write(run, "monitor", tensors, phase=phase, epoch=epoch, epochs=3)
+    shares = {"agreement": 0.5, "clean_fraction": 0.5}
+    write(run, "monitor", tensors, phase=phase, epoch=epoch, epochs=3, **shares)
 
 
 def story(run: Run) -> None:
@@ -45,13 +47,19 @@ def story(run: Run) -> None:
         "own_clean_probability": 1 - shares, "clean": shares > 0.5,
     })  # fmt: skip
     monitor(run, 2, 1, [[2, 2], [2, 2]])
-    write(run, "finished", {"model_labels": both, "model_clean_probability": shares})
+    tensors = {"model_labels": both, "model_clean_probability": shares}
+    write(run, "finished", tensors, stage="phase2", stopped=False)
+
+
+def read(run: Run) -> LabelHistory:
+    reader = RunReader(run)
+    reader.refresh()
+    return reader.history
 
 
 def test_an_image_is_followed_through_all_stages(run: Run) -> None:
     story(run)
-    way = LabelHistory(run)
-    way.refresh()
+    way = read(run)
     stops = way.of(4)
     assert [(s.stage, s.epochs) for s in stops] == [
         ("Zero-shot", None), ("Phase I", (1, 2)), ("Phase I", (3, 3)), ("After Phase I", None),
@@ -59,15 +67,14 @@ def test_an_image_is_followed_through_all_stages(run: Run) -> None:
     ]  # fmt: skip
     assert [s.labels for s in stops] == [(0,), (0, 1), (2, 1), (2, 1), (2, 2), (2, 1)]
     judged = stops[3]
-    assert judged.believed == pytest.approx((0.9, 0.2))
-    assert judged.own == pytest.approx((0.1, 0.8))
+    assert judged.clean_probability == pytest.approx((0.9, 0.2))
+    assert judged.own_clean_probability == pytest.approx((0.1, 0.8))
     assert way.watched == 2
 
 
 def test_an_image_that_was_not_watched_is_told_so(run: Run) -> None:
     story(run)
-    way = LabelHistory(run)
-    way.refresh()
+    way = read(run)
     assert [s.stage for s in way.of(0)] == ["Zero-shot", "After Phase I", "Final, by model"]
     html = journey_table(make_outcome(), way.of(0), way.watched)
     assert "2 images picked at random" in html
@@ -75,21 +82,21 @@ def test_an_image_that_was_not_watched_is_told_so(run: Run) -> None:
 
 
 def test_what_comes_later_is_taken_in(run: Run) -> None:
-    way = LabelHistory(run)
-    way.refresh()
+    reader = RunReader(run)
+    reader.refresh()
+    way = reader.history
     assert way.of(4) == []
     assert journey_table(make_outcome(), [], 0) == ""
     story(run)
-    way.refresh()
+    reader.refresh()
     first = len(way.of(4))
-    way.refresh()
+    reader.refresh()
     assert len(way.of(4)) == first == 6
 
 
 def test_the_table_names_classes_and_beliefs(run: Run) -> None:
     story(run)
-    way = LabelHistory(run)
-    way.refresh()
+    way = read(run)
     html = journey_table(make_outcome(class_names=("<b>", "cat", "dog")), way.of(4), 2)
     for text in (
         "&lt;b&gt;", "Phase I, epochs 1–2", "Phase I, epoch 3", "40 % sure",
