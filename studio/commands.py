@@ -26,7 +26,7 @@ _DEMO = "demo"
 
 def fit(options: argparse.Namespace) -> int:
     """Label and train; the result goes to stdout."""
-    from studio.methods import ONE_MODEL
+    from studio.methods import METHODS
     from studio.runs.command import summary
     from studio.runs.files import finite
     from studio.runs.job import JobStopped, run_job
@@ -37,7 +37,7 @@ def fit(options: argparse.Namespace) -> int:
     request = _request(options)
     run = create_run(request, RunStore(options.runs))
     print(f"run {run.id}", file=sys.stderr)
-    models = 1 if options.method in ONE_MODEL else 2
+    models = METHODS[options.method].models
     with _stop_on_ctrl_c() as stop, Terminal(models=models) as terminal:
         try:
             result = run_job(
@@ -63,7 +63,7 @@ def _request(options: argparse.Namespace) -> JobRequest:
         read_class_names,
         scan,
     )
-    from studio.methods import load_method
+    from studio.methods import method_of
     from studio.prompts.prompt_set import PromptSet
     from studio.runs.checking import read_labels
     from studio.runs.request import JobRequest
@@ -76,7 +76,7 @@ def _request(options: argparse.Namespace) -> JobRequest:
     if options.phase2_model is not None:
         overrides["phase2_model"] = options.phase2_model
     chosen = Settings.from_overrides(overrides)
-    load_method(options.method)
+    method_of(options.method)
     prompts = None if options.prompts is None else PromptSet.load(options.prompts)
     folder, names, aliases = Path(options.folder).expanduser(), None, {}
     if options.names is not None and options.classes is not None:

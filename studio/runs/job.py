@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from studio.errors import FolderError, RunError
 from studio.images.folder import Folder, propose_class_names, truth
-from studio.methods import ONE_MODEL, load_method
+from studio.methods import METHODS, method_of
 from studio.runs.checking import check_labels, claimed, keep_labels
 from studio.runs.failures import explain, first_line, release_memory, was_stopped
 from studio.runs.files import write_json
@@ -59,7 +59,7 @@ def run_job(
         JobStopped: Stopped before anything was learned.
         StudioError: What the user can put right; the run is "failed" with the same line.
     """
-    models = 1 if request.method in ONE_MODEL else 2
+    models = METHODS[request.method].models
     report = Report(run, listen=listen, watch=watch, last_phase=_last_phase(request), models=models)
     asked = False
 
@@ -108,6 +108,7 @@ def _work(
     from studio.clip.backbone import load_backbone
     from studio.clip.texts import TextTower
     from studio.coft.events import Finished, Warned
+    from studio.coft.task import Task
     from studio.runs.estimates import RunEstimates
     from studio.runs.evaluation import evaluate
     from studio.runs.inputs import encode, knowledge, prompts_of
@@ -115,7 +116,7 @@ def _work(
 
     began = time.monotonic()
     check(request)
-    method = load_method(request.method)
+    fit = method_of(request.method).load()
 
     report.stage("loading the model")
     backbone = load_backbone(request.model)
@@ -157,9 +158,9 @@ def _work(
         backbone, folder, canvases, cache_dir, report.progress("encoding images"), stop
     )
     vectors = TextTower(backbone).class_vectors(prompts.texts(names))
-    more: dict[str, Any] = {} if claims is None else {"claims": torch.from_numpy(claims)}
+    student = None
     if second is not None:
-        more["student"] = student_of(
+        student = student_of(
             second, request=request, class_names=names, folder=folder, canvases=canvases,
             cache_dir=cache_dir, report=report, stop=stop,
         )  # fmt: skip
@@ -177,10 +178,12 @@ def _work(
     # The fit is not told the truth: only `report` compares its events with it.
     report.knows(known)
     finished = None
-    for event in method(
+    task = Task(
         backbone=backbone, images=canvases, features=features, class_vectors=vectors,
-        class_names=names, settings=request.settings, given=given.tensor(), stop=stop, **more,
-    ):  # fmt: skip
+        class_names=names, settings=request.settings, given=given.tensor(),
+        claims=None if claims is None else torch.from_numpy(claims), student=student, stop=stop,
+    )  # fmt: skip
+    for event in fit(task):
         report(event)
         estimates.take(event)
         if isinstance(event, Finished):
@@ -260,6 +263,6 @@ def _describe(run: Run, folder: Folder, names: list[str], known: Labels | None) 
 
 
 def _last_phase(request: JobRequest) -> int | None:
-    if request.method not in ("coft", "coft+"):
+    if not METHODS[request.method].two_phases:
         return None
     return 2 if request.settings.phase2_epochs else 1

@@ -12,6 +12,7 @@ from studio.errors import RunError, StudioError
 from studio.runs.files import read_json
 from studio.runs.matching import ALL, MatchedRuns, match
 from studio.runs.store import ACTIVE, RunInfo
+from studio.session.cache import Cache
 from studio.session.opened import Opened, open_run
 from studio.session.session import Session
 from studio.ui.parts import (
@@ -76,7 +77,7 @@ class CompareTab:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self._matches: dict[tuple[Any, ...], MatchedRuns] = {}
+        self._matches: Cache[tuple[Any, ...], MatchedRuns] = Cache(most=_MATCHES)
 
     # What is on it ----------------------------------------------------------------------------
 
@@ -292,12 +293,8 @@ class CompareTab:
     def _matched(self, opened: Sequence[Opened]) -> MatchedRuns:
         """The runs' outcomes on the same images; made once for the same outcomes."""
         key = tuple(id(one.outcome) for one in opened)
-        if key not in self._matches:
-            # What is kept holds its outcomes, so that no other can come to the same address.
-            self._matches[key] = match([one.outcome for one in opened])
-            for old in list(self._matches)[:-_MATCHES]:
-                self._matches.pop(old, None)
-        return self._matches[key]
+        # What is kept holds its outcomes, so that no other can come to the same address.
+        return self._matches.get(key, lambda: match([one.outcome for one in opened]))
 
 
 def _ids(chosen: Any) -> list[str]:
