@@ -1,4 +1,4 @@
-"""Measure p_clean against the scores of studio/scores/cleanliness.py on finished runs.
+"""Measure p_clean against the scores of tools/rival_scores.py on finished runs.
 
     python tools/measure_cleanliness.py DATA RUNS [RUNS ...] [--labels KIND] [--cache DIR]
 
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import dataclasses
 import statistics
 import sys
 from collections.abc import Iterator, Sequence
@@ -35,8 +36,10 @@ from studio.clip.space import Space  # noqa: E402
 from studio.images.canvases import canvas_size, prepare  # noqa: E402
 from studio.images.names import canonical  # noqa: E402
 from studio.runs.inputs import encode, zero_shot_probabilities  # noqa: E402
+from studio.runs.reader import RunReader  # noqa: E402
 from studio.runs.run import Run  # noqa: E402
 from studio.scores import cleanliness  # noqa: E402
+from tools import rival_scores  # noqa: E402
 from tools.ranking import Ranking, paired_bootstrap, ranking  # noqa: E402
 
 BASELINES = {
@@ -117,8 +120,8 @@ class Seen:
         """Those that need no trained model."""
         return {
             "B2": cleanliness.neighbour_share(self.features, labels),
-            "B3": cleanliness.probe_confidence(self.features, labels),
-            "B5": cleanliness.prompt_contrast(
+            "B3": rival_scores.probe_confidence(self.features, labels),
+            "B5": rival_scores.prompt_contrast(
                 self.features, labels,
                 positive=self.positive, negative=self.negative, scale=self.scale,
             ),
@@ -133,17 +136,22 @@ def all_cases(data: Path, roots: Sequence[Path], cache: Path, labels: str) -> It
         run = Run(path.parent)
         folder = Path(run.info.folder)
         name = "demo" if folder.name.startswith("demo") else folder.parent.name
-        events, _ = run.events()
-        files = {e["kind"]: e["arrays"] for e in events if "arrays" in e}
+        reader = RunReader(run)
+        reader.refresh()
+        judged, finished = reader.latest("judged"), reader.latest("finished")
         known = true_labels(run)
         there = folder.is_dir() and (name == "demo" or (data / name).is_dir())
-        if known is None or not there or not {"judged", "finished"} <= set(files):
+        if known is None or not there or judged is None or finished is None:
             continue
         if folder not in seen:
             seen[folder] = Seen.of(backbone, folder, list(run.info.class_names), cache)
         phase1, end = (
-            {key: tensor.numpy() for key, tensor in run.arrays(files[kind]).items()}
-            for kind in ("judged", "finished")
+            {
+                f.name: value.numpy()
+                for f in dataclasses.fields(event)
+                if hasattr(value := getattr(event, f.name), "numpy")
+            }
+            for event in (judged, finished)
         )
         if len(seen[folder].features) != len(known):
             continue  # images were added or removed since
@@ -167,9 +175,9 @@ def final_case(
     own = end["labels"]
     p = spread(end["top_labels"], end["top_probabilities"], classes)
     scores = seen.scores(own) | {
-        "B0": cleanliness.self_confidence(p, own),
-        "B1": cleanliness.margin(p, own),
-        "B4": cleanliness.small_loss(p, own),
+        "B0": rival_scores.self_confidence(p, own),
+        "B1": rival_scores.margin(p, own),
+        "B4": rival_scores.small_loss(p, own),
         "p_clean": end["clean_probability"],
     }
     scores["combined"] = cleanliness.combined(
@@ -188,7 +196,7 @@ def phase1_case(
     p = np.column_stack([sure, 1 - sure])
     scores = seen.scores(own) | {
         "B0": sure,
-        "B4": cleanliness.small_loss(p, np.zeros(len(own), dtype=int)),
+        "B4": rival_scores.small_loss(p, np.zeros(len(own), dtype=int)),
         "p_clean": peer,
         "p_clean, own": self_,
         "p_clean, both": (peer + self_) / 2,
@@ -207,11 +215,11 @@ def claimed_case(name: str, known: np.ndarray, seen: Seen, run: Run) -> Case:
     claimed[there] = [names.index(canonical(row["label"])) for row in told]
     labels, p = claimed[there], seen.probabilities[there]
     scores = {
-        "B0": cleanliness.self_confidence(p, labels),
-        "B1": cleanliness.margin(p, labels),
+        "B0": rival_scores.self_confidence(p, labels),
+        "B1": rival_scores.margin(p, labels),
         "B2": cleanliness.neighbour_share(seen.features[there], labels),
-        "B3": cleanliness.probe_confidence(seen.features[there], labels),
-        "B4": cleanliness.small_loss(p, labels),
+        "B3": rival_scores.probe_confidence(seen.features[there], labels),
+        "B4": rival_scores.small_loss(p, labels),
         "p_clean": np.array([float(row["clean_probability"]) for row in told]),
         "combined": np.array([float(row["combined_score"]) for row in told]),
     }

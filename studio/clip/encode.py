@@ -11,6 +11,8 @@ from torch.nn.functional import normalize
 from torchvision.transforms.v2 import functional as transforms
 
 from studio.clip.backbone import Backbone
+from studio.errors import Stopped
+from studio.progress import Progress, Stop
 
 
 class Images(Protocol):
@@ -23,10 +25,6 @@ class Images(Protocol):
     def batch(self, indices: Sequence[int]) -> Tensor:
         """(B, 3, S, S) uint8 canvases of the images with these indices."""
         ...
-
-
-class Stopped(Exception):  # noqa: N818 (nothing went wrong)
-    """The caller's `stop` said so; what was done so far is lost, or cached where it can be."""
 
 
 def preprocess(canvases: Tensor, backbone: Backbone, *, size: int | None = None) -> Tensor:
@@ -68,8 +66,8 @@ def encode_images(
     images: Images,
     *,
     forward: Callable[[Tensor], Tensor] | None = None,
-    progress: Callable[[int, int], None] | None = None,
-    stop: Callable[[], bool] | None = None,
+    progress: Progress | None = None,
+    stop: Stop | None = None,
 ) -> Tensor:
     """Raw features (N, d) float32 on the CPU, in the images' order, from the test view.
 

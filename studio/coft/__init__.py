@@ -1,1 +1,1 @@
-"""The method: CoFT (arXiv:2602.04337). Tensors and settings in, events out: `coft.fit.fit`."""
+"""The method: CoFT and CoFT+ (arXiv:2602.04337). A task in, events out: `coft.fit.fit`."""

@@ -70,13 +70,12 @@ class RunReader:
         self._images: tuple[str, tuple[str, ...]] = "", ()
 
     def refresh(self) -> None:
-        """Take in the new lines of events.jsonl."""
+        """Take in the new lines of events.jsonl, and what the run is called now."""
         with self._lock:
             records, self._next = self.run.events(self._next)
             for record in records:
                 self._take(record)
-            if records:
-                self.info = self.run.info
+            self.info = self.run.info  # it may have another name, too
 
     def _take(self, record: Mapping[str, Any]) -> None:
         event, kind = decode(record, run=self.run), str(record["kind"])
@@ -125,6 +124,11 @@ class RunReader:
                     outcome = self._outcome(kind)
                     found[outcome.stage if outcome.stage in STAGES else name] = outcome
         return {name: found[name] for name in STAGES if name in found}
+
+    def latest(self, kind: str) -> Any:
+        """The last event of a kind that has tensors, "judged" or "finished", say; None so far."""
+        with self._lock:
+            return self._latest[kind][1] if kind in self._latest else None
 
     @property
     def root(self) -> Path:

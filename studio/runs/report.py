@@ -10,6 +10,7 @@ from studio.runs.pace import Pace
 from studio.runs.records import Recorder
 from studio.runs.run import Run
 from studio.runs.scoring import Labels, Scorer
+from studio.scores.table import SCORES
 
 if TYPE_CHECKING:
     from studio.coft.events import Event
@@ -25,13 +26,14 @@ class Report:
         run: Run,
         *,
         listen: Callable[[Event], None] | None = None,
+        watch: Callable[[Mapping[str, Any]], None] | None = None,
         last_phase: int | None = None,
         models: int = 2,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """listen: told every event, too; last_phase, models: see `Pace`; clock: seconds."""
+        """See `run_job` for listen and watch, `Pace` for last_phase and models; clock: seconds."""
         self._run = run
-        self._listen = listen
+        self._listen, self._watch = listen, watch
         self._clock = clock
         self._recorder = Recorder(run, clock=clock)
         self._pace = Pace(last_phase=last_phase, models=models, clock=clock)
@@ -63,10 +65,7 @@ class Report:
 
     def stage(self, stage: str) -> None:
         """A stage begins that cannot tell how far it is."""
-        self._show(
-            {"stage": stage, "progress": None, "rate": None}
-            | {"stage_eta_seconds": None, "eta_seconds": None}
-        )
+        self._show(self._pace.stage(stage))
 
     def write(self, kind: str, values: Mapping[str, Any], tensors: Mapping[str, Any] = {}) -> None:
         """Record something that is no event of the fit."""
@@ -80,15 +79,8 @@ class Report:
         """
         scores = self._scorer.scores
         start, end = scores.get("zero-shot", {}), scores.get("finished", {})
-        each = [value for value in end.get("accuracies", ()) if value is not None]
-        return {
-            "zero_shot_accuracy": start.get("accuracy"),
-            "accuracy": end.get("accuracy"),
-            "single_accuracy": sum(each) / len(each) if each else None,
-            "clean_fraction": end.get("clean_fraction"),
-            "clean_precision": end.get("clean_precision"),
-            "agreement": end.get("agreement"),
-        }
+        measured = {score.name: end.get(score.name) for score in SCORES}
+        return {**measured, "zero_shot_accuracy": start.get("accuracy")}
 
     def flush(self) -> None:
         """Write everything that was held back."""
@@ -101,6 +93,8 @@ class Report:
     def _show(self, status: dict[str, Any]) -> None:
         new_stage = status["stage"] != self._status.get("stage")
         self._status = status
+        if self._watch is not None:
+            self._watch(status)
         now = self._clock()
         if new_stage or now - self._beat >= HEARTBEAT_S:
             self._beat = now

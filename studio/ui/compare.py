@@ -12,11 +12,13 @@ from studio.errors import RunError, StudioError
 from studio.runs.files import read_json
 from studio.runs.matching import ALL, MatchedRuns, match
 from studio.runs.store import ACTIVE, RunInfo
+from studio.session.cache import Cache
 from studio.session.opened import Opened, open_run
 from studio.session.session import Session
 from studio.ui.parts import (
     POLL,
     PRIVATE,
+    box,
     check_list,
     checked,
     curve_board,
@@ -76,24 +78,22 @@ class CompareTab:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self._matches: dict[tuple[Any, ...], MatchedRuns] = {}
+        self._matches: Cache[tuple[Any, ...], MatchedRuns] = Cache(most=_MATCHES)
 
     # What is on it ----------------------------------------------------------------------------
 
     def build(self) -> None:
         """Lay the tab out, inside of gr.Tab."""
-        with gr.Column(elem_classes="box wide"):
-            gr.HTML('<h2 class="box-title">Runs to compare</h2>')
+        with box("Runs to compare", elem_classes=["wide"]):
             self.runs = check_list(elem_id="compare-runs")
         self.messages = gr.HTML(elem_id="compare-messages")
         self.curves = curve_board(elem_id="compare-curves")
         self.numbers = folding(elem_id="compare-numbers")
-        with gr.Column(visible=False, elem_classes="box wide") as self.tables:
-            gr.HTML('<h2 class="box-title">Results and settings</h2>')
+        with box("Results and settings", visible=False, elem_classes=["wide"]) as self.tables:
             self.results = gr.HTML(elem_id="compare-results")
             self.settings = folding(elem_id="compare-settings")
-        with gr.Column(visible=False, elem_classes="box wide") as self.images:
-            gr.HTML('<h2 class="box-title">Images on which the labels differ</h2>')
+        title = "Images on which the labels differ"
+        with box(title, visible=False, elem_classes=["wide"]) as self.images:
             self.summary = gr.HTML(elem_id="compare-summary")
             self.show = gr.Dropdown(
                 [("All that differ", ALL)], value=ALL, label="Show", elem_id="compare-show"
@@ -292,12 +292,8 @@ class CompareTab:
     def _matched(self, opened: Sequence[Opened]) -> MatchedRuns:
         """The runs' outcomes on the same images; made once for the same outcomes."""
         key = tuple(id(one.outcome) for one in opened)
-        if key not in self._matches:
-            # What is kept holds its outcomes, so that no other can come to the same address.
-            self._matches[key] = match([one.outcome for one in opened])
-            for old in list(self._matches)[:-_MATCHES]:
-                self._matches.pop(old, None)
-        return self._matches[key]
+        # What is kept holds its outcomes, so that no other can come to the same address.
+        return self._matches.get(key, lambda: match([one.outcome for one in opened]))
 
 
 def _ids(chosen: Any) -> list[str]:

@@ -15,7 +15,8 @@ from typing import Any
 
 from markupsafe import escape
 
-from studio.runs.curves import Curves, Epoch, ScorePoint
+from studio.runs.curves import Curves, Epoch
+from studio.scores.table import shown
 from studio.views.numbers import percent
 from studio.views.render import render
 
@@ -177,22 +178,20 @@ def _by_epoch(value: Callable[[Epoch], float | None]) -> Callable[[Curves], list
     return points
 
 
-def _scored(value: Callable[[ScorePoint], float | None]) -> Callable[[Curves], list[Point]]:
+def _scored(name: str) -> Callable[[Curves], list[Point]]:
     def points(curves: Curves) -> list[Point]:
-        values = [(p.place, value(p), _when(p.score.phase, p.score.epoch, p.stage))
+        values = [(p.place, p.score.get(name), _when(p.score.phase, p.score.epoch, p.stage))
                   for p in curves.scores]  # fmt: skip
         return [(place, share, text) for place, share, text in values if share is not None]
 
     return points
 
 
-_TRUTH = "True labels are sub-folder names. They are compared here only, never trained on."
-
 CLEAN = Measure(
     "clean",
     "Share of clean labels",
     _by_epoch(lambda row: row.clean_fraction),
-    "Clean: the other model keeps the label. While training, the mean of both models.",
+    "Clean: the other model keeps the label.",
 )
 AGREEMENT = Measure(
     "agreement",
@@ -200,10 +199,11 @@ AGREEMENT = Measure(
     _by_epoch(lambda row: row.agreement),
     "On a fixed sample of the images.",
 )
-ACCURACY = Measure("accuracy", "Accuracy", _scored(lambda score: score.accuracy), _TRUTH)
-PRECISION = Measure(
-    "precision", "Right among clean", _scored(lambda score: score.clean_precision), _TRUTH
-)
+
+
+def scored() -> list[Measure]:
+    """The scores of `studio.scores.table` that have curves."""
+    return [Measure(s.name, s.title, _scored(s.name), s.hint) for s in shown("curve")]
 
 
 def phase_name(phase: int) -> str:
@@ -242,6 +242,7 @@ def numbers(figures: Sequence[Figure], curves: Sequence[tuple[str, Curves]], *, 
         curves=curves,
         named=any(letter for letter, _ in curves),
         phase_name=phase_name,
+        scores=shown("curve"),
         stages=_STAGES,
         key=key,
     )

@@ -125,6 +125,8 @@ def test_what_people_said_is_in_the_outcome_and_applied_on_demand(run: Run) -> N
     outcome = reader.outcome()
     assert outcome is not None
     assert outcome.final_labels is outcome.labels
+    assert reader.latest("judged") is None
+    assert reader.latest("finished").labels.tolist() == [0, 1] * 3
     assert reader.outcome() is outcome, "made anew without need"
     before = reader.mark
     said = Corrections.of(run)
@@ -218,3 +220,10 @@ def test_the_mark_changes_with_the_labels(run: Run) -> None:
         reader.refresh()
         marks.append(reader.mark)
     assert len(set(marks)) == 4
+
+
+def test_a_run_that_was_renamed_is_called_so(run: Run) -> None:
+    reader = read(run)
+    run.rename("second try")
+    reader.refresh()
+    assert reader.info.name == "second try"
