@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from studio.commands import _summary
 from studio.export import labels_csv
+from studio.runs.command import summary
 from studio.runs.job import run_job
 from studio.runs.reader import RunReader
 from studio.runs.request import JobRequest, create_run
@@ -19,8 +19,8 @@ from studio.runs.worker import Worker
 from studio.session.opened import open_run
 from studio.session.session import Options, Session
 from studio.settings import Settings
-from studio.ui.export import about_html
-from studio.views import compare, runs
+from studio.ui.compare import CompareTab
+from studio.views import compare, export, runs
 from studio.views.numbers import percent
 
 
@@ -59,12 +59,12 @@ def test_the_share_of_clean_labels_is_the_same_everywhere(
 
     info, whole, shown = run.info, percent(share), f"{100 * share:.1f} %"
     session = Session(Options(tmp_path / "runs", cache), Worker(store, cache_dir=cache))
-    assert f"labels clean {shown} of all" in " ".join(_summary(result, run).split())
+    assert f"labels clean {shown} of all" in " ".join(summary(result, run).split())
     assert whole in text_of(runs.runs_table([info], {info.id: result}, None))
     assert f"fraction {shown}" in text_of(runs.facts(run, info))
-    sides = [compare.Side(place, info, "/", result) for place in (0, 1)]
-    assert f"Labels clean {shown}" in text_of(compare.results_table(sides))
-    assert whole in text_of(about_html(reader, outcome))
+    (table,) = CompareTab(session).compared([run.id])[0]
+    assert f"Share of clean labels {shown}" in text_of(compare.results_table([table, table]))
+    assert f"{whole} of the labels clean" in text_of(export.about(reader, outcome))
     assert whole in text_of(open_run(session, run.id).summary())
 
 

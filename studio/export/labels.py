@@ -37,10 +37,11 @@ def labels_csv(run: Run, path: Path) -> Path:
     outcome = reader.final()
     if outcome is None:
         raise RunError(f"run {run.id} has no labels yet; wait for it to finish, or stop it")
-    return write_csv(path, LABEL_COLUMNS, _rows(outcome))
+    return write_csv(path, LABEL_COLUMNS, label_rows(outcome))
 
 
-def _rows(outcome: Outcome) -> Iterator[tuple[str, ...]]:
+def label_rows(outcome: Outcome) -> Iterator[tuple[str, ...]]:
+    """The rows of labels.csv, without its head; see `labels_csv`."""
     scores = [""] * len(outcome)
     if outcome.combined is not None:
         scores = [f"{value:.6f}" for value in outcome.combined.tolist()]

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 CHECKED_FILE = "checked.csv"
 """In a run's folder: what came of the labels."""
+CLAIMED_FILE = "claimed.csv"
+"""In a run's folder: the labels that the run was to check, as `read_labels` reads them."""
 COLUMNS = ("path", "label", "combined_score", "clean_probability", "clean", "suggested")
 
 
@@ -35,6 +37,16 @@ def read_labels(path: Path) -> dict[str, str]:
     if not found:
         raise RunError(f"{path} has no labels to check: its head must be path,label")
     return found
+
+
+def keep_labels(folder: Path, labels: Mapping[str, str]) -> None:
+    """Keep a copy of the labels to check in a run's folder, so that it can be repeated.
+
+    Raises:
+        RunError: It cannot be written.
+    """
+    rows = ((safe_path(image), safe_name(label)) for image, label in labels.items())
+    write_csv(folder / CLAIMED_FILE, ("path", "label"), rows)
 
 
 def claimed(

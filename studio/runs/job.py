@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from studio.errors import FolderError, RunError
 from studio.images.folder import Folder, propose_class_names, truth
-from studio.methods import ONE_MODEL, load_method
-from studio.runs.checking import check_labels, claimed
+from studio.methods import METHODS, method_of
+from studio.runs.checking import check_labels, claimed, keep_labels
 from studio.runs.failures import explain, first_line, release_memory, was_stopped
 from studio.runs.files import write_json
 from studio.runs.given import keep_given
@@ -40,6 +40,7 @@ def run_job(
     cache_dir: Path,
     stop: Callable[[], bool],
     listen: Callable[[Event], None] | None = None,
+    watch: Callable[[Mapping[str, Any]], None] | None = None,
 ) -> RunResult:
     """Work on the run from beginning to end; the run's folder tells how it goes.
 
@@ -49,6 +50,7 @@ def run_job(
         cache_dir: Where decoded images and features are kept between runs.
         stop: Asked often; true ends the run early and keeps what it has learned.
         listen: Told every event, besides the run's folder.
+        watch: Told before each event how far the run is: the fields of `runs.pace.Pace`.
 
     Returns:
         The result, as in the run's result.json.
@@ -57,8 +59,8 @@ def run_job(
         JobStopped: Stopped before anything was learned.
         StudioError: What the user can put right; the run is "failed" with the same line.
     """
-    models = 1 if request.method in ONE_MODEL else 2
-    report = Report(run, listen=listen, last_phase=_last_phase(request), models=models)
+    models = METHODS[request.method].models
+    report = Report(run, listen=listen, watch=watch, last_phase=_last_phase(request), models=models)
     asked = False
 
     def stop_and_show() -> bool:
@@ -106,6 +108,7 @@ def _work(
     from studio.clip.backbone import load_backbone
     from studio.clip.texts import TextTower
     from studio.coft.events import Finished, Warned
+    from studio.coft.task import Task
     from studio.runs.estimates import RunEstimates
     from studio.runs.evaluation import evaluate
     from studio.runs.inputs import encode, knowledge, prompts_of
@@ -113,7 +116,7 @@ def _work(
 
     began = time.monotonic()
     check(request)
-    method = load_method(request.method)
+    fit = method_of(request.method).load()
 
     report.stage("loading the model")
     backbone = load_backbone(request.model)
@@ -148,15 +151,16 @@ def _work(
         claims, warning = claimed(
             request.labels, paths=paths, class_names=names, aliases=request.aliases
         )
+        keep_labels(run.path, request.labels)
         if warning:
             report(Warned(warning))
     features = encode(
         backbone, folder, canvases, cache_dir, report.progress("encoding images"), stop
     )
     vectors = TextTower(backbone).class_vectors(prompts.texts(names))
-    more: dict[str, Any] = {} if claims is None else {"claims": torch.from_numpy(claims)}
+    student = None
     if second is not None:
-        more["student"] = student_of(
+        student = student_of(
             second, request=request, class_names=names, folder=folder, canvases=canvases,
             cache_dir=cache_dir, report=report, stop=stop,
         )  # fmt: skip
@@ -174,10 +178,12 @@ def _work(
     # The fit is not told the truth: only `report` compares its events with it.
     report.knows(known)
     finished = None
-    for event in method(
+    task = Task(
         backbone=backbone, images=canvases, features=features, class_vectors=vectors,
-        class_names=names, settings=request.settings, given=given.tensor(), stop=stop, **more,
-    ):  # fmt: skip
+        class_names=names, settings=request.settings, given=given.tensor(),
+        claims=None if claims is None else torch.from_numpy(claims), student=student, stop=stop,
+    )  # fmt: skip
+    for event in fit(task):
         report(event)
         estimates.take(event)
         if isinstance(event, Finished):
@@ -256,6 +262,6 @@ def _describe(run: Run, folder: Folder, names: list[str], known: Labels | None) 
 
 
 def _last_phase(request: JobRequest) -> int | None:
-    if request.method not in ("coft", "coft+"):
+    if not METHODS[request.method].two_phases:
         return None
     return 2 if request.settings.phase2_epochs else 1

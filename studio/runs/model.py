@@ -104,7 +104,7 @@ def label_each(
     """(models, N, C) class probabilities of every image under every model of the classifier."""
     import torch
 
-    from studio.clip.encode import Stopped
+    from studio.errors import Stopped
 
     parts, batch = [], classifier.backbone.forward_batch
     for begin in range(0, len(images), batch):

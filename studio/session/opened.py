@@ -12,8 +12,9 @@ from studio.images.folder import Folder, truth
 from studio.runs.given import Correction
 from studio.runs.outcome import Outcome
 from studio.runs.reader import zero_shot_outcome
+from studio.session.cache import Same
 from studio.session.session import Session
-from studio.session.source import NOTHING, OpenedFolder, OpenedRun, Source, parse
+from studio.session.source import AT_HAND, NOTHING, OpenedFolder, OpenedRun, Source, parse
 from studio.views.markup import notice, stat, stats
 from studio.views.numbers import count, percent
 
@@ -97,9 +98,9 @@ def open_run(session: Session, source: object, stage: object = None) -> Opened:
         RunError: no such run, or it has nothing to show yet.
     """
     source = parse(source)
-    found = _run(session, source) if isinstance(source, OpenedRun) else _at_hand(session)
-    wanted = found.stages.get(stage) if isinstance(stage, str) else None
-    return found if wanted is None else replace(found, outcome=wanted)
+    opened = _run(session, source) if isinstance(source, OpenedRun) else _at_hand(session)
+    outcome = opened.stages.get(stage) if isinstance(stage, str) else None
+    return opened if outcome is None else replace(opened, outcome=outcome)
 
 
 def _run(session: Session, source: OpenedRun) -> Opened:
@@ -121,7 +122,7 @@ def _run(session: Session, source: OpenedRun) -> Opened:
         last, model = list(outcomes.values())[-1], reader.info.model
         return Opened(session, source, last, folder, canvases, place, "", outcomes, model)
 
-    return session.remembered(source.key(), (reader.mark, id(folder)), make)
+    return session.opened(source, (reader.mark, Same(folder)), make)
 
 
 def _at_hand(session: Session) -> Opened:
@@ -140,15 +141,13 @@ def _at_hand(session: Session) -> Opened:
             labels=preview.labels,
             confidence=preview.confidence,
         )
-        known = truth(folder, preview.class_names, aliases=view.aliases)
-        if known is not None:
-            outcome = replace(outcome, truth=known)
+        true = truth(folder, preview.class_names, aliases=view.aliases)
+        if true is not None:
+            outcome = replace(outcome, truth=true)
         place = {path: i for i, path in enumerate(outcome.paths)}
         stages = {outcome.stage: outcome}
         labels = hashlib.sha256(repr(outcome.class_names).encode() + outcome.labels.tobytes())
         source = OpenedFolder(folder.fingerprint[:12], labels.hexdigest()[:12])
         return Opened(session, source, outcome, folder, canvases, place, "", stages, preview.model)
 
-    # What was made holds on to these labels, so that no others can come to the same address.
-    made_of = (id(preview.labels), id(folder), tuple(view.aliases.items()))
-    return session.remembered("folder", made_of, make)
+    return session.opened(AT_HAND, (Same(preview.labels, folder), view.aliases), make)

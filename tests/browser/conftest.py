@@ -150,7 +150,8 @@ def serving(runs: Path, cache: Path, *, log: Path) -> Iterator[Server]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "app.py", "--port", str(port), "--runs", str(runs), "--cache"]
+    command = [sys.executable, "app.py", "--no-browser", "--port", str(port)]
+    command += ["--runs", str(runs), "--cache"]
     environment = {k: v for k, v in os.environ.items() if k != "SPACE_ID"}
     began = time.monotonic()
     with log.open("wb") as out:

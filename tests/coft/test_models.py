@@ -10,7 +10,6 @@ import torch
 from torch import nn
 
 from studio.clip.backbone import Backbone
-from studio.clip.space import Space
 from studio.coft.adapters import PromptTokens, ScaleShift
 from studio.coft.classifier import Tower
 from studio.coft.dual import DualPromptModel
@@ -19,18 +18,12 @@ from studio.coft.prompts import PromptTemplate
 from studio.coft.towers import average_with_start
 from studio.errors import ModelError
 from studio.settings import Settings
-from tests.coft.conftest import NAMES
-
-
-def space_of(backbone: Backbone) -> Space:
-    """Plain cosines."""
-    zero = torch.zeros(backbone.embed_dim)
-    return Space(zero, zero, 20.0)
+from tests.coft.conftest import NAMES, Canvases, random_task
 
 
 def model_of(backbone: Backbone, **overrides: Any) -> DualPromptModel:
     """Model 1 on the given backbone."""
-    return build_models(backbone, NAMES, space_of(backbone), Settings(**overrides))[0]
+    return build_models(random_task(backbone, Canvases(6), **overrides))[0]
 
 
 def test_context_vectors_stand_between_start_and_name(vit: Backbone) -> None:
@@ -197,7 +190,7 @@ def test_the_negative_loss_reaches_what_its_settings_say(
 ) -> None:
     backbone: Backbone = request.getfixturevalue(backbone_name)
     settings = Settings(l2_grad_visual=visual, l2_grad_positive=positive)
-    model = build_models(backbone, NAMES, space_of(backbone), settings)[0]
+    model = model_of(backbone, l2_grad_visual=visual, l2_grad_positive=positive)
     pixels = torch.randn(4, 3, backbone.image_size, backbone.image_size)
     hidden = model.adapter.prefix(backbone.visual, pixels)
     labels, complements = torch.tensor([0, 1, 2, 0]), torch.tensor([1, 2, 0, 2])
@@ -223,8 +216,8 @@ def test_the_negative_loss_reaches_what_its_settings_say(
 
 
 def test_the_two_models_start_apart_and_the_same_seed_starts_alike(vit: Backbone) -> None:
-    first, second = build_models(vit, NAMES, space_of(vit), Settings(seed=1))
-    again, _ = build_models(vit, NAMES, space_of(vit), Settings(seed=1))
+    first, second = build_models(random_task(vit, Canvases(6), seed=1))
+    again, _ = build_models(random_task(vit, Canvases(6), seed=1))
     for name, parameter in first.named_parameters():
         assert torch.equal(parameter, dict(again.named_parameters())[name])
         assert not torch.equal(parameter, dict(second.named_parameters())[name])

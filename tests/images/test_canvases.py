@@ -16,10 +16,10 @@ import pytest
 import torch
 from PIL import Image
 
-from studio.errors import FolderError
+from studio.errors import FolderError, Stopped
 from studio.images import canvas_cache
 from studio.images import canvases as canvases_module
-from studio.images.canvases import CANVAS_SIZE, Canvases, PreparationStopped, prepare
+from studio.images.canvases import CANVAS_SIZE, Canvases, prepare
 
 SIZE = 16
 
@@ -215,7 +215,7 @@ def test_no_file_of_an_image_that_is_known_is_opened(tmp_path: Path):
     folder, canvases = prepare(root, cache_dir=tmp_path / "cache", size=2)
     asked_for = False
     assert len(folder.images) == len(canvases) == 3_000
-    mine = [Path(name) for name in opened if str(name).startswith(str(tmp_path))]
+    mine = {Path(name) for name in opened if str(name).startswith(str(tmp_path))}
     assert sorted(file.suffix for file in mine) == [".json", ".npy", ".npy"]
 
 
@@ -365,7 +365,7 @@ def test_a_stop_keeps_what_was_decoded(root: Path, decoded: list[str], monkeypat
         done = count
 
     monkeypatch.setattr(canvases_module, "_PROGRESS_EVERY_S", 0.0)
-    with pytest.raises(PreparationStopped):
+    with pytest.raises(Stopped):
         run(root, progress=progress, stop=lambda: done >= 3)
     assert 3 <= done < 11
     decoded.clear()

@@ -5,20 +5,22 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from studio.errors import PromptError
 from studio.prompts.ask import Ask
-from studio.prompts.client import Client, Limits
+from studio.prompts.client import Limits
 from studio.prompts.endpoint import Endpoint
 from studio.prompts.llm import Written, budget, write
 from tests.prompts.chat_server import KEY, ChatServer, Reply, asked, error, well
 
-QUICK = Limits(timeout=0.6, connect=2, tries=3, first_wait=0.02, longest_wait=2, parallel=2)
+QUICK = Limits(timeout=0.6, connect=2, tries=3, parallel=2)
 NAMES = ("cat", "dog", "hot air balloon")
 
 
@@ -26,6 +28,15 @@ NAMES = ("cat", "dog", "hot air balloon")
 def server() -> Iterator[ChatServer]:
     with ChatServer() as served:
         yield served
+
+
+@pytest.fixture(autouse=True)
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds that the client would have waited."""
+    asked: list[float] = []
+    waiting = SimpleNamespace(sleep=asked.append, time=time.time)
+    monkeypatch.setattr("openai._base_client.time", waiting)
+    return asked
 
 
 @pytest.fixture
@@ -122,10 +133,8 @@ def test_a_wrong_key_is_said_once_without_it(
 
 
 def test_429_waits_as_long_as_it_is_told_and_goes_on(
-    server: ChatServer, go: Callable[..., Written], monkeypatch: pytest.MonkeyPatch
+    server: ChatServer, go: Callable[..., Written], waits: list[float]
 ):
-    waits: list[float] = []
-    monkeypatch.setattr(Client, "_sleep", lambda self, seconds: waits.append(seconds))
     server.replies = [error(429, "slow down", retry_after="1")]
     written = go()
     assert len(written.prompts.sentences) == 3
@@ -329,12 +338,27 @@ def test_stop_hangs_up_and_keeps_what_came(server: ChatServer, go: Callable[...,
     assert written.problems == ()
 
 
-def test_stop_ends_a_wait(server: ChatServer, go: Callable[..., Written]):
-    server.then = error(429, "slow down", retry_after="3600")
-    patient = Limits(timeout=2, connect=2, tries=3, longest_wait=7200)
-    written = go(stop=lambda: bool(server.requests), limits=patient)
+def test_stop_ends_a_wait(
+    server: ChatServer, go: Callable[..., Written], monkeypatch: pytest.MonkeyPatch
+):
+    waiting, over, before = threading.Event(), threading.Event(), set(threading.enumerate())
+
+    def sleep(seconds: float) -> None:
+        waiting.set()
+        over.wait(600)  # as good as never
+
+    monkeypatch.setattr("openai._base_client.time", SimpleNamespace(sleep=sleep, time=time.time))
+    server.then = error(429, "slow down", retry_after="60")
+    written = go(stop=waiting.is_set)
     assert written.stopped
     assert written.prompts.is_default
+    sent = len(server.requests)
+    over.set()  # who wakes up has nobody to ask any more
+    for thread in set(threading.enumerate()) - before:
+        if thread.name == "prompts":
+            thread.join(20)
+            assert not thread.is_alive()
+    assert len(server.requests) == sent
 
 
 def test_no_more_requests_than_the_budget_says(

@@ -13,13 +13,15 @@ import pytest
 import torch
 
 from studio.coft.events import Finished, Progress, Step, ZeroShot
+from studio.coft.given import UNKNOWN
+from studio.coft.task import Task
 from studio.errors import FolderError, ModelError, PromptError, RunError, SettingsError, StudioError
-from studio.runs.model import label_each, load_classifier
-from studio.images.folder import truth
 from studio.images.canvases import prepare
+from studio.images.folder import truth
 from studio.prompts.prompt_set import PromptSet
 from studio.runs import job
 from studio.runs.job import JobStopped, run_job
+from studio.runs.model import label_each, load_classifier
 from studio.runs.request import JobRequest, create_run
 from studio.runs.result import RunResult
 from studio.runs.store import Run, RunStore
@@ -343,7 +345,7 @@ def test_a_model_that_is_not_there_fails_the_run_in_one_line(
 def test_a_bug_fails_the_run_and_leaves_its_traceback(
     request_: JobRequest, store: RunStore, cache_dir: Path, as_method
 ):
-    def broken(**_: Any) -> Iterator[Any]:
+    def broken(_: Task) -> Iterator[Any]:
         yield Progress("phase 1", 1, 2)
         raise ZeroDivisionError("by nothing\nat all")
 
@@ -357,7 +359,7 @@ def test_a_bug_fails_the_run_and_leaves_its_traceback(
 def test_too_little_memory_comes_with_advice(
     request_: JobRequest, store: RunStore, cache_dir: Path, as_method
 ):
-    def hungry(**_: Any) -> Iterator[Any]:
+    def hungry(_: Task) -> Iterator[Any]:
         yield Progress("phase 1", 1, 2)
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
 
@@ -370,7 +372,7 @@ def test_too_little_memory_comes_with_advice(
 def test_a_method_without_an_outcome_is_a_bug(
     request_: JobRequest, store: RunStore, cache_dir: Path, as_method
 ):
-    def mute(**_: Any) -> Iterator[Any]:
+    def mute(_: Task) -> Iterator[Any]:
         yield Progress("phase 1", 1, 1)
 
     request = dataclasses.replace(request_, method=as_method(mute))
@@ -408,7 +410,7 @@ def test_stopped_before_anything_was_learned(request_: JobRequest, store: RunSto
 
 
 def test_ctrl_c_twice_interrupts(request_: JobRequest, store: RunStore, cache_dir: Path, as_method):
-    def impatient(**_: Any) -> Iterator[Any]:
+    def impatient(_: Task) -> Iterator[Any]:
         yield Progress("phase 1", 1, 2)
         raise KeyboardInterrupt
 
@@ -422,24 +424,26 @@ def test_ctrl_c_twice_interrupts(request_: JobRequest, store: RunStore, cache_di
 def test_the_fit_is_told_nothing_but_images_names_and_settings(
     request_: JobRequest, store: RunStore, cache_dir: Path, as_method
 ):
-    told: dict[str, Any] = {}
+    tasks: list[Task] = []
 
-    def nosy(**everything: Any) -> Iterator[Any]:
-        told.update(everything)
+    def nosy(task: Task) -> Iterator[Any]:
+        tasks.append(task)
         labels = torch.zeros(36, dtype=torch.int64)
         yield ZeroShot(labels, labels.float())
         yield finished()
 
     go(dataclasses.replace(request_, method=as_method(nosy)), store, cache_dir)
-    assert set(told) == {
+    (task,) = tasks
+    assert set(vars(task)) == {
         "backbone", "images", "features", "class_vectors", "class_names", "settings", "given",
-        "stop",
+        "claims", "_student", "stop",
     }  # fmt: skip
-    assert told["given"] is None, "labels of nobody were given"
-    assert tuple(told["features"].shape) == (36, 16)
-    assert tuple(told["class_vectors"].shape) == (3, 16)
-    assert len(told["images"]) == 36
-    assert not hasattr(told["images"], "paths")
+    assert (task.given == UNKNOWN).all(), "labels of nobody were given"
+    assert (task.claims == UNKNOWN).all(), "no labels came with the images"
+    assert tuple(task.features.shape) == (36, 16)
+    assert tuple(task.class_vectors.shape) == (3, 16)
+    assert len(task.images) == 36
+    assert not hasattr(task.images, "paths")
 
 
 def test_a_full_disk_is_said_so():
