@@ -215,7 +215,7 @@ def test_no_file_of_an_image_that_is_known_is_opened(tmp_path: Path):
     folder, canvases = prepare(root, cache_dir=tmp_path / "cache", size=2)
     asked_for = False
     assert len(folder.images) == len(canvases) == 3_000
-    mine = [Path(name) for name in opened if str(name).startswith(str(tmp_path))]
+    mine = {Path(name) for name in opened if str(name).startswith(str(tmp_path))}
     assert sorted(file.suffix for file in mine) == [".json", ".npy", ".npy"]
 
 
