@@ -14,31 +14,27 @@ from studio.runs.given import Correction
 from studio.runs.outcome import Outcome
 from studio.runs.reader import RunReader, zero_shot_outcome
 from studio.session.session import Session, run_truth
+from studio.session.source import NOTHING, OpenedFolder, OpenedRun, Source, parse
 from studio.views.markup import notice, stat, stats
 from studio.views.numbers import count, percent
-
-NOTHING = "Nothing to explore yet: a run shows its images here once its labels are judged."
 
 
 @dataclass(frozen=True)
 class Opened:
     """folder, canvases: None when the images are gone, and `problem` says so; place: path -> index
-    of an image in the folder, which may have grown since the run; run_id: "" for the images at
-    hand; stages: the outcome at each stage, in order, of which `outcome` is one; model: as the run
-    was given it; mark: tells the labels of the images at hand from earlier ones, which a page may
-    still show; "" for a run, whose labels stay.
+    of an image in the folder, which may have grown since the run; source: what was opened; stages:
+    the outcome at each stage, in order, of which `outcome` is one; model: as the run was given it.
     """
 
     session: Session
+    source: Source
     outcome: Outcome
     folder: Folder | None
     canvases: Canvases | None
     place: dict[str, int]
     problem: str = ""
-    run_id: str = ""
     stages: dict[str, Outcome] = field(default_factory=dict)
     model: str = ""
-    mark: str = ""
 
     @property
     def key(self) -> tuple[str, str, tuple[str, ...]]:
@@ -48,7 +44,7 @@ class Opened:
     @property
     def corrections(self) -> Mapping[str, Correction]:
         """What people said about the images, by path."""
-        return self.session.corrections(self.run_id).current()
+        return self.session.corrections(self.source).current()
 
     def picture(self, index: int) -> str:
         """Address of the thumbnail of the run's image `index`; empty when there is none."""
@@ -93,23 +89,23 @@ class Opened:
         return told + stats(figures)
 
 
-def open_run(session: Session, run_id: object, stage: object = None) -> Opened:
-    """A run's outcome with its pictures; "" stands for the images at hand, before any training.
+def open_run(session: Session, source: object, stage: object = None) -> Opened:
+    """The outcome of a run, or of the images at hand, with its pictures.
 
-    stage: one of the run's stages, see `RunReader.outcomes`; anything else takes the latest.
+    source: a `Source` or its text form; of the images at hand the labels of now are taken, whatever
+    its marks are. stage: one of the run's stages, see `RunReader.outcomes`; else the latest.
 
     Raises:
         RunError: no such run, or it has nothing to show yet.
     """
-    if not isinstance(run_id, str):
-        raise RunError(NOTHING)
-    found = _at_hand(session) if run_id == "" else _run(session, run_id)
+    source = parse(source)
+    found = _run(session, source) if isinstance(source, OpenedRun) else _at_hand(session)
     wanted = found.stages.get(stage) if isinstance(stage, str) else None
     return found if wanted is None else replace(found, outcome=wanted)
 
 
-def _run(session: Session, run_id: str) -> Opened:
-    reader = session.reader(run_id)
+def _run(session: Session, source: OpenedRun) -> Opened:
+    reader = session.reader(source.run_id)
     outcomes = session.outcomes(reader)
     if not outcomes:
         raise RunError("This run has no labels yet: they come once the images have been read.")
@@ -118,7 +114,7 @@ def _run(session: Session, run_id: str) -> Opened:
     except FolderError as error:
         last = list(outcomes.values())[-1]
         return Opened(
-            session, last, None, None, {}, str(error), run_id, outcomes, reader.info.model
+            session, source, last, None, None, {}, str(error), outcomes, reader.info.model
         )
     aliases = aliases_of(session, folder)
     # Lists as long as the folder, which every click would have to make anew otherwise.
@@ -132,9 +128,9 @@ def _run(session: Session, run_id: str) -> Opened:
             stages = session.outcomes(reader, truth=known)
         place = {image.path: i for i, image in enumerate(folder.images)}
         last = list(stages.values())[-1]
-        return Opened(session, last, folder, canvases, place, "", run_id, stages, reader.info.model)
+        return Opened(session, source, last, folder, canvases, place, "", stages, reader.info.model)
 
-    return session.remembered(run_id, mark, make)
+    return session.remembered(source.key(), mark, make)
 
 
 def _at_hand(session: Session) -> Opened:
@@ -158,16 +154,13 @@ def _at_hand(session: Session) -> Opened:
             outcome = replace(outcome, truth=known)
         place = {path: i for i, path in enumerate(outcome.paths)}
         stages = {outcome.stage: outcome}
-        said = hashlib.sha256(repr((folder.root, folder.fingerprint, outcome.class_names)).encode())
-        said.update(outcome.labels.tobytes())
-        mark = said.hexdigest()[:12]
-        return Opened(
-            session, outcome, folder, canvases, place, "", "", stages, preview.model, mark
-        )
+        labels = hashlib.sha256(repr(outcome.class_names).encode() + outcome.labels.tobytes())
+        source = OpenedFolder(folder.fingerprint[:12], labels.hexdigest()[:12])
+        return Opened(session, source, outcome, folder, canvases, place, "", stages, preview.model)
 
     # What was made holds on to these labels, so that no others can come to the same address.
     made_of = (id(preview.labels), id(folder), tuple(view.aliases.items()))
-    return session.remembered("", made_of, make)
+    return session.remembered("folder", made_of, make)
 
 
 def root_of(reader: RunReader) -> Path:

@@ -14,19 +14,21 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from studio.session.source import Source
+
 _SELECTIONS = 256
 _IMAGES = 10_000_000  # over all selections: 80 MB
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Images of one run. run_id "" stands for the images at hand, before any training.
+    """Images of one run, or of the images at hand.
 
     indices: (n,) into the run's images, without repetition, in the order to be shown; read-only.
     text: what was selected, for people ("12 images on the map", "near “a red car”").
     """
 
-    run_id: str
+    source: Source
     indices: NDArray[np.int64]
     text: str
 
@@ -41,11 +43,11 @@ class Selections:
         self._known: OrderedDict[str, Selection] = OrderedDict()
         self._lock = threading.Lock()
 
-    def put(self, *, run_id: str, indices: ArrayLike, text: str) -> str:
+    def put(self, *, source: Source, indices: ArrayLike, text: str) -> str:
         """Keep a selection; its id, which cannot be guessed.
 
         Args:
-            run_id: the run, "" for the images at hand.
+            source: what they are images of.
             indices: (n,) into its images; of an index that comes twice the first is kept. Whoever
                 calls has checked that they are in range.
             text: what was selected.
@@ -58,7 +60,7 @@ class Selections:
         array.flags.writeable = False
         key = secrets.token_urlsafe(12)
         with self._lock:
-            self._known[key] = Selection(run_id, array, text)
+            self._known[key] = Selection(source, array, text)
             while len(self._known) > 1 and (
                 len(self._known) > _SELECTIONS
                 or sum(len(kept) for kept in self._known.values()) > _IMAGES

@@ -19,6 +19,7 @@ from studio.runs.store import RunStore
 from studio.session.dataset import DataSet
 from studio.session.prompts import Prompts
 from studio.session.selections import Selections
+from studio.session.source import OpenedFolder, Source
 from studio.session.tasks import Tasks, import_torch
 from studio.session.writer import Writer
 
@@ -154,17 +155,17 @@ class Session:
                 self._results[run_id] = self.store.get(run_id).result() or {}
             return self._results[run_id]
 
-    def corrections(self, run_id: str) -> Corrections:
-        """What people said about a run's images; "" stands for those at hand, before any run.
+    def corrections(self, source: Source) -> Corrections:
+        """What people said about the images of a run, or of those at hand before any run.
 
         Raises:
             StudioError: there is no such run, or there are no images at hand.
         """
-        if not run_id:
+        if isinstance(source, OpenedFolder):
             return self.data.corrections()
-        run = self.store.get(run_id)
+        run = self.store.get(source.run_id)
         with self._lock:
-            return self._corrections.setdefault(run_id, Corrections.of(run))
+            return self._corrections.setdefault(run.id, Corrections.of(run))
 
     def forget(self, run_id: str) -> None:
         """Drop what is kept in memory of a run that was deleted."""

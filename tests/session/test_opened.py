@@ -9,10 +9,11 @@ import pytest
 from studio.errors import RunError
 from studio.session.opened import open_run
 from studio.session.session import Session
+from studio.session.source import AT_HAND
 
 
 def test_the_images_at_hand_can_be_looked_at_before_any_training(shared: Session) -> None:
-    found = open_run(shared, "")
+    found = open_run(shared, AT_HAND)
     preview = shared.data.state.preview
     assert preview is not None
     assert list(found.stages) == ["zero-shot"]
@@ -23,12 +24,12 @@ def test_the_images_at_hand_can_be_looked_at_before_any_training(shared: Session
 
 
 def test_without_images_at_hand_there_is_nothing(session: Session) -> None:
-    for run in ("", None, 5):
+    for run in ("", "folder", None, 5):
         with pytest.raises(RunError, match="Nothing to explore"):
             open_run(session, run)
     session.data.change(busy="Loading the model")
     with pytest.raises(RunError, match="Loading the model: open this tab again"):
-        open_run(session, "")
+        open_run(session, AT_HAND)
 
 
 def test_a_run_is_looked_at_stage_by_stage(shared: Session, run_id: str) -> None:
@@ -46,16 +47,16 @@ def test_a_run_is_looked_at_stage_by_stage(shared: Session, run_id: str) -> None
 def test_a_second_look_makes_nothing_anew_but_new_labels_are_seen(
     shared: Session, tiny_model: Path, monkeypatch: Any
 ) -> None:
-    assert open_run(shared, "").outcome is open_run(shared, "").outcome
-    before = open_run(shared, "").outcome
+    assert open_run(shared, AT_HAND).outcome is open_run(shared, AT_HAND).outcome
+    before = open_run(shared, AT_HAND).outcome
     names = shared.data.state.names_text
     changed = names.replace("red", "crimson", 1)
     shared.data.label(changed, str(tiny_model))
     shared.data.wait(400)
     try:
-        after = open_run(shared, "").outcome
+        after = open_run(shared, AT_HAND).outcome
         assert after.class_names != before.class_names
     finally:
         shared.data.label(names, str(tiny_model))
         shared.data.wait(400)
-    assert np.array_equal(open_run(shared, "").outcome.labels, before.labels)
+    assert np.array_equal(open_run(shared, AT_HAND).outcome.labels, before.labels)

@@ -7,28 +7,33 @@ import pytest
 
 from studio.session import selections
 from studio.session.selections import Selections
+from studio.session.source import AT_HAND, OpenedRun
 
 
 def test_a_selection_comes_back_in_its_order() -> None:
     kept = Selections()
-    key = kept.put(run_id="r", indices=[5, 2, 9], text="three")
+    key = kept.put(source=OpenedRun("r"), indices=[5, 2, 9], text="three")
     found = kept.get(key)
     assert found is not None
-    assert (found.run_id, found.indices.tolist(), found.text) == ("r", [5, 2, 9], "three")
+    assert (found.source, found.indices.tolist(), found.text) == (
+        OpenedRun("r"),
+        [5, 2, 9],
+        "three",
+    )
     assert found.indices.dtype == np.int64
     assert len(found) == 3
 
 
 def test_an_image_is_in_it_once() -> None:
     kept = Selections()
-    found = kept.get(kept.put(run_id="", indices=[4, 1, 4, 0, 1], text=""))
+    found = kept.get(kept.put(source=AT_HAND, indices=[4, 1, 4, 0, 1], text=""))
     assert found is not None
     assert found.indices.tolist() == [4, 1, 0]
 
 
 def test_nobody_can_change_it_afterwards() -> None:
     kept, mine = Selections(), np.array([1, 2, 3])
-    key = kept.put(run_id="", indices=mine, text="")
+    key = kept.put(source=AT_HAND, indices=mine, text="")
     mine[0] = 7
     found = kept.get(key)
     assert found is not None
@@ -45,9 +50,9 @@ def test_what_is_not_known_is_none(key: Any) -> None:
 def test_the_longest_unused_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(selections, "_SELECTIONS", 3)
     kept = Selections()
-    keys = [kept.put(run_id="", indices=[i], text="") for i in range(3)]
+    keys = [kept.put(source=AT_HAND, indices=[i], text="") for i in range(3)]
     assert kept.get(keys[0]) is not None  # used again: the second is now the oldest
-    kept.put(run_id="", indices=[3], text="")
+    kept.put(source=AT_HAND, indices=[3], text="")
     assert kept.get(keys[1]) is None
     assert kept.get(keys[0]) is not None
 
@@ -57,11 +62,11 @@ def test_the_images_of_all_have_a_bound_but_the_last_always_stays(
 ) -> None:
     monkeypatch.setattr(selections, "_IMAGES", 100)
     kept = Selections()
-    first = kept.put(run_id="", indices=range(60), text="")
-    second = kept.put(run_id="", indices=range(60), text="")
+    first = kept.put(source=AT_HAND, indices=range(60), text="")
+    second = kept.put(source=AT_HAND, indices=range(60), text="")
     assert kept.get(first) is None
     assert kept.get(second) is not None
-    large = kept.put(run_id="", indices=range(500), text="")
+    large = kept.put(source=AT_HAND, indices=range(500), text="")
     found = kept.get(large)
     assert found is not None
     assert len(found) == 500

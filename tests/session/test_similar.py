@@ -8,6 +8,7 @@ import pytest
 from studio.session.opened import open_run
 from studio.session.session import Session
 from studio.session.similar import similar_of, vectors_of
+from studio.session.source import AT_HAND
 from studio.session.tasks import Task
 from tests.ui.conftest import with_a_copy
 
@@ -25,7 +26,7 @@ def shared_images(tmp_path_factory: pytest.TempPathFactory, image_folder: Path) 
 
 
 def test_neighbours_and_copies_of_the_images_at_hand(shared: Session) -> None:
-    opened = open_run(shared, "")
+    opened = open_run(shared, AT_HAND)
     task = similar_of(opened)
     vectors = ended(vectors_of(opened)).value
     assert vectors.rows.tolist() == list(range(37))
@@ -40,12 +41,12 @@ def test_neighbours_and_copies_of_the_images_at_hand(shared: Session) -> None:
 
 
 def test_it_is_computed_once_for_the_same_images_and_model(shared: Session) -> None:
-    assert vectors_of(open_run(shared, "")) is vectors_of(open_run(shared, ""))
-    assert similar_of(open_run(shared, "")) is similar_of(open_run(shared, ""))
+    assert vectors_of(open_run(shared, AT_HAND)) is vectors_of(open_run(shared, AT_HAND))
+    assert similar_of(open_run(shared, AT_HAND)) is similar_of(open_run(shared, AT_HAND))
 
 
 def test_an_image_without_features_has_no_neighbours(shared: Session) -> None:
-    vectors = ended(vectors_of(open_run(shared, ""))).value
+    vectors = ended(vectors_of(open_run(shared, AT_HAND))).value
     fewer = type(vectors)(vectors.rows[1:], vectors.units[1:])
     assert fewer.nearest(0, 3) == ([], [])
     assert fewer.nearest(5, 3)[0] == [i for i in vectors.nearest(5, 4)[0] if i != 0][:3]
@@ -55,7 +56,7 @@ def test_an_image_without_features_has_no_neighbours(shared: Session) -> None:
 def test_a_model_that_cannot_be_had_is_told(shared: Session) -> None:
     from dataclasses import replace
 
-    opened = replace(open_run(shared, ""), model="no-such-model")
+    opened = replace(open_run(shared, AT_HAND), model="no-such-model")
     task = similar_of(opened)
     assert "no model 'no-such-model'" in ended(task).error
     assert vectors_of(replace(opened, folder=None)) is None

@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from studio.errors import RunError, StudioError
+from studio.session import source
 from studio.session.session import Session
 from studio.session.similar import vectors_of
 from studio.ui.explore.confusion import ConfusionPanel
@@ -59,11 +60,11 @@ class ExploreAnswers:
         infos, view = self.session.store.list(), self.session.data.state
         options = [(runs.run_label(info), info.id) for info in infos]
         if view.preview is not None:
-            options.insert(0, (AT_HAND, ""))
+            options.insert(0, (AT_HAND, source.AT_HAND.choice))
         ids = [id for _, id in options]
         value = current if current in ids else self._first(ids)
         names = [ALL, *next((info.class_names for info in infos if info.id == value), ())]
-        if value == "" and view.preview is not None:
+        if value == source.AT_HAND.choice and view.preview is not None:
             names = [ALL, *view.preview.class_names]
         stays = label if value == current and label in names else ALL
         return [gr.update(choices=options, value=value), gr.update(choices=names, value=stays)]
@@ -75,7 +76,7 @@ class ExploreAnswers:
         infos, folder = self.session.store.list(), self.session.data.state.folder
         ended = [info for info in infos if info.state in ("finished", "stopped")]
         here = [i.id for i in ended if folder is not None and i.folder == str(folder.root)]
-        before = [""] if "" in ids else []
+        before = [id for id in ids if id == source.AT_HAND.choice]
         return next(iter([*here, *before, *(i.id for i in ended), *ids]), None)
 
     def choose(self, chosen: str) -> list[Any]:
@@ -244,8 +245,8 @@ class ExploreAnswers:
         return guard(work)
 
     def _select(self, scene: Scene, indices: Indices, text: str) -> str:
-        run = scene.opened.run_id
-        return self.session.selections.put(run_id=run, indices=indices, text=text)
+        opened = scene.opened
+        return self.session.selections.put(source=opened.source, indices=indices, text=text)
 
 
 def page_numbers(value: Any) -> dict[str, int]:

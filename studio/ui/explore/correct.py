@@ -17,8 +17,9 @@ import gradio as gr
 from studio.errors import RunError, StudioError
 from studio.runs.corrections import WITHDRAWN
 from studio.runs.given import VERDICTS
-from studio.session.opened import NOTHING, Opened, open_run
+from studio.session.opened import Opened, open_run
 from studio.session.session import Session
+from studio.session.source import AT_HAND, NOTHING, OpenedFolder, OpenedRun, Source, parse
 from studio.session.tasks import import_torch
 from studio.ui.explore.scene import SIDES, Scene, scene_of
 from studio.ui.parts import PRIVATE, UNCHECKED, guard
@@ -117,8 +118,9 @@ class CorrectPanel:
 
     def draw(self, scene: Scene, active: object, pages: dict[str, int], target: Any) -> list[Any]:
         """The values of `outputs`. target: which images were chosen, kept while they are there."""
-        run_id = scene.opened.run_id
-        corrections = self.session.corrections(run_id)
+        source = scene.opened.source
+        trained = isinstance(source, OpenedRun)
+        corrections = self.session.corrections(source)
         current, last = corrections.current(), corrections.last()
         choices = _targets(scene, active, pages)
         known = [value for _, value in choices]
@@ -126,12 +128,12 @@ class CorrectPanel:
         names = list(scene.outcome.class_names)
         on = gr.update(interactive=bool(choices))
         return [
-            correcting.summary(current, last, trained=bool(run_id)),
+            correcting.summary(current, last, trained=trained),
             gr.update(choices=choices, value=value),
             gr.update(choices=names),
             *[on for _ in self.buttons],
             gr.update(interactive=last is not None),
-            gr.update(interactive=bool(current), value=_AGAIN if run_id else _FIRST),
+            gr.update(interactive=bool(current), value=_AGAIN if trained else _FIRST),
         ]
 
     def nothing(self) -> list[Any]:
@@ -178,8 +180,7 @@ class CorrectPanel:
     def say_one(self, asked: Any) -> dict[str, Any]:
         """Say something of the image in the dialog.
 
-        asked: what the page sends, [run, index, stage, mark of the labels, verdict, class index or
-            ""] as JSON.
+        asked: what the page sends, [source, index, stage, verdict, class index or ""] as JSON.
 
         Returns:
             html: the buttons as they are from now on, "" to leave them; error: one line or "".
@@ -193,11 +194,11 @@ class CorrectPanel:
 
     def _asked(self, asked: Any) -> tuple[Opened, int, str, str]:
         try:
-            run, index, stage, mark, verdict, label = json.loads(asked)
+            run, index, stage, verdict, label = json.loads(asked)
         except (TypeError, ValueError):
             raise RunError("There is no such image in this run.") from None
         opened = open_run(self.session, run, stage)
-        if mark != opened.mark:
+        if parse(run) != opened.source:
             raise RunError(_CHANGED)
         names = opened.outcome.class_names
         if type(index) is not int or not 0 <= index < len(opened.outcome):
@@ -213,7 +214,7 @@ class CorrectPanel:
         outcome = scene.outcome
         if verdict not in (*VERDICTS, WITHDRAWN) or max(indices) >= len(outcome):
             raise RunError("There is no such image in this run.")
-        corrections = self.session.corrections(scene.opened.run_id)
+        corrections = self.session.corrections(scene.opened.source)
         if verdict == WITHDRAWN:  # what was not corrected needs no line
             current = corrections.current()
             indices = [i for i in indices if outcome.paths[i] in current]
@@ -230,9 +231,7 @@ class CorrectPanel:
         """Undo the last press of a button, of whichever page it was; a mark of that."""
 
         def work() -> str:
-            if not isinstance(run_id, str):
-                raise RunError(NOTHING)
-            undone = self.session.corrections(run_id).undo()
+            undone = self.session.corrections(parse(run_id)).undo()
             if undone is None:
                 raise RunError("There is nothing left to undo.")
             gr.Info(f"Undone: {undone.text}.", duration=4)
@@ -245,15 +244,16 @@ class CorrectPanel:
 
         What was said before any run is taken up on the Train tab, where there is more to choose.
         """
-        if run_id == "":
+        if run_id == AT_HAND.choice:
             return gr.skip()
 
         def work() -> str:
             from studio.runs.again import corrected
 
-            if not isinstance(run_id, str):
+            source = parse(run_id)
+            if not isinstance(source, OpenedRun):
                 raise RunError(NOTHING)
-            request = corrected(self.session.store.get(run_id))
+            request = corrected(self.session.store.get(source.run_id))
             import_torch()
             return self.session.worker.start(request)
 
@@ -265,7 +265,7 @@ def _targets(scene: Scene, active: object, pages: dict[str, int]) -> list[tuple[
 
     A value is the name of a list and, for the images at hand, the mark of the labels it shows.
     """
-    found, mark = [], f" {scene.opened.mark}".rstrip()
+    found, mark = [], f" {_mark(scene.opened.source)}".rstrip()
     if scene.selection is not None and (count := len(scene.selected())):
         found.append((f"The selection ({plural(count, 'image')})", f"selected{mark}"))
     before = scene.outcome.stage == "zero-shot"
@@ -286,8 +286,13 @@ def _images(scene: Scene, target: Any, pages: dict[str, int]) -> list[int]:
     name, _, mark = target.partition(" ") if isinstance(target, str) else ("", "", "")
     if name not in ("selected", *_LISTS):
         return []
-    if mark != scene.opened.mark:
+    if mark != _mark(scene.opened.source):
         raise RunError(_CHANGED)
     if name == "selected":
         return scene.selected().tolist() if scene.selection is not None else []
     return list(gallery.page(scene.listed(name), pages.get(name, 0)).indices)
+
+
+def _mark(source: Source) -> str:
+    """What tells labels that may change from earlier ones; empty for a run, whose labels stay."""
+    return f"{source.images}:{source.labels}" if isinstance(source, OpenedFolder) else ""

@@ -18,6 +18,7 @@ from studio.errors import RunError, StudioError
 from studio.session.opened import Opened, open_run
 from studio.session.session import Session
 from studio.session.similar import Vectors, vectors_of
+from studio.session.source import OpenedFolder
 from studio.ui.explore.scene import SIDES, Indices, Scene
 from studio.ui.parts import ASSETS, picked
 from studio.views import detail, journey
@@ -137,7 +138,7 @@ class DetailDialog:
             actions=select + self.actions(opened, index),
             where=where,
             steps=" ".join(steps),
-            look=json.dumps([opened.run_id, index, scene.outcome.stage, opened.mark]),
+            look=json.dumps([opened.source.key(), index, scene.outcome.stage]),
         )
         return body, shown
 
@@ -146,13 +147,13 @@ class DetailDialog:
         if source in ("selection", *SIDES):
             return scene.listed(source)
         found = self.session.selections.get(source)
-        mine = found is not None and found.run_id == scene.opened.run_id
+        mine = found is not None and found.source.same_images(scene.opened.source)
         return found.indices if found is not None and mine else np.zeros(0, np.int64)
 
     def _way(self, opened: Opened, scene: Scene, index: int) -> str:
-        if not opened.run_id:
+        if isinstance(opened.source, OpenedFolder):
             return ""
-        way = self.session.reader(opened.run_id).history
+        way = self.session.reader(opened.source.run_id).history
         way.refresh()
         return journey.journey_table(scene.outcome, way.of(index), way.watched)
 
@@ -169,10 +170,10 @@ def _place(listed: Indices, index: int) -> int:
 def nearest_html(session: Session, asked: Any) -> dict[str, Any]:
     """The nearest images of an image as HTML, and whether to ask again in a while.
 
-    asked: what the page sends, JSON of [run, index, stage, mark]; anything else gives nothing.
+    asked: what the page sends, JSON of [source, index, stage]; anything else gives nothing.
     """
     try:
-        run, index, stage, _ = json.loads(asked if isinstance(asked, str) else "")
+        run, index, stage = json.loads(asked if isinstance(asked, str) else "")
         opened = open_run(session, run, stage)
         if not isinstance(index, int) or not 0 <= index < len(opened.outcome):
             raise ValueError(index)

@@ -68,7 +68,7 @@ class MapPanel:
         """The values of `outputs`. selection: the id that the page sent."""
         opened = scene.opened
         value = {
-            "run": opened.run_id,
+            "run": opened.source.choice,
             "key": key_of(opened),
             "stage": scene.outcome.stage if scene.outcome.stage in opened.stages else "final",
             "stages": [[name, STAGES.get(name, name)] for name in opened.stages],
@@ -116,13 +116,13 @@ class MapPanel:
             text = f"{plural(len(indices), 'image')} on the map"
         if not len(indices):
             return ""
-        run = scene.opened.run_id
-        return self.session.selections.put(run_id=run, indices=indices, text=text)
+        source = scene.opened.source
+        return self.session.selections.put(source=source, indices=indices, text=text)
 
     def _around(self, scene: Scene, data: dict[str, Any], *, lasso: bool) -> tuple[Indices, str]:
         """The images within a line drawn on the page; all of them, not only those drawn."""
         corners = points.corners(data.get("xs"), data.get("ys"))
-        found = self.data.placed({"run": scene.opened.run_id})
+        found = self.data.placed({"run": scene.opened.source.choice})
         if corners is None or isinstance(found, dict):
             raise RunError("Nothing was picked on the map.")
         _, layout, rows = found

@@ -84,7 +84,8 @@ class MapData:
             return {}
         opened, layout, rows = found
         last = list(opened.stages.values())[-1]
-        if chosen.run_id != opened.run_id or chosen.indices.max(initial=0) >= len(last):
+        mine = chosen.source.same_images(opened.source)
+        if not mine or chosen.indices.max(initial=0) >= len(last):
             return {}
         indices = np.sort(chosen.indices)
         if len(rows) < len(last):
@@ -176,7 +177,8 @@ def _whole(plane: Plane, rows: Indices, number: int) -> Plane:
 
 def key_of(opened: Opened) -> str:
     """Changes with everything that is drawn: the page then asks for its points anew."""
-    digest = hashlib.sha1(repr((opened.run_id, opened.key[:2])).encode(), usedforsecurity=False)
+    made_of = repr((opened.source.choice, opened.key[:2]))
+    digest = hashlib.sha1(made_of.encode(), usedforsecurity=False)
     for name, outcome in opened.stages.items():
         digest.update(repr((name, outcome.class_names)).encode())
         arrays = (outcome.labels, outcome.clean_probability)

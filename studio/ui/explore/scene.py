@@ -103,7 +103,7 @@ def scene_of(
     chosen = names.index(label) if isinstance(label, str) and label in names else None
     found = session.selections.get(selection)
     if found is not None and (
-        found.run_id != opened.run_id
+        not found.source.same_images(opened.source)
         or (len(found) and int(found.indices.max()) >= len(opened.outcome))
     ):
         found = None  # of another run, or of images that are no longer at hand

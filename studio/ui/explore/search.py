@@ -19,6 +19,7 @@ from studio.runs.files import read_json
 from studio.session.opened import Opened, open_run
 from studio.session.preview import Sight, look_at
 from studio.session.session import Session
+from studio.session.source import OpenedFolder
 from studio.session.tasks import Task
 from studio.ui.parts import UNCHECKED
 from studio.views.markup import esc, progress
@@ -100,7 +101,7 @@ class SearchPanel:
             yield [_line(str(error)), *same]
             return
         key = self.session.selections.put(
-            run_id=opened.run_id, indices=found, text=f"nearest to “{text}”, best first"
+            source=opened.source, indices=found, text=f"nearest to “{text}”, best first"
         )
         front = [gr.Tabs(selected="map"), "map"] if panel == "galleries" else same[1:]
         line = f"{plural(len(found), 'image')} nearest to “{text}”, best first."
@@ -153,10 +154,10 @@ def nearest(opened: Opened, sight: Sight, text: str) -> NDArray[np.int64]:
 
 def _prompts(opened: Opened) -> PromptSet:
     """What the zero-shot labels were made with, for the space is centred by it."""
-    if not opened.run_id:
+    if isinstance(opened.source, OpenedFolder):
         preview = opened.session.data.state.preview
         return PromptSet() if preview is None else preview.prompts
-    saved = read_json(opened.session.store.get(opened.run_id).path / "prompts.json")
+    saved = read_json(opened.session.store.get(opened.source.run_id).path / "prompts.json")
     return PromptSet() if saved is None else PromptSet.from_dict(saved)
 
 

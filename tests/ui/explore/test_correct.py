@@ -15,6 +15,7 @@ from studio.errors import RunError
 from studio.runs.given import Correction
 from studio.session.opened import open_run
 from studio.session.session import Session
+from studio.session.source import OpenedRun
 from studio.ui.explore.correct import CorrectPanel
 from studio.ui.explore.scene import Scene
 
@@ -28,20 +29,22 @@ def panel(shared: Session, run_id: str) -> Iterator[CorrectPanel]:
     with gr.Blocks():
         made.build()
     yield made
-    while shared.corrections(run_id).undo() is not None:
+    while shared.corrections(OpenedRun(run_id)).undo() is not None:
         pass
 
 
 def scene(session: Session, run_id: str, *indices: int, **more: Any) -> Scene:
     selection = None
     if indices:
-        key = session.selections.put(run_id=run_id, indices=np.array(indices), text="some")
+        key = session.selections.put(
+            source=OpenedRun(run_id), indices=np.array(indices), text="some"
+        )
         selection = session.selections.get(key)
     return Scene(open_run(session, run_id), selection=selection, **more)
 
 
 def current(panel: CorrectPanel, run_id: str) -> dict[str, Correction]:
-    return dict(panel.session.corrections(run_id).current())
+    return dict(panel.session.corrections(OpenedRun(run_id)).current())
 
 
 def drawn(panel: CorrectPanel, made: Scene, active: str = "map", **more: Any) -> dict[str, Any]:
@@ -84,14 +87,14 @@ def test_what_is_accepted_is_the_label_that_is_shown(panel: CorrectPanel, run_id
     differ = np.flatnonzero(before.outcome.labels != after.outcome.labels)
     assert len(differ), "training has changed no label: nothing is shown by this test"
     index = int(differ[0])
-    panel.say_one(json.dumps([run_id, index, "zero-shot", "", "accepted", ""]))
+    panel.say_one(json.dumps([run_id, index, "zero-shot", "accepted", ""]))
     (correction,) = current(panel, run_id).values()
     assert correction.label == before.outcome.name(int(before.outcome.labels[index]))
 
 
 def test_one_image_is_corrected_from_its_dialog(panel: CorrectPanel, run_id: str) -> None:
     def say(verdict: str, label: str = "") -> dict[str, Any]:
-        return panel.answer_of()(json.dumps([run_id, 4, "final", "", verdict, label]))
+        return panel.answer_of()(json.dumps([run_id, 4, "final", verdict, label]))
 
     outcome = open_run(panel.session, run_id).outcome
     path, names = outcome.paths[4], outcome.class_names
@@ -118,7 +121,7 @@ def test_nonsense_from_a_page_corrects_nothing(
     panel: CorrectPanel, run_id: str, asked: list[Any]
 ) -> None:
     index, *rest = asked
-    answer = panel.say_one(json.dumps([run_id, index, "final", "", *rest]))
+    answer = panel.say_one(json.dumps([run_id, index, "final", *rest]))
     assert answer["error"].startswith("There is no")
     assert answer["html"] == ""
     assert current(panel, run_id) == {}
@@ -126,7 +129,7 @@ def test_nonsense_from_a_page_corrects_nothing(
 
 @pytest.mark.parametrize(
     "asked",
-    [None, 3, "", "x", "[]", "[1, 2]", '{"a": 1}', '["gone", 0, "final", "", "accepted", ""]'],
+    [None, 3, "", "x", "[]", "[1, 2]", '{"a": 1}', '["gone", 0, "final", "accepted", ""]'],
 )
 def test_what_is_no_question_gets_an_answer(panel: CorrectPanel, asked: Any) -> None:
     assert panel.say_one(asked)["error"]

@@ -10,18 +10,19 @@ from typing import Any
 import gradio as gr
 import numpy as np
 import pytest
-from tests.ui.test_train import sent
 
 from studio.errors import FolderError, RunError
 from studio.runs.corrections import corrections_of
 from studio.runs.given import Correction
 from studio.session.opened import open_run
 from studio.session.session import Session
+from studio.session.source import AT_HAND
 from studio.ui.explore.correct import CorrectPanel
 from studio.ui.explore.scene import Scene
 from studio.ui.train.tab import TrainTab
 from tests.ui.conftest import QUICK, load, open_studio, page, start
 from tests.ui.explore.test_correct import FIRST, drawn
+from tests.ui.test_train import sent
 
 
 @pytest.fixture
@@ -41,8 +42,8 @@ def tab(loaded: Session) -> TrainTab:
 
 
 def scene(session: Session, *indices: int) -> Scene:
-    key = session.selections.put(run_id="", indices=np.array(indices), text="some")
-    return Scene(open_run(session, ""), selection=session.selections.get(key))
+    key = session.selections.put(source=AT_HAND, indices=np.array(indices), text="some")
+    return Scene(open_run(session, AT_HAND), selection=session.selections.get(key))
 
 
 def say(panel: CorrectPanel, verdict: str, *indices: int, label: str = "") -> Scene:
@@ -53,7 +54,7 @@ def say(panel: CorrectPanel, verdict: str, *indices: int, label: str = "") -> Sc
 
 
 def told(session: Session) -> dict[str, Correction]:
-    return dict(session.corrections("").current())
+    return dict(session.corrections(AT_HAND).current())
 
 
 def test_a_run_learns_what_was_said_before_it(panel: CorrectPanel, tab: TrainTab) -> None:
@@ -77,7 +78,7 @@ def test_a_run_learns_what_was_said_before_it(panel: CorrectPanel, tab: TrainTab
         found = outcome.labels[outcome.paths.index(paths[i])]
         assert outcome.name(int(found)) == "red square"
     # They stay with the images, for the next run.
-    panel.undo("")
+    panel.undo("folder")
     assert set(told(session)) == {paths[3], paths[7]}
     assert corrections_of(run) == wanted
 
@@ -95,7 +96,7 @@ def test_the_panel_leads_to_the_train_tab(panel: CorrectPanel) -> None:
     assert before["again"] == gr.update(interactive=False, value="Train with these")
     made = say(panel, "accepted", 1)
     assert drawn(panel, made)["again"]["interactive"] is True
-    assert panel.train("") == gr.skip()
+    assert panel.train("folder") == gr.skip()
     assert panel.session.active() is None
     assert "accepted as" in panel.actions(made.opened, 1)
 
@@ -154,7 +155,7 @@ def test_labels_that_changed_meanwhile_are_not_accepted_unseen(
     data = panel.session.data
     made = scene(panel.session, 1)
     target = drawn(panel, made)["target"]["value"]
-    asked: list[Any] = ["", 1, "zero-shot", made.opened.mark, "accepted", ""]
+    asked: list[Any] = [made.opened.source.key(), 1, "zero-shot", "accepted", ""]
     data.label("red square\ngreen circle\npurple star", str(tiny_model))
     data.wait(400)
     after = scene(panel.session, 1)
@@ -162,17 +163,17 @@ def test_labels_that_changed_meanwhile_are_not_accepted_unseen(
         panel.say(after, "accepted", FIRST, target, None)
     assert "have changed meanwhile" in panel.say_one(json.dumps(asked))["error"]
     assert told(panel.session) == {}
-    asked[3] = after.opened.mark
+    asked[0] = after.opened.source.key()
     assert panel.say_one(json.dumps(asked))["error"] == ""
     assert len(told(panel.session)) == 1
 
 
 def test_without_images_there_is_nothing_to_say(session: Session) -> None:
     with pytest.raises(FolderError, match="Choose images first"):
-        session.corrections("")
+        session.corrections(AT_HAND)
     assert session.data.given() == {}
     with pytest.raises(gr.Error, match="Choose images first"):
-        CorrectPanel(session).undo("")
+        CorrectPanel(session).undo("folder")
     made = TrainTab(session)
     with gr.Blocks():
         made.build(["embedded"])

@@ -12,6 +12,7 @@ import pytest
 
 from studio.errors import RunError
 from studio.session.session import Session
+from studio.session.source import AT_HAND, OpenedRun
 from studio.ui.explore.map import MapPanel
 from studio.ui.explore.scene import ALL, Scene, scene_of
 from studio.ui.train.tab import TrainTab
@@ -29,7 +30,7 @@ def panel(shared: Session) -> MapPanel:
     return made
 
 
-def scene(session: Session, run: Any = "", stage: Any = "", selection: Any = "") -> Scene:
+def scene(session: Session, run: Any = "folder", stage: Any = "", selection: Any = "") -> Scene:
     return scene_of(session, run, stage, ALL, False, "down", "up", selection, False, "judged")
 
 
@@ -74,7 +75,7 @@ def test_what_the_page_has_is_not_sent_again(panel: MapPanel, run_id: str) -> No
 
 
 def test_the_images_at_hand_have_a_map_before_any_training(panel: MapPanel) -> None:
-    found = ask(panel, run="")
+    found = ask(panel, run="folder")
     assert list(found["points"]["stages"]) == ["zero-shot"]
 
 
@@ -102,7 +103,7 @@ def test_a_lasso_selects_all_images_in_it_on_the_layout_it_was_drawn_on(
             sent = event({"how": how, **SQUARE, "layout": layout})
             found = shared.selections.get(panel.pick(scene(shared, run_id), sent))
             assert found is not None
-            assert found.run_id == run_id
+            assert found.source == OpenedRun(run_id)
             assert (
                 set(left)
                 <= set(found.indices.tolist())
@@ -144,7 +145,7 @@ def test_a_press_selects_one_image_and_shift_adds(panel: MapPanel, shared: Sessi
     assert both.indices.tolist() == [3, 7]
     assert panel.pick(scene(shared, selection=first), event({"how": "clear"})) == ""
     nothing = {"how": "box", "xs": [5, 6], "ys": [5, 6], "layout": "pca"}
-    ask(panel, run="")
+    ask(panel, run="folder")
     assert panel.pick(scene(shared), event(nothing)) == ""
 
 
@@ -159,7 +160,7 @@ def test_a_press_selects_one_image_and_shift_adds(panel: MapPanel, shared: Sessi
     ],
 )  # fmt: skip
 def test_what_means_nothing_selects_nothing(panel: MapPanel, shared: Session, data: Any) -> None:
-    ask(panel, run="")
+    ask(panel, run="folder")
     with pytest.raises(RunError):
         panel.pick(scene(shared), event(data))
 
@@ -176,17 +177,17 @@ def test_the_slider_names_a_stage_of_the_run(panel: MapPanel, shared: Session, r
 def test_the_value_of_the_component_is_small_and_changes_with_what_is_drawn(
     panel: MapPanel, shared: Session, run_id: str
 ) -> None:
-    at_hand, trained = (panel.draw(scene(shared, run), "")[0] for run in ("", run_id))
+    at_hand, trained = (panel.draw(scene(shared, run), "")[0] for run in ("folder", run_id))
     assert len(json.dumps(trained)) < 1000
     assert [name for name, _ in trained["stages"]] == ["zero-shot", "phase1", "final"]
     assert trained["stage"] == "final"
     assert panel.draw(scene(shared, run_id, "phase1"), "")[0]["stage"] == "phase1"
     assert at_hand["key"] != trained["key"]
     assert panel.draw(scene(shared, run_id, "phase1"), "")[0]["key"] == trained["key"]
-    key = shared.selections.put(run_id=run_id, indices=[1, 2], text="two")
+    key = shared.selections.put(source=OpenedRun(run_id), indices=[1, 2], text="two")
     assert panel.draw(scene(shared, run_id, selection=key), key)[0]["selection"] == key
     # A selection of another run is no selection here.
-    assert panel.draw(scene(shared, "", selection=key), key)[0]["selection"] == ""
+    assert panel.draw(scene(shared, "folder", selection=key), key)[0]["selection"] == ""
     assert panel.nothing() == [{}]
 
 
@@ -194,8 +195,8 @@ def test_a_selection_of_another_run_lights_nothing(
     panel: MapPanel, shared: Session, run_id: str
 ) -> None:
     ask(panel, run=run_id)
-    mine = shared.selections.put(run_id=run_id, indices=[5, 1], text="two")
-    others = shared.selections.put(run_id="", indices=[5, 1], text="two")
+    mine = shared.selections.put(source=OpenedRun(run_id), indices=[5, 1], text="two")
+    others = shared.selections.put(source=AT_HAND, indices=[5, 1], text="two")
     found = panel.data.lit({"run": run_id, "selection": mine, "layout": "umap"})
     assert numbers(found["lit"], "<u4") == [1, 5]
     for nonsense in (others, "guess", None, 3):

@@ -60,9 +60,9 @@ def test_the_images_are_ranked_in_the_space_of_the_zero_shot_labels(
     shared: Session, run_id: str, tiny_model: Path, text: str
 ) -> None:
     wanted = by_hand(shared, tiny_model, text)
-    for run in ("", run_id):
+    for run in ("folder", run_id):
         found = answer(shared, text, run)
-        assert found.run_id == run
+        assert found.source.choice == run
         assert found.indices.tolist() == wanted[: search.LEAST]
         assert text in found.text
     assert wanted[: search.LEAST] != sorted(wanted[: search.LEAST])
@@ -96,7 +96,7 @@ def test_a_run_that_is_not_there_is_answered_in_one_line(shared: Session, run: A
 
 
 def test_what_is_found_is_escaped(shared: Session) -> None:
-    line, *_ = ask(shared, "<img src=x onerror=1>", "")[-1]
+    line, *_ = ask(shared, "<img src=x onerror=1>", "folder")[-1]
     assert "<img" not in line
 
 
@@ -107,7 +107,7 @@ def test_the_images_at_hand_need_no_second_model(
         raise AssertionError("shared the model once more")
 
     monkeypatch.setattr(search, "look_at", no_loading)
-    for run in ("", run_id):
+    for run in ("folder", run_id):
         assert len(answer(shared, "a dog", run)) == search.LEAST
 
 
@@ -144,7 +144,7 @@ def test_a_model_that_cannot_be_loaded_is_said_and_tried_again(
 
 def test_what_was_found_is_brought_to_the_front(shared: Session) -> None:
     def fronts(panel: str, text: str = "a dog") -> list[Any]:
-        return list(SearchPanel(shared).search(text, "", None, panel))[-1][2:]
+        return list(SearchPanel(shared).search(text, "folder", None, panel))[-1][2:]
 
     assert fronts("galleries")[1] == "map"
     for panel, text in (("map", "a dog"), ("confusions", "a dog"), ("galleries", "")):

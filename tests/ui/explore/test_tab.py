@@ -12,6 +12,7 @@ import pytest
 from studio.session.opened import open_run
 from studio.session.session import Session
 from studio.session.similar import similar_of, vectors_of
+from studio.session.source import OpenedRun, parse
 from studio.ui.explore.answers import AT_HAND, page_numbers
 from studio.ui.explore.confusion import MODEL, TRUTH
 from studio.ui.explore.detail import CLOSED, nearest_html
@@ -65,7 +66,7 @@ def cards(html: Any) -> int:
 
 
 def select(tab: ExploreTab, run: str, indices: list[int]) -> str:
-    return tab.session.selections.put(run_id=run, indices=indices, text="some images")
+    return tab.session.selections.put(source=parse(run), indices=indices, text="some images")
 
 
 def test_both_galleries_are_filled_from_the_run(tab: ExploreTab, run_id: str) -> None:
@@ -167,7 +168,7 @@ def test_a_selection_with_an_order_keeps_it_and_a_set_is_sorted(
 @pytest.mark.parametrize("key", ["", "unknown", None, 7, ["x"]])
 def test_a_selection_that_is_none_is_passed_over(tab: ExploreTab, run_id: str, key: Any) -> None:
     assert tab.scene(tuple(here(run_id, selection=key))).selection is None
-    other = select(tab, "", [1])  # of the images at hand, not of the run
+    other = select(tab, "folder", [1])  # of the images at hand, not of the run
     assert tab.scene(tuple(here(run_id, selection=other))).selection is None
     beyond = select(tab, run_id, [10**6])
     assert tab.scene(tuple(here(run_id, selection=beyond))).selection is None
@@ -210,7 +211,7 @@ def test_all_of_a_gallery_is_selected_at_a_press(tab: ExploreTab, run_id: str) -
     key = tab.taker("noisy")(*here(run_id))
     found = tab.session.selections.get(key)
     assert found is not None
-    assert found.run_id == run_id
+    assert found.source == OpenedRun(run_id)
     assert found.indices.tolist() == tab.scene(tuple(here(run_id))).side("noisy").tolist()
 
 
@@ -299,11 +300,11 @@ def test_the_nearest_images_are_asked_for_apart(tab: ExploreTab, run_id: str) ->
     task = vectors_of(open_run(session, run_id))
     assert task is not None
     assert task.ended.wait(60)
-    answer = nearest_html(session, f'["{run_id}", 0, "phase2", ""]')
+    answer = nearest_html(session, f'["{run_id}", 0, "phase2"]')
     assert answer["again"] is False
     found = [int(n) for n in re.findall(r'data-pick="image:(\d+)"', answer["html"])]
     assert found == task.value.nearest(0, 12)[0]
-    for nonsense in (None, "", "[]", '["x", 0, "", ""]', f'["{run_id}", 99, "", ""]', "{", 5):
+    for nonsense in (None, "", "[]", '["x", 0, ""]', f'["{run_id}", 99, ""]', "{", 5):
         assert nearest_html(session, nonsense) == {"html": "", "again": False}
 
 
@@ -313,20 +314,21 @@ def test_the_nearest_images_are_asked_for_apart(tab: ExploreTab, run_id: str) ->
 def test_the_images_at_hand_can_be_looked_at_before_any_training(
     tab: ExploreTab, run_id: str
 ) -> None:
-    run, label = tab.choices("")
-    assert (AT_HAND, "") in run["choices"]
-    assert run["value"] == ""
+    run, label = tab.choices("folder")
+    assert (AT_HAND, "folder") in run["choices"]
+    assert run["value"] == "folder"
     assert len(label["choices"]) == 4
-    page = draw(tab, "")
-    assert "Unsure" in "".join(str(v) for v in tab.galleries.draw(tab.scene(tuple(here(""))), {
-        "clean": 0, "noisy": 0})[1])  # fmt: skip
+    page = draw(tab, "folder")
+    first = {"clean": 0, "noisy": 0}
+    galleries = tab.galleries.draw(tab.scene(tuple(here("folder"))), first)[1]
+    assert "Unsure" in "".join(map(str, galleries))
     assert cards(page["gallery-clean"] + page["gallery-noisy"])
     assert " % clean" not in page["gallery-noisy"] + page["gallery-clean"]
-    html, _ = opened(tab, "")
+    html, _ = opened(tab, "folder")
     assert "Sub-folder says" in html
     assert "Model 1 says" not in html
-    assert "one model only" in draw(tab, "", "confusions")["confusion-map"]
-    assert "heat" in draw(tab, "", "confusions", against=TRUTH)["confusion-map"]
+    assert "one model only" in draw(tab, "folder", "confusions")["confusion-map"]
+    assert "heat" in draw(tab, "folder", "confusions", against=TRUTH)["confusion-map"]
 
 
 def test_what_is_shown_first(tab: ExploreTab, run_id: str, session: Session) -> None:
