@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from studio.runs.history import LabelHistory
+from studio.runs.history import HistoryStep, LabelHistory
 from studio.runs.store import Run, RunStore
-from studio.views.journey import journey_table
+from studio.views.detail import detail
 from tests.views.conftest import make_outcome
 
 N = 6
@@ -32,6 +32,10 @@ def monitor(run: Run, phase: int, epoch: int, labels: list[list[int]]) -> None:
     write(run, "monitor", tensors, phase=phase, epoch=epoch, epochs=3)
 
 
+def shown(steps: list[HistoryStep], watched: int, **changes: object) -> str:
+    return detail(make_outcome(**changes), 0, "", history=steps, watched=watched)
+
+
 def story(run: Run) -> None:
     zero = torch.zeros(N, dtype=torch.int64)
     write(run, "zero_shot", {"labels": zero, "confidence": torch.full((N,), 0.4)})
@@ -50,50 +54,51 @@ def story(run: Run) -> None:
 
 def test_an_image_is_followed_through_all_stages(run: Run) -> None:
     story(run)
-    way = LabelHistory(run)
-    way.refresh()
-    stops = way.of(4)
-    assert [(s.stage, s.epochs) for s in stops] == [
+    history = LabelHistory(run)
+    history.refresh()
+    steps = history.of(4)
+    assert [(s.stage, s.epochs) for s in steps] == [
         ("Zero-shot", None), ("Phase I", (1, 2)), ("Phase I", (3, 3)), ("After Phase I", None),
         ("Phase II", (1, 1)), ("Final, by model", None),
     ]  # fmt: skip
-    assert [s.labels for s in stops] == [(0,), (0, 1), (2, 1), (2, 1), (2, 2), (2, 1)]
-    judged = stops[3]
+    assert [s.labels for s in steps] == [(0,), (0, 1), (2, 1), (2, 1), (2, 2), (2, 1)]
+    judged = steps[3]
     assert judged.believed == pytest.approx((0.9, 0.2))
     assert judged.own == pytest.approx((0.1, 0.8))
-    assert way.watched == 2
+    assert history.watched == 2
 
 
 def test_an_image_that_was_not_watched_is_told_so(run: Run) -> None:
     story(run)
-    way = LabelHistory(run)
-    way.refresh()
-    assert [s.stage for s in way.of(0)] == ["Zero-shot", "After Phase I", "Final, by model"]
-    html = journey_table(make_outcome(), way.of(0), way.watched)
+    history = LabelHistory(run)
+    history.refresh()
+    assert [s.stage for s in history.of(0)] == ["Zero-shot", "After Phase I", "Final, by model"]
+    html = shown(history.of(0), history.watched)
     assert "2 images picked at random" in html
-    assert "picked at random" not in journey_table(make_outcome(), way.of(4), way.watched)
+    assert "picked at random" not in shown(history.of(4), history.watched)
 
 
 def test_what_comes_later_is_taken_in(run: Run) -> None:
-    way = LabelHistory(run)
-    way.refresh()
-    assert way.of(4) == []
-    assert journey_table(make_outcome(), [], 0) == ""
+    history = LabelHistory(run)
+    history.refresh()
+    assert history.of(4) == []
+    assert "History" not in shown([], 0)
     story(run)
-    way.refresh()
-    first = len(way.of(4))
-    way.refresh()
-    assert len(way.of(4)) == first == 6
+    history.refresh()
+    first = len(history.of(4))
+    history.refresh()
+    assert len(history.of(4)) == first == 6
 
 
 def test_the_table_names_classes_and_beliefs(run: Run) -> None:
     story(run)
-    way = LabelHistory(run)
-    way.refresh()
-    html = journey_table(make_outcome(class_names=("<b>", "cat", "dog")), way.of(4), 2)
+    history = LabelHistory(run)
+    history.refresh()
+    html = shown(history.of(4), 2, class_names=("<b>", "cat", "dog"))
     for text in (
-        "&lt;b&gt;", "Phase I, epochs 1–2", "Phase I, epoch 3", "40 % sure",
+        "&lt;b&gt;", "Phase I, epochs 1–2", "Phase I, epoch 3", "confidence 40 %",
         "90 % clean to model 2", "20 % clean to model 1", "80 % to itself",
     ):  # fmt: skip
         assert text in html
-    assert "<b>" not in html
+    assert "<b>," not in html
+    assert "<td><b>" not in html
