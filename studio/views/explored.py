@@ -12,34 +12,6 @@ _NOTES = {
     "are sorted by their confidence.",
     "phase1": "These are the labels after Phase I; no classifier has been trained on them yet.",
 }
-_KEYS = (
-    (("C",), "Correct one by one: open the first image of the list"),
-    (("A",), "Accept the label, of an open image or of the card that has the focus"),
-    (("R",), "Reject: leave the image out"),
-    (("1", "…", "9"), "Relabel an open image to one of the likeliest names"),
-    (("L",), "Go to the list of all classes; Enter relabels"),
-    (("T",), "Take back what was said of the open image"),
-    (("Z",), "Undo the last correction"),
-    (("←", "→"), "The image before and after"),
-    (("X",), "Tick the card that has the focus; Shift and a press ticks all between"),
-    (("Esc",), "Close the image"),
-    (("?",), "This list"),
-)
-_SIGNS = (
-    ("≠", "The two models give different labels; among the nearest images: another label"),
-    ("✓", "Accepted: a person says that the label is right"),
-    ("→", "Relabelled: a person gave the label that follows"),
-    (
-        "✕",
-        "Rejected: a person left the image out; on the map, a class that has no colour of its own",
-    ),
-    ("1 2", "What model 1 and model 2 say, and how clean that label is to the other one"),
-    ("●", "On the map: a clean label"),
-    ("◆", "On the map: a noisy label"),
-    ("○", "On the map: a ring around what is selected"),
-)
-
-
 def summary(
     outcome: Outcome,
     *,
@@ -99,4 +71,4 @@ def _line(share: float, before: Estimate | None, after: Estimate) -> str:
 
 def keys() -> str:
     """The list of keys and signs, in HTML."""
-    return render("explore/keys.html", keys=_KEYS, signs=_SIGNS)
+    return render("explore/keys.html")
