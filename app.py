@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from studio.memory import keep_freed_memory
-from studio.places import default_cache_dir, default_runs_dir
+from studio.places import default_cache_dir, default_runs_dir, has_display
 
 
 def main() -> None:
@@ -20,6 +20,7 @@ def main() -> None:
     add("--runs", type=Path, default=default_runs_dir(), help="where runs are kept")
     add("--cache", type=Path, default=default_cache_dir(), help="where features and such are kept")
     add("--root", type=Path, action="append", default=[], help="only open folders in here")
+    add("--no-browser", action="store_true", help="do not open the page in a browser")
     args = parser.parse_args()
 
     keep_freed_memory()
@@ -33,7 +34,9 @@ def main() -> None:
         public=public,
         local=is_loopback(args.host),
     )
-    serve(options, host=args.host, port=args.port)
+    # Where its user sits: not on a Space, and not on a server that is reached from elsewhere.
+    here = options.local and not public and has_display()
+    serve(options, host=args.host, port=args.port, browser=here and not args.no_browser)
 
 
 if __name__ == "__main__":

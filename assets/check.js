@@ -7,9 +7,10 @@ function show() {
   const ticked = boxes.filter((box) => box.checked);
   for (const box of boxes) {
     const place = ticked.indexOf(box);
+    const letter = place < 0 ? "" : String.fromCharCode(65 + place);
     const mark = box.parentElement.querySelector(".run-mark");
-    mark.textContent = place < 0 ? "" : String.fromCharCode(65 + place);
-    mark.className = place < 0 ? "run-mark" : `run-mark run-${place + 1}`;
+    mark.textContent = letter;
+    mark.className = letter ? `run-mark run-${letter}` : "run-mark";
     box.closest("tr").classList.toggle("chosen", place >= 0);
     box.disabled = place < 0 && ticked.length >= Number(table.dataset.most);
   }

@@ -21,7 +21,7 @@ function resolve(value, style) {
   return value;
 }
 
-function look(figure, style) {
+function layoutOf(figure, style) {
   const grid = { gridcolor: "var(--series-grid)", zeroline: false, linecolor: "var(--series-grid)" };
   const layout = {
     height: 240,
@@ -30,7 +30,7 @@ function look(figure, style) {
     plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: style.getPropertyValue("--font") || "sans-serif", size: 12, color: "var(--series-text)" },
     hovermode: "x unified",
-    hoverlabel: { bgcolor: "var(--series-hover)", bordercolor: "var(--series-grid)", font: { color: "var(--series-text)" } },
+    hoverlabel: { bgcolor: "var(--series-hover)", bordercolor: "var(--series-grid)", font: { color: "var(--series-text)" }, namelength: -1 },
     legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
     dragmode: "zoom",
     ...figure.layout,
@@ -85,9 +85,19 @@ function draw() {
     const box = card(figure);
     if (board.children[place] !== box) board.insertBefore(box, board.children[place] || null);
     const plot = box.querySelector(".curve-plot");
-    P.react(plot, resolve(figure.traces, style), look(figure, style), CONFIG);
+    P.react(plot, resolve(figure.traces, style), layoutOf(figure, style), CONFIG);
     // Read out is the figure's label; the strokes and ticks beneath would only be noise.
     for (const part of plot.querySelectorAll("svg.main-svg")) part.setAttribute("aria-hidden", "true");
+    nameInFull(plot, figure.traces);
+  });
+}
+
+// A legend has room for the beginning of a long name; the whole of it shows where it is pointed at.
+function nameInFull(plot, traces) {
+  plot.querySelectorAll(".legend .traces").forEach((entry, place) => {
+    const title = entry.querySelector("title") || document.createElementNS("http://www.w3.org/2000/svg", "title");
+    title.textContent = traces[place] ? traces[place].meta : "";
+    entry.prepend(title);
   });
 }
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 from studio.errors import SettingsError
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+_Value = TypeVar("_Value")
 
 
 def choice(
@@ -21,9 +23,16 @@ def choice(
     options: tuple[Any, ...] = (),
     low: float | None = None,
     high: float | None = None,
+    formerly: tuple[str, ...] = (),
 ) -> Any:
-    """A dataclass field that knows its source, its meaning and its legal values."""
-    metadata = {"source": source, "help": help, "options": options, "low": low, "high": high}
+    """A dataclass field that knows its source, its meaning and its legal values.
+
+    formerly: names it had, under which it is still read.
+    """
+    metadata = {
+        "source": source, "help": help, "options": options, "low": low, "high": high,
+        "formerly": formerly,
+    }  # fmt: skip
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -69,7 +78,7 @@ class Choices:
         types = get_type_hints(cls)
         values: dict[str, Any] = {}
         faults = []
-        for name, text in overrides.items():
+        for name, text in cls.by_current_name(overrides).items():
             if name not in types:
                 faults.append(
                     f"there is no setting {name!r} (`python -m studio settings` lists them)"
@@ -90,10 +99,21 @@ class Choices:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Settings as `to_dict` wrote them; names that this version does not know are an error."""
+        values = cls.by_current_name(values)
         unknown = sorted(set(values) - set(get_type_hints(cls)))
         if unknown:
             raise SettingsError(f"Settings: unknown names {', '.join(unknown)}")
         return cls(**values)
+
+    @classmethod
+    def by_current_name(cls, values: Mapping[str, _Value]) -> dict[str, _Value]:
+        """The same values, those under a field's former name under its name of today."""
+        names = {
+            former: field.name
+            for field in dataclasses.fields(cls)
+            for former in field.metadata["formerly"]
+        }
+        return {names.get(name, name): value for name, value in values.items()}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values by name, ready for JSON."""

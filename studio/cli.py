@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="python -m studio",
-        description="A folder of unlabelled images becomes trusted labels and a classifier.",
+        description="A folder of unlabelled images becomes labels and a classifier.",
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_fit(commands)
@@ -57,8 +57,15 @@ def _parser() -> argparse.ArgumentParser:
     _add_predict(commands)
     _add_bench(commands)
 
-    runs = commands.add_parser("runs", help="list past runs", description="List past runs.")
+    runs = commands.add_parser(
+        "runs",
+        help="list, rename or annotate past runs",
+        description="List past runs. RUN is a run's id, its folder, or 'latest'.",
+    )
     _add_runs_dir(runs)
+    runs.add_argument("--rename", nargs=2, metavar=("RUN", "NAME"), help="give a run another name")
+    runs.add_argument("--note", nargs=2, metavar=("RUN", "TEXT"), help="keep a note with a run")
+    runs.add_argument("--command", metavar="RUN", dest="repeat", help="print what repeats a run")
     runs.add_argument("--json", action="store_true", help="print one JSON object a line")
     runs.set_defaults(command=run_command.runs)
 
@@ -88,6 +95,11 @@ def _add_fit(commands: Any) -> None:
         help="class names, one a line, or lines FOLDER<TAB>NAME (default: the sub-folders' names)",
     )
     fit.add_argument(
+        "--classes",
+        metavar="NAMES",
+        help="class names on the command line, separated by commas, or as in --names FILE",
+    )
+    fit.add_argument(
         "--prompts",
         type=Path,
         metavar="FILE",
@@ -102,8 +114,8 @@ def _add_fit(commands: Any) -> None:
     fit.add_argument(
         "--phase2-model",
         metavar="MODEL",
-        help="fine-tune and ship this model on the labels that --model believes, e.g. a smaller "
-        "one; same as --set phase2_model=MODEL",
+        help="fine-tune and ship this model on the labels that --model finds clean, e.g. a "
+        "smaller one; same as --set phase2_model=MODEL",
     )
     fit.add_argument(
         "--method",
@@ -131,7 +143,7 @@ def _add_fit(commands: Any) -> None:
         type=Path,
         metavar="FILE",
         help="check these labels, which may be wrong, instead of labelling: a CSV with the columns "
-        "path,label; the run's checked.csv has the most suspicious first",
+        "path,label; the run's checked.csv has the least clean first",
     )
     _add_runs_dir(fit)
     _add_cache_dir(fit)

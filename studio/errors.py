@@ -30,3 +30,10 @@ class PromptError(StudioError):
 
 class RunError(StudioError):
     """A run cannot be started, found or read."""
+
+
+class Stopped(StudioError):  # noqa: N818 (nothing went wrong)
+    """A long piece of work was asked to stop, and did; what it had done by then is kept."""
+
+    def __init__(self, message: str = "Stopped.") -> None:
+        super().__init__(message)

@@ -1,91 +1,86 @@
-"""The methods that a run can use, by name. All are called alike, so that they can be compared."""
+"""The methods that a run can use. A new one is one file and one line here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from studio.errors import SettingsError
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from studio.clip.backbone import Backbone
-    from studio.clip.encode import Images
-    from studio.coft.events import Event
-    from studio.coft.student import Student
-    from studio.settings import Settings
+    from studio.coft.task import Fit
 
 
-class Method(Protocol):
-    """A fit: everything it may know comes in here, everything it has to say comes out as events."""
+@dataclass(frozen=True)
+class Method:
+    """A method: what it is called, where it is, and what the rest of the studio must know of it.
 
-    def __call__(
-        self,
-        *,
-        backbone: Backbone,
-        images: Images,
-        features: Tensor,
-        class_vectors: Tensor,
-        class_names: Sequence[str],
-        settings: Settings,
-        given: Tensor | None,
-        stop: Callable[[], bool],
-        claims: Tensor | None = ...,
-        student: Student | None = ...,
-    ) -> Iterator[Event]:
-        """Fit to N images with features (N, d) and C classes with vectors (C, d).
+    Attributes:
+        name: As people type it and runs record it.
+        title: As the page shows it.
+        module: Where its function is; imported only when it is used, for it brings torch, and
+            `--help` must answer at once.
+        function: A generator of events from a task, see `studio.coft.task.Fit`.
+        ours: CoFT itself; the others are there to be compared with it.
+        models: How many it trains, 1 or 2.
+        two_phases: It learns to judge labels before it trains a classifier on them. So it can judge
+            labels that came with the images, and ship another model than the one that judges.
+        trains: False: it only labels, there is nothing to draw curves of.
+        needs_given: It learns from given labels alone and refuses to work without any.
+    """
 
-        given: (N,) labels that a person gave, see `studio.coft.given`; None: none. claims: (N,)
-        labels to be judged, see `studio.coft.claims`; student: what Phase II fine-tunes instead of
-        the backbone; both for methods in `TWO_PHASES` only. The last event is Finished, also when
-        `stop` was heeded.
-        """
-        ...
+    name: str
+    title: str
+    module: str
+    function: str = "fit"
+    ours: bool = False
+    models: int = 1
+    two_phases: bool = False
+    trains: bool = True
+    needs_given: bool = False
 
-
-def _in(module: str, name: str = "fit") -> Callable[[], Method]:
-    """Loads a method of a module of this package."""
-
-    def load() -> Method:
-        method: Method = getattr(import_module(f"studio.{module}"), name)
-        return method
-
-    return load
+    def load(self) -> Fit:
+        """The method itself."""
+        fit: Fit = getattr(import_module(self.module), self.function)
+        return fit
 
 
-# Imported only when used: they bring torch, and `--help` must answer at once.
-METHODS: dict[str, Callable[[], Method]] = {
-    "coft": _in("coft.fit"),
-    "coft+": _in("coft.fit", "fit_plus"),
-    # What CoFT is compared with: see docs/method.md, "Baselines".
-    "zero-shot": _in("baselines.zero_shot"),
-    "zero-shot-ensemble": _in("baselines.zero_shot", "fit_ensemble"),
-    "upl": _in("baselines.upl"),
-    "fpl": _in("baselines.grip", "fit_fpl"),
-    "ifpl": _in("baselines.grip", "fit_ifpl"),
-    "grip": _in("baselines.grip", "fit_grip"),
-    "self-training": _in("baselines.self_training"),
-    "self-training-seeds": _in("baselines.self_training", "fit_seeds"),
-    "fixmatch": _in("baselines.fixmatch"),
-    "lafter": _in("baselines.lafter"),
-    "transclip": _in("baselines.transclip"),
-    "supervised": _in("baselines.self_training", "fit_supervised"),
-}
+# What CoFT is compared with: see docs/method.md, "Baselines".
+_ALL = (
+    Method("coft", "CoFT", "studio.coft.fit", ours=True, models=2, two_phases=True),
+    Method("coft+", "CoFT+", "studio.coft.fit", "fit_plus", ours=True, models=2, two_phases=True),
+    Method("zero-shot", "Zero-shot labels only", "studio.baselines.zero_shot", trains=False),
+    Method(
+        "zero-shot-ensemble", "Zero-shot, several sentences",
+        "studio.baselines.zero_shot", "fit_ensemble", trains=False,
+    ),
+    Method("upl", "UPL, learned prompts", "studio.baselines.upl"),
+    Method("fpl", "FPL, few pseudo-labels", "studio.baselines.grip", "fit_fpl"),
+    Method("ifpl", "IFPL, repeated pseudo-labels", "studio.baselines.grip", "fit_ifpl"),
+    Method("grip", "GRIP, growing pseudo-labels", "studio.baselines.grip", "fit_grip"),
+    Method(
+        "self-training", "Self-training on all labels",
+        "studio.baselines.self_training", models=2,
+    ),
+    Method(
+        "self-training-seeds", "Self-training on the seeds",
+        "studio.baselines.self_training", "fit_seeds", models=2,
+    ),
+    Method("fixmatch", "FixMatch, a slow teacher", "studio.baselines.fixmatch"),
+    Method("lafter", "LaFTer, a text-trained head", "studio.baselines.lafter"),
+    Method("transclip", "TransCLIP, labelled together", "studio.baselines.transclip", trains=False),
+    Method(
+        "supervised", "Supervised by given labels",
+        "studio.baselines.self_training", "fit_supervised", models=2, needs_given=True,
+    ),
+)  # fmt: skip
 
-TWO_PHASES = frozenset({"coft", "coft+"})
-"""CoFT itself: it alone can judge labels that came with the images, and ship another model than the
-one that judges.
-"""
-
-ONE_MODEL = frozenset(METHODS) - {
-    "coft", "coft+", "self-training", "self-training-seeds", "supervised",
-}  # fmt: skip
-"""Methods that train one model where CoFT trains two."""
+METHODS: dict[str, Method] = {method.name: method for method in _ALL}
+"""All methods by name, in the order in which they are listed."""
 
 
-def load_method(name: str) -> Method:
+def method_of(name: str) -> Method:
     """The method of that name.
 
     Raises:
@@ -93,4 +88,9 @@ def load_method(name: str) -> Method:
     """
     if name not in METHODS:
         raise SettingsError(f"There is no method {name!r}; choose one of {', '.join(METHODS)}.")
-    return METHODS[name]()
+    return METHODS[name]
+
+
+def two_phase_methods() -> str:
+    """Their names, for messages: "coft and coft+"."""
+    return " and ".join(method.name for method in METHODS.values() if method.two_phases)

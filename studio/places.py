@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[1]
+"""Where `studio` can be imported from."""
 
 
 def default_runs_dir() -> Path:
@@ -15,3 +19,10 @@ def default_cache_dir() -> Path:
     """The environment's STUDIO_CACHE, else .cache/coft-studio in the user's home."""
     named = os.environ.get("STUDIO_CACHE")
     return Path(named).expanduser() if named else Path.home() / ".cache" / "coft-studio"
+
+
+def has_display() -> bool:
+    """Whether this process can open a window on a screen."""
+    if sys.platform in ("darwin", "win32"):
+        return "SSH_CONNECTION" not in os.environ
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -12,7 +12,33 @@ from dataclasses import dataclass
 
 from studio import choices
 from studio.choices import Choices, Described, choice
-from studio.presets import PAPER
+
+PAPER: dict[str, str] = {
+    "templates": "plain",
+    "k_cap": "false",
+    "transduction": "off",
+    "prior_correction": "0",
+    "adapted_stages": "0",
+    "complement": "uniform",
+    "phase1_lr": "0.03",
+    "phase1_clip": "0",
+    "phase1_resolution": "1",
+    "phase1_views": "0",
+    "rounds": "3",
+    "filter": "peer_clean",
+    "label_weights": "hard",
+    "phase2_epochs": "10",
+    "phase2_lr": "0.0005",
+    "phase2_resolution": "1",
+    "head_init": "random",
+    "head_lr_factor": "1",
+    "weight_average": "1",
+    "label_smoothing": "0",
+    "crop_scale": "0.08",
+}
+"""preset=paper: what the paper states, and where it is silent what its sister, DeFT and CoOp do;
+docs/method.md says which is which. Everything else is the same in both presets.
+"""
 
 
 @dataclass(frozen=True)
@@ -45,7 +71,7 @@ class Settings(Choices):
 
     # Seed set (paper, Section 3.1)
     k: int = choice(
-        16, "inferred (UPL, GRIP, CPL)", "Most confident images kept per class for Phase I.", low=1
+        16, "inferred (UPL, GRIP, CPL)", "Most confident images of each class, its seeds.", low=1
     )
     k_cap: bool = choice(
         True, "studio", "Lower k to at most half of N / C, so that small sets keep pure seeds."
@@ -53,19 +79,19 @@ class Settings(Choices):
     seed_selection: str = choice(
         "argmax_topk",
         "paper wording",
-        "Who may become a seed: images of the class only, or by leaderboard.",
+        "Whether a class that is short of its own images fills up with others (leaderboard).",
         options=("argmax_topk", "leaderboard"),
     )
     transduction: str = choice(
         "all",
         "studio (TransCLIP); paper: off",
-        "All images labelled together: before and after Phase I, only for the first seeds, never.",
+        "When all images are labelled together: before and after Phase I, only before, or never.",
         options=("all", "first", "off"),
     )
     given_evidence: float = choice(
         20.0,
         "studio (Tip-Adapter)",
-        "Log odds that a label a person gave adds to its class for images that look the same.",
+        "Log odds that a given label adds to its class for images that look the same.",
         low=0,
     )
     prior_correction: float = choice(
@@ -161,18 +187,19 @@ class Settings(Choices):
     filter: str = choice(
         "peer_clean_and_argmax_agree",
         "studio, DeFT; paper: peer_clean",
-        "Who decides that a label is clean.",
+        "Whose judgement makes a label clean.",
         options=(
             "peer_clean", "peer_clean_and_argmax_agree", "self_clean", "both_clean", "agree",
             "none",
         ),
     )  # fmt: skip
-    belief: str = choice(
+    label_weights: str = choice(
         "soft",
         "studio; paper: hard",
-        "Phase II learns every label, weighted by how clean its judge finds it, or only those that "
-        "the filter believes.",
+        "Phase II learns every label, weighted by its clean probability (soft), or the clean ones "
+        "only (hard).",
         options=("soft", "hard"),
+        formerly=("belief",),
     )
 
     # Phase II (paper, Section 3.2.2)
@@ -240,7 +267,10 @@ class Settings(Choices):
         0.99, "inferred (MoCo)", "CoFT+: mu of the momentum encoder.", low=0, high=1
     )
     contrast_queue: int = choice(
-        4096, "inferred", "CoFT+: most keys in the queue; never above a quarter of N.", low=1
+        4096,
+        "inferred",
+        "CoFT+: most keys in the queue; at most N / 4 of them, but never fewer than a batch.",
+        low=1,
     )
     contrast_temperature: float = choice(
         0.1, "inferred (MoCo)", "CoFT+: temperature tau' of the contrast.", low=0.001
@@ -283,7 +313,7 @@ class Settings(Choices):
             SettingsError: an unknown name or an illegal value; lists all of them.
         """
         base = PAPER if overrides.get("preset", "").strip() == "paper" else {}
-        return super().from_overrides({**base, **overrides})
+        return super().from_overrides({**base, **cls.by_current_name(overrides)})
 
 
 def describe() -> list[Described]:

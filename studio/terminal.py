@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -25,6 +26,7 @@ class Terminal:
         self._stage: str | None = None
         self._told = 0.0
         self._steps: dict[int, tuple[int, int]] = {}
+        self._step_text = self._left = ""
 
     def __enter__(self) -> Terminal:
         return self
@@ -37,6 +39,15 @@ class Terminal:
     ) -> None:
         self._close()
 
+    def watch(self, status: Mapping[str, Any]) -> None:
+        """Take notice of how far the run is, see `studio.runs.pace`."""
+        from studio.runs.pace import step_text
+        from studio.views.numbers import duration
+
+        eta = status.get("eta_seconds")
+        self._step_text = step_text(status)
+        self._left = "" if eta is None else f"about {duration(eta)} left in all"
+
     def show(self, event: Event) -> None:
         """Take notice of an event of the fit."""
         from studio.coft import events
@@ -48,18 +59,20 @@ class Terminal:
         elif isinstance(event, events.Warned):
             self.line(f"note: {event.message}")
         elif isinstance(event, events.Judged):
-            share = float(event.clean.float().mean())
-            self.line(f"{100 * share:.1f} % of the labels are believed clean")
+            share = float(event.clean.any(0).float().mean())
+            self.line(f"{100 * share:.1f} % of the labels clean after Phase I")
 
     def progress(self, stage: str, done: int, total: int, note: str = "") -> None:
-        """A stage is `done` of `total` far."""
+        """A stage is `done` of `total` far; what is known of the whole run is shown with it."""
+        title = self._step_text or stage
+        note = ", ".join(part for part in (note, self._left) if part)
         if stage != self._stage:
             self._close()
             self._stage, self._told = stage, time.monotonic()
             if self._live:
                 from tqdm import tqdm
 
-                self._bar = tqdm(total=total, desc=stage, file=self._stream, leave=True)
+                self._bar = tqdm(total=total, desc=title, file=self._stream, leave=True)
         if self._bar is not None:
             self._bar.total = total
             if note:
@@ -67,7 +80,7 @@ class Terminal:
             self._bar.update(done - self._bar.n)
         elif done >= total or time.monotonic() - self._told >= _QUIET_EVERY_S:
             self._told = time.monotonic()
-            print(f"{stage}: {done}/{total} {note}".rstrip(), file=self._stream, flush=True)
+            print(f"{title}: {done}/{total} {note}".rstrip(), file=self._stream, flush=True)
         if done >= total:
             self._close()
             self._stage = stage  # a repeated last event opens no second bar

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 from collections.abc import Generator
@@ -12,6 +13,10 @@ import pytest
 # Before anything imports a hub client: a test that reaches for the network fails at once.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+# Before anything imports torch. The tensors of tests are small, and where several pytest workers
+# share the cores, each with as many threads as there are cores, they stand in each other's way.
+for _library in ("OMP", "MKL", "OPENBLAS", "NUMBA"):
+    os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
 
 REQUIRE_BROWSER = os.environ.get("STUDIO_REQUIRE_BROWSER") == "1"
 SHARED_DATA = Path(
@@ -54,8 +59,20 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Generator[None, None
         yield
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+# Browser tests from the longest file to the shortest, then all others: the workers of
+# `pytest -n auto --dist loadfile --no-loadscope-reorder` then end at about the same time.
+LONGEST_FIRST = ("test_studio", "test_explore", "test_map", "test_prompts", "test_correct")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Skip browser tests where there is no Chromium, unless they are required."""
+    if hasattr(config, "workerinput"):
+
+        def place(item: pytest.Item) -> int:
+            names = [*LONGEST_FIRST, item.path.stem]
+            return names.index(item.path.stem) if "browser" in item.keywords else len(names)
+
+        items.sort(key=place)
     if REQUIRE_BROWSER or find_chromium():
         return
     skip = pytest.mark.skip(reason="no Chromium found (Debian: apt-get install chromium)")
@@ -104,7 +121,17 @@ def image_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def _one_tokenizer() -> Generator[None, None, None]:
+    """Reading open_clip's vocabulary takes longer than a run of `tiny_model`; once is enough."""
+    import open_clip
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(open_clip, "SimpleTokenizer", functools.cache(open_clip.SimpleTokenizer))
+        yield
+
+
+@pytest.fixture(scope="session")
+def tiny_model(_one_tokenizer: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a very small open_clip model with random weights, which loads as any other."""
     return save_tiny_model(tmp_path_factory.mktemp("models") / "tiny", width=64)
 

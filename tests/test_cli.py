@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import resource
 import signal
 import subprocess
 import sys
@@ -42,15 +41,11 @@ def quick(settings: dict[str, Any]) -> list[str]:
 
 
 def test_help_answers_at_once_and_without_torch():
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = studio("fit", "--help")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert done.returncode == 0
     assert "--names" in done.stdout
-    # Time on the processor: the machine may be busy with something else.
-    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    assert seconds < 0.5
-    code = "import sys, studio.cli; print({'torch', 'numpy', 'gradio'} & set(sys.modules))"
+    slow = {"torch", "numpy", "gradio", "PIL", "sklearn", "open_clip", "openai", "diskcache"}
+    code = f"import sys, studio.cli; print({slow} & set(sys.modules))"
     loaded = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
@@ -75,6 +70,7 @@ def places(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     return tmp_path / "runs"
 
 
+@pytest.mark.slow
 def test_fit_predict_and_runs(
     image_folder: Path, tiny_model: Path, quick_settings: dict[str, Any], tmp_path: Path,
     places: Path, capsys: pytest.CaptureFixture[str],
@@ -170,12 +166,14 @@ def test_an_error_of_the_user_is_one_line_and_code_2(
     assert says in lines[0]
 
 
+@pytest.mark.slow
 def test_an_error_of_the_user_reaches_the_shell_without_a_traceback(tmp_path: Path):
     done = studio("fit", tmp_path / "missing")
     assert done.returncode == 2
     assert done.stderr == f"error: There is no folder {tmp_path / 'missing'}; check the path.\n"
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_and_keeps_what_was_learned(
     image_folder: Path, tiny_model: Path, quick_settings: dict[str, Any], tmp_path: Path,
     cache: Path,

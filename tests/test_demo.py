@@ -15,7 +15,18 @@ from studio.images.folder import propose_class_names, scan, truth
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo, "PER_CLASS", 3)
+    monkeypatch.setattr(demo, "PER_CLASS", 1)
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[tuple[int, int]]]:
+    """Two pictures of each class, and what was told while they were drawn."""
+    calls: list[tuple[int, int]] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demo, "PER_CLASS", 2)
+        folder = tmp_path_factory.mktemp("demo") / "set"
+        demo.draw(folder, progress=lambda done, total: calls.append((done, total)))
+    return folder, calls
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -27,17 +38,16 @@ def test_the_set_is_large_enough_to_learn_from():
     assert len(demo.DEMO_CLASSES) * demo.PER_CLASS >= 400
 
 
-@pytest.mark.usefixtures("small")
-def test_drawing_gives_photos_in_folders_that_name_their_classes(tmp_path: Path):
-    calls: list[tuple[int, int]] = []
-    demo.draw(tmp_path / "set", progress=lambda done, total: calls.append((done, total)))
-    folder = scan(tmp_path / "set")
-    assert len(folder.images) == 3 * len(demo.DEMO_CLASSES)
+def test_drawing_gives_photos_in_folders_that_name_their_classes(
+    drawn: tuple[Path, list[tuple[int, int]]],
+):
+    folder, calls = scan(drawn[0]), drawn[1]
+    assert len(folder.images) == 2 * len(demo.DEMO_CLASSES)
     assert not folder.refused
     assert propose_class_names(folder) == list(demo.DEMO_CLASSES)
     labels = truth(folder, demo.DEMO_CLASSES)
     assert labels is not None
-    assert np.bincount(labels).tolist() == [3] * len(demo.DEMO_CLASSES)
+    assert np.bincount(labels).tolist() == [2] * len(demo.DEMO_CLASSES)
     assert calls == [(n + 1, len(folder.images)) for n in range(len(folder.images))]
     for image in folder.images:
         with Image.open(folder.root / image.path) as picture:
@@ -46,6 +56,7 @@ def test_drawing_gives_photos_in_folders_that_name_their_classes(tmp_path: Path)
             assert all(224 <= side <= 320 for side in picture.size)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small")
 def test_the_seed_decides_every_pixel_and_another_seed_all_of_them(tmp_path: Path):
     first, again, other = (
@@ -57,9 +68,8 @@ def test_the_seed_decides_every_pixel_and_another_seed_all_of_them(tmp_path: Pat
     assert not any(first[name] == other[name] for name in first)
 
 
-@pytest.mark.usefixtures("small")
-def test_pictures_of_one_class_differ_as_photos_do(tmp_path: Path):
-    folder = demo.draw(tmp_path / "set")
+def test_pictures_of_one_class_differ_as_photos_do(drawn: tuple[Path, list[tuple[int, int]]]):
+    folder, _ = drawn
     for name in demo.DEMO_CLASSES:
         files = sorted((folder / name.replace(" ", "_")).iterdir())
         thumbnails = [Image.open(file).convert("RGB").resize((32, 32)) for file in files]
@@ -108,7 +118,7 @@ def test_a_drawing_that_is_cut_short_leaves_no_half_set(
     with pytest.raises(KeyboardInterrupt):
         demo.demo_folder(tmp_path, progress=cut_short)
     assert list(tmp_path.iterdir()) == []
-    assert len(scan(demo.demo_folder(tmp_path)).images) == 3 * len(demo.DEMO_CLASSES)
+    assert len(scan(demo.demo_folder(tmp_path)).images) == len(demo.DEMO_CLASSES)
 
 
 @pytest.mark.usefixtures("small")
@@ -131,6 +141,7 @@ def test_a_cache_that_cannot_be_written_is_a_clear_error(tmp_path: Path):
         demo.demo_folder(tmp_path / "file")
 
 
+@pytest.mark.slow
 def test_the_embedded_model_half_knows_the_demo_set(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 import torch
 
+from studio import cli
 from studio.clip.backbone import Backbone
 from studio.coft.classifier import Classifier
 from studio.coft.events import Checkpoint, Event, Finished, Monitor, Step, ZeroShot
 from studio.coft.given import REJECTED, UNKNOWN
+from studio.coft.task import Task
 from studio.errors import FolderError, RunError, SettingsError
-from studio.methods import METHODS, ONE_MODEL, load_method
+from studio.methods import METHODS, Method, method_of
 from studio.runs.job import run_job
 from studio.runs.request import JobRequest, create_run
 from studio.runs.store import RunStore
@@ -24,33 +26,32 @@ from tests.coft.conftest import Canvases, convnet, vit
 
 __all__ = ["_little_text", "convnet", "vit"]
 
-UNTRAINED = ("zero-shot", "zero-shot-ensemble", "transclip")
-RIVALS = sorted(set(METHODS) - {"coft", "coft+"})
-TRAINING = sorted(set(RIVALS) - set(UNTRAINED))
+RIVALS = sorted(method.name for method in METHODS.values() if not method.ours)
+TRAINING = [name for name in RIVALS if METHODS[name].trains]
 
 
-def told(name: str, count: int = 30) -> torch.Tensor:
+def given_to(name: str, count: int = 30) -> torch.Tensor:
     """Two given labels, one of them against all appearances, and a rejected image."""
     given = torch.full((count,), UNKNOWN)
     given[0], given[4], given[7] = 0, 2, REJECTED
-    if name == "supervised":  # learns from nothing else
+    if METHODS[name].needs_given:
         given[:4] = torch.tensor([0, 1, 2, 0])
     return given
 
 
 def events_of(name: str, backbone: Backbone, *, stop: Any = None, **changes: Any) -> list[Event]:
     events: list[Event] = []
-    for event in load_method(name)(
+    for event in method_of(name).load()(Task(
         **arguments(backbone, Canvases(30)), settings=Settings(**QUICK | changes),
-        given=told(name), stop=lambda: stop is not None and stop(events),
-    ):  # fmt: skip
+        given=given_to(name), stop=lambda: stop is not None and stop(events),
+    )):  # fmt: skip
         events.append(event)
     return events
 
 
 def classifier_of(events: list[Event]) -> Classifier:
-    (found,) = [e for e in events if isinstance(e, Checkpoint) and e.name == "classifier"]
-    return Classifier.load(found.tensors, found.meta, device="cpu")
+    (shipped,) = [e for e in events if isinstance(e, Checkpoint) and e.name == "classifier"]
+    return Classifier.load(shipped.tensors, shipped.meta, device="cpu")
 
 
 @pytest.mark.parametrize("name", RIVALS)
@@ -63,13 +64,14 @@ def test_a_method_speaks_the_events_and_ships_what_it_reports(name: str, vit: Ba
     assert not finished.stopped
     shipped = classifier_of(events).probabilities(Canvases(30).batch(range(30)))
     if name != "transclip":  # which labels these images together, and new ones one by one
-        free = told(name) == UNKNOWN
+        free = given_to(name) == UNKNOWN
         assert torch.equal(shipped.argmax(1)[free], finished.labels[free])
         of_label = shipped.gather(1, finished.labels[:, None])[:, 0]
         torch.testing.assert_close(of_label, finished.confidence, rtol=1e-3, atol=1e-4)
     trained = {event.model for event in events if isinstance(event, Step)}
-    assert trained == (set() if name in UNTRAINED else {0} if name in ONE_MODEL else {0, 1})
-    if name in ONE_MODEL:
+    method = METHODS[name]
+    assert trained == (set(range(method.models)) if method.trains else set())
+    if method.models == 1:
         assert torch.equal(finished.model_labels[0], finished.model_labels[1])
     for monitor in (event for event in events if isinstance(event, Monitor)):
         assert monitor.labels.shape == (2, 8)
@@ -83,12 +85,12 @@ def test_a_method_speaks_the_events_and_ships_what_it_reports(name: str, vit: Ba
 
 
 @pytest.mark.parametrize("name", RIVALS)
-def test_what_a_person_said_stands(name: str, vit: Backbone) -> None:
-    given = told(name)
+def test_given_labels_stand(name: str, vit: Backbone) -> None:
+    given = given_to(name)
     finished = only(events_of(name, vit), Finished)
-    known = given >= 0
-    assert torch.equal(finished.labels[known], given[known])
-    assert finished.clean[known].all()
+    labelled = given >= 0
+    assert torch.equal(finished.labels[labelled], given[labelled])
+    assert finished.clean[labelled].all()
     assert not finished.clean[7]
 
 
@@ -97,10 +99,10 @@ def test_a_rejected_image_is_in_no_training(name: str, vit: Backbone) -> None:
     images = Canvases(30)
     made = arguments(vit, images)
     seen: set[int] = set()
-    for event in load_method(name)(
-        **made, settings=Settings(**QUICK | {"monitor_images": 0}), given=told(name),
+    for event in method_of(name).load()(Task(
+        **made, settings=Settings(**QUICK | {"monitor_images": 0}), given=given_to(name),
         stop=lambda: False,
-    ):  # fmt: skip
+    )):  # fmt: skip
         if isinstance(event, Step):
             seen |= set(images.calls)
             images.calls.clear()
@@ -115,7 +117,7 @@ def test_stopping_keeps_what_was_learned(name: str, vit: Backbone) -> None:
     assert finished.stopped
     assert finished.stage != "zero-shot"
     assert sum(isinstance(event, Step) for event in events) == 1
-    free = told(name) == UNKNOWN
+    free = given_to(name) == UNKNOWN
     shipped = classifier_of(events).probabilities(Canvases(30).batch(range(30)))
     assert torch.equal(shipped.argmax(1)[free], finished.labels[free])
 
@@ -139,6 +141,7 @@ def test_same_seed_same_run_and_other_seed_other_run(name: str, vit: Backbone) -
     assert any(not torch.equal(tensor, other[key]) for key, tensor in first.items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["upl", "lafter", "fixmatch", "self-training", "transclip"])
 def test_a_centred_convolutional_tower_works_as_well(name: str, convnet: Backbone) -> None:
     before = {key: tensor.clone() for key, tensor in convnet.model.state_dict().items()}
@@ -147,7 +150,7 @@ def test_a_centred_convolutional_tower_works_as_well(name: str, convnet: Backbon
         assert torch.equal(tensor, before[key]), key
     shipped = classifier_of(events).probabilities(Canvases(30).batch(range(30)))
     if name != "transclip":
-        free = told(name) == UNKNOWN
+        free = given_to(name) == UNKNOWN
         assert torch.equal(shipped.argmax(1)[free], only(events, Finished).labels[free])
 
 
@@ -156,15 +159,19 @@ def test_one_class_is_refused(name: str, vit: Backbone) -> None:
     made = arguments(vit, Canvases(6))
     made |= {"class_names": made["class_names"][:1], "class_vectors": made["class_vectors"][:1]}
     with pytest.raises(FolderError, match="two classes"):
-        list(load_method(name)(**made, settings=Settings(**QUICK), given=None, stop=lambda: False))
+        list(
+            method_of(name).load()(
+                Task(**made, settings=Settings(**QUICK), given=None, stop=lambda: False)
+            )
+        )
 
 
 def test_an_unknown_method_is_refused_with_those_there_are() -> None:
     with pytest.raises(SettingsError, match=r"magic.*coft, coft\+, .*supervised"):
-        load_method("magic")
+        method_of("magic")
 
 
-def test_supervised_is_not_told_the_classes_that_sub_folders_tell_the_scorer(
+def test_supervised_never_sees_the_classes_that_sub_folders_give_the_scorer(
     image_folder: Path, tiny_model: Path, quick_settings: dict[str, Any], tmp_path: Path
 ) -> None:
     request = JobRequest(
@@ -178,11 +185,73 @@ def test_supervised_is_not_told_the_classes_that_sub_folders_tell_the_scorer(
     assert run.info.state == "failed"
 
 
-def test_every_method_has_a_name_and_coft_comes_first_to_choose() -> None:
-    assert set(look.METHODS) == set(METHODS)
+def test_every_method_has_a_title_of_its_own_and_coft_comes_first_to_choose() -> None:
+    assert all(name == method.name for name, method in METHODS.items())
     choices = look.method_choices(METHODS)
     assert [value for _, value in choices][:2] == ["coft", "coft+"]
     assert sorted(value for _, value in choices) == sorted(METHODS)
     marked = [value for label, value in choices if label.startswith("To compare: ")]
     assert sorted(marked) == RIVALS
     assert len({label for label, _ in choices}) == len(choices)
+    assert look.method_name("of another version") == "of another version"
+
+
+def test_the_traits_are_what_runs_ask_of_methods() -> None:
+    def those(trait: str) -> set[str]:
+        return {name for name, method in METHODS.items() if getattr(method, trait)}
+
+    assert those("ours") == those("two_phases") == {"coft", "coft+"}
+    assert those("needs_given") == {"supervised"}
+    assert set(METHODS) - those("trains") == {"zero-shot", "zero-shot-ensemble", "transclip"}
+    assert {name for name, method in METHODS.items() if method.models == 2} == {
+        "coft", "coft+", "self-training", "self-training-seeds", "supervised",
+    }  # fmt: skip
+
+
+ALWAYS_FIRST = """
+import torch
+from studio.baselines.shipping import ship
+from studio.coft.classifier import unit_tower
+
+def fit(task):
+    yield task.start.event()
+    texts = task.space.texts(task.class_vectors)
+    bias = torch.tensor([9.0, 0.0, 0.0])
+    tower = unit_tower(task.backbone, task.space, texts, bias=bias)
+    yield from ship(task, tower, kind="fixed")
+"""
+
+
+def test_a_new_method_is_one_file_and_one_line(
+    image_folder: Path, tiny_model: Path, quick_settings: dict[str, Any], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    (tmp_path / "always_first.py").write_text(ALWAYS_FIRST)
+    monkeypatch.syspath_prepend(tmp_path)
+    # The one line, as it would stand among the others in studio/methods.py.
+    line = Method("always-first", "Always the first class", "always_first", trains=False)
+    monkeypatch.setitem(METHODS, line.name, line)
+    with pytest.raises(SystemExit):
+        cli.main(["fit", "--help"])
+    assert "always-first" in capsys.readouterr().out
+    assert ("To compare: Always the first class", "always-first") in look.method_choices(METHODS)
+    assert "does not train" in look.no_curves("always-first", "finished")
+    request = JobRequest(
+        folder=image_folder, method="always-first", model=str(tiny_model),
+        settings=Settings(**quick_settings),
+    )  # fmt: skip
+    run = create_run(request, RunStore(tmp_path / "runs"))
+    seen: list[Event] = []
+    run_job(request, run, cache_dir=tmp_path / "cache", stop=lambda: False, listen=seen.append)
+    assert run.info.state == "finished"
+    assert (only(seen, Finished).labels == 0).all()
+
+
+@pytest.mark.parametrize("name", ["fpl", "ifpl", "grip", "lafter", "fixmatch"])
+def test_the_curve_of_clean_labels_ends_at_the_share_of_the_outcome(
+    name: str, vit: Backbone
+) -> None:
+    events = events_of(name, vit, monitor_images=30)
+    last = [event for event in events if isinstance(event, Monitor)][-1]
+    share = float(only(events, Finished).clean.float().mean())
+    assert last.clean_fraction == pytest.approx(share, abs=0.04)  # one image, by rounding

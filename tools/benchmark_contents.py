@@ -1,4 +1,4 @@
-"""The chart and the tables of docs/benchmarks.md, each from the results of the benchmark."""
+"""The chart and the tables of docs/benchmarks.md, each made from the results of the benchmark."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ METHODS = {
 ABLATED = ("oxford_pets", "clothing10", "pacs_art_painting", "cifar10")
 ABLATIONS = {
     "coft": "`coft`: the peer weighs the labels",
-    "coft:filter=self_clean": "the model itself does (`filter=self_clean`)",
-    "coft:filter=both_clean": "both do (`filter=both_clean`)",
-    "coft:filter=agree": "agreement of the two (`filter=agree`)",
-    "coft:filter=none": "nobody (`filter=none`)",
+    "coft:filter=self_clean": "the model itself weighs them (`filter=self_clean`)",
+    "coft:filter=both_clean": "both models weigh them (`filter=both_clean`)",
+    "coft:filter=agree": "only labels on which the models agree (`filter=agree`)",
+    "coft:filter=none": "all labels weigh the same (`filter=none`)",
     "coft:l2_weight=0": "no negative loss (`l2_weight=0`)",
     "coft:l2_grad_visual=false": (
-        "it does not reach the image side, as in DeFT (`l2_grad_visual=false`)"
+        "negative loss does not reach the image side, as in DeFT (`l2_grad_visual=false`)"
     ),
-    "coft:complement=uniform": "complements among all classes (`complement=uniform`)",
-    "coft:k=4": "4 seeds a class (`k=4`)",
-    "coft:k=8": "8 (`k=8`)",
-    "coft:k=32": "32 (`k=32`)",
-    "coft:transduction=first": "only the seeds labelled together (`transduction=first`)",
+    "coft:complement=uniform": "complements drawn from all classes (`complement=uniform`)",
+    "coft:k=4": "4 seeds per class (`k=4`)",
+    "coft:k=8": "8 seeds per class (`k=8`)",
+    "coft:k=32": "32 seeds per class (`k=32`)",
+    "coft:transduction=first": "labelled together before Phase I only (`transduction=first`)",
     "coft:transduction=off": "each image labelled alone (`transduction=off`)",
-    "coft:head_init=text": "head from the class texts (`head_init=text`)",
-    "coft:head_init=random": "random head (`head_init=random`)",
+    "coft:head_init=text": "head started from the class texts (`head_init=text`)",
+    "coft:head_init=random": "head started at random (`head_init=random`)",
     "coft:phase2_epochs=0": "no Phase II (`phase2_epochs=0`)",
     "coft+": "with contrast (`coft+`)",
-    "coft+:contrast_weight=0": "`coft+` without its contrast (`contrast_weight=0`)",
+    "coft+:contrast_weight=0": "`coft+` without contrast (`contrast_weight=0`)",
     "coft+:rounds=3": "with contrast and three rounds (`coft+:rounds=3`)",
     "coft:preset=paper": "the paper's preset (`preset=paper`)",
 }
@@ -59,7 +59,7 @@ Figure = Callable[[Result], float | None]
 
 
 def chart(rows: Sequence[Result]) -> str:
-    """Mean accuracy of all that was measured on all sets, as bars (Mermaid), the best first."""
+    """Mean accuracy of what was measured on every data set, as bars (Mermaid), the best first."""
     bars = {}
     for prompts, suffix in (("", ""), (" with sentences", SENTENCES)):
         bars |= {
@@ -68,35 +68,36 @@ def chart(rows: Sequence[Result]) -> str:
         }
     bars["zero-shot"] = _by_set(rows, "coft", _before)  # which every run measures
     bars["supervised"] = _by_set(rows, "supervised", _accuracy)
-    known = {title: mean for title, v in bars.items() if (mean := mean_of(list(v.values())))}
-    known = dict(sorted(known.items(), key=lambda bar: -float(bar[1])))
+    means = {title: mean for title, v in bars.items() if (mean := mean_of(list(v.values())))}
+    means = dict(sorted(means.items(), key=lambda bar: -float(bar[1])))
     return "\n".join(
         [
             "```mermaid",
             "---",
             "config:",
-            f"  xyChart: {{width: 900, height: {24 * len(known) + 60}, showDataLabel: true}}",
+            f"  xyChart: {{width: 900, height: {24 * len(means) + 60}, showDataLabel: true}}",
             '  themeVariables: {xyChart: {plotColorPalette: "#0f9a8d"}}',
             "---",
             "xychart-beta horizontal",
-            f"  x-axis {json.dumps(list(known))}",
+            f"  x-axis {json.dumps(list(means))}",
             '  y-axis "accuracy on test, per cent, mean of five sets" 0 --> 100',
-            f"  bar [{', '.join(known.values())}]",
+            f"  bar [{', '.join(means.values())}]",
             "```",
         ]
     )
 
 
 def coft(rows: Sequence[Result]) -> str:
-    """CoFT with the model's own template, set by set."""
+    """CoFT with the model's own template, one data set per row."""
     own = [row for name in SETS for row in rows if _is(row, name, "coft")]
     return detail(own)
 
 
 def methods(rows: Sequence[Result], after: Figure, before: Figure, *, bound: bool) -> str:
-    """A row for each method, with the template and with sentences; the best of either in bold.
+    """A row for each method, with the template and with sentences; the best of each kind in bold.
 
-    before: of zero-shot with the template, which every run measures; bound: the upper bound too.
+    before: the figure of zero-shot with the template, which every run measures; bound: whether the
+    upper bound is shown as well.
     """
     lines = _head("method", "prompts", *SETS, "mean")
     for prompts, suffix in (("template", ""), ("sentences", SENTENCES)):
@@ -116,7 +117,7 @@ def methods(rows: Sequence[Result], after: Figure, before: Figure, *, bound: boo
 
 
 def grouped(rows: Sequence[Result]) -> str:
-    """Right labels had the classes exchanged their names in the best way."""
+    """How many labels would be right if the classes swapped names in the best way."""
     lines = _head("method", "prompts", *SETS, "mean")
     for prompts, suffix in (("template", ""), ("sentences", SENTENCES)):
         for method in ("zero-shot", "transclip", "coft", "coft+"):
@@ -128,7 +129,7 @@ def grouped(rows: Sequence[Result]) -> str:
 
 
 def unknown(rows: Sequence[Result]) -> str:
-    """The set that the model knows nothing about, one seed."""
+    """The data set that the model knows nothing about, one random seed."""
     lines = _head("method", "accuracy on test", "right labels on train")
     first = [row for row in rows if row["seed"] == 0]
     for method, title in METHODS.items():
@@ -143,10 +144,13 @@ def unknown(rows: Sequence[Result]) -> str:
 
 
 def stages(rows: Sequence[Result]) -> str:
-    """Right labels of CoFT from zero-shot to the end."""
+    """How many of CoFT's labels are right at each stage, from zero-shot to the end.
+
+    The results call clean labels "believed".
+    """
     phases = ("seeds", "labels", "believed", "weighted")
     lines = _head(
-        "CoFT, prompts", "set", "zero-shot", "seeds", "after Phase I", *phases[2:], "final"
+        "CoFT, prompts", "set", "zero-shot", "seeds", "after Phase I", "clean", "weighted", "final"
     )
     for prompts, suffix in (("template", ""), ("sentences", SENTENCES)):
         for name in SETS:
@@ -159,7 +163,7 @@ def stages(rows: Sequence[Result]) -> str:
 
 
 def ablations(rows: Sequence[Result]) -> str:
-    """Settings of CoFT, one seed."""
+    """Settings of CoFT, one random seed."""
     first = [row for row in rows if row["seed"] == 0]
     lines = _head("", *ABLATED)
     for entrant, title in ABLATIONS.items():
@@ -169,8 +173,8 @@ def ablations(rows: Sequence[Result]) -> str:
 
 
 def shots(rows: Sequence[Result]) -> str:
-    """True labels a class, told before the fit, one seed: CoFT, and trained on them alone."""
-    lines = _head("set", "method", "no labels", *(f"{number} a class" for number in SHOTS), "all")
+    """A few given labels per class, one random seed: CoFT, and training on those labels alone."""
+    lines = _head("set", "method", "no labels", *(f"{number} per class" for number in SHOTS), "all")
     first = [row for row in rows if row["seed"] == 0]
     few = [f":shots={number}" for number in SHOTS]
     entrants = {
@@ -187,8 +191,10 @@ def shots(rows: Sequence[Result]) -> str:
 
 
 def second_model(rows: Sequence[Result]) -> str:
-    """A small model alone, and taught by the labels that the full one found, one seed."""
-    lines = _head("set", "small, zero-shot", "small, CoFT", "small, taught by full", "full, CoFT")
+    """A small model alone, and trained on the full model's labels, one random seed."""
+    lines = _head(
+        "set", "small, zero-shot", "small, CoFT", "small, full model's labels", "full, CoFT"
+    )
     first = [row for row in rows if row["seed"] == 0]
     alone = f"coft:model={SMALL}"
     for name in SETS:
@@ -246,7 +252,7 @@ def _by_set(
 
 
 def _best(rows: Sequence[Result], name: str, suffix: str, figure: Figure) -> set[str]:
-    """The methods with the best mean on a set, as far as the table shows it."""
+    """The methods with the best mean on a data set, to the digits that the table shows."""
     means = {
         method: round(100 * statistics.mean(values), 1)
         for method in METHODS

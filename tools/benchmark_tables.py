@@ -2,9 +2,9 @@
 
     python tools/benchmark_tables.py [RESULTS.jsonl ...]
 
-RESULTS are results of `python -m studio bench` (`results.jsonl` in its --out), which are added
-first; a fit that is there already (same set, entrant and seed) is replaced. A table of the document
-starts under a line `<!-- table: NAME -->` and ends at the next empty line.
+RESULTS are files that `python -m studio bench` wrote (`results.jsonl` in its --out). They are added
+first; a run that is there already (same data set, entrant and seed) is replaced. A table of the
+document starts below a line `<!-- table: NAME -->` and ends at the next empty line.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from studio.bench.results import Result, Results  # noqa: E402
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 RESULTS = ROOT / "docs" / "benchmarks.jsonl"
 
-KEPT = (
+COLUMNS = (
     "set", "entrant", "seed", "images", "test_images", "zero_shot_accuracy", "accuracy",
     "single_accuracy", "clean_fraction", "clean_precision", "estimated_accuracy", "knowledge",
     "cpu_seconds", "peak_memory_gib", "labels",
 )  # fmt: skip
-"""What of a result is kept: nothing that is about the machine's folders."""
+"""What is stored of a result: nothing about the folders of the machine."""
 
 
 def main() -> None:
@@ -47,22 +47,22 @@ def main() -> None:
 
 
 def merged(rows: Sequence[Result], more: Sequence[Result]) -> list[Result]:
-    """Both, without fits that were done again, with what is worth keeping."""
+    """Both, each run once (the later one), with `COLUMNS` only."""
     both = {(row["set"], row["entrant"], row["seed"]): row for row in (*rows, *more)}
-    kept = [{key: row[key] for key in KEPT if key in row} for row in both.values()]
-    rounded: list[Result] = json.loads(json.dumps(kept), parse_float=lambda f: round(float(f), 6))
+    stored = [{key: row[key] for key in COLUMNS if key in row} for row in both.values()]
+    rounded: list[Result] = json.loads(json.dumps(stored), parse_float=lambda f: round(float(f), 6))
     return rounded
 
 
 def filled(document: str, rows: Sequence[Result]) -> str:
-    """The document with its tables made anew.
+    """The document with its tables made again.
 
     Raises:
-        KeyError: it asks for a table that there is not.
+        KeyError: The document asks for a table that does not exist.
     """
 
-    def table(found: re.Match[str]) -> str:
-        return f"{found[1]}\n{TABLES[found[2]](rows).rstrip()}\n"
+    def table(place: re.Match[str]) -> str:
+        return f"{place[1]}\n{TABLES[place[2]](rows).rstrip()}\n"
 
     return re.sub(r"(<!-- table: (.+?) -->)\n(?:.+\n)*", table, document)
 

@@ -1,4 +1,4 @@
-"""Measure p_clean against the scores of studio/scores/cleanliness.py on finished runs.
+"""Measure p_clean against the scores of tools/rival_scores.py on finished runs.
 
     python tools/measure_cleanliness.py DATA RUNS [RUNS ...] [--labels KIND] [--cache DIR]
 
@@ -37,6 +37,7 @@ from studio.images.names import canonical  # noqa: E402
 from studio.runs.inputs import encode, zero_shot_probabilities  # noqa: E402
 from studio.runs.run import Run  # noqa: E402
 from studio.scores import cleanliness  # noqa: E402
+from tools import rival_scores  # noqa: E402
 from tools.ranking import Ranking, paired_bootstrap, ranking  # noqa: E402
 
 BASELINES = {
@@ -117,8 +118,8 @@ class Seen:
         """Those that need no trained model."""
         return {
             "B2": cleanliness.neighbour_share(self.features, labels),
-            "B3": cleanliness.probe_confidence(self.features, labels),
-            "B5": cleanliness.prompt_contrast(
+            "B3": rival_scores.probe_confidence(self.features, labels),
+            "B5": rival_scores.prompt_contrast(
                 self.features, labels,
                 positive=self.positive, negative=self.negative, scale=self.scale,
             ),
@@ -167,9 +168,9 @@ def final_case(
     own = end["labels"]
     p = spread(end["top_labels"], end["top_probabilities"], classes)
     scores = seen.scores(own) | {
-        "B0": cleanliness.self_confidence(p, own),
-        "B1": cleanliness.margin(p, own),
-        "B4": cleanliness.small_loss(p, own),
+        "B0": rival_scores.self_confidence(p, own),
+        "B1": rival_scores.margin(p, own),
+        "B4": rival_scores.small_loss(p, own),
         "p_clean": end["clean_probability"],
     }
     scores["combined"] = cleanliness.combined(
@@ -188,7 +189,7 @@ def phase1_case(
     p = np.column_stack([sure, 1 - sure])
     scores = seen.scores(own) | {
         "B0": sure,
-        "B4": cleanliness.small_loss(p, np.zeros(len(own), dtype=int)),
+        "B4": rival_scores.small_loss(p, np.zeros(len(own), dtype=int)),
         "p_clean": peer,
         "p_clean, own": self_,
         "p_clean, both": (peer + self_) / 2,
@@ -207,11 +208,11 @@ def claimed_case(name: str, known: np.ndarray, seen: Seen, run: Run) -> Case:
     claimed[there] = [names.index(canonical(row["label"])) for row in told]
     labels, p = claimed[there], seen.probabilities[there]
     scores = {
-        "B0": cleanliness.self_confidence(p, labels),
-        "B1": cleanliness.margin(p, labels),
+        "B0": rival_scores.self_confidence(p, labels),
+        "B1": rival_scores.margin(p, labels),
         "B2": cleanliness.neighbour_share(seen.features[there], labels),
-        "B3": cleanliness.probe_confidence(seen.features[there], labels),
-        "B4": cleanliness.small_loss(p, labels),
+        "B3": rival_scores.probe_confidence(seen.features[there], labels),
+        "B4": rival_scores.small_loss(p, labels),
         "p_clean": np.array([float(row["clean_probability"]) for row in told]),
         "combined": np.array([float(row["combined_score"]) for row in told]),
     }

@@ -1,1 +1,1 @@
-"""What a user would pick instead, behind the same call as `coft.fit`."""
+"""What a user would pick instead: the same task in, the same events out as with CoFT."""

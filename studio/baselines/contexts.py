@@ -15,14 +15,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from studio.baselines.task import Task
+from studio.baselines.shipping import watch
 from studio.clip.encode import autocast, to_pixels
-from studio.coft.events import Event, Monitor, Progress, Step
+from studio.coft.events import Event, Progress, Step
 from studio.coft.losses import positive_loss
-from studio.coft.optim import build_optimizer
+from studio.coft.optim import build_optimizer, generator_of
 from studio.coft.phase1 import MONITORED_EPOCHS
 from studio.coft.prompts import PromptTemplate
-from studio.coft.randomness import generator_of
+from studio.coft.task import Task
 from studio.coft.views import random_views, training_size
 
 
@@ -36,12 +36,12 @@ class FrozenViews:
         self._task = task
         count, (images, width) = task.settings.phase1_views, task.features.shape
         self._kept = torch.zeros(count, images if count else 0, width)
-        self._there = torch.zeros(images, dtype=torch.bool)
+        self._made = torch.zeros(images, dtype=torch.bool)
         self._generator = generator_of(task.settings, "views", 0)
 
     def prepare(self, indices: Tensor) -> Iterator[Progress]:
         """Make the views of those of the images (n,) that lack them, unless the user stops."""
-        missing = indices[~self._there[indices]]
+        missing = indices[~self._made[indices]]
         total = len(self._kept) * len(missing)
         batch = self._task.backbone.forward_batch
         for number, views in enumerate(self._kept):
@@ -51,7 +51,7 @@ class FrozenViews:
                 part = missing[start : start + batch]
                 views[part] = self._fresh(part, self._generator).cpu()
                 yield Progress("seed views", number * len(missing) + start + len(part), total)
-        self._there[missing] = True
+        self._made[missing] = True
 
     def pick(self, indices: Tensor, generator: torch.Generator) -> Tensor:
         """(B, d) one view of each image (B,), on the model's device."""
@@ -169,14 +169,7 @@ def learn_context(
                 {"l1": value},
             )
         if len(task.monitor) and epoch % every == 0:
-            yield _monitor(task, texts().detach(), count.epochs + epoch, all_epochs)
+            probabilities = task.probabilities(texts().detach())[task.monitor]
+            yield watch(task, probabilities, phase=1, epoch=count.epochs + epoch, epochs=all_epochs)
     after = Count(count.steps + done, count.epochs + epochs, count.trainings - 1)
     return Context(texts().detach(), after)
-
-
-def _monitor(task: Task, texts: Tensor, epoch: int, epochs: int) -> Monitor:
-    """One model: it agrees with itself, and what it is sure of counts as clean."""
-    indices = task.monitor
-    confidence, labels = task.probabilities(texts)[indices].max(-1)
-    clean = float((confidence > 0.5).float().mean())
-    return Monitor(1, epoch, epochs, indices, labels.expand(2, -1).clone(), 1.0, clean)

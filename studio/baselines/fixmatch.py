@@ -1,12 +1,12 @@
-"""FixMatch from a zero-shot start: a slow teacher labels, a student learns what it is sure of.
+"""FixMatch from a zero-shot start: a slow teacher labels, a student learns the confident labels.
 
 FixMatch (Sohn et al., NeurIPS 2020, arXiv:2001.07685): the label of the weak view, where its
 probability reaches a threshold, is learned on the strong view; the loss is averaged over the whole
-batch, the doubtful images included. MUST (Li et al., ICLR 2023, arXiv:2206.02967) starts that from
+batch, the other images included. MUST (Li et al., ICLR 2023, arXiv:2206.02967) starts that from
 zero-shot CLIP, with a moving average of the student as the teacher; the teacher is what is shipped.
 
 Departs: the threshold is one for all sets, where MUST sets 0.2 to 0.7 by hand for each and
-FixMatch's 0.95 lets next to nothing pass that a small CLIP says (`fixmatch_threshold`); the strong
+FixMatch's 0.95 lets next to no label of a small CLIP pass (`fixmatch_threshold`); the strong
 view is cropped and recoloured as in MoCo v2, CoFT+'s own, instead of by RandAugment; MUST's masked
 patches, alignment and fairness term are left out; optimiser, head and rates are Phase II's. The
 teacher begins as the plain mean of all students so far (Tarvainen and Valpola, 2017), for a run
@@ -25,19 +25,18 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from studio.baselines.task import Task, method, ship, ship_zero_shot
+from studio.baselines.shipping import ship, ship_zero_shot, watch
 from studio.clip.encode import autocast, preprocess, to_pixels
 from studio.coft.classifier import Tower
 from studio.coft.contrast import follow, key_views
-from studio.coft.events import Event, Monitor, Step
+from studio.coft.events import Event, Step
 from studio.coft.judge import TrainingSet
-from studio.coft.optim import build_optimizer
-from studio.coft.randomness import generator_of
+from studio.coft.optim import build_optimizer, generator_of
+from studio.coft.task import Task
 from studio.coft.towers import build_tower
 from studio.coft.views import random_views, training_size
 
 
-@method
 def fit(task: Task) -> Iterator[Event]:
     """Learn from the confident labels of a moving average of oneself; see the module.
 
@@ -83,7 +82,6 @@ def _train(task: Task, student: Tower, teacher: Tower, epochs: int) -> Iterator[
     )
     done = 0
     for epoch in range(1, epochs + 1):
-        sure = 0.0
         for batch in pool[torch.randperm(len(pool), generator=order)].split(settings.phase2_batch):
             if task.stop():
                 return
@@ -110,7 +108,6 @@ def _train(task: Task, student: Tower, teacher: Tower, epochs: int) -> Iterator[
                 loss = (each * accepted).sum() / len(batch)
                 loss.backward()
                 value += float(loss.detach())
-                sure += float(accepted.float().sum()) / len(pool)
             optimizer.step()
             schedule.step()
             done += 1
@@ -118,7 +115,8 @@ def _train(task: Task, student: Tower, teacher: Tower, epochs: int) -> Iterator[
             follow(teacher, student, momentum=momentum)
             yield Step(2, 0, done, steps, epoch, epochs, value, rate, {"ce": value})
         if len(task.monitor):
-            yield _monitor(task, teacher, epoch, epochs, sure)
+            probabilities = _monitored(task, teacher)
+            yield watch(task, probabilities, phase=2, epoch=epoch, epochs=epochs)
 
 
 def _labels(
@@ -132,12 +130,11 @@ def _labels(
     return torch.where(given >= 0, given, own), (confidence >= threshold) | (given >= 0)
 
 
-def _monitor(task: Task, teacher: Tower, epoch: int, epochs: int, sure: float) -> Monitor:
-    """sure: share of the labels that were learned in this epoch."""
+def _monitored(task: Task, teacher: Tower) -> Tensor:
+    """(n, C) probabilities of the monitored images under the teacher."""
     parts = []
     with torch.inference_mode(), autocast(task.backbone.device):
         for chunk in task.monitor.split(task.backbone.forward_batch):
             pixels = preprocess(task.images.batch(chunk.tolist()), task.backbone)
-            parts.append(teacher(pixels).argmax(-1).cpu())
-    labels = torch.cat(parts).expand(2, -1).clone()
-    return Monitor(2, epoch, epochs, task.monitor, labels, 1.0, sure)
+            parts.append(teacher(pixels).float().softmax(-1).cpu())
+    return torch.cat(parts)

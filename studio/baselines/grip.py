@@ -18,25 +18,23 @@ import dataclasses
 from collections.abc import Callable, Iterator
 
 from studio.baselines.contexts import Context, Count, FrozenViews, learn_context
-from studio.baselines.task import Task, method, ship_texts, ship_zero_shot
+from studio.baselines.shipping import ship_texts, ship_zero_shot
 from studio.coft.events import Event
 from studio.coft.prompts import PromptTemplate
 from studio.coft.start import seeds
+from studio.coft.task import Task
 
 
-@method
 def fit_fpl(task: Task) -> Iterator[Event]:
     """FPL: K = 16 pseudo-labels per class, once. See the module for source and departures."""
     yield from _rounds(task, rounds=1, k=lambda _: task.settings.k)
 
 
-@method
 def fit_ifpl(task: Task) -> Iterator[Event]:
     """IFPL: K = 16, chosen anew by each round's prompt. See the module."""
     yield from _rounds(task, rounds=task.settings.grip_rounds, k=lambda _: task.settings.k)
 
 
-@method
 def fit_grip(task: Task) -> Iterator[Event]:
     """GRIP: K grows from round to round until all images are used. See the module."""
     images, classes = len(task.images), len(task.class_names)
@@ -69,7 +67,7 @@ def _rounds(task: Task, *, rounds: int, k: Callable[[int], int]) -> Iterator[Eve
         learned = yield from learn_context(
             task, template, views, indices, labels, number=number, count=count
         )
-        # A round that was broken off is dropped in favour of the one before, as in CoFT+.
+        # A round that the user stopped is dropped in favour of the one before, as in CoFT+.
         if learned is None or (best is not None and task.stop()):
             break
         best, scores = learned, task.probabilities(learned.texts)

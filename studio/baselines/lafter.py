@@ -27,17 +27,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from studio.baselines.task import Task, method, ship, ship_zero_shot
+from studio.baselines.shipping import ship, ship_zero_shot, watch
 from studio.clip.encode import autocast, encode_texts
 from studio.coft.adapters import VisualAdapter, build_adapter
+from studio.coft.classifier import unit_tower
 from studio.coft.contrast import key_views
-from studio.coft.cosine import unit_tower
 from studio.coft.dual import test_hidden
-from studio.coft.events import Event, Monitor, Step
+from studio.coft.events import Event, Step
 from studio.coft.hidden import seed_views
-from studio.coft.optim import build_optimizer
+from studio.coft.optim import build_optimizer, generator_of
 from studio.coft.phase1 import MONITORED_EPOCHS
-from studio.coft.randomness import generator_of
+from studio.coft.task import Task
 from studio.coft.views import training_size
 from studio.prompts.templates import TEMPLATES, sentences
 
@@ -52,7 +52,6 @@ KEPT_IMAGES = 10_000
 """With more images, views are made anew at each visit: kept ones are some 90 kB each."""
 
 
-@method
 def fit(task: Task) -> Iterator[Event]:
     """A text-trained head labels all images; head and adapter learn them; see the module."""
     yield task.start.event()
@@ -150,7 +149,4 @@ def _train(
         if watched and epoch % math.ceil(epochs / MONITORED_EPOCHS) == 0:
             with torch.inference_mode():
                 seen = torch.cat([logits(part).cpu() for part in watched]).softmax(-1)
-            confidence, own = seen.max(-1)
-            clean = float((confidence > 0.5).float().mean())
-            both = own.expand(2, -1).clone()
-            yield Monitor(1, epoch, epochs, task.monitor, both, 1.0, clean)
+            yield watch(task, seen, phase=1, epoch=epoch, epochs=epochs)

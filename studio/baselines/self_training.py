@@ -4,18 +4,17 @@ Self-training on one's own labels is as old as Scudder (1965) and Lee's pseudo-l
 2013). Everything but the labels is CoFT's Phase II: two towers that differ in order and views, the
 same head, recipe, epochs and average with the start. So a difference to CoFT is one of labels.
 
-There is no judge: the other tower's class probability stands for p_clean.
+Nobody has learned to judge: the other tower's class probability stands for p_clean.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
-from studio.baselines.task import Task, method, ship_zero_shot
+from studio.baselines.shipping import ship_zero_shot
 from studio.coft.classifier import Classifier
 from studio.coft.events import Checkpoint, Event, Warned
 from studio.coft.finetune import fine_tune
@@ -23,10 +22,10 @@ from studio.coft.given import into_judged
 from studio.coft.judge import TrainingSet, clean_sets
 from studio.coft.outcome import finish, label_all
 from studio.coft.start import first_scores, seeds
+from studio.coft.task import Task
 from studio.errors import RunError
 
 
-@method
 def fit(task: Task) -> Iterator[Event]:
     """The whole encoder, trained on the zero-shot labels of all images: no filter at all."""
     event = task.start.event()
@@ -34,7 +33,6 @@ def fit(task: Task) -> Iterator[Event]:
     yield from _train(task, *task.labelled(event.labels))
 
 
-@method
 def fit_seeds(task: Task) -> Iterator[Event]:
     """The whole encoder, trained on CoFT's seed set alone: confidence is the only filter."""
     yield task.start.event()
@@ -44,52 +42,47 @@ def fit_seeds(task: Task) -> Iterator[Event]:
     yield from _train(task, indices, labels)
 
 
-@method
 def fit_supervised(task: Task) -> Iterator[Event]:
     """The whole encoder, trained on given labels alone: the upper bound, where all are given.
 
     The only method that needs labels. They come as every other given label does, from a person's
-    table; what a run is scored with never reaches it. A benchmark passes the true labels on purpose
-    and says so.
+    table; what a run is scored with never reaches it. A benchmark passes the true labels on
+    purpose, as given ones.
 
     Raises:
         RunError: no label is given.
     """
-    told = (task.given >= 0).nonzero()[:, 0]
-    if not len(told):
+    labelled = (task.given >= 0).nonzero()[:, 0]
+    if not len(labelled):
         raise RunError(
             "The method supervised learns from given labels only, and there are none: "
             "give some with --corrections FILE, or choose another method."
         )
     yield task.start.event()
-    labels = task.given[told]
+    labels = task.given[labelled]
     lost = len(task.class_names) - len(labels.unique())
     if lost:
         yield Warned(
-            f"No label was given for {lost} of {len(task.class_names)} classes, so nothing can be "
+            f"{lost} of {len(task.class_names)} classes have no given label, so nothing can be "
             "learned about them."
         )
-    yield from _train(task, told, labels)
+    yield from _train(task, labelled, labels)
 
 
 def _train(task: Task, indices: Tensor, labels: Tensor) -> Iterator[Event]:
     """Phase II of both towers on the same images (n,) with labels (n,), and its outcome."""
-    settings = dataclasses.replace(task.settings, contrast_weight=0.0, phase2_init="pretrained")
-    if not settings.phase2_epochs or task.stop() or not len(indices):
+    task = task.with_settings(contrast_weight=0.0, phase2_init="pretrained")
+    if not task.settings.phase2_epochs or task.stop() or not len(indices):
         yield from ship_zero_shot(task)
         return
     towers, head_input = yield from fine_tune(
-        student=task.student,
+        task,
         data=[TrainingSet(indices, labels, torch.ones(len(labels)))] * 2,
         adapters=[None, None],
-        pool=task.pool,
-        settings=settings,
-        monitor=task.monitor,
         clean_fraction=len(indices) / len(task.images),
-        stop=task.stop,
     )
     stopped = task.stop()
-    single = settings.inference == "single"
+    single = task.settings.inference == "single"
     probabilities = yield from label_all(Classifier(towers, task.backbone), task.images)
     shipped = Classifier(towers[:1] if single else towers, task.backbone)
     meta = shipped.meta(kind="fine-tuned", head_input=head_input, class_names=task.class_names)

@@ -14,32 +14,32 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from studio.baselines.task import Task, method, ship, ship_zero_shot
-from studio.coft.cosine import unit_tower
+from studio.baselines.shipping import ship, ship_zero_shot
+from studio.coft.classifier import unit_tower
 from studio.coft.events import Event, Progress
+from studio.coft.task import Task
 from studio.coft.transduction import ROUNDS, TEXT_WEIGHT, Assigned, transduce
 
 
-@method
 def fit(task: Task) -> Iterator[Event]:
     """Label all images together; see the module."""
     yield task.start.event()
     space = task.start.space
-    found: Assigned | None = None
+    assigned: Assigned | None = None
     rounds = transduce(
         task.start.pictures.float(), task.start.probabilities, task.given, temperature=1.0
     )
     for done in range(1, ROUNDS + 1):
         if task.stop():
             break
-        found = next(rounds)
+        assigned = next(rounds)
         images = len(task.images)
         yield Progress("labelling together", images * done // ROUNDS, images)
-    if found is None:
+    if assigned is None:
         yield from ship_zero_shot(task)
         return
     # log p + lambda log yhat is linear in the unit feature, up to what all classes share.
-    means, variance = found.means, found.variance
+    means, variance = assigned.means, assigned.variance
     texts = space.scale * space.texts(task.class_vectors)
     tower = unit_tower(
         task.backbone,
@@ -47,4 +47,4 @@ def fit(task: Task) -> Iterator[Event]:
         means / variance + TEXT_WEIGHT * texts,
         bias=-0.5 * (means.square() / variance).sum(1),
     )
-    yield from ship(task, tower, kind="transduction", probabilities=found.z)
+    yield from ship(task, tower, kind="transduction", probabilities=assigned.z)

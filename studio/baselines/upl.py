@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from studio.baselines.contexts import Count, FrozenViews, learn_context
-from studio.baselines.task import Task, method, ship_texts, ship_zero_shot
+from studio.baselines.shipping import ship_texts, ship_zero_shot
 from studio.coft.events import Event
 from studio.coft.prompts import PromptTemplate
 from studio.coft.start import seeds
+from studio.coft.task import Task
 
 
-@method
 def fit(task: Task) -> Iterator[Event]:
     """A text context learned on the 16 most confident zero-shot images of each class, once.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studio.errors import FolderError, SettingsError
-from studio.methods import METHODS
+from studio.methods import method_of
 from studio.settings import Settings
 
 
@@ -36,10 +36,7 @@ class Entrant:
             SettingsError: no such method, or settings that cannot be.
         """
         method, _, rest = text.strip().partition(":")
-        if method not in METHODS:
-            raise SettingsError(
-                f"There is no method {method!r}; choose among {', '.join(METHODS)}."
-            )
+        method_of(method)
         pairs = tuple(part.strip() for part in rest.split(",") if part.strip())
         if faulty := [pair for pair in pairs if not pair.partition("=")[1]]:
             raise SettingsError(f"After {method}: come settings as key=value, not {faulty[0]!r}.")

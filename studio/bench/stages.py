@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from studio.runs.reader import RunReader
 from studio.runs.run import Run
 from studio.scores import mean_known
 
@@ -18,26 +19,26 @@ def stages(run: Run) -> Stages:
     both models together), labels (of all images), believed (of those called clean) and weighted
     (of the peers' belief, p_clean), each the mean of both models.
     """
+    reader = RunReader(run)
+    reader.refresh()
     found: Stages = {}
     seeds: dict[int, list[float | None]] = {}
     rounds: dict[int, dict[str, float | None]] = {}
-    for event in run.events()[0]:
-        if event["kind"] != "score":
-            continue
-        stage = event["stage"]
-        if stage == "zero-shot":
-            found["zero_shot"] = event["accuracy"]
-        elif stage == "seed":
-            seeds.setdefault(event["round"], []).append(event["accuracy"])
-        elif stage == "judged":
-            rounds[event["round"]] = {
-                "seeds": mean_known(seeds.get(event["round"], [])),
-                "labels": event["accuracy"],
-                "believed": event["clean_precision"],
-                "weighted": event["belief_precision"],
+    for score in reader.scores:
+        number, accuracy = score.round_number or 1, score.get("accuracy")
+        if score.stage == "zero-shot":
+            found["zero_shot"] = accuracy
+        elif score.stage == "seed":
+            seeds.setdefault(number, []).append(accuracy)
+        elif score.stage == "judged":
+            rounds[number] = {
+                "seeds": mean_known(seeds.get(number, [])),
+                "labels": accuracy,
+                "believed": score.get("clean_precision"),
+                "weighted": score.get("belief_precision"),
             }
-        elif stage == "finished":
-            found |= {"finished": event["accuracy"], "grouped": event["clustering_accuracy"]}
+        elif score.stage == "finished":
+            found |= {"finished": accuracy, "grouped": score.get("clustering_accuracy")}
     if rounds:
         found["rounds"] = [rounds[number] for number in sorted(rounds)]
     return found

@@ -55,13 +55,13 @@ def accuracies(rows: Sequence[Result]) -> str:
 
 
 def detail(rows: Sequence[Result]) -> str:
-    """One entrant: zero-shot and final accuracy, what was believed, and its cost, set by set.
+    """One entrant: zero-shot and final accuracy, clean labels and its cost, set by set.
 
     Several sets have a last row, in which each counts the same.
     """
     head = [
-        "set", "images", "zero-shot", "accuracy", "one model", "gain", "clean fraction",
-        "clean precision", "before training", "CPU minutes", "memory", "seeds",
+        "set", "images", "zero-shot", "accuracy", "one model", "gain", "share of clean labels",
+        "precision of clean labels", "before training", "CPU minutes", "memory", "seeds",
     ]  # fmt: skip
     lines = [line(head), rule(len(head))]
     by_set = [[r for r in rows if r["set"] == name] for name in _unique(r["set"] for r in rows)]
@@ -119,10 +119,11 @@ def final_labels(rows: Sequence[Result], *, stage: str = "finished") -> str:
 def staged(rows: Sequence[Result]) -> str:
     """One entrant: right labels from zero-shot to the end, a row for each set and round.
 
-    believed: among those called clean; weighted: of the peers' belief in them.
+    clean: of the clean labels ("believed" in results); weighted: of all labels, each with the
+    weight that it has in Phase II.
     """
     stages = ("seeds", "labels", "believed", "weighted")
-    head = ["set", "round", "zero-shot", "seeds", "after Phase I", *stages[2:], "final"]
+    head = ["set", "round", "zero-shot", "seeds", "after Phase I", "clean", "weighted", "final"]
     lines = [line(head), rule(len(head))]
     for name in _unique(row["set"] for row in rows):
         own = [_labels(row) for row in rows if row["set"] == name]

@@ -21,11 +21,9 @@ from studio.bench.plan import Cell
 from studio.bench.stages import stages
 from studio.errors import RunError
 from studio.images.folder import read_aliases, read_class_names, scan, truth
+from studio.methods import METHODS
 from studio.runs.given import Correction, write_corrections
 from studio.runs.run import Run
-
-UPPER_BOUND = "supervised"
-"""The one method that is told true labels, as labels that a person gave: all, or its shots."""
 
 
 def fit(cell: Cell, *, model: str, out: Path, cache: Path) -> dict[str, Any]:
@@ -46,7 +44,8 @@ def fit(cell: Cell, *, model: str, out: Path, cache: Path) -> dict[str, Any]:
     if cell.entrant.prompts is not None:
         command += ["--prompts", str(cell.entrant.prompts / f"{cell.data.name}.json")]
     shots = cell.entrant.shots or None
-    if shots or cell.entrant.method == UPPER_BOUND:
+    # The upper bound learns from given labels alone: here it gets the true ones, all or its shots.
+    if shots or METHODS[cell.entrant.method].needs_given:
         command += ["--corrections", str(_true_labels(cell, out, shots=shots))]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"

@@ -11,6 +11,7 @@ from torch.nn.functional import normalize
 from torchvision.transforms.v2 import functional as transforms
 
 from studio.clip.backbone import Backbone
+from studio.errors import Stopped
 
 
 class Images(Protocol):
@@ -23,10 +24,6 @@ class Images(Protocol):
     def batch(self, indices: Sequence[int]) -> Tensor:
         """(B, 3, S, S) uint8 canvases of the images with these indices."""
         ...
-
-
-class Stopped(Exception):  # noqa: N818 (nothing went wrong)
-    """The caller's `stop` said so; what was done so far is lost, or cached where it can be."""
 
 
 def preprocess(canvases: Tensor, backbone: Backbone, *, size: int | None = None) -> Tensor:

@@ -1,5 +1,6 @@
-"""The method: CoFT (arXiv:2602.04337). Tensors and settings in, events out."""
+"""The method: CoFT and CoFT+ (arXiv:2602.04337). A task in, events out; pure torch."""
 
-from studio.coft.fit import fit
+from studio.coft.fit import fit, fit_plus
+from studio.coft.task import Task
 
-__all__ = ["fit"]
+__all__ = ["Task", "fit", "fit_plus"]

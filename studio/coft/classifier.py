@@ -13,7 +13,8 @@ from torch.nn.functional import normalize
 
 from studio.clip.backbone import Backbone, build_model
 from studio.clip.encode import autocast, preprocess
-from studio.coft.adapters import PromptTokens
+from studio.clip.space import Space
+from studio.coft.adapters import PromptTokens, VisualAdapter
 from studio.errors import ModelError
 
 
@@ -144,6 +145,36 @@ class Classifier:
             device=where,
         )
         return cls(towers, backbone)
+
+
+def cosine_tower(
+    backbone: Backbone, space: Space, texts: Tensor, *, adapter: VisualAdapter | None = None
+) -> Tower:
+    """The backbone's image tower, with an adapter worked in, under unit class vectors (C, d).
+
+    It compares images with texts: what is shipped when nothing was fine-tuned.
+    """
+    return unit_tower(backbone, space, space.scale * texts, adapter=adapter)
+
+
+def unit_tower(
+    backbone: Backbone,
+    space: Space,
+    weight: Tensor,
+    *,
+    bias: Tensor | None = None,
+    adapter: VisualAdapter | None = None,
+) -> Tower:
+    """The same tower under any linear head on the space's unit vectors: (C, d) and (C,) or None."""
+    visual = copy.deepcopy(backbone.visual)
+    if adapter is not None:
+        visual.load_state_dict(adapter.merged_state(backbone.visual))
+    head = nn.Linear(weight.shape[1], len(weight))
+    with torch.no_grad():
+        head.weight.copy_(weight)
+        head.bias.copy_(torch.zeros(len(weight)) if bias is None else bias)
+    tokens = copy.deepcopy(adapter) if isinstance(adapter, PromptTokens) else None
+    return Tower(visual, head, mean=space.image_mean, tokens=tokens).to(backbone.device)
 
 
 def without_projection(visual: nn.Module) -> tuple[nn.Module, tuple[Tensor, Tensor] | None]:

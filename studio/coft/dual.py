@@ -65,7 +65,7 @@ class DualPromptModel(nn.Module):
 
 @dataclass(frozen=True)
 class Judgement:
-    """What both models say of a set of n images.
+    """Both models on a set of n images.
 
     probabilities: (2, n, C) softmax of s+ / tau; clean: (2, n, C) p_clean of every class;
     images: (2, n, d) unit image features.

@@ -1,4 +1,4 @@
-"""What a fit says while it works: a stream of frozen dataclasses.
+"""The events of a fit: a stream of frozen dataclasses.
 
 `coft.fit` and every baseline are generators of these events; nothing else carries progress. Tensors
 are on the CPU. N is the number of images, C the number of classes, n a number of images picked for
@@ -8,9 +8,10 @@ the occasion. Models are numbered 0 and 1 here, 1 and 2 in the paper.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from torch import Tensor
+if TYPE_CHECKING:  # whoever reads events of a run need not wait for torch
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,10 @@ class Monitor:
     """Both models on a fixed random subset of the images, after an epoch.
 
     indices: (n,) int64; labels: (2, n) int64; agreement: share of the subset that both models label
-    alike; clean_fraction: share of labels the peer believes (p_clean > 0.5), mean of both models
-    (in Phase II: the fraction of Phase II's training labels, constant).
+    alike; clean_fraction: share of its images that have a clean label, one that a model gave and
+    its peer judges clean (in Phase II, where nobody judges any more: the share of all images when
+    it began, constant). A method with one model has no peer: there a label is clean when its
+    probability is above one half.
     """
 
     phase: int
@@ -94,8 +97,11 @@ class Judged:
 
     labels: (2, N) int64; clean_probability: (2, N) float32 in [0, 1], 1 = clean, of model i's label
     under the OTHER model; own_clean_probability: (2, N), under model i itself; clean: (2, N) bool,
-    the sets that Phase II trains on when this is the last round; confidence: (2, N) float32, the
-    largest class probability; round_number: from 1.
+    the clean sets, in the last round those of Phase II; confidence: (2, N) float32, the label's
+    class probability; round_number: from 1.
+
+    An image has a clean label where `clean.any(0)`: the label of the model whose peer judges it
+    cleaner. The share of these images is the share of clean labels at this stage.
     """
 
     labels: Tensor
@@ -125,8 +131,9 @@ class Finished:
     labels: (N,) int64, final labels; confidence: (N,) float32, probability of the final label;
     clean_probability: (N,) float32 in [0, 1], 1 = clean, of the final label, mean of both models'
     judgement; model_labels: (2, N) int64 and model_clean_probability: (2, N) float32, each model's
-    final label and the other model's judgement of it; clean: (N,) bool, of the final
-    label; top_labels, top_probabilities: (N, 5 or C if fewer), the final classifier's best classes.
+    final label and the other model's judgement of it; clean: (N,) bool, whether the final label is
+    one that a model gave and its peer judged clean; its mean is the share of clean labels at the
+    end; top_labels, top_probabilities: (N, 5 or C if fewer), the final classifier's best classes.
     stopped: the user stopped the fit early; `stage` says how far it came
     ("zero-shot", "phase1", "phase2"; "trained": by a baseline with stages of its own).
     """

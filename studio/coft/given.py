@@ -1,44 +1,54 @@
-"""Labels that a person gave: corrections, or a few labelled shots (paper, Figure 2).
+"""Labels that do not come from the models: a person's, and those that came with the images.
 
-They are not the truth that runs are scored with, which never comes near training. A given label is
-a seed in every round and in both clean sets, exempt from the filter [inferred: the paper does not
-say how its labelled shots enter]; a rejected image is in no training set.
+A person's labels are corrections, or a few labelled shots (paper, Figure 2): *given labels*. They
+are not the truth that runs are scored with, which never comes near training. A given label is a
+seed in every round and in both clean sets, exempt from the filter [inferred: the paper does not say
+how its labelled shots enter]; a rejected image is in no training set.
+
+Labels that came with the images may be wrong: *claims*, DeFT's setting, from which the negative
+prompts come. A claim stands in place of the image's pseudo-label: it alone may become a seed, the
+peer judges it, and Phase II learns it as it learns pseudo-labels. Zero-shot and the models only
+rank the images of a claimed class; they never change its label.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 UNKNOWN = -1
-"""Nothing was said about the image."""
+"""The image has no label of this kind."""
 REJECTED = -2
-"""The image is left out of training and its label is not kept."""
+"""The image is left out of training, and its label is noisy whatever the models judge."""
 
 
-def checked(given: Tensor | None, *, images: int, classes: int) -> Tensor:
-    """(N,) int64 of classes, UNKNOWN or REJECTED; None means that nothing is known.
+def checked(labels: Tensor | None, *, images: int, classes: int) -> Tensor:
+    """(N,) int64 of classes, UNKNOWN or REJECTED; None stands for no labels at all.
 
     Raises:
         ValueError: another length, or a number that is no class.
     """
-    if given is None:
+    if labels is None:
         return torch.full((images,), UNKNOWN)
-    if given.shape != (images,):
-        raise ValueError(f"given labels of shape {tuple(given.shape)} for {images} images")
-    if len(given) and not (int(given.min()) >= REJECTED and int(given.max()) < classes):
+    if labels.shape != (images,):
+        raise ValueError(f"given labels of shape {tuple(labels.shape)} for {images} images")
+    if len(labels) and not (int(labels.min()) >= REJECTED and int(labels.max()) < classes):
         raise ValueError(f"given labels must lie between {REJECTED} and {classes - 1}")
-    return given.to(torch.int64)
+    return labels.to(torch.int64)
 
 
 def with_given(indices: Tensor, labels: Tensor, given: Tensor) -> tuple[Tensor, Tensor]:
-    """The seed set (n,), (n,) and all given labels, as seeds too. indices: of no image ruled on."""
-    told = (given >= 0).nonzero()[:, 0]
-    return torch.cat([indices, told]), torch.cat([labels, given[told]])
+    """The seed set (n,), (n,) and all given labels as further seeds.
+
+    indices: of images that are neither given a label nor rejected.
+    """
+    labelled = (given >= 0).nonzero()[:, 0]
+    return torch.cat([indices, labelled]), torch.cat([labels, given[labelled]])
 
 
 def into_judged(labels: Tensor, clean: Tensor, given: Tensor) -> tuple[Tensor, Tensor]:
-    """Labels (2, N) and clean sets (2, N) in which given labels stand and are believed."""
+    """Labels (2, N) and clean sets (2, N) in which given labels stand and are clean."""
     labels = torch.where(given >= 0, given, labels)
     return labels, (clean | (given >= 0)) & (given != REJECTED)
 
@@ -46,3 +56,14 @@ def into_judged(labels: Tensor, clean: Tensor, given: Tensor) -> tuple[Tensor, T
 def given_weights(weights: Tensor, given: Tensor) -> Tensor:
     """Weights of labels (2, N) in which given labels count in full and rejected images nothing."""
     return weights.masked_fill(given >= 0, 1.0).masked_fill(given == REJECTED, 0.0)
+
+
+def claimed_scores(scores: Tensor, claims: Tensor) -> Tensor:
+    """Scores (N, C) in which an image with a claim (N,) from 0 on is of no other class: -inf."""
+    own = one_hot(claims.clamp_min(0), scores.shape[1]).bool()
+    return scores.masked_fill((claims >= 0)[:, None] & ~own, -torch.inf)
+
+
+def with_claims(labels: Tensor, claims: Tensor) -> Tensor:
+    """Labels (..., N) in which claims (N,) stand."""
+    return torch.where(claims >= 0, claims, labels)

@@ -1,4 +1,4 @@
-"""Collaboration: each model's labels are kept or rejected by the other (paper, Section 3.2.1)."""
+"""Collaboration: each model's labels are judged clean or noisy by its peer (Section 3.2.1)."""
 
 from __future__ import annotations
 
@@ -50,7 +50,16 @@ def clean_sets(clean: Tensor, labels: Tensor, *, rule: str = "peer_clean") -> Te
     return torch.ones_like(peer)
 
 
-def beliefs(clean: Tensor, labels: Tensor, *, rule: str = "peer_clean") -> Tensor:
+def clean_share(clean: Tensor) -> float:
+    """Share of the images that have a clean label: one number for all stages of a run.
+
+    An image's label is clean when a model gave it and the peer judges it clean. clean: (2, N) bool,
+    the clean sets; an image in either of them has a clean label.
+    """
+    return float(clean.any(0).float().mean())
+
+
+def soft_weights(clean: Tensor, labels: Tensor, *, rule: str = "peer_clean") -> Tensor:
     """(2, N) in [0, 1]: what each label weighs where none is left out: p_clean under its judges.
 
     Those are the peer, or with "self_clean" the model itself, with "both_clean" the stricter of
@@ -82,14 +91,14 @@ def training_sets(labels: Tensor, weights: Tensor, *, data: str) -> list[Trainin
         data: "own" (model i learns S_clean^i) [paper notation]; "swapped"; "union" (both sets, an
             image in both with two labels counts with each); "intersection" (in both, same label).
     """
-    used, alike = weights > 0, _agree(labels)[0]
+    used, agreed = weights > 0, _agree(labels)[0]
     if data == "union":
-        shared = used[0] & used[1] & alike
+        shared = used[0] & used[1] & agreed
         first = torch.where(shared, weights.amax(0), weights[0])
         sets = [_set(labels[0], first), _set(labels[1], weights[1] * ~shared)]
         return [TrainingSet(*map(torch.cat, zip(*sets, strict=True)))] * 2
     if data == "intersection":
-        return [_set(labels[0], weights.mean(0) * (used[0] & used[1] & alike))] * 2
+        return [_set(labels[0], weights.mean(0) * (used[0] & used[1] & agreed))] * 2
     sets = [_set(own, weight) for own, weight in zip(labels, weights, strict=True)]
     return sets[::-1] if data == "swapped" else sets
 

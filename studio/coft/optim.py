@@ -1,4 +1,4 @@
-"""The optimisers of both phases."""
+"""How both phases train: the optimisers, and the random streams they draw from."""
 
 from __future__ import annotations
 
@@ -6,6 +6,12 @@ from typing import Any
 
 import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR
+
+from studio.settings import Settings
+
+_PURPOSES = (
+    "init", "shuffle", "views", "complement", "monitor", "head", "phase2", "contrast", "noise",
+)  # fmt: skip
 
 
 def build_optimizer(
@@ -28,3 +34,16 @@ def build_optimizer(
     else:
         optimizer = torch.optim.AdamW(groups, weight_decay=weight_decay)
     return optimizer, CosineAnnealingLR(optimizer, T_max=max(1, steps))
+
+
+def generator_of(
+    settings: Settings, purpose: str, model: int, *, round_number: int = 1
+) -> torch.Generator:
+    """A random stream on the CPU: one for each purpose, model and round, so none disturbs another.
+
+    model: 0 or 1; round_number: counts from 1.
+    """
+    stream = _PURPOSES.index(purpose) * 2 + model
+    return torch.Generator().manual_seed(
+        settings.seed * 1009 + stream + (round_number - 1) * 1_000_003
+    )

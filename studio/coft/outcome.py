@@ -1,4 +1,4 @@
-"""The outcome of a fit: final probabilities of all images, and what is said about each."""
+"""The outcome of a fit: the final label of each image, its probability, and whether it is clean."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def finish(
     top = mean.topk(min(TOP, mean.shape[1]), dim=-1)
     own = probabilities.argmax(-1)
     of_final = clean_scores.gather(2, labels.expand(2, -1)[..., None])[..., 0].float().mean(0)
-    # Clean: the final label is one that a model gave and that its peer judges to be clean.
+    # Clean: the final label is one that a model gave and its peer judges clean.
     of_a_model = (clean & (judged == labels)).any(0)
     return Finished(
         labels=labels,
@@ -62,11 +62,19 @@ def finish(
     )
 
 
-def finish_alone(probabilities: Tensor, *, given: Tensor, stage: str, stopped: bool) -> Finished:
-    """The outcome of a method that trains one model and has no judge.
+def clean_alone(confidence: Tensor, given: Tensor) -> Tensor:
+    """(N,) bool: clean labels of one model that has no peer; those above one half.
 
-    Both models' labels are the same, and the clean probability is the class probability itself;
-    clean means above one half. Arguments as in `finish`, but for probabilities: (N, C).
+    confidence: (N,) probabilities of the labels; given: (N,) see `studio.coft.given`.
+    """
+    return ((confidence > 0.5) | (given >= 0)) & (given != REJECTED)
+
+
+def finish_alone(probabilities: Tensor, *, given: Tensor, stage: str, stopped: bool) -> Finished:
+    """The outcome of a method that trains one model, which has no peer.
+
+    Both models' labels are the same, and the clean probability is the class probability itself,
+    see `clean_alone`. Arguments as in `finish`, but for probabilities: (N, C).
     """
     labels = torch.where(given >= 0, given, probabilities.argmax(-1))
     confidence = probabilities.gather(1, labels[:, None])[:, 0]
@@ -77,7 +85,7 @@ def finish_alone(probabilities: Tensor, *, given: Tensor, stage: str, stopped: b
         clean_probability=confidence,
         model_labels=labels.expand(2, -1).clone(),
         model_clean_probability=confidence.expand(2, -1).clone(),
-        clean=((confidence > 0.5) | (given >= 0)) & (given != REJECTED),
+        clean=clean_alone(confidence, given),
         top_labels=top.indices,
         top_probabilities=top.values,
         stage=stage,

@@ -3,46 +3,37 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from functools import partial
 
 import torch
 from torch import Tensor
 
-from studio.clip.backbone import Backbone
-from studio.clip.encode import Images
-from studio.clip.space import Space
 from studio.coft.dual import DualPromptModel, Judgement, judge, test_hidden
 from studio.coft.events import Event, Monitor, Progress, Step
+from studio.coft.given import into_judged, with_claims
 from studio.coft.hidden import TestViews, seed_views
-from studio.coft.judge import CLEAN_THRESHOLD, peer_clean_probability
+from studio.coft.judge import clean_sets, clean_share
 from studio.coft.losses import draw_complements, negative_loss, positive_loss
-from studio.coft.optim import build_optimizer
+from studio.coft.optim import build_optimizer, generator_of
 from studio.coft.prompts import PromptTemplate
-from studio.coft.randomness import generator_of
+from studio.coft.task import Task
 from studio.coft.views import random_views, training_size
 from studio.settings import Settings
 
 MONITORED_EPOCHS = 10
 
 
-def build_models(
-    backbone: Backbone,
-    class_names: Sequence[str],
-    space: Space,
-    settings: Settings,
-    *,
-    round_number: int = 1,
-) -> tuple[DualPromptModel, DualPromptModel]:
+def build_models(task: Task, *, round_number: int = 1) -> tuple[DualPromptModel, DualPromptModel]:
     """Two models that differ in nothing but their random initialisation (paper, Section 3.1)."""
-    template = PromptTemplate(backbone, class_names, n_ctx=settings.n_ctx)
+    template = PromptTemplate(task.backbone, task.class_names, n_ctx=task.settings.n_ctx)
     first, second = (
         DualPromptModel(
-            backbone,
+            task.backbone,
             template,
-            space,
-            settings,
-            generator_of(settings, "init", i, round_number=round_number),
+            task.space,
+            task.settings,
+            generator_of(task.settings, "init", i, round_number=round_number),
         )
         for i in (0, 1)
     )
@@ -50,40 +41,33 @@ def build_models(
 
 
 def phase_one(
+    task: Task,
     *,
-    backbone: Backbone,
     models: Sequence[DualPromptModel],
-    images: Images,
     seeds: Sequence[tuple[Tensor, Tensor]],
     probabilities: Sequence[Tensor],
-    scale: float,
-    settings: Settings,
-    monitor: Tensor,
-    stop: Callable[[], bool],
     round_number: int = 1,
 ) -> Iterator[Event]:
     """Train both models in place on their seeds, epoch by epoch.
 
+    When the user stops, training ends before the next batch and the models keep what they have.
+
     Args:
-        backbone: frozen.
+        task: images, settings and what else a fit is about.
         models: the two models.
-        images: the image set.
         seeds: of both models, indices (n_i,) and pseudo-labels (n_i,); the same in the first round.
         probabilities: of both models, (N, C) class probabilities that the seeds were taken by, for
             the harder kinds of complement.
-        scale: 1 / tau.
-        settings: see `Settings`.
-        monitor: indices of the images that both models label after each epoch.
-        stop: asked before each batch; training ends there and the models keep what they have.
         round_number: of Phase I, from 1.
     """
+    settings, backbone = task.settings, task.backbone
     per_epoch = math.ceil(max(len(own) for own, _ in seeds) / settings.phase1_batch)
     if settings.phase1_epochs == 0 or not per_epoch:
         return
     epochs = max(settings.phase1_epochs, math.ceil(settings.phase1_min_steps / per_epoch))
     (first, _), (second, _) = seeds
     everyone = torch.cat([first, second[~torch.isin(second, first)]])
-    place = torch.zeros(len(images), dtype=torch.int64)
+    place = torch.zeros(len(task.images), dtype=torch.int64)
     place[everyone] = torch.arange(len(everyone))
     generator = generator_of(settings, "views", 0, round_number=round_number)
     adapter = models[0].adapter
@@ -91,7 +75,7 @@ def phase_one(
     views = yield from seed_views(
         backbone,
         adapter,
-        images,
+        task.images,
         everyone,
         draw=partial(random_views, size=size, crop_scale=settings.crop_scale),
         kept=settings.phase1_views if adapter.has_frozen_prefix else 0,
@@ -100,8 +84,8 @@ def phase_one(
     # A tiny seed set makes many epochs; some ten points draw the same curve.
     every = math.ceil(epochs / MONITORED_EPOCHS)
     watched = [
-        test_hidden(backbone, adapter, images, part.tolist())
-        for part in monitor.split(backbone.forward_batch)
+        test_hidden(backbone, adapter, task.images, part.tolist())
+        for part in task.monitor.split(backbone.forward_batch)
     ]
     trainers = [
         _Trainer(
@@ -118,16 +102,18 @@ def phase_one(
         for trainer, (indices, labels), likely in zip(trainers, seeds, probabilities, strict=True):
             order = torch.randperm(len(indices), generator=trainer.shuffle)
             for part in order.split(settings.phase1_batch):
-                if stop():
+                if task.stop():
                     return
                 hidden = views(trainer.views, place[indices[part]])
                 rate = trainer.rate
-                loss, parts = trainer.step(hidden, labels[part], likely[indices[part]], scale)
+                loss, parts = trainer.step(
+                    hidden, labels[part], likely[indices[part]], task.space.scale
+                )
                 yield Step(
                     1, trainer.number, trainer.done, trainer.steps, epoch, epochs, loss, rate, parts
                 )
-        if len(monitor) and epoch % every == 0:
-            yield _monitor(models, watched, monitor, scale, epoch, epochs)
+        if len(task.monitor) and epoch % every == 0:
+            yield _monitor(task, models, watched, epoch, epochs)
 
 
 class _Trainer:
@@ -255,17 +241,20 @@ def join(parts: Sequence[Judgement]) -> Judgement:
 
 
 def _monitor(
+    task: Task,
     models: Sequence[DualPromptModel],
     hidden: Sequence[Tensor],
-    indices: Tensor,
-    scale: float,
     epoch: int,
     epochs: int,
 ) -> Monitor:
+    """Both models on the monitored images, judged as all images are after the round."""
+    indices = task.monitor
     with torch.no_grad():
         texts = [model.texts() for model in models]
-    verdict = join([judge(models, part, texts, scale) for part in hidden])
-    labels = verdict.labels
-    clean = peer_clean_probability(verdict.clean, labels) > CLEAN_THRESHOLD
-    agreement = float((labels[0] == labels[1]).float().mean())
-    return Monitor(1, epoch, epochs, indices, labels, agreement, float(clean.float().mean()))
+    judgement = join([judge(models, part, texts, task.space.scale) for part in hidden])
+    own = judgement.labels
+    labels = with_claims(own, task.claims[indices])
+    clean = clean_sets(judgement.clean, labels, rule=task.settings.filter)
+    _, clean = into_judged(labels, clean, task.given[indices])
+    agreement = float((own[0] == own[1]).float().mean())
+    return Monitor(1, epoch, epochs, indices, own, agreement, clean_share(clean))

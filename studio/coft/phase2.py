@@ -1,58 +1,44 @@
-"""Phase II, the training: both towers learn their believed labels (paper, Section 3.2.2)."""
+"""Phase II, the training: both towers learn their clean labels (paper, Section 3.2.2)."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from studio.clip.backbone import Backbone
-from studio.clip.encode import Images, autocast, preprocess, to_pixels
+from studio.clip.encode import autocast, preprocess, to_pixels
 from studio.coft.classifier import Tower
 from studio.coft.contrast import MomentumContrast, key_views, queue_size
 from studio.coft.events import Event, Monitor, Step
 from studio.coft.judge import TrainingSet
-from studio.coft.optim import build_optimizer
-from studio.coft.randomness import generator_of
+from studio.coft.optim import build_optimizer, generator_of
+from studio.coft.task import Task
 from studio.coft.views import random_views, training_size
 from studio.settings import Settings
 
 
 def phase_two(
-    *,
-    backbone: Backbone,
-    towers: Sequence[Tower],
-    images: Images,
-    data: Sequence[TrainingSet],
-    pool: Tensor,
-    settings: Settings,
-    monitor: Tensor,
-    clean_fraction: float,
-    stop: Callable[[], bool],
+    task: Task, *, towers: Sequence[Tower], data: Sequence[TrainingSet], clean_fraction: float
 ) -> Iterator[Event]:
     """Fine-tune both towers, or one, in place, each on its own clean set.
 
     With `contrast_weight`, an epoch goes over all images: the classifier learns those of the clean
-    set, momentum contrast all of them, and one view serves both losses [inferred: whether one batch
-    does is not said].
+    set, momentum contrast all but those that a person rejected, and one view serves both losses
+    [inferred: whether one batch does is not said].
 
     Args:
-        backbone: for preprocessing.
+        task: settings, and the model and images of its student.
         towers: see `build_tower`.
-        images: the image set.
         data: what each model learns.
-        pool: (m,) the images that contrast may see: all but those that a person rejected.
-        settings: see `Settings`.
-        monitor: indices of the images that both models label after each epoch.
-        clean_fraction: shown beside the monitor.
-        stop: asked before each batch.
+        clean_fraction: shown beside the monitor, see `Monitor`.
     """
+    settings, backbone, images = task.settings, task.student.backbone, task.student.images
     size = training_size(backbone, settings.phase2_resolution)
     if settings.contrast_weight:
-        data = [with_the_rest(own, pool=pool) for own in data]
+        data = [with_the_rest(own, pool=task.pool) for own in data]
     part = settings.micro_batch or backbone.forward_batch
     tuners = [
         _Tuner(tower, number, len(data[number].indices), settings, part=part)
@@ -63,7 +49,7 @@ def phase_two(
             indices, labels, weights = data[tuner.number]
             order = torch.randperm(len(indices), generator=tuner.generator)
             for batch in order.split(settings.phase2_batch):
-                if stop():
+                if task.stop():
                     return
                 canvases = images.batch(indices[batch].tolist())
                 views = random_views(
@@ -91,17 +77,15 @@ def phase_two(
                     rate,
                     parts,
                 )
-        if len(monitor):
-            yield _monitor(
-                backbone, towers, images, monitor, clean_fraction, epoch, settings.phase2_epochs
-            )
+        if len(task.monitor):
+            yield _monitor(task, towers, clean_fraction, epoch)
 
 
 def with_the_rest(data: TrainingSet, *, pool: Tensor) -> TrainingSet:
     """The labelled images, and those of the pool (m,) besides, whose labels weigh nothing."""
-    found = pool[~torch.isin(pool, data.indices)]
-    more = TrainingSet(found, torch.zeros_like(found), torch.zeros(len(found)))
-    return TrainingSet(*map(torch.cat, zip(data, more, strict=True)))
+    others = pool[~torch.isin(pool, data.indices)]
+    rest = TrainingSet(others, torch.zeros_like(others), torch.zeros(len(others)))
+    return TrainingSet(*map(torch.cat, zip(data, rest, strict=True)))
 
 
 class _Tuner:
@@ -190,15 +174,8 @@ class _Tuner:
         return total, parts
 
 
-def _monitor(
-    backbone: Backbone,
-    towers: Sequence[Tower],
-    images: Images,
-    indices: Tensor,
-    clean_fraction: float,
-    epoch: int,
-    epochs: int,
-) -> Monitor:
+def _monitor(task: Task, towers: Sequence[Tower], clean_fraction: float, epoch: int) -> Monitor:
+    backbone, images, indices = task.student.backbone, task.student.images, task.monitor
     parts = []
     with torch.inference_mode(), autocast(backbone.device):
         for chunk in indices.split(backbone.forward_batch):
@@ -206,4 +183,5 @@ def _monitor(
             parts.append(torch.stack([tower(pixels).argmax(-1).cpu() for tower in towers]))
     labels = torch.cat(parts, dim=1).expand(2, -1).clone()  # one tower counts as both
     agreement = float((labels[0] == labels[1]).float().mean())
+    epochs = task.settings.phase2_epochs
     return Monitor(2, epoch, epochs, indices, labels, agreement, clean_fraction)

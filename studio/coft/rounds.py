@@ -7,24 +7,26 @@ confidence, and a model started again from the original CLIP learns those; no ex
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from studio.clip.backbone import Backbone
-from studio.clip.encode import Images
-from studio.clip.space import Space
-from studio.coft.claims import ranked, stand
 from studio.coft.dual import DualPromptModel, Judgement
 from studio.coft.events import Event, Judged, Monitor, Progress, Step
-from studio.coft.given import given_weights, into_judged
+from studio.coft.given import claimed_scores, given_weights, into_judged, with_claims
 from studio.coft.hidden import TestViews
-from studio.coft.judge import beliefs, clean_sets, own_clean_probability, peer_clean_probability
+from studio.coft.judge import (
+    clean_sets,
+    own_clean_probability,
+    peer_clean_probability,
+    soft_weights,
+)
 from studio.coft.phase1 import build_models, judge_all, phase_one
 from studio.coft.selection import without_prior
-from studio.coft.start import ZeroShotStart, first_scores, seeds
+from studio.coft.start import first_scores, seeds
+from studio.coft.task import Task
 from studio.coft.transduction import label_together
 from studio.settings import Settings
 
@@ -46,109 +48,88 @@ class Learned:
     seeds: int
 
 
-def phase_one_rounds(
-    *,
-    backbone: Backbone,
-    class_names: Sequence[str],
-    images: Images,
-    start: ZeroShotStart,
-    space: Space,
-    given: Tensor,
-    claims: Tensor,
-    settings: Settings,
-    monitor: Tensor,
-    stop: Callable[[], bool],
-) -> Generator[Event, None, Learned]:
+def phase_one_rounds(task: Task) -> Generator[Event, None, Learned]:
     """`settings.rounds` times: seeds, two fresh models, Phase I, labels for everything.
 
-    Args:
-        backbone: frozen.
-        class_names: C names.
-        images: N images.
-        start: zero-shot labels, from which the first round takes the same seeds for both models.
-        space: the joint space on the backbone's device.
-        given: (N,) see `studio.coft.given`.
-        claims: (N,) see `studio.coft.claims`; -1 where there is none.
-        settings: see `Settings`.
-        monitor: indices of the images that both models label after each epoch.
-        stop: asked before each batch. A round that was broken off is dropped in favour of the one
-            before; the first is kept as far as it came.
+    The first round takes the same seeds for both models, from the zero-shot labels. A round that
+    the user stopped is dropped in favour of the one before; the first is kept as far as it came.
     """
+    settings, given = task.settings, task.given
     learned: Learned | None = None
     views: TestViews | None = None
-    device = space.image_mean.device
-    first = yield from first_scores(start, given, settings, device=device)
+    device = task.space.image_mean.device
+    first = yield from first_scores(task.start, given, settings, device=device)
     scores = [first, first]
     for number in range(1, settings.rounds + 1):
-        best = [ranked(own, claims) for own in scores]
-        both = yield from _seed_sets(best, given, settings, number)
-        models = build_models(backbone, class_names, space, settings, round_number=number)
-        views = views or TestViews(backbone, models[0].adapter, images, keep=settings.rounds > 1)
+        ranked = [claimed_scores(own, task.claims) for own in scores]
+        both = yield from _seed_sets(ranked, task, number)
+        models = build_models(task, round_number=number)
+        views = views or TestViews(
+            task.backbone, models[0].adapter, task.images, keep=settings.rounds > 1
+        )
         training = phase_one(
-            backbone=backbone,
-            models=models,
-            images=images,
-            seeds=both,
-            probabilities=scores,
-            scale=space.scale,
-            settings=settings,
-            monitor=monitor,
-            stop=stop,
-            round_number=number,
+            task, models=models, seeds=both, probabilities=scores, round_number=number
         )
         yield from _counted(training, number, settings.rounds)
-        if learned is not None and stop():
+        if learned is not None and task.stop():
             return learned
-        verdict = yield from judge_all(models, views, space.scale)
-        assigned = yield from _assigned(verdict, given, settings, device)
-        labels = stand(assigned.argmax(-1), claims)
-        clean = clean_sets(verdict.clean, labels, rule=settings.filter)
-        soft = settings.belief == "soft"
-        weights = beliefs(verdict.clean, labels, rule=settings.filter) if soft else clean.float()
+        judgement = yield from judge_all(models, views, task.space.scale)
+        assigned = yield from _assigned(judgement, task)
+        labels = with_claims(assigned.argmax(-1), task.claims)
+        clean = clean_sets(judgement.clean, labels, rule=settings.filter)
+        weights = clean.float()
+        if settings.label_weights == "soft":
+            weights = soft_weights(judgement.clean, labels, rule=settings.filter)
         labels, clean = into_judged(labels, clean, given)
         learned = Learned(
             models=models,
-            scores=verdict.clean,
+            scores=judgement.clean,
             labels=labels,
             clean=clean,
             weights=given_weights(weights, given),
             seeds=max(len(indices) for indices, _ in both),
         )
-        yield _judged(verdict, learned, number)
-        if stop():
+        yield _judged(judgement, learned, number)
+        if task.stop():
             break
         scores = [
             without_prior(
                 _confidence(own, own_clean.float(), settings), power=settings.prior_correction
             )
-            for own, own_clean in zip(assigned, verdict.clean, strict=True)
+            for own, own_clean in zip(assigned, judgement.clean, strict=True)
         ]
     assert learned is not None  # there is at least one round
     return learned
 
 
 def _seed_sets(
-    scores: Sequence[Tensor], given: Tensor, settings: Settings, number: int
+    scores: Sequence[Tensor], task: Task, number: int
 ) -> Generator[Event, None, list[tuple[Tensor, Tensor]]]:
     if number == 1:
-        return [(yield from seeds(scores[0], given, settings))] * 2
+        return [(yield from seeds(scores[0], task.given, task.settings))] * 2
     sets = []
     for model, own in enumerate(scores):
-        sets.append((yield from seeds(own, given, settings, round_number=number, model=model)))
+        sets.append(
+            (yield from seeds(own, task.given, task.settings, round_number=number, model=model))
+        )
     return sets
 
 
-def _assigned(
-    verdict: Judgement, given: Tensor, settings: Settings, device: torch.device
-) -> Generator[Event, None, Tensor]:
+def _assigned(judgement: Judgement, task: Task) -> Generator[Event, None, Tensor]:
     """(2, N, C) by which each model labels images: alone, or together in its own features."""
-    if settings.transduction != "all":
-        return verdict.probabilities
+    if task.settings.transduction != "all":
+        return judgement.probabilities
     together: list[Tensor] = []
-    for images, own in zip(verdict.images, verdict.probabilities, strict=True):
+    for images, own in zip(judgement.images, judgement.probabilities, strict=True):
         yield Progress("labelling together", len(together) * len(own), 2 * len(own))
-        evidence = settings.given_evidence
-        together.append(label_together(images, own, given, device=device, given_evidence=evidence))
+        assigned = label_together(
+            images,
+            own,
+            task.given,
+            device=task.space.image_mean.device,
+            given_evidence=task.settings.given_evidence,
+        )
+        together.append(assigned)
     return torch.stack(together)
 
 
@@ -181,13 +162,13 @@ def _counted(events: Iterator[Event], number: int, rounds: int) -> Iterator[Even
             yield event
 
 
-def _judged(verdict: Judgement, learned: Learned, number: int) -> Judged:
+def _judged(judgement: Judgement, learned: Learned, number: int) -> Judged:
     labels = learned.labels
     return Judged(
         labels=labels,
-        clean_probability=peer_clean_probability(verdict.clean, labels),
-        own_clean_probability=own_clean_probability(verdict.clean, labels),
+        clean_probability=peer_clean_probability(judgement.clean, labels),
+        own_clean_probability=own_clean_probability(judgement.clean, labels),
         clean=learned.clean,
-        confidence=verdict.probabilities.gather(2, labels[..., None])[..., 0],
+        confidence=judgement.probabilities.gather(2, labels[..., None])[..., 0],
         round_number=number,
     )

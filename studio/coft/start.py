@@ -12,10 +12,8 @@ from studio.clip.backbone import Backbone
 from studio.clip.space import Space
 from studio.coft.events import Event, Progress, SeedSet, Warned, ZeroShot
 from studio.coft.given import UNKNOWN, with_given
-from studio.coft.randomness import generator_of
 from studio.coft.selection import seed_set, seeds_per_class, without_prior
 from studio.coft.transduction import label_together
-from studio.errors import FolderError
 from studio.settings import Settings
 
 
@@ -33,13 +31,7 @@ class ZeroShotStart:
 
     @classmethod
     def of(cls, backbone: Backbone, features: Tensor, class_vectors: Tensor) -> ZeroShotStart:
-        """From raw features (N, d) and class vectors (C, d).
-
-        Raises:
-            FolderError: fewer than two classes.
-        """
-        if len(class_vectors) < 2:
-            raise FolderError("CoFT needs at least two classes: give one more class name.")
+        """From raw features (N, d) and class vectors (C, d)."""
         space = Space.of(
             image_features=features,
             class_vectors=class_vectors,
@@ -55,16 +47,10 @@ class ZeroShotStart:
         return ZeroShot(labels, confidence)
 
 
-def watched(settings: Settings, images: int) -> Tensor:
-    """Indices (n,) of the images that the models label after each epoch, in order."""
-    order = torch.randperm(images, generator=generator_of(settings, "monitor", 0))
-    return order[: settings.monitor_images].sort().values
-
-
 def first_scores(
     start: ZeroShotStart, given: Tensor, settings: Settings, *, device: torch.device
 ) -> Generator[Event, None, Tensor]:
-    """(N, C) by which the first round of CoFT ranks and labels images. device: to compute on."""
+    """(N, C) scores by which the first round ranks images. device: where they are computed."""
     scores = without_prior(start.probabilities, power=settings.prior_correction)
     if settings.transduction != "off":
         yield Progress("labelling together", 0, len(scores))
@@ -82,7 +68,7 @@ def seeds(
     round_number: int = 1,
     model: int | None = None,
 ) -> Generator[Event, None, tuple[Tensor, Tensor]]:
-    """Indices (n,) and labels (n,) of the most confident images, told as a SeedSet.
+    """Indices (n,) and labels (n,) of the most confident images; a SeedSet event shows them.
 
     Args:
         scores: (N, C) of the zero-shot model, or of a model of the round before.
@@ -93,7 +79,8 @@ def seeds(
     """
     count, classes = scores.shape
     k = seeds_per_class(k=settings.k, images=count, classes=classes, cap=settings.k_cap)
-    # Images that were ruled on take no place among the top K: their class would be short of a seed.
+    # Images that a person labelled or rejected take no place among the top K: their class would be
+    # short of a seed.
     open_ = (given == UNKNOWN).nonzero()[:, 0]
     chosen, labels = seed_set(scores[open_], k=k, mode=settings.seed_selection)
     indices, labels = with_given(open_[chosen], labels, given)
@@ -102,7 +89,8 @@ def seeds(
     empty = int((per_class == 0).sum())
     if empty and round_number == 1:
         yield Warned(
-            f"{empty} of {classes} classes have no zero-shot image at all, so nothing can be "
-            "learned about them: check their names, or use the setting seed_selection=leaderboard."
+            f"{empty} of {classes} classes have no seeds, because no image was first labelled as "
+            "one of them, so nothing can be learned about them. Check their names, or use the "
+            "setting seed_selection=leaderboard."
         )
     return indices, labels

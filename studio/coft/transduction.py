@@ -10,9 +10,10 @@ Gaussian, its neighbours' assignments and its zero-shot probabilities yhat:
 As published: lambda = 1, T = 1, w_ij the cosine of the 3 nearest neighbours, means that start from
 the 8 most confident images of each class, covariance from 1 / d; ten rounds of five inner steps.
 
-T is this project's. A diagonal Gaussian counts d features as independent witnesses; they are not,
-so every z ends at 0 or 1, which says nothing about how sure an image is, and the texts are not
-heard. `temperature` divides by how many times the features repeat each other.
+The temperature T is this project's [studio], and so is how it is measured (`temperature_of`). A
+diagonal Gaussian counts d features as independent witnesses; they are not, so every z ends at 0 or
+1, which says nothing about the confidence of an image, and drowns the texts. `temperature` divides
+by how many times the features repeat each other.
 """
 
 from __future__ import annotations
@@ -82,38 +83,40 @@ def label_together(
 ) -> Tensor:
     """(N, C) tempered assignments after the last round, on the CPU; arguments as of `transduce`.
 
-    given_evidence: weight of `reminded`. device: where it is computed; comparing all pairs of
+    given_evidence: weight of `with_evidence`. device: where it is computed; comparing all pairs of
     images takes time with the square of N. A trace of the probabilities is mixed in, so that images
-    of whom all are certain (z = 1) are ranked by those.
+    whose assignment is certain (z = 1) are ranked by those.
     """
     pictures, given = pictures.to(device).float(), given.to(device)
-    probabilities = reminded(pictures, probabilities.to(device), given, weight=given_evidence)
+    probabilities = with_evidence(pictures, probabilities.to(device), given, weight=given_evidence)
     temperature = temperature_of(pictures[given != REJECTED])
     *_, last = transduce(pictures, probabilities, given, temperature=temperature)
     return last.z.lerp(probabilities, TRACE).cpu()
 
 
-def reminded(pictures: Tensor, probabilities: Tensor, given: Tensor, *, weight: float) -> Tensor:
-    """Probabilities (N, C) that have heard of the given labels (N,).
+def with_evidence(
+    pictures: Tensor, probabilities: Tensor, given: Tensor, *, weight: float
+) -> Tensor:
+    """Probabilities (N, C) in which the given labels (N,) count as evidence for similar images.
 
     The log odds of a class grow by weight * exp(-5 (1 - cosine)), the cosine being that with the
     most similar image that was given this label: Tip-Adapter's affinity (Zhang et al., ECCV 2022,
     arXiv:2207.09519), but of the nearest instead of the sum of all, and without what all images
     have in common, so that a class does not grow because many of its images were corrected or
-    none of the others'. One or two labels a class can so give a group that the texts call by
-    another class's name its own.
+    none of the others'. So one or two labels a class can name a group of images that the texts call
+    by another class's name.
     """
-    told = (given >= 0).nonzero()[:, 0]
-    if not weight or not len(told):
+    labelled = (given >= 0).nonzero()[:, 0]
+    if not weight or not len(labelled):
         return probabilities
     own = normalize(pictures - pictures[given != REJECTED].mean(0), dim=1)
-    heard = []
+    weighed = []
     for block, before in zip(own.split(BLOCK), probabilities.split(BLOCK), strict=True):
-        affinity = (-AFFINITY_SLOPE * (1 - block @ own[told].T)).exp()  # (n, given)
-        labels = given[told].expand(len(block), -1)
+        affinity = (-AFFINITY_SLOPE * (1 - block @ own[labelled].T)).exp()  # (n, given)
+        labels = given[labelled].expand(len(block), -1)
         evidence = torch.zeros_like(before).scatter_reduce(1, labels, affinity, "amax")
-        heard.append((before.clamp_min(1e-12).log() + weight * evidence).softmax(-1))
-    return torch.cat(heard)
+        weighed.append((before.clamp_min(1e-12).log() + weight * evidence).softmax(-1))
+    return torch.cat(weighed)
 
 
 def temperature_of(pictures: Tensor) -> float:
@@ -173,7 +176,7 @@ def _first_means(pictures: Tensor, scores: Tensor) -> Tensor:
 
 def _fixed(z: Tensor, given: Tensor) -> Tensor:
     """Assignments (N, C) in which given labels (N,) stand."""
-    known = given >= 0
+    labelled = given >= 0
     z = z.clone()
-    z[known] = one_hot(given[known], z.shape[1]).to(z.dtype)
+    z[labelled] = one_hot(given[labelled], z.shape[1]).to(z.dtype)
     return z

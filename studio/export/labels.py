@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from studio.errors import RunError
-from studio.runs.corrections import corrections_of
+from studio.runs.outcome import Outcome
+from studio.runs.reader import RunReader
 from studio.runs.run import Run
 from studio.runs.table import safe_name, safe_path, write_csv
 
@@ -31,46 +32,28 @@ def labels_csv(run: Run, path: Path) -> Path:
     Raises:
         RunError: The run has no labels yet.
     """
-    event = last_event(run, "finished")
-    if event is None:
+    reader = RunReader(run)
+    reader.refresh()
+    outcome = reader.final()
+    if outcome is None:
         raise RunError(f"run {run.id} has no labels yet; wait for it to finish, or stop it")
-    arrays = run.arrays(event["arrays"])
-    names, paths = run.info.class_names, run.images()["images"]
-    corrections = corrections_of(run)
+    return write_csv(path, LABEL_COLUMNS, label_rows(outcome))
 
-    def row(
-        image: str,
-        label: int,
-        clean: float,
-        one: int,
-        two: int,
-        kept: bool,
-        sure: float,
-        score: str,
-    ) -> tuple[str, ...]:
-        said = corrections.get(image)
-        final = said.label if said is not None and said.label else names[label]
-        trusted = kept if said is None else said.verdict != "rejected"
-        return (
-            safe_path(image), safe_name(final), f"{clean:.6f}",
-            safe_name(names[one]), safe_name(names[two]), str(trusted).lower(), f"{sure:.6f}",
-            score, "" if said is None else said.verdict,
-        )  # fmt: skip
 
-    more = last_event(run, "combined")
-    scores = [""] * len(paths)
-    if more is not None:
-        scores = [f"{value:.6f}" for value in run.arrays(more["arrays"])["score"].tolist()]
+def label_rows(outcome: Outcome) -> Iterator[tuple[str, ...]]:
+    """The rows of labels.csv, without its head; see `labels_csv`."""
+    scores = [""] * len(outcome)
+    if outcome.combined is not None:
+        scores = [f"{value:.6f}" for value in outcome.combined.tolist()]
     columns = (
-        arrays["labels"], arrays["clean_probability"], *arrays["model_labels"],
-        arrays["clean" if "clean" in arrays else "kept"].bool(), arrays["confidence"],
+        outcome.final_labels, outcome.clean_probability, *outcome.model_labels,
+        outcome.final_clean, outcome.confidence,
     )  # fmt: skip
-    cells = zip(paths, *(column.tolist() for column in columns), scores, strict=True)
-    rows = (row(*cell) for cell in cells)
-    return write_csv(path, LABEL_COLUMNS, rows)
-
-
-def last_event(run: Run, kind: str) -> dict[str, Any] | None:
-    """The run's last event of that kind, or None."""
-    events, _ = run.events()
-    return next((event for event in reversed(events) if event["kind"] == kind), None)
+    cells = zip(outcome.paths, *(column.tolist() for column in columns), scores, strict=True)
+    for path, label, probability, one, two, clean, confidence, score in cells:
+        correction = outcome.corrections.get(path)
+        yield (
+            safe_path(path), safe_name(outcome.name(label)), f"{probability:.6f}",
+            safe_name(outcome.name(one)), safe_name(outcome.name(two)), str(clean).lower(),
+            f"{confidence:.6f}", score, "" if correction is None else correction.verdict,
+        )  # fmt: skip

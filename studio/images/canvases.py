@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from studio.errors import FolderError, StudioError
+from studio.errors import FolderError, Stopped
 from studio.images.canvas_cache import Pixels, Place, ShardStore, Verdict
 from studio.images.decoding import (
     EXTENSIONS,
@@ -32,6 +32,7 @@ from studio.images.decoding import (
     quiet_pillow,
 )
 from studio.images.folder import Folder, ImageFile, Refused, natural_key, scan
+from studio.progress import Progress, Stop, never
 
 if TYPE_CHECKING:
     import torch
@@ -45,10 +46,6 @@ second resize from a larger canvas cost the embedded model 0.009 of zero-shot ac
 def canvas_size(image_size: int) -> int:
     """Side of the canvases for a model that looks at images of `image_size` pixels."""
     return max(CANVAS_SIZE, image_size)
-
-
-class PreparationStopped(StudioError):  # noqa: N818 (nothing went wrong)
-    """The user stopped while the images were read; what was read so far is kept in the cache."""
 
 
 class Canvases:
@@ -90,8 +87,7 @@ class Canvases:
 
     def image(self, index: int) -> Image.Image:
         """One canvas as a picture, for thumbnails; it carries none of the file's metadata."""
-        pixels = self._gather(np.array([index], dtype=np.int64))[0]
-        return Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
+        return as_picture(self._gather(np.array([index], dtype=np.int64))[0])
 
     def _gather(self, indices: npt.NDArray[np.int64]) -> Pixels:
         out = np.empty((len(indices), 3, self.size, self.size), dtype=np.uint8)
@@ -119,13 +115,19 @@ class Canvases:
             ) from None
 
 
+def as_picture(pixels: Pixels) -> Image.Image:
+    """A canvas (3, size, size) as a picture."""
+    return Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
+
+
 def prepare(
     root: Path,
     *,
     cache_dir: Path,
     size: int = CANVAS_SIZE,
-    progress: Callable[[int, int], None] | None = None,
-    stop: Callable[[], bool] | None = None,
+    progress: Progress | None = None,
+    stop: Stop | None = None,
+    arrived: Callable[[ImageFile, Pixels], None] | None = None,
     max_pixels: int = MAX_PIXELS,
 ) -> tuple[Folder, Canvases]:
     """Scans a folder and decodes its images; those that were decoded before are not read again.
@@ -133,59 +135,62 @@ def prepare(
     A file counts as unchanged while its path, size and time of change stay the same.
     size: side of the canvases in pixels; the short side of an image is resized to it (bicubic,
     antialiased) and the middle is cut out. progress: called with (images done, images in all), at
-    most ten times a second and at the end. stop: asked between images.
-    Raises FolderError (no such folder, not a folder, no usable image) and PreparationStopped.
+    most ten times a second and at the end. stop: asked between images; what was read by then is
+    kept in the cache. arrived: given each image as soon as it is decoded, with its canvas (3, size,
+    size) uint8; not those that were decoded before.
+    Raises FolderError (no such folder, not a folder, no usable image) and Stopped.
     """
-    root = Path(root)
-    stop = stop or (lambda: False)
-    found = scan(root)
+    root, stop = Path(root), stop or never
+    scanned = scan(root)
     with (
-        _only_one(f"{found.root}|{size}|{max_pixels}", stop),
-        ShardStore(cache_dir, root=found.root, size=size, max_pixels=max_pixels) as store,
+        _only_one(f"{scanned.root}|{size}|{max_pixels}", stop),
+        ShardStore(cache_dir, root=scanned.root, size=size, max_pixels=max_pixels) as store,
         quiet_pillow(),
     ):
-        room = store.has_room_for(sum(store.place(file) is None for file in found.images))
+        room = store.has_room_for(sum(store.place(file) is None for file in scanned.images))
         to_decode = [
             file
-            for file in found.images
-            if (known := store.verdict(file)) is None
-            or (known.usable and room and store.place(file) is None)
+            for file in scanned.images
+            if (verdict := store.verdict(file)) is None
+            or (verdict.usable and room and store.place(file) is None)
         ]
-        report = _Report(progress, len(found.images), len(found.images) - len(to_decode))
-        paths = [found.root / file.path for file in to_decode]
+        report = _Report(progress, len(scanned.images), len(scanned.images) - len(to_decode))
+        paths = [scanned.root / file.path for file in to_decode]
         decoded = _decode_all(paths, size, max_pixels, stop)
         for file, pixels in zip(to_decode, decoded, strict=True):
             if isinstance(pixels, ImageRefused):
                 store.refuse(file, pixels.reason, pixels.detail)
             else:
                 store.keep(file, pixels if room else None)
+                if arrived is not None:
+                    arrived(file, pixels)
             report.one_more()
-        store.publish(found.images)
+        store.publish(scanned.images)
         report.finished()
-        return _outcome(found, store, size, max_pixels)
+        return _outcome(scanned, store, size, max_pixels)
 
 
 def _outcome(
-    found: Folder, store: ShardStore, size: int, max_pixels: int
+    scanned: Folder, store: ShardStore, size: int, max_pixels: int
 ) -> tuple[Folder, Canvases]:
     images: list[ImageFile] = []
-    refused = list(found.refused)
-    for file in found.images:
+    refused = list(scanned.refused)
+    for file in scanned.images:
         verdict = store.verdict(file) or Verdict("unreadable", "it changed while it was read")
         if verdict.usable:
             images.append(file)
         else:
             refused.append(Refused(file.path, verdict.reason, verdict.detail))
     if not images:
-        raise FolderError(_nothing_usable(found.root, refused))
+        raise FolderError(_nothing_usable(scanned.root, refused))
     refused.sort(key=lambda item: natural_key(item.path))
     canvases = Canvases(
         size=size,
-        files=[found.root / file.path for file in images],
+        files=[scanned.root / file.path for file in images],
         places=[store.place(file) for file in images],
         max_pixels=max_pixels,
     )
-    return Folder(found.root, tuple(images), tuple(refused)), canvases
+    return Folder(scanned.root, tuple(images), tuple(refused)), canvases
 
 
 def _nothing_usable(root: Path, refused: Sequence[Refused]) -> str:
@@ -198,7 +203,7 @@ def _nothing_usable(root: Path, refused: Sequence[Refused]) -> str:
 
 
 def _decode_all(
-    files: Sequence[Path], size: int, max_pixels: int, stop: Callable[[], bool]
+    files: Sequence[Path], size: int, max_pixels: int, stop: Stop
 ) -> Iterator[Pixels | ImageRefused]:
     """Decodes in threads (Pillow releases the interpreter lock), yields in the order given."""
 
@@ -216,7 +221,7 @@ def _decode_all(
             if len(ahead) >= 4 * _workers():  # enough to keep all busy, few enough for the memory
                 yield ahead.popleft().result()
             if stop():
-                raise PreparationStopped("Stopped while the images were read.")
+                raise Stopped("Stopped while the images were read.")
         while ahead:
             yield ahead.popleft().result()
     finally:
@@ -248,13 +253,13 @@ _locks_guard = threading.Lock()
 
 
 @contextmanager
-def _only_one(key: str, stop: Callable[[], bool]) -> Iterator[None]:
+def _only_one(key: str, stop: Stop) -> Iterator[None]:
     """Of two threads (two browser tabs) that ask for one folder the second waits for the first."""
     with _locks_guard:
         lock = _locks.setdefault(key, threading.Lock())
     while not lock.acquire(timeout=_PROGRESS_EVERY_S):
         if stop():
-            raise PreparationStopped("Stopped while waiting for the images to be read.")
+            raise Stopped("Stopped while waiting for the images to be read.")
     try:
         yield
     finally:
@@ -264,7 +269,7 @@ def _only_one(key: str, stop: Callable[[], bool]) -> Iterator[None]:
 class _Report:
     """Calls `progress`, but not for every single image."""
 
-    def __init__(self, progress: Callable[[int, int], None] | None, total: int, done: int) -> None:
+    def __init__(self, progress: Progress | None, total: int, done: int) -> None:
         self._progress, self._total, self._done = progress, total, done
         self._last = 0.0
 

@@ -13,7 +13,9 @@ import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 from studio.errors import FolderError
@@ -43,6 +45,7 @@ __all__ = [
     "truth",
 ]
 
+_MOST_NAMES = 5000  # that a mistyped one is compared with
 _SKIPPED_FOLDERS = frozenset({"__MACOSX"})
 
 
@@ -90,18 +93,38 @@ def scan(root: Path) -> Folder:
     Raises FolderError when `root` is not a folder that can be read.
     """
     if not root.exists():
-        raise FolderError(f"There is no folder {root}; check the path.")
+        raise _no_such_folder(root)
     if not root.is_dir():
         raise FolderError(f"{root} is a file; give the folder that holds the images.")
     root = root.resolve()
     images: list[ImageFile] = []
     refused: list[Refused] = []
-    for found in _walk(root):
-        (images if isinstance(found, ImageFile) else refused).append(found)  # type: ignore[arg-type]
+    for entry in _walk(root):
+        (images if isinstance(entry, ImageFile) else refused).append(entry)  # type: ignore[arg-type]
     return Folder(
         root=root,
         images=tuple(sorted(images, key=lambda image: natural_key(image.path))),
         refused=tuple(sorted(refused, key=lambda item: natural_key(item.path))),
+    )
+
+
+def _no_such_folder(path: Path) -> FolderError:
+    """What is wrong with a path that leads nowhere, and the nearest one that leads somewhere."""
+    missing = next((p for p in reversed([path, *path.parents]) if not p.exists()), path)
+    try:
+        with os.scandir(missing.parent) as entries:
+            names = [e.name for e in islice(entries, _MOST_NAMES) if e.is_dir()]
+    except OSError:
+        names = []
+    # Without regard to case first: `Photos` is nearer to `photos` than letters say.
+    same = [name for name in names if name.lower() == missing.name.lower()]
+    close = same or get_close_matches(missing.name, names, n=1)
+    if not close:
+        return FolderError(f"There is no folder {path}; check the path.")
+    nearest = missing.with_name(close[0])
+    whole = nearest / path.relative_to(missing)
+    return FolderError(
+        f"There is no folder {path}; did you mean {whole if whole.is_dir() else nearest}?"
     )
 
 
@@ -130,11 +153,11 @@ def _walk(root: Path) -> Iterator[ImageFile | Refused]:
             if entry.name.startswith(".") or entry.name in _SKIPPED_FOLDERS:
                 continue
             relative = f"{relative_folder}/{entry.name}" if relative_folder else entry.name
-            found = _look_at(entry, relative, root)
-            if isinstance(found, str):
-                pending.append(found)
-            elif found is not None:
-                yield found
+            result = _look_at(entry, relative, root)
+            if isinstance(result, str):
+                pending.append(result)
+            elif result is not None:
+                yield result
 
 
 def _look_at(

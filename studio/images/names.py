@@ -113,15 +113,22 @@ def truth(
     Returns (N,) int64 with -1 = unknown, in the order of folder.images; None when no sub-folder
     matches a class. Of several matching folders on an image's path the innermost counts.
     """
+    return truth_of([image.path for image in folder.images], class_names, aliases=aliases)
+
+
+def truth_of(
+    paths: Sequence[str], class_names: Sequence[str], *, aliases: Mapping[str, str] | None = None
+) -> npt.NDArray[np.int64] | None:
+    """As `truth`, of the N images at these paths, which are relative to their folder."""
     index = {canonical(name): i for i, name in enumerate(class_names)}
     by_folder = dict(index)
     for alias, name in (aliases or {}).items():
         if canonical(name) in index:
             by_folder[canonical(alias)] = index[canonical(name)]
     cache: dict[PurePosixPath, int] = {}
-    labels = np.full(len(folder.images), -1, dtype=np.int64)
-    for i, image in enumerate(folder.images):
-        parent = PurePosixPath(image.path).parent
+    labels = np.full(len(paths), -1, dtype=np.int64)
+    for i, path in enumerate(paths):
+        parent = PurePosixPath(path).parent
         if parent not in cache:
             cache[parent] = _innermost(reversed(parent.parts), by_folder)
         labels[i] = cache[parent]

@@ -76,8 +76,8 @@ class Answers:
         """The text of the answer; None when there is none."""
         if self._cache is not None:
             with contextlib.suppress(*_FAULTS):
-                found = self._cache.get(self._key(question))
-                return found if isinstance(found, str) else None
+                text = self._cache.get(self._key(question))
+                return text if isinstance(text, str) else None
         return None
 
     def put(self, question: Question, answer: str) -> None:

@@ -108,15 +108,15 @@ class Question:
                 raise UnusableAnswerError("The answer holds no template that can be used.")
             return Answer(templates=good)
         wanted = {canonical(name): name for name in self.classes}
-        found: dict[str, tuple[str, ...]] = {}
+        sentences: dict[str, tuple[str, ...]] = {}
         for name, texts in _entries(value):
-            known = wanted.get(canonical(tidy(name)))
+            asked = wanted.get(canonical(tidy(name)))
             good, _ = check_sentences(_strings(texts), where=name)
-            if known is not None and good and known not in found:
-                found[known] = good[: self.number]
-        if not found:
+            if asked is not None and good and asked not in sentences:
+                sentences[asked] = good[: self.number]
+        if not sentences:
             raise UnusableAnswerError("The answer has no sentences for the classes asked about.")
-        return Answer(sentences=found)
+        return Answer(sentences=sentences)
 
 
 @dataclass(frozen=True)

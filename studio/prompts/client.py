@@ -1,25 +1,25 @@
-"""One question to an OpenAI-compatible server: time-outs, repeats, and what servers do not know."""
+"""One question to an OpenAI-compatible server: what it costs, and what servers do not know.
+
+Time-outs and repeats are those of the openai client, but for what is of no use to repeat.
+"""
 
 from __future__ import annotations
 
-import random
 import threading
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from studio.errors import PromptError
+from studio.errors import PromptError, Stopped, StudioError
+from studio.progress import Stop
 from studio.prompts.ask import Answer, Question, UnusableAnswerError
 from studio.prompts.endpoint import Endpoint
+
+_OUT_OF_MONEY = "insufficient_quota"
+_LONGEST_WAIT_S = 60
 
 
 class Halt(PromptError):  # noqa: N818 (it says that asking on is of no use)
     """The server refuses all that is asked: the key, the model, the quota, the address."""
-
-
-class Cancelled(PromptError):  # noqa: N818 (nothing went wrong)
-    """The user stopped it."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,6 @@ class Limits:
     timeout: float = 60.0
     connect: float = 10.0
     tries: int = 3
-    first_wait: float = 1.0
-    longest_wait: float = 60.0
     parallel: int = 4
 
 
@@ -61,9 +59,7 @@ class Meter:
 class Client:
     """Asks one question after the other; used by several threads at once. To be closed."""
 
-    def __init__(
-        self, endpoint: Endpoint, *, meter: Meter, stop: Callable[[], bool], limits: Limits
-    ) -> None:
+    def __init__(self, endpoint: Endpoint, *, meter: Meter, stop: Stop, limits: Limits) -> None:
         import openai  # takes a second, and is not needed without a key
 
         self._openai = openai
@@ -74,13 +70,16 @@ class Client:
         self._http = openai.DefaultHttpxClient(
             timeout=timeout,
             follow_redirects=False,  # or a server could send the question elsewhere
-            event_hooks={"request": [_say_nothing_of_this_machine]},
+            event_hooks={
+                "request": [_say_nothing_of_this_machine, lambda _: meter.take()],
+                "response": [_give_up_where_waiting_is_no_use],
+            },
         )
         self._client = openai.OpenAI(
             api_key=endpoint.key,
             base_url=endpoint.base_url,
             timeout=timeout,
-            max_retries=0,  # its own waits could not be cut short
+            max_retries=limits.tries - 1,
             http_client=self._http,
         )
 
@@ -94,34 +93,30 @@ class Client:
         Raises:
             UnusableAnswerError: The model refused, or answered what cannot be used.
             Halt: Nothing else needs to be asked either.
-            Cancelled: `stop` said so.
+            Stopped: `stop` said so.
             PromptError: This question failed for another reason, in one line without the key.
         """
-        tries = 0
-        while True:
-            if self._stop():
-                raise Cancelled("Stopped.")
-            tries += 1
-            try:
-                text = self._request(question)
-                return question.read(text), text
-            except UnusableAnswerError:
-                if tries >= min(2, self._limits.tries):  # a second chance, not a third
-                    raise
-            except PromptError:
-                raise
-            except Exception as error:
-                wait = self._wait(error, tries)
-                if wait is None:
-                    raise self._told(error) from None
-                self._sleep(wait)
+        try:
+            return self._answer(question)
+        except UnusableAnswerError:  # a second chance, not a third
+            return self._answer(question)
+
+    def _answer(self, question: Question) -> tuple[Answer, str]:
+        if self._stop():
+            raise Stopped
+        try:
+            text = self._request(question)
+        except StudioError:
+            raise
+        except Exception as error:
+            raise self._explained(error) from None
+        return question.read(text), text
 
     def _request(self, question: Question) -> str:
         """One request, again at once in a simpler form when the server does not know this one."""
         create: Any = self._client.chat.completions.create
         while True:
             forms, cap = tuple(self._forms), self._cap
-            self._meter.take()
             try:
                 answer = create(
                     model=self._endpoint.model,
@@ -138,51 +133,30 @@ class Client:
 
     def _simpler(self, error: Any, forms: tuple[str, ...], cap: str) -> bool:
         """Whether there is a simpler form to try; other threads may have found it already."""
-        said = str(error).lower()
-        if "max_completion_tokens" in said and cap == "max_completion_tokens":
+        answer = str(error).lower()
+        if "max_completion_tokens" in answer and cap == "max_completion_tokens":
             self._cap = "max_tokens"
             return True
         if tuple(self._forms) != forms:
             return True
         words = ("response_format", "json_schema", "json_object", "schema", "grammar")
-        if len(forms) > 1 and any(word in said for word in words):
+        if len(forms) > 1 and any(word in answer for word in words):
             self._forms = self._forms[1:]
             return True
         return False
 
-    def _wait(self, error: Exception, tries: int) -> float | None:
-        """Seconds until the next try; None: there is none."""
-        known = self._openai
-        if tries >= self._limits.tries or self._stop() or _quota(error):
-            return None
-        if isinstance(error, known.APIStatusError):
-            if error.status_code not in (408, 409, 429) and error.status_code < 500:
-                return None
-            asked = _retry_after(error.response.headers)
-            if asked is not None:
-                return asked if asked <= self._limits.longest_wait else None
-        elif not isinstance(error, known.APIConnectionError):
-            return None
-        wait = self._limits.first_wait * 2 ** (tries - 1)
-        return min(wait, self._limits.longest_wait) * random.uniform(0.75, 1.25)
-
-    def _sleep(self, seconds: float) -> None:
-        ends = time.monotonic() + seconds
-        while (left := ends - time.monotonic()) > 0:
-            if self._stop():
-                raise Cancelled("Stopped.")
-            time.sleep(min(left, 0.1))
-
-    def _told(self, error: Exception) -> PromptError:
+    def _explained(self, error: Exception) -> StudioError:
         """What went wrong, in one line that says what to do."""
-        known, host, model = self._openai, self._endpoint.host, self._endpoint.model
+        openai, host, model = self._openai, self._endpoint.host, self._endpoint.model
         if self._stop():
-            return Cancelled("Stopped.")
-        if isinstance(error, known.APITimeoutError):
+            return Stopped()
+        if isinstance(error.__cause__, Halt):  # of the meter
+            return error.__cause__
+        if isinstance(error, openai.APITimeoutError):
             return PromptError(f"{host} did not answer within {self._limits.timeout:g} s.")
-        if isinstance(error, known.APIConnectionError):
+        if isinstance(error, openai.APIConnectionError):
             return Halt(f"{host} cannot be reached; check the address and the network.")
-        if not isinstance(error, known.APIStatusError):
+        if not isinstance(error, openai.APIStatusError):
             return PromptError(f"{host} answered what cannot be read ({type(error).__name__}).")
         code = error.status_code
         if code in (401, 403):
@@ -197,9 +171,9 @@ class Client:
             return PromptError(f"{host} takes no more requests for now (429); try again later.")
         if code >= 500:
             return PromptError(f"{host} failed ({code}); try again later.")
-        said = str(error.message).removeprefix(f"Error code: {code} - ")
-        said = " ".join(self._endpoint.redact(said).split())[:200]
-        return Halt(f"{host} refuses the request ({code}): {said}")
+        reason = str(error.message).removeprefix(f"Error code: {code} - ")
+        reason = " ".join(self._endpoint.redact(reason).split())[:200]
+        return Halt(f"{host} refuses the request ({code}): {reason}")
 
 
 def _say_nothing_of_this_machine(request: Any) -> None:
@@ -207,6 +181,17 @@ def _say_nothing_of_this_machine(request: Any) -> None:
     for name in [name for name in request.headers if name.lower().startswith("x-stainless")]:
         del request.headers[name]
     request.headers["user-agent"] = "coft-studio"
+
+
+def _give_up_where_waiting_is_no_use(response: Any) -> None:
+    """Tell the client not to repeat: there is no money left, or the server asks to wait too long
+    (which the client would pass over, and ask again at once).
+    """
+    if response.status_code == 429:
+        response.read()
+        asked = response.headers.get("retry-after", "")
+        if _OUT_OF_MONEY in response.text or (asked.isdigit() and int(asked) > _LONGEST_WAIT_S):
+            response.headers["x-should-retry"] = "false"
 
 
 def _form(form: str, question: Question) -> dict[str, Any]:
@@ -232,21 +217,9 @@ def _text_of(answer: Any) -> str:
     return text
 
 
-def _retry_after(headers: Any) -> float | None:
-    """Seconds that the server asks to wait; None when it does not say, or in no number."""
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            seconds = float(headers.get(name, "")) * unit
-        except ValueError:
-            continue
-        if 0 <= seconds < 1e6:
-            return seconds
-    return None
-
-
 def _quota(error: Exception) -> bool:
     """OpenAI answers 429 as well when there is no money left; waiting does not help then."""
-    return "insufficient_quota" in (getattr(error, "code", None), getattr(error, "type", None))
+    return _OUT_OF_MONEY in (getattr(error, "code", None), getattr(error, "type", None))
 
 
 def _number(value: Any) -> int:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from studio.errors import PromptError
+from studio.progress import Stop
 from studio.prompts.ask import Ask
 from studio.prompts.endpoint import address, find_endpoint, host_of
 from studio.prompts.llm import Written, budget, write
@@ -34,7 +35,7 @@ class Order:
     dry_run: bool = False
 
 
-def write_file(order: Order, *, cache_dir: Path, stop: Callable[[], bool]) -> int:
+def write_file(order: Order, *, cache_dir: Path, stop: Stop) -> int:
     """Write the file, tell on stderr what is sent to whom and what it cost; the exit code.
 
     Raises:

@@ -82,8 +82,8 @@ def address(
 def has_key(*, base_url: str = "", environ: Mapping[str, str] | None = None) -> bool:
     """Whether the environment has a key for this address."""
     environ = os.environ if environ is None else environ
-    known = environ.get("OPENAI_API_KEY", "").strip()
-    return bool(known) and (_normal(base_url) or _environment_url(environ)) == _environment_url(
+    key = environ.get("OPENAI_API_KEY", "").strip()
+    return bool(key) and (_normal(base_url) or _environment_url(environ)) == _environment_url(
         environ
     )
 

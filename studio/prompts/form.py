@@ -49,16 +49,16 @@ class LlmForm:
     @classmethod
     def from_dict(cls, value: object) -> LlmForm:
         """A form from JSON or from fields; whatever does not fit becomes the default."""
-        known = value if isinstance(value, dict) else {}
+        fields = value if isinstance(value, dict) else {}
 
         def text(key: str, most: int) -> str:
-            found = known.get(key)
-            return found.strip()[:most] if isinstance(found, str) else ""
+            typed = fields.get(key)
+            return typed.strip()[:most] if isinstance(typed, str) else ""
 
         def number(key: str, usual: int) -> int:
-            found = known.get(key)
-            fits = isinstance(found, (int, float)) and 0 <= found <= MAX_SENTENCES
-            return int(found) if fits and found is not None else usual
+            typed = fields.get(key)
+            fits = isinstance(typed, (int, float)) and 0 <= typed <= MAX_SENTENCES
+            return int(typed) if fits and typed is not None else usual
 
         return cls(
             text("description", MAX_DESCRIPTION),
@@ -66,5 +66,5 @@ class LlmForm:
             text("base_url", _SHORT),
             number("sentences", cls.sentences),
             number("templates", cls.templates),
-            known.get("again") is True,
+            fields.get("again") is True,
         )

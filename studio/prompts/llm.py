@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from studio.errors import PromptError
+from studio.errors import PromptError, Stopped, StudioError
+from studio.progress import Stop, never
 from studio.prompts.answers import Answers
 from studio.prompts.ask import Answer, Ask, Budget, Question, UnusableAnswerError
-from studio.prompts.client import Cancelled, Client, Halt, Limits, Meter
+from studio.prompts.client import Client, Halt, Limits, Meter
 from studio.prompts.endpoint import Endpoint
 from studio.prompts.prompt_set import PromptSet
 
@@ -58,7 +59,7 @@ def budget(
     """
     questions = ask.questions()
     with Answers(cache_dir, base_url=base_url, model=model) as answers:
-        new = [question for question in questions if not _known(answers, question)]
+        new = [question for question in questions if not _answered(answers, question)]
     sent = [question.tokens for question in new]
     return Budget(
         requests=len(new),
@@ -75,7 +76,7 @@ def write(
     endpoint: Endpoint,
     *,
     cache_dir: Path,
-    stop: Callable[[], bool] = lambda: False,
+    stop: Stop = never,
     listen: Callable[[Written], None] | None = None,
     limits: Limits | None = None,
 ) -> Written:
@@ -105,7 +106,7 @@ def _most(questions: Sequence[Question], limits: Limits) -> int:
     return len(questions) * limits.tries * _ASKED_AGAIN + (_SIMPLER if questions else 0)
 
 
-def _known(answers: Answers, question: Question) -> Answer | None:
+def _answered(answers: Answers, question: Question) -> Answer | None:
     """The answer on disk, read and checked as if it had just come."""
     text = answers.get(question)
     if text is None:
@@ -124,14 +125,14 @@ class _Work:
         questions: Sequence[Question],
         endpoint: Endpoint,
         answers: Answers,
-        stop: Callable[[], bool],
+        stop: Stop,
         limits: Limits,
     ) -> None:
         self._questions, self._endpoint, self._answers = questions, endpoint, answers
         self._stop, self._limits = stop, limits
         self._over = threading.Event()
         self._meter = Meter(_most(questions, limits))
-        self._results: queue.Queue[tuple[Question, Answer | PromptError]] = queue.Queue()
+        self._results: queue.Queue[tuple[Question, Answer | StudioError]] = queue.Queue()
         self._templates: tuple[str, ...] = ()
         self._sentences: dict[str, tuple[str, ...]] = {}
         self._problems: list[str] = []
@@ -140,24 +141,24 @@ class _Work:
 
     def run(self, listen: Callable[[Written], None] | None) -> Written:
         """Ask everything; see `write`."""
-        tell = listen or (lambda _: None)
+        listen = listen or (lambda _: None)
         new: queue.SimpleQueue[Question] = queue.SimpleQueue()
         for question in self._questions:
-            answer = _known(self._answers, question)
+            answer = _answered(self._answers, question)
             if answer is None:
                 new.put(question)
                 continue
             self._take(answer)
             self._cached, self._done = self._cached + 1, self._done + 1
-        tell(self._written())
+        listen(self._written())
         if not new.empty():
-            self._ask_all(new, tell)
+            self._ask_all(new, listen)
         written = self._written()
         if not self._stopped and written.prompts.is_default:
             raise PromptError(self._problems[0] if self._problems else "No answer came.")
         return written
 
-    def _ask_all(self, new: queue.SimpleQueue[Question], tell: Callable[[Written], None]) -> None:
+    def _ask_all(self, new: queue.SimpleQueue[Question], listen: Callable[[Written], None]) -> None:
         """Let threads ask, and take up what they bring until all is done or nothing helps."""
         client = Client(self._endpoint, meter=self._meter, stop=self._is_over, limits=self._limits)
         try:
@@ -182,12 +183,12 @@ class _Work:
                         return
                     continue
                 self._collect(question, result)
-                tell(self._written())
+                listen(self._written())
         finally:
             self._over.set()
             client.close()
 
-    def _collect(self, question: Question, result: Answer | PromptError) -> None:
+    def _collect(self, question: Question, result: Answer | StudioError) -> None:
         """Take a result. After a failure that all others would share nothing new is asked; what is
         on its way already is waited for, since it is paid for.
         """
@@ -198,7 +199,7 @@ class _Work:
                 self._problem(f"The answers leave out {_some(left_out)}.")
         elif isinstance(result, Halt):
             self._problem(str(result))
-        elif isinstance(result, Cancelled):
+        elif isinstance(result, Stopped):
             self._stopped = self._stopped or self._stop()
         else:
             about = _some(question.classes) if question.classes else "the templates"
@@ -210,10 +211,10 @@ class _Work:
                 question = new.get_nowait()
             except queue.Empty:
                 return
-            result: Answer | PromptError
+            result: Answer | StudioError
             try:
                 result = self._ask(client, question)
-            except PromptError as error:
+            except StudioError as error:
                 result = error
                 if isinstance(error, Halt):
                     self._over.set()
@@ -239,22 +240,22 @@ class _Work:
             return answer
         try:
             rest, _ = client.ask(question.again(missing))
-        except PromptError:
+        except StudioError:
             return answer
         return Answer(answer.templates, {**(answer.sentences or {}), **(rest.sentences or {})})
 
     def _halves(self, client: Client, question: Question) -> Answer:
         middle = len(question.classes) // 2
-        found: dict[str, tuple[str, ...]] = {}
+        sentences: dict[str, tuple[str, ...]] = {}
         fault: PromptError | None = None
         for part in (question.classes[:middle], question.classes[middle:]):
             try:
-                found.update(client.ask(question.again(part))[0].sentences or {})
+                sentences.update(client.ask(question.again(part))[0].sentences or {})
             except UnusableAnswerError as error:
                 fault = error
-        if not found and fault is not None:
+        if not sentences and fault is not None:
             raise fault
-        return Answer(sentences=found)
+        return Answer(sentences=sentences)
 
     def _is_over(self) -> bool:
         return self._over.is_set() or self._stop()

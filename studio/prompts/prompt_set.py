@@ -46,9 +46,9 @@ class PromptSet:
 
     def of(self, class_name: str) -> tuple[str, ...]:
         """The sentences of one class; () when it has none."""
-        found = self.sentences.get(class_name)
-        if found is not None:
-            return found
+        own = self.sentences.get(class_name)
+        if own is not None:
+            return own
         wanted = canonical(class_name)
         return next((own for name, own in self.sentences.items() if canonical(name) == wanted), ())
 
@@ -89,8 +89,8 @@ class PromptSet:
 
     def strangers(self, class_names: Sequence[str]) -> list[str]:
         """Classes that have sentences here and are not among the names."""
-        known = {canonical(name) for name in class_names}
-        return [name for name in self.sentences if canonical(name) not in known]
+        names = {canonical(name) for name in class_names}
+        return [name for name in self.sentences if canonical(name) not in names]
 
     def summary(self) -> str:
         """In a few words: `the model's own template`, `3 templates and 40 sentences`."""
@@ -230,8 +230,8 @@ def _check(lines: Iterable[str], what: str, most: int) -> tuple[list[str], list[
 
 def _together(faults: Sequence[str]) -> str:
     more = len(faults) - _FAULTS_TOLD
-    told = "; ".join(faults[:_FAULTS_TOLD]) + (f"; and {more} more" if more > 0 else "")
-    return f"{told[:1].upper()}{told[1:]}."
+    text = "; ".join(faults[:_FAULTS_TOLD]) + (f"; and {more} more" if more > 0 else "")
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _short(text: str) -> str:

@@ -3,18 +3,62 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from studio.errors import RunError
 from studio.prompts.prompt_set import PromptSet
+from studio.runs.checking import CLAIMED_FILE, read_labels
 from studio.runs.corrections import corrections_of
 from studio.runs.files import read_json
-from studio.runs.given import Correction, read_corrections
+from studio.runs.given import GIVEN_FILE, Correction, read_corrections
 from studio.runs.request import JobRequest
 from studio.runs.run import Run
 from studio.settings import Settings
 
 _SUFFIX = " corrected"
+
+
+def command_of(run: Run) -> str:
+    """The command line that repeats a run: the same images, and the same labels again.
+
+    Settings are named where they are not the default. Prompts, corrections and labels to check are
+    taken from the run's own folder, so the command works as long as the run is there.
+    """
+    return shlex.join(["python", "-m", "studio", *_arguments(run)])
+
+
+def _arguments(run: Run) -> Iterator[str]:
+    info = run.info
+    yield from ("fit", info.folder)
+    if info.class_names:
+        yield from ("--classes", class_text(info.class_names, info.aliases))
+    yield from ("--method", info.method, "--model", info.model, "--seed", str(info.seed))
+    if info.test_folder is not None:
+        yield from ("--test", info.test_folder)
+    files = {"--prompts": "prompts.json", "--corrections": GIVEN_FILE, "--labels": CLAIMED_FILE}
+    for option, name in files.items():
+        if (run.path / name).is_file():
+            yield from (option, str(run.path / name))
+    defaults = Settings().to_dict()
+    for name, value in info.settings.items():
+        if name != "seed" and name in defaults and value != defaults[name]:
+            yield from ("--set", f"{name}={str(value).lower() if value in (True, False) else value}")
+
+
+def class_text(class_names: Sequence[str], aliases: Mapping[str, str]) -> str:
+    """Class names and aliases (folder -> class) as `images.names.parse_class_names` reads them."""
+    folders: dict[str, list[str]] = {name: [] for name in class_names}
+    for folder, name in aliases.items():
+        folders.setdefault(name, []).append(folder)
+    if not aliases and not any("," in name for name in class_names):
+        return ",".join(class_names)
+    # A name with a comma stands on a line of its own, behind a folder's name.
+    lines = (
+        f"{folder}\t{name}" for name in class_names for folder in (folders[name] or [name])
+    )
+    return "\n".join(lines)
 
 
 def request_of(run: Run) -> JobRequest:
@@ -35,6 +79,7 @@ def request_of(run: Run) -> JobRequest:
         prompts=None if prompts is None else PromptSet.from_dict(prompts),
         test_folder=None if info.test_folder is None else Path(info.test_folder),
         name=info.name,
+        labels=read_labels(claimed) if (claimed := run.path / CLAIMED_FILE).is_file() else {},
     )
 
 

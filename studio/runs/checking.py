@@ -1,10 +1,10 @@
-"""Labels that came with the images, checked: which are believed, the most suspicious first."""
+"""Labels that came with the images, checked: which are clean, the least clean first."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from studio.errors import RunError
 from studio.images.names import canonical
 from studio.runs.given import Correction, given_vector, listed, read_corrections
 from studio.runs.table import safe_name, safe_path, write_csv
+from studio.runs.result import CheckedLabels
 from studio.scores import accuracy, auroc, clean_precision
 from studio.scores.cleanliness import combined, neighbour_share
 
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 
 CHECKED_FILE = "checked.csv"
 """In a run's folder: what came of the labels."""
-COLUMNS = ("path", "label", "combined_score", "clean_probability", "believed", "suggested")
+CLAIMED_FILE = "claimed.csv"
+"""In a run's folder: the labels that the run was to check, as `read_labels` reads them."""
+COLUMNS = ("path", "label", "combined_score", "clean_probability", "clean", "suggested")
 
 
 def read_labels(path: Path) -> dict[str, str]:
@@ -34,6 +37,16 @@ def read_labels(path: Path) -> dict[str, str]:
     if not found:
         raise RunError(f"{path} has no labels to check: its head must be path,label")
     return found
+
+
+def keep_labels(folder: Path, labels: Mapping[str, str]) -> None:
+    """Keep a copy of the labels to check in a run's folder, so that it can be repeated.
+
+    Raises:
+        RunError: It cannot be written.
+    """
+    rows = ((safe_path(image), safe_name(label)) for image, label in labels.items())
+    write_csv(folder / CLAIMED_FILE, ("path", "label"), rows)
 
 
 def claimed(
@@ -76,10 +89,10 @@ def check_labels(
     paths: Sequence[str],
     class_names: Sequence[str],
     truth: NDArray[np.int64] | None,
-) -> dict[str, Any]:
+) -> CheckedLabels:
     """Write `CHECKED_FILE` into the folder `path`; returns what the run's result says of it.
 
-    A label's clean probability is the mean of both models'; it is believed when both believe it.
+    A label's clean probability is the mean of both models'; it is clean when both judge it so.
     The combined score, by which rows are sorted, is that of `scores.cleanliness.combined`.
 
     Args:
@@ -95,8 +108,8 @@ def check_labels(
     at = np.flatnonzero(claims >= 0)
     labels = claims[at]
     same = finished.top_labels.numpy()[at] == labels[:, None]
-    clean = judged.clean_probability.numpy()[:, at].mean(axis=0)
-    believed = np.asarray(judged.clean.numpy()[:, at].all(axis=0), np.bool_)
+    probability = judged.clean_probability.numpy()[:, at].mean(axis=0)
+    clean = np.asarray(judged.clean.numpy()[:, at].all(axis=0), np.bool_)
     score = combined(
         confidence=(finished.top_probabilities.numpy()[at] * same).sum(axis=1),
         neighbours=neighbour_share(features[at], labels),
@@ -106,17 +119,18 @@ def check_labels(
     rows = (
         (
             safe_path(paths[at[i]]), safe_name(class_names[labels[i]]), f"{score[i]:.6f}",
-            f"{clean[i]:.6f}", str(bool(believed[i])).lower(), safe_name(class_names[suggested[i]]),
+            f"{probability[i]:.6f}", str(bool(clean[i])).lower(),
+            safe_name(class_names[suggested[i]]),
         )
         for i in np.argsort(score, kind="stable")
     )  # fmt: skip
     write_csv(path / CHECKED_FILE, COLUMNS, rows)
     known = None if truth is None else truth[at]
-    return {
-        "checked_labels": len(at),
-        "checked_believed": float(believed.mean()),
-        "checked_accuracy": accuracy(labels, known),
-        "checked_precision": clean_precision(labels, believed, known),
-        "checked_auroc": auroc(clean, labels, known),
-        "checked_combined_auroc": auroc(score, labels, known),
-    }
+    return CheckedLabels(
+        labels=len(at),
+        clean=float(clean.mean()),
+        accuracy=accuracy(labels, known),
+        precision=clean_precision(labels, clean, known),
+        auroc=auroc(probability, labels, known),
+        combined_auroc=auroc(score, labels, known),
+    )

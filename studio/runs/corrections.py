@@ -80,6 +80,12 @@ class Corrections:
         self._refresh()
         return self._current
 
+    @property
+    def mark(self) -> object:
+        """Changes when what counts does."""
+        self._refresh()
+        return self._seen
+
     def last(self) -> Action | None:
         """What `undo` would undo; None when there is nothing."""
         self._refresh()

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from studio.runs.measured import Score
+from studio.runs.records import kind_of
+
+if TYPE_CHECKING:
+    from studio.coft.events import Monitor, Step
 
 
 @dataclass
@@ -20,39 +26,49 @@ class Epoch:
 
 
 @dataclass(frozen=True)
-class Score:
-    """Shares in [0, 1] against the known labels; place: on the axis of epochs."""
+class ScorePoint:
+    """A score of labels against the truth. place: on the axis of epochs."""
 
     place: float
-    stage: str
-    accuracy: float | None
-    clean_precision: float | None
+    score: Score
+
+    @property
+    def stage(self) -> str:
+        """Which labels."""
+        return self.score.stage
+
+    @property
+    def accuracy(self) -> float | None:
+        """Share of right labels, in [0, 1]."""
+        return self.score.get("accuracy")
+
+    @property
+    def clean_precision(self) -> float | None:
+        """Share of right labels among the clean ones, in [0, 1]."""
+        return self.score.get("clean_precision")
 
 
 @dataclass
 class Curves:
-    """Collects the lines of events.jsonl one by one, in order.
+    """Collects a run's events one by one, in order.
 
-    `run` names the run. Lines of an unknown kind or with missing fields are passed over, so that an
-    older or a torn file still shows. loss: (phase, model) -> [(step, loss)].
+    `run` names the run. loss: (phase, model) -> [(step, loss)]; seen: how many events came, also
+    those that are no part of a curve: it changes when the curves do.
     """
 
     run: str = ""
     seen: int = 0
     loss: dict[tuple[int, int], list[tuple[int, float]]] = field(default_factory=dict)
-    scores: list[Score] = field(default_factory=list)
+    scores: list[ScorePoint] = field(default_factory=list)
     lengths: dict[int, int] = field(default_factory=dict)
     _epochs: dict[tuple[int, int], Epoch] = field(default_factory=dict)
 
-    def add(self, event: Mapping[str, Any]) -> None:
-        """Take one line of events.jsonl, already parsed."""
+    def add(self, event: Any) -> None:
+        """Take an event of a run; most say nothing about curves."""
         self.seen += 1
-        take = {"step": self._step, "monitor": self._monitor, "score": self._score}
-        try:
-            if (kind := event.get("kind")) in take:
-                take[str(kind)](event)
-        except (KeyError, TypeError, ValueError):
-            return
+        take: dict[str, Callable[[Any], None]] = {"step": self._step, "monitor": self._monitor, "score": self._score}
+        if (kind := kind_of(event)) in take:
+            take[kind](event)
 
     @property
     def epochs(self) -> list[tuple[float, Epoch]]:
@@ -63,41 +79,36 @@ class Curves:
         """Where an epoch stands on the axis that runs through all phases."""
         return float(epoch + sum(n for p, n in self.lengths.items() if p < phase))
 
-    def _step(self, event: Mapping[str, Any]) -> None:
-        phase, model, step = int(event["phase"]), int(event["model"]), int(event["step"])
-        loss, epoch, epochs = float(event["loss"]), int(event["epoch"]), int(event["epochs"])
-        self.lengths[phase] = max(self.lengths.get(phase, 0), epochs)
-        if not math.isfinite(loss):
+    def _step(self, event: Step) -> None:
+        self.lengths[event.phase] = max(self.lengths.get(event.phase, 0), event.epochs)
+        if not math.isfinite(event.loss):
             return
-        line = self.loss.setdefault((phase, model), [])
+        line, step = self.loss.setdefault((event.phase, event.model), []), event.step
         if line and step <= line[-1][0]:
             step = line[-1][0] + 1  # a further round counts on
-        line.append((step, loss))
-        self._at(phase, epoch).loss[model] = loss
+        line.append((step, event.loss))
+        self._at(event.phase, event.epoch).loss[event.model] = event.loss
 
-    def _monitor(self, event: Mapping[str, Any]) -> None:
-        phase, epoch, epochs = int(event["phase"]), int(event["epoch"]), int(event["epochs"])
-        shares = share(event["agreement"]), share(event["clean_fraction"])
-        self.lengths[phase] = max(self.lengths.get(phase, 0), epochs)
-        row = self._at(phase, epoch)
-        row.agreement, row.clean_fraction = shares
+    def _monitor(self, event: Monitor) -> None:
+        self.lengths[event.phase] = max(self.lengths.get(event.phase, 0), event.epochs)
+        row = self._at(event.phase, event.epoch)
+        row.agreement, row.clean_fraction = share(event.agreement), share(event.clean_fraction)
 
-    def _score(self, event: Mapping[str, Any]) -> None:
-        accuracy, precision = share(event.get("accuracy")), share(event.get("clean_precision"))
-        stage = str(event.get("stage", ""))
+    def _score(self, score: Score) -> None:
         # The accuracy of the seeds alone is no point of the same curve.
-        if stage == "seed" or (accuracy is None and precision is None):
+        known = (score.get("accuracy"), score.get("clean_precision")) != (None, None)
+        if score.stage == "seed" or not known:
             return
-        if event.get("phase"):
-            place = self.place(int(event["phase"]), int(event["epoch"]))
+        if score.phase is not None and score.epoch is not None:
+            place = self.place(score.phase, score.epoch)
         else:
             place = max((self.place(*key) for key in self._epochs), default=0.0)
-        self.scores.append(Score(place, stage, accuracy, precision))
+        self.scores.append(ScorePoint(place, score))
 
     def _at(self, phase: int, epoch: int) -> Epoch:
         return self._epochs.setdefault((phase, epoch), Epoch(phase, epoch))
 
 
-def share(value: Any) -> float | None:
-    """A share as stored; None when it was not known."""
-    return None if value is None or not math.isfinite(float(value)) else float(value)
+def share(value: float | None) -> float | None:
+    """A share as an event holds it; None when it was not known."""
+    return None if value is None or not math.isfinite(value) else value

@@ -27,7 +27,8 @@ class RunEstimates:
     The latter holds a score of each final label that ranks better than p_clean does, see
     `scores.cleanliness.combined`; methods without Phase I have none.
 
-    judged: the last judgement so far.
+    judged: the last judgement so far; before, after: the estimates before training and of the
+    labels that the run ended with, None until `finish`.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class RunEstimates:
         self._features, self._center = features, backbone.center
         self.judged: Judged | None = None
         self.before = estimate_zero_shot(probabilities, z=z)
+        self.after: Estimate | None = None
         self._write("zero-shot", self.before)
 
     @cached_property
@@ -62,8 +64,8 @@ class RunEstimates:
         if isinstance(event, Judged):
             self.judged = event
 
-    def result(self, finished: Finished, given: NDArray[np.int64] | None) -> dict[str, float]:
-        """What the result of the run says; estimates of the images that were fitted.
+    def finish(self, finished: Finished, given: NDArray[np.int64] | None) -> None:
+        """Make the estimates of the labels that the run ended with.
 
         given: (N,), labels from 0 on that a person gave, or None.
         """
@@ -71,20 +73,14 @@ class RunEstimates:
         if self.judged is not None:
             scores = self._combined(finished, self.judged)
             self._report.write("combined", {}, {"score": scores})
-        after = estimate_run(
+        self.after = estimate_run(
             before=self.before,
             zero_shot_labels=self._labels,
             labels=labels.numpy(),
             scores=None if scores is None else scores.numpy(),
             given=None if given is None else given >= 0,
         )
-        self._write("finished", after)
-        found: dict[str, float] = {}
-        for name, one in (("zero_shot_accuracy", self.before), ("accuracy", after)):
-            found[f"estimated_{name}"] = one.accuracy
-            found[f"estimated_{name}_low"] = one.low
-            found[f"estimated_{name}_high"] = one.high
-        return found
+        self._write("finished", self.after)
 
     def _combined(self, finished: Finished, judged: Judged) -> Tensor:
         import torch

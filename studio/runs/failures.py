@@ -6,7 +6,7 @@ import errno
 import gc
 import sys
 
-from studio.errors import RunError, StudioError
+from studio.errors import RunError, Stopped, StudioError
 
 
 def explain(error: BaseException) -> StudioError | None:
@@ -26,10 +26,7 @@ def explain(error: BaseException) -> StudioError | None:
 
 def was_stopped(error: Exception) -> bool:
     """Whether this is how a long piece of work says that it was asked to stop."""
-    from studio.clip.encode import Stopped
-    from studio.images.canvases import PreparationStopped
-
-    return isinstance(error, (Stopped, PreparationStopped))
+    return isinstance(error, Stopped)
 
 
 def first_line(error: BaseException) -> str:

@@ -2,106 +2,113 @@
 
 from __future__ import annotations
 
-import threading
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from studio.runs.run import Run
+from studio.runs.records import kind_of
 
-_KINDS = ("zero_shot", "monitor", "judged", "finished")
+if TYPE_CHECKING:
+    from studio.coft.events import Finished, Judged, Monitor, ZeroShot
+
+    Staged = ZeroShot | Monitor | Judged | Finished
+
+STAGED = ("zero_shot", "monitor", "judged", "finished")
+"""Kinds of the events that tell labels of single images."""
 _PHASES = {1: "Phase I", 2: "Phase II"}
 
 
 @dataclass(frozen=True)
 class HistoryStep:
-    """One stage. labels: of model 1 and 2, or one for both; believed: p_clean of each label under
-    the OTHER model; own: under the model itself; confidence: largest class probability; all in
-    [0, 1], () where it was not measured. epochs: the first and the last of a phase that it holds
-    for, None where it is no epoch.
+    """One stage. labels: of model 1 and 2, or one for both; clean_probability: of each label under
+    the OTHER model; own_clean_probability: under the model itself; confidence: largest class
+    probability; all in [0, 1], () where it was not measured. epochs: the first and the last of a
+    phase that it holds for, None where it is no epoch.
     """
 
     stage: str
     labels: tuple[int, ...]
     confidence: tuple[float, ...] = ()
-    believed: tuple[float, ...] = ()
-    own: tuple[float, ...] = ()
+    clean_probability: tuple[float, ...] = ()
+    own_clean_probability: tuple[float, ...] = ()
     epochs: tuple[int, int] | None = None
 
 
-@dataclass
 class LabelHistory:
-    """Reads the arrays of a run's events as they come; each file once."""
+    """The histories of a run's images. staged: gives the events of `STAGED`, in order.
 
-    run: Run
-    watched: int = 0
-    _next: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _events: list[tuple[str, dict[str, Any], dict[str, Any]]] = field(default_factory=list)
+    Tensors are read when a history is first asked for: most pages that follow a run never do.
+    """
 
-    def refresh(self) -> None:
-        """Take in the new lines of events.jsonl."""
-        with self._lock:
-            events, self._next = self.run.events(self._next)
-            for event in events:
-                kind = str(event.get("kind"))
-                if kind in _KINDS and isinstance(event.get("arrays"), str):
-                    loaded = self.run.arrays(event["arrays"])
-                    arrays = {name: tensor.numpy() for name, tensor in loaded.items()}
-                    self._events.append((kind, event, arrays))
-                    if kind == "monitor":
-                        self.watched = max(self.watched, len(arrays["indices"]))
+    def __init__(self, staged: Callable[[], Sequence[Staged]]) -> None:
+        self._staged = staged
+
+    @property
+    def watched(self) -> int:
+        """How many images the run looked at after each epoch."""
+        watching = (e for e in self._staged() if kind_of(e) == "monitor")
+        return max((len(event.indices) for event in watching), default=0)  # type: ignore[union-attr]
 
     def of(self, index: int) -> list[HistoryStep]:
         """The stages of an image in the order they came; equal epochs in a row are one."""
-        stops: list[HistoryStep] = []
-        for kind, event, arrays in self._events:
-            stop = _stop(kind, event, arrays, index)
-            if stop is None:
+        steps: list[HistoryStep] = []
+        for event in self._staged():
+            step = _STEP[kind_of(event)](event, index)
+            if step is None:
                 continue
-            last = stops[-1] if stops else None
-            if last and last.epochs and stop.epochs and _same(last, stop):
-                stops[-1] = HistoryStep(last.stage, last.labels, epochs=(last.epochs[0], stop.epochs[1]))
+            last = steps[-1] if steps else None
+            if last and last.epochs and step.epochs and _same(last, step):
+                epochs = last.epochs[0], step.epochs[1]
+                steps[-1] = HistoryStep(last.stage, last.labels, epochs=epochs)
             else:
-                stops.append(stop)
-        return stops
+                steps.append(step)
+        return steps
 
 
 def _same(a: HistoryStep, b: HistoryStep) -> bool:
     return a.stage == b.stage and a.labels == b.labels
 
 
-def _stop(kind: str, event: dict[str, Any], arrays: dict[str, Any], index: int) -> HistoryStep | None:
-    if kind == "monitor":
-        found = np.flatnonzero(arrays["indices"] == index)
-        if not len(found):
-            return None
-        epoch = int(event.get("epoch", 0))
-        labels = tuple(int(n) for n in arrays["labels"][:, found[0]])
-        return HistoryStep(_PHASES.get(int(event.get("phase", 0)), ""), labels, epochs=(epoch, epoch))
-    if kind == "zero_shot":
-        return HistoryStep(
-            "Zero-shot", (int(arrays["labels"][index]),), (float(arrays["confidence"][index]),)
-        )
-    if kind == "judged":
-        return HistoryStep(
-            "After Phase I",
-            _ints(arrays["labels"], index),
-            _floats(arrays["confidence"], index),
-            _floats(arrays["clean_probability"], index),
-            _floats(arrays["own_clean_probability"], index),
-        )
+def _zero_shot(event: ZeroShot, index: int) -> HistoryStep:
+    confidence = float(event.confidence[index])
+    return HistoryStep("Zero-shot", (int(event.labels[index]),), (confidence,))
+
+
+def _monitor(event: Monitor, index: int) -> HistoryStep | None:
+    found = np.flatnonzero(event.indices.numpy() == index)
+    if not len(found):
+        return None
+    labels = tuple(event.labels[:, found[0]].tolist())
+    return HistoryStep(_PHASES.get(event.phase, ""), labels, epochs=(event.epoch, event.epoch))
+
+
+def _judged(event: Judged, index: int) -> HistoryStep:
     return HistoryStep(
-        "Final, by model",
-        _ints(arrays["model_labels"], index),
-        believed=_floats(arrays["model_clean_probability"], index),
+        "After Phase I",
+        _column(event.labels, index),
+        _column(event.confidence, index),
+        _column(event.clean_probability, index),
+        _column(event.own_clean_probability, index),
     )
 
 
-def _ints(values: Any, index: int) -> tuple[int, ...]:
-    return tuple(int(n) for n in values[:, index])
+def _finished(event: Finished, index: int) -> HistoryStep:
+    return HistoryStep(
+        "Final, by model",
+        _column(event.model_labels, index),
+        clean_probability=_column(event.model_clean_probability, index),
+    )
 
 
-def _floats(values: Any, index: int) -> tuple[float, ...]:
-    return tuple(float(n) for n in values[:, index])
+def _column(values: Any, index: int) -> tuple[Any, ...]:
+    return tuple(values[:, index].tolist())
+
+
+_STEP: dict[str, Callable[[Any, int], HistoryStep | None]] = {
+    "zero_shot": _zero_shot,
+    "monitor": _monitor,
+    "judged": _judged,
+    "finished": _finished,
+}

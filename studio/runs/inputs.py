@@ -54,7 +54,7 @@ def at_size(
 
     Raises:
         FolderError: the folder has changed meanwhile.
-        PreparationStopped: `stop` said so.
+        Stopped: `stop` said so.
     """
     wanted = canvas_size(size)
     if canvases.size == wanted:

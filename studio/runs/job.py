@@ -5,19 +5,20 @@ from __future__ import annotations
 import dataclasses
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from studio.errors import FolderError, RunError
 from studio.images.folder import Folder, propose_class_names, truth
-from studio.methods import ONE_MODEL, load_method
-from studio.runs.checking import check_labels, claimed
+from studio.methods import METHODS, method_of
+from studio.runs.checking import check_labels, claimed, keep_labels
 from studio.runs.failures import explain, first_line, release_memory, was_stopped
 from studio.runs.files import write_json
 from studio.runs.given import keep_given
 from studio.runs.report import Report
 from studio.runs.request import JobRequest, check
+from studio.runs.result import RunResult
 from studio.runs.store import Run
 
 # What brings torch is imported where it is used: the page and the command line start without it.
@@ -39,7 +40,8 @@ def run_job(
     cache_dir: Path,
     stop: Callable[[], bool],
     listen: Callable[[Event], None] | None = None,
-) -> dict[str, Any]:
+    watch: Callable[[Mapping[str, Any]], None] | None = None,
+) -> RunResult:
     """Work on the run from beginning to end; the run's folder tells how it goes.
 
     Args:
@@ -48,6 +50,7 @@ def run_job(
         cache_dir: Where decoded images and features are kept between runs.
         stop: Asked often; true ends the run early and keeps what it has learned.
         listen: Told every event, besides the run's folder.
+        watch: Told before each event how far the run is: the fields of `runs.pace.Pace`.
 
     Returns:
         The result, as in the run's result.json.
@@ -56,8 +59,8 @@ def run_job(
         JobStopped: Stopped before anything was learned.
         StudioError: What the user can put right; the run is "failed" with the same line.
     """
-    models = 1 if request.method in ONE_MODEL else 2
-    report = Report(run, listen=listen, last_phase=_last_phase(request), models=models)
+    models = METHODS[request.method].models
+    report = Report(run, listen=listen, watch=watch, last_phase=_last_phase(request), models=models)
     asked = False
 
     def stop_and_show() -> bool:
@@ -70,8 +73,8 @@ def run_job(
     try:
         run.set_status(state="running", stage="starting")
         result = _work(request, run, report, cache_dir, stop_and_show)
-        write_json(run.path / "result.json", result)
-        run.set_status(state="stopped" if result["stopped"] else "finished", stage=None)
+        write_json(run.path / "result.json", result.to_dict())
+        run.set_status(state="stopped" if result.stopped else "finished", stage=None)
         return result
     except Exception as error:
         if was_stopped(error):
@@ -98,13 +101,14 @@ def run_job(
 
 def _work(
     request: JobRequest, run: Run, report: Report, cache_dir: Path, stop: Callable[[], bool]
-) -> dict[str, Any]:
+) -> RunResult:
     """The sequence itself."""
     import torch
 
     from studio.clip.backbone import load_backbone
     from studio.clip.texts import TextTower
     from studio.coft.events import Finished, Warned
+    from studio.coft.task import Task
     from studio.runs.estimates import RunEstimates
     from studio.runs.evaluation import evaluate
     from studio.runs.inputs import encode, knowledge, prompts_of
@@ -112,7 +116,7 @@ def _work(
 
     began = time.monotonic()
     check(request)
-    method = load_method(request.method)
+    fit = method_of(request.method).load()
 
     report.stage("loading the model")
     backbone = load_backbone(request.model)
@@ -147,15 +151,16 @@ def _work(
         claims, warning = claimed(
             request.labels, paths=paths, class_names=names, aliases=request.aliases
         )
+        keep_labels(run.path, request.labels)
         if warning:
             report(Warned(warning))
     features = encode(
         backbone, folder, canvases, cache_dir, report.progress("encoding images"), stop
     )
     vectors = TextTower(backbone).class_vectors(prompts.texts(names))
-    more: dict[str, Any] = {} if claims is None else {"claims": torch.from_numpy(claims)}
+    student = None
     if second is not None:
-        more["student"] = student_of(
+        student = student_of(
             second, request=request, class_names=names, folder=folder, canvases=canvases,
             cache_dir=cache_dir, report=report, stop=stop,
         )  # fmt: skip
@@ -173,10 +178,12 @@ def _work(
     # The fit is not told the truth: only `report` compares its events with it.
     report.knows(known)
     finished = None
-    for event in method(
+    task = Task(
         backbone=backbone, images=canvases, features=features, class_vectors=vectors,
-        class_names=names, settings=request.settings, given=given.tensor(), stop=stop, **more,
-    ):  # fmt: skip
+        class_names=names, settings=request.settings, given=given.tensor(),
+        claims=None if claims is None else torch.from_numpy(claims), student=student, stop=stop,
+    )  # fmt: skip
+    for event in fit(task):
         report(event)
         estimates.take(event)
         if isinstance(event, Finished):
@@ -185,7 +192,8 @@ def _work(
         raise RuntimeError(f"method {request.method} ended without a Finished event")
     report.flush()
 
-    checked = {}
+    estimates.finish(finished, given.vector)
+    checked = None
     if claims is not None and estimates.judged is not None:
         checked = check_labels(
             run.path, claims, judged=estimates.judged, finished=finished,
@@ -201,30 +209,31 @@ def _work(
                 progress=report.progress("labelling test images"),
             )
         )  # fmt: skip
-    return {
-        "run": run.id,
-        "method": request.method,
-        "model": request.model,
-        "seed": request.settings.seed,
-        "folder": str(request.folder.resolve()),
-        "images": len(folder.images),
-        "refused": len(folder.refused),
-        "classes": len(names),
-        "test_folder": None if request.test_folder is None else str(request.test_folder.resolve()),
-        "test_images": None if test is None else len(test[0].images),
+    return RunResult(
+        run=run.id,
+        method=request.method,
+        model=request.model,
+        seed=request.settings.seed,
+        folder=str(request.folder.resolve()),
+        images=len(folder.images),
+        refused=len(folder.refused),
+        classes=len(names),
+        test_folder=None if request.test_folder is None else str(request.test_folder.resolve()),
+        test_images=None if test is None else len(test[0].images),
         **measured,
-        **estimates.result(finished, given.vector),
-        **checked,
-        "given_labels": given.labels,
-        "given_rejected": given.rejected,
-        "prompts": prompts.summary(),
-        "knowledge": verdict.level,
-        "knowledge_z": verdict.numbers["z"],
-        "stage": finished.stage,
-        "stopped": finished.stopped,
-        "seconds": round(time.monotonic() - began, 2),
-        "settings": request.settings.to_dict(),
-    }
+        estimated_zero_shot_accuracy=estimates.before,
+        estimated_accuracy=estimates.after,
+        checked=checked,
+        given_labels=given.labels,
+        given_rejected=given.rejected,
+        prompts=prompts.summary(),
+        knowledge=verdict.level,
+        knowledge_z=verdict.numbers["z"],
+        stage=finished.stage,
+        stopped=finished.stopped,
+        seconds=round(time.monotonic() - began, 2),
+        settings=request.settings.to_dict(),
+    )
 
 
 def _read(
@@ -253,6 +262,6 @@ def _describe(run: Run, folder: Folder, names: list[str], known: Labels | None) 
 
 
 def _last_phase(request: JobRequest) -> int | None:
-    if request.method not in ("coft", "coft+"):
+    if not METHODS[request.method].two_phases:
         return None
     return 2 if request.settings.phase2_epochs else 1

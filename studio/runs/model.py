@@ -65,21 +65,33 @@ def load_classifier(folder: Path, *, device: str | None = None) -> Classifier:
         ModelError: There is none, or its files are damaged or of another version.
     """
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
 
     from studio.coft.classifier import Classifier
 
     meta = read_json(folder / "model.json")
     if not isinstance(meta, dict) or meta.get("format") != FORMAT:
         raise ModelError(f"{folder} holds no classifier that this version can read.")
-    tensors: dict[str, Tensor] = {}
     try:
-        for number in range(int(meta["models"])):
-            path = folder / f"classifier-{number}.safetensors"
-            tensors.update({f"models.{number}.{k}": v for k, v in load_file(path).items()})
+        tensors = load_tensors(folder, models=int(meta["models"]))
         return Classifier.load(tensors, meta, device=device)
     except (KeyError, ValueError, OSError, SafetensorError) as error:
         raise ModelError(f"The classifier in {folder} cannot be read: {error}") from error
+
+
+def load_tensors(folder: Path, *, models: int | None = None) -> dict[str, Tensor]:
+    """What `save_model` was given: tensors named `models.<i>.*`; models: None takes all files.
+
+    Raises:
+        OSError, SafetensorError: A file is missing or damaged.
+    """
+    from safetensors.torch import load_file
+
+    number = len(list(folder.glob("classifier-*.safetensors"))) if models is None else models
+    return {
+        f"models.{i}.{name}": tensor
+        for i in range(number)
+        for name, tensor in load_file(folder / f"classifier-{i}.safetensors").items()
+    }
 
 
 def label_each(
@@ -92,7 +104,7 @@ def label_each(
     """(models, N, C) class probabilities of every image under every model of the classifier."""
     import torch
 
-    from studio.clip.encode import Stopped
+    from studio.errors import Stopped
 
     parts, batch = [], classifier.backbone.forward_batch
     for begin in range(0, len(images), batch):

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+
+from studio.runs.given import Correction
+
+
+def better_judged(clean: NDArray[np.bool_], probability: NDArray[np.floating]) -> NDArray[np.int64]:
+    """(N,) which of two models' labels stands before there is a classifier: 0 or 1.
+
+    The clean one, else the one that the other model judges better: an image is clean when one of
+    its labels is. clean, probability: (2, N), of each model's label under the other one.
+    """
+    first, second = clean
+    better = (second > first) | ((second == first) & (probability[1] > probability[0]))
+    return np.asarray(better, np.int64)
 
 
 @dataclass(frozen=True)
@@ -17,7 +32,8 @@ class Outcome:
     clean: (N,) bool, False = noisy; model_labels: (2, N) and model_clean_probability: (2, N),
     each model's label and the other model's judgement of it; top_labels, top_probabilities: (N, k),
     k may be 0; truth: (N,) with -1 = unknown, or None; stage: how far the run came; combined: (N,)
-    the score of `scores.cleanliness.combined`, or None; by_combined: what `cleanliness` is.
+    the score of `scores.cleanliness.combined`, or None; by_combined: what `cleanliness` is;
+    corrections: by path, what people said about images, which all of the above leave out.
     """
 
     paths: tuple[str, ...]
@@ -34,6 +50,12 @@ class Outcome:
     stage: str = ""
     combined: NDArray[np.float32] | None = None
     by_combined: bool = False
+    corrections: Mapping[str, Correction] = field(default_factory=dict)
+
+    @property
+    def clean_share(self) -> float:
+        """The share of clean labels, as everything shows it; 0 without images."""
+        return float(self.clean.mean()) if len(self) else 0.0
 
     @property
     def cleanliness(self) -> NDArray[np.float32]:
@@ -51,6 +73,29 @@ class Outcome:
     def disagree(self) -> NDArray[np.bool_]:
         """(N,) whether the two models give different labels."""
         return np.asarray(self.model_labels[0] != self.model_labels[1])
+
+    @property
+    def final_labels(self) -> NDArray[np.int64]:
+        """(N,) labels with the corrections applied: a person's label stands."""
+        return self._corrected[0]
+
+    @property
+    def final_clean(self) -> NDArray[np.bool_]:
+        """(N,) clean with the corrections applied: a person's label is, a rejected image is not."""
+        return self._corrected[1]
+
+    @cached_property
+    def _corrected(self) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        if not self.corrections:
+            return self.labels, self.clean
+        labels, clean = self.labels.copy(), self.clean.copy()
+        number = {name: label for label, name in enumerate(self.class_names)}
+        for index, path in enumerate(self.paths):
+            correction = self.corrections.get(path)
+            if correction is not None:
+                labels[index] = number.get(correction.label, labels[index])
+                clean[index] = correction.verdict != "rejected"
+        return labels, clean
 
     def name(self, label: int) -> str:
         """A class name; `unknown` for -1 and whatever else has none."""

@@ -1,121 +1,183 @@
-"""A run read bit by bit from its folder: curves, warnings, and the labels of its images."""
+"""A run, read: THE one way from a run's folder to what it says.
+
+Curves, warnings, scores, estimates, the labels of each stage with what people said about them, the
+history of each label: all of it comes from the events that the run recorded, decoded once
+(`records.decode`). A reader follows a run that is at work, and reads only what was appended.
+"""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.runs.store import Run, RunInfo
+from studio.images.names import truth_of
+from studio.runs.corrections import Corrections
 from studio.runs.curves import Curves
-from studio.runs.outcome import Outcome
-from studio.runs.history import LabelHistory
+from studio.runs.history import STAGED, LabelHistory
+from studio.runs.measured import Score
+from studio.runs.outcome import Outcome, better_judged
+from studio.runs.records import decode
+from studio.runs.store import Run, RunInfo
+from studio.scores.estimate import Estimate
+from studio.scores.knowledge import Knowledge
+
+if TYPE_CHECKING:
+    from studio.coft.events import Finished, Judged, ZeroShot
 
 STAGES = ("zero-shot", "phase1", "final")
 """How far the labels have come, in order: before training, after Phase I, after all."""
 
+_STAGE_OF = {"zero_shot": "zero-shot", "judged": "phase1", "finished": "final"}
+
 
 class RunReader:
-    """Follows one run: each `refresh` reads only what was appended since the last one."""
+    """Follows one run, for any number of threads.
+
+    Attributes:
+        run: The run.
+        info: What it is, as of the last `refresh`.
+        curves: Losses by step, shares and scores by epoch.
+        warnings: In the order they came.
+        scores: Of all stages, in the order they came.
+        estimates: By stage ("zero-shot", "finished", ...), the last of each.
+        knowledge: Whether the model knows such images; None until the run has said so.
+        history: Of each label.
+        corrections: What people said about the images.
+    """
 
     def __init__(self, run: Run) -> None:
         self.run = run
         self.info: RunInfo = run.info
         self.curves = Curves(run=run.id)
         self.warnings: list[str] = []
-        self.history = LabelHistory(run)
+        self.scores: list[Score] = []
+        self.estimates: dict[str, Estimate] = {}
+        self.knowledge: Knowledge | None = None
+        self.history = LabelHistory(lambda: tuple(self._staged))
+        self.corrections = Corrections.of(run)
+        self._lock = threading.RLock()
         self._next = 0
-        self._arrays: dict[str, dict[str, Any]] = {}
-        self._outcomes: dict[str, Outcome] = {}  # by the name of the file
-        self._root = ""
+        self._staged: list[Any] = []  # events with labels of single images
+        self._latest: dict[str, tuple[str, Any]] = {}  # kind -> file of its tensors, event
+        self._made: dict[str, tuple[tuple[str, ...], Outcome]] = {}  # kind -> files, outcome
+        self._merged: dict[str, tuple[Outcome, Outcome]] = {}  # kind -> made, with corrections
+        self._images: tuple[str, tuple[str, ...]] = "", ()
 
     def refresh(self) -> None:
         """Take in the new lines of events.jsonl."""
-        events, self._next = self.run.events(self._next)
-        for event in events:
-            self.curves.add(event)
-            kind = str(event.get("kind"))
-            if kind == "warned":
-                self.warnings.append(str(event.get("message", "")))
-            if kind in (*_BUILD, "combined") and isinstance(event.get("arrays"), str):
-                self._arrays[kind] = event
-        if events:
-            self.info = self.run.info
+        with self._lock:
+            records, self._next = self.run.events(self._next)
+            for record in records:
+                self._take(record)
+            if records:
+                self.info = self.run.info
 
-    def outcome(self, *, truth: NDArray[np.int64] | None = None) -> Outcome | None:
+    def _take(self, record: Mapping[str, Any]) -> None:
+        event, kind = decode(record, run=self.run), str(record["kind"])
+        self.curves.add(event)
+        if event is None:
+            return
+        if kind == "warned":
+            self.warnings.append(event.message)
+        elif kind == "score":
+            self.scores.append(event)
+        elif kind == "estimate":
+            self.estimates[event.stage] = event.estimate
+        elif kind == "knowledge":
+            self.knowledge = event
+        elif isinstance(record.get("arrays"), str):
+            if kind in STAGED:
+                self._staged.append(event)
+            self._latest[kind] = record["arrays"], event
+
+    # Labels ------------------------------------------------------------------------------------
+
+    def outcome(self) -> Outcome | None:
         """The latest labels of all images: final ones, or those after Phase I while it goes on.
 
-        truth: (N,) with -1 = unknown, or None. Returns None while there are no labels to judge.
+        None while there are no labels to judge.
         """
-        kind = next((k for k in ("finished", "judged") if k in self._arrays), None)
-        return None if kind is None else _with(self._scored(kind), truth)
+        with self._lock:
+            kind = next((k for k in ("finished", "judged") if k in self._latest), None)
+            return None if kind is None else self._outcome(kind)
 
-    def outcomes(self, *, truth: NDArray[np.int64] | None = None) -> dict[str, Outcome]:
+    def final(self) -> Outcome | None:
+        """The labels that the run ended with, also where it was stopped early; None until then."""
+        with self._lock:
+            return self._outcome("finished") if "finished" in self._latest else None
+
+    def outcomes(self) -> dict[str, Outcome]:
         """The labels at each of `STAGES` that the run has been through, in that order.
 
         Before training there are no two models and no judge: both have the zero-shot label, and its
         probability stands for how clean it is. A run that ended early has no "final".
-
-        truth: (N,) with -1 = unknown, or None.
         """
         found = {}
-        for kind, name in (("zero_shot", "zero-shot"), ("judged", "phase1"), ("finished", "final")):
-            if kind in self._arrays:
-                outcome = self._scored(kind)
-                found[outcome.stage if outcome.stage in STAGES else name] = outcome
-        return {name: _with(found[name], truth) for name in STAGES if name in found}
+        with self._lock:
+            for kind, name in _STAGE_OF.items():
+                if kind in self._latest:
+                    outcome = self._outcome(kind)
+                    found[outcome.stage if outcome.stage in STAGES else name] = outcome
+        return {name: found[name] for name in STAGES if name in found}
 
     @property
-    def root(self) -> str:
-        """The folder of the images; "" while it is not known. A list of many images reads slowly,
-        and it is written once: read once as well.
-        """
-        self._root = self._root or str(self.run.images()["root"])
-        return self._root
+    def root(self) -> Path:
+        """The folder of the images."""
+        return Path(self._described()[0] or self.info.folder)
 
     @property
-    def mark(self) -> tuple[str, ...]:
-        """Changes when the outcomes do."""
-        return tuple(str(event["arrays"]) for event in self._arrays.values())
+    def mark(self) -> tuple[object, ...]:
+        """Changes when the outcomes do, corrections included."""
+        with self._lock:
+            files = tuple(name for name, _ in self._latest.values())
+        return (*files, self.corrections.mark)
 
-    def _scored(self, kind: str) -> Outcome:
-        """The outcome, the last one with its combined score once that is there."""
-        outcome = self._read(kind)
-        if kind == "finished" and outcome.combined is None and "combined" in self._arrays:
-            score = self.run.arrays(str(self._arrays["combined"]["arrays"]))["score"].numpy()
-            outcome = replace(outcome, combined=score)
-            self._outcomes[str(self._arrays[kind]["arrays"])] = outcome
-        return outcome
+    def _outcome(self, kind: str) -> Outcome:
+        """With what people have said by now; the same object as long as nothing changes."""
+        made, corrections = self._without_corrections(kind), self.corrections.current()
+        before = self._merged.get(kind)
+        if before is None or before[0] is not made or before[1].corrections is not corrections:
+            self._merged[kind] = made, replace(made, corrections=corrections)
+        return self._merged[kind][1]
 
-    def _read(self, kind: str) -> Outcome:
-        name = str(self._arrays[kind]["arrays"])
-        if name not in self._outcomes:
-            arrays = {key: value.numpy() for key, value in self.run.arrays(name).items()}
-            paths = next((o.paths for o in self._outcomes.values()), ())  # one tuple for all
-            if len(paths) != arrays["labels"].shape[-1]:
-                paths = tuple(map(str, self.run.images()["images"]))
-            stage = str(self._arrays[kind].get("stage", "phase1"))
-            self._outcomes[name] = _BUILD[kind](
-                arrays, paths, tuple(self.run.info.class_names), stage
-            )
-        return self._outcomes[name]
+    def _without_corrections(self, kind: str) -> Outcome:
+        kinds = (kind, "combined") if kind == "finished" else (kind,)
+        files = tuple(self._latest[k][0] for k in kinds if k in self._latest)
+        if kind not in self._made or self._made[kind][0] != files:
+            event = self._latest[kind][1]
+            paths, names = self._paths(event.labels.shape[-1]), tuple(self.info.class_names)
+            outcome = replace(_BUILD[kind](event, paths, names), truth=self._truth(paths))
+            if len(files) > 1:
+                outcome = replace(outcome, combined=self._latest["combined"][1].score.numpy())
+            self._made[kind] = files, outcome
+        return self._made[kind][1]
 
+    def _described(self) -> tuple[str, tuple[str, ...]]:
+        """The folder and its images. A long list reads slowly, and it is written once."""
+        with self._lock:
+            if not self._images[1]:
+                found = self.run.images()
+                self._images = str(found["root"]), tuple(map(str, found["images"]))
+            return self._images
 
-def _with(outcome: Outcome, truth: NDArray[np.int64] | None) -> Outcome:
-    known = truth is not None and len(truth) == len(outcome)
-    return replace(outcome, truth=truth) if known else outcome
+    def _paths(self, number: int) -> tuple[str, ...]:
+        paths = self._described()[1]
+        if len(paths) != number:
+            self._images = "", ()
+            paths = self._described()[1]
+        return paths
 
-
-def _from_zero_shot(
-    arrays: Mapping[str, NDArray[Any]], paths: tuple[str, ...], names: tuple[str, ...], stage: str
-) -> Outcome:
-    del stage
-    return zero_shot_outcome(
-        paths=paths, class_names=names, labels=arrays["labels"], confidence=arrays["confidence"]
-    )
+    def _truth(self, paths: tuple[str, ...]) -> NDArray[np.int64] | None:
+        """(N,) true classes by the run's own names and aliases, -1 = unknown, for scores only."""
+        if not self.info.truth_known:
+            return None
+        return truth_of(paths, self.info.class_names, aliases=self.info.aliases)
 
 
 def zero_shot_outcome(
@@ -144,44 +206,52 @@ def zero_shot_outcome(
     )
 
 
-def _from_finished(
-    arrays: Mapping[str, NDArray[Any]], paths: tuple[str, ...], names: tuple[str, ...], stage: str
-) -> Outcome:
-    return Outcome(
+def _from_zero_shot(event: ZeroShot, paths: tuple[str, ...], names: tuple[str, ...]) -> Outcome:
+    return zero_shot_outcome(
         paths=paths,
         class_names=names,
-        labels=arrays["labels"],
-        confidence=arrays["confidence"],
-        clean_probability=arrays["clean_probability"],
-        clean=arrays["clean" if "clean" in arrays else "kept"].astype(bool),
-        model_labels=arrays["model_labels"],
-        model_clean_probability=arrays["model_clean_probability"],
-        top_labels=arrays["top_labels"],
-        top_probabilities=arrays["top_probabilities"],
-        stage=stage,
+        labels=event.labels.numpy(),
+        confidence=event.confidence.numpy(),
     )
 
 
-def _from_judged(
-    arrays: Mapping[str, NDArray[Any]], paths: tuple[str, ...], names: tuple[str, ...], stage: str
-) -> Outcome:
-    """Before the classifier exists: the label of the model whose peer believes it more."""
-    labels, believed = arrays["labels"], arrays["clean_probability"]
-    better = (believed[1] > believed[0]).astype(np.int64)
-    rows = np.arange(labels.shape[1])
+def _from_judged(event: Judged, paths: tuple[str, ...], names: tuple[str, ...]) -> Outcome:
+    labels, clean = event.labels.numpy(), event.clean.numpy().astype(bool)
+    probability = event.clean_probability.numpy()
+    chosen, rows = better_judged(clean, probability), np.arange(labels.shape[1])
     return Outcome(
         paths=paths,
         class_names=names,
-        labels=labels[better, rows],
-        confidence=arrays["confidence"][better, rows],
-        clean_probability=believed[better, rows],
-        clean=arrays["clean"].astype(bool)[better, rows],
+        labels=labels[chosen, rows],
+        confidence=event.confidence.numpy()[chosen, rows],
+        clean_probability=probability[chosen, rows],
+        clean=clean[chosen, rows],
         model_labels=labels,
-        model_clean_probability=believed,
+        model_clean_probability=probability,
         top_labels=np.zeros((len(rows), 0), np.int64),
         top_probabilities=np.zeros((len(rows), 0), np.float32),
-        stage=stage,
+        stage="phase1",
     )
 
 
-_BUILD = {"zero_shot": _from_zero_shot, "judged": _from_judged, "finished": _from_finished}
+def _from_finished(event: Finished, paths: tuple[str, ...], names: tuple[str, ...]) -> Outcome:
+    return Outcome(
+        paths=paths,
+        class_names=names,
+        labels=event.labels.numpy(),
+        confidence=event.confidence.numpy(),
+        clean_probability=event.clean_probability.numpy(),
+        clean=event.clean.numpy().astype(bool),
+        model_labels=event.model_labels.numpy(),
+        model_clean_probability=event.model_clean_probability.numpy(),
+        top_labels=event.top_labels.numpy(),
+        top_probabilities=event.top_probabilities.numpy(),
+        stage=event.stage,
+    )
+
+
+_BUILD: dict[str, Any] = {
+    "zero_shot": _from_zero_shot,
+    "judged": _from_judged,
+    "finished": _from_finished,
+}

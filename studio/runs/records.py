@@ -1,24 +1,36 @@
-"""Events on their way to disk: which ones are written, and in what form."""
+"""Events on their way to disk and back: which ones are written, in what form, and how read."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
+import math
 import re
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from studio.errors import RunError
+from studio.runs.measured import Combined, Estimated, Score
 from studio.runs.run import Run
+from studio.scores.estimate import Estimate
+from studio.scores.knowledge import Knowledge
 
 if TYPE_CHECKING:
     from studio.coft.events import Event
+
+_E = TypeVar("_E")
 
 STEP_INTERVAL_S = 0.2  # between two written steps of one model: five points a second draw a curve
 
 
 def kind_of(event: object) -> str:
     """The event's class name in snake_case: ZeroShot -> "zero_shot"."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
+    return _kind(type(event))
+
+
+def _kind(cls: type) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
 
 
 class Recorder:
@@ -105,3 +117,114 @@ def _tensors(event: Any) -> dict[str, Any]:
 def _plain(event: Any) -> dict[str, Any]:
     values = {f.name: getattr(event, f.name) for f in dataclasses.fields(event)}
     return {name: value for name, value in values.items() if not _is_tensor(value)}
+
+
+# What was written, read back -------------------------------------------------------------------
+
+
+def decode(record: Mapping[str, Any], *, run: Run | None = None) -> Any:
+    """The event that a line of events.jsonl was made of: the inverse of `Recorder.record`.
+
+    Tensors are read from the run's folder when they are first asked for. Events of a fit are those
+    of `studio.coft.events`; what a run writes besides is in `studio.runs.measured`, and `Knowledge`.
+
+    Args:
+        record: One line, parsed.
+        run: Whose line it is; None: tensors cannot be read.
+
+    Returns:
+        The event; None for a line of another version or one that makes no sense.
+    """
+    kind = record.get("kind")
+    try:
+        if kind == "score":
+            return _score(record)
+        if kind == "estimate":
+            return Estimated(str(record["stage"]), _plain_event(Estimate, record))
+        if kind == "knowledge":
+            return _plain_event(Knowledge, record)
+        cls = _stored_classes().get(kind) if isinstance(kind, str) else None
+        return None if cls is None else _stored_event(cls, record, run)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+
+
+def _score(record: Mapping[str, Any]) -> Score:
+    places = {"phase", "epoch", "epochs", "round", "model", "time"}
+    values = {
+        name: None if value is None else float(value)
+        for name, value in record.items()
+        if name not in places and not isinstance(value, (str, list))
+    }
+    place = {name: record.get(name) for name in ("phase", "epoch", "model")}
+    return Score(str(record["stage"]), values, round_number=record.get("round"), **place)
+
+
+class _Stored:
+    """An event in a run's folder, with its tensors read when one of them is first asked for."""
+
+    _load: Callable[[], Mapping[str, Any]]
+
+    def __getattr__(self, name: str) -> Any:  # only called for what is not there yet
+        if name.startswith("_"):
+            raise AttributeError(name)
+        self.__dict__.update(self._load())
+        if name not in self.__dict__:
+            raise RunError(f"a record of kind {kind_of(self)} has no {name}")
+        return self.__dict__[name]
+
+
+@functools.cache
+def _stored_classes() -> dict[str, type[Any]]:
+    from studio.coft import events
+
+    classes = (
+        events.Progress, events.Warned, events.ZeroShot, events.SeedSet, events.Step,
+        events.Monitor, events.Judged, events.Checkpoint, events.Finished, Combined,
+    )  # fmt: skip
+    made = (type(cls.__name__, (_Stored, cls), {"__doc__": cls.__doc__}) for cls in classes)
+    return {_kind(cls): cls for cls in made}
+
+
+def _stored_event(cls: type[Any], record: Mapping[str, Any], run: Run | None) -> Any:
+    event = object.__new__(cls)
+    for field in dataclasses.fields(cls):
+        if field.name in record:
+            event.__dict__[field.name] = _value(str(field.type), record[field.name])
+        elif field.default_factory is not dataclasses.MISSING:
+            event.__dict__[field.name] = field.default_factory()
+        elif field.default is dataclasses.MISSING and "Tensor" not in str(field.type):
+            raise KeyError(field.name)
+    event.__dict__["_load"] = functools.partial(_tensors_of, record, run)
+    return event
+
+
+def _tensors_of(record: Mapping[str, Any], run: Run | None) -> dict[str, Any]:
+    if run is None:
+        return {}
+    if record["kind"] == "checkpoint":
+        from studio.runs.model import load_tensors
+
+        return {"tensors": load_tensors(run.path / str(record["path"]))}
+    if not isinstance(record.get("arrays"), str):
+        return {}
+    arrays = run.arrays(record["arrays"])
+    if "kept" in arrays:  # what `clean` was called once
+        arrays["clean"] = arrays.pop("kept").bool()
+    return arrays
+
+
+def _plain_event(cls: type[_E], record: Mapping[str, Any]) -> _E:
+    found = [field for field in dataclasses.fields(cls) if field.name in record]  # type: ignore[arg-type]
+    return cls(**{field.name: _value(str(field.type), record[field.name]) for field in found})
+
+
+def _value(kind: str, value: Any) -> Any:
+    """A value as the field's annotation wants it; raises what `decode` catches when it is none."""
+    if value is None:
+        if "None" in kind:
+            return None
+        return {"float": math.nan}[kind]  # JSON has no NaN: it was written as null
+    plain: dict[str, Callable[[Any], Any]] = {"int": int, "float": float, "bool": bool, "str": str}
+    what = kind.split("[")[0].split(" ")[0]
+    return {**plain, "tuple": tuple, "dict": dict}[what](value)

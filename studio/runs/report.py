@@ -25,13 +25,14 @@ class Report:
         run: Run,
         *,
         listen: Callable[[Event], None] | None = None,
+        watch: Callable[[Mapping[str, Any]], None] | None = None,
         last_phase: int | None = None,
         models: int = 2,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """listen: told every event, too; last_phase, models: see `Pace`; clock: seconds."""
+        """See `run_job` for listen and watch, `Pace` for last_phase and models; clock: seconds."""
         self._run = run
-        self._listen = listen
+        self._listen, self._watch = listen, watch
         self._clock = clock
         self._recorder = Recorder(run, clock=clock)
         self._pace = Pace(last_phase=last_phase, models=models, clock=clock)
@@ -63,10 +64,7 @@ class Report:
 
     def stage(self, stage: str) -> None:
         """A stage begins that cannot tell how far it is."""
-        self._show(
-            {"stage": stage, "progress": None, "rate": None}
-            | {"stage_eta_seconds": None, "eta_seconds": None}
-        )
+        self._show(self._pace.stage(stage))
 
     def write(self, kind: str, values: Mapping[str, Any], tensors: Mapping[str, Any] = {}) -> None:
         """Record something that is no event of the fit."""
@@ -75,21 +73,18 @@ class Report:
     def measured(self) -> dict[str, Any]:
         """What a run's result says about quality, measured on the images that were fitted.
 
-        Shares in [0, 1], None where unknown: zero_shot_accuracy, accuracy; single_accuracy, the
-        mean of the models' accuracies alone; clean_fraction and clean_precision of the labels that
-        the models believe of each other, or of the kept labels where there is but one model;
-        agreement of the two models.
+        By field of `RunResult`, all of the labels that the run ended with, but for
+        zero_shot_accuracy.
         """
         scores = self._scorer.scores
         start, end = scores.get("zero-shot", {}), scores.get("finished", {})
-        judged = scores.get("judged", end)
         each = [value for value in end.get("accuracies", ()) if value is not None]
         return {
             "zero_shot_accuracy": start.get("accuracy"),
             "accuracy": end.get("accuracy"),
             "single_accuracy": sum(each) / len(each) if each else None,
-            "clean_fraction": judged.get("clean_fraction"),
-            "clean_precision": judged.get("clean_precision"),
+            "clean_fraction": end.get("clean_fraction"),
+            "clean_precision": end.get("clean_precision"),
             "agreement": end.get("agreement"),
         }
 
@@ -104,6 +99,8 @@ class Report:
     def _show(self, status: dict[str, Any]) -> None:
         new_stage = status["stage"] != self._status.get("stage")
         self._status = status
+        if self._watch is not None:
+            self._watch(status)
         now = self._clock()
         if new_stage or now - self._beat >= HEARTBEAT_S:
             self._beat = now

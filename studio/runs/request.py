@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import importlib.metadata
+import platform
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from studio.errors import FolderError, PromptError, SettingsError
 from studio.images.folder import propose_class_names, scan
-from studio.methods import METHODS, TWO_PHASES, load_method
+from studio.methods import method_of, two_phase_methods
 from studio.prompts.prompt_set import PromptSet
 from studio.runs.given import Correction
 from studio.runs.store import Run, RunStore
-from studio.runs.versions import versions
 from studio.settings import Settings
 
 
@@ -77,12 +78,9 @@ def check(request: JobRequest) -> None:
     Raises:
         StudioError: The request cannot work.
     """
-    if request.method not in METHODS:
-        load_method(request.method)
-    if request.labels and request.method not in TWO_PHASES:
-        raise SettingsError(
-            f"Labels are checked by {' and '.join(sorted(TWO_PHASES))}, not by {request.method}."
-        )
+    method = method_of(request.method)
+    if request.labels and not method.two_phases:
+        raise SettingsError(f"Labels are checked by {two_phase_methods()}, not by {request.method}.")
     _check_phase2_model(request)
     found = scan(request.folder)
     if request.class_names is None and not propose_class_names(found):
@@ -108,9 +106,9 @@ def _check_phase2_model(request: JobRequest) -> None:
     settings = request.settings
     if not settings.phase2_model:
         return
-    if request.method not in TWO_PHASES:
+    if not method_of(request.method).two_phases:
         raise SettingsError(
-            f"phase2_model is for {' and '.join(sorted(TWO_PHASES))}; {request.method} has one model."
+            f"phase2_model is for {two_phase_methods()}; {request.method} has one model."
         )
     if not settings.phase2_epochs:
         raise SettingsError("phase2_model needs a Phase II: set phase2_epochs to 1 or more.")
@@ -118,3 +116,17 @@ def _check_phase2_model(request: JobRequest) -> None:
         raise SettingsError(
             "phase2_model starts from its own weights: leave phase2_init at pretrained."
         )
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a run's outcome depends on."""
+
+    def found() -> Iterator[tuple[str, str]]:
+        yield "python", platform.python_version()
+        for name in ("torch", "torchvision", "open_clip_torch", "timm", "numpy", "pillow"):
+            try:
+                yield name, importlib.metadata.version(name)
+            except importlib.metadata.PackageNotFoundError:
+                continue
+
+    return dict(found())

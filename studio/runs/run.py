@@ -25,11 +25,17 @@ from studio.runs.files import (
     write_json,
 )
 
+from studio.runs.result import RunResult
+
 if TYPE_CHECKING:
     from torch import Tensor
 
 ACTIVE = ("queued", "running", "stopping")
 FINAL = ("finished", "stopped", "failed", "interrupted")
+
+
+MOST_NAME, MOST_NOTE = 100, 2000
+"""Characters of a run's name and of its note."""
 
 
 class StageProgress(TypedDict):
@@ -51,7 +57,18 @@ class Status(TypedDict):
     progress: StageProgress | None  # of the stage
     rate: float | None  # units of progress a second
     stage_eta_seconds: float | None  # until the stage ends
-    eta_seconds: float | None  # until the run ends
+    step: int | None  # of the whole run, from 1
+    steps: int | None  # how many there are
+    step_name: str | None  # in plain words, see `runs.pace`
+    fraction: float | None  # of the whole run, in [0, 1]; guessed
+    eta_seconds: float | None  # until the run ends; guessed and rounded
+
+
+_AT_REST: dict[str, Any] = dict.fromkeys(
+    ("progress", "rate", "stage_eta_seconds", "step", "steps", "step_name", "fraction")
+    + ("eta_seconds",)
+)
+"""What a status says of how far a run is, when nobody works on it."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +88,7 @@ class RunInfo:
     test_folder: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""  # what a person wrote about the run
     state: str = "queued"
 
 
@@ -99,12 +117,46 @@ class Run:
         known = {f.name for f in fields(RunInfo)}
         kept = {key: item for key, item in value.items() if key in known}
         kept["class_names"] = tuple(kept.get("class_names") or ())
+        kept["note"] = str(kept.get("note") or "")
         return RunInfo(**{**kept, "id": self.id, "state": self.status()["state"]})
 
     def update_info(self, **changes: Any) -> None:
         """Change fields of run.json: what was not known when the run was created."""
-        value = read_json(self.path / "run.json") or {}
-        write_json(self.path / "run.json", {**value, **changes})
+        with self._writing:
+            value = read_json(self.path / "run.json")
+            if not isinstance(value, dict):
+                raise RunError(f"run {self.id} has no readable run.json")
+            write_json(self.path / "run.json", {**value, **changes})
+
+    def rename(self, name: str) -> None:
+        """Call the run otherwise; its folder and id stay. Blanks become single spaces.
+
+        Raises:
+            RunError: The name is empty or longer than MOST_NAME characters, or cannot be kept.
+        """
+        name = _printable(" ".join(name.split()))
+        if not name:
+            raise RunError("Give the run a name.")
+        if len(name) > MOST_NAME:
+            raise RunError(f"A run's name has at most {MOST_NAME} characters, not {len(name)}.")
+        self._keep(name=name)
+
+    def set_note(self, text: str) -> None:
+        """Keep a note with the run, of several lines if need be; an empty one takes it away.
+
+        Raises:
+            RunError: It is longer than MOST_NOTE characters, or cannot be kept.
+        """
+        text = "\n".join(_printable(line).rstrip() for line in text.splitlines()).strip()
+        if len(text) > MOST_NOTE:
+            raise RunError(f"A note has at most {MOST_NOTE:,} characters, not {len(text):,}.")
+        self._keep(note=text)
+
+    def _keep(self, **changes: str) -> None:
+        try:
+            self.update_info(**changes)
+        except OSError as error:
+            raise RunError(f"cannot write to run {self.id}: {error.strerror or error}") from error
 
     def status(self) -> Status:
         """The run's status now. A run whose process has died is "interrupted" from here on."""
@@ -120,8 +172,7 @@ class Run:
             if status["state"] in ACTIVE:
                 status["reason"] = f"the process that worked on it ended during: {status['stage']}"
                 status["state"] = "interrupted"
-                status["progress"] = status["rate"] = None
-                status["eta_seconds"] = status["stage_eta_seconds"] = None
+                status.update(_AT_REST)  # type: ignore[typeddict-item]
                 with contextlib.suppress(OSError):  # a full disk: the next reader says the same
                     write_json(self.path / "status.json", status)
         finally:
@@ -132,7 +183,8 @@ class Run:
         value = read_json(self.path / "status.json")
         status = Status(
             state="interrupted", pid=0, heartbeat=0.0, reason=None, stage=None, progress=None,
-            rate=None, stage_eta_seconds=None, eta_seconds=None,
+            rate=None, stage_eta_seconds=None, step=None, steps=None, step_name=None, fraction=None,
+            eta_seconds=None,
         )  # fmt: skip
         if isinstance(value, dict):
             status.update(value)  # type: ignore[typeddict-item]
@@ -146,7 +198,7 @@ class Run:
             if status["state"] not in ACTIVE + FINAL:
                 raise ValueError(f"no such state: {status['state']}")
             if status["state"] in FINAL:
-                status.update(progress=None, rate=None, stage_eta_seconds=None, eta_seconds=None)
+                status.update(_AT_REST)
             try:
                 write_json(self.path / "status.json", status)
             finally:  # also on a full disk: the next reader then finds a run without an owner
@@ -216,12 +268,17 @@ class Run:
         value = read_json(self.path / "images.json")
         return value if isinstance(value, dict) else {"root": "", "images": [], "refused": []}
 
-    def result(self) -> dict[str, Any] | None:
-        """result.json, what `fit --json` prints; None while there is none."""
+    def result(self) -> RunResult | None:
+        """What came of the run; None while there is no result."""
         value = read_json(self.path / "result.json")
-        return value if isinstance(value, dict) else None
+        return RunResult.from_dict(value) if isinstance(value, dict) else None
 
     def log(self, text: str) -> None:
         """Add text to log.txt, for whoever looks into a failure."""
         with (self.path / "log.txt").open("a", encoding="utf-8") as file:
             file.write(text.rstrip("\n") + "\n")
+
+
+def _printable(text: str) -> str:
+    """Without control characters, which would upset a terminal that lists runs; tabs are spaces."""
+    return "".join(c for c in text.replace("\t", " ") if c.isprintable())

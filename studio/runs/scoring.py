@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from studio.runs.outcome import better_judged
 from studio.runs.records import kind_of
 from studio.scores import (
     accuracy,
     auroc,
     belief_precision,
+    clean_fraction,
     clean_precision,
     clustering_accuracy,
     mean_known,
@@ -80,15 +82,17 @@ class Scorer:
 
     def _judged(self, event: Any) -> dict[str, Any]:
         each = [self._accuracy(labels) for labels in event.labels]
-        kept = list(zip(event.labels, event.clean, strict=True))
+        clean = event.clean.numpy()
+        chosen = better_judged(clean, event.clean_probability.float().numpy())
+        labels = event.labels.numpy()[chosen, np.arange(len(chosen))]
         believed = list(zip(event.clean_probability, event.labels, strict=True))
         return {
             "stage": "judged",
             "round": event.round_number,
             "accuracy": mean_known(each),
             "accuracies": each,
-            "clean_fraction": float(event.clean.float().mean()),
-            "clean_precision": mean_known([self._precision(labels, clean) for labels, clean in kept]),
+            "clean_fraction": clean_fraction(clean.any(0)),
+            "clean_precision": clean_precision(labels, clean.any(0), self._truth),
             "belief_precision": mean_known([self._belief(p, labels) for p, labels in believed]),
             "clean_auroc": mean_known([self._ranking(p, labels) for p, labels in believed]),
             "agreement": float((event.labels[0] == event.labels[1]).float().mean()),
@@ -101,8 +105,10 @@ class Scorer:
             "accuracy": self._accuracy(event.labels),
             "clustering_accuracy": clustering_accuracy(event.labels.numpy(), self._truth),
             "accuracies": each,
-            "clean_fraction": float(event.clean.float().mean()),
-            "clean_precision": self._precision(event.labels, event.clean),
+            "clean_fraction": clean_fraction(event.clean.numpy()),
+            "clean_precision": clean_precision(
+                event.labels.numpy(), event.clean.numpy(), self._truth
+            ),
             "clean_auroc": self._ranking(event.clean_probability, event.labels),
             "agreement": float((event.model_labels[0] == event.model_labels[1]).float().mean()),
         }
@@ -120,6 +126,3 @@ class Scorer:
         if truth is not None and indices is not None:
             truth = truth[indices.numpy()]
         return accuracy(labels.numpy(), truth)
-
-    def _precision(self, labels: Tensor, clean: Tensor) -> float | None:
-        return clean_precision(labels.numpy(), clean.numpy(), self._truth)

@@ -39,7 +39,7 @@ def student_of(
         stop: asked often.
 
     Raises:
-        Stopped, PreparationStopped: `stop` said so.
+        Stopped: `stop` said so.
         FolderError: the folder has changed meanwhile.
     """
     seen = at_size(

@@ -136,6 +136,23 @@ class RunStore:
             raise RunError(f"no run {id!r} in {self.root}; `python -m studio runs` lists them")
         return Run(self.root / id)
 
+    def find(self, text: str) -> Run:
+        """The run that a user means: an id, the path of a run's folder, or "latest".
+
+        Raises:
+            RunError: There is none.
+        """
+        if text == "latest":
+            infos = self.list()
+            if not infos:
+                raise RunError(f"there are no runs in {self.root}; start one with `fit`")
+            return self.get(infos[0].id)
+        path = Path(text).expanduser()
+        if (path / "run.json").is_file():
+            path = path.resolve()
+            return RunStore(path.parent).get(path.name)
+        return self.get(text)
+
     def delete(self, id: str) -> None:
         """Delete the run and all its files.
 

@@ -35,14 +35,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from studio.clip.space import Space
 from studio.images.names import canonical
+
+if TYPE_CHECKING:  # a verdict is read from a run without torch
+    from torch import Tensor
 
 NEAR_CHANCE_BELOW = 2.0
 PROMISING_FROM = 3.0
@@ -99,6 +99,10 @@ def knowledge(
     noun_vectors: (M, d) of unrelated names (`nouns`), made with the same templates, M >= 4;
     logit_scale, center: the backbone's (see `studio.clip.space`).
     """
+    import torch
+
+    from studio.clip.space import Space
+
     rng = np.random.default_rng(seed)
     images = image_features
     if len(images) > _IMAGES:

@@ -7,8 +7,7 @@ no image left, one kind of outcome only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +19,8 @@ Scores = npt.NDArray[np.floating]
 
 def accuracy(labels: Labels, truth: Labels | None) -> float | None:
     """Share of images that carry their true label."""
-    right, known = _compare(labels, truth)
-    return _share(right[known])
+    right, known = compare(labels, truth)
+    return share(right[known])
 
 
 def clustering_accuracy(labels: Labels, truth: Labels | None) -> float | None:
@@ -32,7 +31,7 @@ def clustering_accuracy(labels: Labels, truth: Labels | None) -> float | None:
     """
     from scipy.optimize import linear_sum_assignment  # half a second to import
 
-    _, known = _compare(labels, truth)
+    _, known = compare(labels, truth)
     if truth is None or not known.any():
         return None
     given, true = np.asarray(labels)[known], np.asarray(truth)[known]
@@ -50,75 +49,26 @@ def mean_known(scores: Iterable[float | None]) -> float | None:
 
 def clean_fraction(clean: Mask) -> float | None:
     """Share of images that were kept as clean; needs no truth."""
-    return _share(np.asarray(clean, dtype=bool))
+    return share(np.asarray(clean, dtype=bool))
 
 
 def clean_precision(labels: Labels, clean: Mask, truth: Labels | None) -> float | None:
     """Share of right labels among those kept as clean."""
-    right, known = _compare(labels, truth)
-    return _share(right[known & _mask(clean, right)])
+    right, known = compare(labels, truth)
+    return share(right[known & as_mask(clean, right)])
 
 
 def belief_precision(labels: Labels, belief: Scores, truth: Labels | None) -> float | None:
     """Share of the belief (N,), at least 0, that lies on right labels."""
-    right, known = _compare(labels, truth)
+    right, known = compare(labels, truth)
     weight = np.asarray(belief, dtype=np.float64)[known]
     total = float(weight.sum())
     return float(weight[right[known]].sum()) / total if total > 0 else None
 
 
-def clean_recall(labels: Labels, clean: Mask, truth: Labels | None) -> float | None:
-    """Share of the right labels that were kept as clean."""
-    right, known = _compare(labels, truth)
-    return _share(_mask(clean, right)[known & right])
-
-
-@dataclass(frozen=True)
-class ClassScore:
-    """One class. images: true members; labelled: images given this label, kept: clean ones of them.
-
-    recall: of the true members, the share labelled so (the class's accuracy); precision: of those
-    labelled so, the share that is right; clean_precision: of those kept. Images of unknown truth
-    count in `labelled` and `kept` only; without a truth `images` and the shares are None.
-    """
-
-    name: str
-    images: int | None
-    labelled: int
-    kept: int
-    recall: float | None
-    precision: float | None
-    clean_precision: float | None
-
-
-def per_class(
-    labels: Labels, clean: Mask | None, truth: Labels | None, *, class_names: Sequence[str]
-) -> list[ClassScore]:
-    """A row for each class, in the order of class_names. clean None: all count as kept."""
-    labels = np.asarray(labels)
-    right, known = _compare(labels, truth)
-    kept = np.ones(len(labels), dtype=bool) if clean is None else _mask(clean, right)
-    rows = []
-    for number, name in enumerate(class_names):
-        mine = labels == number
-        members = np.asarray(truth) == number if truth is not None else np.zeros(0, dtype=bool)
-        rows.append(
-            ClassScore(
-                name=name,
-                images=int(members.sum()) if truth is not None else None,
-                labelled=int(mine.sum()),
-                kept=int((mine & kept).sum()),
-                recall=_share(right[members]) if truth is not None else None,
-                precision=_share(right[mine & known]),
-                clean_precision=_share(right[mine & known & kept]),
-            )
-        )
-    return rows
-
-
 def auroc(clean_probability: Scores, labels: Labels, truth: Labels | None) -> float | None:
     """How well a cleanliness score ranks right labels above wrong ones: 1 = all, 0.5 = chance."""
-    right, known = _compare(labels, truth)
+    right, known = compare(labels, truth)
     outcome, score = right[known], np.asarray(clean_probability, dtype=np.float64)[known]
     if len(np.unique(outcome)) < 2 or not np.isfinite(score).all():
         return None
@@ -127,24 +77,7 @@ def auroc(clean_probability: Scores, labels: Labels, truth: Labels | None) -> fl
     return float(roc_auc_score(outcome, score))
 
 
-def calibration_error(
-    confidence: Scores, labels: Labels, truth: Labels | None, *, bins: int = 15
-) -> float | None:
-    """Expected calibration error: the mean gap between confidence and accuracy; 0 = none.
-
-    confidence: (N,) probability of each label. Bins of equal width [Guo et al. 2017], weighted by
-    their number of images.
-    """
-    right, known = _compare(labels, truth)
-    outcome, score = right[known], np.asarray(confidence, dtype=np.float64)[known]
-    if not len(outcome):
-        return None
-    number = np.clip(np.ceil(score * bins).astype(int) - 1, 0, bins - 1)
-    gap = np.bincount(number, weights=score - outcome, minlength=bins)
-    return float(np.abs(gap).sum() / len(outcome))
-
-
-def _compare(labels: Labels, truth: Labels | None) -> tuple[Mask, Mask]:
+def compare(labels: Labels, truth: Labels | None) -> tuple[Mask, Mask]:
     """Which labels are right, and for which images that is known. Raises ValueError on lengths."""
     labels = np.asarray(labels)
     if truth is None:
@@ -155,12 +88,14 @@ def _compare(labels: Labels, truth: Labels | None) -> tuple[Mask, Mask]:
     return labels == truth, truth >= 0
 
 
-def _mask(clean: Mask, like: Mask) -> Mask:
+def as_mask(clean: Mask, like: Mask) -> Mask:
+    """A mask as bool. Raises ValueError when it is of another length."""
     mask = np.asarray(clean, dtype=bool)
     if mask.shape != like.shape:
         raise ValueError(f"a mask of {mask.shape} for {like.shape} labels")
     return mask
 
 
-def _share(values: Mask) -> float | None:
+def share(values: Mask) -> float | None:
+    """Share of true values; None of nothing."""
     return float(values.mean()) if len(values) else None

@@ -1,41 +1,38 @@
 """The data set at hand: which folder, which class names, what the model sees in it.
 
-One data per session, shared by all its tabs and written to the cache as workspace.json, so that
-a reload, a second browser or a new start of the studio finds it again. Work (drawing, scanning,
-labelling) happens in one thread; pages look at a `DataState` and never wait. No gradio in here.
+One per session, shared by all its tabs and written to the cache as workspace.json, so that a
+reload, a second browser or a new start of the studio finds it again. Work (drawing, scanning,
+labelling) is done in the background; pages look at a `DataState` and never wait.
 """
 
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from operator import is_not
 from pathlib import Path
 from typing import Any
 
-from studio.errors import FolderError, StudioError
+from studio.errors import FolderError
+from studio.images.canvas_cache import Pixels
 from studio.images.canvases import prepare
-from studio.images.folder import parse_class_names, propose_class_names, truth
+from studio.images.folder import ImageFile, parse_class_names, propose_class_names, truth
 from studio.runs.corrections import Corrections, Known
 from studio.runs.given import Correction, usable
-from studio.session.preview import Preview, label_images
+from studio.session.arriving import Arriving
+from studio.session.cache import Cache, Same
+from studio.session.folders import RecentFolders
+from studio.session.preview import LOADING, STEPS, Preview, label_images
 from studio.session.saved import Saved, load, save
 from studio.session.state import DataState
+from studio.session.tasks import Lane, Task
 
-_log = logging.getLogger(__name__)
 _MAX_NAMES_TEXT = 200_000
 _NO_IMAGES = "Choose images first: the demo set, a folder or an upload."
-
-
-Report = Callable[[str, int, int], None]
-
-
-class _StoppedError(StudioError):
-    """The user stopped the work."""
+_DRAWING, _READING = "Drawing the demo set", "Reading the images"
+_READ = ((_READING, 3.0),)
 
 
 @dataclass
@@ -45,13 +42,16 @@ class DataSet:
     cache_dir: Path
     labeller: Callable[..., Preview] = label_images
     draw: Callable[..., Path] | None = None
-    after_label: Callable[[], None] | None = None  # told in the thread that labelled
+    after_label: Callable[[], None] | None = None  # called in the thread that labelled
+    recent: RecentFolders = field(init=False)
     _state: DataState = field(default_factory=DataState)
     _lock: threading.RLock = field(default_factory=threading.RLock)
-    _stop: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
-    _said: tuple[Path, Corrections] | None = None
-    _given: tuple[tuple[object, ...], dict[str, Correction]] | None = None
+    _lane: Lane = field(default_factory=lambda: Lane("data"))
+    _corrections: Cache[Path, Corrections] = field(default_factory=lambda: Cache(most=1))
+    _given: Cache[str, dict[str, Correction]] = field(default_factory=lambda: Cache(most=1))
+
+    def __post_init__(self) -> None:
+        self.recent = RecentFolders(self.cache_dir)
 
     @property
     def state(self) -> DataState:
@@ -63,11 +63,15 @@ class DataSet:
 
     def use_demo(self) -> None:
         """Draw the demo set if need be, scan it and label it. Returns at once."""
-        self._start("Drawing the demo set", self._demo)
+        self._start(_DRAWING, self._demo, ((_DRAWING, 6.0), *_READ, *STEPS))
 
     def use_folder(self, path: Path, *, source: str = "folder") -> None:
         """Scan a folder; class names are proposed from its sub-folders. Returns at once."""
-        self._start("Reading the folder", lambda: self._scan(path, source, keep_names=False))
+
+        def work(task: Task) -> None:
+            self._scan(task, path, source, keep_names=False)
+
+        self._start("Reading the folder", work)
 
     def label(self, names_text: str, model: str, *, by: str = "") -> None:
         """Label the images zero-shot with these names. Returns at once.
@@ -79,7 +83,7 @@ class DataSet:
             raise FolderError(_NO_IMAGES)
         parse_class_names(names_text[:_MAX_NAMES_TEXT])
         self.set_inputs(names_text, model, by=by)
-        self._start("Loading the model", self._label)
+        self._start(LOADING, self._label, STEPS)
 
     def set_inputs(
         self, names_text: str | None = None, model: str | None = None, *, by: str = ""
@@ -121,11 +125,11 @@ class DataSet:
             if self._state.folder is None:
                 raise FolderError(_NO_IMAGES)
             root = self._state.folder.root
-            if self._said is None or self._said[0] != root:
-                key = hashlib.sha256(os.fsencode(root)).hexdigest()[:20]
-                kept = self.cache_dir / "corrections" / key
-                self._said = root, Corrections(kept, lambda: self._known(root), make=True)
-            return self._said[1]
+        key = hashlib.sha256(os.fsencode(root)).hexdigest()[:20]
+        folder = self.cache_dir / "corrections" / key
+        return self._corrections.get(
+            root, lambda: Corrections(folder, lambda: self._correctable(root), make=True)
+        )
 
     def given(self) -> dict[str, Correction]:
         """What of it the next run can take: of images and classes that are still there.
@@ -133,25 +137,25 @@ class DataSet:
         Asked about by every page every second, so the last answer is kept.
         """
         view = self.state
-        said = self.corrections().current() if view.folder is not None else {}
-        if view.folder is None or not said:
+        folder, corrections = view.folder, self.corrections().current() if view.folder else {}
+        if folder is None or not corrections:
             return {}
-        made_of, kept = (said, view.folder, view.names_text), self._given
-        if kept is None or any(map(is_not, made_of, kept[0])):
-            paths = (image.path for image in view.folder.images)
-            kept = made_of, usable(said, paths=paths, class_names=view.names)
-            self._given = kept
-        return kept[1]
 
-    def _known(self, root: Path) -> Known:
+        def make() -> dict[str, Correction]:
+            paths = (image.path for image in folder.images)
+            return usable(corrections, paths=paths, class_names=view.names)
+
+        return self._given.get("", make, mark=Same(corrections, folder, view.names_text))
+
+    def _correctable(self, root: Path) -> Known:
         view = self.state
         if view.folder is None or view.folder.root != root or view.preview is None:
-            return Known((), ())  # other images came while somebody spoke of these
+            return Known((), ())  # other images came while these were corrected
         return Known([image.path for image in view.folder.images], view.preview.class_names)
 
     def stop(self) -> None:
         """Ask the work that is under way to end; what was read so far stays in the cache."""
-        self._stop.set()
+        self._lane.stop()
 
     def restore(self) -> None:
         """Take up what workspace.json says, in the background; what is gone is passed over."""
@@ -166,35 +170,45 @@ class DataSet:
             )
         if saved.path and Path(saved.path).is_dir():
 
-            def again() -> None:
-                self._scan(Path(saved.path), saved.source or "folder", keep_names=True)
+            def again(task: Task) -> None:
+                self._scan(task, Path(saved.path), saved.source or "folder", keep_names=True)
                 if saved.labelled and self.state.names:
-                    self._label()
+                    self._label(task)
 
-            self._start("Taking up the last data set", again)
+            steps = (*_READ, *STEPS) if saved.labelled else ()
+            self._start("Taking up the last data set", again, steps)
 
     # The work -------------------------------------------------------------------------------
 
-    def _demo(self) -> None:
+    def _demo(self, task: Task) -> None:
         draw = self.draw
         if draw is None:
             from studio.demo import demo_folder
 
             draw = demo_folder
-        path = draw(
-            self.cache_dir,
-            progress=lambda done, total: self._report("Drawing the demo set", done, total),
-        )
-        self._scan(path, "demo", keep_names=False)
-        self._label()
+        path = draw(self.cache_dir, progress=task.begin(_DRAWING))
+        self._scan(task, path, "demo", keep_names=False)
+        self._label(task)
 
-    def _scan(self, path: Path, source: str, *, keep_names: bool) -> None:
-        folder, canvases = prepare(
-            path,
-            cache_dir=self.cache_dir,
-            stop=self._stop.is_set,
-            progress=lambda done, total: self._report("Reading the images", done, total),
-        )
+    def _scan(self, task: Task, path: Path, source: str, *, keep_names: bool) -> None:
+        progress, arriving = task.begin(_READING), Arriving.none_of(path)
+
+        def arrived(file: ImageFile, pixels: Pixels) -> None:
+            nonlocal arriving
+            arriving = arriving.with_image(file, pixels)
+
+        def report(done: int, total: int) -> None:
+            with self._lock:
+                self._set(arriving=arriving)
+            progress(done, total)
+
+        try:
+            folder, canvases = prepare(
+                path, cache_dir=self.cache_dir, stop=task.stopping, progress=report, arrived=arrived
+            )
+        finally:
+            with self._lock:
+                self._set(arriving=None)
         with self._lock:
             names = self._state.names_text
             if not keep_names:
@@ -206,8 +220,10 @@ class DataSet:
                 preview=None, before=None, plain=None, inputs=self._state.inputs + 1, by="",
             )  # fmt: skip
             self._save()
+        if source == "folder":
+            self.recent.add(path)
 
-    def _label(self) -> None:
+    def _label(self, task: Task) -> None:
         view = self.state
         assert view.folder is not None
         assert view.canvases is not None
@@ -219,8 +235,8 @@ class DataSet:
             model=view.model,
             prompts=view.prompts,
             cache_dir=self.cache_dir,
-            report=self._report,
-            stop=self._stop.is_set,
+            begin=task.begin,
+            stop=task.stopping,
             truth=truth(view.folder, names, aliases=view.aliases),
         )
         with self._lock:
@@ -231,46 +247,24 @@ class DataSet:
 
     # Plumbing -------------------------------------------------------------------------------
 
-    def _start(self, text: str, work: Callable[[], None]) -> None:
+    def _start(
+        self, name: str, work: Callable[[Task], None], steps: Sequence[tuple[str, float]] = ()
+    ) -> None:
+        task = Task(name, work, steps=steps, changed=self._follow)
         with self._lock:
-            if self._state.busy:
-                raise StudioError(
-                    f"The studio is busy ({self._state.busy.lower()}); wait for it or stop it."
-                )
-            self._stop.clear()
-            self._set(busy=text, done=0, total=0, error="")
-            self._thread = threading.Thread(
-                target=self._run, args=(work,), name="data", daemon=True
-            )
-            self._thread.start()
+            self._lane.start(task)
+            self._set(task=task.state)
 
-    def _run(self, work: Callable[[], None]) -> None:
-        error = ""
-        try:
-            work()
-        except StudioError as known:
-            error = "" if self._stop.is_set() else str(known)
-        except Exception:  # a bug must not leave the page busy for ever
-            if not self._stop.is_set():  # the encoder says "stopped" in its own way
-                _log.exception("the data could not do what it was asked for")
-                error = "Something went wrong that should not have; the terminal shows what."
+    def _follow(self, task: Task) -> None:
         with self._lock:
-            self._set(busy="", done=0, total=0, error=error)
-
-    def _report(self, text: str, done: int, total: int) -> None:
-        if self._stop.is_set():
-            raise _StoppedError("stopped")
-        with self._lock:
-            self._set(busy=text, done=done, total=total)
+            self._set(task=task.state)
 
     def _set(self, **changes: Any) -> None:
         self._state = replace(self._state, **changes, revision=self._state.revision + 1)
 
     def wait(self, seconds: float = 60) -> None:
         """Wait for the work under way to end; for tests and for the shutdown."""
-        thread = self._thread
-        if thread is not None:
-            thread.join(seconds)
+        self._lane.wait(seconds)
 
     @property
     def _file(self) -> Path:

@@ -14,8 +14,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,11 +21,14 @@ from typing import Literal
 
 import numpy as np
 
+from studio.errors import StudioError
+from studio.places import PROJECT
 from studio.scores import projection
 from studio.scores.neighbours import Floats
+from studio.session.cache import Cache
+from studio.session.tasks import Lane, Task
 
 _log = logging.getLogger(__name__)
-_ROOT = Path(__file__).resolve().parents[2]
 _KEPT = 4
 _FILES = 100
 TIMEOUT_S = 3600.0
@@ -39,19 +40,42 @@ State = Literal["ready", "running", "failed", "none"]
 
 @dataclass
 class Layout:
-    """The places of N images. pca, umap: (N, 2) in [-1, 1] each; umap None while there is none.
-
-    state: of the UMAP: "none" for sets so small that PCA is all. text: what is being done, or why
-    it failed; done, total: how far it is, 0 when not known.
+    """The places of N images. pca: (N, 2) in [-1, 1]; task: makes the UMAP, which is the same; None
+    for sets so small that PCA is all.
     """
 
     key: str
     pca: Floats
-    umap: Floats | None = None
-    state: State = "none"
-    text: str = ""
-    done: int = 0
-    total: int = 0
+    task: Task | None = None
+
+    @property
+    def umap(self) -> Floats | None:
+        """(N, 2) in [-1, 1]; None while there is none."""
+        return None if self.task is None else self.task.value
+
+    @property
+    def state(self) -> State:
+        """Of the UMAP: "none" where it is not wanted."""
+        if self.task is None:
+            return "none"
+        if self.task.pending:
+            return "running"
+        return "ready" if self.task.ready else "failed"
+
+    @property
+    def text(self) -> str:
+        """What is being done for the UMAP, or why it failed."""
+        return "" if self.task is None else self.task.error or self.task.text
+
+    @property
+    def done(self) -> int:
+        """How far it is; 0 when not known."""
+        return 0 if self.task is None else self.task.done
+
+    @property
+    def total(self) -> int:
+        """How far it has to go; 0 when not known."""
+        return 0 if self.task is None else self.task.total
 
     def __len__(self) -> int:
         return len(self.pca)
@@ -73,9 +97,8 @@ class Layouts:
     cache_dir: Path
     command: Sequence[str] = (sys.executable, "-m", "studio.scores.umap_job")
     timeout: float = TIMEOUT_S
-    _known: OrderedDict[str, Layout] = field(default_factory=OrderedDict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _turn: threading.Lock = field(default_factory=threading.Lock)
+    _layouts: Cache[str, Layout] = field(default_factory=lambda: Cache(most=_KEPT))
+    _lane: Lane = field(default_factory=lambda: Lane("umap"))  # one process at a time
 
     def get(self, units: Floats) -> Layout:
         """The layout of (N, d) unit vectors: PCA for certain, and UMAP if the disk has it.
@@ -83,48 +106,36 @@ class Layouts:
         If not, a process begins with it; ask again, or look at the same object later.
         """
         key = _key(units)
-        with self._lock:
-            known = self._known.get(key)
-            if known is not None:
-                self._known.move_to_end(key)
-                return known
-        layout = Layout(key, projection.pca(units))
-        stored = self._read(key, len(units))
+        return self._layouts.get(key, lambda: self._layout(key, units))
+
+    def _layout(self, key: str, units: Floats) -> Layout:
+        layout, stored = Layout(key, projection.pca(units)), self._read(key, len(units))
         if stored is not None:
-            layout.umap, layout.state = stored, "ready"
+            layout.task = Task.of(stored)
         elif len(units) >= projection.FEWEST:
-            layout.state, layout.text = "running", "Waiting"
-        with self._lock:
-            first = self._known.setdefault(key, layout)  # another thread may have been quicker
-            while len(self._known) > _KEPT:
-                self._known.popitem(last=False)
-        if first is layout and layout.state == "running":
-            threading.Thread(
-                target=self._make, args=(layout, units), name="umap", daemon=True
-            ).start()
-        return first
+            layout.task = self._lane.add(Task("Waiting", lambda task: self._make(task, key, units)))
+        return layout
 
-    def _make(self, layout: Layout, units: Floats) -> None:
+    def _make(self, task: Task, key: str, units: Floats) -> Floats:
+        # The page that asked is drawing PCA now; a large set would take its cores and disk.
+        task.rest(HEAD_START_S * min(1.0, len(units) / LARGE))
         try:
-            # The page that asked is drawing PCA now; a large set would take its cores and disk.
-            time.sleep(HEAD_START_S * min(1.0, len(units) / LARGE))
-            with self._turn:  # one process at a time
-                self._run(layout, units)
-            layout.umap = self._read(layout.key, len(units))
-            layout.state = "failed" if layout.umap is None else "ready"
-            if layout.umap is None:
-                layout.text = "UMAP could not be computed; the terminal shows why."
+            self._run(task, key, units)
         except OSError as error:  # a full disk, no memory for a process
-            layout.state, layout.text = "failed", f"UMAP could not be computed: {error.strerror}."
+            raise StudioError(f"UMAP could not be computed: {error.strerror}.") from None
+        umap = self._read(key, len(units))
+        if umap is None:
+            raise StudioError("UMAP could not be computed; the terminal shows why.")
+        return umap
 
-    def _run(self, layout: Layout, units: Floats) -> None:
+    def _run(self, task: Task, key: str, units: Floats) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="umap-", dir=self._folder) as folder:
             features = Path(folder) / "features.npy"
             np.save(features, units, allow_pickle=False)
             process = subprocess.Popen(
-                [*self.command, str(features), str(self._file(layout.key))],
-                cwd=_ROOT,
+                [*self.command, str(features), str(self._file(key))],
+                cwd=PROJECT,
                 stdin=subprocess.PIPE,  # it ends when this closes: when we end, however we do
                 stdout=subprocess.PIPE,
                 text=True,
@@ -136,7 +147,7 @@ class Layouts:
             try:
                 assert process.stdout is not None
                 for line in process.stdout:
-                    _report(layout, line)
+                    _report(task, line)
                 process.wait()
             finally:
                 alarm.cancel()
@@ -157,14 +168,14 @@ class Layouts:
 
     def _read(self, key: str, number: int) -> Floats | None:
         try:
-            found = np.load(self._file(key), allow_pickle=False)
+            umap = np.load(self._file(key), allow_pickle=False)
             os.utime(self._file(key))
         except (OSError, ValueError, EOFError):
             return None
-        if found.shape != (number, 2) or found.dtype != np.float32 or not np.isfinite(found).all():
+        if umap.shape != (number, 2) or umap.dtype != np.float32 or not np.isfinite(umap).all():
             return None
         self._prune()
-        return np.asarray(found)
+        return np.asarray(umap)
 
     def _prune(self) -> None:
         """Forget the layouts that were not looked at for longest."""
@@ -182,9 +193,9 @@ def _key(units: Floats) -> str:
     return digest.hexdigest()[:32]
 
 
-def _report(layout: Layout, line: str) -> None:
+def _report(task: Task, line: str) -> None:
     """Take in what the process says of how far it is; other libraries may print as well."""
     done, _, rest = line.rstrip("\n").partition("\t")
     total, _, text = rest.partition("\t")
     if done.isdigit() and total.isdigit() and text:
-        layout.done, layout.total, layout.text = int(done), int(total), text
+        task.begin(text)(int(done), int(total))

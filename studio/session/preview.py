@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,15 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studio.images.folder import Folder
+from studio.progress import Begin, Stop, never
 from studio.prompts.prompt_set import PromptSet
 from studio.session.tasks import import_torch
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from studio.clip.backbone import Backbone
     from studio.clip.texts import TextTower
     from studio.images.canvases import Canvases
     from studio.scores.estimate import Estimate, Evidence
+
+LOADING, ENCODING, LABELLING = "Loading the model", "Looking at the images", "Labelling"
+STEPS = ((LOADING, 2.0), (ENCODING, 10.0), (LABELLING, 1.0))
+"""Of `label_images`, and about how long each takes."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +166,7 @@ class Sight:
 
         names, backbone = preview.class_names, self._tower.backbone
         prompts = prompts_of(Settings(), backbone, preview.prompts, names)
-        told = knowledge(
+        judgement = knowledge(
             backbone,
             features=self._features,
             class_vectors=self._tower.class_vectors(prompts.texts(names)),
@@ -168,8 +174,10 @@ class Sight:
             templates=prompts.templates,
             cache_dir=self._cache_dir,
         )
-        z = told.numbers["z"]
-        return replace(preview, verdict=told.sentence, level=told.level, z=z, judged=True)
+        return replace(
+            preview, verdict=judgement.sentence, level=judgement.level, z=judgement.numbers["z"],
+            judged=True,
+        )  # fmt: skip
 
 
 def label_images(
@@ -180,8 +188,8 @@ def label_images(
     model: str,
     prompts: PromptSet | None = None,
     cache_dir: Path,
-    report: Callable[[str, int, int], None],
-    stop: Callable[[], bool],
+    begin: Begin,
+    stop: Stop,
     truth: NDArray[np.int64] | None,
 ) -> Preview:
     """Label all images zero-shot, exactly as a run would start.
@@ -193,17 +201,18 @@ def label_images(
         model: a preset or a local checkpoint.
         prompts: what is read about each class; None: the model's own template.
         cache_dir: where features are kept.
-        report: told (what is being done, done, total).
+        begin: told of each step.
         stop: asked now and then.
         truth: (N,) with -1 = unknown, or None; for the accuracy only.
 
     Raises:
         StudioError: the model cannot be loaded.
+        Stopped: `stop` said so.
     """
     sight = look_at(
-        folder=folder, canvases=canvases, model=model, cache_dir=cache_dir, report=report, stop=stop
+        folder=folder, canvases=canvases, model=model, cache_dir=cache_dir, begin=begin, stop=stop
     )
-    report("Labelling", 0, 0)
+    begin(LABELLING)
     return sight.judge(sight.label(class_names, prompts or PromptSet(), truth=truth))
 
 
@@ -213,19 +222,41 @@ def look_at(
     canvases: Canvases,
     model: str,
     cache_dir: Path,
-    report: Callable[[str, int, int], None],
-    stop: Callable[[], bool] = lambda: False,
+    begin: Begin,
+    stop: Stop = never,
 ) -> Sight:
     """Show all images to a model; what it saw before comes from the cache.
 
     Args and errors as in `label_images`.
     """
-    report("Loading the model", 0, 0)
+    backbone, _, features = encode(
+        folder=folder, canvases=canvases, model=model, cache_dir=cache_dir, begin=begin, stop=stop
+    )
+    from studio.clip.texts import TextTower
+
+    tower = TextTower(backbone)
+    tower.let_go_of_images()
+    return Sight(tower=tower, features=features, model=model, cache_dir=cache_dir)
+
+
+def encode(
+    *,
+    folder: Folder,
+    canvases: Canvases,
+    model: str,
+    cache_dir: Path,
+    begin: Begin,
+    stop: Stop = never,
+) -> tuple[Backbone, Folder, Tensor]:
+    """The model, the folder as it was read for it, and raw features (N, d) of its images.
+
+    Args and errors as in `label_images`.
+    """
+    begin(LOADING)
     import_torch()
     from studio.clip.backbone import load_backbone
-    from studio.clip.texts import TextTower
     from studio.images.canvases import prepare
-    from studio.runs.inputs import encode
+    from studio.runs import inputs
 
     backbone = load_backbone(model)
     if backbone.image_size > canvases.size:
@@ -234,16 +265,9 @@ def look_at(
             cache_dir=cache_dir,
             size=backbone.image_size,
             stop=stop,
-            progress=lambda done, total: report("Reading the images for this model", done, total),
+            progress=begin("Reading the images for this model"),
         )
-    features = encode(
-        backbone,
-        folder,
-        canvases,
-        cache_dir,
-        progress=lambda done, total: report("Looking at the images", done, total),
-        stop=stop,
+    features = inputs.encode(
+        backbone, folder, canvases, cache_dir, progress=begin(ENCODING), stop=stop
     )
-    tower = TextTower(backbone)
-    tower.let_go_of_images()
-    return Sight(tower=tower, features=features, model=model, cache_dir=cache_dir)
+    return backbone, folder, features

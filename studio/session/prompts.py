@@ -1,11 +1,10 @@
 """The prompts of the data set at hand: edits, one step back, and labels that follow at once.
 
-The prompts themselves are kept by the data, for reloads and other browsers. No gradio in here.
+The prompts themselves are kept by the data set, for reloads and other browsers.
 """
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -17,11 +16,12 @@ from numpy.typing import NDArray
 from studio.images.folder import truth
 from studio.prompts.form import LlmForm
 from studio.prompts.prompt_set import PromptSet
+from studio.session.cache import Cache, Same
 from studio.session.dataset import DataSet
 from studio.session.preview import Preview
 from studio.session.state import DataState
+from studio.session.tasks import Lane, Task
 
-_log = logging.getLogger(__name__)
 _STEPS = 50
 _QUIET = 1.2
 """Seconds without an edit after which the verdict is made: it takes as long as some edits do."""
@@ -38,8 +38,8 @@ class Prompts:
     _before: Preview | None = None  # the labels before the last step
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _labelling: threading.RLock = field(default_factory=threading.RLock)
-    _timer: threading.Timer | None = None
-    _truth: tuple[object, NDArray[np.int64] | None] = (None, None)
+    _judging: Lane = field(default_factory=lambda: Lane("verdict"))
+    _truth: Cache[str, NDArray[np.int64] | None] = field(default_factory=lambda: Cache(most=1))
 
     def __post_init__(self) -> None:
         self.data.after_label = self._labelled
@@ -75,9 +75,9 @@ class Prompts:
     def llm_form(self, typed: dict[str, Any], *, by: str = "") -> None:
         """Keep what was typed for a language model: some fields of a `LlmForm`, or all."""
         with self._lock:
-            known = self.data.state.llm_form
-            llm_form = LlmForm.from_dict({**asdict(known), **typed})
-            if llm_form != known:
+            before = self.data.state.llm_form
+            llm_form = LlmForm.from_dict({**asdict(before), **typed})
+            if llm_form != before:
                 self.data.change(llm_form=llm_form, prompt_by=by)
 
     def _use(self, prompts: PromptSet, *, by: str) -> None:
@@ -96,16 +96,16 @@ class Prompts:
         old, names = view.preview, view.names
         if old is None or old.sight is None or not names or old.model != view.model:
             return True
-        known = self._truth_of(view, names)
+        true = self._truth_of(view, names)
         new, plain, before = old, view.plain, self._before
         if view.stale:
-            new = old.sight.label(names, view.prompts, truth=known)
+            new = old.sight.label(names, view.prompts, truth=true)
             # Until it is judged, the last verdict stands.
             new = replace(new, verdict=old.verdict, level=old.level, z=old.z)
         if plain is None or plain.class_names != new.class_names:
             plain = new
             if not new.prompts.is_default:
-                plain = old.sight.label(names, PromptSet(), truth=known)
+                plain = old.sight.label(names, PromptSet(), truth=true)
         if before is not None and before.class_names != new.class_names:
             before = None
         if not self.data.relabel(old, preview=new, plain=plain, before=before):
@@ -114,35 +114,29 @@ class Prompts:
         return True
 
     def _labelled(self) -> None:
-        """The images were labelled from the beginning: what is known of older labels is over."""
+        """The images were labelled from the beginning: older labels say nothing about these."""
         with self._lock:
             self._step, self._before = "", None
         self.label()
 
     def _truth_of(self, view: DataState, names: Sequence[str]) -> NDArray[np.int64] | None:
-        key = (id(view.folder), tuple(names), tuple(view.aliases.items()))
-        if self._truth[0] != key and view.folder is not None:
-            self._truth = (key, truth(view.folder, names, aliases=view.aliases))
-        return self._truth[1]
+        folder, aliases = view.folder, view.aliases
+        if folder is None:
+            return None
+        mark = (Same(folder), names, aliases)
+        return self._truth.get("", lambda: truth(folder, names, aliases=aliases), mark=mark)
 
     # The verdict ------------------------------------------------------------------------------
 
     def _judge_soon(self, preview: Preview) -> None:
-        with self._lock:
-            if self._timer is not None:
-                self._timer.cancel()
-            if preview.judged:
-                return
-            self._timer = threading.Timer(self.quiet, self._judge, (preview,))
-            self._timer.daemon = True
-            self._timer.start()
-
-    def _judge(self, preview: Preview) -> None:
-        try:
-            if preview.sight is None or self.data.state.preview is not preview:
-                return
-            judged = preview.sight.judge(preview)
-        except Exception:  # a thread of its own: nobody else would hear of it
-            _log.exception("the verdict on new prompts failed")
+        """Judge these labels when nobody has edited anything for a while."""
+        self._judging.stop()
+        if preview.judged:
             return
-        self.data.relabel(preview, preview=judged)
+
+        def judge(task: Task) -> None:
+            task.rest(self.quiet)
+            if preview.sight is not None and self.data.state.preview is preview:
+                self.data.relabel(preview, preview=preview.sight.judge(preview))
+
+        self._judging.add(Task("Judging the labels", judge))

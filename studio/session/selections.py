@@ -7,13 +7,12 @@ It holds an id, which every part of the Explore tab takes and gives; what it sta
 from __future__ import annotations
 
 import secrets
-import threading
-from collections import OrderedDict
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from studio.session.cache import Cache
 from studio.session.source import Source
 
 _SELECTIONS = 256
@@ -40,8 +39,11 @@ class Selections:
     """The latest selections of all pages; the ones not used for longest are forgotten."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[str, Selection] = OrderedDict()
-        self._lock = threading.Lock()
+        # Each counts as so many images at least that no more than _SELECTIONS are kept.
+        least = _IMAGES / _SELECTIONS
+        self._kept: Cache[str, Selection] = Cache(
+            most=_IMAGES, size=lambda selection: max(least, len(selection))
+        )
 
     def put(self, *, source: Source, indices: ArrayLike, text: str) -> str:
         """Keep a selection; its id, which cannot be guessed.
@@ -59,21 +61,9 @@ class Selections:
         array = array.copy()
         array.flags.writeable = False
         key = secrets.token_urlsafe(12)
-        with self._lock:
-            self._known[key] = Selection(source, array, text)
-            while len(self._known) > 1 and (
-                len(self._known) > _SELECTIONS
-                or sum(len(kept) for kept in self._known.values()) > _IMAGES
-            ):
-                self._known.popitem(last=False)
+        self._kept.get(key, lambda: Selection(source, array, text))
         return key
 
     def get(self, key: object) -> Selection | None:
         """What an id stands for, whatever a page may send; None when it is not known (any more)."""
-        if not isinstance(key, str):
-            return None
-        with self._lock:
-            found = self._known.get(key)
-            if found is not None:
-                self._known.move_to_end(key)
-            return found
+        return self._kept.peek(key) if isinstance(key, str) else None

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from studio.errors import FolderError, RunError
-from studio.images.folder import Folder, truth
-from studio.images.thumbnails import Thumbnails
+from studio.images.canvases import prepare
+from studio.images.folder import Folder
+from studio.images.thumbnails import Pictures, Thumbnails
 from studio.runs.corrections import Corrections
 from studio.runs.outcome import Outcome
 from studio.runs.reader import RunReader
+from studio.runs.result import RunResult
 from studio.runs.store import RunStore
+from studio.session import folders, picker
+from studio.session.cache import Cache
 from studio.session.dataset import DataSet
 from studio.session.prompts import Prompts
 from studio.session.selections import Selections
@@ -24,14 +26,13 @@ from studio.session.tasks import Tasks, import_torch
 from studio.session.writer import Writer
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from studio.images.canvases import Canvases
     from studio.runs.worker import Worker
     from studio.session.opened import Opened
 
 _READERS = 12
 _FOLDERS = 4
+_RESULTS = 1000  # small, and a page shows those of all runs at once
 
 
 @dataclass(frozen=True)
@@ -69,12 +70,12 @@ class Session:
     thumbnails: Thumbnails = field(init=False)
     selections: Selections = field(default_factory=Selections)
     tasks: Tasks = field(default_factory=Tasks)
-    _lock: threading.RLock = field(default_factory=threading.RLock)
-    _readers: OrderedDict[str, RunReader] = field(default_factory=OrderedDict)
-    _results: dict[str, dict[str, Any]] = field(default_factory=dict)
-    _folders: OrderedDict[str, tuple[Folder, Canvases]] = field(default_factory=OrderedDict)
-    _looked: OrderedDict[str, tuple[object, Opened]] = field(default_factory=OrderedDict)
-    _corrections: dict[str, Corrections] = field(default_factory=dict)
+    _readers: Cache[str, RunReader] = field(default_factory=lambda: Cache(most=_READERS))
+    _results: Cache[str, RunResult | None] = field(default_factory=lambda: Cache(most=_RESULTS))
+    _folders: Cache[Path, tuple[Folder, Canvases]] = field(
+        default_factory=lambda: Cache(most=_FOLDERS)
+    )
+    _opened: Cache[str, Opened] = field(default_factory=lambda: Cache(most=_FOLDERS))
 
     def __post_init__(self) -> None:
         self.store = self.worker.store
@@ -82,6 +83,8 @@ class Session:
         self.prompts = Prompts(self.data)
         self.writer = Writer(self.prompts, self.options.cache_dir, public=self.options.public)
         self.thumbnails = Thumbnails(cache_dir=self.options.cache_dir)
+
+    # Folders of this machine ------------------------------------------------------------------
 
     def typed_folder(self, text: str) -> Path:
         """A folder from what a user typed.
@@ -93,19 +96,44 @@ class Session:
             raise FolderError(
                 "Folders of this machine cannot be opened from here; upload the images."
             )
-        text = text.strip().strip("\"'")
-        if not text or "\0" in text:
-            raise FolderError("Type the path of a folder, or press “Try the demo set”.")
+        return folders.typed_folder(text, roots=self.options.roots)
+
+    def completions(self, text: str) -> list[str]:
+        """Folders that a typed path may go on to; none where paths cannot be typed."""
+        if not self.options.paths_allowed:
+            return []
+        return folders.completions(text, roots=self.options.roots)
+
+    def recent_folders(self) -> list[str]:
+        """The folders that were opened last, newest first; none where paths cannot be typed."""
+        if not self.options.paths_allowed:
+            return []
+        return [str(folder) for folder in self.data.recent.there() if self._allowed(folder)]
+
+    def _allowed(self, folder: Path) -> bool:
         try:
-            path = Path(text).expanduser().resolve()
-        except (OSError, RuntimeError, ValueError):
-            raise FolderError("That is not a path of a folder; check it.") from None
-        roots = [root.resolve() for root in self.options.roots]
-        if roots and not any(path.is_relative_to(root) for root in roots):
-            raise FolderError(
-                f"Only folders in {', '.join(map(str, roots))} can be opened (--root)."
-            )
-        return path
+            return bool(self.typed_folder(str(folder)))
+        except FolderError:
+            return False
+
+    @property
+    def can_pick(self) -> bool:
+        """Whether a folder can be chosen in a window of this machine, where its user sits."""
+        options = self.options
+        return options.paths_allowed and options.local and picker.available()
+
+    def pick_folder(self) -> Path | None:
+        """The folder that was chosen in that window; None when it was closed.
+
+        Raises:
+            FolderError: there is no such window here, or it lies outside of the roots.
+        """
+        if not self.can_pick:
+            raise FolderError("This machine has no window to choose a folder in; type its path.")
+        picked = picker.pick_folder()
+        return None if picked is None else self.typed_folder(str(picked))
+
+    # Runs -------------------------------------------------------------------------------------
 
     def reader(self, run_id: str) -> RunReader:
         """The reader of a run, up to date.
@@ -114,46 +142,27 @@ class Session:
             RunError: there is no such run.
         """
         run = self.store.get(run_id)
-        with self._lock:
-            reader = self._readers.get(run_id)
-            if reader is None:
-                reader = RunReader(run)
-                self._readers[run_id] = reader
-                while len(self._readers) > _READERS:
-                    self._readers.popitem(last=False)
-            self._readers.move_to_end(run_id)
-            reader.refresh()
-            return reader
+        reader = self._readers.get(run_id, lambda: RunReader(run))
+        reader.refresh()
+        return reader
 
-    def outcome(self, reader: RunReader, *, truth: Any = None) -> Outcome | None:
+    def outcome(self, reader: RunReader) -> Outcome | None:
         """The labels of a run as far as there are any; reading tensors needs torch."""
         import_torch()
-        with self._lock:
-            return reader.outcome(truth=truth)
+        return reader.outcome()
 
-    def outcomes(self, reader: RunReader, *, truth: Any = None) -> dict[str, Outcome]:
+    def outcomes(self, reader: RunReader) -> dict[str, Outcome]:
         """The labels of a run at each stage that it has been through, in order."""
         import_torch()
-        with self._lock:
-            return reader.outcomes(truth=truth)
+        return reader.outcomes()
 
-    def remembered(self, key: str, mark: object, make: Callable[[], Opened]) -> Opened:
-        """What was made of a run when the mark was the same, else made now."""
-        with self._lock:
-            known = self._looked.pop(key, None)
-        found = known[1] if known is not None and known[0] == mark else make()
-        with self._lock:
-            self._looked[key] = mark, found
-            while len(self._looked) > _FOLDERS:
-                self._looked.popitem(last=False)
-        return found
+    def opened(self, source: Source, mark: object, make: Callable[[], Opened]) -> Opened:
+        """What was made of a source when the mark was the same, else made now."""
+        return self._opened.get(source.choice, make, mark=mark)
 
-    def result(self, run_id: str) -> dict[str, Any]:
-        """result.json of a run that has ended; read once."""
-        with self._lock:
-            if run_id not in self._results:
-                self._results[run_id] = self.store.get(run_id).result() or {}
-            return self._results[run_id]
+    def result(self, run_id: str) -> RunResult | None:
+        """The result of a run that has ended, None when it has none; read once."""
+        return self._results.get(run_id, lambda: self.store.get(run_id).result())
 
     def corrections(self, source: Source) -> Corrections:
         """What people said about the images of a run, or of those at hand before any run.
@@ -163,17 +172,12 @@ class Session:
         """
         if isinstance(source, OpenedFolder):
             return self.data.corrections()
-        run = self.store.get(source.run_id)
-        with self._lock:
-            return self._corrections.setdefault(run.id, Corrections.of(run))
+        return self.reader(source.run_id).corrections
 
     def forget(self, run_id: str) -> None:
         """Drop what is kept in memory of a run that was deleted."""
-        with self._lock:
-            self._results.pop(run_id, None)
-            self._readers.pop(run_id, None)
-            self._looked.pop(run_id, None)
-            self._corrections.pop(run_id, None)
+        for cache in (self._results, self._readers, self._opened):
+            cache.drop(run_id)
 
     def active(self) -> str | None:
         """Id of the run that is being worked on, by this process or another."""
@@ -203,19 +207,15 @@ class Session:
         view = self.data.state
         if view.folder is not None and view.canvases is not None and view.folder.root == root:
             return view.folder, view.canvases
-        from studio.images.canvases import prepare
+        return self._folders.get(
+            root, lambda: prepare(root, cache_dir=self.options.cache_dir, progress=progress)
+        )
 
-        with self._lock:
-            found = self._folders.get(str(root))
-            if found is None:
-                found = prepare(root, cache_dir=self.options.cache_dir, progress=progress)
-                self._folders[str(root)] = found
-                while len(self._folders) > _FOLDERS:
-                    self._folders.popitem(last=False)
-            return found
+    def picture(self, folder: Folder, canvases: Pictures, index: int) -> str:
+        """Address of the thumbnail of an image; empty when it cannot be had.
 
-    def picture(self, folder: Folder, canvases: Canvases, index: int) -> str:
-        """Address of the thumbnail of an image; empty when it cannot be had."""
+        canvases: those of the folder, or of one that is still being read (`DataState.arriving`).
+        """
         file = self.thumbnails.thumbnail(canvases, index, key=picture_key(folder, index))
         return self.address(file) if file else ""
 
@@ -231,19 +231,3 @@ def picture_key(folder: Folder, index: int) -> str:
     """What identifies the content of an image: folder, path, size and time of change."""
     image = folder.images[index]
     return f"{folder.root}\0{image.path}\0{image.bytes}\0{image.mtime_ns}"
-
-
-def run_truth(
-    folder: Folder, paths: tuple[str, ...], class_names: tuple[str, ...], aliases: dict[str, str]
-) -> Any:
-    """True classes of a run's images in the run's order, or None when nothing is known.
-
-    The folder may have grown since; images that it no longer has are unknown (-1).
-    """
-    import numpy as np
-
-    known: NDArray[np.int64] | None = truth(folder, class_names, aliases=aliases)
-    if known is None:
-        return None
-    place = {image.path: i for i, image in enumerate(folder.images)}
-    return np.array([known[place[p]] if p in place else -1 for p in paths], dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Which images of a run are alike: features, neighbours, copies and outliers, made in background.
+"""Which images of a run are similar: features, neighbours, copies, outliers; in the background.
 
 Features come from the cache on disk, where labelling or training left them; only when somebody has
 emptied it are the images encoded again.
@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from studio.errors import ModelError
 from studio.scores import duplicates, neighbours
 from studio.scores.duplicates import Group, Outliers
 from studio.scores.neighbours import Floats, Indices, Neighbours
-from studio.session.tasks import Report, Task, import_torch
+from studio.session.preview import LOADING, encode
+from studio.session.tasks import Task
 
 if TYPE_CHECKING:
     from studio.session.opened import Opened
@@ -38,8 +38,8 @@ class Vectors:
         place = int(np.searchsorted(self.rows, index))
         if place >= len(self.rows) or self.rows[place] != index:
             return [], []
-        found, cosines = neighbours.nearest_to(self.units, place, k=k)
-        return self.rows[found].tolist(), cosines.tolist()
+        nearest, cosines = neighbours.nearest_to(self.units, place, k=k)
+        return self.rows[nearest].tolist(), cosines.tolist()
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def vectors_of(opened: Opened) -> Task | None:
     if opened.folder is None or opened.canvases is None:
         return None
     return opened.session.tasks.ask(
-        ("vectors", opened.key), lambda report: _vectors(opened, report)
+        ("vectors", opened.key), LOADING, lambda task: _vectors(opened, task)
     )
 
 
@@ -67,56 +67,36 @@ def similar_of(opened: Opened) -> Task | None:
     if before is None or canvases is None:
         return None
 
-    def make(report: Report) -> Similar:
-        # Tasks are done in the order they were asked for: `before` has ended by now.
-        if before.error:
-            raise ModelError(before.error)
-        vectors: Vectors = before.value
-        found = neighbours.nearest(
-            vectors.units,
-            k=NEIGHBOURS,
-            progress=lambda done, total: report("Comparing the images", done, total),
+    def make(task: Task) -> Similar:
+        vectors: Vectors = before.result()  # it was asked for first, and has ended by now
+        nearest = neighbours.nearest(
+            vectors.units, k=NEIGHBOURS, progress=task.begin("Comparing the images")
         )
-        assert found is not None
-        report("Comparing copies", 0, 0)
+        assert nearest is not None
+        task.begin("Comparing copies")
         paths = opened.outcome.paths
 
         def digest(row: int) -> bytes:
             picture = canvases.image(opened.place[paths[int(vectors.rows[row])]])
             return hashlib.blake2b(picture.tobytes(), digest_size=16).digest()
 
-        exact = duplicates.exact_groups(found, digest)
-        return Similar(vectors.rows, found, exact, duplicates.outliers(found))
+        exact = duplicates.exact_groups(nearest, digest)
+        return Similar(vectors.rows, nearest, exact, duplicates.outliers(nearest))
 
-    return opened.session.tasks.ask(("alike", opened.key), make)
+    return opened.session.tasks.ask(("similar", opened.key), "Comparing the images", make)
 
 
-def _vectors(opened: Opened, report: Report) -> Vectors:
-    report("Loading the model", 0, 0)
-    import_torch()
-    from studio.clip.backbone import load_backbone
-    from studio.images.canvases import prepare
-    from studio.runs.inputs import encode
-
-    folder, canvases, cache_dir = opened.folder, opened.canvases, opened.session.options.cache_dir
-    assert folder is not None
-    assert canvases is not None
-    backbone = load_backbone(opened.model)
-    if backbone.image_size > canvases.size:
-        folder, canvases = prepare(
-            folder.root,
-            cache_dir=cache_dir,
-            size=backbone.image_size,
-            progress=lambda done, total: report("Reading the images for this model", done, total),
-        )
-    features: Floats = encode(
-        backbone,
-        folder,
-        canvases,
-        cache_dir,
-        progress=lambda done, total: report("Looking at the images", done, total),
-    ).numpy()
+def _vectors(opened: Opened, task: Task) -> Vectors:
+    assert opened.folder is not None
+    assert opened.canvases is not None
+    _, folder, features = encode(
+        folder=opened.folder,
+        canvases=opened.canvases,
+        model=opened.model,
+        cache_dir=opened.session.options.cache_dir,
+        begin=task.begin,
+    )
     place = {image.path: i for i, image in enumerate(folder.images)}
     rows = np.array([i for i, p in enumerate(opened.outcome.paths) if p in place], np.int64)
     chosen = [place[opened.outcome.paths[i]] for i in rows]
-    return Vectors(rows, neighbours.unit(features[chosen]))
+    return Vectors(rows, neighbours.unit(features.numpy()[chosen]))

@@ -9,7 +9,9 @@ from studio.images.canvases import Canvases
 from studio.images.folder import Folder, parse_aliases, parse_class_names
 from studio.prompts.form import LlmForm
 from studio.prompts.prompt_set import PromptSet
+from studio.session.arriving import Arriving
 from studio.session.preview import Preview
+from studio.session.task import TaskState
 
 
 @dataclass(frozen=True)
@@ -29,10 +31,8 @@ class DataState:
     path: str = ""
     names_text: str = ""
     model: str = "embedded"
-    busy: str = ""  # what is being done, in words; empty: nothing
-    done: int = 0
-    total: int = 0
-    error: str = ""
+    task: TaskState | None = None  # the last work that was asked for; None: none yet
+    arriving: Arriving | None = None  # what is there of the folder that is being read
     folder: Folder | None = None
     canvases: Canvases | None = None
     preview: Preview | None = None
@@ -42,6 +42,26 @@ class DataState:
     can_undo: bool = False
     before: Preview | None = None
     plain: Preview | None = None
+
+    @property
+    def busy(self) -> str:
+        """What is being done, in words; empty: nothing."""
+        return "" if self.task is None or self.task.ended else self.task.text
+
+    @property
+    def done(self) -> int:
+        """How much of the step at work is done."""
+        return self.task.done if self.task is not None and self.busy else 0
+
+    @property
+    def total(self) -> int:
+        """How much that step is in all; 0 while not known."""
+        return self.task.total if self.task is not None and self.busy else 0
+
+    @property
+    def error(self) -> str:
+        """Why the last work failed, in one line."""
+        return "" if self.task is None else self.task.error
 
     @property
     def names(self) -> list[str]:

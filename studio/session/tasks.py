@@ -1,106 +1,116 @@
-"""Work that takes seconds or minutes, done in one thread while pages look at how far it is.
+"""Whatever takes seconds or minutes is done in the background while pages see how far it is.
 
-Whoever asks gets the task at once, the same one for the same key: two pages that look at a run have
-its neighbours computed once.
+A `Lane` does tasks one after another in a thread of its own; nothing else in the session starts
+one. `Tasks` keeps the values of what was asked for by name.
 """
 
 from __future__ import annotations
 
-import logging
 import threading
-from collections import OrderedDict
+from collections import deque
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
 from typing import Any
 
 from studio.errors import StudioError
+from studio.session.cache import Cache
+from studio.session.task import Task
 
-_log = logging.getLogger(__name__)
+__all__ = ["Lane", "Task", "Tasks", "import_torch"]
+
 _KEPT = 6
 
-Report = Callable[[str, int, int], None]
 
+class Lane:
+    """Does tasks one after another, in a thread that is there while there is something to do."""
 
-@dataclass
-class Task:
-    """One piece of work. text, done, total: how far it is; error: one line when it failed."""
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._changed = threading.Condition()
+        self._tasks: deque[Task] = deque()  # the one at work and those that wait
+        self._working = False
 
-    make: Callable[[Report], Any]
-    text: str = "Waiting"
-    done: int = 0
-    total: int = 0
-    value: Any = None
-    error: str = ""
-    ended: threading.Event = field(default_factory=threading.Event)
+    def add(self, task: Task) -> Task:
+        """Have it done when all that was added before is done."""
+        with self._changed:
+            if self._tasks:
+                task.wait_for_others()
+            self._tasks.append(task)
+            self._work_on()
+        return task
 
-    @property
-    def ready(self) -> bool:
-        """Whether `value` is there."""
-        return self.ended.is_set() and not self.error
+    def start(self, task: Task, *, busy: str = "") -> Task:
+        """Have it done now.
 
-    @property
-    def pending(self) -> bool:
-        """Whether it is still worth waiting for."""
-        return not self.ended.is_set()
+        Raises:
+            StudioError: another one is at work. busy: says so in other words than the usual ones.
+        """
+        with self._changed:
+            at_work = next((task for task in self._tasks if task.pending), None)
+            if at_work is not None:
+                doing = at_work.text.lower()
+                raise StudioError(busy or f"The studio is busy ({doing}); wait for it or stop it.")
+            self._tasks.append(task)
+            self._work_on()
+        return task
+
+    def stop(self) -> None:
+        """Ask all of them to end."""
+        with self._changed:
+            tasks = list(self._tasks)
+        for task in tasks:
+            task.stop()
+
+    def wait(self, seconds: float = 60) -> None:
+        """Wait for all of them to end; for tests and for the shutdown."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._tasks, seconds)
+
+    def _work_on(self) -> None:
+        if not self._working:
+            self._working = True
+            threading.Thread(target=self._run, name=self._name, daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                if not self._tasks:
+                    self._working = False
+                    return
+                task = self._tasks[0]
+            task.run()
+            with self._changed:
+                self._tasks.popleft()
+                self._changed.notify_all()
 
 
 class Tasks:
-    """See the module. The values of the last few keys are kept."""
+    """Tasks by what they compute: whoever asks gets one at once, the same one for the same key.
+
+    They are done in the order they were asked for: what is built on another comes after it.
+    The values of the last few keys are kept.
+    """
 
     def __init__(self, *, kept: int = _KEPT) -> None:
-        self._kept = kept
-        self._lock = threading.Lock()
-        self._tasks: OrderedDict[Hashable, Task] = OrderedDict()
-        self._waiting: list[Task] = []
-        self._thread: threading.Thread | None = None
+        self._lane = Lane("background")
+        self._tasks: Cache[Hashable, Task] = Cache(
+            most=kept, size=lambda task: 0 if task.pending else 1
+        )
 
-    def ask(self, key: Hashable, make: Callable[[Report], Any], *, again: bool = False) -> Task:
-        """The task of this key; begun now when there is none yet.
+    def ask(
+        self, key: Hashable, name: str, work: Callable[[Task], Any], *, again: bool = False
+    ) -> Task:
+        """The task of this key; added now when there is none yet.
 
         Args:
             key: what is computed.
-            make: computes it; is given a function to report with (text, done, total).
+            name: what it is, in words.
+            work: computes it, see `Task`.
             again: try once more what failed before.
         """
-        with self._lock:
-            task = self._tasks.get(key)
-            if task is None or (again and task.error):
-                task = self._tasks[key] = Task(make)
-                self._waiting.append(task)
-                if self._thread is None:
-                    self._thread = threading.Thread(
-                        target=self._work, name="background", daemon=True
-                    )
-                    self._thread.start()
-            self._tasks.move_to_end(key)
-            ended = [k for k, t in self._tasks.items() if not t.pending]
-            for old in ended[: max(0, len(self._tasks) - self._kept)]:
-                del self._tasks[old]
-            return task
-
-    def _work(self) -> None:
-        while True:
-            with self._lock:
-                if not self._waiting:
-                    self._thread = None
-                    return
-                task = self._waiting.pop(0)  # in order: what is built on another comes after it
-            _do(task)
-
-
-def _do(task: Task) -> None:
-    def report(text: str, done: int, total: int) -> None:
-        task.text, task.done, task.total = text, done, total
-
-    try:
-        task.value = task.make(report)
-    except StudioError as known:
-        task.error = str(known)
-    except Exception:  # a bug must not leave the page waiting for ever
-        _log.exception("what runs in the background failed")
-        task.error = "Something went wrong that should not have; the terminal shows what."
-    finally:
-        task.ended.set()
+        before = self._tasks.peek(key)
+        if again and before is not None and before.error:
+            self._tasks.drop(key)
+        return self._tasks.get(key, lambda: self._lane.add(Task(name, work)))
 
 
 _importing = threading.Lock()

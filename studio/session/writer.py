@@ -1,21 +1,19 @@
-"""A language model at work for the page: one call at a time, in a thread, with what came so far."""
+"""A language model at work for the page: one call at a time, with what came so far."""
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from studio.errors import FolderError, PromptError, StudioError
+from studio.errors import FolderError
+from studio.prompts.ask import Ask
 from studio.prompts.endpoint import Endpoint, address, find_endpoint, has_key
 from studio.prompts.llm import Written, write
 from studio.prompts.prompt_set import MAX_TEMPLATES, PromptSet
 from studio.session.prompts import Prompts
-
-_log = logging.getLogger(__name__)
+from studio.session.tasks import Lane, Task
 
 
 @dataclass(frozen=True)
@@ -42,18 +40,25 @@ class Writer:
     cache_dir: Path
     public: bool = False
     write: Callable[..., Written] = write
-    _view: Writing = field(default_factory=Writing)
-    _keys: dict[str, str] = field(default_factory=dict, repr=False)
-    _lock: threading.RLock = field(default_factory=threading.RLock)
-    _stop: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
+    _task: Task | None = None
+    _host: str = ""
+    _written: Written | None = None
     _calls: int = 0
+    _keys: dict[str, str] = field(default_factory=dict, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _lane: Lane = field(default_factory=lambda: Lane("writer"))
 
     @property
     def view(self) -> Writing:
         """How things stand; never changes once taken."""
         with self._lock:
-            return self._view
+            if self._task is None:
+                return Writing()
+            state = self._task.state
+            return Writing(
+                not state.ended, state.stopping and not state.ended, self._host, self._written,
+                state.error,
+            )  # fmt: skip
 
     def key_from(self, base_url: str) -> str:
         """Where a key for the typed address would come from: "typed", "environment" or "".
@@ -68,9 +73,7 @@ class Writer:
 
     def forget(self) -> None:
         """Forget all keys that were typed."""
-        with self._lock:
-            self._keys.clear()
-            self._view = replace(self._view)
+        self._keys.clear()
 
     def start(self, *, key: str) -> None:
         """Have written what the data's llm_form says. Returns at once.
@@ -88,66 +91,50 @@ class Writer:
             raise FolderError("Name the classes on the Data tab first: at least two.")
         ask = llm_form.ask(view.names, view.prompts)
         ask.questions()  # says what is wrong with it
+        base = address(base_url=llm_form.base_url, public=self.public)
+        endpoint = find_endpoint(
+            model=llm_form.model,
+            base_url=llm_form.base_url,
+            key=key.strip() or self._keys.get(base, ""),
+            public=self.public,
+        )
+        # What goes wrong might quote the key.
+        task = Task("Asking", lambda task: self._write(task, ask, endpoint), secret=True)
         with self._lock:
-            if self._view.busy:
-                raise PromptError("A language model is at work already; wait for it or stop it.")
-            base = address(base_url=llm_form.base_url, public=self.public)
-            endpoint = find_endpoint(
-                model=llm_form.model,
-                base_url=llm_form.base_url,
-                key=key.strip() or self._keys.get(base, ""),
-                public=self.public,
+            self._lane.start(
+                task, busy="A language model is at work already; wait for it or stop it."
             )
+            self._task, self._host, self._written = task, endpoint.host, None
+            self._calls += 1
             if key.strip() and not self.public:
                 self._keys[base] = endpoint.key
-            self._stop.clear()
-            self._calls += 1
-            self._view = Writing(busy=True, host=endpoint.host)
-            self._thread = threading.Thread(
-                target=self._run, args=(ask, endpoint, self._calls), name="writer", daemon=True
-            )
-            self._thread.start()
 
     def stop(self) -> None:
         """Hang up; what came is kept."""
-        with self._lock:
-            self._stop.set()
-            if self._view.busy:
-                self._view = replace(self._view, stopping=True)
+        self._lane.stop()
 
     def wait(self, seconds: float = 60) -> None:
         """Wait for the call under way to end; for tests."""
-        if self._thread is not None:
-            self._thread.join(seconds)
+        self._lane.wait(seconds)
 
-    def _run(self, ask: Any, endpoint: Endpoint, call: int) -> None:
+    def _write(self, task: Task, ask: Ask, endpoint: Endpoint) -> None:
         taken: set[str] = set()
 
-        def heard(written: Written) -> None:
+        def listen(written: Written) -> None:
             """Take over what is new: what the user edits meanwhile is not overwritten later."""
             new = {n: s for n, s in written.prompts.sentences.items() if n not in taken}
             templates = () if "" in taken else written.prompts.templates
             taken.update(new, [""] if templates else [])
             if new or templates:
                 self.book.edit(
-                    lambda old: _merged(old, PromptSet(templates, new)), what=f"call {call}"
+                    lambda old: _merged(old, PromptSet(templates, new)), what=f"call {self._calls}"
                 )
             with self._lock:
-                self._view = replace(self._view, written=written)
+                self._written = written
 
-        error, last = "", None
-        try:
-            last = self.write(
-                ask, endpoint, cache_dir=self.cache_dir, stop=self._stop.is_set, listen=heard
-            )
-            heard(last)
-        except StudioError as known:
-            error = str(known)
-        except Exception as bug:  # its text might hold the key
-            _log.error("writing prompts failed: %s", type(bug).__name__)
-            error = f"Something went wrong that should not have ({type(bug).__name__})."
-        with self._lock:
-            self._view = replace(self._view, busy=False, stopping=False, error=error, written=last)
+        listen(
+            self.write(ask, endpoint, cache_dir=self.cache_dir, stop=task.stopping, listen=listen)
+        )
 
 
 def _merged(old: PromptSet, new: PromptSet) -> PromptSet:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import gradio as gr
 
 from studio.errors import RunError, StudioError
 from studio.runs.files import read_json
+from studio.runs.matching import ALL, MatchedRuns, match
 from studio.runs.store import ACTIVE, RunInfo
+from studio.session.cache import Cache
 from studio.session.opened import Opened, open_run
 from studio.session.session import Session
 from studio.ui.parts import (
@@ -25,14 +28,48 @@ from studio.ui.parts import (
     picked_index,
 )
 from studio.views import compare, compare_figures, differences, gallery
-from studio.views.compare import Side
-from studio.views.compare_figures import Lines
-from studio.views.differences import ALL, Matched
-from studio.views.markup import empty, esc, notice
+from studio.views.compare import ComparedRun
+from studio.views.render import render
 
-TOO_FEW = "Tick two or more runs to see them over each other."
 POLL_SECONDS = 4.0
-_KEPT = 4
+_MATCHES = 4  # kept in memory
+
+
+class Overview(NamedTuple):
+    """What is shown of the chosen runs, by the name of its place on the tab."""
+
+    messages: str
+    curves: dict[str, Any]
+    numbers: str
+    results: str
+    settings: str
+    tables: Any
+    images: Any
+    timer: Any
+
+
+class Differences(NamedTuple):
+    """A page of images on which the labels differ, by the name of its place on the tab."""
+
+    summary: str
+    show: Any
+    cards: str
+    where: str
+    back: Any
+    on: Any
+    page: int
+
+
+@dataclass(frozen=True)
+class Matched:
+    """The runs with labels over the same folder. opened: the first of them, for the pictures;
+    notes: why other chosen runs are left out, and what to know of these.
+    """
+
+    runs: MatchedRuns
+    letters: tuple[str, ...]
+    opened: Opened
+    notes: tuple[str, ...]
 
 
 class CompareTab:
@@ -40,25 +77,24 @@ class CompareTab:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self._matched: dict[tuple[Any, ...], tuple[Matched, Opened]] = {}
+        self._matches: Cache[tuple[Any, ...], MatchedRuns] = Cache(most=_MATCHES)
 
     # What is on it ----------------------------------------------------------------------------
 
     def build(self) -> None:
         """Lay the tab out, inside of gr.Tab."""
         with gr.Column(elem_classes="box wide"):
-            gr.HTML('<h3 class="box-title">Runs to compare</h3>')
+            gr.HTML('<h2 class="box-title">Runs to compare</h2>')
             self.runs = check_list(elem_id="compare-runs")
-        self.told = gr.HTML(elem_id="compare-told")
+        self.messages = gr.HTML(elem_id="compare-messages")
         self.curves = curve_board(elem_id="compare-curves")
         self.numbers = folding(elem_id="compare-numbers")
-        with gr.Row(elem_classes="columns tables", visible=False) as self.tables:
-            with gr.Column(min_width=300, elem_classes="box"):
-                self.results = gr.HTML(elem_id="compare-results")
-            with gr.Column(min_width=300, elem_classes="box"):
-                self.settings = folding(elem_id="compare-settings")
+        with gr.Column(visible=False, elem_classes="box wide") as self.tables:
+            gr.HTML('<h2 class="box-title">Results and settings</h2>')
+            self.results = gr.HTML(elem_id="compare-results")
+            self.settings = folding(elem_id="compare-settings")
         with gr.Column(visible=False, elem_classes="box wide") as self.images:
-            gr.HTML('<h3 class="box-title">Images on which the labels differ</h3>')
+            gr.HTML('<h2 class="box-title">Images on which the labels differ</h2>')
             self.summary = gr.HTML(elem_id="compare-summary")
             self.show = gr.Dropdown(
                 [("All that differ", ALL)], value=ALL, label="Show", elem_id="compare-show"
@@ -76,28 +112,29 @@ class CompareTab:
 
     def wire(self, tab: gr.Tab) -> None:
         """Connect events."""
-        above: list[Any] = [self.told, self.curves, self.numbers, self.results, self.settings]
-        above += [self.tables, self.images, self.timer]
-        below = [self.summary, self.show, self.cards, self.where, self.back, self.on, self.page]
-        runs: dict[str, Any] = {"fn": self.draw, "inputs": [self.chosen], "outputs": above}
-        pictures: dict[str, Any] = {
-            "fn": self.draw_images,
+        overview: dict[str, Any] = {
+            "fn": self.overview,
+            "inputs": [self.chosen],
+            "outputs": [getattr(self, name) for name in Overview._fields],
+        }
+        images: dict[str, Any] = {
+            "fn": self.differences,
             "inputs": [self.chosen, self.show],
-            "outputs": below,
+            "outputs": [getattr(self, name) for name in Differences._fields],
             "api_visibility": "private",
             # The first look at a folder may have to read its images again.
             "show_progress_on": [self.summary],
         }
-        quiet = {**pictures, "show_progress": "hidden"}
+        quiet = {**images, "show_progress": "hidden"}
         for event in (
             tab.select(self.choices, [self.chosen], [self.runs, self.chosen], **PRIVATE),
             self.runs.select(self.choose, None, [self.chosen, self.page], **PRIVATE),
         ):
-            event.success(**runs, **PRIVATE).success(**pictures)
-        self.timer.tick(trigger_mode="once", **runs, **POLL)
+            event.success(**overview, **PRIVATE).success(**images)
+        self.timer.tick(trigger_mode="once", **overview, **POLL)
         self.show.input(**quiet)
         for button, by in ((self.back, -1), (self.on, 1)):
-            turned = {**quiet, "fn": self._turn(by), "inputs": [self.chosen, self.show, self.page]}
+            turned = {**quiet, "fn": self.turn(by), "inputs": [self.chosen, self.show, self.page]}
             button.click(**turned)
         self.cards.select(self.open_image, [self.chosen], [self.dialog], **PRIVATE)
 
@@ -106,117 +143,121 @@ class CompareTab:
     def choices(self, chosen: Any) -> list[Any]:
         """The table of runs; at first the two newest that ended over the same images are ticked."""
         infos = self.session.store.list()
-        ids = [info.id for info in infos if info.id in _ids(chosen)] or self._first(infos)
+        ids = [info.id for info in infos if info.id in _ids(chosen)] or _first_two(infos)
         results = {i.id: self.session.result(i.id) for i in infos if i.state not in ACTIVE}
         return [compare.choices(infos, results, ids), ids]
-
-    def _first(self, infos: Sequence[RunInfo]) -> list[str]:
-        ended = [info for info in infos if info.state in ("finished", "stopped")]
-        same = [info.id for info in ended if info.folder == ended[0].folder]
-        return same[:2] if len(same) > 1 else []
 
     def choose(self, event: gr.EventData) -> list[Any]:
         """Runs were ticked or unticked; the first page of images is shown."""
         return [checked(event)[: compare.MOST], 0]
 
-    def sides(self, chosen: Any) -> tuple[list[Side], int]:
+    def compared(self, chosen: Any) -> tuple[list[ComparedRun], int]:
         """The chosen runs that are there, in order, and how many are not there any more."""
-        sides: list[Side] = []
-        asked = _ids(chosen)[: compare.MOST]
-        for run_id in asked:
+        runs: list[ComparedRun] = []
+        ids = _ids(chosen)[: compare.MOST]
+        for run_id in ids:
             try:
-                reader = self.session.reader(run_id)
-                # Both at once, for a run at work has no result yet that could be kept.
-                ended = reader.run.status()["state"] not in ACTIVE
-                result = self.session.result(run_id) if ended else {}
-                root = str(reader.run.images()["root"] or reader.info.folder)
-                prompts = read_json(reader.run.path / "prompts.json")
-                prompts = prompts if isinstance(prompts, dict) else {}
-                sides.append(Side(len(sides), reader.run.info, root, result, prompts))
+                runs.append(self._compared(run_id, place=len(runs)))
             except RunError:
                 self.session.forget(run_id)
-        return sides, len(asked) - len(sides)
+        return runs, len(ids) - len(runs)
 
-    def draw(self, chosen: Any) -> list[Any]:
+    def _compared(self, run_id: str, *, place: int) -> ComparedRun:
+        reader = self.session.reader(run_id)
+        # Both at once, for a run at work has no result yet that could be kept.
+        ended = reader.run.status()["state"] not in ACTIVE
+        prompts = read_json(reader.run.path / "prompts.json")
+        outcome = self.session.outcome(reader)
+        judged = outcome is not None and outcome.stage != "zero-shot"
+        return ComparedRun(
+            place,
+            reader.run.info,
+            root=str(reader.root),
+            result=self.session.result(run_id) if ended else None,
+            prompts=prompts if isinstance(prompts, dict) else {},
+            curves=reader.curves,
+            clean=outcome.clean_share if outcome is not None and judged else None,
+        )
+
+    def overview(self, chosen: Any) -> Overview:
         """Curves and tables of the chosen runs; needs none of their images."""
-        sides, gone = self.sides(chosen)
-        told = notice(_gone(gone), kind="warn") if gone else ""
-        hide, show = gr.update(visible=False), gr.update(visible=True)
-        if len(sides) < 2:
-            board: dict[str, Any] = {"figures": [], "empty": ""}
-            none = empty(TOO_FEW) if len(self.session.store.list()) > 1 else ""
-            return [told + none, board, "", "", "", hide, hide, gr.Timer(active=False)]
-        readers = [self.session.reader(side.info.id) for side in sides]
-        lines = [
-            Lines(side.place, side.info.name, reader.curves)
-            for side, reader in zip(sides, readers, strict=True)
-        ]
-        board = {
-            "figures": compare_figures.figures(lines),
-            "empty": "None of these runs has trained: there are no curves.",
-        }
-        return [
-            told + compare.warnings(sides),
-            board,
-            compare_figures.numbers(lines),
-            compare.results_table(sides),
-            compare.settings_table(sides),
-            show,
-            show,
-            gr.Timer(active=any(side.info.state in ACTIVE for side in sides)),
-        ]
+        runs, gone = self.compared(chosen)
+        enough = len(runs) > 1
+        visible = gr.update(visible=enough)
+        return Overview(
+            messages=render(
+                "compare/messages.html",
+                gone=gone,
+                warnings=compare.warnings(runs) if enough else [],
+                too_few=not enough and len(self.session.store.list()) > 1,
+            ),
+            curves={
+                "figures": compare_figures.figures(runs) if enough else [],
+                "empty": "None of these runs has trained: there are no curves." if enough else "",
+            },
+            numbers=compare_figures.numbers(runs) if enough else "",
+            results=compare.results_table(runs) if enough else "",
+            settings=compare.settings_table(runs) if enough else "",
+            tables=visible,
+            images=visible,
+            timer=gr.Timer(active=enough and any(run.info.state in ACTIVE for run in runs)),
+        )
 
-    def draw_images(self, chosen: Any, show: Any, page: Any = 0) -> list[Any]:
-        """What is said of the differing images, the filter, a page of them and its pager."""
+    def differences(self, chosen: Any, show: Any, page: Any = 0) -> Differences:
+        """How far the labels differ, the filter, a page of images and its pager."""
         off = gr.update(interactive=False)
-        sides, _ = self.sides(chosen)
-        if len(sides) < 2:
-            return ["", gr.skip(), "", "", off, off, 0]
+        runs, _ = self.compared(chosen)
+        if len(runs) < 2:
+            return Differences("", gr.skip(), "", "", off, off, 0)
         try:
-            matched, opened, told = self.match(sides)
+            matched = self.match(runs)
         except StudioError as error:
             hidden = gr.update(visible=False, value=ALL)
-            return [notice(str(error)), hidden, "", "", off, off, 0]
-        options = differences.options(matched)
-        value = show if show in [value for _, value in options] else ALL
-        part = gallery.page(differences.select(matched, value), _number(page))
+            return Differences(_notes(str(error)), hidden, "", "", off, off, 0)
+        value = show if show in matched.runs.filters else ALL
+        part = gallery.page(matched.runs.select(value), _number(page))
         cards = [
-            differences.card(matched, m, opened.picture(int(matched.indices[0, m])))
+            differences.card(matched.runs, matched.letters, m, self._picture(matched, m))
             for m in part.indices
         ]
-        nothing = empty("No image here: on these the labels agree.")
-        return [
-            told + differences.summary(matched),
-            gr.update(choices=options, value=value, visible=True),
-            f'<div class="cards">{"".join(cards)}</div>' if cards else nothing,
-            f'<p class="where">{esc(part.label)}</p>',
-            gr.update(interactive=part.number > 0),
-            gr.update(interactive=part.number < part.pages - 1),
-            part.number,
-        ]
+        options = differences.options(matched.runs, matched.letters)
+        summary = differences.summary(matched.runs, matched.letters)
+        return Differences(
+            summary=_notes(*matched.notes) + summary,
+            show=gr.update(choices=options, value=value, visible=True),
+            cards=differences.cards(cards),
+            where=render("compare/where.html", text=part.label),
+            back=gr.update(interactive=part.number > 0),
+            on=gr.update(interactive=part.number < part.pages - 1),
+            page=part.number,
+        )
 
-    def _turn(self, by: int) -> Callable[..., list[Any]]:
-        def turn(chosen: Any, show: Any, page: Any) -> list[Any]:
-            return self.draw_images(chosen, show, _number(page) + by)
+    def turn(self, by: int) -> Callable[..., Differences]:
+        """The handler that turns the page of images by so many pages."""
 
-        return turn
+        def turned(chosen: Any, show: Any, page: Any) -> Differences:
+            return self.differences(chosen, show, _number(page) + by)
+
+        return turned
 
     def open_image(self, chosen: Any, event: gr.EventData) -> str:
         """The picked image, large, with what each run says about it."""
 
         def work() -> str:
-            matched, opened, _ = self.match(self.sides(chosen)[0])
-            m = picked_index(event, len(matched))
+            matched = self.match(self.compared(chosen)[0])
+            m = picked_index(event, len(matched.runs))
             if m is None:
                 raise RunError("There is no such image in these runs.")
-            source = opened.large_picture(int(matched.indices[0, m]))
-            return differences.detail(matched, m, source)
+            source = matched.opened.large_picture(int(matched.runs.indices[0, m]))
+            return differences.detail(matched.runs, matched.letters, m, source)
 
         return str(guard(work))
 
-    def match(self, sides: Sequence[Side]) -> tuple[Matched, Opened, str]:
-        """The runs brought onto the same images, the first of them with its pictures, and what has
-        to be said about runs that were left out.
+    def _picture(self, matched: Matched, m: int) -> str:
+        return matched.opened.picture(int(matched.runs.indices[0, m]))
+
+    def match(self, runs: Sequence[ComparedRun]) -> Matched:
+        """The runs brought onto the same images.
 
         Runs over the folder that most of them are over are taken; of two such folders, the first
         run's.
@@ -224,40 +265,36 @@ class CompareTab:
         Raises:
             RunError: there are no two runs with labels over the same folder.
         """
-        looks: list[tuple[Side, Opened]] = []
-        left_out, told = [], ""
-        for side in sides:
+        labelled, notes = [], []
+        for run in runs:
             try:
-                looks.append((side, open_run(self.session, side.info.id)))
+                labelled.append((run, open_run(self.session, run.info.id)))
             except StudioError:
-                left_out.append(side.letter)
-        if left_out:
-            told += notice(f"Without labels so far: {', '.join(left_out)}.")
-        roots = [side.root for side, _ in looks]
+                notes.append(run.letter)
+        notes = [f"Without labels so far: {', '.join(notes)}."] if notes else []
+        roots = [run.root for run, _ in labelled]
         most = max(roots, key=roots.count, default="")
-        same = [(side, opened) for side, opened in looks if side.root == most]
+        same = [(run, opened) for run, opened in labelled if run.root == most]
         if len(same) < 2:
             reason = (
                 "no two of these runs have labels yet"
-                if len(looks) < 2
+                if len(labelled) < 2
                 else "these runs are over different folders"
             )
             raise RunError(f"There are no labels to compare image by image: {reason}.")
-        if others := [side.letter for side, _ in looks if side.root != most]:
-            told += notice(f"Over another folder, and so left out here: {', '.join(others)}.")
-        early = [s.letter for s, _ in same if s.info.state in ACTIVE]
-        if early:
-            told += notice(f"Still at work, with the labels of now: {', '.join(early)}.")
-        key = tuple((side.place, side.info.id, opened.outcome.stage, id(opened.outcome))
-                    for side, opened in same)  # fmt: skip
-        found = self._matched.get(key)
-        if found is None:
-            made = differences.match([(side.place, opened.outcome) for side, opened in same])
-            # What is kept holds its outcomes, so that no other can come to the same address.
-            found = self._matched[key] = made, same[0][1]
-            for old in list(self._matched)[:-_KEPT]:
-                self._matched.pop(old, None)
-        return (*found, told)
+        if others := [run.letter for run, _ in labelled if run.root != most]:
+            notes.append(f"Over another folder, and so left out here: {', '.join(others)}.")
+        if early := [run.letter for run, _ in same if run.info.state in ACTIVE]:
+            notes.append(f"Still at work, with the labels they have now: {', '.join(early)}.")
+        opened = [one for _, one in same]
+        letters = tuple(run.letter for run, _ in same)
+        return Matched(self._matched(opened), letters, opened[0], tuple(notes))
+
+    def _matched(self, opened: Sequence[Opened]) -> MatchedRuns:
+        """The runs' outcomes on the same images; made once for the same outcomes."""
+        key = tuple(id(one.outcome) for one in opened)
+        # What is kept holds its outcomes, so that no other can come to the same address.
+        return self._matches.get(key, lambda: match([one.outcome for one in opened]))
 
 
 def _ids(chosen: Any) -> list[str]:
@@ -266,12 +303,17 @@ def _ids(chosen: Any) -> list[str]:
     return list(dict.fromkeys(value for value in values if isinstance(value, str)))
 
 
+def _first_two(infos: Sequence[RunInfo]) -> list[str]:
+    """The two newest runs that ended over the same images; none where there are no two."""
+    ended = [info for info in infos if info.state in ("finished", "stopped")]
+    same = [info.id for info in ended if info.folder == ended[0].folder]
+    return same[:2] if len(same) > 1 else []
+
+
 def _number(value: Any) -> int:
     """A page number as a page may send it."""
     return value if isinstance(value, int) and abs(value) < 10**7 else 0
 
 
-def _gone(number: int) -> str:
-    if number == 1:
-        return "One of the chosen runs is no longer there."
-    return f"{number} of the chosen runs are no longer there."
+def _notes(*sentences: str) -> str:
+    return render("compare/notes.html", sentences=sentences)

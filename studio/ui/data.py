@@ -1,4 +1,4 @@
-"""The Data tab: images in, class names, and what the model sees before anything is trained."""
+"""The Data tab: images in, class names, and the first labels, before anything is trained."""
 
 from __future__ import annotations
 
@@ -7,28 +7,31 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from markupsafe import Markup
 
 from studio.errors import FolderError
 from studio.images.folder import read_class_names
 from studio.images.uploads import ENDINGS, take_uploads
 from studio.session.session import Session
 from studio.session.state import DataState
+from studio.ui.header import work_on
 from studio.ui.parts import (
     MODEL_INFO,
     POLL,
     PRIVATE,
     Lazy,
     Part,
+    box,
     field_of,
     folding,
-    fresh,
     guard,
     page_of,
+    picked_index,
+    script,
 )
 from studio.ui.polling import Polling
-from studio.views import data
-from studio.views.markup import notice, progress
-from studio.views.numbers import plural
+from studio.views import data, state
+from studio.views.render import part, render
 
 
 class DataTab:
@@ -41,68 +44,12 @@ class DataTab:
 
     def build(self, models: Sequence[str]) -> None:
         """Lay the tab out, inside of gr.Tab."""
-        paths = self.session.options.paths_allowed
         self.steps = gr.HTML(data.steps(0), elem_id="steps")
         with gr.Row(elem_classes="columns"):
             with gr.Column(scale=4, min_width=300, elem_classes="side"):
-                with gr.Column(elem_classes="box"):
-                    gr.HTML('<h3 class="box-title">Images</h3>')
-                    self.demo = gr.Button("Try the demo set", variant="primary", elem_id="demo")
-                    with gr.Row(visible=paths, elem_classes="inline"):
-                        self.path = gr.Textbox(
-                            label="Folder on this machine",
-                            placeholder="/home/me/photos",
-                            elem_id="folder-path",
-                            max_lines=1,
-                            scale=4,
-                            min_width=160,
-                            interactive=False,
-                        )
-                        self.scan = gr.Button("Open", scale=1, min_width=84, elem_id="scan")
-                    with gr.Row(elem_classes="inline"):
-                        self.upload_files = gr.UploadButton(
-                            "Upload files or a zip",
-                            file_count="multiple",
-                            file_types=[*ENDINGS, ".zip"],
-                            min_width=120,
-                        )
-                        self.upload_folder = gr.UploadButton(
-                            "Upload a folder", file_count="directory", min_width=120
-                        )
-                with gr.Column(elem_classes="box"):
-                    gr.HTML('<h3 class="box-title">Class names</h3>')
-                    self.names = gr.Textbox(
-                        label="One a line, or separated by commas",
-                        lines=8,
-                        max_lines=14,
-                        placeholder="cat\ndog\nsomething else",
-                        elem_id="class-names",
-                        interactive=False,
-                    )
-                    self.names_file = gr.UploadButton(
-                        "From a text file", file_types=[".txt", ".tsv", ".csv"], size="sm"
-                    )
-                with gr.Column(elem_classes="box"):
-                    gr.HTML('<h3 class="box-title">Labels without training</h3>')
-                    self.model = gr.Dropdown(
-                        list(models),
-                        value=models[0],
-                        interactive=False,
-                        label="Model",
-                        allow_custom_value=True,
-                        elem_id="model",
-                        info=MODEL_INFO,
-                    )
-                    with gr.Row(elem_classes="inline"):
-                        self.label = gr.Button(
-                            "Label the images", elem_id="label", min_width=140, interactive=False
-                        )
-                        self.train = gr.Button(
-                            "Train on this",
-                            elem_id="train-on-this",
-                            min_width=140,
-                            interactive=False,
-                        )
+                self._images()
+                self._names()
+                self._labels(models)
             with gr.Column(scale=7, min_width=320, elem_classes="main"):
                 self.status = gr.HTML(elem_id="data-status")
                 self.stop = gr.Button(
@@ -110,51 +57,109 @@ class DataTab:
                 )
                 self.folder = folding(data.welcome(), elem_id="data-folder")
                 self.preview = folding(elem_id="data-preview")
-        self.shown = gr.State({})
-        self.outputs: list[Any] = [
-            self.shown,
-            self.steps,
-            self.status,
-            self.stop,
-            self.folder,
-            self.preview,
-            self.demo,
-            self.scan,
-            self.label,
-            self.train,
-            self.path,
-            self.names,
-            self.model,
-        ]
 
-    def wire(self, beat: Polling, tabs: gr.Tabs) -> None:
+    def _images(self) -> None:
+        with box("Images"):
+            self.demo = gr.Button("Try the demo set", variant="primary", elem_id="demo")
+            with gr.Row(visible=self.session.options.paths_allowed, elem_classes="inline"):
+                self.path = gr.Textbox(
+                    label="Folder on this machine",
+                    placeholder="/home/me/photos",
+                    elem_id="folder-path",
+                    max_lines=1,
+                    scale=4,
+                    min_width=160,
+                    interactive=False,
+                )
+                narrow: dict[str, Any] = {"scale": 1, "min_width": 84}
+                self.scan = gr.Button("Open", elem_id="scan", **narrow)
+                self.browse = gr.Button(
+                    "Browse …", visible=self.session.can_pick, elem_id="browse", **narrow
+                )
+            # Completes the path while it is typed, and holds the folders that were opened last.
+            self.recent = gr.HTML(
+                elem_id="recent",
+                js_on_load=script("pick", "complete"),
+                server_functions=[self.completions_of()],
+            )
+            with gr.Column(elem_id="upload", elem_classes="drop-zone"):
+                gr.HTML(render("data/drop.html"), js_on_load=script("drop"))
+                with gr.Row(elem_classes="inline"):
+                    small: dict[str, Any] = {"size": "sm", "min_width": 120}
+                    self.upload_files = gr.UploadButton(
+                        "Upload files or a zip",
+                        file_count="multiple",
+                        file_types=[*ENDINGS, ".zip"],
+                        elem_id="upload-files",
+                        **small,
+                    )
+                    self.upload_folder = gr.UploadButton(
+                        "Upload a folder", file_count="directory", **small
+                    )
+
+    def _names(self) -> None:
+        with box("Class names"):
+            self.names = gr.Textbox(
+                label="One on each line, or separated by commas",
+                lines=5,
+                max_lines=14,
+                placeholder="cat\ndog\nsomething else",
+                elem_id="class-names",
+                interactive=False,
+            )
+            self.names_file = gr.UploadButton(
+                "From a text file", file_types=[".txt", ".tsv", ".csv"], size="sm"
+            )
+
+    def _labels(self, models: Sequence[str]) -> None:
+        with box("First labels"):
+            self.model = gr.Dropdown(
+                list(models),
+                value=models[0],
+                interactive=False,
+                label="Model",
+                allow_custom_value=True,
+                elem_id="model",
+                info=MODEL_INFO,
+            )
+        # Outside of the box: it stays in sight, at the lower end of the window.
+        with gr.Row(
+            elem_classes="inline next-step", elem_id="next-step", visible=False
+        ) as self.bar:
+            wide: dict[str, Any] = {"min_width": 120, "interactive": False}
+            self.label = gr.Button("Label now", elem_id="label", **wide)
+            self.train = gr.Button("Continue to training", elem_id="train-on-this", **wide)
+            self.start = gr.Button("Start training", elem_id="start-now", **wide)
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        """The components that show the parts."""
+        names = ("steps", "status", "stop", "folder", "preview", "demo", "scan", "browse",
+                 "recent", "bar", "label", "train", "start", "path", "names", "model")  # fmt: skip
+        return {name: getattr(self, name) for name in names}
+
+    def wire(self, polling: Polling, tabs: gr.Tabs) -> None:
         """Connect events; whatever changes anything has the tab asked at once."""
-        poll = {"fn": self.poll, "inputs": [self.shown], "outputs": self.outputs, **POLL}
-        ask = beat.watch(self.parts, poll)
+        watched = polling.watch(self.parts, self.outputs)
 
-        def after(
-            trigger: Any, handler: Callable[..., Any], inputs: Sequence[Any], **more: Any
-        ) -> None:
-            how = {**PRIVATE, **more}
-            trigger(handler, inputs=list(inputs), outputs=None, **how).success(**ask)
+        def after(trigger: Any, handler: Callable[..., Any], *inputs: Any, **more: Any) -> None:
+            done = trigger(handler, inputs=list(inputs), outputs=None, **{**PRIVATE, **more})
+            done.success(**watched.now)
 
-        after(self.demo.click, self.use_demo, [])
-        after(self.scan.click, self.use_path, [self.path])
-        after(self.path.submit, self.use_path, [self.path])
-        after(self.upload_files.upload, self.use_upload, [self.upload_files])
-        after(self.upload_folder.upload, self.use_upload, [self.upload_folder])
-        after(self.label.click, self.label_now, [self.names, self.model])
-        after(self.names_file.upload, self.names_from_file, [self.names_file])
+        after(self.demo.click, self.use_demo)
+        after(self.scan.click, self.use_path, self.path)
+        after(self.path.submit, self.use_path, self.path)
+        after(self.browse.click, self.use_picked)
+        after(self.recent.select, self.use_recent)
+        after(self.upload_files.upload, self.use_upload, self.upload_files)
+        after(self.upload_folder.upload, self.use_upload, self.upload_folder)
+        after(self.label.click, self.label_now, self.names, self.model)
+        after(self.names_file.upload, self.names_from_file, self.names_file)
         # Each field tells of itself alone: events of two fields may overtake each other.
-        after(self.names.blur, self.remember_names, [self.names], **POLL)
-        after(self.model.change, self.remember_model, [self.model], **POLL)
-        after(self.stop.click, self.session.data.stop, [])
-        self.train.click(
-            self.go_train,
-            inputs=[self.names, self.model],
-            outputs=[tabs],
-            **PRIVATE,
-        )
+        after(self.names.blur, self.remember_names, self.names, **POLL)
+        after(self.model.change, self.remember_model, self.model, **POLL)
+        after(self.stop.click, self.session.data.stop)
+        self.train.click(self.go_train, [self.names, self.model], [tabs], **PRIVATE)
 
     # What its buttons do ----------------------------------------------------------------------
 
@@ -165,6 +170,36 @@ class DataTab:
     def use_path(self, text: str) -> None:
         """Read a typed folder."""
         guard(lambda: self.session.data.use_folder(self.session.typed_folder(text or "")))
+
+    def use_picked(self) -> None:
+        """Read a folder that is chosen in a window of this machine."""
+
+        def work() -> None:
+            folder = self.session.pick_folder()
+            if folder is not None:  # else the window was closed
+                self.session.data.use_folder(folder)
+
+        guard(work)
+
+    def use_recent(self, event: gr.EventData) -> None:
+        """Read one of the folders that were opened last."""
+
+        def work() -> None:
+            folders = self.session.recent_folders()
+            index = picked_index(event, len(folders))
+            if index is None:
+                raise FolderError("That folder is not there any more.")
+            self.session.data.use_folder(self.session.typed_folder(folders[index]))
+
+        guard(work)
+
+    def completions_of(self) -> Callable[[str], list[str]]:
+        """What a page asks while a path is typed: the folders that it may go on to."""
+
+        def completions(text: str) -> list[str]:
+            return self.session.completions(text) if isinstance(text, str) else []
+
+        return completions
 
     def use_upload(self, files: list[str] | None) -> None:
         """Take uploaded files into a folder of their own and read it."""
@@ -188,10 +223,9 @@ class DataTab:
         guard(work)
 
     def label_now(self, names: str, model: str, request: gr.Request) -> None:
-        """Label zero-shot."""
-        guard(
-            lambda: self.session.data.label(names or "", model or "", by=page_of(request, "data"))
-        )
+        """Make the first labels."""
+        by = page_of(request, "data")
+        guard(lambda: self.session.data.label(names or "", model or "", by=by))
 
     def remember_names(self, names: str, request: gr.Request) -> None:
         """Keep what was typed for a reload and for other tabs."""
@@ -208,48 +242,53 @@ class DataTab:
 
     # How it looks -----------------------------------------------------------------------------
 
-    def poll(self, shown: dict[str, Any], request: gr.Request) -> list[Any]:
-        """Everything that has changed since this page last asked."""
-        return fresh(shown, **self.parts(shown, request))
-
-    def parts(self, shown: dict[str, Any], request: gr.Request) -> dict[str, Part]:
-        """Everything there is to see."""
+    def parts(self, shown: Any, request: gr.Request) -> dict[str, Part]:
+        """Everything there is to see, see `fresh`."""
         view = self.session.data.state
-        path = view.path if view.source == "folder" else ""
         typed_here = bool(shown) and view.by == page_of(request, "data")
-        busy = bool(view.busy)
-        mark = (id(view.folder), id(view.preview), view.stale, view.source)
+        busy, folder, step = bool(view.busy), view.folder is not None, step_of(view)
+        idle, recent = self.session.active() is None, self.session.recent_folders()
+        made_of = (id(view.folder), id(view.preview), view.stale, view.source)
+
+        def button(primary: bool, active: bool, shown: bool = True) -> Part:
+            variant = "primary" if primary else "secondary"
+            return (
+                (primary, active, shown),
+                gr.update(interactive=active, variant=variant, visible=shown),
+            )
+
+        def field(value: str) -> Part:
+            return view.inputs, gr.skip() if typed_here else field_of(value)
+
         return {
-            "steps": (step_of(view), data.steps(min(step_of(view), 2))),
-            "status": ((view.busy, view.done, view.total, view.error), status_html(view)),
+            "steps": (step, Lazy(data.steps, min(step, 2))),
+            "status": ((work_on(view), view.error), Lazy(status_html, view)),
             "stop": (busy, gr.update(visible=busy)),
-            "folder": ((*mark[:1], view.source, len(view.names)), Lazy(self._folder_html, view)),
-            "preview": (mark, Lazy(self._preview_html, view)),
-            "demo": (
-                (busy, step_of(view)),
-                gr.update(interactive=not busy, variant=_variant(step_of(view) == 0)),
+            "folder": (
+                (*made_of[::3], len(view.names), len(view.arriving or ())),
+                Lazy(self._folder_html, view),
             ),
+            "preview": (made_of, Lazy(self._preview_html, view)),
+            "demo": button(step == 0, not busy),
             "scan": (busy, gr.update(interactive=not busy)),
-            "label": (
-                (busy, step_of(view)),
-                gr.update(
-                    interactive=not busy and view.folder is not None,
-                    variant=_variant(step_of(view) in (1, 2)),
-                ),
-            ),
-            "train": (
-                (step_of(view),),
-                gr.update(
-                    interactive=view.folder is not None, variant=_variant(step_of(view) == 3)
-                ),
-            ),
-            "path": (view.inputs, gr.skip() if typed_here else field_of(path)),
-            "names": (view.inputs, gr.skip() if typed_here else field_of(view.names_text)),
-            "model": (view.inputs, gr.skip() if typed_here else field_of(view.model)),
+            "browse": (busy, gr.update(interactive=not busy)),
+            "recent": (recent, Lazy(data.recent_html, recent)),
+            "bar": (folder, gr.update(visible=folder)),
+            "label": button(step in (1, 2), not busy and folder, step < 3),
+            "train": button(False, folder),
+            "start": button(step == 3, not busy and idle, step == 3),
+            "path": field(view.path if view.source == "folder" else ""),
+            "names": field(view.names_text),
+            "model": field(view.model),
         }
 
-    def _folder_html(self, view: DataState) -> str:
-        folder, canvases = view.folder, view.canvases
+    def _folder_html(self, view: DataState) -> Markup:
+        arriving, folder, canvases = view.arriving, view.folder, view.canvases
+        if arriving:
+            return data.arriving_html(
+                arriving.folder,
+                picture=lambda i: self.session.picture(arriving.folder, arriving, i),
+            )
         if folder is None or canvases is None:
             return data.welcome()
         return data.folder_html(
@@ -259,23 +298,15 @@ class DataTab:
             picture=lambda i: self.session.picture(folder, canvases, i),
         )
 
-    def _preview_html(self, view: DataState) -> str:
+    def _preview_html(self, view: DataState) -> Markup:
         folder, canvases, preview = view.folder, view.canvases, view.preview
         if folder is None or canvases is None or preview is None:
-            return ""
-        return data.preview_html(
-            class_names=preview.class_names,
-            counts=preview.counts(),
-            best=preview.best,
-            confidence=lambda i: float(preview.confidence[i]),
-            path=lambda i: folder.images[i].path,
+            return Markup("")
+        return data.labels_html(
+            preview,
+            folder=folder,
             picture=lambda i: self.session.picture(folder, canvases, i),
-            verdict=preview.verdict,
-            level=preview.level,
-            accuracy=preview.accuracy,
-            model=preview.model,
             stale=view.stale,
-            estimate=preview.estimate,
         )
 
 
@@ -288,16 +319,11 @@ def step_of(view: DataState) -> int:
     return 3 if view.preview is not None and not view.stale else 2
 
 
-def status_html(view: DataState) -> str:
+def status_html(view: DataState) -> Markup:
     """What is being done, or what went wrong, in a live region."""
-    inside = ""
-    if view.busy:
-        detail = f"{view.done:,} of {plural(view.total, 'image')}" if view.total else ""
-        inside = progress(view.done, view.total, label=view.busy, detail=detail)
+    work, inside = work_on(view), Markup("")
+    if work is not None:
+        inside = state.progress(work)
     elif view.error:
-        inside = notice(view.error, kind="bad", title="That did not work.")
-    return f'<div role="status" aria-live="polite">{inside}</div>'
-
-
-def _variant(primary: bool) -> str:
-    return "primary" if primary else "secondary"
+        inside = part("notice", view.error, kind="bad", title="That did not work.")
+    return part("live", inside)

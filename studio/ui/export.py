@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import time
 import zipfile
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 
 from studio.errors import RunError
 from studio.images.thumbnails import secret
+from studio.runs.files import replace_file
 from studio.runs.outcome import Outcome
-from studio.runs.reader import RunReader
+from studio.runs.store import Run
 from studio.session.session import Session
 from studio.session.tasks import import_torch
-from studio.ui.parts import PRIVATE, UNCHECKED, file_url, guard
-from studio.views import runs
-from studio.views.estimates import estimate_of, estimate_stat
-from studio.views.markup import empty, esc, stat, stats
-from studio.views.numbers import count, percent
+from studio.ui.parts import PRIVATE, UNCHECKED, file_url, folding, guard
+from studio.views import export, runs
+from studio.views.render import render
 
 DOWNLOAD = """(url) => {
   if (!url) return;
@@ -34,7 +33,17 @@ DOWNLOAD = """(url) => {
 """Files are made when asked for; then the browser is sent to fetch them."""
 
 KEEP_SECONDS = 86_400
+PREVIEW_ROWS = 5
 SNIPPET = Path(__file__).resolve().parents[2] / "docs" / "export.md"
+
+
+class Shown(NamedTuple):
+    """What is shown of a run, by the name of its place on the tab."""
+
+    about: str
+    preview: str
+    labels: Any
+    model: Any
 
 
 class ExportTab:
@@ -55,12 +64,7 @@ class ExportTab:
         with gr.Row(elem_classes="columns"):
             with gr.Column(scale=4, min_width=300, elem_classes="side"):
                 with gr.Column(elem_classes="box"):
-                    gr.HTML(
-                        '<h3 class="box-title">Labels</h3><p class="box-text">One line an image: '
-                        "path, label, clean "
-                        "probability, both models' labels, kept or not. Opens in any "
-                        "spreadsheet.</p>"
-                    )
+                    gr.HTML(render("export/labels.html"))
                     self.labels = gr.Button(
                         "Download labels.csv",
                         variant="primary",
@@ -68,26 +72,23 @@ class ExportTab:
                         interactive=False,
                     )
                 with gr.Column(elem_classes="box"):
-                    gr.HTML(
-                        '<h3 class="box-title">Model</h3><p class="box-text">Weights as '
-                        "safetensors and a JSON file that says "
-                        "what they are. No pickle: opening it runs no code.</p>"
-                    )
+                    gr.HTML(render("export/model.html"))
                     self.model = gr.Button(
                         "Download the model", elem_id="download-model", interactive=False
                     )
             with gr.Column(scale=7, min_width=320, elem_classes="main"):
-                self.about = gr.HTML(elem_id="export-about")
-                gr.Markdown(snippet(), elem_id="export-snippet")
+                self.about = folding(elem_id="export-about")
+        self.preview = folding(elem_id="export-preview")
+        gr.Markdown(snippet(), elem_id="export-snippet")
         self.url = gr.Textbox(visible=False)
 
     def wire(self, tab: gr.Tab) -> None:
         """Connect events."""
-        about = [self.about, self.labels, self.model]
+        shown = [getattr(self, name) for name in Shown._fields]
         tab.select(self.choices, inputs=[self.run], outputs=[self.run], **UNCHECKED).then(
-            self.show, inputs=[self.run], outputs=about, **UNCHECKED
+            self.show, inputs=[self.run], outputs=shown, **UNCHECKED
         )
-        self.run.input(self.show, inputs=[self.run], outputs=about, **UNCHECKED)
+        self.run.input(self.show, inputs=[self.run], outputs=shown, **UNCHECKED)
         for button, make in ((self.labels, self.make_labels), (self.model, self.make_model)):
             spins = {**UNCHECKED, "show_progress": "full"}
             button.click(make, inputs=[self.run], outputs=[self.url], **spins).success(
@@ -111,21 +112,25 @@ class ExportTab:
     def _has_model(self, run_id: str) -> bool:
         return (self.session.store.get(run_id).path / "model").is_dir()
 
-    def show(self, run_id: str | None) -> list[Any]:
+    def show(self, run_id: str | None) -> Shown:
         """What the chosen run can be exported as."""
         if not isinstance(run_id, str) or not run_id:
-            text = empty("Nothing to export yet: finish a run first.")
-            return [text, gr.update(interactive=False), gr.update(interactive=False)]
+            off = gr.update(interactive=False)
+            return Shown(render("export/nothing.html"), "", off, off)
 
-        def work() -> list[Any]:
+        def work() -> Shown:
             reader = self.session.reader(run_id)
-            return [
-                about_html(reader, self.session.outcome(reader)),
-                gr.update(interactive=self._has_labels(run_id)),
-                gr.update(interactive=self._has_model(run_id)),
-            ]
+            outcome = self.session.outcome(reader)
+            final = reader.final()
+            return Shown(
+                about=export.about(reader, outcome),
+                preview="" if final is None else _preview(final),
+                labels=gr.update(interactive=final is not None),
+                model=gr.update(interactive=self._has_model(run_id)),
+            )
 
-        return list(guard(work))
+        shown: Shown = guard(work)
+        return shown
 
     def make_labels(self, run_id: str) -> str:
         """Write labels.csv; its address."""
@@ -135,11 +140,7 @@ class ExportTab:
             from studio.export.labels import labels_csv
 
             run = self._finished(run_id)
-            file = self._place(run.id) / f"{run.id}-labels.csv"
-            partial = file.with_suffix(f".{os.getpid()}.tmp")
-            labels_csv(run, partial)
-            os.replace(partial, file)
-            return file_url(file)
+            return file_url(labels_csv(run, self._place(run.id) / f"{run.id}-labels.csv"))
 
         return str(guard(work))
 
@@ -151,18 +152,19 @@ class ExportTab:
             if not self._has_model(run.id):
                 raise RunError("This run trained no model; only its labels can be downloaded.")
             file = self._place(run.id) / f"{run.id}-model.zip"
-            partial = file.with_suffix(f".{os.getpid()}.tmp")
-            # Weights do not shrink: stored, not compressed, is as small and much faster.
-            with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
-                for part in sorted((run.path / "model").iterdir()):
-                    if part.is_file() and not part.name.startswith("."):
+
+            def pack(partial: Path) -> None:
+                # Weights do not shrink: stored, not compressed, is as small and much faster.
+                with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
+                    for part in export.model_files(run):
                         archive.write(part, f"{run.id}/{part.name}")
-            os.replace(partial, file)
+
+            replace_file(file, pack)
             return file_url(file)
 
         return str(guard(work))
 
-    def _finished(self, run_id: object) -> Any:
+    def _finished(self, run_id: object) -> Run:
         if not isinstance(run_id, str) or not run_id:
             raise RunError("Choose a run first.")
         run = self.session.store.get(run_id)
@@ -180,30 +182,11 @@ class ExportTab:
         return place
 
 
-def about_html(reader: RunReader, outcome: Outcome | None) -> str:
-    """What is in the run, where it lies and what the export means."""
-    info, result = reader.info, reader.run.result() or {}
-    figures = [stat(count(result.get("images")), "images labelled")]
-    if outcome is not None and len(outcome):
-        figures.append(stat(percent(float(outcome.clean.mean())), "kept as clean"))
-    if guess := estimate_of(result):
-        figures.append(estimate_stat(guess))
-    if result.get("accuracy") is not None:
-        figures.append(
-            stat(percent(result["accuracy"], digits=1), "accuracy", hint="by sub-folder names")
-        )
-    figures.append(stat(count(len(info.class_names)), "classes"))
-    shown = ", ".join(info.class_names[:30]) + (" …" if len(info.class_names) > 30 else "")
-    return (
-        f'<section class="panel"><h3>{esc(info.name)}</h3><p class="quiet">'
-        f"{esc(runs.method_name(info.method))}, "
-        f"{esc(info.model)}, {esc(runs.when(info.created))}</p>{stats(figures)}"
-        f'<p>The run is the folder</p><p class="path">{esc(reader.run.path)}</p>'
-        "<p><strong>What the model is.</strong> A classifier for exactly these classes: it gives "
-        "every image one of "
-        "them, also an image that shows none of them. It cannot be asked for new names.</p><p "
-        f'class="quiet">{esc(shown)}</p></section>'
-    )
+def _preview(outcome: Outcome) -> str:
+    from studio.export.labels import LABEL_COLUMNS, label_rows
+
+    rows = list(islice(label_rows(outcome), PREVIEW_ROWS))
+    return export.preview(LABEL_COLUMNS, rows, images=len(outcome))
 
 
 def snippet() -> str:
@@ -213,5 +196,5 @@ def snippet() -> str:
     except OSError:
         text = ""
     usage = "`python -m studio predict RUN FOLDER --out labels.csv` labels other images.\n\n"
-    _, found, section = text.partition("## The model\n")
-    return f"### Use it elsewhere\n\n{usage}{section if found else ''}"
+    _, heading, section = text.partition("## The model\n")
+    return f"## Use it elsewhere\n\n{usage}{section if heading else ''}"

@@ -19,11 +19,13 @@ from studio.ui.compare import CompareTab
 from studio.ui.data import DataTab
 from studio.ui.explore.tab import ExploreTab
 from studio.ui.export import ExportTab
+from studio.ui.header import Header
 from studio.ui.parts import file_url, plotly_file
 from studio.ui.polling import Polling
 from studio.ui.prompts.tab import PromptsTab
 from studio.ui.theme import CSS, ICON, theme
 from studio.ui.train.tab import TrainTab
+from studio.views.render import part
 
 POLL_SECONDS = 1.5
 _QUEUE_SECONDS = 0.02
@@ -32,9 +34,11 @@ interpreter a thousand times a second: 8 % of a processor core, even when no pag
 """
 
 SHARED = (
-    '<div class="notice notice-info"><p>Everyone who opens this Space sees the same images and '
-    "runs. Duplicate it for your own.</p></div>"
+    "Everyone who opens this Space sees the same images and runs. Duplicate it to get your own."
 )
+
+WORDS = {"common.complete": "Done", "common.error": "That did not work"}
+"""What gradio says to screen readers when an event has ended: it has no text for these itself."""
 
 
 def make_studio(options: Options) -> Session:
@@ -49,20 +53,13 @@ def build(session: Session, *, models: list[str]) -> gr.Blocks:
     gr.set_static_paths(
         [plotly_file(), options.cache_dir / "thumbs", options.cache_dir / "exports"]
     )
+    header = Header(session)
+    data, prompts, train = DataTab(session), PromptsTab(session), TrainTab(session)
+    explore, compare, export = ExploreTab(session), CompareTab(session), ExportTab(session)
     with gr.Blocks(title="CoFT Studio", analytics_enabled=False, fill_width=True) as page:
-        with gr.Row(elem_classes="header"):
-            gr.HTML(header(), elem_classes="header-brand")
-            head = gr.HTML('<span class="chip">Idle</span>', elem_id="header-status")
+        header.build()
         if options.public:
-            gr.HTML(SHARED)
-        data, prompts, train, explore, compare, export = (
-            DataTab(session),
-            PromptsTab(session),
-            TrainTab(session),
-            ExploreTab(session),
-            CompareTab(session),
-            ExportTab(session),
-        )
+            gr.HTML(part("notice", SHARED))
         timer = gr.Timer(POLL_SECONDS)
         with gr.Tabs(selected="data", elem_id="tabs", overflow_behavior="wrap") as tabs:
             with gr.Tab("Data", id="data"):
@@ -70,35 +67,27 @@ def build(session: Session, *, models: list[str]) -> gr.Blocks:
             with gr.Tab("Prompts", id="prompts"):
                 prompts.build()
             with gr.Tab("Train", id="train"):
-                train.build(models)
+                train.build(models, data.names)
             with gr.Tab("Explore", id="explore") as explore_tab:
                 explore.build()
             with gr.Tab("Compare", id="compare") as compare_tab:
                 compare.build()
             with gr.Tab("Export", id="export") as export_tab:
                 export.build()
-        beat = Polling()
-        data.wire(beat, tabs)
-        prompts.wire(beat)
-        train.wire(beat, head, data.names)
-        beat.wire(page, timer)
+        polling = Polling()
+        header.wire(polling)
+        data.wire(polling, tabs)
+        prompts.wire(polling)
+        train.wire(polling, tabs, data.start)
+        polling.wire(page, timer)
         explore.wire(explore_tab, tabs, train.explore, train.chosen)
         compare.wire(compare_tab)
         export.wire(export_tab)
     return page
 
 
-def header() -> str:
-    """Name and promise, with the logo drawn inline so that it takes on the theme's colours."""
-    return (
-        f'<div class="brand">{ICON.read_text(encoding="utf-8")}<div><h1>CoFT Studio</h1>'
-        "<p>Unlabelled photos in, labels you can trust and a classifier out. "
-        "Your images never leave this machine.</p></div></div>"
-    )
-
-
-def serve(options: Options, *, host: str, port: int) -> None:
-    """Serve the page until the process is asked to end."""
+def serve(options: Options, *, host: str, port: int, browser: bool = False) -> None:
+    """Serve the page until the process is asked to end. browser: whether to open it in one."""
     os.environ.setdefault("GRADIO_TEMP_DIR", str(options.cache_dir / "gradio"))
     session = make_studio(options)
     page = build(session, models=known_models())
@@ -108,11 +97,13 @@ def serve(options: Options, *, host: str, port: int) -> None:
         server_name=host,
         server_port=port,
         share=False,
+        inbrowser=browser,
         theme=theme(),
         css_paths=[CSS],
         favicon_path=ICON,
         footer_links=[],
         run_history=False,
+        i18n=gr.I18n(en=WORDS),
         ssr_mode=False,
         mcp_server=False,
         enable_monitoring=False,

@@ -7,13 +7,15 @@ beside its source.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from studio.errors import StudioError
+from studio.views.render import render
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 
@@ -32,8 +34,9 @@ typed.
 """
 
 
-def _script(name: str) -> str:
-    return (ASSETS / name).read_text(encoding="utf-8")
+def script(*names: str) -> str:
+    """Scripts of assets/ one after the other, as `js_on_load` of one component."""
+    return "\n".join((ASSETS / f"{name}.js").read_text(encoding="utf-8") for name in names)
 
 
 def plotly_file() -> Path:
@@ -58,7 +61,7 @@ def curve_board(**kwargs: Any) -> gr.HTML:
     return gr.HTML(
         value={"figures": [], "empty": ""},
         html_template='<div class="curves"></div>',
-        js_on_load=_script("curves.js"),
+        js_on_load=script("curves"),
         head=f'<script src="{file_url(plotly_file())}"></script>',
         **kwargs,
     )
@@ -70,7 +73,7 @@ def pick_list(value: str = "", **kwargs: Any) -> gr.HTML:
     Its `details` stay open over updates, as in `folding`. What arrives may have been made up by
     anyone: handlers check it with `picked`.
     """
-    return gr.HTML(value=value, js_on_load=_script("pick.js") + _script("keep.js"), **kwargs)
+    return gr.HTML(value=value, js_on_load=script("pick", "keep"), **kwargs)
 
 
 def check_list(value: str = "", **kwargs: Any) -> gr.HTML:
@@ -78,23 +81,25 @@ def check_list(value: str = "", **kwargs: Any) -> gr.HTML:
 
     The table's data-most says how many can be ticked. Handlers check what arrives with `checked`.
     """
-    return gr.HTML(value=value, js_on_load=_script("check.js"), **kwargs)
+    return gr.HTML(value=value, js_on_load=script("check"), **kwargs)
 
 
 def prompt_board(**kwargs: Any) -> gr.HTML:
     """The table of `views.prompts.board`, edited in place: raises `edit` with {"name", "text"}."""
     return gr.HTML(
         value={"rows": [], "longest": 0},
-        html_template=(
-            '<section class="panel prompt-board" hidden><h3>Sentences of each class</h3>'
-            '<p class="quiet">One a line, as many as you like; they are read besides the '
-            'templates. Labels follow while you type. <span class="prompt-note"></span></p>'
-            '<div class="prompt-tools"><label>Find a class <input type="search"></label></div>'
-            '<ul class="prompt-rows"></ul><button class="link prompt-more"></button></section>'
-        ),
-        js_on_load=_script("prompts.js"),
+        html_template=render("prompts/board.html"),
+        js_on_load=script("prompts"),
         **kwargs,
     )
+
+
+@contextmanager
+def box(title: str, **kwargs: Any) -> Iterator[gr.Column]:
+    """A framed column with a heading; fields go into it."""
+    with gr.Column(elem_classes=["box", *kwargs.pop("elem_classes", [])], **kwargs) as column:
+        gr.HTML(render("page/title.html", title=title))
+        yield column
 
 
 def hidden_text(value: str = "") -> gr.Textbox:
@@ -104,19 +109,15 @@ def hidden_text(value: str = "") -> gr.Textbox:
 
 def folding(value: str = "", **kwargs: Any) -> gr.HTML:
     """HTML whose `details` elements stay open over updates, by their data-keep."""
-    return gr.HTML(value=value, js_on_load=_script("keep.js"), **kwargs)
+    return gr.HTML(value=value, js_on_load=script("keep"), **kwargs)
 
 
 def dialog(*, label: str, **kwargs: Any) -> gr.HTML:
     """HTML in a modal dialog that opens whenever the value changes to something."""
     return gr.HTML(
         value="",
-        html_template=(
-            '<dialog class="dialog" aria-label="${label}"><form method="dialog">'
-            '<button class="dialog-close">Close</button></form>'
-            '<div class="dialog-body">${value}</div></dialog>'
-        ),
-        js_on_load=_script("dialog.js"),
+        html_template=render("page/dialog.html"),
+        js_on_load=script("dialog"),
         label=label,
         **kwargs,
     )
@@ -161,31 +162,25 @@ Part = tuple[Any, Any]
 """What tells whether a part of the page has changed, and what it shows, which may be Lazy."""
 
 
-def is_fresh(shown: Any, **values: Part) -> bool:
-    """Whether the page has all of them as they are: `fresh` would send nothing."""
-    known = shown if isinstance(shown, dict) else {}
-    return all(name in known and known[name] == mark for name, (mark, _) in values.items())
+Shown = dict[str, Any]
+"""What a page has of a tab: name of a part -> its mark. Kept in a gr.State."""
 
 
-def fresh(shown: Any, **values: Part) -> list[Any]:
-    """Of many outputs, send only those that changed since this page was last told.
+def changed(shown: Any, parts: Mapping[str, Part]) -> dict[str, Part]:
+    """The parts whose mark is not the one that the page has. shown: see `Shown`; it may be junk."""
+    seen = shown if isinstance(shown, dict) else {}
+    return {n: part for n, part in parts.items() if n not in seen or seen[n] != part[0]}
 
-    Args:
-        shown: what the page has: the first output of the last call, kept in a gr.State.
-        values: output name -> (mark, value); a value is sent, and a Lazy one is made, when its mark
-            differs from the last.
+
+def fresh(shown: Any, parts: Mapping[str, Part]) -> tuple[Shown, dict[str, Any]]:
+    """Of many parts, only those that changed since the page was last told.
 
     Returns:
-        The new `shown`, then the outputs in the order given, unchanged ones skipped.
+        The new `shown`, and the values to send, by name; a Lazy one is made only here.
     """
-    known = shown if isinstance(shown, dict) else {}
-    outputs: list[Any] = [{**known, **{name: mark for name, (mark, _) in values.items()}}]
-    for name, (mark, value) in values.items():
-        if name in known and known[name] == mark:
-            outputs.append(gr.skip())
-        else:
-            outputs.append(value() if isinstance(value, Lazy) else value)
-    return outputs
+    new = changed(shown, parts)
+    values = {n: value() if isinstance(value, Lazy) else value for n, (_, value) in new.items()}
+    return {name: mark for name, (mark, _) in parts.items()}, values
 
 
 MODEL_INFO = (

@@ -11,14 +11,14 @@ machine, and the older one would put back what was typed since.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any
 
 import gradio as gr
 
-from studio.ui.parts import POLL, PRIVATE, Part, hidden_text, is_fresh
+from studio.ui.parts import POLL, PRIVATE, Part, changed, fresh, hidden_text
 
 _PULSE = "() => String(Math.random())"
 _RESCUE_SECONDS = 10.0
@@ -27,17 +27,28 @@ _RESCUE_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Watched:
-    """A tab: its parts as they are now, what they depend on, and how the page asks for them.
+    """A tab: its parts as they are now, and the components that show them.
 
-    parts: takes the values of `inputs` and the request; inputs: the first is what the page was
-    last told (see `fresh`); poll: arguments of the event that fetches what changed; pulse: a
-    hidden text that changes when the tab has to be asked.
+    parts: takes what the page was last told (see `fresh`), the values of `inputs` and the request;
+    outputs: the components by the names of their parts; shown: holds what the page was last told;
+    pulse: a hidden text that changes when the tab has to be asked.
     """
 
     parts: Callable[..., dict[str, Part]]
+    outputs: Mapping[str, Any]
     inputs: Sequence[Any]
-    poll: dict[str, Any]
+    shown: gr.State
     pulse: gr.Textbox
+
+    @property
+    def now(self) -> dict[str, Any]:
+        """Arguments of an event that has the tab asked now."""
+        return {"fn": None, "js": _PULSE, "inputs": None, "outputs": [self.pulse], **PRIVATE}
+
+    def poll(self, request: gr.Request, shown: Any, *values: Any) -> list[Any]:
+        """Everything that has changed since this page was last told: `shown`, then the outputs."""
+        told, new = fresh(shown, self.parts(shown, *values, request))
+        return [told, *(new.get(name, gr.skip()) for name in self.outputs)]
 
 
 class Polling:
@@ -46,25 +57,32 @@ class Polling:
     def __init__(self) -> None:
         self._tabs: list[Watched] = []
 
-    def watch(self, parts: Callable[..., dict[str, Part]], poll: dict[str, Any]) -> dict[str, Any]:
-        """Have a tab asked whenever one of its parts has changed. See `Watched`.
-
-        Returns:
-            Arguments of an event that has the tab asked now.
-        """
-        pulse = hidden_text()
-        self._tabs.append(Watched(parts, list(poll["inputs"]), poll, pulse))
-        return {"fn": None, "js": _PULSE, "inputs": None, "outputs": [pulse], **PRIVATE}
+    def watch(
+        self,
+        parts: Callable[..., dict[str, Part]],
+        outputs: Mapping[str, Any],
+        inputs: Sequence[Any] = (),
+    ) -> Watched:
+        """Have a tab asked whenever one of its parts has changed. See `Watched`."""
+        tab = Watched(parts, outputs, inputs, gr.State({}), hidden_text())
+        self._tabs.append(tab)
+        return tab
 
     def wire(self, page: gr.Blocks, timer: gr.Timer) -> None:
         """Connect events; called when all tabs are watched."""
         pulses = [tab.pulse for tab in self._tabs]
-        inputs = [component for tab in self._tabs for component in tab.inputs]
+        inputs = [component for tab in self._tabs for component in (tab.shown, *tab.inputs)]
         page.load(self.ask, inputs, pulses, **POLL)
         timer.tick(self.ask, inputs, pulses, trigger_mode="once", **POLL)
         for tab in self._tabs:
             # A change during an answer waits for its end, and is not lost.
-            tab.pulse.change(trigger_mode="always_last", **tab.poll)
+            tab.pulse.change(
+                tab.poll,
+                [tab.shown, *tab.inputs],
+                [tab.shown, *tab.outputs.values()],
+                trigger_mode="always_last",
+                **POLL,
+            )
         # Gradio's page stops to listen when its last event is answered. An event that it sends in
         # just that moment is done, but not heard of; any later one makes it listen again.
         gr.Timer(_RESCUE_SECONDS).tick(
@@ -75,7 +93,7 @@ class Polling:
         """The pulses: another one for each tab of which something changed."""
         rest, answer = list(values), []
         for tab in self._tabs:
-            mine = [rest.pop(0) for _ in tab.inputs]
-            same = is_fresh(mine[0], **tab.parts(*mine, request))
-            answer.append(gr.skip() if same else token_hex(8))
+            shown, *own = (rest.pop(0) for _ in range(1 + len(tab.inputs)))
+            new = changed(shown, tab.parts(shown, *own, request))
+            answer.append(token_hex(8) if new else gr.skip())
         return answer

@@ -8,206 +8,206 @@ from typing import Any
 
 from studio.errors import PromptError
 from studio.prompts.prompt_set import PromptSet
+from studio.runs.curves import Curves
+from studio.runs.result import RunResult
 from studio.runs.store import RunInfo
-from studio.views.compare_figures import LETTERS
-from studio.views.differences import mark
-from studio.views.estimates import estimate_of
-from studio.views.markup import details, empty, esc, notice
+from studio.scores.estimate import Estimate
 from studio.views.numbers import UNKNOWN, count, duration, percent
+from studio.views.render import render
 from studio.views.runs import method_name, state_name, when
+
+LETTERS = "ABCDEF"
+"""Names of compared runs, in order; more lines than these cannot be told apart."""
 
 MOST = len(LETTERS)
 """Runs that can be compared at once."""
 
-_SHARES = {
+_STAGES = {
+    "zero-shot": "first labels, without training",
+    "phase1": "Learn which labels are clean (Phase I)",
+    "phase2": "Train the classifier (Phase II)",
+    "trained": "a trained classifier",
+}
+
+_ESTIMATED = "Right, estimated without labels"
+_ESTIMATED_CLEAN = "Right among clean, estimated without labels"
+_MEASURED = {
     "zero_shot_accuracy": "Accuracy before training",
     "accuracy": "Accuracy",
     "single_accuracy": "Accuracy of one model alone",
-    "clean_fraction": "Labels believed",
     "clean_precision": "Right among clean",
-    "agreement": "The two models agree",
+    "agreement": "Agreement of the two models",
 }
-_STAGES = {
-    "zero-shot": "labels only", "phase1": "Phase I", "phase2": "Phase II", "trained": "trained",
-}  # fmt: skip
+
+Cell = tuple[str, str]
+"""What a cell of a table says, and what it says in small print."""
 
 
 @dataclass(frozen=True)
-class Side:
-    """One of the compared runs. place: 0 for A, ...; root: the folder of its images; result: its
-    result.json, prompts: its prompts.json, both empty while there is none.
+class ComparedRun:
+    """One of the compared runs. place: 0 for A, 1 for B, ...; root: the folder of its images;
+    result: None while there is none; prompts: its prompts.json, empty while there is none; clean:
+    share of clean labels in [0, 1], None while no label is judged.
     """
 
     place: int
     info: RunInfo
-    root: str
-    result: Mapping[str, Any]
+    root: str = ""
+    result: RunResult | None = None
     prompts: Mapping[str, Any] = field(default_factory=dict)
+    curves: Curves = field(default_factory=Curves)
+    clean: float | None = None
 
     @property
     def letter(self) -> str:
-        """What it is called here."""
+        """What it is called in figures and tables."""
         return LETTERS[self.place]
 
 
 def choices(
-    infos: Sequence[RunInfo], results: Mapping[str, Mapping[str, Any]], chosen: Sequence[str]
+    infos: Sequence[RunInfo], results: Mapping[str, RunResult | None], chosen: Sequence[str]
 ) -> str:
     """All runs as a table with a box to tick in each row, in HTML; newest first."""
-    if len(infos) < 2:
-        return empty("Two runs are needed for a comparison: train a second one on the Train tab.")
     rows = []
     for info in infos:
-        result = results.get(info.id, {})
-        box, ticked = f"compare-{info.id}", " checked" if info.id in chosen else ""
+        result = results.get(info.id) or RunResult()
         rows.append(
-            f'<tr><td><span class="run-tick"><input type="checkbox" id="{esc(box)}" '
-            f'data-check="{esc(info.id)}"{ticked}> <b class="run-mark"></b>'
-            f'<label for="{esc(box)}">{esc(info.name)}</label></span></td>'
-            f'<td><span class="chip chip-{esc(info.state)}">{esc(state_name(info.state))}</span>'
-            f"</td><td>{esc(method_name(info.method))}</td><td>{esc(info.model)}</td>"
-            f'<td class="num">{count(result.get("images"))}</td>'
-            f'<td class="num">{percent(result.get("accuracy"), digits=1)}</td>'
-            f'<td class="num">{esc(when(info.created))}</td></tr>'
+            {
+                "id": info.id,
+                "name": info.name,
+                "ticked": info.id in chosen,
+                "state": info.state,
+                "state_name": state_name(info.state),
+                "texts": (method_name(info.method), info.model),
+                "numbers": (
+                    count(result.images),
+                    _estimate(result.estimated_accuracy),
+                    percent(result.accuracy, digits=1),
+                    when(info.created),
+                ),
+            }
         )
-    names = ("Run", "State", "Method", "Model", "Images", "Accuracy", "Started")
-    head = "".join(f'<th scope="col"{" class=num" if n > 3 else ""}>{h}</th>'
-                   for n, h in enumerate(names))  # fmt: skip
-    return (
-        f'<div class="table-wrap" tabindex="0" role="region" aria-label="Runs to compare">'
-        f'<table class="plain runs compare-runs" data-most="{MOST}"><caption '
-        f'class="hidden-caption">Runs to compare, newest first</caption><thead><tr>{head}</tr>'
-        f"</thead><tbody>{''.join(rows)}</tbody></table></div>"
-    )
+    return render("compare/choices.html", rows=rows, most=MOST)
 
 
-def warnings(sides: Sequence[Side]) -> str:
-    """What makes these runs hard to compare, in HTML; empty when nothing does."""
-    told = []
-    if len({side.root for side in sides}) > 1:
-        told.append("These runs are over different folders: their accuracies are of other images.")
-    elif len({frozenset(side.info.class_names) for side in sides if side.info.class_names}) > 1:
-        told.append("These runs were given different classes; labels are compared by name.")
-    at_work = [side.letter for side in sides if not side.result]
-    if at_work:
-        told.append(f"Without final results: {', '.join(at_work)}.")
-    return "".join(notice(text, kind="warn") for text in told)
+def warnings(runs: Sequence[ComparedRun]) -> list[str]:
+    """What makes these runs hard to compare, in sentences; none when nothing does."""
+    sentences = []
+    if len({run.root for run in runs}) > 1:
+        sentences.append(
+            "These runs are over different folders: their accuracies are of other images."
+        )
+    elif len({frozenset(run.info.class_names) for run in runs if run.info.class_names}) > 1:
+        sentences.append(
+            "These runs were given different classes; labels are compared by their names."
+        )
+    if early := [run.letter for run in runs if run.result is None]:
+        sentences.append(f"Without final results: {', '.join(early)}.")
+    return sentences
 
 
-def results_table(sides: Sequence[Side]) -> str:
-    """What came of each run, one column a run; shares also as the distance to run A."""
-    rows: list[tuple[str, list[str]]] = [
-        ("State", [esc(state_name(side.info.state)) for side in sides]),
-        ("Came as far as", [esc(_STAGES.get(str(s.result.get("stage")), UNKNOWN)) for s in sides]),
-        ("Images", [count(side.result.get("images")) for side in sides]),
+def results_table(runs: Sequence[ComparedRun]) -> str:
+    """What came of each run, one column a run; shares also as the distance to run A, in HTML."""
+    results = [run.result or RunResult() for run in runs]
+    rows = [
+        _row("State", [state_name(run.info.state) for run in runs]),
+        _row("Came as far as", [_STAGES.get(result.stage or "", UNKNOWN) for result in results]),
+        _row("Images", [count(result.images) for result in results]),
+        _shares("Share of clean labels", [run.clean for run in runs]),
     ]
-    for key, name in _SHARES.items():
-        values = [_share(side.result.get(key)) for side in sides]
-        if any(value is not None for value in values):
-            rows.append((name, [_with_distance(value, values[0], n > 0)
-                                for n, value in enumerate(values)]))  # fmt: skip
-    guesses = [estimate_of(side.result) for side in sides]
-    if any(guesses):
-        shown = [esc(guess.text()) if guess else UNKNOWN for guess in guesses]
-        rows.append(("Accuracy, estimated without labels", shown))
-    if any(side.result.get("test_images") for side in sides):
-        rows.append(("Test images", [count(side.result.get("test_images")) for side in sides]))
-    rows.append(("Time taken", [duration(_share(side.result.get("seconds"))) for side in sides]))
-    return _columns(sides, rows, "Results side by side; small: percentage points more than A")
+    more = [
+        _row(_ESTIMATED, [_estimate(result.estimated_accuracy) for result in results]),
+        _row(_ESTIMATED_CLEAN, [_estimate(result.estimated_clean_precision) for result in results]),
+        *(
+            _shares(name, [getattr(result, key) for result in results])
+            for key, name in _MEASURED.items()
+        ),
+        _row("Test images", [count(result.test_images) for result in results]),
+    ]
+    rows += [row for row in more if any(text != UNKNOWN for text, _ in row[1])]
+    rows.append(_row("Time taken", [duration(result.seconds) for result in results]))
+    caption = "Results side by side; small: percentage points more or less than A"
+    return render("compare/columns.html", runs=runs, rows=rows, caption=caption)
 
 
-def settings_table(sides: Sequence[Side]) -> str:
-    """The settings and inputs that differ, one column a run; how many are the same is said."""
+def _row(name: str, texts: Sequence[str]) -> tuple[str, list[Cell]]:
+    return name, [(text, "") for text in texts]
+
+
+def _shares(name: str, shares: Sequence[float | None]) -> tuple[str, list[Cell]]:
+    first, cells = shares[0], [(percent(shares[0], digits=1), "")]
+    for share in shares[1:]:
+        distance = None if first is None or share is None else 100 * (share - first)
+        small = "" if distance is None else f"{distance:+.1f}"
+        cells.append((percent(share, digits=1), small))
+    return name, cells
+
+
+def _estimate(estimate: Estimate | None) -> str:
+    return UNKNOWN if estimate is None else estimate.text()
+
+
+def settings_table(runs: Sequence[ComparedRun]) -> str:
+    """The settings and inputs that differ, one column a run, and those that are the same, folded
+    away, in HTML.
+    """
     described = [
-        {**_described(side), "prompts": prompts}
-        for side, prompts in zip(sides, _prompts(sides), strict=True)
+        {**_described(run), "prompts": prompts}
+        for run, prompts in zip(runs, _prompts(runs), strict=True)
     ]
     names = list(dict.fromkeys(name for values in described for name in values))
     rows, same = [], []
     for name in names:
         values = [values.get(name, UNKNOWN) for values in described]
         if len(set(values)) > 1:
-            rows.append((name, [esc(value) for value in values]))
+            rows.append((name, [(value, "") for value in values]))
         else:
             same.append((name, values[0]))
-    if rows:
-        body = _columns(sides, rows, "Settings that differ")
-    else:
-        body = empty("All settings are the same.")
-    listed = "".join(f"<li><code>{esc(name)}={esc(value)}</code></li>" for name, value in same)
-    return body + details(
-        f"{len(same)} settings that are the same",
-        f'<ul class="settings-list">{listed}</ul>',
-        key="compare-same",
-    )
+    return render("compare/settings.html", runs=runs, rows=rows, same=same)
 
 
-def _described(side: Side) -> dict[str, str]:
+def _described(run: ComparedRun) -> dict[str, str]:
     """Everything that a run was started with, by name, as text."""
-    info = side.info
-    known = {
-        "folder": side.root,
+    info, result = run.info, run.result or RunResult()
+    given, rejected = result.given_labels or 0, result.given_rejected or 0
+    inputs = {
+        "folder": run.root,
         "classes": ", ".join(info.class_names) or UNKNOWN,
         "method": method_name(info.method),
         "model": info.model,
         "test_folder": info.test_folder or "none",
         "seed": str(info.seed),
+        "corrections": f"{given} given, {rejected} rejected" if given or rejected else "none",
     }
-    given, rejected = (side.result.get(f"given_{kind}") or 0 for kind in ("labels", "rejected"))
-    known["corrections"] = f"{given} given, {rejected} rejected" if given or rejected else "none"
-    values = {k: _text(v) for k, v in sorted(info.settings.items()) if k != "seed"}
+    settings = {k: _text(v) for k, v in sorted(info.settings.items()) if k != "seed"}
     versions = {f"version of {name}": str(value) for name, value in sorted(info.versions.items())}
-    return {**known, **values, **versions}
+    return {**inputs, **settings, **versions}
 
 
-def _prompts(sides: Sequence[Side]) -> list[str]:
-    """What was read about the classes, by run; sets of the same size with other words are told."""
-    told = []
-    for side in sides:
+def _prompts(runs: Sequence[ComparedRun]) -> list[str]:
+    """What was read about the classes, by run. Sets of the same size with other words are numbered,
+    so that they differ.
+    """
+    summaries = []
+    for run in runs:
         try:
-            told.append(PromptSet.from_dict(side.prompts).summary() if side.prompts else UNKNOWN)
+            prompts = PromptSet.from_dict(run.prompts).summary() if run.prompts else UNKNOWN
         except PromptError:
-            told.append(UNKNOWN)
+            prompts = UNKNOWN
+        summaries.append(prompts)
     wordings: list[Mapping[str, Any]] = []
-    for side in sides:
-        if side.prompts not in wordings:
-            wordings.append(side.prompts)
-    if len(set(told)) < len(wordings):
-        told = [f"{text}, wording {wordings.index(side.prompts) + 1}"
-                for text, side in zip(told, sides, strict=True)]  # fmt: skip
-    return told
+    for run in runs:
+        if run.prompts not in wordings:
+            wordings.append(run.prompts)
+    if len(set(summaries)) == len(wordings):
+        return summaries
+    return [
+        f"{summary}, wording {wordings.index(run.prompts) + 1}"
+        for summary, run in zip(summaries, runs, strict=True)
+    ]
 
 
 def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _share(value: Any) -> float | None:
-    """A number as result.json may hold it."""
-    return float(value) if isinstance(value, (int, float)) else None
-
-
-def _with_distance(value: float | None, first: float | None, later: bool) -> str:
-    text = percent(value, digits=1)
-    if not later or value is None or first is None:
-        return text
-    return f'{text} <small class="quiet">{100 * (value - first):+.1f}</small>'
-
-
-def _columns(sides: Sequence[Side], rows: Sequence[tuple[str, Sequence[str]]], caption: str) -> str:
-    """A table with a column for each run. Cells are HTML already, names of rows are text."""
-    head = "".join(
-        f'<th scope="col">{mark(side.place)} <span>{esc(side.info.name)}</span></th>'
-        for side in sides
-    )
-    body = "".join(
-        f'<tr><th scope="row">{esc(name)}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
-        for name, cells in rows
-    )
-    return (
-        f'<div class="table-wrap" tabindex="0" role="region" aria-label="{esc(caption)}"><table '
-        f'class="plain compare-table"><caption>{esc(caption)}</caption><thead><tr>'
-        f"<td></td>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )

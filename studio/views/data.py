@@ -1,201 +1,155 @@
-"""The data set at hand in HTML: three steps, what was found and refused, what the model sees."""
+"""The data set at hand in HTML: three steps, what was found and refused, the first labels."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from studio.views.estimates import estimate_stat
-from studio.views.markup import bar, details, esc, notice, stat, stats, table
-from studio.views.numbers import count, percent, plural
+from markupsafe import Markup
+
+from studio.views.estimates import verdict
+from studio.views.numbers import count
+from studio.views.render import render
 
 if TYPE_CHECKING:
     from studio.images.folder import Folder, Refused
-    from studio.scores.estimate import Estimate
+    from studio.session.preview import Preview
 
 SAMPLE = 18
+RECENT = 5
 CLASSES_WITH_PICTURES = 24
 PICTURES_PER_CLASS = 5
 _REFUSED_SHOWN = 200
 
 _STEPS = (
-    ("Choose images", "the demo set, a folder or an upload"),
-    ("Name the classes", "one a line; no labels are needed"),
-    ("Label and train", "see what the model knows, then improve it"),
+    ("Choose images", "the demo set, a folder or an upload", "#folder-path, #demo"),
+    ("Name the classes", "one on each line; no labels are needed", "#class-names"),
+    ("Label and train", "see the first labels, then improve them", "#next-step"),
 )
-
-
-_NOT_SHOWN = {
-    "demo": "Drawn by the studio on this machine; its sub-folders tell the truth, for scoring only",
-    "upload": "Kept by the studio on the machine that it runs on",
+_ABOUT = {
+    "demo": "Drawn by the studio on this machine. The names of its sub-folders tell which labels "
+    "are right; they are used for scores only.",
+    "upload": "Kept by the studio on the machine that it runs on.",
 }
-_VERDICTS = {
-    "promising": ("good", "The model knows these images."),
-    "doubtful": ("warn", "The model knows these images only a little."),
-    "near chance": ("bad", "The model knows nothing about these images."),
-}
+_TITLES = {"demo": "The demo set", "upload": "Uploaded images"}
+_MODELS = {"embedded": "built-in model"}
 
 
-def steps(current: int) -> str:
+def model_name(model: str) -> str:
+    """A model in a sentence: `built-in model`, `ViT-B-32`."""
+    return _MODELS.get(model, model)
+
+
+def steps(current: int) -> Markup:
     """The way through the tab; current: the step that comes next, 0, 1 or 2."""
-    items = []
-    for number, (title, text) in enumerate(_STEPS):
-        state = "done" if number < current else "now" if number == current else "later"
-        mark = ' aria-current="step"' if state == "now" else ""
-        note = '<span class="hidden-text">done: </span>' if state == "done" else ""
-        items.append(
-            f'<li class="step step-{state}"{mark}><span class="step-number" aria-hidden="true">'
-            f"{number + 1}</span>"
-            f"<span><strong>{note}{title}</strong><small>{text}</small></span></li>"
-        )
-    return f'<ol class="steps" aria-label="Three steps">{"".join(items)}</ol>'
+    states = ["done" if n < current else "now" if n == current else "later" for n in range(3)]
+    cards = [
+        {"title": title, "text": text, "reach": reach, "state": state}
+        for (title, text, reach), state in zip(_STEPS, states, strict=True)
+    ]
+    return render("data/steps.html", steps=cards)
 
 
-def welcome() -> str:
+def welcome() -> Markup:
     """What a first-time visitor reads."""
-    return (
-        '<div class="welcome"><h2>From a folder of photos to labels you can trust</h2>'
-        "<p>Give the studio images and a list of class names. Two copies of a vision-language "
-        "model label every image, judge each other's labels, and train a classifier that trusts "
-        "each as far as it holds up. You see which images are clean, which are doubtful, and "
-        "why.</p>"
-        "<p>Your images never leave this machine. New here? "
-        "Press <strong>Try the demo set</strong>.</p>"
-        "</div>"
-    )
+    return render("data/welcome.html")
 
 
-def folder_html(folder: Folder, *, source: str, classes: int, picture: Callable[[int], str]) -> str:
+def folder_html(
+    folder: Folder, *, source: str, classes: int, picture: Callable[[int], str]
+) -> Markup:
     """Counts, where the images are, a sample of them and what was refused.
 
     picture: address of the thumbnail of image i, empty when there is none.
     """
     total = len(folder.images)
-    sizes = sum(image.bytes for image in folder.images)
-    heads = {"demo": "The demo set", "upload": "Uploaded images"}.get(source, "Images")
-    where = f'<p class="path">{esc(folder.root)}</p>'
-    if source in _NOT_SHOWN:
-        where = f'<p class="quiet">{_NOT_SHOWN[source]}</p>'
-    figures = stats(
-        [
-            stat(count(total), "image" if total == 1 else "images"),
-            stat(count(len(folder.refused)), "refused"),
-            stat(count(classes) if classes else "–", "classes named"),
-            stat(f"{sizes / 1e6:,.1f} MB" if sizes < 1e9 else f"{sizes / 1e9:,.2f} GB", "on disk"),
-        ]
-    )
-    step = max(1, total // SAMPLE)
-    chosen = list(range(0, total, step))[:SAMPLE]
-    strip = "".join(
-        f'<img src="{esc(url)}" alt="{esc(folder.images[i].path)}" '
-        f'title="{esc(folder.images[i].path)}" '
-        'loading="lazy" width="96" height="96">'
-        for i in chosen
-        if (url := picture(i))
-    )
-    return (
-        f'<section class="panel"><h3>{heads}</h3>{where}{figures}<div class="strip">{strip}</div>'
-        f"{refused_html(folder.refused)}</section>"
+    sample = range(0, total, max(1, total // SAMPLE))[:SAMPLE]
+    return render(
+        "data/folder.html",
+        title=_TITLES.get(source, "Images"),
+        where="" if source in _ABOUT else str(folder.root),
+        about=_ABOUT.get(source, ""),
+        images=total,
+        refused=len(folder.refused),
+        classes=classes,
+        bytes=sum(image.bytes for image in folder.images),
+        pictures=_pictures(folder, sample, picture),
+        refused_list=refused_html(folder.refused),
     )
 
 
-def refused_html(refused: Sequence[Refused]) -> str:
+def arriving_html(folder: Folder, *, picture: Callable[[int], str]) -> Markup:
+    """The images of a folder that is being read, as far as they are there."""
+    pictures = _pictures(folder, range(len(folder.images)), picture)
+    return render("data/arriving.html", where=str(folder.root), pictures=pictures)
+
+
+def recent_html(folders: Sequence[str]) -> Markup:
+    """The folders that were opened last, as buttons; empty when there are none."""
+    shown = [
+        {
+            "index": i,
+            "path": path,
+            "name": path.rstrip("/\\").replace("\\", "/").split("/")[-1] or path,
+        }
+        for i, path in enumerate(folders[:RECENT])
+    ]
+    return render("data/recent.html", folders=shown) if shown else Markup("")
+
+
+def refused_html(refused: Sequence[Refused]) -> Markup:
     """Refused files by reason, and the list of them; empty when there are none."""
     if not refused:
-        return ""
+        return Markup("")
     reasons = Counter(item.reason for item in refused)
-    told = ", ".join(f"{count(n)} {reason}" for reason, n in reasons.most_common())
-    rows = [(item.path, item.reason, item.detail) for item in refused[:_REFUSED_SHOWN]]
-    more = (
-        f"<p>and {count(len(refused) - _REFUSED_SHOWN)} more</p>"
-        if len(refused) > _REFUSED_SHOWN
-        else ""
+    return render(
+        "data/refused.html",
+        total=len(refused),
+        reasons=", ".join(f"{count(n)} {reason}" for reason, n in reasons.most_common()),
+        rows=[(item.path, item.reason, item.detail) for item in refused[:_REFUSED_SHOWN]],
+        more=max(0, len(refused) - _REFUSED_SHOWN),
     )
-    summary = f"{plural(len(refused), 'file was', 'files were')} refused: {told}"
-    return details(summary, table(("file", "reason", "detail"), rows) + more, key="refused")
 
 
-def preview_html(
-    *,
-    class_names: Sequence[str],
-    counts: Sequence[int],
-    best: Callable[[int, int], Sequence[int]],
-    confidence: Callable[[int], float],
-    picture: Callable[[int], str],
-    path: Callable[[int], str],
-    verdict: str,
-    level: str,
-    accuracy: float | None,
-    model: str,
-    stale: bool,
-    estimate: Estimate | None = None,
-) -> str:
-    """The zero-shot labels: the verdict first, then every class with its most confident images.
+def labels_html(
+    preview: Preview, *, folder: Folder, picture: Callable[[int], str], stale: bool
+) -> Markup:
+    """The first labels: the verdict, then every class with its most confident images.
 
-    best(label, n): indices of its n most confident images; confidence(i), path(i), picture(i): of
-    image i. verdict, level: what `scores.knowledge` says; estimate: of how many
-    are right, without knowing any.
+    picture: as in `folder_html`; stale: whether names or model have changed since.
     """
-    shown = sorted(range(len(class_names)), key=lambda c: -counts[c])
-    empty_classes = [class_names[c] for c in shown if not counts[c]]
-    top = max([*counts, 1])
+    names, counts = preview.class_names, preview.counts()
+    order = sorted(range(len(names)), key=lambda c: -counts[c])
+    used = [c for c in order if counts[c]]
+    unused = [names[c] for c in order if not counts[c]]
     rows = []
-    for c in [c for c in shown if counts[c]][:CLASSES_WITH_PICTURES]:
-        pictures = "".join(
-            f'<img src="{esc(url)}" alt="{esc(path(i))}" loading="lazy" width="72" height="72" '
-            f'title="{esc(path(i))}: {percent(confidence(i))} sure">'
-            for i in best(c, PICTURES_PER_CLASS)
-            if (url := picture(i))
-        )
-        label = f"{class_names[c]}: {plural(counts[c], 'image')}"
-        rows.append(
-            f'<li class="class-row"><span class="class-name">{esc(class_names[c])}</span>'
-            '<span class="class-count">'
-            f"{plural(counts[c], 'image')}{bar(counts[c] / top, label=label)}</span>"
-            f'<span class="class-pictures">{pictures}</span></li>'
-        )
-    parts = []
-    if stale:
-        parts.append(
-            notice(
-                "Names or model have changed since; label again to see the effect.",
-                kind="warn",
-                title="Not up to date.",
-            )
-        )
-    if verdict:
-        kind, title = _VERDICTS.get(level, ("info", "What the model knows."))
-        parts.append(notice(verdict, kind=kind, title=title))
-    figures = [
-        stat(count(sum(counts)), "images labelled"),
-        stat(count(len(class_names)), "classes"),
-        estimate_stat(estimate),
-    ]
-    if accuracy is not None:
-        figures.append(
-            stat(percent(accuracy, digits=1), "right already", hint="by sub-folder names")
-        )
-    parts.append(stats(figures))
-    if empty_classes:
-        names = ", ".join(empty_classes[:8]) + (" …" if len(empty_classes) > 8 else "")
-        parts.append(
-            notice(
-                f"{names}. Try a more usual word for it.",
-                kind="warn",
-                title=f"{plural(len(empty_classes), 'class', 'classes')} without any image:",
-            )
-        )
-    parts.append(f'<ul class="class-rows">{"".join(rows)}</ul>')
-    left = [(class_names[c], counts[c]) for c in shown[CLASSES_WITH_PICTURES:] if counts[c]]
-    if left:
-        parts.append(
-            details(
-                f"{plural(len(left), 'more class', 'more classes')}",
-                table(("class", "images"), left, numeric=1),
-                key="more-classes",
-            )
-        )
-    return (
-        f'<section class="panel"><h3>Zero-shot labels, {esc(model)}</h3>{"".join(parts)}</section>'
+    for c in used[:CLASSES_WITH_PICTURES]:
+        pictures = _pictures(folder, preview.best(c, PICTURES_PER_CLASS), picture)
+        for shown in pictures:
+            shown["confidence"] = float(preview.confidence[shown["index"]])
+        rows.append({"name": names[c], "images": counts[c], "pictures": pictures})
+    return render(
+        "data/labels.html",
+        model=model_name(preview.model),
+        stale=stale,
+        verdict=verdict(preview.estimate, preview.level, len(names)),
+        explanation=preview.verdict,
+        total=sum(counts),
+        classes=len(names),
+        estimate=preview.estimate,
+        accuracy=preview.accuracy,
+        unused=len(unused),
+        unused_names=", ".join(unused[:8]) + (" …" if len(unused) > 8 else ""),
+        rows=rows,
+        most=max([*counts, 1]),
+        more=[(names[c], count(counts[c])) for c in used[CLASSES_WITH_PICTURES:]],
     )
+
+
+def _pictures(
+    folder: Folder, indices: Sequence[int], picture: Callable[[int], str]
+) -> list[dict[str, Any]]:
+    """Index, path and address of those images that have a picture."""
+    shown = [{"index": i, "path": folder.images[i].path, "url": picture(i)} for i in indices]
+    return [image for image in shown if image["url"]]

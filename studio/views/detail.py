@@ -112,10 +112,10 @@ def _step(outcome: Outcome, step: HistoryStep) -> dict[str, Any]:
         facts = []
         if step.confidence:
             facts.append(f"confidence {percent(step.confidence[model])}")
-        if step.believed:
-            facts.append(f"{percent(step.believed[model])} clean to model {2 - model}")
-        if step.own:
-            facts.append(f"{percent(step.own[model])} to itself")
+        if step.clean_probability:
+            facts.append(f"{percent(step.clean_probability[model])} clean to model {2 - model}")
+        if step.own_clean_probability:
+            facts.append(f"{percent(step.own_clean_probability[model])} to itself")
         models.append({"label": outcome.name(label), "facts": ", ".join(facts)})
     return {"when": when, "models": models}
 

@@ -1,13 +1,16 @@
-"""Small pieces of HTML, the same on every tab.
+"""The pieces of parts.html for callers that put HTML together in Python. New code calls `render`.
 
-Everything that comes from outside (file names, class names, messages) passes through `esc`.
+They return plain text: whoever puts it into a template has to say that it is `Markup`.
 """
 
 from __future__ import annotations
 
 import html
-import math
 from collections.abc import Iterable, Sequence
+
+from markupsafe import Markup
+
+from studio.views.render import part
 
 
 def esc(text: object) -> str:
@@ -17,11 +20,7 @@ def esc(text: object) -> str:
 
 def stat(value: str, label: str, *, hint: str = "") -> str:
     """One figure with its name beneath; the hint is shown in small print."""
-    small = f'<span class="stat-hint">{esc(hint)}</span>' if hint else ""
-    return (
-        f'<div class="stat"><span class="stat-value">{esc(value)}</span>'
-        f'<span class="stat-label">{esc(label)}</span>{small}</div>'
-    )
+    return str(part("stat", value, label, hint))
 
 
 def stats(items: Iterable[str]) -> str:
@@ -30,68 +29,32 @@ def stats(items: Iterable[str]) -> str:
 
 
 def notice(text: str, *, kind: str = "info", title: str = "") -> str:
-    """A sentence or two that must be seen. kind: info, good, warn or bad; told by a word as "
-    "well.
-    """
-    head = f"<strong>{esc(title)}</strong> " if title else ""
-    return f'<div class="notice notice-{esc(kind)}"><p>{head}{esc(text)}</p></div>'
+    """A sentence or two that must be seen. kind: info, good, warn or bad; a word says it too."""
+    return str(part("notice", text, kind, title))
 
 
 def empty(text: str) -> str:
     """What stands where there is nothing to show yet."""
-    return f'<div class="empty"><p>{esc(text)}</p></div>'
+    return str(part("empty", text))
 
 
 def bar(share: float, *, label: str, text: str = "") -> str:
     """A horizontal bar with a text alternative. share in [0, 1]."""
-    width = 100 * min(1.0, max(0.0, share if math.isfinite(share) else 0.0))
-    return (
-        f'<div class="bar" role="img" aria-label="{esc(label)}"><span style="width:{width:.1f}%">'
-        f"</span></div>{f'<span class=bar-text>{esc(text)}</span>' if text else ''}"
-    )
+    return str(part("bar", share, label, text))
 
 
 def progress(done: int, total: int, *, label: str, detail: str = "") -> str:
     """A progress bar; without a total it only says that something is under way."""
-    if total > 0:
-        share = min(1.0, max(0.0, done / total))
-        inside = f'<span style="width:{100 * share:.1f}%"></span>'
-        value = f'aria-valuenow="{round(100 * share)}" aria-valuemin="0" aria-valuemax="100"'
-        kind = "progress"
-    else:
-        inside, value, kind = "<span></span>", "", "progress progress-open"
-    return (
-        f'<div class="progress-line"><span class="progress-label">{esc(label)}</span>'
-        f'<span class="progress-detail">{esc(detail)}</span></div>'
-        f'<div class="{kind}" role="progressbar" aria-label="{esc(label)}" {value}>{inside}</div>'
-    )
+    return str(part("progress", done, total, label, detail))
 
 
 def table(
     head: Sequence[str], rows: Iterable[Sequence[object]], *, caption: str = "", numeric: int = 0
 ) -> str:
     """A plain table. Cells are escaped; the last `numeric` columns are set flush right."""
-    first_number = len(head) - numeric
-
-    def kind(column: int) -> str:
-        return ' class="num"' if column >= first_number else ""
-
-    header = "".join(f'<th scope="col"{kind(i)}>{esc(h)}</th>' for i, h in enumerate(head))
-    body = "".join(
-        "<tr>" + "".join(f"<td{kind(i)}>{esc(cell)}</td>" for i, cell in enumerate(row)) + "</tr>"
-        for row in rows
-    )
-    title = f"<caption>{esc(caption)}</caption>" if caption else ""
-    return (
-        f'<div class="table-wrap"><table class="plain">{title}<thead><tr>{header}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
-    )
+    return str(part("table", head, rows, caption, numeric))
 
 
 def details(summary: str, body: str, *, key: str = "", opened: bool = False) -> str:
     """Something to unfold. `body` is HTML; `key` lets the page keep it open over updates."""
-    keep = f' data-keep="{esc(key)}"' if key else ""
-    return (
-        f'<details class="more"{keep}{" open" if opened else ""}>'
-        f"<summary>{esc(summary)}</summary>{body}</details>"
-    )
+    return str(part("details", summary, key, opened, caller=lambda: Markup(body)))

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from studio.scores.estimate import Estimate
 
 UNKNOWN = "–"
 
@@ -34,3 +39,28 @@ def duration(seconds: float | None) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def size(bytes: int) -> str:
+    """Bytes for people: `3.4 MB`, `1.25 GB`."""
+    return f"{bytes / 1e6:,.1f} MB" if bytes < 1e9 else f"{bytes / 1e9:,.2f} GB"
+
+
+def about(estimate: Estimate) -> str:
+    """The middle of an estimate: `about 62 %`. It never stands without its `interval`."""
+    return f"about {percent(estimate.accuracy)}"
+
+
+def interval(estimate: Estimate) -> str:
+    """`50 to 74 %`."""
+    return f"{100 * estimate.low:.0f} to {percent(estimate.high)}"
+
+
+def width(share: float) -> str:
+    """A share as the width of a bar in per cent: `0.0` to `100.0`, whatever it is."""
+    return f"{100 * min(1.0, max(0.0, share if math.isfinite(share) else 0.0)):.1f}"
+
+
+def slug(text: str) -> str:
+    """A text as it stands in an address: `Clean probability` becomes `clean-probability`."""
+    return "-".join(re.findall(r"[a-z0-9]+", text.lower()))

@@ -24,9 +24,11 @@ _environment = Environment(
     lstrip_blocks=True,
     keep_trailing_newline=False,
 )
-_environment.filters.update(
-    count=numbers.count, duration=numbers.duration, percent=numbers.percent, plural=numbers.plural
-)
+for _filter in (
+    numbers.about, numbers.count, numbers.duration, numbers.interval, numbers.percent,
+    numbers.plural, numbers.size, numbers.slug, numbers.width,
+):  # fmt: skip
+    _environment.filters[_filter.__name__] = _filter
 _environment.globals.update(UNKNOWN=numbers.UNKNOWN)
 
 
@@ -37,3 +39,8 @@ def render(template: str, **values: Any) -> Markup:
     `views.numbers`; the pieces that all tabs share are macros in parts.html.
     """
     return Markup(_environment.get_template(template).render(**values))
+
+
+def part(name: str, *args: Any, **values: Any) -> Markup:
+    """One of the pieces in parts.html by itself, e.g. `part("notice", text, kind="warn")`."""
+    return Markup(getattr(_environment.get_template("parts.html").module, name)(*args, **values))

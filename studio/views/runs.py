@@ -3,36 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from studio.runs.store import ACTIVE, Run, RunInfo
-from studio.views.estimates import estimate_of
-from studio.views.markup import details, empty, esc, notice, progress, table
-from studio.views.numbers import UNKNOWN, count, duration, percent, plural
+from markupsafe import Markup
+
+from studio.methods import METHODS
+from studio.runs.store import ACTIVE, RunInfo
+from studio.views.numbers import UNKNOWN, about, count, duration, interval, percent, plural
+from studio.views.render import part, render
+from studio.views.state import Work
 
 if TYPE_CHECKING:
     from studio.runs.given import Counts
+    from studio.runs.result import RunResult
     from studio.runs.store import Status
-
-METHODS = {
-    "coft": "CoFT",
-    "coft+": "CoFT+",
-    "zero-shot": "Zero-shot labels only",
-    "zero-shot-ensemble": "Zero-shot, several sentences",
-    "upl": "UPL, learned prompts",
-    "fpl": "FPL, few pseudo-labels",
-    "ifpl": "IFPL, repeated pseudo-labels",
-    "grip": "GRIP, growing pseudo-labels",
-    "self-training": "Self-training on all labels",
-    "self-training-seeds": "Self-training on the seeds",
-    "fixmatch": "FixMatch, a slow teacher",
-    "lafter": "LaFTer, a text-trained head",
-    "transclip": "TransCLIP, labelled together",
-    "supervised": "Supervised by given labels",
-}
-_OWN = ("coft", "coft+")
-_UNTRAINED = ("zero-shot", "zero-shot-ensemble", "transclip")
 
 _STATES = {
     "queued": "Waiting to start",
@@ -43,29 +29,27 @@ _STATES = {
     "failed": "Failed",
     "interrupted": "Interrupted",
 }
+_MARKS = {"finished": "✓", "stopped": "■"}
+_WARNINGS_SHOWN = 50
+
+
+# Names ----------------------------------------------------------------------------------------
 
 
 def method_name(method: str) -> str:
     """A method as people call it."""
-    return METHODS.get(method, method)
+    return METHODS[method].title if method in METHODS else method
 
 
-def method_choices(methods: Iterable[str]) -> list[tuple[str, str]]:
+def method_choices() -> list[tuple[str, str]]:
     """Labels and values to choose a method from, the studio's own first."""
-    ordered = sorted(methods, key=lambda method: method not in _OWN)
-    return [(method_name(m) if m in _OWN else f"To compare: {method_name(m)}", m) for m in ordered]
+    ordered = sorted(METHODS.values(), key=lambda method: not method.ours)
+    return [(m.title if m.ours else f"To compare: {m.title}", m.name) for m in ordered]
 
 
 def state_name(state: str) -> str:
     """A state of a run in words."""
     return _STATES.get(state, state)
-
-
-def stage_name(stage: str | None) -> str:
-    """A stage in words: what the run is busy with."""
-    words = {"phase 1": "Phase I, learning prompts", "phase 2": "Phase II, training the classifier"}
-    text = words.get(stage or "", stage or "")
-    return text[:1].upper() + text[1:]
 
 
 def run_label(info: RunInfo) -> str:
@@ -81,191 +65,241 @@ def when(created: str) -> str:
         return UNKNOWN
 
 
-def status_card(info: RunInfo, status: Status) -> str:
-    """State, stage, progress and time left of a run, in HTML.
+# What came of a run ---------------------------------------------------------------------------
 
-    The live region holds state and stage only, so that a screen reader is not told every number.
+
+@dataclass(frozen=True)
+class Ended:
+    """A run that has ended. run: its id; headline: what came of it, in a line; short: for the title
+    of the browser's tab; message: for a notification; noisy: whether it has noisy labels.
     """
-    state = status["state"]
-    head = (
-        '<div class="run-head" role="status" aria-live="polite"><span class="chip '
-        f'chip-{esc(state)}">'
-        f"{esc(state_name(state))}</span> <strong>{esc(info.name)}</strong> "
-        f'<span class="quiet">{esc(method_name(info.method))}, {esc(info.model)}, '
-        f"{esc(when(info.created))}</span></div>"
+
+    run: str
+    state: str
+    headline: str
+    short: str
+    message: str
+    noisy: bool
+
+    @property
+    def state_name(self) -> str:
+        """The state in words."""
+        return state_name(self.state)
+
+
+def ended(info: RunInfo, result: RunResult | None) -> Ended:
+    """See `Ended`. result: None when the run failed, or was stopped before it learned anything."""
+    text = headline(result) or info.name
+    judged = result is not None and result.stage != "zero-shot"
+    clean = result.clean_fraction if result is not None and judged else None
+    mark, name = _MARKS.get(info.state, "✗"), state_name(info.state)
+    short = f"{percent(clean)} clean" if clean is not None else name.lower()
+    return Ended(
+        run=info.id,
+        state=info.state,
+        headline=text,
+        short=f"{mark} {short}",
+        message=f"{info.name}, {name.lower()}: {text}" if result else f"{info.name}: {name}",
+        noisy=clean is not None and clean < 1,
     )
-    body = ""
-    if state in ACTIVE:
-        work = status["progress"] or {"done": 0, "total": 0, "label": ""}
-        left = status["eta_seconds"]
-        stage_left = status["stage_eta_seconds"]
-        told = []
-        if work["total"]:
-            told.append(f"{count(work['done'])} of {count(work['total'])} {work['label']}")
-        if left is not None:
-            told.append(f"about {duration(left)} left")
-        elif stage_left is not None:
-            told.append(f"about {duration(stage_left)} left in this stage")
-        label = stage_name(status["stage"]) or "Getting ready"
-        body = progress(work["done"], work["total"], label=label, detail=", ".join(told))
-    elif status["reason"]:
-        reason = str(status["reason"])
-        kind = "bad" if state == "failed" else "warn"
-        body = notice(reason[:1].upper() + reason[1:], kind=kind)
-    return f'<div class="run-card">{head}{body}</div>'
 
 
-def idle_card(*, ready: bool = False) -> str:
+def headline(result: RunResult | None) -> str:
+    """`57 % → about 74 % right (66 to 82 %), 83 % of the labels clean`; empty without a result."""
+    if result is None:
+        return ""
+    told = []
+    before, after = result.estimated_zero_shot_accuracy, result.estimated_accuracy
+    if after is not None:
+        trained = before is not None and result.stage != "zero-shot"
+        start = f"{percent(before.accuracy)} → " if trained and before is not None else ""
+        told.append(f"{start}{about(after)} right ({interval(after)})")
+    if result.clean_fraction is not None:
+        told.append(clean_share(result))
+    return ", ".join(told)
+
+
+def clean_share(result: RunResult) -> str:
+    """`83 % of the labels clean`; before training there is no judge, but only confidence."""
+    share = percent(result.clean_fraction)
+    if result.stage == "zero-shot":
+        return f"confidence above 50 % for {share} of the labels"
+    return f"{share} of the labels clean"
+
+
+# How a run stands -----------------------------------------------------------------------------
+
+
+def work_of(info: RunInfo, status: Status) -> Work:
+    """A run at work as the header shows it."""
+    stopping = status["state"] == "stopping"
+    return Work(
+        title="Stopping" if stopping else "Training",
+        step_name=status["step_name"] or "getting ready",
+        step=status["step"] or 0,
+        steps=status["steps"] or 0,
+        share=status["fraction"],
+        left=None if stopping else status["eta_seconds"],
+        run=info.id,
+    )
+
+
+def status_card(info: RunInfo, status: Status, result: RunResult | None) -> Markup:
+    """State, step, progress and time left of a run, or what came of it.
+
+    The live region holds state and step only, so that a screen reader is not told every number.
+    """
+    active = status["state"] in ACTIVE
+    reason = str(status["reason"] or "")
+    return render(
+        "train/status.html",
+        info=info,
+        state=status["state"],
+        state_name=state_name(status["state"]),
+        about=f"{method_name(info.method)}, {info.model}, {when(info.created)}",
+        work=work_of(info, status) if active else None,
+        ended=ended(info, result) if result is not None and not active else None,
+        of_those=of_those(result),
+        reason="" if active else reason[:1].upper() + reason[1:],
+    )
+
+
+def of_those(result: RunResult | None) -> str:
+    """How many of the clean labels alone are right: `about 85 % (79 to 90 %)`; empty: not known."""
+    found = None if result is None else result.estimated_clean_precision
+    return "" if found is None else f"{about(found)} ({interval(found)})"
+
+
+def idle_card(*, ready: bool = False) -> Markup:
     """What stands in the place of a run's status when there is none."""
-    text = (
-        "No run yet. Press Start to train on the images of the Data tab."
-        if ready
-        else "No run yet. Choose images on the Data tab first."
-    )
-    return (
-        '<div class="run-card"><div class="run-head" role="status" aria-live="polite">'
-        f'<span class="chip">Idle</span> <span class="quiet">{text}</span></div></div>'
-    )
-
-
-def header_chip(status: Status | None) -> str:
-    """The state of the run at work in a few words; None: nothing is at work."""
-    if status is None:
-        return '<span class="chip">Idle</span>'
-    work = status["progress"]
-    done = f", {100 * work['done'] // work['total']} %" if work and work["total"] else ""
-    return (
-        f'<span class="chip chip-running">Training</span> <span class="quiet">'
-        f"{esc(stage_name(status['stage']))}{done}</span>"
-    )
+    return render("train/idle.html", ready=ready)
 
 
 def ready(
     *, images: bool, classes: int, where: str, model: str, prompts: str, doubt: str = ""
-) -> str:
+) -> Markup:
     """What a press on Start would train on.
 
     prompts: what the first labels are made with; doubt: why it may not be worth it, when the model
     was seen to know nothing about the images.
     """
-    if not images:
-        text = "No images yet: choose them on the <strong>Data</strong> tab."
-    elif classes < 2:
-        text = "Name at least two classes on the <strong>Data</strong> tab."
-    else:
-        text = (
-            f"{classes} classes, model <code>{esc(model)}</code>, {esc(prompts)}, "
-            f"images: <code>{esc(where)}</code>"
-        )
-    warning = notice(doubt, kind="bad") if images and doubt else ""
-    return f'<p class="ready">{text}</p>{warning}'
+    return render(
+        "train/ready.html",
+        images=images,
+        classes=classes,
+        where=where,
+        model=model,
+        prompts=prompts,
+        doubt=doubt,
+    )
 
 
-def given(counts: Counts, said: int) -> str:
-    """The question whether a run takes along what was said of its images before any training.
+def given(counts: Counts, all_given: int) -> str:
+    """The question whether a run takes along what a person gave before any training.
 
-    counts: what it can take; said: how many images something was said of.
+    counts: what it can take; all_given: how many images something was given for.
     """
     labels, rejected = counts.accepted + counts.relabelled, counts.rejected
     parts = [plural(labels, "label")] if labels or not rejected else []
     parts += [plural(rejected, "rejection")] if rejected else []
-    rest = said - counts.total
-    more = f"; {count(rest)} more name classes or images that are not there" if rest else ""
-    return f"Take along {' and '.join(parts)} given on the Explore tab{more}"
+    rest = all_given - counts.total
+    more = f"; {count(rest)} more are for classes or images that are not there" if rest else ""
+    return f"Use {' and '.join(parts)} given on the Explore tab{more}"
 
 
 def no_curves(method: str, state: str) -> str:
     """What stands in the place of the curves while there are none."""
-    if method in _UNTRAINED:
-        return "This method only labels, it does not train: there are no curves."
+    if method in METHODS and not METHODS[method].trains:
+        return "This method only labels. It does not train, so there are no curves."
     if state in ACTIVE:
         return "Curves appear with the first steps of training."
     return "This run ended before its first step."
 
 
-def warnings_html(warnings: Sequence[str]) -> str:
+def warnings_html(warnings: Sequence[str]) -> Markup:
     """The run's warnings, each once, in the order they came."""
     lines = list(dict.fromkeys(warnings))
     if not lines:
-        return ""
-    items = "".join(f"<li>{esc(line)}</li>" for line in lines[:50])
-    word = "1 warning" if len(lines) == 1 else f"{len(lines)} warnings"
-    return f'<div class="notice notice-warn"><p><strong>{word}</strong></p><ul>{items}</ul></div>'
+        return Markup("")
+    return render("train/warnings.html", number=len(lines), lines=lines[:_WARNINGS_SHOWN])
 
 
-def facts(run: Run, info: RunInfo) -> str:
-    """What a run was started with and what came of it, folded away."""
-    result = run.result() or {}
-    rows: list[tuple[str, str]] = [
+def facts(info: RunInfo, result: RunResult | None, *, command: str) -> Markup:
+    """What a run was started with, what came of it and the command that repeats it, folded away."""
+    rows = [
         ("Folder", info.folder),
         ("Model", info.model),
         ("Method", method_name(info.method)),
         ("Seed", str(info.seed)),
         ("Classes", ", ".join(info.class_names) or UNKNOWN),
     ]
-    shares = ("zero_shot_accuracy", "accuracy", "clean_fraction", "clean_precision")
-    told = [key for key in ("given_labels", "given_rejected") if result.get(key)]
-    for key in ("images", "refused", *told, *shares, "seconds"):
-        if key in result:
-            value = result[key]
-            shown = (
-                percent(value, digits=1)
-                if key in shares
-                else (duration(value) if key == "seconds" else count(value))
-            )
-            if key == "accuracy" and result.get("given_labels") and not result.get("test_folder"):
-                shown += ", given labels included"
-            rows.append((key.replace("_", " ").capitalize(), shown))
-    for key in ("zero_shot_accuracy", "accuracy"):
-        if guess := estimate_of(result, key):
-            name = f"{key.replace('_', ' ').capitalize()}, estimated without labels"
-            rows.append((name, guess.text()))
-    settings = "".join(
-        f"<li><code>{esc(k)}={esc(v)}</code></li>" for k, v in sorted(info.settings.items())
+    return render(
+        "train/facts.html",
+        note=info.note,
+        command=command,
+        rows=[*rows, *(_facts(result) if result is not None else ())],
+        settings=sorted(info.settings.items()),
     )
-    listed = details(
-        "All settings", f'<ul class="settings-list">{settings}</ul>', key="run-settings"
+
+
+def _facts(result: RunResult) -> Iterable[tuple[str, str]]:
+    """What came of a run, row by row; what is not known is left out."""
+
+    def shares(name: str, measured: float | None, estimate: Any, note: str = "") -> Any:
+        if measured is not None:
+            yield name, f"{percent(measured, digits=1)}{note}"
+        if estimate is not None:
+            yield f"{name}, estimated", f"{about(estimate)} ({interval(estimate)})"
+
+    for name, number in (
+        ("Images", result.images),
+        ("Refused", result.refused),
+        ("Given labels", result.given_labels or None),
+        ("Rejected images", result.given_rejected or None),
+    ):
+        if number is not None:
+            yield name, count(number)
+    given = ", given labels included" if result.given_labels and not result.test_folder else ""
+    yield from shares(
+        "Right before training", result.zero_shot_accuracy, result.estimated_zero_shot_accuracy
     )
-    return details(
-        "This run's settings and results",
-        table(("", ""), rows) + (listed if settings else ""),
-        key="run-facts",
+    yield from shares("Right", result.accuracy, result.estimated_accuracy, given)
+    if result.clean_fraction is not None and result.stage != "zero-shot":
+        yield "Labels clean", percent(result.clean_fraction)
+    yield from shares(
+        "Right among the clean labels", result.clean_precision, result.estimated_clean_precision
     )
+    if result.seconds is not None:
+        yield "Time", duration(result.seconds)
 
 
 def runs_table(
-    infos: Sequence[RunInfo], results: Mapping[str, Mapping[str, Any]], chosen: str | None
-) -> str:
+    infos: Sequence[RunInfo], results: Mapping[str, RunResult | None], chosen: str | None
+) -> Markup:
     """All runs as a table; each name is a button that picks the run.
 
-    results: run id -> its result.json, where there is one.
+    results: run id -> what came of it.
     """
     if not infos:
-        return empty("No runs yet. They are kept on disk and listed here.")
+        return part("empty", "No runs yet. They are kept on disk and listed here.")
     rows = []
     for info in infos:
-        result = results.get(info.id, {})
-        mark = ' aria-current="true"' if info.id == chosen else ""
+        result = results.get(info.id)
+        estimate = None if result is None else result.estimated_accuracy
+        judged = result is not None and result.stage != "zero-shot"
         rows.append(
-            f'<tr{" class=chosen" if info.id == chosen else ""}><td><button type="button" '
-            'class="link" '
-            f'data-pick="{esc(info.id)}"{mark}>{esc(info.name)}</button></td>'
-            f'<td><span class="chip chip-{esc(info.state)}">{esc(state_name(info.state))}</span>'
-            "</td>"
-            f"<td>{esc(method_name(info.method))}</td><td>{esc(info.model)}</td>"
-            f'<td class="num">{count(result.get("images"))}</td>'
-            f'<td class="num">{percent(result.get("accuracy"), digits=1)}</td>'
-            f'<td class="num">{percent(result.get("clean_fraction"))}</td>'
-            f'<td class="num">{esc(when(info.created))}</td></tr>'
+            {
+                "info": info,
+                "chosen": info.id == chosen,
+                "state": state_name(info.state),
+                "method": method_name(info.method),
+                "images": None if result is None else result.images,
+                "measured": None if result is None else result.accuracy,
+                "right": "" if estimate is None else about(estimate),
+                "interval": "" if estimate is None else interval(estimate),
+                "clean": result.clean_fraction if result is not None and judged else None,
+                "of_those": of_those(result) if judged else "",
+                "when": when(info.created),
+            }
         )
-    head = "".join(
-        f'<th scope="col"{" class=num" if n > 3 else ""}>{h}</th>'
-        for n, h in enumerate(
-            ("Run", "State", "Method", "Model", "Images", "Accuracy", "Believed", "Started")
-        )
-    )
-    return (
-        '<div class="table-wrap"><table class="plain runs"><caption class="hidden-caption">Past '
-        "runs, newest first"
-        f"</caption><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
-    )
+    return render("train/table.html", rows=rows)

@@ -10,12 +10,10 @@ import torch
 from torch import Tensor
 
 from studio.baselines import lafter
-from studio.baselines.task import Task
 from studio.clip.backbone import Backbone
 from studio.clip.encode import class_vectors, encode_images
 from studio.coft.events import Event
-from studio.coft.given import UNKNOWN
-from studio.coft.start import ZeroShotStart
+from studio.coft.task import Task
 from studio.settings import Settings
 from tests.coft.conftest import NAMES, Canvases, convnet, inputs, vit
 
@@ -31,7 +29,7 @@ QUICK: dict[str, Any] = {
 def arguments(
     backbone: Backbone, images: Canvases, *, noise: float = 0.0, texts: bool = False
 ) -> dict[str, Any]:
-    """Arguments of a fit whose zero-shot labels are mostly right: class vectors from the images.
+    """Arguments of a task whose zero-shot labels are mostly right: class vectors from the images.
 
     Image i shows class i % 3. noise: how far the class vectors are off, as a share of their length;
     texts: take the backbone's own instead, which know nothing about the images.
@@ -70,14 +68,9 @@ def task_of(
     texts: bool = False,
     **changes: Any,
 ) -> Task:
-    """What `studio.baselines.task.method` makes of these arguments."""
+    """A task of these arguments, with quick settings."""
     made = arguments(backbone, images, texts=texts)
-    start = ZeroShotStart.of(backbone, made["features"], made["class_vectors"])
-    told = torch.full((len(images),), UNKNOWN) if given is None else given
-    return Task(
-        **made, settings=Settings(**QUICK | changes), given=told, stop=lambda: False,
-        start=start, space=start.space,
-    )  # fmt: skip
+    return Task(**made, settings=Settings(**QUICK | changes), given=given)
 
 
 def only(events: list[Event], kind: type) -> Any:

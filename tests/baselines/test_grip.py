@@ -11,6 +11,7 @@ from studio.baselines import grip
 from studio.baselines.contexts import Context, Count
 from studio.clip.backbone import Backbone
 from studio.coft.events import Finished, SeedSet, Step
+from studio.coft.task import Task
 from studio.settings import Settings
 from tests.baselines.conftest import QUICK, arguments, only, silent
 from tests.coft.conftest import Canvases
@@ -33,7 +34,7 @@ def test_k_grows_to_an_equal_share_of_all_images() -> None:
     ],
 )
 def test_rounds_take_so_many_of_each_class(fit: Any, per_round: list[int], vit: Backbone) -> None:
-    events = list(fit(**arguments(vit, Canvases(30)), settings=Settings(**QUICK)))
+    events = list(fit(Task(**arguments(vit, Canvases(30)), settings=Settings(**QUICK))))
     seeds = [event for event in events if isinstance(event, SeedSet)]
     assert [event.per_class for event in seeds] == [(k, k, k) for k in per_round]
     assert [event.round_number for event in seeds] == list(range(1, len(per_round) + 1))
@@ -45,7 +46,7 @@ def test_rounds_take_so_many_of_each_class(fit: Any, per_round: list[int], vit: 
 def test_k_is_not_capped_and_an_image_may_fall_to_its_next_class(vit: Backbone) -> None:
     made = arguments(vit, Canvases(30), noise=3.0)  # few zero-shot labels are right
     settings = Settings(**QUICK | {"k": 10, "seed_selection": "argmax_topk"})
-    events = list(grip.fit_fpl(**made, settings=settings))
+    events = list(grip.fit_fpl(Task(**made, settings=settings)))
     assert only(events, SeedSet).per_class == (10, 10, 10)
     zero_shot = only(events, SeedSet).labels
     assert not torch.equal(torch.bincount(events[0].labels, minlength=3), torch.full((3,), 10))
@@ -65,7 +66,7 @@ def test_each_round_is_labelled_by_the_one_before(
         return silent(Context(texts, Count()))
 
     monkeypatch.setattr(grip, "learn_context", scripted)
-    events = list(grip.fit_ifpl(**made, settings=Settings(**QUICK | {"grip_rounds": 2})))
+    events = list(grip.fit_ifpl(Task(**made, settings=Settings(**QUICK | {"grip_rounds": 2}))))
     first, second = (event for event in events if isinstance(event, SeedSet))
     began = events[0].labels
     assert torch.equal(first.labels, began[first.indices])
@@ -81,14 +82,16 @@ def test_a_round_that_was_broken_off_is_dropped(vit: Backbone) -> None:
     def run(stop_at: int) -> tuple[torch.Tensor, Finished]:
         seen.clear()
         for event in grip.fit_ifpl(
-            **made,
-            settings=settings,
-            stop=lambda: sum(isinstance(e, Step) for e in seen) >= stop_at,
+            Task(
+                **made,
+                settings=settings,
+                stop=lambda: sum(isinstance(e, Step) for e in seen) >= stop_at,
+            )
         ):
             seen.append(event)
         return only(seen, Finished).top_probabilities, only(seen, Finished)
 
-    one = list(grip.fit_ifpl(**made, settings=Settings(**QUICK | {"grip_rounds": 1})))
+    one = list(grip.fit_ifpl(Task(**made, settings=Settings(**QUICK | {"grip_rounds": 1}))))
     of_one_round = sum(isinstance(event, Step) for event in one)
     broken_off, finished = run(of_one_round + 1)
     assert finished.stopped

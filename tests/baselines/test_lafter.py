@@ -14,6 +14,7 @@ from studio.clip.encode import encode_texts
 from studio.coft.adapters import PromptTokens
 from studio.coft.events import Checkpoint, Finished, Step
 from studio.coft.given import REJECTED, UNKNOWN
+from studio.coft.task import Task
 from studio.prompts.templates import TEMPLATES
 from studio.settings import Settings
 from tests.baselines.conftest import QUICK, arguments, only, silent, task_of
@@ -53,7 +54,7 @@ def test_the_labels_learned_are_the_text_heads_on_the_test_view(
     monkeypatch.setattr(
         lafter, "_train", lambda _task, _adapter, _head, *data: noted.append(data) or silent(None)
     )
-    list(lafter.fit(**made, settings=Settings(**QUICK), given=given))
+    list(lafter.fit(Task(**made, settings=Settings(**QUICK), given=given)))
     ((indices, labels),) = noted
     expected = head(task.start.space.images(made["features"])).argmax(1)
     expected[3] = 2
@@ -68,7 +69,7 @@ def test_adapter_and_head_learn_and_the_tower_stays(
     monkeypatch.setattr(lafter, "RATE", 0.02)
     made = arguments(convnet, Canvases(30))
     settings = Settings(**QUICK | {"phase1_epochs": 20})
-    events = list(lafter.fit(**made, settings=settings))
+    events = list(lafter.fit(Task(**made, settings=settings)))
     losses = [event.loss for event in events if isinstance(event, Step)]
     assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
     shipped = only(events, Checkpoint).tensors
@@ -95,7 +96,7 @@ def test_transformers_get_fifty_shallow_tokens(
             task, adapter, *rest
         ),
     )  # fmt: skip
-    list(lafter.fit(**arguments(vit, Canvases(12)), settings=Settings(**QUICK)))
+    list(lafter.fit(Task(**arguments(vit, Canvases(12)), settings=Settings(**QUICK))))
     (adapter,) = adapters
     assert isinstance(adapter, PromptTokens)
     assert adapter.tokens.shape == (1, 50, 64)
@@ -108,7 +109,7 @@ def test_many_images_are_not_kept_in_memory(
         images = Canvases(12)
         made = arguments(convnet, images)
         settings = Settings(**QUICK | {"phase1_epochs": 4, "monitor_images": 0})
-        for event in lafter.fit(**made, settings=settings):
+        for event in lafter.fit(Task(**made, settings=settings)):
             if isinstance(event, Step) and event.step == event.steps:
                 return len(images.calls)
         return 0

@@ -9,10 +9,11 @@ import torch
 
 from studio.baselines import self_training
 from studio.clip.backbone import Backbone
-from studio.coft import fit as coft_fit
 from studio.coft.events import Checkpoint, Finished, SeedSet, Step, Warned
+from studio.coft.fit import fit as coft_fit
 from studio.coft.given import REJECTED, UNKNOWN
 from studio.coft.judge import TrainingSet
+from studio.coft.task import Task
 from studio.errors import RunError
 from studio.settings import Settings
 from tests.baselines.conftest import QUICK, arguments, only
@@ -27,9 +28,9 @@ def trained_on(monkeypatch: pytest.MonkeyPatch) -> Data:
     noted: Data = []
     real = self_training.fine_tune
 
-    def fine_tune(**options: Any) -> Any:
+    def fine_tune(task: Task, **options: Any) -> Any:
         noted.extend(options["data"])
-        return real(**options)
+        return real(task, **options)
 
     monkeypatch.setattr(self_training, "fine_tune", fine_tune)
     return noted
@@ -37,7 +38,7 @@ def trained_on(monkeypatch: pytest.MonkeyPatch) -> Data:
 
 def test_all_zero_shot_labels_are_learned_by_both_towers(vit: Backbone, trained_on: Data) -> None:
     made = arguments(vit, Canvases(30), noise=1.0)
-    events = list(self_training.fit(**made, settings=Settings(**QUICK)))
+    events = list(self_training.fit(Task(**made, settings=Settings(**QUICK))))
     assert len(trained_on) == 2
     for indices, labels, weights in trained_on:
         assert (weights == 1).all()
@@ -51,8 +52,8 @@ def test_all_zero_shot_labels_are_learned_by_both_towers(vit: Backbone, trained_
 def test_the_seeds_are_those_of_coft(vit: Backbone, trained_on: Data) -> None:
     made = arguments(vit, Canvases(30), noise=1.0)
     settings = Settings(**QUICK | {"prior_correction": 0.5, "seed_selection": "argmax_topk"})
-    list(self_training.fit_seeds(**made, settings=settings))
-    of_coft = next(e for e in coft_fit(**made, settings=settings) if isinstance(e, SeedSet))
+    list(self_training.fit_seeds(Task(**made, settings=settings)))
+    of_coft = next(e for e in coft_fit(Task(**made, settings=settings)) if isinstance(e, SeedSet))
     for indices, labels, weights in trained_on:
         assert (weights == 1).all()
         assert torch.equal(indices, of_coft.indices)
@@ -62,11 +63,11 @@ def test_the_seeds_are_those_of_coft(vit: Backbone, trained_on: Data) -> None:
 def test_fine_tuning_is_that_of_coft_when_the_labels_are(vit: Backbone) -> None:
     made, given = arguments(vit, Canvases(30)), torch.arange(30) % 3
     settings = Settings(**QUICK | {"monitor_images": 0})
-    of_coft = list(coft_fit(**made, settings=settings, given=given))
-    told = list(self_training.fit_supervised(**made, settings=settings, given=given))
+    of_coft = list(coft_fit(Task(**made, settings=settings, given=given)))
+    supervised = list(self_training.fit_supervised(Task(**made, settings=settings, given=given)))
     ours, theirs = (
         next(e for e in events if isinstance(e, Checkpoint) and e.name == "classifier").tensors
-        for events in (told, of_coft)
+        for events in (supervised, of_coft)
     )
     assert all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items())
 
@@ -76,7 +77,9 @@ def test_supervised_learns_what_is_given_and_nothing_else(vit: Backbone, trained
     given[:6] = torch.tensor([2, 2, 1, 1, 2, 1])
     given[9] = REJECTED
     made = arguments(vit, Canvases(30))
-    events = list(self_training.fit_supervised(**made, settings=Settings(**QUICK), given=given))
+    events = list(
+        self_training.fit_supervised(Task(**made, settings=Settings(**QUICK), given=given))
+    )
     for indices, labels, weights in trained_on:
         assert (weights == 1).all()
         assert indices.tolist() == list(range(6))
@@ -88,9 +91,9 @@ def test_supervised_learns_what_is_given_and_nothing_else(vit: Backbone, trained
 def test_supervised_refuses_to_work_without_given_labels(
     vit: Backbone, given: list[int] | None
 ) -> None:
-    told = None if given is None else torch.tensor(given)
+    labels = None if given is None else torch.tensor(given)
     work = self_training.fit_supervised(
-        **arguments(vit, Canvases(30)), settings=Settings(**QUICK), given=told
+        Task(**arguments(vit, Canvases(30)), settings=Settings(**QUICK), given=labels)
     )
     with pytest.raises(RunError, match="--corrections FILE"):
         next(work)
@@ -99,5 +102,5 @@ def test_supervised_refuses_to_work_without_given_labels(
 def test_without_phase_two_there_is_only_zero_shot(vit: Backbone) -> None:
     made = arguments(vit, Canvases(30))
     settings = Settings(**QUICK | {"phase2_epochs": 0})
-    finished = only(list(self_training.fit(**made, settings=settings)), Finished)
+    finished = only(list(self_training.fit(Task(**made, settings=settings))), Finished)
     assert finished.stage == "zero-shot"

@@ -17,7 +17,7 @@ from studio.bench.table import accuracies, detail, final_labels, percent, staged
 from studio.bench.work import fit
 from studio.cli import main
 from studio.errors import FolderError, RunError, SettingsError
-from studio.runs.run import Run
+from studio.runs.store import RunStore
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +130,7 @@ def test_the_stages_of_a_run_are_its_own_scores(tmp_path: Path) -> None:
     def score(stage: str, accuracy: float, **more: Any) -> dict[str, Any]:
         return {"kind": "score", "stage": stage, "accuracy": accuracy} | more
 
-    run = Run(tmp_path)
+    run = RunStore(tmp_path).create(name="n", method="coft+", model="m", folder="/f")
     for record in (
         score("zero-shot", 0.5),
         score("seed", 0.9, round=1, model=None),
@@ -153,6 +153,7 @@ def test_the_stages_of_a_run_are_its_own_scores(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_a_benchmark_of_real_fits_goes_on_where_it_ended(
     labelled: Path, tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -185,12 +186,14 @@ def test_a_benchmark_of_real_fits_goes_on_where_it_ended(
     assert "zero-shot" in (tmp_path / "out" / "tables.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_fit_that_fails_is_told_with_its_last_words(labelled: Path, tmp_path: Path) -> None:
     (cell,) = cells(labelled_sets([labelled]), [Entrant.parse("zero-shot")], [0])
     with pytest.raises(RunError, match=r"colours zero-shot 0: error: .*no-such-model"):
         fit(cell, model=str(tmp_path / "no-such-model"), out=tmp_path, cache=tmp_path / "c")
 
 
+@pytest.mark.slow
 def test_shots_are_true_labels_of_a_few_images_of_each_class(
     labelled: Path, tiny_model: Path, tmp_path: Path
 ) -> None:

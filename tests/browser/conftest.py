@@ -22,6 +22,7 @@ from weakref import WeakKeyDictionary
 
 import pytest
 
+from studio.runs.files import FileLock
 from tests.browser.prepared import Prepared, prepare
 from tests.browser.rest import follow
 
@@ -54,14 +55,13 @@ def screenshots(request: pytest.FixtureRequest) -> bool:
 
 @dataclass
 class Server:
-    """A studio in a process of its own. started_after: seconds until it answered."""
+    """A studio in a process of its own."""
 
     url: str
     cache: Path
     runs: Path
     log: Path
     process: subprocess.Popen[bytes]
-    started_after: float
 
 
 @dataclass
@@ -111,11 +111,20 @@ def server(tmp_path_factory: pytest.TempPathFactory, screenshots: bool) -> Itera
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     """Three finished runs on a small demo set, see `tests.browser.prepared`; about half a minute.
 
-    Made once for all modules: look, do not change. STUDIO_PREPARED names a folder to keep them in
-    between test runs, while tests are being written.
+    Made once for all modules and pytest workers: look, do not change. STUDIO_PREPARED names a
+    folder to keep them in between test runs, while tests are being written.
     """
-    kept = os.environ.get("STUDIO_PREPARED")
-    return prepare(Path(kept) if kept else tmp_path_factory.mktemp("prepared"))
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    folder = Path(os.environ.get("STUDIO_PREPARED") or shared / "prepared")
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / "lock")
+    while not lock.acquire():  # another worker is at it
+        time.sleep(0.2)
+    try:
+        return prepare(folder)
+    finally:
+        lock.release()
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +150,8 @@ def serving(runs: Path, cache: Path, *, log: Path) -> Iterator[Server]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "app.py", "--port", str(port), "--runs", str(runs), "--cache"]
+    command = [sys.executable, "app.py", "--no-browser", "--port", str(port)]
+    command += ["--runs", str(runs), "--cache"]
     environment = {k: v for k, v in os.environ.items() if k != "SPACE_ID"}
     began = time.monotonic()
     with log.open("wb") as out:
@@ -154,7 +164,7 @@ def serving(runs: Path, cache: Path, *, log: Path) -> Iterator[Server]:
             if process.poll() is not None or time.monotonic() - began > 90:
                 raise RuntimeError(f"the studio did not start:\n{log.read_text()}")
             time.sleep(0.1)
-        yield Server(url, cache, runs, log, process, time.monotonic() - began)
+        yield Server(url, cache, runs, log, process)
     finally:
         process.send_signal(signal.SIGTERM)
         try:

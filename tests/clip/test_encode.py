@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from studio.clip.encode import Stopped, class_vectors, encode_images, encode_texts, preprocess
+from studio.clip.encode import class_vectors, encode_images, encode_texts, preprocess
 from studio.clip.space import Space
 from studio.clip.store import image_features
+from studio.errors import Stopped
 from tests.coft.conftest import Canvases, make_backbone, tiny_config
 
 BACKBONE = make_backbone(tiny_config())

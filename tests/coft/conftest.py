@@ -11,6 +11,8 @@ from torch import Tensor
 
 from studio.clip.backbone import Backbone, build_model
 from studio.clip.encode import class_vectors, encode_images
+from studio.coft.task import Task
+from studio.settings import Settings
 
 NAMES = ("red square", "green circle", "blue line")
 
@@ -90,6 +92,16 @@ def vit() -> Backbone:
 def convnet() -> Backbone:
     """A tiny-image EfficientNet-Lite0 behind timm, with random weights."""
     return make_backbone(convolutional_config(), center=True)
+
+
+def random_task(backbone: Backbone, images: Canvases, **changes: Any) -> Task:
+    """A task whose features and class vectors are random numbers, for what does not read them."""
+    draw = torch.Generator().manual_seed(0)
+    return Task(
+        backbone=backbone, images=images, settings=Settings(**changes), class_names=NAMES,
+        features=torch.randn(len(images), backbone.embed_dim, generator=draw),
+        class_vectors=torch.randn(len(NAMES), backbone.embed_dim, generator=draw),
+    )  # fmt: skip
 
 
 Inputs = Callable[[Backbone, Canvases], dict[str, Any]]

@@ -15,6 +15,7 @@ from studio.coft.contrast import MomentumContrast, key_views, queue_size
 from studio.coft.fit import fit, fit_plus
 from studio.coft.judge import TrainingSet
 from studio.coft.phase2 import with_the_rest
+from studio.coft.task import Task
 from studio.settings import Settings
 from tests.coft.conftest import Canvases, Inputs
 from tests.coft.test_fit import QUICK
@@ -98,12 +99,12 @@ def test_contrast_sees_the_noisy_images_and_the_classifier_does_not(
     settings = Settings(**QUICK | {"phase2_epochs": 4, "weight_decay": 0.0, "contrast_weight": 1.0})
     towers = []
 
-    def caught(**options: object) -> object:
+    def caught(_task: Task, **options: object) -> object:
         towers.extend(options["towers"])  # type: ignore[call-overload]
         return iter(())
 
     monkeypatch.setattr(import_module("studio.coft.finetune"), "phase_two", caught)
-    list(fit_plus(**given, settings=settings))
+    list(fit_plus(Task(**given, settings=settings)))
     tuner = phase2._Tuner(towers[0], 0, 12, settings, part=12)
     head = towers[0].head.weight.detach().clone()
     visual = [p.detach().clone() for p in towers[0].visual.parameters()]
@@ -122,7 +123,7 @@ def test_contrast_sees_the_noisy_images_and_the_classifier_does_not(
 
 def test_coft_itself_has_no_contrast(vit: Backbone, inputs: Inputs) -> None:
     images = Canvases(20)
-    events = list(fit(**inputs(vit, images), settings=Settings(**QUICK, contrast_weight=1.0)))
+    events = list(fit(Task(**inputs(vit, images), settings=Settings(**QUICK, contrast_weight=1.0))))
     parts = [e.parts for e in events if type(e).__name__ == "Step" and e.phase == 2]
     assert parts
     assert all(set(p) == {"ce"} for p in parts)

@@ -1,4 +1,4 @@
-"""Who keeps which label (test 7 of the specification)."""
+"""Whose labels are clean (test 7 of the specification)."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from studio.coft.judge import (
-    beliefs,
     clean_sets,
+    clean_share,
     own_clean_probability,
     peer_clean_probability,
+    soft_weights,
     training_sets,
 )
 
@@ -53,12 +54,21 @@ def test_the_rules_differ_and_nest(verdict: tuple[torch.Tensor, torch.Tensor]) -
     agree = sets["peer_clean_and_argmax_agree"]
     assert not (agree & ~sets["peer_clean"]).any()
     assert not torch.equal(agree, sets["peer_clean"])
+    for model in (0, 1):  # the label is also what the peer holds to be cleanest
+        best = clean[1 - model].argmax(1) == labels[model]
+        assert torch.equal(agree[model], sets["peer_clean"][model] & best)
     assert sets["none"].all()
     assert torch.equal(sets["agree"], (labels[0] == labels[1]).expand(2, -1))
     for rule in ("peer_clean", "self_clean", "both_clean"):  # the same judges, without a threshold
-        assert torch.equal(beliefs(clean, labels, rule=rule) > 0.5, sets[rule])
+        assert torch.equal(soft_weights(clean, labels, rule=rule) > 0.5, sets[rule])
     for rule in ("agree", "none"):
-        assert torch.equal(beliefs(clean, labels, rule=rule), sets[rule].float())
+        assert torch.equal(soft_weights(clean, labels, rule=rule), sets[rule].float())
+
+
+def test_the_share_counts_images_with_a_clean_label_of_either_model() -> None:
+    clean = torch.tensor([[True, True, False, False], [True, False, False, True]])
+    assert clean_share(clean) == 0.75
+    assert clean_share(clean[:, 2:3]) == 0.0
 
 
 def test_exactly_one_half_is_not_clean() -> None:

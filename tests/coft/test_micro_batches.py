@@ -13,6 +13,7 @@ from studio.baselines import fixmatch
 from studio.clip.backbone import Backbone
 from studio.coft.events import Checkpoint, Step
 from studio.coft.fit import fit_plus
+from studio.coft.task import Task
 from studio.settings import Settings
 from tests.coft.conftest import Canvases, Inputs
 from tests.coft.test_fit import QUICK
@@ -38,7 +39,7 @@ def test_the_size_of_the_parts_changes_nothing_but_how_much_is_in_memory(
 
     def run(size: int) -> tuple[list[Step], Checkpoint]:
         settings = Settings(**QUICK | CHANGES | {"micro_batch": size})
-        events = list(method(**inputs(vit, Canvases(20)), settings=settings))
+        events = list(method(Task(**inputs(vit, Canvases(20)), settings=settings)))
         steps = [event for event in events if isinstance(event, Step)]
         (shipped,) = (e for e in events if isinstance(e, Checkpoint) and e.name == "classifier")
         return steps, shipped

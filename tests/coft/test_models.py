@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -9,7 +10,6 @@ import torch
 from torch import nn
 
 from studio.clip.backbone import Backbone
-from studio.clip.space import Space
 from studio.coft.adapters import PromptTokens, ScaleShift
 from studio.coft.classifier import Tower
 from studio.coft.dual import DualPromptModel
@@ -18,18 +18,12 @@ from studio.coft.prompts import PromptTemplate
 from studio.coft.towers import average_with_start
 from studio.errors import ModelError
 from studio.settings import Settings
-from tests.coft.conftest import NAMES
-
-
-def space_of(backbone: Backbone) -> Space:
-    """Plain cosines."""
-    zero = torch.zeros(backbone.embed_dim)
-    return Space(zero, zero, 20.0)
+from tests.coft.conftest import NAMES, Canvases, random_task
 
 
 def model_of(backbone: Backbone, **overrides: Any) -> DualPromptModel:
     """Model 1 on the given backbone."""
-    return build_models(backbone, NAMES, space_of(backbone), Settings(**overrides))[0]
+    return build_models(random_task(backbone, Canvases(6), **overrides))[0]
 
 
 def test_context_vectors_stand_between_start_and_name(vit: Backbone) -> None:
@@ -92,9 +86,81 @@ def test_deep_tokens_are_fresh_in_every_block(vit: Backbone) -> None:
     adapter.tail(vit.visual, torch.randn(1, 3, 32, 32)).sum().backward()
     for handle in handles:
         handle.remove()
-    assert lengths[0] == 4 + 1 + 3
+    assert lengths == [4 + 1 + 3] * 2, "the tokens of the block before have to go"
     assert adapter.tokens.grad is not None
     assert (adapter.tokens.grad.abs().sum((1, 2)) > 0).all()
+
+
+def test_tokens_start_within_the_bound_of_vpt(vit: Backbone) -> None:
+    tokens = PromptTokens(
+        vit.visual, kind="deep", tokens=50, generator=torch.Generator().manual_seed(0)
+    ).tokens
+    bound = math.sqrt(6 / (3 * 16 * 16 + 64))  # patches of 16 pixels, width 64
+    assert float(tokens.detach().abs().max()) == pytest.approx(bound, rel=0.01)
+    assert float(tokens.detach().mean()) == pytest.approx(0, abs=0.1 * bound)
+
+
+class Mixing(nn.Module):
+    """A transformer that says which axis the images are on; each block adds the token mean."""
+
+    def __init__(self, *, batch_first: bool) -> None:
+        super().__init__()
+        self.transformer = nn.Module()
+        self.transformer.batch_first = batch_first
+        self.transformer.resblocks = nn.ModuleList(Block(batch_first) for _ in range(2))
+        self.conv1 = nn.Conv2d(3, 8, 4, stride=4)
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        x = self.conv1(pixels).flatten(2).transpose(1, 2)
+        x = x if self.transformer.batch_first else x.transpose(0, 1)
+        for block in self.transformer.resblocks:
+            x = block(x)
+        return x.mean(1 if self.transformer.batch_first else 0)
+
+
+class Block(nn.Module):
+    def __init__(self, batch_first: bool) -> None:
+        super().__init__()
+        self.axis = 1 if batch_first else 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + x.mean(self.axis, keepdim=True)
+
+
+@pytest.mark.parametrize("kind", ["deep", "shallow"])
+def test_tokens_stand_behind_the_patches_whichever_axis_comes_first(kind: str) -> None:
+    torch.manual_seed(0)
+    first, second = Mixing(batch_first=True), Mixing(batch_first=False)
+    second.load_state_dict(first.state_dict())
+    pixels = torch.randn(3, 3, 12, 12)
+    found = []
+    for visual in (first, second):
+        adapter = PromptTokens(
+            visual, kind=kind, tokens=2, generator=torch.Generator().manual_seed(1)
+        )
+        with torch.no_grad():
+            found.append(adapter.tail(visual, pixels))
+            # Each block adds the mean of 9 patches and 2 tokens to all of them.
+            x = first.conv1(pixels).flatten(2).transpose(1, 2)
+            tokens = adapter.tokens[0].expand(3, -1, -1)
+            for layer in range(2):
+                if layer and kind == "deep":
+                    tokens = adapter.tokens[layer].expand(3, -1, -1)
+                both = torch.cat([x, tokens], 1)
+                both = both + both.mean(1, keepdim=True)
+                x, tokens = both[:, :9], both[:, 9:]
+        torch.testing.assert_close(found[-1], x.mean(1))
+    torch.testing.assert_close(found[0], found[1])
+
+
+def test_scale_and_shift_of_nought_change_nothing(convnet: Backbone) -> None:
+    pixels = torch.randn(2, 3, 64, 64)
+    adapter = ScaleShift(convnet.visual, stages=2, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        for parameter in adapter.parameters():
+            parameter.zero_()
+        adapted = adapter.tail(convnet.visual, adapter.prefix(convnet.visual, pixels))
+        torch.testing.assert_close(adapted, convnet.visual(pixels), rtol=1e-3, atol=1e-4)
 
 
 def test_scale_and_shift_splits_where_it_says_and_merges_into_an_ordinary_tower(
@@ -124,7 +190,7 @@ def test_the_negative_loss_reaches_what_its_settings_say(
 ) -> None:
     backbone: Backbone = request.getfixturevalue(backbone_name)
     settings = Settings(l2_grad_visual=visual, l2_grad_positive=positive)
-    model = build_models(backbone, NAMES, space_of(backbone), settings)[0]
+    model = model_of(backbone, l2_grad_visual=visual, l2_grad_positive=positive)
     pixels = torch.randn(4, 3, backbone.image_size, backbone.image_size)
     hidden = model.adapter.prefix(backbone.visual, pixels)
     labels, complements = torch.tensor([0, 1, 2, 0]), torch.tensor([1, 2, 0, 2])
@@ -150,8 +216,8 @@ def test_the_negative_loss_reaches_what_its_settings_say(
 
 
 def test_the_two_models_start_apart_and_the_same_seed_starts_alike(vit: Backbone) -> None:
-    first, second = build_models(vit, NAMES, space_of(vit), Settings(seed=1))
-    again, _ = build_models(vit, NAMES, space_of(vit), Settings(seed=1))
+    first, second = build_models(random_task(vit, Canvases(6), seed=1))
+    again, _ = build_models(random_task(vit, Canvases(6), seed=1))
     for name, parameter in first.named_parameters():
         assert torch.equal(parameter, dict(again.named_parameters())[name])
         assert not torch.equal(parameter, dict(second.named_parameters())[name])

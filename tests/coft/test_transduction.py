@@ -116,14 +116,14 @@ def test_where_the_first_seeds_of_coft_come_from(vit: Backbone, transduction: st
     start = ZeroShotStart.of(vit, features, vectors)
     settings = Settings(transduction=transduction, prior_correction=0.0)
     nothing = torch.full((60,), UNKNOWN)
-    told = []
+    returned = []
 
     def taken() -> Iterator[Event]:
         device = start.space.image_mean.device
-        told.append((yield from first_scores(start, nothing, settings, device=device)))
+        returned.append((yield from first_scores(start, nothing, settings, device=device)))
 
     events = list(taken())
-    (scores,) = told
+    (scores,) = returned
     assert bool(events) == (transduction != "off")  # long work is announced
     assert torch.allclose(scores, start.probabilities) == (transduction == "off")
     torch.testing.assert_close(scores.sum(1), torch.ones(60))
@@ -161,17 +161,17 @@ def test_evidence_is_that_of_the_nearest_given_label_of_a_class(
     given = torch.full((9,), UNKNOWN)
     given[0], given[1], given[2], given[3] = 0, 0, 2, REJECTED
     monkeypatch.setattr(transduction, "BLOCK", 4)
-    heard = transduction.reminded(pictures, guess, given, weight=7.0)
-    kept = [i for i in range(9) if i != 3]
-    own = normalize(pictures - pictures[kept].mean(0), dim=1)
+    weighed = transduction.with_evidence(pictures, guess, given, weight=7.0)
+    others = [i for i in range(9) if i != 3]
+    own = normalize(pictures - pictures[others].mean(0), dim=1)
     for i in range(9):
         cosines = own @ own[i]
         nearest = torch.tensor([float(cosines[:2].max()), -torch.inf, float(cosines[2])])
         logits = guess[i].log() + 7.0 * (-5.0 * (1 - nearest)).exp()
-        torch.testing.assert_close(heard[i], logits.softmax(0))
-    assert transduction.reminded(pictures, guess, given, weight=0.0) is guess
+        torch.testing.assert_close(weighed[i], logits.softmax(0))
+    assert transduction.with_evidence(pictures, guess, given, weight=0.0) is guess
     nothing = torch.full((9,), UNKNOWN)
-    assert transduction.reminded(pictures, guess, nothing, weight=7.0) is guess
+    assert transduction.with_evidence(pictures, guess, nothing, weight=7.0) is guess
 
 
 def test_a_class_does_not_grow_by_what_all_images_have_in_common() -> None:
@@ -179,6 +179,6 @@ def test_a_class_does_not_grow_by_what_all_images_have_in_common() -> None:
     guess = torch.full((200, 2), 0.5)
     given = torch.full((200,), UNKNOWN)
     given[:5] = 0
-    heard = transduction.reminded(pictures, guess, given, weight=20.0)
-    assert float(heard[:5, 0].min()) > 0.99
-    assert float(heard[5:, 0].median()) < 0.8
+    weighed = transduction.with_evidence(pictures, guess, given, weight=20.0)
+    assert float(weighed[:5, 0].min()) > 0.99
+    assert float(weighed[5:, 0].median()) < 0.8

@@ -18,7 +18,7 @@ import torch
 from studio.clip.backbone import Backbone, build_model
 from studio.coft.classifier import Classifier, Tower, without_projection
 from studio.errors import FolderError, ModelError, RunError
-from studio.export import labels_csv, last_event, predict
+from studio.export import labels_csv, predict
 from studio.images.canvases import prepare
 from studio.runs.job import run_job
 from studio.runs.model import load_classifier, save_model
@@ -66,18 +66,25 @@ def test_labels_csv_says_what_the_run_says(finished: Run, tmp_path: Path):
         "confidence", "combined_score", "correction",
     ]  # fmt: skip
     assert len({float(row["combined_score"]) for row in rows}) > 1
-    event = last_event(finished, "finished")
-    assert event is not None
+    (event,) = [event for event in finished.events()[0] if event["kind"] == "finished"]
     arrays = finished.arrays(event["arrays"])
     assert len(rows) == len(finished.images()["images"]) == 36
+    combined = last_event(finished, "combined")
+    assert combined is not None
+    score = finished.arrays(combined["arrays"])["score"]
     names = finished.info.class_names
-    for row, label, first, clean, kept in zip(
-        rows, arrays["labels"].tolist(), arrays["model_labels"][0].tolist(),
-        arrays["clean_probability"].tolist(), arrays["clean"].tolist(), strict=True,
+    for row, path, label, (first, second), clean, kept, sure, own in zip(
+        rows, finished.images()["images"], arrays["labels"].tolist(),
+        arrays["model_labels"].T.tolist(), arrays["clean_probability"].tolist(),
+        arrays["clean"].tolist(), arrays["confidence"].tolist(), score.tolist(), strict=True,
     ):  # fmt: skip
+        assert row["path"].removeprefix("./") == path
         assert row["label"].lstrip("'") == names[label]
         assert row["model_1_label"].lstrip("'") == names[first]
+        assert row["model_2_label"].lstrip("'") == names[second]
         assert float(row["clean_probability"]) == pytest.approx(clean, abs=1e-6)
+        assert float(row["confidence"]) == pytest.approx(sure, abs=1e-6)
+        assert float(row["combined_score"]) == pytest.approx(own, abs=1e-6)
         assert row["clean"] == ("true" if kept else "false")
 
 

@@ -68,7 +68,6 @@ class ChatServer:
         self.then: Reply | Script = well
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
-        self.times: list[float] = []
         self.key = key
         self._lock = threading.Lock()
         self._http = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
@@ -89,7 +88,6 @@ class ChatServer:
 
     def answer(self, path: str, headers: dict[str, str], request: dict[str, Any]) -> Reply:
         with self._lock:
-            self.times.append(time.monotonic())
             self.requests.append(request)
             self.headers.append(headers)
             script = self.replies.pop(0) if self.replies else self.then

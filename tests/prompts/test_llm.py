@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from studio.prompts.endpoint import Endpoint
 from studio.prompts.llm import Written, budget, write
 from tests.prompts.chat_server import KEY, ChatServer, Reply, asked, error, well
 
-QUICK = Limits(timeout=0.6, connect=2, tries=3, first_wait=0.02, longest_wait=2, parallel=2)
+QUICK = Limits(timeout=0.6, connect=2, tries=3, parallel=2)
 NAMES = ("cat", "dog", "hot air balloon")
 
 
@@ -27,6 +28,15 @@ NAMES = ("cat", "dog", "hot air balloon")
 def server() -> Iterator[ChatServer]:
     with ChatServer() as served:
         yield served
+
+
+@pytest.fixture(autouse=True)
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds that the client would have waited."""
+    asked: list[float] = []
+    waiting = SimpleNamespace(sleep=asked.append, time=time.time)
+    monkeypatch.setattr("openai._base_client.time", waiting)
+    return asked
 
 
 @pytest.fixture
@@ -123,16 +133,16 @@ def test_a_wrong_key_is_said_once_without_it(
 
 
 def test_429_waits_as_long_as_it_is_told_and_goes_on(
-    server: ChatServer, go: Callable[..., Written]
+    server: ChatServer, go: Callable[..., Written], waits: list[float]
 ):
     server.replies = [error(429, "slow down", retry_after="1")]
     written = go()
     assert len(written.prompts.sentences) == 3
-    waited = server.times[1] - server.times[0]
-    assert 1.0 <= waited < 1.9
+    assert waits == [1.0]
     server.replies = [error(429, "slow down", retry_after_ms="300")]
     go(description="b")
-    assert 0.3 <= server.times[3] - server.times[2] < 0.9
+    assert waits == [1.0, 0.3]
+    assert len(server.requests) == 4
 
 
 def test_429_for_ever_or_for_too_long_is_given_up(server: ChatServer, go: Callable[..., Written]):
@@ -315,28 +325,40 @@ def test_stop_hangs_up_and_keeps_what_came(server: ChatServer, go: Callable[...,
     names = tuple(f"class {i}" for i in range(100))
     stop = threading.Event()
     server.replies = [well]
-    server.then = Reply(wait=20)
+    server.then = Reply(wait=3600)  # as good as never: only who hangs up comes back
 
     def listen(written: Written) -> None:
         if written.done:
             stop.set()
 
-    began = time.monotonic()
-    slow = Limits(timeout=30, connect=2, parallel=2)
+    slow = Limits(timeout=3600, connect=2, parallel=2)
     written = go(names, stop=stop.is_set, listen=listen, limits=slow)
-    assert time.monotonic() - began < 5
     assert written.stopped
     assert len(written.prompts.sentences) == 20
     assert written.problems == ()
 
 
-def test_stop_ends_a_wait(server: ChatServer, go: Callable[..., Written]):
-    server.then = error(429, "slow down", retry_after="1.9")
-    began = time.monotonic()
-    written = go(stop=lambda: bool(server.requests))
-    assert time.monotonic() - began < 1.5
+def test_stop_ends_a_wait(
+    server: ChatServer, go: Callable[..., Written], monkeypatch: pytest.MonkeyPatch
+):
+    waiting, over, before = threading.Event(), threading.Event(), set(threading.enumerate())
+
+    def sleep(seconds: float) -> None:
+        waiting.set()
+        over.wait(600)  # as good as never
+
+    monkeypatch.setattr("openai._base_client.time", SimpleNamespace(sleep=sleep, time=time.time))
+    server.then = error(429, "slow down", retry_after="60")
+    written = go(stop=waiting.is_set)
     assert written.stopped
     assert written.prompts.is_default
+    sent = len(server.requests)
+    over.set()  # who wakes up has nobody to ask any more
+    for thread in set(threading.enumerate()) - before:
+        if thread.name == "prompts":
+            thread.join(20)
+            assert not thread.is_alive()
+    assert len(server.requests) == sent
 
 
 def test_no_more_requests_than_the_budget_says(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -45,16 +47,17 @@ def clock() -> Clock:
     return Clock()
 
 
-Script = Callable[..., Iterator[Any]]
+Script = Callable[[Any], Iterator[Any]]
 
 
 @pytest.fixture
 def as_method(monkeypatch: pytest.MonkeyPatch) -> Callable[[Script], str]:
-    """Make a generator function a method that runs can use; the name to ask for it by."""
-    from studio import methods
+    """Make a generator function of a task a method that runs can use; returns its name."""
+    from studio.methods import METHODS, Method
 
     def register(script: Script) -> str:
-        monkeypatch.setitem(methods.METHODS, "scripted", lambda: script)
+        monkeypatch.setitem(sys.modules, "scripted", SimpleNamespace(fit=script))
+        monkeypatch.setitem(METHODS, "scripted", Method("scripted", "Scripted", "scripted"))
         return "scripted"
 
     return register

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from studio.coft.events import SeedSet
+from studio.coft.task import Task
 from studio.errors import RunError
 from studio.export.labels import labels_csv
 from studio.images.canvases import Canvases
@@ -111,7 +112,7 @@ def test_given_labels_stand(first: Run, second: Run):
     assert any(before[path] != after[path] for path in PATHS[:2])
     result = second.result()
     assert result is not None
-    assert (result["given_labels"], result["given_rejected"]) == (3, 2)
+    assert (result.given_labels, result.given_rejected) == (3, 2)
 
 
 def test_rejected_images_are_in_no_training_set(first: Run, second: Run, told: list[Any]):
@@ -230,10 +231,10 @@ def test_a_class_that_is_gone_fails_the_run_in_one_line(
 
 
 def test_images_that_are_gone_are_told_of(first: Run, runs: RunStore, cache_dir: Path, as_method):
-    def quiet(*, given: torch.Tensor, **_: Any) -> Iterator[Any]:
+    def quiet(task: Task) -> Iterator[Any]:
         from tests.runs.test_job import finished
 
-        assert int((given >= 0).sum()) == 1
+        assert int((task.given >= 0).sum()) == 1
         yield finished()
 
     more = {PATHS[0]: Correction("accepted", "lime"), "gone.png": Correction("rejected")}

@@ -79,16 +79,18 @@ def test_a_run_checks_labels_and_writes_the_most_suspicious_first(
     assert any("broken.png" in event.get("message", "") for event in events)
     scores = [float(row["combined_score"]) for row in rows]
     assert scores == sorted(scores)
-    believed = [row["believed"] == "true" for row in rows]
-    assert result["checked_labels"] == len(labels) == 36
-    assert result["checked_believed"] == pytest.approx(np.mean(believed))
-    assert result["checked_accuracy"] == pytest.approx(0.75)
+    clean = [row["clean"] == "true" for row in rows]
+    checked = result.checked
+    assert checked is not None
+    assert checked.labels == len(labels) == 36
+    assert checked.clean == pytest.approx(np.mean(clean))
+    assert checked.accuracy == pytest.approx(0.75)
     right = [row["label"].replace(" ", "_") == row["path"].split("/")[0] for row in rows]
     ranks = [
         (a > b) + 0.5 * (a == b)
         for a, good in zip(scores, right, strict=True) if good
         for b, other in zip(scores, right, strict=True) if not other
     ]  # fmt: skip
-    assert result["checked_combined_auroc"] == pytest.approx(np.mean(ranks), abs=1e-3)
+    assert checked.combined_auroc == pytest.approx(np.mean(ranks), abs=1e-3)
     with pytest.raises(SettingsError, match=r"checked by coft and coft\+, not by zero-shot"):
         create_run(dataclasses.replace(request, method="zero-shot"), store)

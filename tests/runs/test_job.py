@@ -13,14 +13,17 @@ import pytest
 import torch
 
 from studio.coft.events import Finished, Progress, Step, ZeroShot
+from studio.coft.given import UNKNOWN
+from studio.coft.task import Task
 from studio.errors import FolderError, ModelError, PromptError, RunError, SettingsError, StudioError
-from studio.runs.model import label_each, load_classifier
-from studio.images.folder import truth
 from studio.images.canvases import prepare
+from studio.images.folder import truth
 from studio.prompts.prompt_set import PromptSet
 from studio.runs import job
 from studio.runs.job import JobStopped, run_job
+from studio.runs.model import label_each, load_classifier
 from studio.runs.request import JobRequest, create_run
+from studio.runs.result import RunResult
 from studio.runs.store import Run, RunStore
 from studio.settings import Settings
 
@@ -48,7 +51,7 @@ def never() -> bool:
 
 def go(
     request: JobRequest, store: RunStore, cache_dir: Path, **more: Any
-) -> tuple[Run, dict[str, Any]]:
+) -> tuple[Run, RunResult]:
     run = create_run(request, store)
     return run, run_job(request, run, cache_dir=cache_dir, **{"stop": never, **more})
 
@@ -82,7 +85,7 @@ def test_prompts_make_the_first_labels_and_stay_with_the_run(
     assert json.loads((plain.path / "prompts.json").read_text()) == {
         "format": 1, "templates": ["a {}"], "sentences": {},
     }  # fmt: skip
-    assert result["prompts"] == "1 template"
+    assert result.prompts == "1 template"
 
     same = PromptSet(("a {}",))
     again, _ = go(dataclasses.replace(request, prompts=same), store, cache_dir)
@@ -91,7 +94,7 @@ def test_prompts_make_the_first_labels_and_stay_with_the_run(
     assert PromptSet.load(other.path / "prompts.json") == PromptSet(
         ("the {}",), {"red square": ("crimson box", "a {} tile")}
     )
-    assert result["prompts"] == "1 template and 2 sentences"
+    assert result.prompts == "1 template and 2 sentences"
 
     def first_labels(run: Run) -> Any:
         (line,) = [event for event in run.events()[0] if event["kind"] == "zero_shot"]
@@ -114,7 +117,7 @@ def test_phase_two_may_train_another_model(
     settings = dataclasses.replace(request_.settings, phase2_model=str(other_tiny_model))
     request = dataclasses.replace(request_, settings=settings, test_folder=request_.folder)
     run, result = go(request, store, cache_dir)
-    assert result["stage"] == "phase2"
+    assert result.stage == "phase2"
     classifier = load_classifier(run.path / "model", device="cpu")
     assert classifier.backbone.image_size == 256
     assert classifier.backbone.name == str(other_tiny_model)
@@ -124,10 +127,10 @@ def test_phase_two_may_train_another_model(
     assert torch.equal(labels, run.arrays(last(run, "finished")["arrays"])["labels"])
     right = truth(folder, run.info.class_names)
     assert right is not None
-    assert result["accuracy"] == pytest.approx((labels.numpy() == right).mean())
+    assert result.accuracy == pytest.approx((labels.numpy() == right).mean())
 
     _, alone = go(dataclasses.replace(request, settings=request_.settings), store, cache_dir)
-    assert result["zero_shot_accuracy"] == alone["zero_shot_accuracy"], "the first labels changed"
+    assert result.zero_shot_accuracy == alone.zero_shot_accuracy, "the first labels changed"
 
 
 @pytest.mark.parametrize(
@@ -146,12 +149,14 @@ def test_a_model_for_phase_two_that_would_not_be_used_is_refused(
 
 def test_a_folder_becomes_a_result(request_: JobRequest, store: RunStore, cache_dir: Path):
     run, result = go(request_, store, cache_dir)
-    assert set(result) >= RESULT_KEYS
-    assert (result["run"], result["images"], result["refused"]) == (run.id, 36, 1)
-    assert (result["classes"], result["stopped"], result["stage"]) == (3, False, "phase2")
+    assert set(result.to_dict()) >= RESULT_KEYS
+    assert (result.run, result.images, result.refused) == (run.id, 36, 1)
+    assert (result.classes, result.stopped, result.stage) == (3, False, "phase2")
     for name in ("zero_shot_accuracy", "accuracy", "single_accuracy", "clean_fraction"):
-        assert 0 <= result[name] <= 1
-    assert run.result() == json.loads(json.dumps(result))
+        assert 0 <= getattr(result, name) <= 1
+    stored = json.loads((run.path / "result.json").read_text())
+    assert stored == json.loads(json.dumps(result.to_dict()))
+    assert run.result() == RunResult.from_dict(stored)
     info = run.info
     assert (info.state, info.truth_known) == ("finished", True)
     assert set(info.class_names) == {"red square", "green circle", "blue line"}
@@ -176,10 +181,10 @@ def test_a_result_says_how_many_labels_it_takes_to_be_right(
     run, result = go(request_, store, cache_dir)
     said = {e["stage"]: e for e in run.events()[0] if e["kind"] == "estimate"}
     for stage, name in (("zero-shot", "zero_shot_accuracy"), ("finished", "accuracy")):
-        low, middle, high = (result[f"estimated_{name}{end}"] for end in ("_low", "", "_high"))
-        assert 0 <= low <= middle <= high <= 1
-        assert (said[stage]["accuracy"], said[stage]["low"]) == (middle, low)
-    assert said["zero-shot"]["z"] == result["knowledge_z"]
+        found = getattr(result, f"estimated_{name}")
+        assert 0 <= found.low <= found.accuracy <= found.high <= 1
+        assert (said[stage]["accuracy"], said[stage]["low"]) == (found.accuracy, found.low)
+    assert said["zero-shot"]["z"] == result.knowledge_z
     (also,) = [e for e in run.events()[0] if e["kind"] == "combined"]
     score = run.arrays(also["arrays"])["score"]
     assert score.shape == (36,)
@@ -242,10 +247,10 @@ def test_without_truth_accuracies_are_unknown(
 ):
     request = dataclasses.replace(request_, class_names=("dog", "cat"), method="zero-shot")
     run, result = go(request, store, cache_dir)
-    assert result["zero_shot_accuracy"] is None
-    assert result["accuracy"] is None
-    assert result["clean_precision"] is None
-    assert result["clean_fraction"] is not None
+    assert result.zero_shot_accuracy is None
+    assert result.accuracy is None
+    assert result.clean_precision is None
+    assert result.clean_fraction is not None
     assert run.info.truth_known is False
 
 
@@ -255,7 +260,7 @@ def test_a_model_that_knows_nothing_here_is_told_of_before_the_fit(
     names = ("tax law", "grammar", "melancholy")
     request = dataclasses.replace(request_, class_names=names, method="zero-shot")
     run, result = go(request, store, cache_dir)
-    assert result["knowledge"] == "near chance"  # the weights are random
+    assert result.knowledge == "near chance"  # the weights are random
     kinds = [event["kind"] for event in run.events()[0]]
     assert kinds.index("knowledge") < kinds.index("warned") < kinds.index("zero_shot")
     (warned,) = [event for event in run.events()[0] if event["kind"] == "warned"]
@@ -270,7 +275,7 @@ def test_aliases_tell_the_truth_of_folders_with_other_names(
         method="zero-shot",
     )  # fmt: skip
     _, result = go(request, store, cache_dir)
-    assert result["accuracy"] is not None
+    assert result.accuracy is not None
 
 
 def test_a_test_folder_is_what_accuracies_are_measured_on(
@@ -284,7 +289,7 @@ def test_a_test_folder_is_what_accuracies_are_measured_on(
     run, plain = go(request_, store, cache_dir)
     request = dataclasses.replace(request_, test_folder=tmp_path / "test")
     run, result = go(request, store, cache_dir)
-    assert (plain["test_images"], result["test_images"]) == (None, 4)
+    assert (plain.test_images, result.test_images) == (None, 4)
 
     # The four are images of the folder, so that its own labels tell what to expect.
     paths = run.images()["images"]
@@ -298,7 +303,7 @@ def test_a_test_folder_is_what_accuracies_are_measured_on(
             for name in ("red_square", "blue_line")
             for number in (1, 2)
         ]
-        assert result[key] == pytest.approx(np.mean(right))
+        assert getattr(result, key) == pytest.approx(np.mean(right))
 
 
 def test_a_test_folder_without_truth_is_refused(
@@ -340,7 +345,7 @@ def test_a_model_that_is_not_there_fails_the_run_in_one_line(
 def test_a_bug_fails_the_run_and_leaves_its_traceback(
     request_: JobRequest, store: RunStore, cache_dir: Path, as_method
 ):
-    def broken(**_: Any) -> Iterator[Any]:
+    def broken(_: Task) -> Iterator[Any]:
         yield Progress("phase 1", 1, 2)
         raise ZeroDivisionError("by nothing\nat all")
 
@@ -354,7 +359,7 @@ def test_a_bug_fails_the_run_and_leaves_its_traceback(
 def test_too_little_memory_comes_with_advice(
     request_: JobRequest, store: RunStore, cache_dir: Path, as_method
 ):
-    def hungry(**_: Any) -> Iterator[Any]:
+    def hungry(_: Task) -> Iterator[Any]:
         yield Progress("phase 1", 1, 2)
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
 
@@ -367,7 +372,7 @@ def test_too_little_memory_comes_with_advice(
 def test_a_method_without_an_outcome_is_a_bug(
     request_: JobRequest, store: RunStore, cache_dir: Path, as_method
 ):
-    def mute(**_: Any) -> Iterator[Any]:
+    def mute(_: Task) -> Iterator[Any]:
         yield Progress("phase 1", 1, 1)
 
     request = dataclasses.replace(request_, method=as_method(mute))
@@ -388,7 +393,7 @@ def test_stop_keeps_what_was_learned(request_: JobRequest, store: RunStore, cach
     run, result = go(
         request_, store, cache_dir, listen=listen, stop=lambda: bool(steps and steps[-1].phase == 2)
     )
-    assert (result["stopped"], result["stage"]) == (True, "phase2")
+    assert (result.stopped, result.stage) == (True, "phase2")
     assert run.status()["state"] == "stopped"
     assert set(states) == {"stopping"}
     assert model_bytes(run)
@@ -405,7 +410,7 @@ def test_stopped_before_anything_was_learned(request_: JobRequest, store: RunSto
 
 
 def test_ctrl_c_twice_interrupts(request_: JobRequest, store: RunStore, cache_dir: Path, as_method):
-    def impatient(**_: Any) -> Iterator[Any]:
+    def impatient(_: Task) -> Iterator[Any]:
         yield Progress("phase 1", 1, 2)
         raise KeyboardInterrupt
 
@@ -419,24 +424,26 @@ def test_ctrl_c_twice_interrupts(request_: JobRequest, store: RunStore, cache_di
 def test_the_fit_is_told_nothing_but_images_names_and_settings(
     request_: JobRequest, store: RunStore, cache_dir: Path, as_method
 ):
-    told: dict[str, Any] = {}
+    tasks: list[Task] = []
 
-    def nosy(**everything: Any) -> Iterator[Any]:
-        told.update(everything)
+    def nosy(task: Task) -> Iterator[Any]:
+        tasks.append(task)
         labels = torch.zeros(36, dtype=torch.int64)
         yield ZeroShot(labels, labels.float())
         yield finished()
 
     go(dataclasses.replace(request_, method=as_method(nosy)), store, cache_dir)
-    assert set(told) == {
+    (task,) = tasks
+    assert set(vars(task)) == {
         "backbone", "images", "features", "class_vectors", "class_names", "settings", "given",
-        "stop",
+        "claims", "_student", "stop",
     }  # fmt: skip
-    assert told["given"] is None, "labels of nobody were given"
-    assert tuple(told["features"].shape) == (36, 16)
-    assert tuple(told["class_vectors"].shape) == (3, 16)
-    assert len(told["images"]) == 36
-    assert not hasattr(told["images"], "paths")
+    assert (task.given == UNKNOWN).all(), "labels of nobody were given"
+    assert (task.claims == UNKNOWN).all(), "no labels came with the images"
+    assert tuple(task.features.shape) == (36, 16)
+    assert tuple(task.class_vectors.shape) == (3, 16)
+    assert len(task.images) == 36
+    assert not hasattr(task.images, "paths")
 
 
 def test_a_full_disk_is_said_so():

@@ -1,11 +1,18 @@
 from __future__ import annotations
 
+import dataclasses
+import subprocess
+import sys
 from typing import Any
 
+import pytest
 import torch
 
+import studio.coft.events as e
 from studio.coft.events import Monitor, Progress, SeedSet, Step, Warned
-from studio.runs.records import STEP_INTERVAL_S, Recorder, kind_of
+from studio.errors import RunError
+from studio.runs.measured import Combined
+from studio.runs.records import STEP_INTERVAL_S, Recorder, decode, kind_of
 from studio.runs.run import Run
 from tests.runs.conftest import Clock
 
@@ -82,3 +89,66 @@ def test_of_progress_the_ends_of_a_stage_are_kept(run: Run, clock: Clock):
             recorder.record(Progress(stage, done, 100))
     kept = [(line["stage"], line["done"]) for line in written(run, "progress")]
     assert kept == [("judging", 1), ("judging", 100), ("labelling", 1), ("labelling", 100)]
+
+
+L, P = torch.tensor([[0, 1], [1, 1]]), torch.tensor([[0.25, 0.5], [0.75, 1.0]])
+EVENTS = [
+    Progress("judging", 1, 9),
+    Warned("few seeds"),
+    e.ZeroShot(L[0], P[0]),
+    SeedSet(L[0], L[1], (1, 1), 2, 0),
+    SeedSet(L[0], L[1], (1, 1)),
+    Step(1, 0, 3, 9, 1, 3, 0.5, 0.1, {"l1": 0.25}),
+    Monitor(2, 1, 3, L[0], L, 0.5, 0.75),
+    e.Judged(L, P, P, P > 0.5, P, 2),
+    e.Checkpoint("classifier", {"models.0.a": P, "models.1.b": L}, {"kind": "x"}),
+    e.Checkpoint("phase1", {"models.0.a": P}, {}),
+    e.Finished(L[0], P[0], P[0], L, P, P[0] > 0.3, L, P, "phase2", True),
+]
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=[kind_of(event) for event in EVENTS])
+def test_what_was_recorded_is_read_back(event: Any, run: Run, clock: Clock):
+    """Each event of a fit, field by field: one that got lost or changed would be seen here."""
+    recorder = Recorder(run, clock=clock)
+    recorder.record(event)
+    recorder.flush()
+    (line,) = written(run, kind_of(event))
+    again = decode(line, run=run)
+    assert isinstance(again, type(event))
+    for field in dataclasses.fields(event):
+        before, after = getattr(event, field.name), getattr(again, field.name)
+        if isinstance(before, torch.Tensor):
+            assert torch.equal(before, after)
+        elif field.name == "tensors":
+            assert before.keys() == after.keys()
+            assert all(torch.equal(before[name], after[name]) for name in before)
+        else:
+            assert after == before
+
+
+def test_what_is_no_number_in_json_comes_back_as_such(run: Run, clock: Clock):
+    recorder = Recorder(run, clock=clock)
+    recorder.record(dataclasses.replace(step(1), loss=float("nan")))
+    (line,) = written(run, "step")
+    assert line["loss"] is None
+    assert decode(line).loss != decode(line).loss
+
+
+def test_tensors_that_are_not_there_are_an_error_that_says_so(run: Run):
+    Recorder(run).write("combined", {}, {"score": P})
+    (line,) = written(run, "combined")
+    assert torch.equal(decode(line, run=run).score, P)
+    assert isinstance(decode(line), Combined)
+    with pytest.raises(RunError, match="kind combined has no score"):
+        decode(line).score  # noqa: B018
+
+
+def test_events_are_read_without_torch():
+    code = (
+        "import sys; from studio.runs.records import decode; "
+        "print(decode({'kind': 'progress', 'stage': 'x', 'done': 1, 'total': 2}).done, "
+        "'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1", "False"]

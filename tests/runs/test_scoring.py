@@ -46,13 +46,14 @@ def test_the_monitored_subset_is_compared_with_its_own_truth():
     assert (score["phase"], score["epoch"], score["epochs"]) == (1, 2, 3)
 
 
-def test_the_judgement_is_scored_as_the_mean_of_both_models():
+def test_the_judgement_is_scored_of_both_models_and_of_the_labels_that_are_clean():
     score = Scorer(TRUTH).score(judged())
     assert score is not None
     assert score["accuracies"] == [0.5, 0.75]
-    # Model 1 keeps images 0, 1 and 3 (two right), model 2 keeps 2 and 3 (both right).
-    assert score["clean_precision"] == pytest.approx((2 / 3 + 1) / 2)
-    assert score["clean_fraction"] == pytest.approx(0.6)
+    # Every image has a clean label: of model 1 (0, 1, 4), of model 2 (2), and the better of both (3).
+    # Right are 0, 2 and 3, wrong is 1, and of 4 the truth is not known.
+    assert score["clean_precision"] == pytest.approx(3 / 4)
+    assert score["clean_fraction"] == 1.0
     assert score["agreement"] == pytest.approx(0.6)
     # Right labels at .9, .7 against .8, .1; then at .2, .9, .6 against .3.
     assert score["clean_auroc"] == pytest.approx((3 / 4 + 2 / 3) / 2)
@@ -83,4 +84,4 @@ def test_without_truth_only_what_needs_none_is_told():
     assert score["accuracy"] is None
     assert score["clean_precision"] is None
     assert score["clean_auroc"] is None
-    assert score["clean_fraction"] == pytest.approx(0.6)
+    assert score["clean_fraction"] == 1.0

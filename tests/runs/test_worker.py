@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from studio.coft.events import Finished, Progress
+from studio.coft.task import Task
 from studio.errors import FolderError, RunError
 from studio.runs import worker as module
 from studio.runs.request import JobRequest
@@ -29,19 +30,19 @@ class Gate:
     def __init__(self) -> None:
         self.inside, self.go_on = threading.Event(), threading.Event()
 
-    def __call__(self, *, images: Any, stop: Callable[[], bool], **_: Any) -> Iterator[Any]:
+    def __call__(self, task: Task) -> Iterator[Any]:
         self.inside.set()
         done = 0
-        while not self.go_on.is_set() and not stop():
+        while not self.go_on.is_set() and not task.stop():
             done += 1
             yield Progress("phase 1", min(done, 99), 100)
             time.sleep(0.01)
-        zeros, ones = torch.zeros(len(images), dtype=torch.int64), torch.ones(len(images))
+        zeros, ones = torch.zeros(len(task.images), dtype=torch.int64), torch.ones(len(task.images))
         yield Finished(
             labels=zeros, confidence=ones, clean_probability=ones,
             model_labels=zeros.expand(2, -1), model_clean_probability=ones.expand(2, -1),
             clean=ones > 0, top_labels=zeros[:, None], top_probabilities=ones[:, None],
-            stage="phase1", stopped=stop(),
+            stage="phase1", stopped=task.stop(),
         )  # fmt: skip
 
 
@@ -78,7 +79,7 @@ def test_a_run_goes_on_in_the_background_to_its_end(
     assert store.get(id).status()["state"] == "finished"
     result = store.get(id).result()
     assert result is not None
-    assert result["run"] == id
+    assert result.run == id
 
 
 def test_a_second_start_is_refused_by_name_and_starts_nothing(
@@ -120,13 +121,13 @@ def test_stop_ends_early_and_keeps_what_was_learned(
     assert store.get(id).status()["state"] == "stopped"
     result = store.get(id).result()
     assert result is not None
-    assert result["stopped"] is True
+    assert result.stopped is True
 
 
 def test_a_failed_run_makes_way_for_the_next(
     worker: Worker, store: RunStore, request_: JobRequest, as_method, gate: Gate
 ):
-    def broken(**_: Any) -> Iterator[Any]:
+    def broken(_: Task) -> Iterator[Any]:
         yield Progress("phase 1", 1, 2)
         raise ZeroDivisionError("oh")
 
@@ -163,7 +164,7 @@ from studio.runs.request import JobRequest
 from studio.runs.worker import get_worker
 from tests.runs.test_worker import Gate
 gate = Gate()
-methods.METHODS["scripted"] = lambda: gate
+methods.METHODS["scripted"] = methods.Method("scripted", "Scripted", "__main__", "gate")
 folder, model, runs, cache = map(Path, sys.argv[1:])
 worker = get_worker(runs_dir=runs, cache_dir=cache)
 print(worker.start(JobRequest(folder=folder, model=str(model), method="scripted")), flush=True)
@@ -173,6 +174,7 @@ time.sleep(100)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "state"), [(signal.SIGTERM, "stopped"), (signal.SIGKILL, "interrupted")]
 )

@@ -8,6 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from studio.scores import cleanliness
+from tools import rival_scores
 from tools.ranking import ranking
 
 
@@ -34,8 +35,8 @@ def world() -> dict[str, np.ndarray]:
 
 def test_confidence_and_margin_are_cleanlabs(world):
     for method, ours in (
-        ("self_confidence", cleanliness.self_confidence),
-        ("normalized_margin", cleanliness.margin),
+        ("self_confidence", rival_scores.self_confidence),
+        ("normalized_margin", rival_scores.margin),
     ):
         theirs = get_label_quality_scores(
             world["labels"], world["probabilities"], method=method, adjust_pred_probs=False
@@ -68,17 +69,17 @@ def test_the_probe_is_cleanlabs_advice(world):
         world["features"], world["labels"], cv=folds, method="predict_proba",
     )  # fmt: skip
     theirs = get_label_quality_scores(world["labels"], p, adjust_pred_probs=False)
-    ours = cleanliness.probe_confidence(world["features"], world["labels"])
+    ours = rival_scores.probe_confidence(world["features"], world["labels"])
     np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
 
 def test_every_score_that_has_a_chance_finds_wrong_labels(world):
     found = {
-        "confidence": cleanliness.self_confidence(world["probabilities"], world["labels"]),
-        "margin": cleanliness.margin(world["probabilities"], world["labels"]),
+        "confidence": rival_scores.self_confidence(world["probabilities"], world["labels"]),
+        "margin": rival_scores.margin(world["probabilities"], world["labels"]),
         "neighbours": cleanliness.neighbour_share(world["features"], world["labels"]),
-        "probe": cleanliness.probe_confidence(world["features"], world["labels"]),
-        "loss": cleanliness.small_loss(world["probabilities"], world["labels"]),
+        "probe": rival_scores.probe_confidence(world["features"], world["labels"]),
+        "loss": rival_scores.small_loss(world["probabilities"], world["labels"]),
     }
     for name, score in found.items():
         assert score.shape == (240,)
@@ -98,7 +99,7 @@ def test_a_label_is_no_evidence_for_itself():
     labels = np.zeros(40, dtype=int)
     labels[7] = 1
     assert cleanliness.neighbour_share(features, labels)[7] == 0
-    assert cleanliness.probe_confidence(features, labels)[7] < 0.1
+    assert rival_scores.probe_confidence(features, labels)[7] < 0.1
 
 
 def test_few_images_and_one_class_are_no_reason_to_fail():
@@ -107,9 +108,9 @@ def test_few_images_and_one_class_are_no_reason_to_fail():
     same = cleanliness.neighbour_share(np.ones((3, 4)), np.zeros(3, dtype=int))
     np.testing.assert_allclose(same, 1)
     ten = np.random.default_rng(0).normal(size=(10, 4))
-    assert cleanliness.probe_confidence(ten, np.zeros(10, dtype=int)).tolist() == [1.0] * 10
+    assert rival_scores.probe_confidence(ten, np.zeros(10, dtype=int)).tolist() == [1.0] * 10
     flat = np.full((5, 3), 1 / 3)
-    assert cleanliness.small_loss(flat, np.zeros(5, dtype=int)).tolist() == [1.0] * 5
+    assert rival_scores.small_loss(flat, np.zeros(5, dtype=int)).tolist() == [1.0] * 5
 
 
 def test_prompts_contrast_the_label_with_its_denial():
@@ -117,7 +118,7 @@ def test_prompts_contrast_the_label_with_its_denial():
     image = np.array([[1.0, 0.0, 0.0]])
 
     def score(label: int) -> float:
-        found = cleanliness.prompt_contrast(
+        found = rival_scores.prompt_contrast(
             image, np.array([label]), positive=positive, negative=negative, scale=10.0
         )
         return float(found[0])
@@ -137,6 +138,6 @@ def test_many_images_are_compared_in_blocks(monkeypatch):
 
 def test_lengths_that_differ_are_refused():
     with pytest.raises(ValueError, match="labels for values"):
-        cleanliness.self_confidence(np.ones((3, 2)), np.zeros(4, dtype=int))
+        rival_scores.self_confidence(np.ones((3, 2)), np.zeros(4, dtype=int))
     with pytest.raises(ValueError, match="scores of shapes"):
         cleanliness.combined(confidence=np.ones(3), neighbours=np.ones(4))

@@ -134,6 +134,7 @@ class Some:
         return self.images.batch([self.indices[i] for i in indices])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "step", "level"),
     [("eurosat", 10, "near chance"), ("pacs_art_painting", 2, "promising")],

@@ -7,13 +7,11 @@ from studio.scores import (
     accuracy,
     auroc,
     belief_precision,
-    calibration_error,
     clean_fraction,
     clean_precision,
-    clean_recall,
     clustering_accuracy,
-    per_class,
 )
+from tools.label_metrics import calibration_error, clean_recall, per_class
 
 LABELS = np.array([0, 0, 1, 1, 2, 2])
 TRUTH = np.array([0, 1, 1, 1, -1, 0])  # right: yes no yes yes ? no
@@ -62,6 +60,11 @@ def test_belief_counts_instead_of_images():
     )
 
 
+def test_little_belief_is_belief():
+    belief = np.array([0.3, 0.1, 0.0, 0.0, 0.0, 0.0])  # all of it less than one image's worth
+    assert belief_precision(LABELS, belief, TRUTH) == pytest.approx(0.75)
+
+
 def test_what_is_not_known_is_none():
     unknown, nothing = np.full(6, -1), np.zeros(6, dtype=bool)
     for truth in (None, unknown):
@@ -100,22 +103,22 @@ def test_lengths_that_differ_are_an_error_and_not_a_score():
 def test_the_table_of_classes():
     rows = per_class(LABELS, CLEAN, TRUTH, class_names=["a", "b", "c", "d"])
     a, b, c, d = rows
-    assert (a.name, a.images, a.labelled, a.kept) == ("a", 2, 2, 2)
+    assert (a.name, a.images, a.labelled, a.clean) == ("a", 2, 2, 2)
     assert (a.recall, a.precision, a.clean_precision) == (0.5, 0.5, 0.5)
-    assert (b.images, b.labelled, b.kept) == (3, 2, 1)
+    assert (b.images, b.labelled, b.clean) == (3, 2, 1)
     assert b.recall == pytest.approx(2 / 3)
     assert (b.precision, b.clean_precision) == (1, 1)
-    assert (c.images, c.labelled, c.kept) == (0, 2, 1)
+    assert (c.images, c.labelled, c.clean) == (0, 2, 1)
     assert (c.recall, c.precision, c.clean_precision) == (None, 0, None)
-    assert (d.images, d.labelled, d.kept) == (0, 0, 0)
+    assert (d.images, d.labelled, d.clean) == (0, 0, 0)
     assert (d.recall, d.precision, d.clean_precision) == (None, None, None)
 
 
 def test_the_table_without_truth_still_counts():
     row = per_class(LABELS, CLEAN, None, class_names=["a", "b", "c"])[1]
-    assert (row.labelled, row.kept) == (2, 1)
+    assert (row.labelled, row.clean) == (2, 1)
     assert (row.images, row.recall, row.precision, row.clean_precision) == (None,) * 4
-    assert per_class(LABELS, None, TRUTH, class_names=["a"])[0].kept == 2
+    assert per_class(LABELS, None, TRUTH, class_names=["a"])[0].clean == 2
 
 
 def test_auroc_is_one_when_right_labels_score_higher():
@@ -137,3 +140,8 @@ def test_calibration_error_by_hand():
     truth = np.array([0, 0, 0, 1, 1] + [0] * 5)
     assert calibration_error(confidence, labels, truth) == pytest.approx(0.5 * 0.3 + 0.5 * 0.5)
     assert calibration_error(np.array([0.0, 1.0]), np.array([0, 0]), np.array([1, 0])) == 0
+    # 0 belongs to the first bin and not to the second: one is right too seldom, one too often
+    confidence = np.array([0.0] * 10 + [0.1] * 10)
+    truth = np.array([0] + [1] * 9 + [1] * 10)
+    found = calibration_error(confidence, np.zeros(20, dtype=int), truth)
+    assert found == pytest.approx(0.5 * 0.1 + 0.5 * 0.1)

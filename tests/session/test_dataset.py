@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from studio.errors import FolderError, StudioError
+from studio.progress import Progress, never
 from studio.session.dataset import DataSet
 from studio.session.preview import Preview, label_images
 
@@ -187,10 +188,13 @@ def test_the_preview_labels_as_a_run_starts(
     names = ["red square", "green circle", "blue line"]
     told: list[tuple[str, int, int]] = []
 
+    def begin(text: str) -> Progress:
+        return lambda done, total: told.append((text, done, total))
+
     def preview() -> Preview:
         return label_images(
             folder=folder, canvases=canvases, class_names=names, model=str(tiny_model),
-            cache_dir=tmp_path, report=lambda *line: told.append(line), stop=lambda: False,
+            cache_dir=tmp_path, begin=begin, stop=never,
             truth=truth(folder, names),
         )  # fmt: skip
 

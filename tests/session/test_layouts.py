@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from studio.places import PROJECT
 from studio.scores import projection, umap_job
 from studio.scores.neighbours import Floats, unit
 from studio.session import layouts
@@ -148,9 +149,7 @@ def test_the_process_ends_with_whoever_started_it(tmp_path: Path) -> None:
         "print('there', flush=True); time.sleep(600)"
     )
     pipe = subprocess.PIPE
-    child = subprocess.Popen(
-        [sys.executable, "-c", code], stdin=pipe, stdout=pipe, cwd=layouts._ROOT
-    )
+    child = subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe, cwd=PROJECT)
     try:
         assert child.stdout is not None
         assert child.stdin is not None
@@ -170,7 +169,7 @@ def test_the_process_ends_well_while_it_watches_over_its_parent() -> None:
         "threading.Thread(target=j._end_with_the_parent, daemon=True).start(); time.sleep(0.5)"
     )
     pipe = subprocess.PIPE
-    with subprocess.Popen([sys.executable, "-c", code], stdin=pipe, cwd=layouts._ROOT) as child:
+    with subprocess.Popen([sys.executable, "-c", code], stdin=pipe, cwd=PROJECT) as child:
         assert child.wait(60) == 0
 
 

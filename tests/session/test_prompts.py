@@ -27,10 +27,9 @@ def test_an_edit_is_answered_at_once_with_the_labels_a_run_would_start_from(
     loaded: Session, tiny_model: Any
 ) -> None:
     book, first = loaded.prompts, loaded.data.state.preview
-    began = time.monotonic()
     book.edit(to(RED), what="a")
-    assert time.monotonic() - began < 2
-    view = loaded.data.state
+    view = loaded.data.state  # already, with nobody having waited for anything
+    assert not view.busy
     assert view.preview is not None
     assert first is not None
     assert (view.preview.labels != first.labels).any(), "the edit changes nothing"

@@ -7,7 +7,7 @@ import pytest
 from studio.errors import FolderError, RunError
 from studio.runs.store import RunStore
 from studio.runs.worker import Worker
-from studio.session.session import Options, Session, run_truth
+from studio.session.session import Options, Session
 from studio.ui.page import is_loopback
 
 
@@ -62,19 +62,3 @@ def test_thumbnails_are_served_from_their_own_folder_only(loaded: Session) -> No
     large = loaded.large_picture(view.folder, 0)
     assert large != url
     assert Path(large.removeprefix("gradio_api/file=")).is_file()
-
-
-def test_truth_follows_the_order_of_the_run_and_forgives_changes(loaded: Session) -> None:
-    folder = loaded.data.state.folder
-    assert folder is not None
-    paths = tuple(image.path for image in reversed(folder.images))
-    names = ("red square", "green circle", "blue line")
-    known = run_truth(folder, (*paths, "gone/1.png"), names, {})
-    assert known is not None
-    assert known[-1] == -1
-    expected = [names.index(p.split("/")[0].replace("_", " ")) for p in paths]
-    assert known[:-1].tolist() == expected
-    assert run_truth(folder, paths, ("cat", "dog"), {}) is None
-    aliased = run_truth(folder, paths, ("cat", "dog"), {"red_square": "cat"})
-    assert aliased is not None
-    assert sorted(set(aliased.tolist())) == [-1, 0]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,16 +18,32 @@ gradio = pytest.importorskip("gradio")
 from studio.runs.store import RunStore  # noqa: E402
 from studio.runs.worker import Worker  # noqa: E402
 from studio.session.session import Options, Session  # noqa: E402
-from studio.ui.parts import file_url  # noqa: E402
+from studio.ui.parts import file_url, fresh  # noqa: E402
+from studio.ui.train.form import RunForm  # noqa: E402
 from studio.ui.train.tab import TrainTab  # noqa: E402
 
 QUICK = "seed_selection=leaderboard\nfilter=none\nphase1_min_steps=0\nphase1_batch=8\nn_ctx=4"
 """Settings with which a run on a few small pictures ends soon."""
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _no_server() -> Iterator[None]:
+    """Pages are built here and never served: gradio would make some 80 routes twice for each."""
+    app = gradio.routes.App
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(app, "create_app", staticmethod(lambda *_, **__: app()))
+        yield
+
+
 @contextmanager
 def open_studio(folder: Path) -> Iterator[Session]:
     options = Options(runs_dir=folder / "runs", cache_dir=folder / "cache")
+    # The 500 nouns that a model's knowledge is compared with are the same for all tests.
+    nouns = Path(os.environ["STUDIO_CACHE"]) / "nouns"
+    nouns.mkdir(parents=True, exist_ok=True)
+    options.cache_dir.mkdir(parents=True, exist_ok=True)
+    if not (options.cache_dir / "nouns").exists():
+        (options.cache_dir / "nouns").symlink_to(nouns)
     worker = Worker(RunStore(options.runs_dir), cache_dir=options.cache_dir)
     made = Session(options, worker, address=file_url)
     yield made
@@ -59,10 +77,17 @@ def loaded(session: Session, image_folder: Path, tiny_model: Path) -> Session:
 
 def start(tab: TrainTab, tiny: str, text: str = "", **changes: Any) -> str:
     """Press Start with a form as it stands at first, but for what is named; the run's id."""
-    view = tab.session.data.state
-    form: dict[str, Any] = {"names": view.names_text, "model": tiny, "method": "coft", "name": ""}
-    form |= {"seed": 0.0, "given": True} | changes
-    return tab.begin(*form.values(), 1.0, 1.0, 4.0, "ensemble", text)
+    common = {"phase1_epochs": 1.0, "phase2_epochs": 1.0, "k": 4.0, "inference": "ensemble"}
+    form = RunForm(
+        names=tab.session.data.state.names_text, model=tiny, seed=0.0, common=common, others=text
+    )
+    return tab.begin(replace(form, **changes))
+
+
+def sent(parts: dict[str, Any], shown: Any = None) -> dict[str, Any]:
+    """What a poll sends, by the name of the part; `shown` is what the page has then."""
+    told, values = fresh(shown or {}, parts)
+    return {**values, "shown": told}
 
 
 @pytest.fixture(scope="module")

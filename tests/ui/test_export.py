@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import time
 import zipfile
 from pathlib import Path
@@ -10,8 +11,9 @@ from typing import Any
 import gradio as gr
 import pytest
 
+from studio.export.labels import LABEL_COLUMNS
 from studio.session.session import Session
-from studio.ui.export import ExportTab, snippet
+from studio.ui.export import PREVIEW_ROWS, ExportTab, snippet
 
 
 def path_of(url: str) -> Path:
@@ -21,10 +23,10 @@ def path_of(url: str) -> Path:
 def test_labels_and_model_are_downloaded(shared: Session, run_id: str) -> None:
     tab = ExportTab(shared)
     assert tab.choices(None)["value"] == run_id
-    about, labels, model = tab.show(run_id)
-    assert labels["interactive"]
-    assert model["interactive"]
-    assert run_id in about
+    shown = tab.show(run_id)
+    assert shown.labels["interactive"]
+    assert shown.model["interactive"]
+    assert run_id in shown.about
     file = path_of(tab.make_labels(run_id))
     rows = list(csv.DictReader(file.open(encoding="utf-8")))
     assert len(rows) == 36
@@ -40,6 +42,35 @@ def test_labels_and_model_are_downloaded(shared: Session, run_id: str) -> None:
         assert len(made.parent.name) == 32  # not to be guessed
 
 
+def test_a_preview_shows_the_first_rows_of_the_file_and_explains_its_columns(
+    shared: Session, run_id: str
+) -> None:
+    tab = ExportTab(shared)
+    rows = list(csv.reader(path_of(tab.make_labels(run_id)).open(encoding="utf-8")))
+    html = tab.show(run_id).preview
+    cells = re.findall(r"<td.*?>(.*?)</td>", html)
+    assert cells == [cell for row in rows[1 : 1 + PREVIEW_ROWS] for cell in row]
+    assert re.findall(r'<th scope="col">(.*?)</th>', html) == list(LABEL_COLUMNS)
+    assert "5 of 36 rows" in html
+    for column in LABEL_COLUMNS:
+        assert re.search(rf"<dt><code>{column}</code></dt>\s*<dd>\w", html), column
+
+
+def test_the_summary_says_what_the_files_are_and_how_many_labels_are_right(
+    shared: Session, run_id: str
+) -> None:
+    html = ExportTab(shared).show(run_id).about
+    outcome = shared.outcome(shared.reader(run_id))
+    assert outcome is not None
+    assert f"{100 * outcome.clean.mean():.0f} %" in html
+    assert "of the labels clean" in html
+    assert re.search(r"about \d+ %", html)
+    assert re.search(r"\d+ to \d+ %, estimated without labels", html)
+    for file in (shared.store.get(run_id).path / "model").iterdir():
+        assert f"<code>{file.name}</code>" in html
+    assert "Belongs to the model" not in html  # each file is explained
+
+
 @pytest.mark.parametrize("run", [None, "", "../../etc/passwd", "gone", 5])
 def test_only_runs_can_be_exported(shared: Session, run: Any) -> None:
     tab = ExportTab(shared)
@@ -51,10 +82,11 @@ def test_only_runs_can_be_exported(shared: Session, run: Any) -> None:
 def test_without_runs_there_is_nothing_to_export(session: Session) -> None:
     tab = ExportTab(session)
     assert tab.choices("x")["value"] is None
-    text, labels, model = tab.show(None)
-    assert "Nothing to export" in text
-    assert not labels["interactive"]
-    assert not model["interactive"]
+    shown = tab.show(None)
+    assert "Nothing to export" in shown.about
+    assert shown.preview == ""
+    assert not shown.labels["interactive"]
+    assert not shown.model["interactive"]
 
 
 def test_old_downloads_are_forgotten(session: Session) -> None:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import gradio as gr
 import pytest
 
 from studio.ui.parts import Lazy, fresh, picked, picked_index, plotly_file
@@ -36,17 +35,17 @@ def test_only_what_changed_is_sent_and_made() -> None:
         made.append("x")
         return "big"
 
-    shown, *sent = fresh({}, a=(1, "A"), b=("m", Lazy(make)))
-    assert sent == ["A", "big"]
-    shown, *sent = fresh(shown, a=(2, "B"), b=("m", Lazy(make)))
-    assert sent[0] == "B"
-    assert sent[1] == gr.skip()
+    shown, sent = fresh({}, {"a": (1, "A"), "b": ("m", Lazy(make))})
+    assert sent == {"a": "A", "b": "big"}
+    shown, sent = fresh(shown, {"a": (2, "B"), "b": ("m", Lazy(make))})
+    assert sent == {"a": "B"}
     assert made == ["x"]
+    assert fresh(shown, {"a": (2, "B"), "b": ("m", Lazy(make))}) == (shown, {})
 
 
 @pytest.mark.parametrize("shown", [None, [], "x", 3])
 def test_a_state_that_makes_no_sense_means_that_nothing_is_shown(shown: Any) -> None:
-    assert fresh(shown, a=(1, "A"))[1:] == ["A"]
+    assert fresh(shown, {"a": (1, "A")})[1] == {"a": "A"}
 
 
 def test_plotly_js_lies_in_the_wheel() -> None:

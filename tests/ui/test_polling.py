@@ -17,6 +17,7 @@ class Tab:
         self.mark = 0
         self.made = 0
         self.asked: list[Any] = []
+        self.watched: Any = None
 
     def parts(self, shown: Any, chosen: str, request: gr.Request) -> dict[str, Part]:
         self.asked.append((chosen, request))
@@ -27,7 +28,7 @@ class Tab:
         return f"made for {self.mark}"
 
     def told(self) -> Any:
-        return fresh({}, **self.parts({}, "", page_of("p")))[0]
+        return fresh({}, self.parts({}, "", page_of("p")))[0]
 
 
 @pytest.fixture
@@ -40,8 +41,8 @@ def beat(tabs: list[Tab]) -> Polling:
     made = Polling()
     with gr.Blocks() as page:
         for tab in tabs:
-            inputs = [gr.State({}), gr.State("")]
-            made.watch(tab.parts, {"fn": tab.parts, "inputs": inputs, "outputs": None})
+            outputs = {"a": gr.HTML(), "b": gr.HTML()}
+            tab.watched = made.watch(tab.parts, outputs, [gr.State("")])
         made.wire(page, gr.Timer(60))
     return made
 
@@ -67,3 +68,15 @@ def test_only_a_tab_that_changed_gets_another_pulse(beat: Polling, tabs: list[Ta
 @pytest.mark.parametrize("shown", [None, [], "text", {"a": "same"}])
 def test_a_page_that_was_told_nothing_asks_for_all(beat: Polling, shown: Any) -> None:
     assert gr.skip() not in beat.ask(page_of("p"), shown, "", shown, "")
+
+
+def test_a_poll_sends_what_changed_to_the_component_of_its_name(
+    beat: Polling, tabs: list[Tab]
+) -> None:
+    watched = tabs[0].watched
+    shown, *values = watched.poll(page_of("p"), {}, "")
+    assert values == ["text", "made for 0"]
+    tabs[0].mark = 5
+    shown, *values = watched.poll(page_of("p"), shown, "")
+    assert values == [gr.skip(), "made for 5"]
+    assert watched.poll(page_of("p"), shown, "") == [shown, gr.skip(), gr.skip()]

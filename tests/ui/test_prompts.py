@@ -15,10 +15,9 @@ import pytest
 from studio.prompts.form import LlmForm
 from studio.prompts.prompt_set import PromptSet
 from studio.session.session import Options, Session
-from studio.ui.page import build, known_models
 from studio.ui.prompts.tab import PromptsTab
 from tests.prompts.chat_server import KEY, ChatServer, error
-from tests.ui.conftest import event, page
+from tests.ui.conftest import event, page, sent
 
 NAMES = ["blue line", "green circle", "red square"]
 
@@ -35,24 +34,14 @@ def server() -> Iterator[ChatServer]:
         yield served
 
 
-def names_of(tab: PromptsTab) -> list[str]:
-    return ["shown", "templates", "undo", "effect", "label", "board",
-            "wish_description", "wish_model", "wish_base_url", "wish_sentences", "wish_templates",
-            "wish_again", "leaves", "about_key", "forget", "write",
-            "stop", "writing"]  # fmt: skip
-
-
 def look(tab: PromptsTab, shown: dict[str, Any] | None = None, who: str = "page-1") -> dict:
-    made = tab.poll(shown or {}, page(who))
-    return dict(zip(names_of(tab), made, strict=True))
+    return sent(tab.parts(shown or {}, page(who)), shown)
 
 
 def ask(tab: PromptsTab, url: str, key: str = KEY, description: str = "", **more: Any) -> Any:
-    fields = {"sentences": 2, "templates": 0, "again": False, **more}
-    found = tab.llm.begin(
-        page(), key, description, "local", url, fields["sentences"], fields["templates"],
-        fields["again"],
-    )  # fmt: skip
+    typed = {"sentences": 2, "templates": 0, "again": False, **more}
+    typed |= {"description": description, "model": "local", "base_url": url}
+    found = tab.llm.begin(typed, key, page())
     tab.session.writer.wait()
     return found
 
@@ -62,19 +51,24 @@ def tab(loaded: Session) -> PromptsTab:
     return PromptsTab(loaded)
 
 
-def test_outputs_and_poll_are_of_one_length(loaded: Session) -> None:
-    build(loaded, models=known_models())
+def test_what_is_typed_is_read_by_the_names_of_the_fields(
+    loaded: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tab = PromptsTab(loaded)
     with gr.Blocks():
         tab.build()
-    assert len(tab.outputs) == len(tab.poll({}, page())) == len(names_of(tab))
+    begun: list[Any] = []
+    monkeypatch.setattr(tab.llm, "begin", lambda typed, key, request: begun.append((typed, key)))
+    values = {field: name for name, field in tab.llm.fields.items()}
+    tab.llm.begin_with({**values, tab.llm.key: KEY}, page())
+    assert begun == [({name: name for name in asdict(LlmForm())}, KEY)]
 
 
 def test_a_fresh_studio_says_what_to_do(session: Session) -> None:
     seen = look(PromptsTab(session))
     assert "Choose images" in seen["effect"]
-    assert "api.openai.com" in seen["leaves"]
-    assert "No key: nothing is sent" in seen["about_key"]
+    assert "api.openai.com" in seen["llm_leaves"]
+    assert "No key: nothing is sent" in seen["llm_about_key"]
     assert seen["board"]["rows"] == []
 
 
@@ -95,8 +89,7 @@ def test_an_edit_shows_counts_changes_and_pictures(tab: PromptsTab) -> None:
     tab.session.prompts.undo()
     assert [row["count"] for row in look(tab)["board"]["rows"]] == before
     again = look(tab, look(tab)["shown"])
-    assert all(isinstance(again[name], dict) and "__type__" in again[name] for name in
-               ("effect", "board", "leaves")), "nothing new, and yet it was sent"  # fmt: skip
+    assert not {"effect", "board", "llm_leaves"} & set(again), "nothing new, and yet it was sent"
 
 
 def test_templates_that_cannot_be_used_are_told_and_change_nothing(tab: PromptsTab) -> None:
@@ -108,8 +101,8 @@ def test_templates_that_cannot_be_used_are_told_and_change_nothing(tab: PromptsT
     assert tab.session.data.state.prompts.templates == ("the {}",)
     shown = look(tab, look(tab)["shown"])
     tab.edit_class(event({"name": "red square", "text": "crimson"}))
-    kept = look(tab, shown["shown"])["templates"]
-    assert "value" not in kept, "what is being typed is overwritten by an answer about a class"
+    kept = look(tab, shown["shown"])
+    assert "templates" not in kept, "what is being typed is overwritten by an answer about a class"
     assert tab.use_templates(()) == ["", ""]
     tab.start_over()
     assert tab.session.data.state.prompts.is_default
@@ -188,14 +181,14 @@ def test_the_page_says_what_leaves_and_what_it_costs_before_anything_does(
 ) -> None:
     llm_form = LlmForm("tiles <b>", "local", server.url, 3, 2)
     tab.session.prompts.llm_form(asdict(llm_form))
-    told = look(tab)["leaves"]
+    told = look(tab)["llm_leaves"]
     assert f"127.0.0.1:{server.url.split(':')[2][:-3]}" in told
     assert "the 3 class names and the description" in told
     assert "2 requests" in told
     assert server.requests == []
     tab.llm.remember("base_url")(page(), "https://me:word@host/v1")
-    assert "no key" in look(tab)["leaves"]
-    assert "word" not in look(tab)["leaves"]
+    assert "no key" in look(tab)["llm_leaves"]
+    assert "word" not in look(tab)["llm_leaves"]
 
 
 def test_a_language_model_writes_and_labels_follow(tab: PromptsTab, server: ChatServer) -> None:
@@ -206,10 +199,10 @@ def test_a_language_model_writes_and_labels_follow(tab: PromptsTab, server: Chat
     assert view.preview is not None
     assert view.preview.prompts == view.prompts
     seen = look(tab)
-    assert "Done." in seen["writing"]
-    assert "6 sentences for 3 classes" in seen["writing"]
+    assert "Done." in seen["llm_status"]
+    assert "6 sentences for 3 classes" in seen["llm_status"]
     assert seen["board"]["rows"][0]["text"] != before["board"]["rows"][0]["text"]
-    assert "a key was typed" in seen["about_key"].lower()
+    assert "a key was typed" in seen["llm_about_key"].lower()
     # One step, and only classes without sentences are asked about again.
     with pytest.raises(gr.Error, match="Nothing is asked for"):
         ask(tab, server.url, key="")
@@ -235,7 +228,7 @@ def test_without_a_key_nothing_is_sent(tab: PromptsTab, server: ChatServer) -> N
 def test_a_failure_is_one_line_and_what_came_is_kept(tab: PromptsTab, server: ChatServer) -> None:
     server.then = error(400, f"no money, {KEY}")
     ask(tab, server.url)
-    told = look(tab)["writing"]
+    told = look(tab)["llm_status"]
     assert "Nothing was written." in told
     assert "no money" in told
     assert KEY not in told

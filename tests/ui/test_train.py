@@ -3,36 +3,37 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from html import escape
 from typing import Any
 
 import gradio as gr
 import pytest
+from markupsafe import escape
 
 from studio.session.session import Session
 from studio.settings import Settings, describe
 from studio.ui.data import DataTab
-from studio.ui.train.settings import COMMON, settings_list, settings_of
+from studio.ui.header import Header
+from studio.ui.train.form import COMMON, RunForm, settings_list
 from studio.ui.train.tab import TrainTab
 from tests.ui.conftest import QUICK, event, page, start
+from tests.ui.conftest import sent as told
 
 Method = Callable[..., Iterator[Any]]
 
 
 @pytest.fixture
 def tab(loaded: Session) -> TrainTab:
-    tab = TrainTab(loaded)
-    with gr.Blocks():
-        tab.build(["embedded"])
-    return tab
+    return TrainTab(loaded)
 
 
-def sent(tab: TrainTab, shown: Any = None, chosen: str = "") -> dict[str, Any]:
-    """What a poll sends, by name; skipped outputs are left out."""
-    names = ["shown", "ready", "model", "given", "start", "stop", "status", "warnings", "curves",
-             "numbers", "facts", "runs", "actions", "header"]  # fmt: skip
-    values = dict(zip(names, tab.poll(shown or {}, chosen, page()), strict=True))
-    return {name: value for name, value in values.items() if value != gr.skip()}
+def sent(tab: TrainTab, shown: Any = None, chosen: Any = "") -> dict[str, Any]:
+    """What a poll sends, by name."""
+    parts = tab.parts(shown or {}, chosen, page())
+    return {name: value for name, value in told(parts, shown).items() if value != gr.skip()}
+
+
+def header(tab: TrainTab) -> str:
+    return str(told(Header(tab.session).parts({}, page()))["state"])
 
 
 def test_a_run_goes_from_start_to_curves(tab: TrainTab, tiny_model: Any) -> None:
@@ -51,7 +52,56 @@ def test_a_run_goes_from_start_to_curves(tab: TrainTab, tiny_model: Any) -> None
     assert "Finished" in after["status"]
     assert "Numbers behind the curves" in after["numbers"]
     assert f'data-pick="{run_id}" aria-current="true"' in after["runs"]
+    assert after["shown_run"] == run_id
+    assert (after["rename"], after["note"]) == ("my run", "")
     json.dumps(after["curves"])  # it travels as JSON
+
+
+def test_a_run_that_has_ended_says_what_came_of_it(tab: TrainTab, tiny_model: Any) -> None:
+    assert "Idle" in header(tab)
+    run_id = start(tab, str(tiny_model), QUICK, name="mine")
+    assert tab.session.worker.wait(400)
+    result = tab.session.result(run_id)
+    line = f"{100 * result.clean_fraction:.0f} % of the labels clean"
+    seen = sent(tab)
+    for html in (seen["status"], header(tab)):
+        assert line in html
+        assert "right (" in html
+        assert f'data-pick="export {run_id}"' in html
+    assert "✓" in header(tab)
+    assert line.split(" of")[0] in seen["runs"]
+    standing = Header(tab.session).standing_of()()
+    assert standing["run"] == run_id
+    assert not standing["active"]
+    assert line in standing["message"]
+    json.dumps(standing)
+
+
+def test_a_run_is_renamed_and_carries_a_note(tab: TrainTab, tiny_model: Any) -> None:
+    run_id = start(tab, str(tiny_model), method="zero-shot")
+    tab.session.worker.wait(400)
+    shown = sent(tab)["shown"]
+    tab.give_name(run_id, " better ")
+    tab.give_note(run_id, "with <b>names</b>")
+    seen = sent(tab, shown)
+    assert (seen["rename"], seen["note"]) == ("better", "with <b>names</b>")
+    assert "better" in seen["runs"]
+    assert "<b>" not in seen["runs"] + seen["facts"]
+    tab.give_name(run_id, "  ")  # an empty field takes no name away
+    assert tab.session.store.get(run_id).info.name == "better"
+    tab.give_note(run_id, "")
+    assert tab.session.store.get(run_id).info.note == ""
+    tab.give_name("", "nobody")  # a page without any run
+    with pytest.raises(gr.Error):
+        tab.give_name("../..", "x")
+
+
+def test_a_run_shows_the_command_that_repeats_it(tab: TrainTab, tiny_model: Any) -> None:
+    start(tab, str(tiny_model), method="zero-shot")
+    tab.session.worker.wait(400)
+    facts = sent(tab)["facts"]
+    assert "python -m studio fit" in facts
+    assert "data-copy=" in facts
 
 
 def test_a_poll_sends_nothing_when_nothing_has_changed(tab: TrainTab, tiny_model: Any) -> None:
@@ -72,7 +122,7 @@ def test_a_second_start_is_refused_by_name_and_stop_ends_the_first(
     live = sent(tab)
     assert live["start"]["interactive"] is False
     assert live["stop"]["interactive"] is True
-    assert "Training" in live["header"]
+    assert "Training" in header(tab)
     with pytest.raises(gr.Error, match="stop it before deleting"):
         tab.remove(first)
     tab.end()
@@ -109,8 +159,8 @@ def test_the_model_is_the_same_on_both_tabs(tab: TrainTab) -> None:
     assert tab.session.data.state.model == "ViT-B-32"
     assert tab.session.data.state.names_text  # the names are kept
     assert "model" not in sent(tab, here["shown"])
-    data = DataTab(tab.session).poll({"model": -1}, page())
-    assert data[-1]["value"] == "ViT-B-32"
+    shown = {"model": -1}
+    assert told(DataTab(tab.session).parts(shown, page()), shown)["model"]["value"] == "ViT-B-32"
     DataTab(tab.session).remember_model("ViT-B-16", page())
     assert sent(tab, here["shown"])["model"]["value"] == "ViT-B-16"
 
@@ -164,11 +214,23 @@ def test_a_poll_survives_whatever_a_page_says_it_shows(tab: TrainTab, chosen: An
     assert sent(tab, chosen=chosen)["status"]
 
 
+def test_a_form_is_read_by_the_names_of_its_fields(loaded: Session) -> None:
+    with gr.Blocks():
+        tab = TrainTab(loaded)
+        tab.build(["embedded"], gr.Textbox())
+    values = {component: component.value for component in tab.form.inputs}
+    form = tab.form.read(values | {tab.form.name: "n", tab.form.others: "k=2", tab.form.seed: 3})
+    assert (form.name, form.settings().k, form.settings().seed) == ("n", 2, 3)
+    assert form.method == "coft"
+    assert set(form.common) == set(COMMON)
+
+
 def test_fields_and_lines_become_settings() -> None:
     default = Settings()
-    plain = settings_of([getattr(default, name) for name in COMMON], "", seed=0)
-    assert plain == default
-    changed = settings_of([3.0, 2, None, "single"], "# note\n\nk = 5\nphase1_lr=0.01", seed=7.0)
+    common = {name: getattr(default, name) for name in COMMON}
+    assert RunForm(common=common).settings() == default
+    typed = dict(zip(COMMON, [3.0, 2, None, "single"], strict=True))
+    changed = RunForm(common=typed, others="# note\n\nk = 5\nphase1_lr=0.01", seed=7.0).settings()
     assert (changed.phase1_epochs, changed.phase2_epochs, changed.inference) == (3, 2, "single")
     assert (changed.k, changed.phase1_lr, changed.seed) == (5, 0.01, 7)
 

@@ -1,29 +1,53 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
 
 from studio.images.folder import Folder, ImageFile, Refused
-from studio.scores.estimate import Estimate
+from studio.session.preview import Preview
 from studio.views import data
 
 EVIL = "<script>alert(1)</script>"
 
 
-def preview(**changes: object) -> str:
-    values: dict[str, object] = {
-        "class_names": ["cat", "dog", "bird"], "counts": [5, 20, 0],
-        "best": lambda c, n: [c], "confidence": lambda i: 0.9, "picture": lambda i: f"{i}.jpg",
-        "path": lambda i: f"{i}", "verdict": "It knows them well.", "level": "promising",
-        "accuracy": None, "model": "embedded", "stale": False,
+class Known(Preview):
+    """Labels whose estimate is given, not computed."""
+
+    estimate = None  # type: ignore[assignment]
+
+
+def labels(counts: list[int], names: list[str] | None = None, **changes: Any) -> Preview:
+    names = names or ["cat", "dog", "bird"][: len(counts)]
+    total = sum(counts)
+    values: dict[str, Any] = {
+        "class_names": tuple(names), "model": "embedded",
+        "labels": np.repeat(np.arange(len(counts)), counts),
+        "confidence": np.full(total, 0.9, np.float32), "verdict": "Told by 11.0 deviations.",
+        "level": "promising", "accuracy": None,
     }  # fmt: skip
-    return data.preview_html(**{**values, **changes})  # type: ignore[arg-type]
+    return Known(**{**values, **changes})
 
 
-def test_one_step_is_current() -> None:
+def folder(number: int, name: str = "") -> Folder:
+    images = tuple(ImageFile(f"{name}{i}.jpg", 1000, 0) for i in range(number))
+    return Folder(Path("/photos"), images, (Refused("x", "corrupt", ""),))
+
+
+def shown(preview: Preview | None = None, *, stale: bool = False, name: str = "") -> str:
+    preview = preview or labels([5, 20, 0])
+    images = folder(len(preview.labels), name)
+    return data.labels_html(preview, folder=images, picture=lambda i: f"{i}.png", stale=stale)
+
+
+def test_one_step_is_current_and_each_leads_to_its_field() -> None:
     for number in range(3):
         html = data.steps(number)
         assert html.count('aria-current="step"') == 1
         assert html.count("step-done") == number
+        assert html.count("<button") == html.count("data-reach=") == 3
 
 
 def test_refused_files_are_counted_by_reason_and_listed() -> None:
@@ -43,49 +67,60 @@ def test_a_long_list_of_refused_files_is_cut() -> None:
 
 
 def test_the_folder_is_shown_with_counts_and_a_sample() -> None:
-    images = tuple(ImageFile(f"{EVIL}{i}.jpg", 1000, 0) for i in range(100))
-    folder = Folder(Path("/photos"), images, (Refused("x", "corrupt", ""),))
-    html = data.folder_html(folder, source="folder", classes=3, picture=lambda i: f"{i}.jpg")
+    images = folder(100, EVIL)
+    html = data.folder_html(images, source="folder", classes=3, picture=lambda i: f"{i}.jpg")
     assert html.count("<img") == data.SAMPLE
     assert EVIL not in html
     assert "/photos" in html
-    hidden = data.folder_html(folder, source="upload", classes=0, picture=lambda i: "")
+    hidden = data.folder_html(images, source="upload", classes=0, picture=lambda i: "")
     assert "/photos" not in hidden
     assert "<img" not in hidden
 
 
-def test_the_verdict_is_the_first_thing_that_is_said() -> None:
-    good, bad = preview(), preview(level="near chance", verdict="Labels are near chance.")
-    assert "notice-good" in good
-    assert "notice-warn" in preview(level="doubtful")
-    assert "notice-good" not in preview(verdict="", level="")
-    assert "The model knows nothing about these images." in bad
-    assert bad.index("near chance") < bad.index("class-row")
+def test_the_verdict_comes_before_the_labels_and_deviations_are_folded_away() -> None:
+    html = shown(labels([5, 20, 0], level="near chance"))
+    assert html.index("hardly better than guessing") < html.index("class-row")
+    before, _, after = html.partition("<details")
+    assert "deviations" not in before
+    assert "deviations" in after
+    assert "<details" not in shown(labels([5, 20, 0], verdict="", level="near chance"))
 
 
 def test_classes_are_listed_by_size_and_empty_ones_named() -> None:
-    html = preview()
+    html = shown()
     assert html.index(">dog<") < html.index(">cat<")
     assert "1 class without any image" in html
     assert "bird" in html
     assert "5 images" in html
+    assert "0.jpg: confidence 90 %" in html
+    assert EVIL not in shown(labels([2, 1], [EVIL, "dog"]), name=EVIL)
 
 
 def test_many_classes_send_pictures_for_some_only() -> None:
-    names = [f"class {i}" for i in range(300)]
-    html = preview(class_names=names, counts=[2] * 300, best=lambda c, n: [c] * n)
+    html = shown(labels([5] * 300, [f"class {i}" for i in range(300)]))
     assert html.count("<img") == data.CLASSES_WITH_PICTURES * data.PICTURES_PER_CLASS
     assert "class 299" in html
 
 
 def test_old_labels_are_said_to_be_old() -> None:
-    assert "label again" in preview(stale=True)
-    assert "label again" not in preview()
+    assert "Label again" in shown(stale=True)
+    assert "Label again" not in shown()
 
 
-def test_an_estimated_accuracy_stands_beside_the_known_one() -> None:
-    html = preview(accuracy=0.71, estimate=Estimate(0.62, 0.5, 0.74))
+def test_labels_say_which_model_made_them() -> None:
+    assert "First labels (built-in model, not trained yet)" in shown()
+    assert "First labels (ViT-B-32, not trained yet)" in shown(labels([1, 2], model="ViT-B-32"))
+
+
+@pytest.mark.parametrize("accuracy", [0.71, None])
+def test_an_estimated_accuracy_stands_beside_the_known_one(
+    accuracy: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from studio.scores.estimate import Estimate
+
+    assert "estimated" not in shown()
+    monkeypatch.setattr(Known, "estimate", Estimate(0.62, 0.5, 0.74))
+    html = shown(labels([5, 20], accuracy=accuracy))
     assert "about 62 %" in html
     assert "50 to 74 %" in html
-    assert "71.0 %" in html
-    assert "estimated" not in preview()
+    assert ("71.0 %" in html) is (accuracy is not None)

@@ -1,150 +1,107 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from math import comb
 from typing import Any
 
-import numpy as np
 import pytest
 
+from studio.runs.matching import ALL, MatchedRuns, match
 from studio.runs.outcome import Outcome
-from studio.views.differences import (
-    ALL,
-    NONE_RIGHT,
-    card,
-    detail,
-    match,
-    options,
-    select,
-    sign_test,
-    summary,
-)
+from studio.views.differences import card, cards, detail, options, summary
+from tests.runs.test_matching import SECOND, pair
 
 Make = Callable[..., Outcome]
 
-# Six images of two classes; truth is known of the first five.
-TRUTH = np.array([0, 0, 1, 1, 0, -1])
-FIRST = np.array([0, 1, 1, 0, 1, 1])
-SECOND = np.array([0, 0, 0, 0, 1, 0])
+AB = ("A", "B")
 
 
-def pair(outcome: Make, **second: Any) -> list[tuple[int, Outcome]]:
-    def made(labels: Any, **changes: Any) -> Outcome:
-        return outcome(6, 2, **{"labels": labels, "truth": TRUTH, **changes})
-
-    return [(0, made(FIRST)), (1, made(second.pop("labels", SECOND), **second))]
+def words(html: str) -> str:
+    """What is read: no markup, single spaces."""
+    return re.sub(r"\s+", " ", re.sub("<[^>]*>", " ", html))
 
 
-def test_the_images_on_which_labels_differ_are_found(outcome: Make) -> None:
-    matched = match(pair(outcome))
-    assert np.flatnonzero(matched.differ).tolist() == [1, 2, 5]
-    assert sorted(select(matched, ALL)) == [1, 2, 5]
-    assert select(matched, "only-0").tolist() == [2]
-    assert select(matched, "only-1").tolist() == [1]
-    assert select(matched, NONE_RIGHT).tolist() == []  # of 5 the truth is unknown
-
-
-def test_an_image_that_no_run_has_right(outcome: Make) -> None:
-    three = [*pair(outcome), (2, outcome(6, 3, labels=np.full(6, 2), truth=TRUTH))]
-    matched = match(three)
-    assert sorted(select(matched, NONE_RIGHT)) == [3, 4]
-    assert select(matched, "only-2").tolist() == []
-    assert select(matched, "only-1").tolist() == [1]
-    # On image 0 two of three are right: that is nobody's alone.
-    assert 0 not in select(matched, "only-0")
-
-
-@pytest.mark.parametrize("show", ["only-9", "only-", "x", "", "only-0 or so"])
-def test_a_filter_that_does_not_exist_shows_all(outcome: Make, show: str) -> None:
-    assert sorted(select(match(pair(outcome)), show)) == [1, 2, 5]
-
-
-def test_what_all_runs_hold_for_clean_comes_first(outcome: Make) -> None:
-    first = np.array([0, 0.9, 0.5, 0, 0, 0.8], np.float32)
-    second = np.array([0, 0.1, 0.6, 0, 0, 0.7], np.float32)
-    sides = pair(outcome, clean_probability=second)
-    sides[0] = (0, outcome(6, 2, labels=FIRST, clean_probability=first, truth=TRUTH))
-    assert select(match(sides), ALL).tolist() == [5, 2, 1]
-
-
-def test_images_are_matched_by_path_and_classes_by_name(outcome: Make) -> None:
-    one = outcome(
-        3, 2, paths=("a", "b", "c"), class_names=("cat", "dog"), labels=np.array([0, 1, 1])
-    )
-    two = outcome(
-        4, 3, paths=("c", "x", "a", "b"), class_names=("cow", "dog", "cat"),
-        labels=np.array([1, 0, 2, 0]), truth=np.array([-1, 0, 2, 1]),
-    )  # fmt: skip
-    matched = match([(0, one), (3, two)])
-    assert matched.names == ("cat", "dog", "cow")
-    assert matched.indices.tolist() == [[0, 1, 2], [2, 3, 0]]
-    assert [matched.name(n) for n in matched.labels[1]] == ["cat", "cow", "dog"]
-    assert matched.truth.tolist() == [0, 1, -1]
-    assert np.flatnonzero(matched.differ).tolist() == [1]
-    assert matched.letters == ["A", "D"]
+def drawn(matched: MatchedRuns, m: int, source: str = "x.jpg") -> str:
+    return cards([card(matched, AB, m, source)])
 
 
 def test_runs_without_a_common_image_say_so(outcome: Make) -> None:
-    matched = match([(0, outcome(3)), (1, outcome(3, paths=("x", "y", "z")))])
-    assert len(matched) == 0
-    assert "no image in common" in summary(matched)
-    assert select(matched, ALL).tolist() == []
-    assert options(matched)
+    matched = match([outcome(3), outcome(3, paths=("x", "y", "z"))])
+    assert "no image in common" in summary(matched, AB)
+    assert options(matched, AB) == [("All that differ (0)", ALL)]
 
 
-def test_the_summary_counts_who_is_right(outcome: Make) -> None:
-    told = summary(match(pair(outcome)))
-    assert "<strong>3</strong> of 6 images (50.0 %)" in told
-    assert "Of the 2 whose sub-folder tells the class" in told
-    assert "A on 1, B on 1; none on 0" in told
-    assert "sign test" in told
-    unknown = [(place, Outcome(**{**vars(o), "truth": None})) for place, o in pair(outcome)]
-    assert "sub-folder" not in summary(match(unknown))
-    assert [value for _, value in options(match(unknown))] == [ALL]
+def test_the_summary_counts_who_is_right() -> None:
+    text = words(summary(match(pair()), AB))
+    assert "differ on 3 of 6 images (50.0 %)" in text
+    assert "The true class of 2 of these" in text
+    assert "A on 1, B on 1; none on 0" in text
+    assert "probability 1.000 (sign test)" in text
+    unknown = match([Outcome(**{**vars(o), "truth": None}) for o in pair()])
+    assert "sub-folder" not in summary(unknown, AB)
+
+
+def test_a_legend_explains_the_signs_of_the_cards() -> None:
+    text = words(summary(match(pair()), AB))
+    for sign in ("letter of a run", "% clean", "% confident", "right", "wrong"):
+        assert sign in text
+    same = summary(match([pair()[0], pair()[0]]), AB)
+    assert "letter of a run" not in same  # there are no cards to explain
 
 
 def test_three_runs_are_compared_in_pairs(outcome: Make) -> None:
-    told = summary(match([*pair(outcome), (2, outcome(6, 2, labels=SECOND))]))
-    assert "in pairs" in told
-    assert "100.0 %" in told  # the second and the third
-    assert "sign test" not in told
+    text = words(summary(match([*pair(), outcome(6, 2, labels=SECOND)]), ("A", "B", "D")))
+    assert "in pairs" in text
+    assert "B 50.0 % 100.0 %" in text  # the second and the third
+    assert "sign test" not in text
 
 
-def test_options_count_what_they_show(outcome: Make) -> None:
-    matched = match(pair(outcome))
-    for text, value in options(matched):
-        assert text.endswith(f"({len(select(matched, value))})")
+def test_options_count_what_they_show() -> None:
+    matched = match(pair())
+    assert [text.split(" (")[0] for text, _ in options(matched, ("B", "D"))] == [
+        "All that differ", "Only B is right", "Only D is right", "None is right",
+    ]  # fmt: skip
+    for text, value in options(matched, AB):
+        assert text.endswith(f"({len(matched.select(value))})")
 
 
-@pytest.mark.parametrize(("wins", "losses"), [(0, 0), (3, 3), (1, 9), (13, 5), (0, 20)])
-def test_the_sign_test_is_the_binomial_tail(wins: int, losses: int) -> None:
-    n, k = wins + losses, min(wins, losses)
-    exact = min(1.0, 2 * sum(comb(n, i) for i in range(k + 1)) / 2**n)
-    assert sign_test(wins, losses) == pytest.approx(exact)
-    assert sign_test(wins, losses) == sign_test(losses, wins)
-
-
-def test_the_sign_test_stands_large_folders() -> None:
-    assert 0 < sign_test(50_200, 49_800) < 0.5
-    assert sign_test(60_000, 40_000) == pytest.approx(0.0, abs=1e-12)
-
-
-def test_a_card_says_each_label_and_who_is_right_in_words(outcome: Make) -> None:
-    matched = match(pair(outcome, class_names=("class 0", "<b>bold</b>")))
-    html = card(matched, 1, "gradio_api/file=x.jpg")
+def test_a_card_says_each_label_and_who_is_right_in_words() -> None:
+    matched = match(pair(class_names=("class 0", "<b>bold</b>")))
+    html = drawn(matched, 1, "gradio_api/file=x.jpg")
     assert "<b>bold" not in html
     assert ">right<" in html
     assert ">wrong<" in html
     assert 'aria-label="folder/1.jpg: A says class 1, B says class 0. Show large."' in html
-    assert "image not found" in card(matched, 1, "")
-    assert "right" not in card(matched, 5, "x")
+    assert "image not found" in drawn(matched, 1, "")
+    assert "right" not in drawn(matched, 5)
+    assert "labels are the same" in cards([])
 
 
-def test_the_large_view_tells_what_every_run_says(outcome: Make) -> None:
-    html = detail(match(pair(outcome)), 2, "x.jpg")
-    assert html.count("<dt>Verdict</dt>") == 2
-    assert "Sub-folder says" in html
-    assert ", right" in html
-    assert ", wrong" in html
-    assert "Best classes" in html
-    assert "no longer in its folder" in detail(match(pair(outcome)), 2, "")
+def test_before_training_a_card_tells_confidence_and_no_judgement() -> None:
+    untrained = match(pair(stage="zero-shot"))
+    first, second = re.findall(r"\d+ % \w+", words(drawn(untrained, 1)))
+    assert (first[-5:], second[-9:]) == ("clean", "confident")
+    html = detail(untrained, AB, 1, "x.jpg")
+    assert html.count("<dt>Clean probability</dt>") == 1
+    assert html.count("<dt>Judgement</dt>") == 1
+    assert html.count("<dt>Model 2</dt>") == 1
+
+
+def test_the_large_view_tells_what_every_run_says() -> None:
+    html = detail(match(pair()), AB, 2, "x.jpg")
+    assert html.count("<dt>Judgement</dt>") == 2
+    for text in ("<dt>Sub-folder</dt>", ", right", ", wrong", "Best classes", "run A", "run B"):
+        assert text in html
+    assert "no longer in its folder" in detail(match(pair()), AB, 2, "")
+
+
+@pytest.mark.parametrize("name", ["<b>x</b>", '" onload="alert(1)', "a & b"])
+def test_no_name_is_taken_for_html(name: str) -> None:
+    values: dict[str, Any] = {
+        "class_names": (name, "y"),
+        "paths": tuple(f"{name}{i}" for i in range(6)),
+    }
+    first = Outcome(**{**vars(pair()[0]), **values})
+    matched = match([first, Outcome(**{**vars(pair(**values)[1])})])
+    for html in (drawn(matched, 1, name), detail(matched, AB, 1, name), summary(matched, AB)):
+        assert name not in html

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from studio.runs.history import HistoryStep, LabelHistory
+from studio.runs.reader import RunReader
 from studio.runs.store import Run, RunStore
 from studio.views.detail import detail
 from tests.views.conftest import make_outcome
@@ -29,7 +30,8 @@ def write(run: Run, kind: str, tensors: dict[str, torch.Tensor], **more: object)
 
 def monitor(run: Run, phase: int, epoch: int, labels: list[list[int]]) -> None:
     tensors = {"indices": torch.tensor([4, 1]), "labels": torch.tensor(labels)}
-    write(run, "monitor", tensors, phase=phase, epoch=epoch, epochs=3)
+    shares = {"agreement": 0.5, "clean_fraction": 0.5}
+    write(run, "monitor", tensors, phase=phase, epoch=epoch, epochs=3, **shares)
 
 
 def shown(steps: list[HistoryStep], watched: int, **changes: object) -> str:
@@ -49,13 +51,19 @@ def story(run: Run) -> None:
         "own_clean_probability": 1 - shares, "clean": shares > 0.5,
     })  # fmt: skip
     monitor(run, 2, 1, [[2, 2], [2, 2]])
-    write(run, "finished", {"model_labels": both, "model_clean_probability": shares})
+    tensors = {"model_labels": both, "model_clean_probability": shares}
+    write(run, "finished", tensors, stage="phase2", stopped=False)
+
+
+def read(run: Run) -> LabelHistory:
+    reader = RunReader(run)
+    reader.refresh()
+    return reader.history
 
 
 def test_an_image_is_followed_through_all_stages(run: Run) -> None:
     story(run)
-    history = LabelHistory(run)
-    history.refresh()
+    history = read(run)
     steps = history.of(4)
     assert [(s.stage, s.epochs) for s in steps] == [
         ("Zero-shot", None), ("Phase I", (1, 2)), ("Phase I", (3, 3)), ("After Phase I", None),
@@ -63,15 +71,14 @@ def test_an_image_is_followed_through_all_stages(run: Run) -> None:
     ]  # fmt: skip
     assert [s.labels for s in steps] == [(0,), (0, 1), (2, 1), (2, 1), (2, 2), (2, 1)]
     judged = steps[3]
-    assert judged.believed == pytest.approx((0.9, 0.2))
-    assert judged.own == pytest.approx((0.1, 0.8))
+    assert judged.clean_probability == pytest.approx((0.9, 0.2))
+    assert judged.own_clean_probability == pytest.approx((0.1, 0.8))
     assert history.watched == 2
 
 
 def test_an_image_that_was_not_watched_is_told_so(run: Run) -> None:
     story(run)
-    history = LabelHistory(run)
-    history.refresh()
+    history = read(run)
     assert [s.stage for s in history.of(0)] == ["Zero-shot", "After Phase I", "Final, by model"]
     html = shown(history.of(0), history.watched)
     assert "2 images picked at random" in html
@@ -79,21 +86,21 @@ def test_an_image_that_was_not_watched_is_told_so(run: Run) -> None:
 
 
 def test_what_comes_later_is_taken_in(run: Run) -> None:
-    history = LabelHistory(run)
-    history.refresh()
+    reader = RunReader(run)
+    reader.refresh()
+    history = reader.history
     assert history.of(4) == []
     assert "History" not in shown([], 0)
     story(run)
-    history.refresh()
+    reader.refresh()
     first = len(history.of(4))
-    history.refresh()
+    reader.refresh()
     assert len(history.of(4)) == first == 6
 
 
-def test_the_table_names_classes_and_beliefs(run: Run) -> None:
+def test_the_table_names_classes_and_judgements(run: Run) -> None:
     story(run)
-    history = LabelHistory(run)
-    history.refresh()
+    history = read(run)
     html = shown(history.of(4), 2, class_names=("<b>", "cat", "dog"))
     for text in (
         "&lt;b&gt;", "Phase I, epochs 1–2", "Phase I, epoch 3", "confidence 40 %",

@@ -48,7 +48,7 @@ def effect(**changes: object) -> str:
     known = {
         "class_names": ["cat", EVIL], "now": labels(0, 1, 1), "before": labels(0, 0, 1),
         "plain": labels(1, 1, 1, accuracy=0.25), "own": True, "summary": "1 template",
-        "verdict": "", "picture": lambda i: f"pic{i}", "path": lambda i: EVIL, "cut_short": 0,
+        "doubt": "", "picture": lambda i: f"pic{i}", "path": lambda i: EVIL, "cut_short": 0,
         "strangers": [],
     }  # fmt: skip
     return look.effect(**{**known, **changes})  # type: ignore[arg-type]
@@ -58,7 +58,7 @@ def test_the_effect_shows_what_moved():
     shown = effect(now=labels(0, 1, 1, accuracy=0.5))
     assert shown.count('class="moved"') == 1
     assert 'src="pic1"' in shown
-    assert "25.0 % with the model&#x27;s own" in shown
+    assert "25.0 % with the model&#39;s own template" in shown
     assert "50.0 %" in shown
     assert EVIL not in shown
     assert "changed by this edit" not in effect(before=None)
@@ -83,7 +83,7 @@ def test_what_leaves_is_said_with_the_host_and_the_budget():
         host=EVIL, classes=37, described=True, budget=Budget(2, 16, 1234, 5678, 1, 37), fault=""
     )
     assert EVIL not in told
-    for part in ("37 class names", "and the description", "2 requests", "16", "1 answer is known"):
+    for part in ("37 class names", "and the description", "2 requests", "16", "1 answer is here"):
         assert part in told
     free = look.leaves(host="h", classes=2, described=False, budget=Budget(0, 0, 0, 0, 2), fault="")
     assert "nothing is sent" in free

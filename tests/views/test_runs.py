@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
 from studio.runs.files import write_json
 from studio.runs.reader import RunReader
+from studio.runs.result import RunResult
 from studio.runs.store import Run, RunStore
 from studio.views import runs
 from studio.views.figures import figures
@@ -106,14 +106,9 @@ def test_the_outcome_is_what_the_arrays_say(run: Run) -> None:
     assert outcome.clean.tolist() == [False, False, False, True, True, True]
     assert outcome.disagree.tolist() == [False, True] * 3
     assert outcome.truth is None
-    truth = np.array([0, 1, -1, 0, 0, 0])
-    again = reader.outcome(truth=truth)
-    assert again is not None
-    assert again.truth is not None
-    assert again.truth.tolist() == truth.tolist()
 
 
-def test_after_phase_one_the_label_is_the_better_believed_one(run: Run) -> None:
+def test_after_phase_one_the_label_is_the_better_judged_one(run: Run) -> None:
     reader = RunReader(run)
     judged(run)
     reader.refresh()
@@ -176,7 +171,7 @@ def test_nothing_from_a_run_is_taken_for_html(run: Run) -> None:
 
 def test_the_table_of_runs_marks_the_chosen_one_and_knows_unknown(run: Run) -> None:
     info = run.info
-    html = runs.runs_table([info], {info.id: {"images": 12, "accuracy": None}}, info.id)
+    html = runs.runs_table([info], {info.id: RunResult(images=12)}, info.id)
     assert f'data-pick="{info.id}" aria-current="true"' in html
     assert ">12<" in html
     assert ">–<" in html

@@ -36,7 +36,6 @@ from studio.ui.explore.scene import (
 from studio.ui.explore.search import SearchPanel
 from studio.ui.parts import picked, picked_index
 from studio.views import explored, runs
-from studio.views.estimates import estimate_of
 from studio.views.gallery import Side
 from studio.views.markup import empty
 from studio.views.numbers import count, plural
@@ -184,17 +183,10 @@ class ExploreAnswers:
 
     def _summary(self, scene: Scene) -> str:
         """The line at the top, with what is estimated of the stage that is looked at."""
-        opened, result = scene.opened, {}
-        if isinstance(opened.source, OpenedRun):
-            result = self.session.result(opened.source.run_id)
-        final = scene.judged and scene.outcome.stage != "phase1"
-        return explored.summary(
-            scene.outcome,
-            problem=opened.problem,
-            before=estimate_of(result, "zero_shot_accuracy"),
-            after=estimate_of(result) if final else None,
-            clean=estimate_of(result, "clean_accuracy") if final else None,
-        )
+        source, result = scene.opened.source, None
+        if isinstance(source, OpenedRun):
+            result = self.session.result(source.run_id)
+        return explored.summary(scene.outcome, result, problem=scene.opened.problem)
 
     # What opens -------------------------------------------------------------------------------
 

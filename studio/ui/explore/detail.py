@@ -213,7 +213,6 @@ class DetailDialog:
         ends = {"back": 0, "on": len(walk) - 1}
         if isinstance(opened.source, OpenedRun):
             history = self.session.reader(opened.source.run_id).history
-            history.refresh()
         return detail.detail(
             opened.outcome,
             index,

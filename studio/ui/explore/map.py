@@ -20,7 +20,7 @@ from studio.session.layouts import Layout, Layouts
 from studio.session.opened import Opened, open_run
 from studio.session.session import Session
 from studio.session.similar import vectors_of
-from studio.session.tasks import Report, Task
+from studio.session.tasks import Task
 from studio.ui.explore.galleries import Drawn
 from studio.ui.explore.scene import Filters, Indices, Scene, event_data, is_index, served
 from studio.ui.parts import ASSETS, file_url, plotly_file
@@ -216,13 +216,12 @@ class MapPanel:
         if before is None:
             return None
 
-        def make(report: Report) -> tuple[Indices, Layout]:
-            if before.error:  # tasks are done in order: it has ended by now
-                raise StudioError(before.error)
-            report("Placing the images", 0, 0)
-            return before.value.rows, self.layouts.get(before.value.units)
+        def make(task: Task) -> tuple[Indices, Layout]:
+            vectors = before.result()  # it was asked for first, and has ended by now
+            task.begin("Placing the images")
+            return vectors.rows, self.layouts.get(vectors.units)
 
-        return self.session.tasks.ask(("layout", opened.key), make)
+        return self.session.tasks.ask(("layout", opened.key), "Placing the images", make)
 
     # What was picked --------------------------------------------------------------------------
 

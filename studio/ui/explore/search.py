@@ -17,7 +17,7 @@ from studio.errors import RunError, StudioError
 from studio.prompts.prompt_set import PromptSet
 from studio.runs.files import read_json
 from studio.session.opened import Opened, open_run
-from studio.session.preview import Sight, look_at
+from studio.session.preview import LOADING, Sight, look_at
 from studio.session.session import Session
 from studio.session.source import OpenedFolder
 from studio.session.tasks import Task
@@ -121,17 +121,17 @@ def sight_of(opened: Opened) -> Task:
     view = session.data.state
     ready = view.preview.sight if view.preview is not None and view.folder is folder else None
     if ready is not None and ready.model == opened.model and len(ready) == len(folder.images):
-        task = Task(lambda _: ready, value=ready)  # what labelled the images at hand
-        task.ended.set()
-        return task
+        return Task.of(ready)  # what labelled the images at hand
     return session.tasks.ask(
         ("sight", opened.model, folder.fingerprint),
-        lambda report: look_at(
+        LOADING,
+        lambda task: look_at(
             folder=folder,
             canvases=canvases,
             model=opened.model,
             cache_dir=session.options.cache_dir,
-            report=report,
+            begin=task.begin,
+            stop=task.stopping,
         ),
         again=True,
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, fields
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import gradio as gr
+from markupsafe import Markup
 
 from studio.errors import PromptError, StudioError
 from studio.prompts.endpoint import DEFAULT_MODEL, address, find_endpoint, host_of
@@ -14,8 +15,10 @@ from studio.prompts.form import LlmForm
 from studio.prompts.llm import budget
 from studio.session.session import Session
 from studio.session.state import DataState
-from studio.ui.parts import POLL, Lazy, field_of, guard, page_of
-from studio.views import prompts as look
+from studio.session.writer import Writing
+from studio.ui.parts import POLL, Lazy, Part, box, field_of, guard, page_of
+from studio.views import prompts
+from studio.views.render import part
 
 _KEYS = {
     "typed": "A key was typed; it is kept in memory until the studio ends, and written nowhere.",
@@ -23,7 +26,6 @@ _KEYS = {
     "": "No key: nothing is sent. Set OPENAI_API_KEY, or type one; servers that need none take "
     "any word.",
 }
-_FIELDS = tuple(field.name for field in fields(LlmForm))
 _PUBLIC_KEY = "Your own key; it is used for this call only, and kept nowhere."
 
 
@@ -35,8 +37,7 @@ class LlmBox:
 
     def build(self) -> None:
         """Lay it out, inside of a column."""
-        with gr.Column(elem_classes="box", elem_id="llm"):
-            gr.HTML('<h3 class="box-title">Written by a language model</h3>')
+        with box("Written by a language model", elem_id="llm"):
             self.leaves = gr.HTML(elem_id="llm-leaves")
             off: dict[str, Any] = {"interactive": False}
             self.description = gr.Textbox(
@@ -90,27 +91,30 @@ class LlmBox:
                     "Stop", variant="stop", elem_id="llm-stop", min_width=90, visible=False
                 )
             self.status = gr.HTML(elem_id="llm-status")
-        self.fields: list[Any] = [
-            self.description, self.model, self.base_url, self.sentences, self.templates, self.again
-        ]  # as in _FIELDS  # fmt: skip
-        self.outputs: list[Any] = [
-            *self.fields, self.leaves, self.about_key, self.forget, self.write, self.stop,
-            self.status,
-        ]  # fmt: skip
+        typed = ("description", "model", "base_url", "sentences", "templates", "again")
+        self.fields = {name: getattr(self, name) for name in typed}  # as of an LlmForm
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        """The components that show the parts."""
+        names = ("leaves", "about_key", "forget", "write", "stop", "status")
+        others = {f"llm_{name}": getattr(self, name) for name in names}
+        return {**{_mark(name): field for name, field in self.fields.items()}, **others}
 
     def wire(self, after: Callable[..., None], shown: gr.State) -> None:
         """Connect events. after(trigger, handler, ...): the poll follows what succeeds; shown: what
         the poll last told this page.
         """
         # Each field tells of itself alone: events of two fields may overtake each other.
-        for name, field in zip(_FIELDS, self.fields, strict=True):
+        for name, field in self.fields.items():
             after(
                 field.change, self.see(name), inputs=[shown, field], trigger_mode="always_last",
                 **POLL,
             )  # fmt: skip
             if isinstance(field, gr.Textbox):
                 after(field.blur, self.remember(name), inputs=[field], **POLL)
-        after(self.write.click, self.begin, inputs=[self.key, *self.fields], outputs=[self.key])
+        inputs = {self.key, *self.fields.values()}
+        after(self.write.click, self.begin_with, inputs=inputs, outputs=[self.key])
         after(self.stop.click, self.session.writer.stop)
         after(self.forget.click, self.session.writer.forget)
 
@@ -122,8 +126,8 @@ class LlmBox:
         """
 
         def seen(request: gr.Request, shown: dict[str, Any], typed: Any) -> None:
-            told = (shown or {}).get(_mark(name), typed)
-            if getattr(LlmForm.from_dict({name: typed}), name) != told:
+            sent = (shown or {}).get(_mark(name), typed)
+            if getattr(LlmForm.from_dict({name: typed}), name) != sent:
                 self._take(request, {name: typed})
 
         return seen
@@ -136,57 +140,59 @@ class LlmBox:
 
         return left
 
-    def begin(self, request: gr.Request, key: str, *typed: Any) -> Any:
-        """Ask for what is typed (the fields, in their order), and for that alone. The key's field
-        is emptied once the key is in memory.
+    def begin_with(self, values: Mapping[Any, Any], request: gr.Request) -> Any:
+        """Ask for what is typed, as a page sent it."""
+        typed = {name: values[field] for name, field in self.fields.items()}
+        return self.begin(typed, values[self.key], request)
+
+    def begin(self, typed: Mapping[str, Any], key: Any, request: gr.Request) -> Any:
+        """Ask for what is typed, and for that alone. The key's field is emptied once the key is in
+        memory. typed: by the field of the llm_form.
         """
-        self._take(request, dict(zip(_FIELDS, typed, strict=True)))
+        self._take(request, typed)
         guard(lambda: self.session.writer.start(key=key if isinstance(key, str) else ""))
         return gr.skip() if self.session.options.public else ""
 
-    def _take(self, request: gr.Request, typed: dict[str, Any]) -> None:
-        self.session.prompts.llm_form(typed, by=page_of(request, "prompts"))
+    def _take(self, request: gr.Request, typed: Mapping[str, Any]) -> None:
+        self.session.prompts.llm_form(dict(typed), by=page_of(request, "prompts"))
 
     # How it looks -----------------------------------------------------------------------------
 
-    def fresh(self, view: DataState, *, mine: bool) -> dict[str, tuple[Any, Any]]:
-        """Marks and values of the outputs. mine: this page typed what is there."""
+    def parts(self, view: DataState, *, typed_here: bool) -> dict[str, Part]:
+        """Everything there is to see. typed_here: this page typed what is in the fields."""
         llm_form, writing = view.llm_form, self.session.writer.view
-
-        fields = {
-            _mark(name): (value, gr.skip() if mine else field_of(value))
+        fields: dict[str, Part] = {
+            _mark(name): (value, gr.skip() if typed_here else field_of(value))
             for name, value in asdict(llm_form).items()
         }
         try:
             key = self.session.writer.key_from(llm_form.base_url)
         except PromptError:
             key = ""
-        public = self.session.options.public
-        told = f'<p class="quiet">{_PUBLIC_KEY if public else _KEYS[key]}</p>'
+        about_key = _PUBLIC_KEY if self.session.options.public else _KEYS[key]
         state = (writing.busy, writing.stopping, id(writing.written), writing.error)
         asked = (llm_form, view.names_text, id(view.prompts), writing.busy)
+        stop = gr.update(visible=writing.busy, interactive=not writing.stopping)
         return {
             **fields,
-            "leaves": (asked, Lazy(self._leaves, view)),
-            "about_key": (told, told),
-            "forget": (key, gr.update(visible=key == "typed")),
-            "write": (writing.busy, gr.update(interactive=not writing.busy)),
-            "stop": (
-                (writing.busy, writing.stopping),
-                gr.update(visible=writing.busy, interactive=not writing.stopping),
-            ),
-            "writing": (
-                state,
-                Lazy(
-                    lambda: look.writing(
-                        busy=writing.busy, stopping=writing.stopping, host=writing.host,
-                        written=writing.written, error=writing.error,
-                    )
-                ),
-            ),
-        }  # fmt: skip
+            "llm_leaves": (asked, Lazy(self._leaves, view)),
+            "llm_about_key": (about_key, part("quiet", about_key)),
+            "llm_forget": (key, gr.update(visible=key == "typed")),
+            "llm_write": (writing.busy, gr.update(interactive=not writing.busy)),
+            "llm_stop": (state[:2], stop),
+            "llm_status": (state, Lazy(self._writing, writing)),
+        }
 
-    def _leaves(self, view: DataState) -> str:
+    def _writing(self, writing: Writing) -> Markup:
+        return prompts.writing(
+            busy=writing.busy,
+            stopping=writing.stopping,
+            host=writing.host,
+            written=writing.written,
+            error=writing.error,
+        )
+
+    def _leaves(self, view: DataState) -> Markup:
         """What leaves the machine and what it may cost, before anything does."""
         llm_form, public = view.llm_form, self.session.options.public
         host, fault, cost = "the server", "", None
@@ -200,17 +206,22 @@ class LlmBox:
                 model=llm_form.model, base_url=llm_form.base_url, key="-", public=public
             )
             cost = budget(
-                llm_form.ask(view.names, view.prompts), base_url=base, model=endpoint.model,
+                llm_form.ask(view.names, view.prompts),
+                base_url=base,
+                model=endpoint.model,
                 cache_dir=self.session.options.cache_dir,
-            )  # fmt: skip
+            )
         except StudioError as error:
             fault = str(error)
-        return look.leaves(
-            host=host, classes=len(view.names), described=bool(llm_form.description), budget=cost,
+        return prompts.leaves(
+            host=host,
+            classes=len(view.names),
+            described=bool(llm_form.description),
+            budget=cost,
             fault=fault,
-        )  # fmt: skip
+        )
 
 
 def _mark(name: str) -> str:
     """What `fresh` calls a field of the llm_form; the tab itself has templates as well."""
-    return f"wish_{name}"
+    return f"typed_{name}"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from markupsafe import Markup
 
 from studio.errors import PromptError
 from studio.prompts.prompt_set import PromptSet, parse_sentences, parse_templates
@@ -14,11 +15,12 @@ from studio.prompts.templates import TEMPLATES
 from studio.session.preview import Preview
 from studio.session.session import Session
 from studio.session.state import DataState
-from studio.ui.parts import POLL, PRIVATE, Lazy, Part, field_of, fresh, guard, page_of, prompt_board
+from studio.ui.header import work_on
+from studio.ui.parts import POLL, PRIVATE, Lazy, Part, box, field_of, guard, page_of, prompt_board
 from studio.ui.polling import Polling
 from studio.ui.prompts.llm import LlmBox
-from studio.views import prompts as look
-from studio.views.markup import empty, notice, progress
+from studio.views import prompts, state
+from studio.views.render import part
 
 SAVE = """(text) => {
   const link = document.createElement("a");
@@ -50,10 +52,9 @@ class PromptsTab:
         """Lay the tab out, inside of gr.Tab."""
         with gr.Row(elem_classes="columns"):
             with gr.Column(scale=4, min_width=300, elem_classes="side"):
-                with gr.Column(elem_classes="box"):
-                    gr.HTML('<h3 class="box-title">Templates</h3>')
+                with box("Templates"):
                     self.templates = gr.Textbox(
-                        label="One a line; {} stands for the class name",
+                        label="One on each line; {} stands for the class name",
                         lines=3,
                         max_lines=10,
                         placeholder="empty: the model's own",
@@ -66,8 +67,7 @@ class PromptsTab:
                             gr.Button(label, size="sm", min_width=90) for label in PRESETS
                         ]
                 self.llm.build()
-                with gr.Column(elem_classes="box"):
-                    gr.HTML('<h3 class="box-title">Steps and files</h3>')
+                with box("Steps and files"):
                     with gr.Row(elem_classes="inline"):
                         small: dict[str, Any] = {"size": "sm", "min_width": 110}
                         self.undo = gr.Button(
@@ -82,29 +82,29 @@ class PromptsTab:
             with gr.Column(scale=7, min_width=320, elem_classes="main"):
                 self.effect = gr.HTML(elem_id="prompts-effect")
                 self.label = gr.Button(
-                    "Label the images", elem_id="prompts-label", visible=False, variant="primary"
+                    "Label now", elem_id="prompts-label", visible=False, variant="primary"
                 )
                 self.board = prompt_board(elem_id="prompts-board")
         self.file = gr.Textbox(visible=False)
-        self.shown = gr.State({})
-        self.outputs: list[Any] = [
-            self.shown, self.templates, self.undo, self.effect, self.label, self.board,
-            *self.llm.outputs,
-        ]  # fmt: skip
 
-    def wire(self, beat: Polling) -> None:
+    @property
+    def outputs(self) -> dict[str, Any]:
+        """The components that show the parts."""
+        names = ("templates", "undo", "effect", "label", "board")
+        return {**{name: getattr(self, name) for name in names}, **self.llm.outputs}
+
+    def wire(self, polling: Polling) -> None:
         """Connect events; whatever changes anything has the tab asked at once."""
-        poll = {"fn": self.poll, "inputs": [self.shown], "outputs": self.outputs, **POLL}
-        ask = beat.watch(self.parts, poll)
+        watched = polling.watch(self.parts, self.outputs)
 
         def after(trigger: Any, handler: Callable[..., Any], **more: Any) -> None:
-            trigger(handler, **{"outputs": None, **PRIVATE, **more}).success(**ask)
+            trigger(handler, **{"outputs": None, **PRIVATE, **more}).success(**watched.now)
 
         # Not `input`: a textbox raises it for keys that print, not for a paste or a backspace.
         # While one answer is on its way only the latest text waits for the next.
         after(
             self.templates.change, self.see_templates, trigger_mode="always_last",
-            inputs=[self.templates, self.shown], outputs=[self.fault], **POLL,
+            inputs=[self.templates, watched.shown], outputs=[self.fault], **POLL,
         )  # fmt: skip
         after(
             self.templates.blur, self.edit_templates,
@@ -120,7 +120,7 @@ class PromptsTab:
         self.save.click(self.to_json, outputs=[self.file], **PRIVATE).success(
             None, inputs=[self.file], js=SAVE, **PRIVATE
         )
-        self.llm.wire(after, self.shown)
+        self.llm.wire(after, watched.shown)
 
     # What its buttons do ----------------------------------------------------------------------
 
@@ -131,11 +131,11 @@ class PromptsTab:
         return self.edit_templates(text, request)
 
     def edit_templates(self, text: str, request: gr.Request) -> str:
-        """Take over the templates as typed; what is wrong with them is said below the field."""
+        """Take over the templates as typed; below the field stands what is wrong with them."""
         try:
             templates = parse_templates((text or "")[:_LONGEST_TEXT])
         except PromptError as error:
-            return notice(str(error), kind="warn")
+            return part("notice", str(error), kind="warn")
         self.session.prompts.edit(
             lambda old: old.with_templates(templates),
             what="templates",
@@ -198,57 +198,54 @@ class PromptsTab:
 
     # How it looks -----------------------------------------------------------------------------
 
-    def poll(self, shown: dict[str, Any], request: gr.Request) -> list[Any]:
-        """Everything that has changed since this page last asked."""
-        return fresh(shown, **self.parts(shown, request))
-
-    def parts(self, shown: dict[str, Any], request: gr.Request) -> dict[str, Part]:
-        """Everything there is to see."""
+    def parts(self, shown: Any, request: gr.Request) -> dict[str, Part]:
+        """Everything there is to see, see `fresh`."""
         view = self.session.data.state
-        mine = bool(shown) and view.prompt_by == page_of(request, "prompts")
+        typed_here = bool(shown) and view.prompt_by == page_of(request, "prompts")
         # Labels that are on their way do not hide those that are there.
-        seen = view.preview is not None and not view.stale
-        mark = (
+        labelled = view.preview is not None and not view.stale
+        made_of = (
             id(view.preview), id(view.before), id(view.plain), id(view.prompts), view.names_text,
-            view.model, view.stale, view.busy, view.done,
+            view.model, view.stale,
         )  # fmt: skip
-        can_label = view.folder is not None and bool(view.names) and not seen and not view.busy
+        can_label = view.folder is not None and bool(view.names) and not labelled
+        can_label = can_label and not view.busy
         templates = "\n".join(view.prompts.templates)
-        return dict(
+        return {
             # By its text: what cannot be used yet stays in the field whatever else changes.
-            templates=(templates, gr.skip() if mine else field_of(templates)),
-            undo=(view.can_undo, gr.update(interactive=view.can_undo)),
-            effect=(mark, Lazy(self._effect, view, seen)),
-            label=(can_label, gr.update(visible=can_label)),
-            board=(mark[:7], Lazy(self._board, view, seen)),
-            **self.llm.fresh(view, mine=mine),
-        )
+            "templates": (templates, gr.skip() if typed_here else field_of(templates)),
+            "undo": (view.can_undo, gr.update(interactive=view.can_undo)),
+            "effect": ((made_of, work_on(view)), Lazy(self._effect, view, labelled)),
+            "label": (can_label, gr.update(visible=can_label)),
+            "board": (made_of, Lazy(self._board, view, labelled)),
+            **self.llm.parts(view, typed_here=typed_here),
+        }
 
-    def _board(self, view: DataState, seen: bool) -> dict[str, Any]:
-        return look.board(
+    def _board(self, view: DataState, labelled: bool) -> dict[str, Any]:
+        return prompts.board(
             class_names=view.names,
             prompts=view.prompts,
-            now=_labels(view.preview) if seen else None,
-            before=_labels(view.before) if seen else None,
-            plain=_labels(view.plain) if seen else None,
+            now=_labels(view.preview) if labelled else None,
+            before=_labels(view.before) if labelled else None,
+            plain=_labels(view.plain) if labelled else None,
         )
 
-    def _effect(self, view: DataState, seen: bool) -> str:
-        if view.busy:
-            detail = f"{view.done:,} of {view.total:,} images" if view.total else ""
-            return progress(view.done, view.total, label=view.busy, detail=detail)
+    def _effect(self, view: DataState, labelled: bool) -> Markup:
+        work = work_on(view)
+        if work is not None:
+            return state.progress(work)
         preview, folder, canvases = view.preview, view.folder, view.canvases
         now = _labels(preview)
-        if not seen or preview is None or folder is None or canvases is None or now is None:
-            return empty(_nothing(view))
-        return look.effect(
+        if not labelled or preview is None or folder is None or canvases is None or now is None:
+            return part("empty", _nothing(view))
+        return prompts.effect(
             class_names=preview.class_names,
             now=now,
             before=_labels(view.before),
             plain=_labels(view.plain),
             own=not preview.prompts.is_default,
             summary=preview.prompts.summary(),
-            verdict=view.doubt,
+            doubt=view.doubt,
             picture=lambda i: self.session.picture(folder, canvases, i),
             path=lambda i: folder.images[i].path,
             cut_short=preview.cut_short,
@@ -260,18 +257,18 @@ def _preset(tab: PromptsTab, templates: tuple[str, ...]) -> Callable[[], list[st
     return lambda: tab.use_templates(templates)
 
 
-def _labels(preview: Preview | None) -> look.Labels | None:
+def _labels(preview: Preview | None) -> prompts.Labels | None:
     if preview is None:
         return None
-    return look.Labels(preview.labels, preview.confidence, preview.accuracy, preview.estimate)
+    return prompts.Labels(preview.labels, preview.confidence, preview.accuracy, preview.estimate)
 
 
 def _nothing(view: DataState) -> str:
     """What to do while there are no labels to show an effect on."""
     if view.folder is None:
-        return "Choose images on the Data tab first; then each edit shows here what it does."
+        return "Choose images on the Data tab first. Then this shows what each edit does."
     if not view.names:
-        return "Name the classes on the Data tab first; then each edit shows here what it does."
+        return "Name the classes on the Data tab first. Then this shows what each edit does."
     if view.preview is None:
-        return "Let the model look at the images once; then each edit is answered at once."
-    return "Names or model have changed since the model looked at the images; label them again."
+        return "Press “Label now” once. Then this shows at once what each edit does."
+    return "Names or model have changed since the images were labelled. Label them again."

@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gradio as gr
 
 from studio.errors import FolderError, RunError
 from studio.images.folder import parse_class_names
-from studio.methods import METHODS
 from studio.session.session import Session
 from studio.session.tasks import import_torch
 from studio.ui.parts import (
-    MODEL_INFO,
     POLL,
     PRIVATE,
     Part,
+    box,
     curve_board,
     folding,
-    fresh,
     guard,
+    hidden_text,
     page_of,
     pick_list,
     picked,
 )
 from studio.ui.polling import Polling
-from studio.ui.train.look import TrainLook
-from studio.ui.train.settings import common_fields, settings_list, settings_of
-from studio.views import runs as look
+from studio.ui.train.form import FormFields, RunForm
+from studio.ui.train.parts import TrainParts
+from studio.views import runs
 
 
 class TrainTab:
@@ -36,25 +35,44 @@ class TrainTab:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.look = TrainLook(session)
+        self.shows = TrainParts(session)
 
     # What is on it ----------------------------------------------------------------------------
 
-    def build(self, models: Sequence[str]) -> None:
-        """Lay the tab out, inside of gr.Tab. models: those to choose from."""
+    def build(self, models: Sequence[str], names: gr.Textbox) -> None:
+        """Lay the tab out, inside of gr.Tab.
+
+        models: those to choose from; names: the class names, a field of the Data tab.
+        """
         with gr.Row(elem_classes="columns"):
-            with gr.Column(scale=4, min_width=300, elem_classes="side"):
-                self._form(models)
+            with gr.Column(scale=4, min_width=300, elem_classes="side"), box("New run"):
+                self.ready = gr.HTML(elem_id="train-ready")
+                self.form = FormFields(models, names)
+                with gr.Row(elem_classes="inline"):
+                    off: dict[str, Any] = {"min_width": 110, "interactive": False}
+                    self.start = gr.Button("Start", variant="primary", elem_id="start", **off)
+                    self.stop = gr.Button("Stop", variant="stop", elem_id="stop", **off)
             with gr.Column(scale=7, min_width=320, elem_classes="main"):
-                self.status = gr.HTML(look.idle_card(), elem_id="run-status")
+                self.status = pick_list(runs.idle_card(), elem_id="run-status")
                 self.warnings = gr.HTML(elem_id="run-warnings")
                 self.curves = curve_board(elem_id="curves")
                 self.numbers = folding(elem_id="curve-numbers")
                 self.facts = folding(elem_id="run-facts")
-        with gr.Column(elem_classes="box wide"):
-            gr.HTML('<h3 class="box-title">Runs</h3>')
+        with box("Runs", elem_classes=["wide"]):
             self.runs = pick_list(elem_id="runs")
-            with gr.Row(elem_classes="inline end", visible=False) as self.actions:
+            with gr.Row(elem_classes="inline", visible=False) as self.actions:
+                line: dict[str, Any] = {"max_lines": 1, "min_width": 140}
+                self.rename = gr.Textbox(
+                    label="Name of this run", elem_id="run-rename", scale=2, **line
+                )
+                self.note = gr.Textbox(
+                    label="Note",
+                    placeholder="what you tried",
+                    elem_id="run-note",
+                    scale=4,
+                    min_width=140,
+                    max_lines=6,
+                )
                 small: dict[str, Any] = {"size": "sm", "min_width": 140}
                 self.explore = gr.Button("Explore this run", elem_id="explore-run", **small)
                 self.delete = gr.Button("Delete this run", elem_id="delete-run", **small)
@@ -63,106 +81,49 @@ class TrainTab:
                 self.keep = gr.Button("Keep it", elem_id="delete-keep", **small)
         self.chosen = gr.State("")
         self.doomed = gr.State("")
-        self.shown = gr.State({})
+        # On the page: a field tells which run it is about as of the moment in which it is left.
+        self.shown_run = hidden_text()
 
-    def _form(self, models: Sequence[str]) -> None:
-        with gr.Column(elem_classes="box"):
-            gr.HTML('<h3 class="box-title">New run</h3>')
-            self.ready = gr.HTML(elem_id="train-ready")
-            self.method = gr.Dropdown(
-                look.method_choices(METHODS),
-                value=next(iter(METHODS)),
-                label="Method",
-                elem_id="method",
-                info="CoFT+ adds momentum contrast. The others are there to compare with.",
-            )
-            self.model = gr.Dropdown(
-                list(models),
-                value=models[0],
-                label="Model",
-                allow_custom_value=True,
-                interactive=False,
-                elem_id="train-model",
-                info=MODEL_INFO,
-            )
-            with gr.Row(elem_classes="inline"):
-                self.name = gr.Textbox(
-                    label="Name",
-                    placeholder="from the folder",
-                    max_lines=1,
-                    elem_id="run-name",
-                    scale=3,
-                    min_width=130,
-                )
-                self.seed = gr.Number(
-                    0, label="Seed", precision=0, minimum=0, elem_id="seed", scale=1, min_width=90
-                )
-            # A label from the start: gradio shows none that comes later where there was none.
-            self.given = gr.Checkbox(
-                True, label="Take along", visible=False, elem_id="use-given", container=False
-            )
-            with gr.Accordion("Settings", open=False, elem_id="settings"):
-                self.common = common_fields()
-                self.overrides = gr.Textbox(
-                    label="Any other setting, one key=value a line",
-                    lines=3,
-                    max_lines=10,
-                    placeholder="filter=both_clean\nphase1_lr=0.01",
-                    elem_id="overrides",
-                )
-                gr.HTML(settings_list())
-            with gr.Row(elem_classes="inline"):
-                off: dict[str, Any] = {"min_width": 110, "interactive": False}
-                self.start = gr.Button("Start", variant="primary", elem_id="start", **off)
-                self.stop = gr.Button("Stop", variant="stop", elem_id="stop", **off)
+    @property
+    def outputs(self) -> dict[str, Any]:
+        """The components that show the parts."""
+        names = ("ready", "given", "start", "stop", "status", "warnings", "curves", "numbers",
+                 "facts", "runs", "actions", "shown_run", "rename", "note")  # fmt: skip
+        own = {name: getattr(self, name) for name in names if name != "given"}
+        return {**own, "model": self.form.model, "given": self.form.given}
 
-    def wire(self, beat: Polling, header: gr.HTML, names: gr.Textbox) -> None:
-        """Connect events. names: the class names of the Data tab, which a run starts from."""
-        outputs = [self.shown, self.ready, self.model, self.given, self.start, self.stop]
-        outputs += [self.status, self.warnings, self.curves, self.numbers, self.facts, self.runs]
-        outputs += [self.actions, header]
-        poll: dict[str, Any] = {
-            "fn": self.poll,
-            "inputs": [self.shown, self.chosen],
-            "outputs": outputs,
-            **POLL,
-        }
-        look_again = beat.watch(self.parts, poll)
-        self.model.change(self.remember, inputs=[self.model], outputs=None, **POLL)
-        form = [names, self.model, self.method, self.name, self.seed, self.given]
-        form += [*self.common, self.overrides]
-        started = self.start.click(self.begin, inputs=form, outputs=[self.chosen], **PRIVATE)
-        started.success(**look_again)
-        self.stop.click(self.end, outputs=None, **PRIVATE).success(**look_again)
+    def wire(self, polling: Polling, tabs: gr.Tabs, start_now: gr.Button) -> None:
+        """Connect events. start_now: the button of the Data tab that starts a run."""
+        watched = polling.watch(self.parts, self.outputs, [self.chosen])
+        self.form.model.change(self.remember, [self.form.model], None, **POLL)
+        start: dict[str, Any] = {"fn": self.begin_with, "inputs": self.form.inputs, **PRIVATE}
+        self.start.click(outputs=[self.chosen], **start).success(**watched.now)
+        start_now.click(outputs=[self.chosen], **start).success(
+            lambda: gr.Tabs(selected="train"), outputs=[tabs], **PRIVATE
+        ).then(**watched.now)
+        self.stop.click(self.end, outputs=None, **PRIVATE).success(**watched.now)
+        for field, handler in ((self.rename, self.give_name), (self.note, self.give_note)):
+            for event in (field.blur, field.submit):
+                event(handler, [self.shown_run, field], None, **POLL).success(**watched.now)
         ask: dict[str, Any] = {
             "outputs": [self.doomed, self.delete, self.sure, self.keep],
             **PRIVATE,
         }
         chosen = self.runs.select(self.pick, outputs=[self.chosen], **PRIVATE)
-        chosen.success(**look_again).success(self.keep_it, **ask)
-        self.delete.click(self.ask, inputs=[self.chosen], **ask)
+        chosen.success(**watched.now).success(self.keep_it, **ask)
+        self.delete.click(self.ask, [self.chosen], **ask)
         self.keep.click(self.keep_it, **ask)
-        deleted = self.sure.click(
-            self.remove, inputs=[self.doomed], outputs=[self.chosen], **PRIVATE
-        )
-        deleted.then(self.keep_it, **ask).then(**look_again)
+        deleted = self.sure.click(self.remove, [self.doomed], [self.chosen], **PRIVATE)
+        deleted.then(self.keep_it, **ask).then(**watched.now)
 
     # What its buttons do ----------------------------------------------------------------------
 
-    def begin(
-        self,
-        names: str,
-        model: str,
-        method: str,
-        name: str,
-        seed: float | None,
-        given: bool,
-        *rest: Any,
-    ) -> str:
-        """Start a run on the data set at hand; returns its id.
+    def begin_with(self, values: Mapping[Any, Any]) -> str:
+        """Start a run from the form as a page sent it; returns its id."""
+        return self.begin(self.form.read(values))
 
-        given: whether it takes along what was said of the images; rest: the form's settings.
-        """
+    def begin(self, form: RunForm) -> str:
+        """Start a run on the data set at hand; returns its id."""
 
         def work() -> str:
             from studio.runs.request import JobRequest
@@ -175,7 +136,7 @@ class TrainTab:
                 raise FolderError("Choose images on the Data tab first.")
             if view.busy:
                 raise FolderError(f"Wait until the studio is done: {view.busy.lower()}.")
-            self.session.data.set_inputs(names or "", model or "", by=view.by)
+            self.session.data.set_inputs(form.names, form.model, by=view.by)
             root = view.folder.root
             view = self.session.data.state
             class_names = parse_class_names(view.names_text)
@@ -184,12 +145,12 @@ class TrainTab:
                 folder=root,
                 class_names=tuple(class_names),
                 aliases=view.aliases,
-                method=str(method),
+                method=form.method,
                 model=view.model,
-                settings=settings_of(rest[:-1], rest[-1] or "", seed=seed),
+                settings=form.settings(),
                 prompts=None if prompts.is_default else prompts,
-                corrections=self.session.data.given() if given else {},
-                name=(name or "").strip()[:60] or ("demo" if view.source == "demo" else root.name),
+                corrections=self.session.data.given() if form.given else {},
+                name=form.name.strip()[:60] or ("demo" if view.source == "demo" else root.name),
             )
             import_torch()
             return self.session.worker.start(request)
@@ -217,6 +178,18 @@ class TrainTab:
         """A run was picked in the table."""
         return str(guard(lambda: self.session.store.get(picked(event)).id))
 
+    def give_name(self, run_id: str, name: str) -> None:
+        """Call the run otherwise; an empty field changes nothing."""
+        self._describe(run_id, lambda run: run.rename(name) if (name or "").strip() else None)
+
+    def give_note(self, run_id: str, note: str) -> None:
+        """Keep a note with the run."""
+        self._describe(run_id, lambda run: run.set_note(note or ""))
+
+    def _describe(self, run_id: str, change: Callable[[Any], None]) -> None:
+        if run_id:  # else there is no run to speak of
+            guard(lambda: change(self.session.store.get(str(run_id))))
+
     def ask(self, chosen: str) -> list[Any]:
         """Delete needs a second press, on a button that names the run."""
 
@@ -226,12 +199,8 @@ class TrainTab:
                 raise RunError("There is no run to delete.")
             name = self.session.store.get(run_id).info.name
             label = f"Delete “{name[:40]}” and its files"
-            return [
-                run_id,
-                gr.update(visible=False),
-                gr.update(visible=True, value=label),
-                gr.update(visible=True),
-            ]
+            hide, show = gr.update(visible=False), gr.update(visible=True)
+            return [run_id, hide, gr.update(visible=True, value=label), show]
 
         return list(guard(work))
 
@@ -251,13 +220,9 @@ class TrainTab:
 
     # How it looks -----------------------------------------------------------------------------
 
-    def poll(self, shown: dict[str, Any], chosen: str, request: gr.Request) -> list[Any]:
-        """Everything that has changed since this page last asked."""
-        return fresh(shown, **self.parts(shown, chosen, request))
-
-    def parts(self, shown: dict[str, Any], chosen: str, request: gr.Request) -> dict[str, Part]:
-        """Everything there is to see.
+    def parts(self, shown: Any, chosen: str, request: gr.Request) -> dict[str, Part]:
+        """Everything there is to see, see `fresh`.
 
         The run shown is the chosen one, else the one at work, else the newest.
         """
-        return self.look.parts(bool(shown), chosen, page_of(request, "train"))
+        return self.shows.all(bool(shown), chosen, page_of(request, "train"))

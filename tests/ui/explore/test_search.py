@@ -12,6 +12,7 @@ import pytest
 from studio.clip.backbone import load_backbone
 from studio.clip.encode import class_vectors
 from studio.clip.space import Space
+from studio.errors import ModelError
 from studio.runs.inputs import encode
 from studio.session.opened import open_run
 from studio.session.session import Session
@@ -115,15 +116,14 @@ def test_while_the_model_loads_a_line_says_so(
     shared: Session, run_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ready = sight_of(open_run(shared, run_id))
-    slow = Task(lambda _: None, text="Loading the model")
+    slow = Task("Loading the model", lambda _: ready.value)
     monkeypatch.setattr(search, "_WAIT_S", 0.01)
     monkeypatch.setattr(search, "sight_of", lambda opened: slow)
     answers = SearchPanel(shared).search("a dog", run_id)
     assert "Loading the model" in next(answers)[0]
-    slow.text, slow.done, slow.total = "Looking at the images", 12, 36
+    slow.begin("Looking at the images")(12, 36)
     assert "Looking at the images" in next(answers)[0]
-    slow.value = ready.value
-    slow.ended.set()
+    slow.run()
     line, key, *_ = list(answers)[-1]
     assert "12 images nearest to" in line
     assert shared.selections.get(key) is not None
@@ -132,8 +132,11 @@ def test_while_the_model_loads_a_line_says_so(
 def test_a_model_that_cannot_be_loaded_is_said_and_tried_again(
     shared: Session, run_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    failed = Task(lambda _: None, error="There is no model 'x'.")
-    failed.ended.set()
+    def fails(_: Task) -> None:
+        raise ModelError("There is no model 'x'.")
+
+    failed = Task("Loading the model", fails)
+    failed.run()
     with monkeypatch.context() as patch:
         patch.setattr(search, "sight_of", lambda opened: failed)
         line, selection, *_ = ask(shared, "a dog", run_id)[-1]
@@ -164,7 +167,7 @@ def test_images_that_were_deleted_are_not_found(
     assert all((shared_images / paths[i]).is_file() for i in found.indices)
     shutil.rmtree(shared_images)
     shared._folders.clear()
-    shared._looked.clear()
+    shared._opened.clear()
     shared.data._state = type(shared.data.state)()
     line, *_ = ask(shared, "a red square", run_id)[-1]
     assert "nothing can be searched" in line

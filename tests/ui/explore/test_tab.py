@@ -12,7 +12,7 @@ import gradio as gr
 import numpy as np
 import pytest
 
-from studio.errors import RunError
+from studio.errors import ModelError, RunError
 from studio.session.opened import open_run
 from studio.session.session import Session
 from studio.session.similar import similar_of
@@ -385,14 +385,17 @@ def test_what_takes_long_says_that_it_is_being_computed(
 ) -> None:
     from studio.session.tasks import Task
 
-    waiting = Task(lambda report: None, text="Comparing the images", done=2, total=10)
+    def fails(task: Task) -> None:
+        raise ModelError("The model is gone.")
+
+    waiting = Task("Waiting", fails)
+    waiting.begin("Comparing the images")(2, 10)
     monkeypatch.setattr("studio.ui.explore.duplicates.similar_of", lambda opened: waiting)
     page = draw(tab, run_id, "duplicates")
     assert "Being computed: comparing the images" in page["duplicates-head"]
     asked, timer = here(run_id, panel="duplicates"), tab.duplicates.timer
     assert tab.tick_of_timer(asked)[timer].active
-    waiting.error = "The model is gone."
-    waiting.ended.set()
+    waiting.run()
     assert "The model is gone." in draw(tab, run_id, "duplicates")["duplicates-head"]
     assert not tab.tick_of_timer(asked)[timer].active
 

@@ -1,30 +1,18 @@
-"""The frame of all baselines."""
+"""What the baselines ship."""
 
 from __future__ import annotations
 
 import torch
 
-from studio.baselines.task import ship_texts, ship_zero_shot
+from studio.baselines.shipping import ship_texts, ship_zero_shot
 from studio.clip.backbone import Backbone
 from studio.coft.classifier import Classifier
 from studio.coft.events import Checkpoint, Finished
-from studio.coft.given import REJECTED, UNKNOWN
 from tests.baselines.conftest import only, task_of
 from tests.coft.conftest import Canvases
 
 
-def test_given_labels_stand_among_a_methods_own_and_rejected_images_are_left_out(
-    vit: Backbone,
-) -> None:
-    given = torch.full((6,), UNKNOWN)
-    given[1], given[4] = 2, REJECTED
-    task = task_of(vit, Canvases(6), given=given)
-    indices, labels = task.labelled(torch.zeros(6, dtype=torch.int64))
-    assert indices.tolist() == [0, 1, 2, 3, 5]
-    assert labels.tolist() == [0, 2, 0, 0, 0]
-
-
-def test_texts_are_shipped_with_the_probabilities_that_are_told(convnet: Backbone) -> None:
+def test_texts_are_shipped_with_the_probabilities_that_are_reported(convnet: Backbone) -> None:
     images = Canvases(9)
     task = task_of(convnet, images)
     texts = task.space.texts(task.class_vectors.flip(0))

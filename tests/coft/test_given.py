@@ -8,31 +8,31 @@ import pytest
 import torch
 
 from studio.clip.backbone import Backbone
-from studio.coft.claims import ranked, stand
 from studio.coft.events import Finished, Judged, SeedSet
 from studio.coft.fit import fit, fit_plus
-from studio.coft.given import REJECTED, UNKNOWN
+from studio.coft.given import REJECTED, UNKNOWN, claimed_scores, with_claims
 from studio.coft.selection import seed_set
+from studio.coft.task import Task
 from studio.settings import Settings
 from tests.coft.conftest import Canvases, Inputs
 from tests.coft.test_fit import QUICK, only
 
 
 @pytest.mark.parametrize("mode", ["argmax_topk", "leaderboard"])
-def test_an_image_is_a_seed_of_its_claimed_class_or_of_none(mode: str) -> None:
+def test_an_image_with_a_claim_is_a_seed_of_that_class_or_of_none(mode: str) -> None:
     scores = torch.tensor([[0.9, 0.1, 0.0], [0.8, 0.2, 0.0], [0.1, 0.2, 0.7], [0.4, 0.3, 0.3]])
     claims = torch.tensor([1, UNKNOWN, 0, 2])
-    indices, labels = seed_set(ranked(scores, claims), k=4, mode=mode)
+    indices, labels = seed_set(claimed_scores(scores, claims), k=4, mode=mode)
     chosen = dict(zip(indices.tolist(), labels.tolist(), strict=True))
     assert chosen == {0: 1, 1: 0, 2: 0, 3: 2}
-    assert stand(torch.tensor([[0, 0, 2, 0], [2, 2, 2, 2]]), claims).tolist() == [
+    assert with_claims(torch.tensor([[0, 0, 2, 0], [2, 2, 2, 2]]), claims).tolist() == [
         [1, 0, 0, 2], [1, 2, 0, 2],
     ]  # fmt: skip
 
 
-def test_a_claim_that_zero_shot_gives_no_chance_is_kept() -> None:
+def test_a_claim_that_zero_shot_gives_no_chance_may_be_a_seed() -> None:
     scores = torch.tensor([[1.0, 0.0]])
-    assert seed_set(ranked(scores, torch.tensor([1])), k=1)[1].tolist() == [1]
+    assert seed_set(claimed_scores(scores, torch.tensor([1])), k=1)[1].tolist() == [1]
 
 
 @pytest.mark.parametrize("method", [fit, fit_plus])
@@ -45,11 +45,11 @@ def test_claims_are_what_is_judged_and_corrections_outrank_them(
     given[3], given[4] = (claims[3] + 1) % 3, REJECTED
     settings = Settings(**QUICK, rounds=2, contrast_weight=0.0)
     events = list(
-        method(**inputs(vit, Canvases(30)), settings=settings, given=given, claims=claims)
+        method(Task(**inputs(vit, Canvases(30)), settings=settings, given=given, claims=claims))
     )
-    sure = [i for i in range(30) if i not in (3, 7)]
+    claimed = [i for i in range(30) if i not in (3, 7)]
     for judged in (e for e in events if isinstance(e, Judged)):
-        assert torch.equal(judged.labels[:, sure], claims[sure].expand(2, -1))
+        assert torch.equal(judged.labels[:, claimed], claims[claimed].expand(2, -1))
         assert judged.labels[:, 3].tolist() == [given[3]] * 2
         assert not judged.clean[:, 4].any()
     for seeds in (e for e in events if isinstance(e, SeedSet)):

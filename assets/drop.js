@@ -1,0 +1,37 @@
+// Files, folders and zips that are dropped on the upload area go the way of its button, which takes
+// no folders by itself. A drop beside it does nothing: the browser would leave the page.
+const ENDINGS = /\.(jpe?g|png|webp|bmp|tiff?|gif|zip)$/i;
+const zone = () => document.querySelector("#upload");
+const within = (event) => Boolean(event.target.closest && event.target.closest("#upload"));
+const carriesFiles = (event) => [...event.dataTransfer.types].includes("Files");
+
+async function filesOf(entry) {
+  if (entry.isFile) return [await new Promise((done, fail) => entry.file(done, fail))];
+  const reader = entry.createReader();
+  const found = [];
+  for (;;) {
+    const some = await new Promise((done, fail) => reader.readEntries(done, fail)); // 100 at a time
+    if (!some.length) return found;
+    for (const inside of some) found.push(...(await filesOf(inside)));
+  }
+}
+
+document.addEventListener("dragover", (event) => {
+  if (!carriesFiles(event)) return;
+  event.preventDefault();
+  if (zone()) zone().classList.toggle("drop-over", within(event));
+});
+document.addEventListener("dragleave", () => zone() && zone().classList.remove("drop-over"));
+document.addEventListener("drop", async (event) => {
+  if (!carriesFiles(event)) return;
+  event.preventDefault();
+  if (zone()) zone().classList.remove("drop-over");
+  if (!within(event)) return;
+  const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry()).filter(Boolean);
+  const files = (await Promise.all(entries.map(filesOf))).flat();
+  const carrier = new DataTransfer();
+  for (const file of files) if (ENDINGS.test(file.name) && !file.name.startsWith(".")) carrier.items.add(file);
+  const input = zone().querySelector("input[type=file]");
+  input.files = carrier.files;
+  input.dispatchEvent(new Event("change", { bubbles: true }));
+});

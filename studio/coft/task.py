@@ -1,0 +1,129 @@
+"""The one argument of every method, CoFT and its rivals alike: what it may know of a run."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from studio.clip.backbone import Backbone
+from studio.clip.encode import Images
+from studio.clip.space import Space
+from studio.coft.events import Event
+from studio.coft.given import REJECTED, checked
+from studio.coft.optim import generator_of
+from studio.coft.start import ZeroShotStart
+from studio.coft.student import Student
+from studio.errors import FolderError
+from studio.settings import Settings
+
+
+class Task:
+    """N unlabelled images, C class names and the settings of a fit.
+
+    Making one costs nothing: what has to be computed is computed when it is first asked for.
+
+    Attributes:
+        given: (N,) int64 labels of a person, see `studio.coft.given`.
+        claims: (N,) int64 labels that came with the images, see `studio.coft.given`.
+        The others: as `__init__` takes them.
+    """
+
+    def __init__(
+        self,
+        *,
+        backbone: Backbone,
+        images: Images,
+        features: Tensor,
+        class_vectors: Tensor,
+        class_names: Sequence[str],
+        settings: Settings,
+        given: Tensor | None = None,
+        claims: Tensor | None = None,
+        student: Student | None = None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Everything that a method may know.
+
+        Args:
+            backbone: the frozen CLIP model.
+            images: N canvases, decoded once.
+            features: (N, d) raw image features of the test view under the backbone.
+            class_vectors: (C, d) class vectors of the zero-shot labels (`studio.clip.encode`).
+            class_names: C names, for the learned prompts.
+            settings: see `Settings`.
+            given: (N,) labels of a person, -1 = none, -2 = rejected; None: none at all.
+            claims: (N,) labels that may be wrong, -1 = none; None: none at all.
+            student: what Phase II fine-tunes and the fit ships, on the same images; None: the
+                backbone. This and claims are for methods of two phases only.
+            stop: asked before each batch; when true, the fit ends early with what was learned.
+
+        Raises:
+            FolderError: fewer than two classes.
+            ValueError: given or claims are not N labels of C classes.
+        """
+        if len(class_names) < 2:
+            raise FolderError("At least two classes are needed: give one more class name.")
+        self.backbone, self.images, self.features = backbone, images, features
+        self.class_vectors, self.class_names = class_vectors, class_names
+        self.settings, self.stop = settings, stop
+        self.given = checked(given, images=len(images), classes=len(class_names))
+        self.claims = checked(claims, images=len(images), classes=len(class_names))
+        self._student = student
+
+    def with_settings(self, **changes: Any) -> Task:
+        """The same task with some settings changed."""
+        other = copy.copy(self)
+        other.settings = dataclasses.replace(self.settings, **changes)
+        return other
+
+    @cached_property
+    def start(self) -> ZeroShotStart:
+        """The zero-shot labels that all methods start from."""
+        return ZeroShotStart.of(self.backbone, self.features, self.class_vectors)
+
+    @cached_property
+    def space(self) -> Space:
+        """The joint space of images and class texts, on the backbone's device."""
+        return self.start.space.to(self.backbone.device)
+
+    @cached_property
+    def student(self) -> Student:
+        """What Phase II fine-tunes: another model where one was named, else the backbone."""
+        return self._student or Student(
+            self.backbone, self.images, self.features, self.class_vectors
+        )
+
+    @property
+    def pool(self) -> Tensor:
+        """(m,) the images that may be learned from: all but those that a person rejected."""
+        return (self.given != REJECTED).nonzero()[:, 0]
+
+    @property
+    def monitor(self) -> Tensor:
+        """(n,) indices of the images that are labelled after each epoch, for the curves."""
+        generator = generator_of(self.settings, "monitor", 0)
+        order = torch.randperm(len(self.images), generator=generator)
+        return order[: self.settings.monitor_images].sort().values
+
+    def labelled(self, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Indices (m,) of the pool and labels (m,): a method's own (N,), but given ones stand."""
+        return self.pool, torch.where(self.given >= 0, self.given, labels)[self.pool]
+
+    def probabilities(self, texts: Tensor) -> Tensor:
+        """(N, C) of the frozen model's features under the space's class vectors (C, d)."""
+        cosines = self.start.pictures @ texts.cpu().T
+        return (self.start.space.scale * cosines).softmax(-1)
+
+
+class Fit(Protocol):
+    """A method: a task in, events out, nothing else."""
+
+    def __call__(self, task: Task) -> Iterator[Event]:
+        """Fit to the task's images. The last event is `Finished`, also when `stop` was heeded."""
+        ...

@@ -1,0 +1,19 @@
+"""How a long piece of work says how far it is, and how it is asked to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+Progress = Callable[[int, int], None]
+"""Called with (how much is done, how much there is in all)."""
+
+Begin = Callable[[str], Progress]
+"""Called with the words for a step that begins; what it returns is told how far that step is."""
+
+Stop = Callable[[], bool]
+"""Asked now and then: whether to stop. Whoever stops raises `studio.errors.Stopped`."""
+
+
+def never() -> bool:
+    """The `Stop` of what goes on to its end."""
+    return False

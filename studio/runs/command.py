@@ -1,0 +1,105 @@
+"""Runs on the command line: what came of one, and the list of all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from studio.runs.again import command_of
+from studio.runs.checking import CHECKED_FILE
+from studio.runs.result import RunResult
+from studio.runs.run import Run
+from studio.runs.store import RunStore
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def summary(result: RunResult, run: Run) -> str:
+    """The result for people: a few lines."""
+    def share(value: float | None) -> str:
+        return "not known" if value is None else f"{100 * value:.1f} %"
+
+    where = "the test folder" if result.test_folder else "this folder"
+    given, rejected, checked = result.given_labels, result.given_rejected, result.checked
+    lines = [
+        f"{result.images} images ({result.refused} refused), {result.classes} classes, "
+        f"{result.seconds:.0f} s" + (", stopped early" if result.stopped else ""),
+        f"labels clean            {share(result.clean_fraction)} of all",
+    ]
+    if given or rejected:
+        lines.append(f"corrections             {given} labels given, {rejected} images left out")
+        if given and not result.test_folder:
+            where += ", given labels included"
+    if result.estimated_accuracy is not None:
+        lines.append(
+            f"estimated accuracy      {result.estimated_accuracy.text()}, without true labels"
+        )
+    if result.accuracy is not None:
+        lines += [
+            f"zero-shot accuracy      {share(result.zero_shot_accuracy)} on {where}",
+            f"accuracy                {share(result.accuracy)} on {where}",
+        ]
+    if checked is not None:
+        lines += [
+            f"labels checked          {checked.labels}, {share(checked.clean)} clean",
+            f"least clean first       {run.path / CHECKED_FILE}",
+        ]
+        if checked.accuracy is not None:
+            lines.append(
+                f"checked labels right    {share(checked.accuracy)}, of the clean ones "
+                f"{share(checked.precision)}"
+            )
+    if result.clean_precision is not None:
+        lines.append(f"clean labels right      {share(result.clean_precision)}")
+    lines.append(f"run                     {run.path}")
+    return "\n".join(lines)
+
+
+def runs(options: argparse.Namespace) -> int:
+    """List past runs, or rename one, or keep a note with it, or print what repeats it."""
+    store = RunStore(options.runs)
+    if options.rename:
+        store.find(options.rename[0]).rename(options.rename[1])
+    if options.note:
+        store.find(options.note[0]).set_note(options.note[1])
+    if options.rename or options.note:
+        return 0
+    if options.repeat:
+        print(command_of(store.find(options.repeat)))
+        return 0
+    rows = []
+    for info in store.list():
+        result = store.get(info.id).result()
+        if options.json:
+            values = {} if result is None else result.to_dict()
+            print(json.dumps({**values, "run": info.id, "state": info.state}))
+            continue
+        result = result or RunResult()
+        accuracy, before = result.accuracy, result.zero_shot_accuracy
+        rows.append(
+            (
+                info.id,
+                info.state,
+                info.model,
+                "" if result.images is None else str(result.images),
+                "" if before is None else f"{100 * before:.1f}",
+                "" if accuracy is None else f"{100 * accuracy:.1f}",
+            )
+        )
+    if rows:
+        print(text_table(("run", "state", "model", "images", "zero-shot %", "accuracy %"), rows))
+    elif not options.json:
+        print(f"no runs in {store.root}")
+    return 0
+
+
+def text_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as they need, two spaces apart."""
+    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
+    lines = (
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in (head, *rows)
+    )
+    return "\n".join(lines)

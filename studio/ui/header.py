@@ -1,0 +1,90 @@
+"""The header: the studio's name, what it is doing, and the explanations of its words."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import gradio as gr
+from markupsafe import Markup
+
+from studio.runs.store import ACTIVE
+from studio.session.session import Session
+from studio.session.state import DataState
+from studio.ui.parts import Lazy, Part, script
+from studio.ui.polling import Polling
+from studio.ui.theme import ICON
+from studio.views import runs, state
+from studio.views.render import render
+from studio.views.words import words_html
+
+
+class Header:
+    """Builds the header; the rest of the page asks it how things stand."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def build(self) -> None:
+        """Lay it out, at the top of the page."""
+        logo = Markup(ICON.read_text(encoding="utf-8"))
+        with gr.Row(elem_classes="header"):
+            gr.HTML(render("page/header.html", logo=logo), elem_classes="header-brand")
+            self.state = gr.HTML(
+                state.header(None, None),
+                elem_id="header-status",
+                js_on_load=script("pick", "page"),
+                server_functions=[self.standing_of()],
+            )
+        gr.HTML(words_html(), elem_id="words")
+
+    def wire(self, polling: Polling) -> None:
+        """Connect events."""
+        polling.watch(self.parts, {"state": self.state})
+
+    def standing_of(self) -> Any:
+        """What a page that nobody looks at asks: its title, and what to notify about."""
+
+        def standing() -> dict[str, Any]:
+            return asdict(state.standing(self.work(), self.ended()))
+
+        return standing
+
+    # How things stand -------------------------------------------------------------------------
+
+    def work(self) -> state.Work | None:
+        """What is being done: the run at work, or else what is done to the data set at hand."""
+        running = self.session.active()
+        if running is not None:
+            run = self.session.store.get(running)
+            return runs.work_of(run.info, run.status())
+        return work_on(self.session.data.state)
+
+    def ended(self) -> runs.Ended | None:
+        """The newest run of the images at hand, once it has ended."""
+        folder = self.session.data.state.folder
+        for info in self.session.store.list():
+            if folder is not None and info.folder == str(folder.root) and info.state not in ACTIVE:
+                return runs.ended(info, self.session.result(info.id))
+        return None
+
+    def parts(self, _shown: Any, _request: gr.Request) -> dict[str, Part]:
+        """What there is to see, see `fresh`."""
+        work = self.work()
+        ended = None if work is not None else self.ended()
+        return {"state": ((work, ended), Lazy(state.header, work, ended))}
+
+
+def work_on(data: DataState) -> state.Work | None:
+    """What is being done to the data set at hand."""
+    task = data.task
+    if task is None or task.ended:
+        return None
+    return state.Work(
+        title="Stopping" if task.stopping else "Preparing",
+        step_name=task.text[:1].lower() + task.text[1:],
+        step=task.step,
+        steps=task.steps,
+        share=task.fraction,
+        left=None if task.stopping else task.left,
+    )

@@ -1,0 +1,47 @@
+"""What a run can be exported as, in HTML: the run in figures, its files, the labels' first rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from studio.runs.outcome import Outcome
+from studio.runs.reader import RunReader
+from studio.runs.result import RunResult
+from studio.runs.store import Run
+from studio.views.render import render
+from studio.views.runs import method_name, when
+
+
+def about(reader: RunReader, outcome: Outcome | None) -> str:
+    """What is in the run, where it lies and what its files are, in HTML."""
+    info, result = reader.info, reader.run.result() or RunResult()
+    return render(
+        "export/about.html",
+        info=info,
+        method=method_name(info.method),
+        started=when(info.created),
+        result=result,
+        # Before training there is no other model that could judge a label.
+        judged=outcome is not None and outcome.stage != "zero-shot",
+        share=None if outcome is None else outcome.clean_share,
+        folder=reader.run.path,
+        files=[(file.name, _megabytes(file)) for file in model_files(reader.run)],
+    )
+
+
+def preview(columns: Sequence[str], rows: Sequence[Sequence[str]], *, images: int) -> str:
+    """The first rows of labels.csv as a table, and what its columns mean, in HTML."""
+    return render("export/preview.html", columns=columns, rows=rows, images=images)
+
+
+def model_files(run: Run) -> list[Path]:
+    """The files of a run's model, in order; none where it trained none."""
+    folder = run.path / "model"
+    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [file for file in files if file.is_file() and not file.name.startswith(".")]
+
+
+def _megabytes(file: Path) -> str:
+    size = file.stat().st_size / 1e6
+    return f"{size:.0f} MB" if size >= 1 else "under 1 MB"

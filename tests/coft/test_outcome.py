@@ -1,0 +1,131 @@
+"""What is said of each image in the end, case by case."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from studio.coft.events import Finished, Progress
+from studio.coft.given import REJECTED, UNKNOWN
+from studio.coft.outcome import TOP, finish, finish_alone, label_all
+from tests.coft.conftest import Canvases
+
+NOTHING = torch.full((4,), UNKNOWN)
+PROBABILITIES = torch.tensor(
+    [
+        [[0.9, 0.1], [0.6, 0.4], [0.8, 0.2], [0.3, 0.7]],
+        [[0.7, 0.3], [0.1, 0.9], [0.6, 0.4], [0.2, 0.8]],
+    ]
+)
+"""Of models 1 and 2; their mean says 0, 1, 0, 1; they disagree on image 1."""
+SCORES = torch.tensor(
+    [
+        [[0.9, 0.2], [0.3, 0.8], [0.7, 0.1], [0.4, 0.6]],
+        [[0.5, 0.6], [0.2, 0.4], [0.9, 0.3], [0.1, 0.9]],
+    ]
+)
+JUDGED = torch.tensor([[0, 0, 1, 1], [0, 1, 0, 0]])
+CLEAN = torch.tensor([[True, True, True, False], [False, True, False, True]])
+
+
+def outcome(*, given: torch.Tensor = NOTHING, single: bool = False) -> Finished:
+    return finish(
+        PROBABILITIES, SCORES, CLEAN, JUDGED, given=given, single=single, stage="phase2",
+        stopped=True,
+    )  # fmt: skip
+
+
+def test_the_mean_of_both_decides() -> None:
+    found = outcome()
+    assert found.labels.tolist() == [0, 1, 0, 1]
+    torch.testing.assert_close(found.confidence, torch.tensor([0.8, 0.65, 0.7, 0.75]))
+    assert found.model_labels.tolist() == [[0, 0, 0, 1], [0, 1, 0, 1]]
+    assert found.top_labels.tolist() == [[0, 1], [1, 0], [0, 1], [1, 0]]
+    assert (found.stage, found.stopped) == ("phase2", True)
+
+
+def test_one_classifier_decides_where_it_is_shipped_alone() -> None:
+    found = outcome(single=True)
+    assert found.labels.tolist() == [0, 0, 0, 1]
+    torch.testing.assert_close(found.confidence, torch.tensor([0.9, 0.6, 0.8, 0.7]))
+
+
+def test_how_clean_a_label_is_both_judges_say() -> None:
+    found = outcome()
+    of_final = torch.tensor([(0.9 + 0.5) / 2, (0.8 + 0.4) / 2, (0.7 + 0.9) / 2, (0.6 + 0.9) / 2])
+    torch.testing.assert_close(found.clean_probability, of_final)
+    # Of a model's own label the other one does, though they give different ones.
+    peers = torch.tensor([[0.5, 0.2, 0.9, 0.9], [0.9, 0.8, 0.7, 0.6]])
+    torch.testing.assert_close(found.model_clean_probability, peers)
+
+
+def test_clean_is_a_final_label_that_a_model_gave_and_its_peer_kept() -> None:
+    # 0: model 1's, kept. 1: model 2's, kept. 2: 0 is the label of model 2, which was not kept; the
+    # label of model 1, which was, is another one. 3: 1 is model 1's, not kept.
+    assert outcome().clean.tolist() == [True, True, False, False]
+
+
+def test_what_a_person_said_stands() -> None:
+    found = outcome(given=torch.tensor([1, REJECTED, 1, UNKNOWN]))
+    assert found.labels.tolist() == [1, 1, 1, 1]
+    assert found.clean.tolist() == [True, False, True, False]
+    assert found.confidence[0] == pytest.approx(0.2)
+    assert found.model_labels.tolist() == outcome().model_labels.tolist()
+
+
+def test_a_method_without_a_judge_believes_more_than_one_half() -> None:
+    probabilities = torch.tensor([[0.5, 0.5], [0.4, 0.6], [0.9, 0.1], [0.8, 0.2]])
+    given = torch.tensor([UNKNOWN, UNKNOWN, REJECTED, 1])
+    found = finish_alone(probabilities, given=given, stage="x", stopped=False)
+    assert found.labels.tolist() == [0, 1, 0, 1]
+    torch.testing.assert_close(found.confidence, torch.tensor([0.5, 0.6, 0.9, 0.2]))
+    assert torch.equal(found.clean_probability, found.confidence)
+    assert found.clean.tolist() == [False, True, False, True]
+    assert torch.equal(found.model_labels, found.labels.expand(2, -1))
+    assert torch.equal(found.model_clean_probability, found.confidence.expand(2, -1))
+
+
+def test_no_more_than_the_best_classes_are_told() -> None:
+    probabilities = torch.rand(2, 3, 9).softmax(-1)
+    nothing = torch.full((3,), UNKNOWN)
+    zero = torch.zeros(2, 3, dtype=torch.long)
+    both = finish(
+        probabilities, probabilities, zero > 0, zero, given=nothing, single=False, stage="",
+        stopped=False,
+    )  # fmt: skip
+    alone = finish_alone(probabilities[0], given=nothing, stage="", stopped=False)
+    for found in (both, alone):
+        assert found.top_labels.shape == found.top_probabilities.shape == (3, TOP)
+        assert (found.top_probabilities.diff(dim=1) <= 0).all()
+        assert torch.equal(found.top_labels[:, 0], found.labels)
+
+
+class Numbered:
+    """A classifier of two models, whose probabilities are the number of the image."""
+
+    backbone = SimpleNamespace(forward_batch=4)
+
+    def each(self, canvases: torch.Tensor) -> torch.Tensor:
+        return canvases[None, :, 0, 0, :1].float().expand(2, -1, -1)
+
+
+def test_all_images_are_labelled_in_their_order() -> None:
+    images = Canvases(10, size=2)
+    images.data = torch.arange(10, dtype=torch.uint8)[:, None, None, None].expand(10, 3, 2, 2)
+
+    def drained(work: Iterator[Any]) -> Any:
+        told = []
+        while True:
+            try:
+                told.append(next(work))
+            except StopIteration as end:
+                return end.value, told
+
+    found, told = drained(label_all(Numbered(), images))  # type: ignore[arg-type]
+    assert found.shape == (2, 10, 1)
+    assert found[1, :, 0].tolist() == list(range(10))
+    assert told == [Progress("labelling", done, 10) for done in (4, 8, 10)]

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from studio.runs.curves import Curves
+from studio.runs.records import decode
+from studio.views.figures import figures, numbers
+from studio.views.line_figures import MAX_POINTS, epoch_rows, score_rows, thin
+from tests.runs.test_curves import WHOLE, collect, monitor, score
+
+
+def test_each_phase_has_a_loss_figure_with_both_models() -> None:
+    drawn = {f["key"]: f for f in figures(collect(*WHOLE))}
+    assert list(drawn) == ["loss1", "loss2", "shares", "scores"]
+    first, second = drawn["loss1"]["traces"]
+    assert (first["x"], first["y"]) == ([1, 2], [4.0, 3.0])
+    assert (second["x"], second["y"]) == ([1, 2], [5.0, 3.5])
+    assert "which labels are clean (Phase I)" in drawn["loss1"]["title"]
+    assert "training the classifier (Phase II)" in drawn["loss2"]["title"]
+
+
+def test_phases_follow_each_other_on_the_axis_of_epochs() -> None:
+    drawn = {f["key"]: f for f in figures(collect(*WHOLE))}
+    clean, agreement = drawn["shares"]["traces"]
+    assert clean["x"] == [1, 2, 3]
+    assert agreement["y"] == [0.6, 0.8, 0.9]
+    accuracy, precision = drawn["scores"]["traces"]
+    assert accuracy["x"] == [0, 2, 3, 3]
+    assert accuracy["y"] == [0.5, 0.6, 0.65, 0.7]  # without that of the seeds alone
+    assert precision["y"] == [0.8, 0.9]
+    assert drawn["shares"]["layout"]["shapes"][0]["x0"] == 2.5  # where Phase II begins
+    early = {f["key"]: f for f in figures(collect(*WHOLE[:9]))}
+    assert "shapes" not in early["shares"]["layout"]
+
+
+def test_without_truth_there_is_no_figure_of_scores() -> None:
+    curves = collect(score("zero-shot", None), monitor(1, 1, 0.6, 0.7), score("finished", None))
+    assert [f["key"] for f in figures(curves)] == ["shares"]
+
+
+def test_lines_of_one_figure_differ_by_more_than_colour() -> None:
+    for figure in figures(collect(*WHOLE)):
+        styles = [(t["line"]["dash"], t["marker"]["symbol"]) for t in figure["traces"]]
+        assert len(set(styles)) == len(styles)
+        assert all(t["line"]["color"].startswith("var(--") for t in figure["traces"])
+
+
+def test_a_zoom_is_kept_within_a_run_only() -> None:
+    one = figures(collect(*WHOLE))[0]["layout"]["uirevision"]
+    other = Curves(run="b")
+    for event in WHOLE:
+        other.add(decode(event))
+    assert one == figures(collect(*WHOLE[:6]))[0]["layout"]["uirevision"]
+    assert one != figures(other)[0]["layout"]["uirevision"]
+
+
+def test_long_series_are_thinned_and_keep_their_mean() -> None:
+    points = [(i, float(i % 7)) for i in range(10_000)]
+    xs, ys = thin(points)
+    assert len(xs) == len(ys) <= MAX_POINTS
+    assert xs == sorted(xs)
+    assert sum(ys) / len(ys) == pytest.approx(3.0, abs=0.05)
+    assert thin([(1, 2.0), (2, 3.0)]) == ([1, 2], [2.0, 3.0])
+
+
+def test_the_table_says_what_the_figures_say() -> None:
+    html = numbers(collect(*WHOLE))
+    for text in ("Phase I", "Phase II", "3.500", "75 %", "90 %", "70.0 %", "final labels"):
+        assert text in html
+    for figure in figures(collect(*WHOLE)):
+        assert figure["title"] in html
+    assert "50.0 % (zero-shot) to 70.0 % (final labels)" in html
+    assert epoch_rows(collect(*WHOLE))[1] == ("Phase I", "2", "3.000", "3.500", "75 %", "80 %")
+    assert numbers(Curves()) == ""
+
+
+def test_every_score_of_an_epoch_says_which_epoch_it_is_of() -> None:
+    rows = score_rows(collect(*WHOLE))
+    assert [row[:3] for row in rows] == [
+        ("zero-shot", "–", "–"), ("after Phase I", "–", "–"),
+        ("on a sample", "Phase II", "1"), ("final labels", "–", "–"),
+    ]  # fmt: skip
+    drawn = {f["key"]: f for f in figures(collect(*WHOLE))}
+    assert drawn["scores"]["traces"][0]["text"][2] == "Phase II, epoch 1, on a sample"
+
+
+def test_figures_are_json_and_their_texts_are_escaped() -> None:
+    evil = "<img src=x onerror=alert(1)>"
+    curves = collect(score(evil, 0.5))
+    assert "<img" not in json.dumps(figures(curves)[0]["traces"])
+    assert "<img" not in numbers(curves)
