@@ -19,7 +19,7 @@ from studio.ui.explore.correct import CorrectPanel
 from studio.ui.explore.detail import DetailDialog
 from studio.ui.explore.scene import Filters, Scene
 from studio.ui.train.tab import TrainTab
-from tests.ui.conftest import QUICK, load, open_studio, page, start
+from tests.ui.conftest import QUICK, load, open_studio, start
 from tests.ui.explore.test_correct import answer, drawn, press
 from tests.ui.test_train import sent
 
@@ -36,7 +36,7 @@ def panel(loaded: Session) -> CorrectPanel:
 def tab(loaded: Session) -> TrainTab:
     made = TrainTab(loaded)
     with gr.Blocks():
-        made.build(["embedded"])
+        made.build(["embedded"], gr.Textbox())
     return made
 
 
@@ -175,5 +175,5 @@ def test_without_images_there_is_nothing_to_say(session: Session) -> None:
         CorrectPanel(session).undo("folder")
     made = TrainTab(session)
     with gr.Blocks():
-        made.build(["embedded"])
-    assert made.poll({}, "", page())[3]["visible"] is False
+        made.build(["embedded"], gr.Textbox())
+    assert sent(made)["given"]["visible"] is False
