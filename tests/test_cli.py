@@ -248,3 +248,54 @@ def test_corrections_of_a_file_or_of_a_run_are_given_to_the_fit(
         error = capsys.readouterr().err
         assert told in error
         assert len(error.splitlines()) == 1
+
+
+def test_runs_are_renamed_annotated_and_repeated_from_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    store = RunStore(tmp_path)
+    run = store.create(
+        name="first", method="coft", model="embedded", folder="/p", class_names=("a", "b")
+    )
+    run.set_status(state="finished")
+    runs = ["runs", "--runs", str(tmp_path)]
+    assert main([*runs, "--rename", "latest", "second try", "--note", run.id, "keep"]) == 0
+    assert capsys.readouterr().out == ""
+    assert main([*runs, "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["run"], shown["state"]) == (run.id, "finished")
+    assert (shown["name"], shown["note"]) == ("second try", "keep")
+    assert main(runs) == 0
+    assert "second try" in capsys.readouterr().out
+    assert main([*runs, "--command", run.id]) == 0
+    assert "fit /p --classes a,b --method coft" in capsys.readouterr().out
+    for wrong in (["--rename", "latest", ""], ["--rename", "nowhere", "x"], ["--command", "x"]):
+        assert main([*runs, *wrong]) == 2
+        assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_class_names_come_from_one_place(image_folder: Path, tmp_path: Path, capsys: Any):
+    names = tmp_path / "names.txt"
+    names.write_text("a\nb\n")
+    assert main(["fit", str(image_folder), "--names", str(names), "--classes", "a,b"]) == 2
+    error = capsys.readouterr().err
+    assert "--names or with --classes" in error
+    assert len(error.splitlines()) == 1
+
+
+def test_the_terminal_tells_the_step_and_the_time_left_of_the_whole() -> None:
+    import io
+
+    from studio.terminal import Terminal
+
+    stream = io.StringIO()
+    with Terminal(stream) as terminal:
+        status = {"step": 4, "steps": 6, "step_name": "checking each other's labels"}
+        terminal.watch({**status, "eta_seconds": 120.0})
+        terminal.progress("judging", 9, 9)
+        terminal.watch({**status, "step": 5, "step_name": "training", "eta_seconds": None})
+        terminal.progress("phase 2", 3, 3, "loss 0.5")
+    assert stream.getvalue().splitlines() == [
+        "step 4 of 6: checking each other's labels: 9/9 about 2 min left in all",
+        "step 5 of 6: training: 3/3 loss 0.5",
+    ]

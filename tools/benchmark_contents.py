@@ -144,11 +144,8 @@ def unknown(rows: Sequence[Result]) -> str:
 
 
 def stages(rows: Sequence[Result]) -> str:
-    """How many of CoFT's labels are right at each stage, from zero-shot to the end.
-
-    The results call clean labels "believed".
-    """
-    phases = ("seeds", "labels", "believed", "weighted")
+    """How many of CoFT's labels are right at each stage, from zero-shot to the end."""
+    phases = ("seeds", "labels", "clean", "weighted")
     lines = _head(
         "CoFT, prompts", "set", "zero-shot", "seeds", "after Phase I", "clean", "weighted", "final"
     )

@@ -33,6 +33,7 @@ from estimate_units import Unit, kept_units  # noqa: E402 (needs the path above)
 from studio.bench.work import UPPER_BOUND  # noqa: E402
 from studio.images.folder import read_aliases  # noqa: E402
 from studio.prompts.prompt_set import PromptSet  # noqa: E402
+from studio.runs.reader import RunReader  # noqa: E402
 from studio.runs.run import Run  # noqa: E402
 from studio.scores import estimate  # noqa: E402
 from studio.scores.estimate import Estimate, estimate_run  # noqa: E402
@@ -87,18 +88,16 @@ def all_runs(roots: Sequence[Path], units: Sequence[Unit]) -> Iterator[Trained]:
             continue
         folder = Path(run.info.folder)
         name = "demo" if folder.name.startswith("demo") else folder.parent.name
-        events, _ = run.events()
-        arrays = {e["kind"]: run.arrays(e["arrays"]) for e in events if "arrays" in e}
-        if name not in whole or "finished" not in arrays or "zero_shot" not in arrays:
+        reader = RunReader(run)
+        reader.refresh()
+        first, last = reader.outcomes().get("zero-shot"), reader.final()
+        if name not in whole or first is None or last is None:
             continue
         known = true_labels(run)
         if known is None or PromptSet.load(run.path / "prompts.json").sentences:
             continue
-        first = arrays["zero_shot"]["labels"].numpy()
-        last = arrays["finished"]["labels"].numpy()
-        right = (float((first == known).mean()), float((last == known).mean()))
-        scores = arrays["combined"]["score"].numpy() if "combined" in arrays else None
-        yield Trained(name, whole[name][1], first, last, scores, right)
+        right = (float((first.labels == known).mean()), float((last.labels == known).mean()))
+        yield Trained(name, whole[name][1], first.labels, last.labels, last.combined, right)
 
 
 def true_labels(run: Run) -> np.ndarray | None:

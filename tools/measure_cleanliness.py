@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import dataclasses
 import statistics
 import sys
 from collections.abc import Iterator, Sequence
@@ -35,6 +36,7 @@ from studio.clip.space import Space  # noqa: E402
 from studio.images.canvases import canvas_size, prepare  # noqa: E402
 from studio.images.names import canonical  # noqa: E402
 from studio.runs.inputs import encode, zero_shot_probabilities  # noqa: E402
+from studio.runs.reader import RunReader  # noqa: E402
 from studio.runs.run import Run  # noqa: E402
 from studio.scores import cleanliness  # noqa: E402
 from tools import rival_scores  # noqa: E402
@@ -134,17 +136,22 @@ def all_cases(data: Path, roots: Sequence[Path], cache: Path, labels: str) -> It
         run = Run(path.parent)
         folder = Path(run.info.folder)
         name = "demo" if folder.name.startswith("demo") else folder.parent.name
-        events, _ = run.events()
-        files = {e["kind"]: e["arrays"] for e in events if "arrays" in e}
+        reader = RunReader(run)
+        reader.refresh()
+        judged, finished = reader.latest("judged"), reader.latest("finished")
         known = true_labels(run)
         there = folder.is_dir() and (name == "demo" or (data / name).is_dir())
-        if known is None or not there or not {"judged", "finished"} <= set(files):
+        if known is None or not there or judged is None or finished is None:
             continue
         if folder not in seen:
             seen[folder] = Seen.of(backbone, folder, list(run.info.class_names), cache)
         phase1, end = (
-            {key: tensor.numpy() for key, tensor in run.arrays(files[kind]).items()}
-            for kind in ("judged", "finished")
+            {
+                f.name: value.numpy()
+                for f in dataclasses.fields(event)
+                if hasattr(value := getattr(event, f.name), "numpy")
+            }
+            for event in (judged, finished)
         )
         if len(seen[folder].features) != len(known):
             continue  # images were added or removed since

@@ -16,7 +16,7 @@ def stages(run: Run) -> Stages:
 
     zero_shot, finished: of all images; grouped: finished, had the classes exchanged their names in
     the best way (clustering accuracy); rounds: a list with, for each round of Phase I, seeds (of
-    both models together), labels (of all images), believed (of those called clean) and weighted
+    both models together), labels (of all images), clean (of the clean ones) and weighted
     (of the peers' belief, p_clean), each the mean of both models.
     """
     reader = RunReader(run)
@@ -34,7 +34,7 @@ def stages(run: Run) -> Stages:
             rounds[number] = {
                 "seeds": mean_known(seeds.get(number, [])),
                 "labels": accuracy,
-                "believed": score.get("clean_precision"),
+                "clean": score.get("clean_precision"),
                 "weighted": score.get("belief_precision"),
             }
         elif score.stage == "finished":

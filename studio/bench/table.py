@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from studio.bench.results import Result
 from studio.bench.stages import Stages
+from studio.scores.table import shown
 
 
 def tables(rows: Sequence[Result]) -> str:
@@ -59,43 +60,32 @@ def detail(rows: Sequence[Result]) -> str:
 
     Several sets have a last row, in which each counts the same.
     """
-    head = [
-        "set", "images", "zero-shot", "accuracy", "one model", "gain", "share of clean labels",
-        "precision of clean labels", "before training", "CPU minutes", "memory", "seeds",
-    ]  # fmt: skip
+    scores = shown("bench")
+    head = ["set", "images", *(score.short for score in scores), "gain"]
+    head += ["before training", "CPU minutes", "memory", "seeds"]
     lines = [line(head), rule(len(head))]
     by_set = [[r for r in rows if r["set"] == name] for name in _unique(r["set"] for r in rows)]
     for own in by_set:
         gain = _mean(own, "accuracy") - _mean(own, "zero_shot_accuracy")
-        lines.append(
-            line(
-                [
-                    own[0]["set"],
-                    f"{own[0]['images']} / {own[0]['test_images']}",
-                    *(
-                        percent([row[key] for row in own])
-                        for key in ("zero_shot_accuracy", "accuracy", "single_accuracy")
-                    ),
-                    f"{100 * gain:+.1f}",
-                    percent([row["clean_fraction"] for row in own]),
-                    percent([row["clean_precision"] for row in own]),
-                    own[0]["knowledge"],
-                    _minutes(own),
-                    _memory(own),
-                    str(len(own)),
-                ]
-            )
-        )
+        cells = [own[0]["set"], f"{own[0]['images']} / {own[0]['test_images']}"]
+        cells += [percent([row.get(score.name) for row in own]) for score in scores]
+        cells += [f"{100 * gain:+.1f}", own[0]["knowledge"]]
+        lines.append(line([*cells, _minutes(own), _memory(own), str(len(own))]))
     if len(by_set) > 1:
-        before, after, single = (
+        values = [[[r.get(score.name) for r in own] for own in by_set] for score in scores]
+        before, after = (
             statistics.mean(_mean(own, key) for own in by_set)
-            for key in ("zero_shot_accuracy", "accuracy", "single_accuracy")
+            for key in ("zero_shot_accuracy", "accuracy")
         )
-        figures = [f"{100 * figure:.1f}" for figure in (before, after, single)]
-        gain_cell = f"**{100 * (after - before):+.1f}**"
-        title, blank = f"**mean of {len(by_set)}**", [""] * 3
         minutes = _minutes([row for own in by_set for row in own])
-        lines.append(line([title, "", *figures, gain_cell, *blank, minutes, _memory(rows), ""]))
+        cells = [
+            f"**mean of {len(by_set)}**",
+            "",
+            *map(mean_of, values),
+            f"**{100 * (after - before):+.1f}**",
+            "",
+        ]
+        lines.append(line([*cells, minutes, _memory(rows), ""]))
     return "\n".join(lines) + "\n"
 
 
@@ -119,10 +109,9 @@ def final_labels(rows: Sequence[Result], *, stage: str = "finished") -> str:
 def staged(rows: Sequence[Result]) -> str:
     """One entrant: right labels from zero-shot to the end, a row for each set and round.
 
-    clean: of the clean labels ("believed" in results); weighted: of all labels, each with the
-    weight that it has in Phase II.
+    clean: of the clean labels; weighted: of all labels, each with its weight in Phase II.
     """
-    stages = ("seeds", "labels", "believed", "weighted")
+    stages = ("seeds", "labels", "clean", "weighted")
     head = ["set", "round", "zero-shot", "seeds", "after Phase I", "clean", "weighted", "final"]
     lines = [line(head), rule(len(head))]
     for name in _unique(row["set"] for row in rows):
@@ -141,11 +130,11 @@ def staged(rows: Sequence[Result]) -> str:
 
 def percent(values: Sequence[float | None]) -> str:
     """Mean in percent, with the standard deviation where there are several values."""
-    known = [value for value in values if value is not None]
-    if not known:
+    present = [value for value in values if value is not None]
+    if not present:
         return ""
-    text = f"{100 * statistics.mean(known):.1f}"
-    spread = 100 * statistics.stdev(known) if len(known) > 1 else 0.0
+    text = f"{100 * statistics.mean(present):.1f}"
+    spread = 100 * statistics.stdev(present) if len(present) > 1 else 0.0
     return f"{text} ± {spread:.1f}" if spread > 0 else text
 
 
@@ -157,8 +146,8 @@ def _labels(row: Result) -> Stages:
 
 def mean_of(by_set: Sequence[Sequence[float | None]]) -> str:
     """The mean over sets in percent, each counting the same; empty where a set has no value."""
-    known = [[value for value in values if value is not None] for values in by_set]
-    return percent([statistics.mean(map(statistics.mean, known))]) if all(known) else ""
+    present = [[value for value in values if value is not None] for values in by_set]
+    return percent([statistics.mean(map(statistics.mean, present))]) if all(present) else ""
 
 
 def _mean(rows: Sequence[Result], key: str) -> float:
@@ -166,13 +155,13 @@ def _mean(rows: Sequence[Result], key: str) -> float:
 
 
 def _minutes(rows: Sequence[Result]) -> str:
-    known = [row["cpu_seconds"] for row in rows if row.get("cpu_seconds")]
-    return f"{statistics.mean(known) / 60:.1f}" if known else ""
+    present = [row["cpu_seconds"] for row in rows if row.get("cpu_seconds")]
+    return f"{statistics.mean(present) / 60:.1f}" if present else ""
 
 
 def _memory(rows: Sequence[Result]) -> str:
-    known = [row["peak_memory_gib"] for row in rows if row.get("peak_memory_gib")]
-    return f"{max(known):.1f} GiB" if known else ""
+    present = [row["peak_memory_gib"] for row in rows if row.get("peak_memory_gib")]
+    return f"{max(present):.1f} GiB" if present else ""
 
 
 def _unique(values: Iterable[str]) -> list[str]:

@@ -52,11 +52,11 @@ def fit(cell: Cell, *, model: str, out: Path, cache: Path) -> dict[str, Any]:
     )
     assert process.stdout is not None
     assert process.stderr is not None
-    heard: list[str] = []
-    listener = threading.Thread(target=lambda: heard.extend(process.stderr or ()), daemon=True)
+    messages: list[str] = []
+    listener = threading.Thread(target=lambda: messages.extend(process.stderr or ()), daemon=True)
     listener.start()
     try:
-        said = process.stdout.read()
+        output = process.stdout.read()
         code, usage = _wait(process)
     except BaseException:
         process.terminate()
@@ -64,9 +64,9 @@ def fit(cell: Cell, *, model: str, out: Path, cache: Path) -> dict[str, Any]:
         raise
     listener.join(5)
     if code:
-        last = heard[-1].strip() if heard else f"exit status {code}"
+        last = messages[-1].strip() if messages else f"exit status {code}"
         raise RunError(f"{' '.join(map(str, cell.key))}: {last}")
-    result: dict[str, Any] = json.loads(said.splitlines()[-1])
+    result: dict[str, Any] = json.loads(output.splitlines()[-1])
     return {**result, **usage, "labels": stages(Run(out / "runs" / result["run"]))}
 
 
@@ -89,10 +89,10 @@ def _true_labels(cell: Cell, out: Path, *, shots: int | None) -> Path:
     """
     names = read_class_names(cell.data.names)
     folder = scan(cell.data.train)
-    known = truth(folder, names, aliases=read_aliases(cell.data.names))
-    labels = [] if known is None else known.tolist()
-    told = "all" if shots is None else f"{shots}-shots-{cell.seed}"
-    path = out / f"{cell.data.name}-{told}.csv"
+    true_labels = truth(folder, names, aliases=read_aliases(cell.data.names))
+    labels = [] if true_labels is None else true_labels.tolist()
+    which = "all" if shots is None else f"{shots}-shots-{cell.seed}"
+    path = out / f"{cell.data.name}-{which}.csv"
     given = {
         folder.images[index].path: Correction("relabelled", names[labels[index]])
         for index in draw_shots(labels, shots, seed=cell.seed)

@@ -50,7 +50,7 @@ def predict(
             progress(stage, done, total)
 
     classifier = load_classifier(run.path / "model", device=device)
-    found, canvases = prepare(
+    scanned, canvases = prepare(
         folder,
         cache_dir=cache_dir,
         size=canvas_size(classifier.backbone.image_size),
@@ -62,15 +62,15 @@ def predict(
     confidence, labels = each.mean(0).max(-1)
     names = run.info.class_names
     rows = (
-        (safe_path(image.path), safe_name(names[label]), f"{sure:.6f}")
-        for image, label, sure in zip(
-            found.images, labels.tolist(), confidence.tolist(), strict=True
+        (safe_path(image.path), safe_name(names[label]), f"{share:.6f}")
+        for image, label, share in zip(
+            scanned.images, labels.tolist(), confidence.tolist(), strict=True
         )
     )
     write_csv(out_csv, PREDICT_COLUMNS, rows)
     return {
         "out": str(out_csv),
-        "images": len(found.images),
-        "refused": len(found.refused),
-        "refused_files": [vars(refused) for refused in found.refused],
+        "images": len(scanned.images),
+        "refused": len(scanned.refused),
+        "refused_files": [vars(refused) for refused in scanned.refused],
     }

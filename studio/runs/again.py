@@ -54,10 +54,11 @@ def class_text(class_names: Sequence[str], aliases: Mapping[str, str]) -> str:
         folders.setdefault(name, []).append(folder)
     if not aliases and not any("," in name for name in class_names):
         return ",".join(class_names)
-    # A name with a comma stands on a line of its own, behind a folder's name.
-    lines = (
-        f"{folder}\t{name}" for name in class_names for folder in (folders[name] or [name])
-    )
+    lines = []
+    for name in class_names:
+        lines += [f"{folder}\t{name}" for folder in folders[name]]
+        if not folders[name]:  # only behind a folder's name may a name have a comma
+            lines.append(f"{name}\t{name}" if "," in name else name)
     return "\n".join(lines)
 
 

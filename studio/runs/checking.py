@@ -33,10 +33,10 @@ def read_labels(path: Path) -> dict[str, str]:
     Raises:
         RunError: It cannot be read or lacks a column, or it has no label at all.
     """
-    found = {image: said.label for image, said in read_corrections(path).items() if said.label}
-    if not found:
+    labels = {image: correction.label for image, correction in read_corrections(path).items() if correction.label}
+    if not labels:
         raise RunError(f"{path} has no labels to check: its head must be path,label")
-    return found
+    return labels
 
 
 def keep_labels(folder: Path, labels: Mapping[str, str]) -> None:
@@ -59,23 +59,23 @@ def claimed(
     """(N,) the labels in the order of a fit's images, -1 = none; and a warning, "" if all is well.
 
     Class names are matched as those of sub-folders are: case, spaces, underscores and hyphens do
-    not matter, and aliases (other name -> class name) are known.
+    not matter, and aliases (other name -> class name) are understood.
 
     Raises:
         RunError: A label is not among the class names, or no image is in the folder.
     """
-    known = {canonical(name): name for name in class_names}
-    known |= {canonical(other): name for other, name in (aliases or {}).items()}
-    said = {
-        path: Correction("relabelled", known.get(canonical(label), label))
+    name_of = {canonical(name): name for name in class_names}
+    name_of |= {canonical(other): name for other, name in (aliases or {}).items()}
+    claims = {
+        path: Correction("relabelled", name_of.get(canonical(label), label))
         for path, label in labels.items()
     }
-    found = given_vector(said, paths=paths, class_names=class_names, what="labels to check")
-    if not found.missing:
-        return found.vector, ""
-    return found.vector, (
-        f"{len(found.missing)} of the labels to check are of images that are not in the folder or "
-        f"were refused: {listed(found.missing)}"
+    given = given_vector(claims, paths=paths, class_names=class_names, what="labels to check")
+    if not given.missing:
+        return given.vector, ""
+    return given.vector, (
+        f"{len(given.missing)} of the labels to check are of images that are not in the folder or "
+        f"were refused: {listed(given.missing)}"
     )
 
 
@@ -107,11 +107,11 @@ def check_labels(
     """
     at = np.flatnonzero(claims >= 0)
     labels = claims[at]
-    same = finished.top_labels.numpy()[at] == labels[:, None]
+    is_label = finished.top_labels.numpy()[at] == labels[:, None]
     probability = judged.clean_probability.numpy()[:, at].mean(axis=0)
     clean = np.asarray(judged.clean.numpy()[:, at].all(axis=0), np.bool_)
     score = combined(
-        confidence=(finished.top_probabilities.numpy()[at] * same).sum(axis=1),
+        confidence=(finished.top_probabilities.numpy()[at] * is_label).sum(axis=1),
         neighbours=neighbour_share(features[at], labels),
         phase1_confidence=judged.confidence.numpy()[:, at],
     )
@@ -125,12 +125,12 @@ def check_labels(
         for i in np.argsort(score, kind="stable")
     )  # fmt: skip
     write_csv(path / CHECKED_FILE, COLUMNS, rows)
-    known = None if truth is None else truth[at]
+    true_labels = None if truth is None else truth[at]
     return CheckedLabels(
         labels=len(at),
         clean=float(clean.mean()),
-        accuracy=accuracy(labels, known),
-        precision=clean_precision(labels, clean, known),
-        auroc=auroc(probability, labels, known),
-        combined_auroc=auroc(score, labels, known),
+        accuracy=accuracy(labels, true_labels),
+        precision=clean_precision(labels, clean, true_labels),
+        auroc=auroc(probability, labels, true_labels),
+        combined_auroc=auroc(score, labels, true_labels),
     )

@@ -15,6 +15,8 @@ from studio.runs.store import RunStore
 if TYPE_CHECKING:
     import argparse
 
+_HEAD = ("run", "name", "state", "model", "images", "zero-shot %", "accuracy %", "clean %")
+
 
 def summary(result: RunResult, run: Run) -> str:
     """The result for people: a few lines."""
@@ -74,22 +76,23 @@ def runs(options: argparse.Namespace) -> int:
         result = store.get(info.id).result()
         if options.json:
             values = {} if result is None else result.to_dict()
-            print(json.dumps({**values, "run": info.id, "state": info.state}))
+            values |= {"run": info.id, "state": info.state, "name": info.name, "note": info.note}
+            print(json.dumps(values))
             continue
         result = result or RunResult()
-        accuracy, before = result.accuracy, result.zero_shot_accuracy
+        shares = (result.zero_shot_accuracy, result.accuracy, result.clean_fraction)
         rows.append(
             (
                 info.id,
+                info.name,
                 info.state,
                 info.model,
                 "" if result.images is None else str(result.images),
-                "" if before is None else f"{100 * before:.1f}",
-                "" if accuracy is None else f"{100 * accuracy:.1f}",
+                *("" if share is None else f"{100 * share:.1f}" for share in shares),
             )
         )
     if rows:
-        print(text_table(("run", "state", "model", "images", "zero-shot %", "accuracy %"), rows))
+        print(text_table(_HEAD, rows))
     elif not options.json:
         print(f"no runs in {store.root}")
     return 0

@@ -47,8 +47,8 @@ class Action:
         return f"{what} {self.verdict}{as_class}"
 
 
-class Known(NamedTuple):
-    """What can be spoken of: paths of images, and the classes that they can have."""
+class Subjects(NamedTuple):
+    """What corrections can be of: paths of images, and the classes that they can have."""
 
     images: Collection[str]
     class_names: Collection[str]
@@ -59,13 +59,13 @@ class Corrections:
 
     Args:
         folder: where they are kept.
-        known: asked whenever something is said.
+        subjects: asked for whenever something is corrected.
         make: whether the folder is made when there is something to keep; a run's is not, so that
             one that was deleted does not come back.
     """
 
-    def __init__(self, folder: Path, known: Callable[[], Known], *, make: bool = False) -> None:
-        self._folder, self._known, self._make = folder, known, make
+    def __init__(self, folder: Path, subjects: Callable[[], Subjects], *, make: bool = False) -> None:
+        self._folder, self._subjects, self._make = folder, subjects, make
         self._seen: tuple[int, int] | None = None  # what the files were like when they were read
         self._current: dict[str, Correction] = {}
         self._done: list[Action] = []
@@ -73,7 +73,7 @@ class Corrections:
     @classmethod
     def of(cls, run: Run) -> Corrections:
         """Those of a run's images."""
-        return cls(run.path, lambda: Known(run.images()["images"], run.info.class_names))
+        return cls(run.path, lambda: Subjects(run.images()["images"], run.info.class_names))
 
     def current(self) -> Mapping[str, Correction]:
         """What counts now, by the image's path; reads the disk only when something changed."""
@@ -110,7 +110,7 @@ class Corrections:
         )  # fmt: skip
         if not action.images:
             raise RunError("No image is chosen: choose some first.")
-        paths, class_names = map(set, self._known())
+        paths, class_names = map(set, self._subjects())
         if not paths.issuperset(action.images):
             raise RunError("There is no such image in this run.")
         if needs_label and not class_names.issuperset(action.images.values()):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from studio.runs.measured import Score
 from studio.runs.records import kind_of
+from studio.scores.table import shown
 
 if TYPE_CHECKING:
     from studio.coft.events import Monitor, Step
@@ -36,16 +37,6 @@ class ScorePoint:
     def stage(self) -> str:
         """Which labels."""
         return self.score.stage
-
-    @property
-    def accuracy(self) -> float | None:
-        """Share of right labels, in [0, 1]."""
-        return self.score.get("accuracy")
-
-    @property
-    def clean_precision(self) -> float | None:
-        """Share of right labels among the clean ones, in [0, 1]."""
-        return self.score.get("clean_precision")
 
 
 @dataclass
@@ -96,8 +87,7 @@ class Curves:
 
     def _score(self, score: Score) -> None:
         # The accuracy of the seeds alone is no point of the same curve.
-        known = (score.get("accuracy"), score.get("clean_precision")) != (None, None)
-        if score.stage == "seed" or not known:
+        if score.stage == "seed" or all(score.get(s.name) is None for s in shown("curve")):
             return
         if score.phase is not None and score.epoch is not None:
             place = self.place(score.phase, score.epoch)

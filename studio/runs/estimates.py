@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from studio.coft.events import Finished, Judged
 from studio.runs.inputs import zero_shot_probabilities
 from studio.scores.cleanliness import combined, neighbour_share
-from studio.scores.estimate import Estimate, estimate_run, estimate_zero_shot
+from studio.scores.estimate import Estimate, estimate_clean, estimate_run, estimate_zero_shot
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,8 +27,8 @@ class RunEstimates:
     The latter holds a score of each final label that ranks better than p_clean does, see
     `scores.cleanliness.combined`; methods without Phase I have none.
 
-    judged: the last judgement so far; before, after: the estimates before training and of the
-    labels that the run ended with, None until `finish`.
+    judged: the last judgement so far; before, after, clean: the estimates before training, of the
+    labels that the run ended with, and of those that are clean; None until `finish`.
     """
 
     def __init__(
@@ -50,6 +50,7 @@ class RunEstimates:
         self.judged: Judged | None = None
         self.before = estimate_zero_shot(probabilities, z=z)
         self.after: Estimate | None = None
+        self.clean: Estimate | None = None
         self._write("zero-shot", self.before)
 
     @cached_property
@@ -81,6 +82,15 @@ class RunEstimates:
             given=None if given is None else given >= 0,
         )
         self._write("finished", self.after)
+        if scores is not None:
+            self.clean = estimate_clean(
+                before=self.before,
+                scores=scores.numpy(),
+                clean=finished.clean.numpy(),
+                given=None if given is None else given >= 0,
+            )
+        if self.clean is not None:
+            self._write("clean", self.clean)
 
     def _combined(self, finished: Finished, judged: Judged) -> Tensor:
         import torch

@@ -87,7 +87,7 @@ def read_corrections(path: Path) -> dict[str, Correction]:
             f"{path} holds labels that a model gave, not corrections; "
             "add a column `correction` that says accepted, relabelled or rejected where you did so"
         )
-    found: dict[str, Correction] = {}
+    corrections: dict[str, Correction] = {}
     for number, row in rows:
         image, label = plain_path(row["path"].strip()), plain_name(row["label"].strip())
         verdict = row["correction"].strip().lower() if "correction" in head else "relabelled"
@@ -97,8 +97,8 @@ def read_corrections(path: Path) -> dict[str, Correction]:
             raise RunError(f"{path}, line {number}: correction must be one of {listed(VERDICTS)}")
         if not image or (verdict != "rejected" and not label):
             raise RunError(f"{path}, line {number}: a path and a label are needed")
-        found[image] = Correction(cast(Verdict, verdict), "" if verdict == "rejected" else label)
-    return found
+        corrections[image] = Correction(cast(Verdict, verdict), "" if verdict == "rejected" else label)
+    return corrections
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ def usable(
     """The corrections of images that are there, as far as their classes are among the names."""
     there, names = set(paths), {"", *class_names}
     return {
-        path: said for path, said in corrections.items() if path in there and said.label in names
+        path: correction for path, correction in corrections.items() if path in there and correction.label in names
     }
 
 

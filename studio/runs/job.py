@@ -223,6 +223,7 @@ def _work(
         **measured,
         estimated_zero_shot_accuracy=estimates.before,
         estimated_accuracy=estimates.after,
+        estimated_clean_precision=estimates.clean,
         checked=checked,
         given_labels=given.labels,
         given_rejected=given.rejected,

@@ -91,7 +91,7 @@ class Pace:
         self._seen: deque[tuple[float, int]] = deque()  # (time, done) of this stage
         self._at = 0  # index of the step
         self._began = clock()  # of the step
-        self._start = self._heard = self._began  # of the run; when something was last heard of it
+        self._start = self._last = self._began  # of the run; of the last event
         self._took: dict[str, float] = {}  # seconds of steps that are over
         self._fraction = 0.0
 
@@ -135,8 +135,8 @@ class Pace:
         at = next((self.steps.index(name) for name in names if name in self.steps), self._at)
         if at <= self._at:
             return
-        # A step begins where the one before was last heard of: its first event comes later.
-        now = self._heard
+        # A step begins at the last event before it: its own first one comes a little later.
+        now = self._last
         self._took[self.steps[self._at]] = now - self._began
         self._took.update(dict.fromkeys(self.steps[self._at + 1 : at], 0.0))  # left out
         self._at, self._began = at, now
@@ -164,31 +164,31 @@ class Pace:
         }
 
     def _whole(self, left: float | None) -> dict[str, Any]:
-        """What is said of the whole run. left: seconds of the step at work, None = not known."""
-        self._heard = self._clock()
-        spent, name = self._heard - self._began, self.steps[self._at]
+        """What is said of the whole run. left: seconds of the step at work, None = unknown."""
+        self._last = self._clock()
+        spent, name = self._last - self._began, self.steps[self._at]
         after = self.steps[self._at + 1 :]
-        known = {step: t for step, t in self._took.items() if self._tells(step, t)}
+        lengths = {step: t for step, t in self._took.items() if self._tells(step, t)}
         if left is not None and self._tells(name, spent + left):
-            known[name] = spent + left
-        unit = sum(known.values()) / sum(map(WEIGHTS.__getitem__, known)) if known else None
+            lengths[name] = spent + left
+        unit = sum(lengths.values()) / sum(map(WEIGHTS.__getitem__, lengths)) if lengths else None
         total = sum(WEIGHTS[step] for step in self.steps)
         if unit is None:  # nothing to go by but the guess
             passed = sum(WEIGHTS[step] for step in self.steps[: self._at])
-            return self._said(passed / total, None)
+            return self._estimate(passed / total, None)
         if left is None:
             left = max(WEIGHTS[name] * unit - spent, 0.0)
         # Labelling is what checking was: both models over all images.
         like = self._took.get(CHECKING) or WEIGHTS[LABELLING] * unit
         remaining = left + sum(like if s == LABELLING else WEIGHTS[s] * unit for s in after)
-        elapsed = self._heard - self._start
-        return self._said(elapsed / max(elapsed + remaining, 1e-9), remaining)
+        elapsed = self._last - self._start
+        return self._estimate(elapsed / max(elapsed + remaining, 1e-9), remaining)
 
     def _tells(self, step: str, seconds: float) -> bool:
         """Whether a step's length says something of the others: not when it came from the cache."""
         return seconds > 0 and (step not in (READING, ENCODING) or seconds >= _ENOUGH_S)
 
-    def _said(self, fraction: float, remaining: float | None) -> dict[str, Any]:
+    def _estimate(self, fraction: float, remaining: float | None) -> dict[str, Any]:
         # A bar that goes back helps nobody: it waits until it was right.
         self._fraction = max(self._fraction, min(fraction, 1.0))
         return {

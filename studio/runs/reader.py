@@ -126,6 +126,11 @@ class RunReader:
                     found[outcome.stage if outcome.stage in STAGES else name] = outcome
         return {name: found[name] for name in STAGES if name in found}
 
+    def latest(self, kind: str) -> Any:
+        """The last event of a kind that has tensors, "judged" or "finished", say; None so far."""
+        with self._lock:
+            return self._latest[kind][1] if kind in self._latest else None
+
     @property
     def root(self) -> Path:
         """The folder of the images."""

@@ -10,6 +10,7 @@ from studio.runs.pace import Pace
 from studio.runs.records import Recorder
 from studio.runs.run import Run
 from studio.runs.scoring import Labels, Scorer
+from studio.scores.table import SCORES
 
 if TYPE_CHECKING:
     from studio.coft.events import Event
@@ -78,15 +79,8 @@ class Report:
         """
         scores = self._scorer.scores
         start, end = scores.get("zero-shot", {}), scores.get("finished", {})
-        each = [value for value in end.get("accuracies", ()) if value is not None]
-        return {
-            "zero_shot_accuracy": start.get("accuracy"),
-            "accuracy": end.get("accuracy"),
-            "single_accuracy": sum(each) / len(each) if each else None,
-            "clean_fraction": end.get("clean_fraction"),
-            "clean_precision": end.get("clean_precision"),
-            "agreement": end.get("agreement"),
-        }
+        measured = {score.name: end.get(score.name) for score in SCORES}
+        return {**measured, "zero_shot_accuracy": start.get("accuracy")}
 
     def flush(self) -> None:
         """Write everything that was held back."""

@@ -114,11 +114,11 @@ class Run:
         value = read_json(self.path / "run.json")
         if not isinstance(value, dict):
             raise RunError(f"run {self.id} has no readable run.json")
-        known = {f.name for f in fields(RunInfo)}
-        kept = {key: item for key, item in value.items() if key in known}
-        kept["class_names"] = tuple(kept.get("class_names") or ())
-        kept["note"] = str(kept.get("note") or "")
-        return RunInfo(**{**kept, "id": self.id, "state": self.status()["state"]})
+        names = {f.name for f in fields(RunInfo)}
+        values = {key: item for key, item in value.items() if key in names}
+        values["class_names"] = tuple(values.get("class_names") or ())
+        values["note"] = str(values.get("note") or "")
+        return RunInfo(**{**values, "id": self.id, "state": self.status()["state"]})
 
     def update_info(self, **changes: Any) -> None:
         """Change fields of run.json: what was not known when the run was created."""

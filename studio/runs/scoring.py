@@ -46,26 +46,26 @@ class Scorer:
         Shares in [0, 1]; None where the truth is not known.
         """
         kind = kind_of(event)
-        found: dict[str, Any]
+        score: dict[str, Any]
         if kind == "zero_shot":
-            found = {"stage": "zero-shot", "accuracy": self._accuracy(event.labels)}
+            score = {"stage": "zero-shot", "accuracy": self._accuracy(event.labels)}
         elif kind == "seed_set":
-            found = {
+            score = {
                 "stage": "seed",
                 "round": event.round_number,
                 "model": event.model,
                 "accuracy": self._accuracy(event.labels, event.indices),
             }
         elif kind == "monitor":
-            found = self._monitor(event)
+            score = self._monitor(event)
         elif kind == "judged":
-            found = self._judged(event)
+            score = self._judged(event)
         elif kind == "finished":
-            found = self._finished(event)
+            score = self._finished(event)
         else:
             return None
-        self.scores[found["stage"]] = found
-        return found
+        self.scores[score["stage"]] = score
+        return score
 
     def _monitor(self, event: Any) -> dict[str, Any]:
         each = [self._accuracy(labels, event.indices) for labels in event.labels]
@@ -85,7 +85,7 @@ class Scorer:
         clean = event.clean.numpy()
         chosen = better_judged(clean, event.clean_probability.float().numpy())
         labels = event.labels.numpy()[chosen, np.arange(len(chosen))]
-        believed = list(zip(event.clean_probability, event.labels, strict=True))
+        judged = list(zip(event.clean_probability, event.labels, strict=True))
         return {
             "stage": "judged",
             "round": event.round_number,
@@ -93,8 +93,8 @@ class Scorer:
             "accuracies": each,
             "clean_fraction": clean_fraction(clean.any(0)),
             "clean_precision": clean_precision(labels, clean.any(0), self._truth),
-            "belief_precision": mean_known([self._belief(p, labels) for p, labels in believed]),
-            "clean_auroc": mean_known([self._ranking(p, labels) for p, labels in believed]),
+            "belief_precision": mean_known([self._belief(p, labels) for p, labels in judged]),
+            "clean_auroc": mean_known([self._ranking(p, labels) for p, labels in judged]),
             "agreement": float((event.labels[0] == event.labels[1]).float().mean()),
         }
 
@@ -105,6 +105,7 @@ class Scorer:
             "accuracy": self._accuracy(event.labels),
             "clustering_accuracy": clustering_accuracy(event.labels.numpy(), self._truth),
             "accuracies": each,
+            "single_accuracy": mean_known(each),
             "clean_fraction": clean_fraction(event.clean.numpy()),
             "clean_precision": clean_precision(
                 event.labels.numpy(), event.clean.numpy(), self._truth

@@ -39,6 +39,7 @@ INTERCEPT, CONFIDENCE, GAP = -1.43, -0.33, 1.26
 SPREAD = 0.60  # 90 % of the residuals of left-out sets are smaller, in logits of the skill
 SCORE_SPREAD = 0.16  # as SPREAD, of the mean score, in shares
 GAIN, GAIN_SPREAD = 0.12, 0.04
+CLEAN_SPREAD = 0.20  # as SCORE_SPREAD, of the clean labels alone
 
 _CHANCE_UNTIL, _KNOWN_FROM = 1.0, 3.0  # of z
 _NINETY = 1.645  # standard deviations of a normal distribution on either side of 90 %
@@ -162,6 +163,44 @@ def estimate_run(
         above = (1 - known) * (before.high - before.accuracy)
     low, high = middle - math.hypot(below, spread), middle + math.hypot(above, spread)
     share = float(free.mean())
+    middle, low, high = (1 - share + share * value for value in (middle, low, high))
+    return _estimate(middle, low, high, before.z)
+
+
+def estimate_clean(
+    *,
+    before: Estimate,
+    scores: FloatArray,
+    clean: npt.NDArray[np.bool_],
+    given: npt.NDArray[np.bool_] | None = None,
+) -> Estimate | None:
+    """Share of right labels among the clean ones of a trained model.
+
+    The same evidence as `estimate_run`: the mean of the combined scores, here of the clean labels.
+    None: no label is clean.
+
+    before: `estimate_zero_shot` of the same images; scores: (N,) combined scores of the labels;
+    clean: (N,) which labels are clean; given: (N,) labels that a person gave, taken for right.
+
+    Raises:
+        ValueError: The arguments are not of the same images.
+    """
+    scores, clean = np.asarray(scores, dtype=np.float64), np.asarray(clean, dtype=bool)
+    if scores.shape != clean.shape or scores.ndim != 1:
+        raise ValueError(f"{scores.shape} scores for {clean.shape} labels")
+    if not clean.any():
+        return None
+    free = clean if given is None else clean & ~np.asarray(given, dtype=bool)
+    if not free.any():
+        return Estimate(1.0, 1.0, 1.0, before.z)
+    # Where the model knows nothing, what it finds clean is no better than the rest.
+    known = _known(before.z) if before.z is not None else 1.0
+    mean = float(scores[free].mean())
+    middle, spread = known * mean + (1 - known) * before.accuracy, CLEAN_SPREAD * known
+    below = (1 - known) * (before.accuracy - before.low)
+    above = (1 - known) * (before.high - before.accuracy)
+    low, high = middle - math.hypot(below, spread), middle + math.hypot(above, spread)
+    share = float(free.sum() / clean.sum())
     middle, low, high = (1 - share + share * value for value in (middle, low, high))
     return _estimate(middle, low, high, before.z)
 

@@ -19,7 +19,7 @@ from studio.errors import FolderError
 from studio.images.canvas_cache import Pixels
 from studio.images.canvases import prepare
 from studio.images.folder import ImageFile, parse_class_names, propose_class_names, truth
-from studio.runs.corrections import Corrections, Known
+from studio.runs.corrections import Corrections, Subjects
 from studio.runs.given import Correction, usable
 from studio.session.arriving import Arriving
 from studio.session.cache import Cache, Same
@@ -147,11 +147,11 @@ class DataSet:
 
         return self._given.get("", make, mark=Same(corrections, folder, view.names_text))
 
-    def _correctable(self, root: Path) -> Known:
+    def _correctable(self, root: Path) -> Subjects:
         view = self.state
         if view.folder is None or view.folder.root != root or view.preview is None:
-            return Known((), ())  # other images came while these were corrected
-        return Known([image.path for image in view.folder.images], view.preview.class_names)
+            return Subjects((), ())  # other images came while these were corrected
+        return Subjects([image.path for image in view.folder.images], view.preview.class_names)
 
     def stop(self) -> None:
         """Ask the work that is under way to end; what was read so far stays in the cache."""

@@ -12,6 +12,7 @@ from studio.runs.curves import Curves
 from studio.runs.result import RunResult
 from studio.runs.store import RunInfo
 from studio.scores.estimate import Estimate
+from studio.scores.table import shown
 from studio.views.numbers import UNKNOWN, count, duration, percent
 from studio.views.render import render
 from studio.views.runs import method_name, state_name, when
@@ -31,13 +32,6 @@ _STAGES = {
 
 _ESTIMATED = "Right, estimated without labels"
 _ESTIMATED_CLEAN = "Right among clean, estimated without labels"
-_MEASURED = {
-    "zero_shot_accuracy": "Accuracy before training",
-    "accuracy": "Accuracy",
-    "single_accuracy": "Accuracy of one model alone",
-    "clean_precision": "Right among clean",
-    "agreement": "Agreement of the two models",
-}
 
 Cell = tuple[str, str]
 """What a cell of a table says, and what it says in small print."""
@@ -119,8 +113,9 @@ def results_table(runs: Sequence[ComparedRun]) -> str:
         _row(_ESTIMATED, [_estimate(result.estimated_accuracy) for result in results]),
         _row(_ESTIMATED_CLEAN, [_estimate(result.estimated_clean_precision) for result in results]),
         *(
-            _shares(name, [getattr(result, key) for result in results])
-            for key, name in _MEASURED.items()
+            _shares(score.title, [getattr(result, score.name) for result in results])
+            for score in shown("compare")
+            if score.name != "clean_fraction"  # stands above, also for runs at work
         ),
         _row("Test images", [count(result.test_images) for result in results]),
     ]

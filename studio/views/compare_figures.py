@@ -11,15 +11,14 @@ from collections.abc import Sequence
 from studio.views import line_figures
 from studio.views.compare import ComparedRun
 from studio.views.line_figures import (
-    ACCURACY,
     AGREEMENT,
     CLEAN,
-    PRECISION,
     Figure,
     Line,
     Measure,
     loss_figure,
     loss_points,
+    scored,
     share_figure,
 )
 
@@ -32,7 +31,7 @@ def figures(runs: Sequence[ComparedRun]) -> list[Figure]:
     """All figures that at least one of the runs has something for, in reading order."""
     phases = sorted({phase for run in runs for phase, _ in run.curves.loss})
     drawn = [_loss(runs, phase) for phase in phases]
-    for measure in (CLEAN, AGREEMENT, ACCURACY, PRECISION):
+    for measure in (CLEAN, AGREEMENT, *scored()):
         if any(measure.points(run.curves) for run in runs):
             drawn.append(_shares(runs, measure))
     return drawn

@@ -2,40 +2,36 @@
 
 from __future__ import annotations
 
+from itertools import cycle
+
 from studio.runs.curves import Curves
 from studio.views import line_figures
 from studio.views.line_figures import (
-    ACCURACY,
     AGREEMENT,
     CLEAN,
-    PRECISION,
     Figure,
     Line,
     loss_figure,
     loss_points,
+    scored,
     share_figure,
 )
 
-_SHARES = (  # key and title of a figure, and its measures with colour, dash and marker
-    (
-        "shares",
-        "Clean labels and agreement",
-        ((CLEAN, 3, "solid", "circle"), (AGREEMENT, 4, "dash", "square")),
-    ),
-    (
-        "scores",
-        "Compared with the true labels",
-        ((ACCURACY, 1, "solid", "circle"), (PRECISION, 5, "dot", "diamond")),
-    ),
-)
+_STYLES = (  # colour, dash and marker of the lines of a figure, in order
+    (1, "solid", "circle"), (5, "dot", "diamond"), (2, "dash", "square"), (4, "solid", "cross"),
+)  # fmt: skip
+_STYLES_OF_SHARES = ((3, "solid", "circle"), (4, "dash", "square"))
 
 
 def figures(curves: Curves) -> list[Figure]:
     """All figures that have something to show, in reading order."""
     drawn = [_loss(curves, phase) for phase in sorted({phase for phase, _ in curves.loss})]
-    for key, title, measures in _SHARES:
+    for key, title, measures, styles in (
+        ("shares", "Clean labels and agreement", [CLEAN, AGREEMENT], _STYLES_OF_SHARES),
+        ("scores", "Compared with the true labels", scored(), _STYLES),
+    ):
         lines, hints = [], []
-        for measure, colour, dash, symbol in measures:
+        for measure, (colour, dash, symbol) in zip(measures, cycle(styles), strict=False):
             if points := measure.points(curves):
                 lines.append(Line(measure.title, points, colour, dash, symbol))
                 hints.append(measure.hint)

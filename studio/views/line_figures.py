@@ -15,7 +15,8 @@ from typing import Any
 
 from markupsafe import escape
 
-from studio.runs.curves import Curves, Epoch, ScorePoint
+from studio.runs.curves import Curves, Epoch
+from studio.scores.table import shown
 from studio.views.numbers import UNKNOWN, percent
 from studio.views.render import render
 
@@ -177,22 +178,20 @@ def _by_epoch(value: Callable[[Epoch], float | None]) -> Callable[[Curves], list
     return points
 
 
-def _scored(value: Callable[[ScorePoint], float | None]) -> Callable[[Curves], list[Point]]:
+def _scored(name: str) -> Callable[[Curves], list[Point]]:
     def points(curves: Curves) -> list[Point]:
-        values = [(p.place, value(p), _when(p.score.phase, p.score.epoch, p.stage))
+        values = [(p.place, p.score.get(name), _when(p.score.phase, p.score.epoch, p.stage))
                   for p in curves.scores]  # fmt: skip
         return [(place, share, text) for place, share, text in values if share is not None]
 
     return points
 
 
-_TRUTH = "True labels are sub-folder names. They are compared here only, never trained on."
-
 CLEAN = Measure(
     "clean",
     "Share of clean labels",
     _by_epoch(lambda row: row.clean_fraction),
-    "Clean: the other model keeps the label. While training, the mean of both models.",
+    "Clean: the other model keeps the label.",
 )
 AGREEMENT = Measure(
     "agreement",
@@ -200,10 +199,11 @@ AGREEMENT = Measure(
     _by_epoch(lambda row: row.agreement),
     "On a fixed sample of the images.",
 )
-ACCURACY = Measure("accuracy", "Accuracy", _scored(lambda score: score.accuracy), _TRUTH)
-PRECISION = Measure(
-    "precision", "Right among clean", _scored(lambda score: score.clean_precision), _TRUTH
-)
+
+
+def scored() -> list[Measure]:
+    """The scores of `studio.scores.table` that have curves."""
+    return [Measure(s.name, s.title, _scored(s.name), s.hint) for s in shown("curve")]
 
 
 def phase_name(phase: int) -> str:
@@ -228,7 +228,7 @@ def thin(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float
 # The twin of the figures ----------------------------------------------------------------------
 
 _EPOCHS = ("phase", "epoch", "loss, model 1", "loss, model 2", "clean labels", "agreement")
-_SCORES = ("labels", "phase", "epoch", "accuracy", "right among clean")
+_SCORES = ("labels", "phase", "epoch")
 
 
 def numbers(figures: Sequence[Figure], curves: Sequence[tuple[str, Curves]], *, key: str) -> str:
@@ -240,10 +240,10 @@ def numbers(figures: Sequence[Figure], curves: Sequence[tuple[str, Curves]], *, 
     if not figures:
         return ""
     runs = ("run",) if any(letter for letter, _ in curves) else ()
-    tables = []
+    tables, titles = [], [score.title.lower() for score in shown("curve")]
     for caption, head, rows_of, numeric in (
         ("By epoch (loss: of the epoch's latest step)", _EPOCHS, epoch_rows, 5),
-        ("Compared with the true labels", _SCORES, score_rows, 3),
+        ("Compared with the true labels", (*_SCORES, *titles), score_rows, 1 + len(titles)),
     ):
         rows = [(*([letter] if runs else []), *r) for letter, c in curves for r in rows_of(c)]
         if rows:
@@ -264,14 +264,13 @@ def epoch_rows(curves: Curves) -> list[tuple[str, ...]]:
 
 
 def score_rows(curves: Curves) -> list[tuple[str, ...]]:
-    """One row per score: which labels, phase and epoch, accuracy, share of clean labels right."""
+    """One row per point: which labels, phase and epoch, and the scores that have curves."""
     return [
         (
             _STAGES.get(point.stage, point.stage),
             UNKNOWN if point.score.phase is None else phase_name(point.score.phase),
             UNKNOWN if point.score.epoch is None else str(point.score.epoch),
-            percent(point.accuracy, digits=1),
-            percent(point.clean_precision, digits=1),
+            *(score.text(point.score.get(score.name)) or UNKNOWN for score in shown("curve")),
         )
         for point in curves.scores
     ]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
 from studio.methods import METHODS
 from studio.runs.store import ACTIVE, RunInfo
+from studio.scores.table import shown
 from studio.views.numbers import UNKNOWN, about, count, duration, interval, percent, plural
 from studio.views.render import part, render
 from studio.views.state import Work
@@ -242,15 +243,8 @@ def facts(info: RunInfo, result: RunResult | None, *, command: str) -> Markup:
     )
 
 
-def _facts(result: RunResult) -> Iterable[tuple[str, str]]:
-    """What came of a run, row by row; what is not known is left out."""
-
-    def shares(name: str, measured: float | None, estimate: Any, note: str = "") -> Any:
-        if measured is not None:
-            yield name, f"{percent(measured, digits=1)}{note}"
-        if estimate is not None:
-            yield f"{name}, estimated", f"{about(estimate)} ({interval(estimate)})"
-
+def _facts(result: RunResult) -> Iterator[tuple[str, str]]:
+    """What came of a run: counts, the scores of `studio.scores.table`, estimates beside them."""
     for name, number in (
         ("Images", result.images),
         ("Refused", result.refused),
@@ -259,16 +253,16 @@ def _facts(result: RunResult) -> Iterable[tuple[str, str]]:
     ):
         if number is not None:
             yield name, count(number)
-    given = ", given labels included" if result.given_labels and not result.test_folder else ""
-    yield from shares(
-        "Right before training", result.zero_shot_accuracy, result.estimated_zero_shot_accuracy
-    )
-    yield from shares("Right", result.accuracy, result.estimated_accuracy, given)
-    if result.clean_fraction is not None and result.stage != "zero-shot":
-        yield "Labels clean", percent(result.clean_fraction)
-    yield from shares(
-        "Right among the clean labels", result.clean_precision, result.estimated_clean_precision
-    )
+    for score in shown("facts"):
+        if result.stage == "zero-shot" and score.name.startswith("clean"):
+            continue  # nobody has judged a label
+        value, note = getattr(result, score.name), ""
+        if score.name == "accuracy" and result.given_labels and not result.test_folder:
+            note = ", given labels included"
+        if value is not None:
+            yield score.title, f"{score.text(value)}{note}"
+        if estimate := getattr(result, f"estimated_{score.name}", None):
+            yield f"{score.title}, estimated", f"{about(estimate)} ({interval(estimate)})"
     if result.seconds is not None:
         yield "Time", duration(result.seconds)
 

@@ -97,7 +97,7 @@ def test_the_table_shows_means_spreads_and_the_gain() -> None:
     assert "| a | 9 / 4 | 50.0 | 65.0 ± 7.1 |" in detail(rows[:2])
     assert "mean of" not in detail(rows[:2])
     last = detail(rows[:4]).splitlines()[-1]
-    means = "| 50.0 | 72.5 | 72.5 | **+22.5** |  |  |  | 2.0 | 1.5 GiB |  |"
+    means = "| 50.0 | 72.5 | 72.5 | 80.0 |  | **+22.5** |  | 2.0 | 1.5 GiB |  |"
     assert last == f"| **mean of 2** |  {means}"
     assert percent([None]) == ""
 
@@ -105,7 +105,7 @@ def test_the_table_shows_means_spreads_and_the_gain() -> None:
 def test_right_labels_are_told_stage_by_stage() -> None:
     def labels(*rounds: float, finished: float) -> dict[str, Any]:
         each = [
-            {"seeds": 0.9, "labels": right, "believed": right + 0.1, "weighted": None}
+            {"seeds": 0.9, "labels": right, "clean": right + 0.1, "weighted": None}
             for right in rounds
         ]
         return {"labels": {"zero_shot": 0.5, "finished": finished} | {"rounds": each}}
@@ -124,6 +124,13 @@ def test_right_labels_are_told_stage_by_stage() -> None:
     assert final_labels(rows[:2]).splitlines()[2] == "| coft+ | 75.0 ± 7.1 | 75.0 |"
     assert "stage by stage" in tables(rows)
     assert "stage by stage" not in tables(rows[2:3])
+
+
+def test_results_of_a_version_that_said_believed_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "results.jsonl"
+    path.write_text(json.dumps(row("a", "coft", 0, 0.5, labels={"rounds": [{"believed": 0.7}]})))
+    (found,) = Results(path).rows
+    assert found["labels"]["rounds"] == [{"clean": 0.7}]
 
 
 def test_the_stages_of_a_run_are_its_own_scores(tmp_path: Path) -> None:
@@ -147,8 +154,8 @@ def test_the_stages_of_a_run_are_its_own_scores(tmp_path: Path) -> None:
         "finished": 0.66,
         "grouped": 0.9,
         "rounds": [
-            {"seeds": 0.9, "labels": 0.6, "believed": 0.7, "weighted": 0.65},
-            {"seeds": pytest.approx(0.7), "labels": 0.65, "believed": 0.75, "weighted": 0.7},
+            {"seeds": 0.9, "labels": 0.6, "clean": 0.7, "weighted": 0.65},
+            {"seeds": pytest.approx(0.7), "labels": 0.65, "clean": 0.75, "weighted": 0.7},
         ],
     }
 

@@ -6,10 +6,10 @@ import dataclasses
 
 import pytest
 import torch
+from studio.coft.randomness import _PURPOSES, generator_of
 
 from studio.clip.backbone import Backbone
 from studio.coft.optim import build_optimizer
-from studio.coft.randomness import _PURPOSES, generator_of
 from studio.coft.views import random_views, training_size
 from studio.settings import Settings
 

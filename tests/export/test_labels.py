@@ -69,8 +69,7 @@ def test_labels_csv_says_what_the_run_says(finished: Run, tmp_path: Path):
     (event,) = [event for event in finished.events()[0] if event["kind"] == "finished"]
     arrays = finished.arrays(event["arrays"])
     assert len(rows) == len(finished.images()["images"]) == 36
-    combined = last_event(finished, "combined")
-    assert combined is not None
+    (combined,) = [event for event in finished.events()[0] if event["kind"] == "combined"]
     score = finished.arrays(combined["arrays"])["score"]
     names = finished.info.class_names
     for row, path, label, (first, second), clean, kept, sure, own in zip(

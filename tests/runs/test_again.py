@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import shlex
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,13 +13,16 @@ from typing import Any
 import pytest
 import torch
 
+from studio.cli import main
 from studio.coft.events import SeedSet
 from studio.coft.task import Task
 from studio.errors import RunError
 from studio.export.labels import labels_csv
 from studio.images.canvases import Canvases
+from studio.images.names import parse_aliases, parse_class_names
 from studio.prompts.prompt_set import PromptSet
-from studio.runs.again import corrected, corrections_from, request_of
+from studio.runs.again import class_text, command_of, corrected, corrections_from, request_of
+from studio.runs.checking import CLAIMED_FILE
 from studio.runs.corrections import Corrections, corrections_of
 from studio.runs.given import GIVEN_FILE, Correction, read_corrections
 from studio.runs.job import run_job
@@ -243,3 +248,73 @@ def test_images_that_are_gone_are_told_of(first: Run, runs: RunStore, cache_dir:
     run_job(request, run, cache_dir=cache_dir, stop=lambda: False)
     warned = [event["message"] for event in run.events()[0] if event["kind"] == "warned"]
     assert any("1 corrected image is not in the folder any more: gone.png" in m for m in warned)
+
+
+def test_the_command_of_a_run_repeats_it(
+    first: Run, second: Run, cache_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    for run in (first, second):
+        words = shlex.split(command_of(run))
+        assert words[:4] == ["python", "-m", "studio", "fit"]
+        assert main([*words[3:], "--runs", str(tmp_path), "--cache", str(cache_dir)]) == 0
+        (again,) = [Run(path) for path in tmp_path.iterdir() if (path / "run.json").is_file()]
+        assert labels(again) == labels(run)
+        assert again.info.settings == run.info.settings
+        assert again.info.aliases == run.info.aliases
+        assert again.info.truth_known == run.info.truth_known
+        assert read_given(again) == read_given(run)
+        for path in tmp_path.iterdir():
+            shutil.rmtree(path, ignore_errors=True)
+    capsys.readouterr()
+
+
+def read_given(run: Run) -> Any:
+    path = run.path / GIVEN_FILE
+    return read_corrections(path) if path.is_file() else None
+
+
+def test_a_command_names_what_is_not_the_default_and_quotes_it(runs: RunStore):
+    settings = Settings(k=8, class_specific_context=True, phase1_lr=0.00125, seed=7)
+    run = create(
+        runs, folder="/my photos/it's", class_names=("cat", "traffic light"), method="coft+",
+        settings=settings.to_dict(), seed=7, test_folder="/a b", model="/w/x y.json",
+    )  # fmt: skip
+    run.set_status(state="finished")
+    text = command_of(run)
+    assert "\n" not in text
+    words = shlex.split(text)
+    assert words[4:] == [
+        "/my photos/it's", "--classes", "cat,traffic light", "--method", "coft+", "--model",
+        "/w/x y.json", "--seed", "7", "--test", "/a b", "--set", "k=8", "--set", *words[-3:],
+    ]  # fmt: skip
+    pairs = [word for word in words if "=" in word]
+    assert Settings.from_overrides({"seed": "7", **dict(p.split("=") for p in pairs)}) == settings
+
+
+@pytest.mark.parametrize(
+    ("names", "aliases"),
+    [(("cat", "dog"), {}), (("cat, small", "dog"), {}), (("b", "a"), {"x y": "a", "z": "a"}),
+     (("dog", "cat, small", "cow"), {"k": "cow"})],
+)  # fmt: skip
+def test_class_names_are_read_back_from_the_command(
+    names: tuple[str, ...], aliases: dict[str, str]
+):
+    text = class_text(names, aliases)
+    assert tuple(parse_class_names(text)) == names
+    found = parse_aliases(text)
+    assert {folder: name for folder, name in found.items() if folder != name} == aliases
+
+
+def test_labels_to_check_stay_with_the_run(
+    image_folder: Path, tiny_model: Path, runs: RunStore, quick_settings: dict[str, Any],
+    cache_dir: Path,
+):  # fmt: skip
+    asked = {path: "crimson" for path in PATHS}
+    request = JobRequest(
+        folder=image_folder, class_names=NAMES, model=str(tiny_model), labels=asked,
+        settings=Settings(**{**quick_settings, "phase2_epochs": 0}),
+    )  # fmt: skip
+    run = create_run(request, runs)
+    run_job(request, run, cache_dir=cache_dir, stop=lambda: False)
+    assert request_of(run).labels == asked
+    assert f"--labels {shlex.quote(str(run.path / CLAIMED_FILE))}" in command_of(run)

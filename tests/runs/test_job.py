@@ -184,6 +184,9 @@ def test_a_result_says_how_many_labels_it_takes_to_be_right(
         found = getattr(result, f"estimated_{name}")
         assert 0 <= found.low <= found.accuracy <= found.high <= 1
         assert (said[stage]["accuracy"], said[stage]["low"]) == (found.accuracy, found.low)
+    clean = result.estimated_clean_precision
+    assert clean is not None
+    assert (said["clean"]["accuracy"], said["clean"]["high"]) == (clean.accuracy, clean.high)
     assert said["zero-shot"]["z"] == result.knowledge_z
     (also,) = [e for e in run.events()[0] if e["kind"] == "combined"]
     score = run.arrays(also["arrays"])["score"]

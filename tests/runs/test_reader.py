@@ -125,6 +125,8 @@ def test_what_people_said_is_in_the_outcome_and_applied_on_demand(run: Run) -> N
     outcome = reader.outcome()
     assert outcome is not None
     assert outcome.final_labels is outcome.labels
+    assert reader.latest("judged") is None
+    assert reader.latest("finished").labels.tolist() == [0, 1] * 3
     assert reader.outcome() is outcome, "made anew without need"
     before = reader.mark
     said = Corrections.of(run)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import threading
 
 import pytest
@@ -128,3 +129,45 @@ def test_a_reader_sees_every_status_whole(run: Run):
     ends.set()
     thread.join()
     assert set(seen) <= {50, 5000}
+
+
+def test_a_run_can_be_renamed_and_its_folder_stays(run: Run) -> None:
+    path = run.path
+    run.rename("  Second \t try\x1b[31m\n of  it ")
+    assert run.info.name == "Second try[31m of it"
+    assert run.path == path
+    assert run.path.is_dir()
+    for name, reason in (("", "Give the run a name"), (" \n\x00", "name"), ("x" * 101, "at most 100")):
+        with pytest.raises(RunError, match=reason):
+            run.rename(name)
+    assert run.info.name == "Second try[31m of it"
+
+
+def test_a_note_is_kept_with_the_run_and_can_be_taken_away(run: Run) -> None:
+    assert run.info.note == ""
+    run.set_note("good on cats  \r\n\tbad on dogs\x07\n\n")
+    assert run.info.note == "good on cats\n bad on dogs"
+    with pytest.raises(RunError, match="at most 2,000 characters, not 2,001"):
+        run.set_note("x" * 2001)
+    run.set_note("")
+    assert run.info.note == ""
+
+
+def test_a_name_and_the_worker_change_the_run_without_losing_either(run: Run) -> None:
+    def work() -> None:
+        for number in range(20):
+            run.update_info(class_names=[str(number), "b"])
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    for number in range(20):
+        run.rename(f"n{number}")
+    thread.join()
+    assert (run.info.name, run.info.class_names) == ("n19", ("19", "b"))
+
+
+def test_a_run_that_is_gone_cannot_be_renamed(run: Run) -> None:
+    shutil.rmtree(run.path)
+    with pytest.raises(RunError):
+        run.rename("new")
+    assert not run.path.exists()

@@ -1,10 +1,18 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from studio.scores import estimate
-from studio.scores.estimate import Estimate, Evidence, estimate_run, estimate_zero_shot
+from studio.scores.estimate import (
+    Estimate,
+    Evidence,
+    estimate_clean,
+    estimate_run,
+    estimate_zero_shot,
+)
 
 
 def probabilities(clarity: float, *, images: int = 400, classes: int = 8, seed: int = 0):
@@ -150,4 +158,52 @@ def test_shapes_that_mean_nothing_are_refused(shape):
             before=Estimate(0.5, 0.4, 0.6),
             zero_shot_labels=np.zeros(3, dtype=int),
             labels=np.zeros(4, dtype=int),
+        )
+
+
+def clean_of(*, z: float | None = 9.0, clean: list[bool], given: list[bool] | None = None) -> Any:
+    return estimate_clean(
+        before=Estimate(0.5, 0.4, 0.6, z),
+        scores=np.array([0.9, 0.7, 0.2, 0.4]),
+        clean=np.array(clean),
+        given=None if given is None else np.array(given),
+    )
+
+
+def test_of_the_clean_labels_as_many_are_right_as_their_scores_say() -> None:
+    found = clean_of(clean=[True, True, False, False])
+    assert found.accuracy == pytest.approx(0.8)
+    assert found.low == pytest.approx(0.8 - estimate.CLEAN_SPREAD)
+    assert found.high == pytest.approx(min(1.0, 0.8 + estimate.CLEAN_SPREAD))
+    assert clean_of(z=None, clean=[True, True, False, False]) == Estimate(
+        found.accuracy, found.low, found.high, None
+    )
+    everything = clean_of(clean=[True] * 4)
+    whole = estimate_run(
+        before=Estimate(0.5, 0.4, 0.6, 9.0), zero_shot_labels=np.zeros(4, int),
+        labels=np.zeros(4, int), scores=np.array([0.9, 0.7, 0.2, 0.4]),
+    )  # fmt: skip
+    assert everything.accuracy == pytest.approx(whole.accuracy)
+
+
+def test_where_the_model_knows_nothing_its_clean_labels_are_no_better() -> None:
+    assert clean_of(z=0.5, clean=[True, True, False, False]) == Estimate(0.5, 0.4, 0.6, 0.5)
+    between = clean_of(z=2.0, clean=[True, True, False, False])
+    assert between.accuracy == pytest.approx((0.8 + 0.5) / 2)
+    assert between.low == pytest.approx(0.65 - np.hypot(0.05, estimate.CLEAN_SPREAD / 2))
+
+
+def test_given_labels_are_right_among_the_clean_ones_too() -> None:
+    found = clean_of(clean=[True, True, True, False], given=[False, True, True, True])
+    assert found.accuracy == pytest.approx((2 + 0.9) / 3)
+    assert found.high <= 1
+    only = clean_of(clean=[True, False, False, False], given=[True, False, False, False])
+    assert (only.accuracy, only.low, only.high) == (1.0, 1.0, 1.0)
+
+
+def test_without_a_clean_label_there_is_no_estimate_of_them() -> None:
+    assert clean_of(clean=[False] * 4) is None
+    with pytest.raises(ValueError, match="scores for"):
+        estimate_clean(
+            before=Estimate(0.5, 0.4, 0.6), scores=np.zeros(3), clean=np.zeros(4, dtype=bool)
         )

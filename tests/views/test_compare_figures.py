@@ -33,7 +33,7 @@ def lines(place: int, *, name: str = "run", phases: int = 2, scores: bool = True
 
 def test_one_figure_holds_a_line_of_each_run() -> None:
     found = {figure["key"]: figure for figure in figures([lines(0), lines(1)])}
-    assert list(found) == ["loss1", "loss2", "clean", "agreement", "accuracy", "precision"]
+    assert list(found) == ["loss1", "loss2", "clean", "agreement", "accuracy", "clean_precision"]
     assert len(found["loss1"]["traces"]) == 4  # two models each
     for key in ("clean", "agreement", "accuracy"):
         assert [trace["name"][0] for trace in found[key]["traces"]] == ["A", "B"]
