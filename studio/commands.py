@@ -29,7 +29,6 @@ _DEMO = "demo"
 def fit(options: argparse.Namespace) -> int:
     """Label and train; the result goes to stdout."""
     from studio.methods import METHODS
-    from studio.runs.command import summary
     from studio.runs.files import finite
     from studio.runs.job import JobStopped, run_job
     from studio.runs.request import create_run
@@ -57,8 +56,6 @@ def fit(options: argparse.Namespace) -> int:
 
 def _request(options: argparse.Namespace) -> JobRequest:
     from studio.images.folder import (
-        parse_aliases,
-        parse_class_names,
         propose_class_names,
         read_aliases,
         read_class_names,
