@@ -242,7 +242,7 @@ def numbers(figures: Sequence[Figure], curves: Sequence[tuple[str, Curves]], *, 
         curves=curves,
         named=any(letter for letter, _ in curves),
         phase_name=phase_name,
-        scores=shown("curve"),
         stages=_STAGES,
+        scores=shown("curve"),
         key=key,
     )
