@@ -75,7 +75,7 @@ def build(session: Session, *, models: list[str]) -> gr.Blocks:
             with gr.Tab("Export", id="export") as export_tab:
                 export.build()
         polling = Polling()
-        header.wire(polling)
+        header.wire(polling, tabs, train.status, explore, export)
         data.wire(polling, tabs)
         prompts.wire(polling)
         train.wire(polling, tabs, data.start)
