@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
@@ -278,6 +278,15 @@ def runs_table(
     """
     if not infos:
         return part("empty", "No runs yet. They are kept on disk and listed here.")
+    return render("train/table.html", rows=table_rows(infos, results, [chosen]))
+
+
+def table_rows(
+    infos: Sequence[RunInfo],
+    results: Mapping[str, RunResult | None],
+    chosen: Collection[str | None],
+) -> list[dict[str, Any]]:
+    """What the table of train/runs.html says of each run. chosen: ids of the marked ones."""
     rows = []
     for info in infos:
         result = results.get(info.id)
@@ -286,7 +295,7 @@ def runs_table(
         rows.append(
             {
                 "info": info,
-                "chosen": info.id == chosen,
+                "chosen": info.id in chosen,
                 "state": state_name(info.state),
                 "method": method_name(info.method),
                 "images": None if result is None else result.images,
@@ -298,4 +307,4 @@ def runs_table(
                 "when": when(info.created),
             }
         )
-    return render("train/table.html", rows=rows)
+    return rows
