@@ -56,10 +56,10 @@ def test_the_next_step_is_in_sight_without_scrolling(
 @pytest.mark.parametrize(("width", "height"), SIZES)
 def test_a_step_brings_its_field_into_view(open_page: Open, width: int, height: int) -> None:
     page = labelled(open_page, viewport={"width": width, "height": height})
-    for step, field in enumerate(("#folder-path", "#class-names", "#next-step")):
+    for step, field in enumerate(("#demo", "#class-names", "#next-step")):
         page.locator(".step").nth(step).click()
         wait_for(page, lambda: in_view(page, field), field, 10)  # noqa: B023
-        focused = "document.activeElement.closest('#folder-path, #class-names, #next-step').id"
+        focused = "document.activeElement.closest('#demo, #class-names, #next-step').id"
         assert f"#{page.evaluate(focused)}" == field
 
 
