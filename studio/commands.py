@@ -55,7 +55,12 @@ def fit(options: argparse.Namespace) -> int:
 
 
 def _request(options: argparse.Namespace) -> JobRequest:
-    from studio.images.folder import propose_class_names, read_aliases, read_class_names, scan
+    from studio.images.folder import (
+        propose_class_names,
+        read_aliases,
+        read_class_names,
+        scan,
+    )
     from studio.methods import method_of
     from studio.prompts.prompt_set import PromptSet
     from studio.runs.checking import read_labels

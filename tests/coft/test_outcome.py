@@ -77,7 +77,7 @@ def test_what_a_person_said_stands() -> None:
     assert result.model_labels.tolist() == outcome().model_labels.tolist()
 
 
-def test_a_method_without_a_judge_believes_more_than_one_half() -> None:
+def test_without_a_peer_labels_above_one_half_are_clean() -> None:
     probabilities = torch.tensor([[0.5, 0.5], [0.4, 0.6], [0.9, 0.1], [0.8, 0.2]])
     given = torch.tensor([UNKNOWN, UNKNOWN, REJECTED, 1])
     result = finish_alone(probabilities, given=given, stage="x", stopped=False)
@@ -118,14 +118,14 @@ def test_all_images_are_labelled_in_their_order() -> None:
     images.data = torch.arange(10, dtype=torch.uint8)[:, None, None, None].expand(10, 3, 2, 2)
 
     def drained(work: Iterator[Any]) -> Any:
-        told = []
+        progress = []
         while True:
             try:
-                told.append(next(work))
+                progress.append(next(work))
             except StopIteration as end:
-                return end.value, told
+                return end.value, progress
 
-    result, told = drained(label_all(Numbered(), images))  # type: ignore[arg-type]
+    result, progress = drained(label_all(Numbered(), images))  # type: ignore[arg-type]
     assert result.shape == (2, 10, 1)
     assert result[1, :, 0].tolist() == list(range(10))
-    assert told == [Progress("labelling", done, 10) for done in (4, 8, 10)]
+    assert progress == [Progress("labelling", done, 10) for done in (4, 8, 10)]

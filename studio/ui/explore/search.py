@@ -22,8 +22,9 @@ from studio.session.session import Session
 from studio.session.source import OpenedFolder
 from studio.session.tasks import Task
 from studio.ui.parts import UNCHECKED
-from studio.views.markup import esc, progress
+from studio.views.markup import progress
 from studio.views.numbers import plural
+from studio.views.render import render
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,7 +56,7 @@ class SearchPanel:
 
     def build_line(self) -> None:
         """The line below it that says what was found, or how far the search is."""
-        self.told = gr.HTML(elem_id="search-told")
+        self.message = gr.HTML(elem_id="search-message")
 
     def wire(
         self,
@@ -70,7 +71,7 @@ class SearchPanel:
             event(
                 self.search,
                 [self.text, run, stage, open_],
-                [self.told, selection, inner, open_],
+                [self.message, selection, inner, open_],
                 concurrency_id="search",
                 concurrency_limit=4,
                 trigger_mode="once",
@@ -171,4 +172,4 @@ def _checked(text: Any) -> str:
 
 
 def _line(text: str) -> str:
-    return f'<p class="search-line" role="status">{esc(text)}</p>'
+    return render("explore/search.html", text=text)
