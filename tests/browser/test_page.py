@@ -124,7 +124,12 @@ def test_noisy_images_and_the_export_are_one_press_away(open_page: Open, server:
     wait_for(page, lambda: chosen(page) == "Explore", "the Explore tab", 30)
     run = page.locator("#explore-run-choice input")
     wait_for(page, lambda: run.input_value().startswith("first,"), "that run", 60)
-    page.locator("#gallery-noisy .card").first.wait_for()
+    noisy = page.locator("#gallery-noisy .card")
+    noisy.first.wait_for()
+    # From the open tab to another run, by the header.
+    page.locator("#header-status").get_by_role("button", name="Look at the noisy ones").click()
+    wait_for(page, lambda: run.input_value().startswith("second,"), "the newest run", 60)
+    noisy.first.wait_for()
 
 
 def test_a_run_is_renamed_noted_and_repeated(open_page: Open, server: Server) -> None:

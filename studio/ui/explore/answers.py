@@ -85,7 +85,9 @@ class ExploreAnswers:
         """
         first, before = run is None, _remembered(remembered)
         choices = self.choices(wanted or (before[0] if first else run), label)
-        panel = {self.inner: gr.Tabs(selected=before[1]), self.panel: before[1]} if first else {}
+        panel = {}
+        if first and not wanted:  # else the button says which panel, too
+            panel = {self.inner: gr.Tabs(selected=before[1]), self.panel: before[1]}
         return {**choices, **panel, self.wanted: ""}
 
     def choices(self, current: Any, label: Any = None) -> Drawn:
