@@ -64,9 +64,11 @@ class RecentFolders:
 
     def __init__(self, cache_dir: Path) -> None:
         self._file = cache_dir / "folders.json"
+        self.added = 0  # how often one was added since the start
 
     def add(self, folder: Path) -> None:
         """It was opened now. On a full disk it is forgotten."""
+        self.added += 1
         folders = [str(folder), *(path for path in self._read() if path != str(folder))]
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from studio.errors import FolderError, RunError
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 _READERS = 12
 _FOLDERS = 4
+_LOOK_UP_S = 10.0
 _RESULTS = 1000  # small, and a page shows those of all runs at once
 
 
@@ -76,6 +78,7 @@ class Session:
         default_factory=lambda: Cache(most=_FOLDERS)
     )
     _opened: Cache[str, Opened] = field(default_factory=lambda: Cache(most=_FOLDERS))
+    _recent: Cache[str, list[str]] = field(default_factory=lambda: Cache(most=1))
 
     def __post_init__(self) -> None:
         self.store = self.worker.store
@@ -105,10 +108,16 @@ class Session:
         return folders.completions(text, roots=self.options.roots)
 
     def recent_folders(self) -> list[str]:
-        """The folders that were opened last, newest first; none where paths cannot be typed."""
-        if not self.options.paths_allowed:
-            return []
-        return [str(folder) for folder in self.data.recent.there() if self._allowed(folder)]
+        """The folders that were opened last, newest first; none where paths cannot be typed.
+
+        Every page asks again and again: whether they are still there is looked up now and then.
+        """
+        recent = self.data.recent
+
+        def make() -> list[str]:
+            return [str(folder) for folder in recent.there() if self._allowed(folder)]
+
+        return self._recent.get("", make, mark=(recent.added, int(monotonic() / _LOOK_UP_S)))
 
     def _allowed(self, folder: Path) -> bool:
         try:
