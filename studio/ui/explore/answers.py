@@ -37,8 +37,8 @@ from studio.ui.explore.search import SearchPanel
 from studio.ui.parts import picked, picked_index
 from studio.views import explored, runs
 from studio.views.gallery import Side
-from studio.views.markup import empty
 from studio.views.numbers import count, plural
+from studio.views.render import part
 
 IMAGES_AT_HAND = "The images at hand (before training)"
 PANELS = ("map", "galleries", "confusions", "duplicates")
@@ -136,7 +136,7 @@ class ExploreAnswers:
             scene = self.scene(filters)
         except StudioError as error:
             return {
-                self.summary: empty(str(error)), self.pages: pages, self.shown: "",
+                self.summary: part("empty", str(error)), self.pages: pages, self.shown: "",
                 **self.chosen.nothing(), **self.galleries.nothing(), **self.confusions.nothing(),
                 **self.duplicates.nothing(), **self.map.nothing(), **self.correct.nothing(),
             }  # fmt: skip
