@@ -91,10 +91,8 @@ class SearchPanel:
             opened = open_run(self.session, run, stage)
             task = sight_of(opened)
             while task.pending:
-                line = part(
-                    "progress", task.done, task.total, label=f"Before the search: {task.text}"
-                )
-                yield [line, *same]
+                label = f"Before the search: {task.text}"
+                yield [part("progress", task.done, task.total, label), *same]
                 task.ended.wait(_WAIT_S)
             if task.error:
                 raise RunError(task.error)
