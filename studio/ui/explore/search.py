@@ -22,9 +22,8 @@ from studio.session.session import Session
 from studio.session.source import OpenedFolder
 from studio.session.tasks import Task
 from studio.ui.parts import UNCHECKED
-from studio.views.markup import progress
 from studio.views.numbers import plural
-from studio.views.render import render
+from studio.views.render import part, render
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -92,8 +91,8 @@ class SearchPanel:
             opened = open_run(self.session, run, stage)
             task = sight_of(opened)
             while task.pending:
-                line = progress(task.done, task.total, label=f"Before the search: {task.text}")
-                yield [line, *same]
+                label = f"Before the search: {task.text}"
+                yield [part("progress", task.done, task.total, label), *same]
                 task.ended.wait(_WAIT_S)
             if task.error:
                 raise RunError(task.error)
