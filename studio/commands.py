@@ -28,8 +28,8 @@ _DEMO = "demo"
 
 def fit(options: argparse.Namespace) -> int:
     """Label and train; the result goes to stdout."""
+    from studio.files import finite
     from studio.methods import METHODS
-    from studio.runs.files import finite
     from studio.runs.job import JobStopped, run_job
     from studio.runs.request import create_run
     from studio.runs.store import RunStore
