@@ -61,7 +61,7 @@ def test_the_share_of_clean_labels_is_the_same_everywhere(
     session = Session(Options(tmp_path / "runs", cache), Worker(store, cache_dir=cache))
     assert f"labels clean {shown} of all" in " ".join(summary(result, run).split())
     assert whole in text_of(runs.runs_table([info], {info.id: result}, None))
-    assert f"Share of clean labels {shown}" in text_of(runs.facts(run, info))
+    assert f"Share of clean labels {whole}" in text_of(runs.facts(info, result, command=""))
     (table,) = CompareTab(session).compared([run.id])[0]
     assert f"Share of clean labels {shown}" in text_of(compare.results_table([table, table]))
     assert f"{whole} of the labels clean" in text_of(export.about(reader, outcome))
