@@ -31,14 +31,12 @@ sys.path.insert(0, str(ROOT))
 from estimate_units import Unit, kept_units  # noqa: E402 (needs the path above)
 
 from studio.images.folder import read_aliases  # noqa: E402
-from studio.methods import METHODS  # noqa: E402
+from studio.methods import method_of  # noqa: E402
 from studio.prompts.prompt_set import PromptSet  # noqa: E402
 from studio.runs.reader import RunReader  # noqa: E402
 from studio.runs.run import Run  # noqa: E402
 from studio.scores import estimate  # noqa: E402
 from studio.scores.estimate import Estimate, estimate_run  # noqa: E402
-
-UPPER_BOUNDS = {method.name for method in METHODS.values() if method.needs_given}
 
 NINETY = 0.9
 
@@ -86,7 +84,7 @@ def all_runs(roots: Sequence[Path], units: Sequence[Unit]) -> Iterator[Trained]:
     whole = {u.set: (i, u) for i, u in enumerate(units) if u.kind == "whole" and u.part == "train"}
     for path in sorted(p for root in roots for p in root.glob("*/run.json")):
         run = Run(path.parent)
-        if run.info.method in UPPER_BOUNDS:
+        if method_of(run.info.method).needs_given:
             continue
         folder = Path(run.info.folder)
         name = "demo" if folder.name.startswith("demo") else folder.parent.name
