@@ -6,10 +6,9 @@ import dataclasses
 
 import pytest
 import torch
-from studio.coft.randomness import _PURPOSES, generator_of
 
 from studio.clip.backbone import Backbone
-from studio.coft.optim import build_optimizer
+from studio.coft.optim import _PURPOSES, build_optimizer, generator_of
 from studio.coft.views import random_views, training_size
 from studio.settings import Settings
 

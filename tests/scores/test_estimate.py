@@ -95,6 +95,31 @@ def test_real_sets_are_inside_their_intervals(name):
     assert abs(found.accuracy - right) < 0.1
 
 
+@pytest.mark.parametrize("z", [1.2, 2.0, 2.6, 5.0, None])
+def test_the_interval_by_hand(z):
+    """Each end is what comes out with z off by one and the line off by its spread."""
+    chance, number = 1 / 20, 400
+    evidence = Evidence(images=number, classes=20, confidence=0.3, gap=1.1)
+    line = estimate.INTERCEPT + estimate.CONFIDENCE * 0.3 + estimate.GAP * 1.1
+    sure = 4.0 if z is None else z
+
+    def mixed(z, line, deviations):
+        known = min(max((z - 1) / 2, 0), 1)
+        skilled = chance + (1 - chance) / (1 + np.exp(-line))
+        guessed = chance + deviations * 1.645 * chance * np.sqrt(1 - chance)
+        return known * skilled + (1 - known) * guessed
+
+    middle = mixed(sure, line, 0)
+    sampling = 1.645 * np.sqrt(middle * (1 - middle) / number)
+    below = np.hypot(middle - mixed(sure - 1, line - estimate.SPREAD, -1), sampling)
+    above = np.hypot(mixed(sure + 1, line + estimate.SPREAD, 1) - middle, sampling)
+    found = evidence.estimate(z=z)
+    assert found.accuracy == pytest.approx(middle, abs=1e-4)
+    low = middle - below if z is not None else min(middle - below, chance)
+    assert found.low == pytest.approx(max(low, 0), abs=1e-3)
+    assert found.high == pytest.approx(min(middle + above, 1), abs=1e-3)
+
+
 def test_training_moves_the_estimate_by_what_it_changed():
     before = Estimate(0.5, 0.4, 0.6, z=8.0)
     first = np.zeros(100, dtype=int)
@@ -104,7 +129,9 @@ def test_training_moves_the_estimate_by_what_it_changed():
     last[:40] = 1
     after = estimate_run(before=before, zero_shot_labels=first, labels=last)
     assert after.accuracy == pytest.approx(0.5 + 0.4 * estimate.GAIN)
-    assert after.high - after.low > before.high - before.low
+    spread = float(np.hypot(0.1, 0.4 * estimate.GAIN_SPREAD))
+    assert after.low == pytest.approx(after.accuracy - spread)
+    assert after.high == pytest.approx(after.accuracy + spread)
 
 
 def test_where_the_model_knows_nothing_training_is_given_no_credit():

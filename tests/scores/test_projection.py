@@ -69,6 +69,44 @@ def test_a_few_lone_images_leave_the_others_most_of_the_map() -> None:
     assert projection.without_gaps(np.zeros((30, 2), "f4")).tolist() == [[0, 0]] * 30
 
 
+def test_of_a_large_set_some_are_laid_out_and_the_others_stand_amid_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without UMAP: what it is given is laid out along a line, by the group."""
+    units, group = groups(120)
+    laid: list[Floats] = []
+
+    def along_a_line(some: Floats, say: projection.Report) -> Floats:
+        laid.append(some)
+        of = group[(some @ units.T).argmax(1)]
+        return np.stack([of, 2.0 * of], 1).astype("f4")
+
+    said: list[tuple[str, int, int]] = []
+    monkeypatch.setattr(projection, "_fit", along_a_line)
+    monkeypatch.setattr(projection, "without_gaps", lambda plane: plane)
+    plane = projection.umap(units, landmarks=30, report=lambda *told: said.append(told))
+    (chosen,) = laid
+    assert len(chosen) == 30
+    assert len({tuple(row) for row in chosen.tolist()}) == 30
+    assert said == [("Placing the other images", 90, 90)]
+    # All near their group, whose places are -1, -1/3, 1/3 and 1: the nearest landmarks are of it.
+    expected = np.repeat(2 * group[:, None] / 3 - 1, 2, axis=1)
+    assert np.abs(plane - expected).max() < 0.05
+    assert np.array_equal(projection.umap(units, landmarks=120), projection.umap(units))
+    assert [len(some) for some in laid[1:]] == [120, 120]
+
+
+def test_an_image_stands_at_the_weighted_mean_of_its_nearest_landmarks() -> None:
+    landmarks = np.eye(6, dtype="f4")
+    plane = np.arange(12, dtype="f4").reshape(6, 2)
+    image = np.array([[0.9, 0.3, 0.2, 0.1, 0.05, 0.0]], "f4")
+    said: list[tuple[str, int, int]] = []
+    (placed,) = projection._amid(image, landmarks, plane, lambda *told: said.append(told), k=3)
+    weights = 1 / (1 - image[0, :3])
+    np.testing.assert_allclose(placed, weights @ plane[:3] / weights.sum(), rtol=1e-5)
+    assert said == [("Placing the other images", 1, 1)]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_umap_keeps_groups_together_and_comes_out_the_same_each_time() -> None:

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -174,11 +175,18 @@ def test_the_process_ends_well_while_it_watches_over_its_parent() -> None:
 
 
 def test_the_file_of_a_layout_is_whole_or_not_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     np.save(tmp_path / "in.npy", some())
     monkeypatch.setattr(umap_job, "_end_with_the_parent", lambda: None)
-    monkeypatch.setattr(umap_job, "umap", lambda units, report: units[:, :2])
+
+    def first_two(units: Any, report: Any) -> Any:
+        report("Laying out", 3, 9)
+        return units[:, :2]
+
+    monkeypatch.setattr(umap_job, "umap", first_two)
     umap_job.main(tmp_path / "in.npy", tmp_path / "out.npy")
+    assert capsys.readouterr().out == "3\t9\tLaying out\n"
+    assert np.array_equal(np.load(tmp_path / "out.npy"), np.load(tmp_path / "in.npy")[:, :2])
     assert np.load(tmp_path / "out.npy").shape == (60, 2)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["in.npy", "out.npy"]

@@ -243,3 +243,20 @@ def test_every_setting_is_listed_with_its_default_meaning_and_source() -> None:
         assert escape(row.source) in page
     assert "<code>k_cap=true</code>" in page  # as it would be typed
     assert "Choices: studio, paper." in page
+
+
+def test_the_ways_on_from_a_run_lead_to_that_run(tab: TrainTab, tiny_model: Any) -> None:
+    run_id = start(tab, str(tiny_model), method="zero-shot")
+    tab.session.worker.wait(400)
+    header = Header(tab.session)
+    ways = header.way_on(f"noisy {run_id}", "train")
+    assert (ways["tabs"].selected, ways["wanted"]) == ("explore", run_id)
+    assert (ways["inner"].selected, ways["panel"]) == ("galleries", "galleries")
+    assert "again" not in ways, "the tab that opens draws itself"
+    assert header.way_on(f"noisy {run_id}", "explore")["again"]
+    ways = header.way_on(f"export {run_id}", "explore")
+    assert (ways["tabs"].selected, ways["export"]["value"]) == ("export", run_id)
+    assert set(ways) == {"tabs", "export"}
+    for wrong in ("noisy ../..", "noisy", ""):
+        with pytest.raises(gr.Error):
+            header.way_on(wrong, "train")

@@ -14,12 +14,12 @@ import gradio as gr
 import numpy as np
 
 from studio.errors import RunError
+from studio.imports import import_torch
 from studio.runs.corrections import WITHDRAWN, Action
 from studio.runs.given import VERDICTS
 from studio.session.opened import Opened
 from studio.session.session import Session
 from studio.session.source import AT_HAND, NOTHING, OpenedRun, parse
-from studio.session.tasks import import_torch
 from studio.ui.explore.galleries import Drawn
 from studio.ui.explore.scene import NO_IMAGE, Filters, Indices, Scene
 from studio.ui.parts import ASSETS

@@ -143,8 +143,7 @@ def test_classes_and_images_that_are_gone_stop_no_run(
     data.change(folder=replace(folder, images=left))
     assert set(data.given()) == {made.outcome.paths[3]}
     wanted = (
-        "Use 1 label given on the Explore tab; 2 more are for classes or images that are not "
-        "there"
+        "Use 1 label given on the Explore tab; 2 more are for classes or images that are not there"
     )
     assert sent(tab)["given"]["label"] == wanted
 

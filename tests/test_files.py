@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from studio.runs.files import FileLock, read_json, replace_file, write_json
+from studio.files import (
+    FileLock,
+    append_json,
+    read_json,
+    read_json_lines,
+    replace_file,
+    write_json,
+)
 
 
 def test_json_comes_back_with_null_for_what_json_cannot_hold(tmp_path: Path):
@@ -44,3 +51,28 @@ def test_a_lock_is_had_once_and_again_after_its_release(tmp_path: Path):
     first.release()
     assert second.acquire()
     second.release()
+
+
+def test_lines_are_added_and_read_from_where_one_left_off(tmp_path: Path):
+    path = tmp_path / "a.jsonl"
+    assert read_json_lines(path) == ([], 0)
+    append_json(path, {"n": 1, "x": math.inf})
+    found, place = read_json_lines(path)
+    assert (found, place) == ([{"n": 1, "x": None}], path.stat().st_size)
+    append_json(path, {"n": 2}, keep=True)
+    assert read_json_lines(path, place) == ([{"n": 2}], path.stat().st_size)
+    whole = path.stat().st_size
+    with path.open("a") as file:
+        file.write('{"n": 3')  # still being written, or torn
+    assert read_json_lines(path, place) == ([{"n": 2}], whole)
+    append_json(path, {"n": 4})
+    assert [record["n"] for record in read_json_lines(path)[0]] == [1, 2, 4]
+    with path.open("a") as file:
+        file.write("[5]\n")  # no object
+    assert [record["n"] for record in read_json_lines(path)[0]] == [1, 2, 4]
+
+
+def test_a_file_is_as_open_as_others_are(tmp_path: Path):
+    (tmp_path / "plain").write_text("")
+    replace_file(tmp_path / "made", lambda temporary: temporary.write_text("x"))
+    assert (tmp_path / "made").stat().st_mode == (tmp_path / "plain").stat().st_mode
