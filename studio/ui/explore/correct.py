@@ -79,8 +79,8 @@ class CorrectPanel:
             return gr.Button(_VERBS[verdict], **made)
         with gr.Row(elem_classes="inline correct-class"):  # the class stands by its button
             self.label = gr.Dropdown(
-                [_NO_CLASS], value="", label="Class to relabel to", show_label=False, container=False,
-                elem_id="correct-class", min_width=180,
+                [_NO_CLASS], value="", label="Class to relabel to", show_label=False,
+                container=False, elem_id="correct-class", min_width=180,
             )  # fmt: skip
             return gr.Button(_VERBS[verdict], **made)
 
