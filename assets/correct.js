@@ -1,36 +1,26 @@
-// Correcting the image in the dialog. A accepts, R rejects, L goes to the list of classes, and Enter there relabels.
+// Correcting the image in the dialog (assets/detail.js), by buttons and by keys: each is the
+// aria-keyshortcuts of what it presses. A digit relabels to one of the likeliest names, L goes to
+// the list of all classes, where Enter relabels.
 {
-  const dialog = element.querySelector("dialog");
-  const part = (what) => dialog.querySelector(`.say ${what}`);
-  let queue = Promise.resolve(); // one after the other, in the order of the presses
+  const answers = (what) => body.querySelector(`.answers ${what}`);
 
-  async function say(look, verdict, label) {
-    const answer = await server.correct(JSON.stringify([...JSON.parse(look), verdict, label]));
-    const shown = dialog.querySelector(".detail");
-    if (!answer.error) trigger("corrected", {});
-    if (!shown || shown.dataset.look !== look) return; // another image is open by now
-    if (answer.error) return void (part(".say-now").textContent = answer.error);
-    const focused = part(":focus") ? verdict : "";
-    shown.querySelector(".say").outerHTML = answer.html;
-    if (focused) (part(`[data-say="${focused}"]`) || part("[data-say]")).focus();
-  }
   dialog.addEventListener("click", (event) => {
-    const chosen = event.target.closest("[data-say]");
+    if (event.target.closest("[data-undo]")) return ask("undo_answer", {});
+    const chosen = event.target.closest("[data-answer]");
     if (!chosen) return;
-    const { look } = dialog.querySelector(".detail").dataset;
-    const verdict = chosen.dataset.say;
-    const label = verdict === "relabelled" ? part("select").value : "";
-    queue = queue.then(() => say(look, verdict, label)).catch(() => {});
+    const label = chosen.hasAttribute("data-chosen") ? answers("select").value : chosen.dataset.class;
+    ask("answer_image", { verdict: chosen.dataset.answer, label: label || "" });
   });
   dialog.addEventListener("keydown", (event) => {
-    if (event.altKey || event.ctrlKey || event.metaKey || !part("*")) return;
-    if (event.target.closest(".say select")) {
+    if (event.altKey || event.ctrlKey || event.metaKey || event.repeat || !shown()) return;
+    if (event.target.closest(".answers select")) {
       if (event.key !== "Enter") return;
       event.preventDefault();
-      return part('[data-say="relabelled"]').click();
+      return answers("[data-chosen]").click();
     }
-    if (event.target.closest("input, textarea") || !/^[arl]$/i.test(event.key)) return;
-    const wanted = part(`[aria-keyshortcuts="${event.key.toLowerCase()}"]`);
+    if (event.target.closest("input, textarea") || !/^[a-z1-9]$/i.test(event.key)) return;
+    const wanted = answers(`[aria-keyshortcuts="${event.key.toLowerCase()}"]`);
+    if (!wanted) return;
     event.preventDefault();
     if (wanted.matches("select")) wanted.focus();
     else wanted.click();

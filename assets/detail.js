@@ -1,31 +1,75 @@
-// One image in a modal dialog: opens when Python sends one, and walks on by buttons or arrow keys.
+// One image in a modal dialog. Python opens it by a value; from then on functions of the component
+// answer with the next image, so that going on takes one short question and nothing is redrawn behind.
 const dialog = element.querySelector("dialog");
+const body = dialog.querySelector(".dialog-body");
 const where = dialog.querySelector(".detail-where");
+const message = dialog.querySelector(".answer-message");
 const steps = [...dialog.querySelectorAll("[data-step]")];
-let asked = 0;
+let busy = false, changed = false, asked = 0;
+
+const shown = () => body.querySelector(".detail");
+const place = () => JSON.parse(shown().dataset.place);
 
 watch("value", () => {
-  const shown = dialog.querySelector(".detail");
-  if (!props.value || !shown) return;
-  const held = document.activeElement;
-  where.textContent = shown.dataset.where;
-  const open = shown.dataset.steps.split(" ");
-  for (const button of steps) button.disabled = !open.includes(button.dataset.step);
-  // Each answer takes the dialog's "open" away, for it is not in the template; so the focus moved.
-  if (!dialog.open) dialog.showModal();
-  if (dialog.contains(held)) (held.disabled ? steps.find((b) => !b.disabled) : held)?.focus();
-  dialog.scrollTop = 0;
-  nearest(shown);
+  if (!props.value) return;
+  message.textContent = "";
+  show(props.value);
 });
 
+function show(html) {
+  const held = document.activeElement;
+  const same = body.contains(held) && held.matches("[data-answer], [data-undo]") ? selectorOf(held) : "";
+  const inside = dialog.contains(held);
+  body.innerHTML = html; // made and escaped by the server
+  where.textContent = shown().dataset.where;
+  const open = shown().dataset.steps.split(" ");
+  for (const button of steps) button.disabled = !open.includes(button.dataset.step);
+  if (!dialog.open) dialog.showModal();
+  const wanted = same ? body.querySelector(same) : held?.disabled ? steps.find((b) => !b.disabled) : null;
+  if (wanted) wanted.focus();
+  else if (!inside || !dialog.contains(document.activeElement) || held.disabled) dialog.focus();
+  dialog.scrollTop = 0;
+  nearest();
+}
+
+// The button of the next image that says what this one said.
+function selectorOf(button) {
+  if (button.hasAttribute("data-undo")) return "[data-undo]";
+  const key = button.getAttribute("aria-keyshortcuts");
+  return key ? `[data-answer][aria-keyshortcuts="${key}"]` : "[data-chosen]";
+}
+
+// One question at a time: what is pressed before the answer is there was meant for no image that
+// anybody has seen.
+async function ask(name, more) {
+  if (busy || !shown()) return;
+  busy = true;
+  try {
+    const answer = await server[name](JSON.stringify({ ...place(), ...more }));
+    changed ||= Boolean(answer.changed);
+    if (!dialog.open) return tellOthers();
+    message.textContent = answer.error || answer.message || "";
+    if (answer.html) show(answer.html);
+  } catch {
+    message.textContent = "The studio does not answer; try again.";
+  } finally {
+    busy = false;
+  }
+}
+
+// What lies behind the dialog follows when it is closed.
+function tellOthers() {
+  if (changed) trigger("corrected", {});
+  changed = false;
+}
+
 // The nearest images come after the picture: their features may have to be read first.
-async function nearest(shown) {
-  const mine = ++asked;
-  const part = shown.querySelector("[data-near] > div");
-  while (dialog.open && mine === asked) {
-    const answer = await server.nearest(shown.dataset.look);
+async function nearest() {
+  const mine = ++asked, part = body.querySelector("[data-near] > div");
+  while (dialog.open && mine === asked && part.isConnected) {
+    const answer = await server.nearest_images(JSON.stringify(place()));
     if (mine !== asked || !part.isConnected) return;
-    if (part.innerHTML !== answer.html) part.innerHTML = answer.html;
+    if (part.innerHTML !== answer.html) part.innerHTML = answer.html || "";
     if (!answer.again) return;
     await new Promise((resolve) => setTimeout(resolve, 800));
   }
@@ -33,20 +77,22 @@ async function nearest(shown) {
 
 dialog.addEventListener("click", (event) => {
   if (event.target === dialog) return dialog.close(); // outside of the content
-  const chosen = event.target.closest("[data-pick]");
+  const chosen = event.target.closest("[data-step], [data-show], [data-pick]");
   if (!chosen) return;
+  if (chosen.dataset.step) return ask("show_image", { step: chosen.dataset.step === "on" ? 1 : -1 });
+  if (chosen.dataset.show) return ask("show_image", { to: Number(chosen.dataset.show) });
   trigger("select", { pick: chosen.dataset.pick });
-  if (chosen.hasAttribute("data-closes")) dialog.close(); // what it selects lies behind
+  dialog.close(); // what it selects lies behind
 });
 dialog.addEventListener("keydown", (event) => {
   if (event.target.closest("input, select, textarea") || event.altKey || event.ctrlKey || event.metaKey) return;
   const button = { ArrowLeft: steps[0], ArrowRight: steps[1] }[event.key];
   if (!button || button.disabled) return;
   event.preventDefault();
-  trigger("select", { pick: button.dataset.pick });
+  button.click();
 });
-// An emptied value lets the same image be opened twice.
 dialog.addEventListener("close", () => {
   asked += 1;
-  props.value = "";
+  props.value = ""; // so that the same image can be opened twice
+  if (!busy) tellOthers();
 });

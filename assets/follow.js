@@ -5,7 +5,7 @@ for (const other of ["keydown", "touchmove", "wheel"]) {
   document.addEventListener(other, () => (pressed = 0), { capture: true, passive: true });
 }
 document.addEventListener("click", (event) => {
-  pressed = event.target.closest("#confusion-map, #gallery-copies") ? Date.now() : 0;
+  pressed = event.target.closest("#confusion-map, #gallery-duplicates") ? Date.now() : 0;
 }, true);
 watch("value", () => {
   if (Date.now() - pressed > 30000 || element.getBoundingClientRect().top < window.innerHeight - 80) return;

@@ -3,14 +3,16 @@
 const P = window.Plotly; // ours; another component might load a plotly of its own later
 const part = (name) => element.querySelector(`.map-${name}`);
 const [plot, tip, colour, layoutChoice, slider] = ["plot", "tip", "colour", "layout", "slider"].map(part);
+const [namesBox, densityBox] = ["names", "density"].map(part);
 const CONFIG = { displaylogo: false, showSendToCloud: false, displayModeBar: false, scrollZoom: true, doubleClick: false };
-const user = { mode: "clean", layout: "", tool: "lasso", stage: "" };
-let data = null; // what the server said last that could be drawn
-let lit = null; // {id, index: Uint32Array, more: store} of the selection
+const user = { mode: "clean", layout: "", tool: "lasso", stage: "", density: null };
+let data = null; // what the server answered last that could be drawn
+let selection = null; // {id, index: Uint32Array, more: store}
 let drawn = []; // by trace: the images behind its points
+let bright = []; // groups of points that no filter takes the light from
 let ticket = 0, timer = 0, hover = 0, dark = isDark();
-let wish = "", telling = 0; // the stage that the slider asked for and Python has not confirmed yet
-const known = new Map(); // what the tip says, by stage and image
+let wanted = "", telling = 0; // the stage that the slider asked for and Python has not confirmed yet
+const tips = new Map(); // what the tip says, by stage and image
 
 // From base64 to arrays --------------------------------------------------------------------------
 
@@ -35,24 +37,26 @@ function unpack(packed) {
 // What the server knows --------------------------------------------------------------------------
 
 const value = () => props.value || {};
-const seen = () => !document.hidden && element.offsetParent !== null;
+const LIMIT = webgl ? null : PLAIN_POINTS;
+const visible = () => !document.hidden && element.offsetParent !== null;
 
 async function load() {
   clearTimeout(timer);
   const asked = ++ticket;
   const { run, key } = value();
   if (!key) return clear("");
-  if (!seen()) return again(load, 500);
+  if (!visible()) return again(load, 500);
   const have = data && data.key === key ? data.layout : "";
-  const answer = await server.map_points({ run, layout: user.layout, have });
+  const answer = await server.map_points({ run, layout: user.layout, have, limit: LIMIT });
   if (asked !== ticket) return;
-  if (!answer) return again(load, 3000); // no connection: the page says so itself
+  if (!answer || answer.again === undefined) return again(load, 3000); // no connection: the page says so itself
   const fresh = Boolean(answer.points);
   if (fresh) {
     data = { ...answer, key, store: unpack(answer.points), view: `${key} ${answer.layout}` };
     delete data.points;
-    lit = null;
-    known.clear();
+    selection = null;
+    tips.clear();
+    pictures.forget();
   } else if (!data || data.key !== key) {
     clear(answer.text);
   }
@@ -73,12 +77,12 @@ function again(work, after) {
 }
 
 async function light() {
-  const { run, selection } = value();
-  if (!selection) { lit = null; return; }
-  if (lit && lit.id === selection) return;
-  const answer = await server.map_lit({ run, selection, layout: data.layout });
-  if (value().selection !== selection) return;
-  lit = answer && answer.more ? { id: selection, index: array(answer.lit, Uint32Array), more: unpack(answer.more) } : null;
+  const { run, selection: id } = value();
+  if (!id) { selection = null; return; }
+  if (selection && selection.id === id) return;
+  const answer = await server.map_selected({ run, selection: id, layout: data.layout, limit: LIMIT });
+  if (value().selection !== id) return;
+  selection = answer && answer.more ? { id, index: array(answer.indices, Uint32Array), more: unpack(answer.more) } : null;
 }
 
 // Drawing ----------------------------------------------------------------------------------------
@@ -90,10 +94,10 @@ function stage() {
 
 // For each point of a store whether it is selected; both lists ascend.
 function marks(store) {
-  const found = new Uint8Array(store.number);
-  for (let i = 0, j = 0; i < store.number && j < lit.index.length; ) {
-    if (store.index[i] === lit.index[j]) found[i] = 1;
-    store.index[i] <= lit.index[j] ? i++ : j++;
+  const found = new Uint8Array(store.number), { index } = selection;
+  for (let i = 0, j = 0; i < store.number && j < index.length; ) {
+    if (store.index[i] === index[j]) found[i] = 1;
+    store.index[i] <= index[j] ? i++ : j++;
   }
   return found;
 }
@@ -101,12 +105,12 @@ function marks(store) {
 function traces(mode) {
   const { groups, of } = grouping(mode, stage(), data);
   const { label, disagree } = value();
-  const stores = lit ? [data.store, lit.more] : [data.store];
+  const stores = selection ? [data.store, selection.more] : [data.store];
   const whole = stores.reduce((n, store) => n + store.number, 0);
   const buckets = groups.map(() => [[], []]);
   const ring = { x: [], y: [] };
   for (const store of stores) {
-    const mine = lit && marks(store);
+    const mine = selection && marks(store);
     const at = store.stages[stage()];
     for (let i = 0; i < store.number; i++) {
       let strong = !mine || mine[i] === 1;
@@ -118,8 +122,8 @@ function traces(mode) {
   }
   const size = whole <= 2000 ? 8 : whole <= 10000 ? 6 : whole <= 30000 ? 4.5 : 3.5;
   const opacity = Math.max(0.45, Math.min(0.92, 2e4 / whole));
-  const made = [];
-  drawn = [];
+  const type = webgl ? "scattergl" : "scatter", made = [];
+  [drawn, bright] = [[], []];
   for (const strong of [0, 1]) {
     groups.forEach((group, g) => {
       const members = buckets[g][strong], n = members.length / 2;
@@ -130,17 +134,19 @@ function traces(mode) {
         x[k] = store.x[i]; y[k] = store.y[i]; index[k] = store.index[i];
       }
       const marker = { color: group.colour, symbol: group.symbol, line: { width: 0 },
-        size: strong && lit ? size + 1 : size, opacity: strong ? opacity : 0.14 };
-      made.push({ type: "scattergl", mode: "markers", x, y, hoverinfo: "none", showlegend: false, marker });
+        size: strong && selection ? size + 1 : size, opacity: strong ? opacity : 0.14 };
+      made.push({ type, mode: "markers", x, y, name: group.name, hoverinfo: "none", showlegend: false, marker });
       drawn.push(index);
+      if (strong) bright.push({ x, y, index, colour: group.colour });
     });
   }
   if (ring.x.length && ring.x.length <= 40) { // more of them would hide what they are around
     const text = getComputedStyle(element).color;
-    made.push({ type: "scattergl", mode: "markers", ...ring, hoverinfo: "skip", showlegend: false,
+    made.push({ type, mode: "markers", ...ring, hoverinfo: "skip", showlegend: false,
       marker: { symbol: "circle-open", color: text, size: size + 6, line: { width: 1.5, color: text } } });
   }
-  part("legend").replaceChildren(...legend(mode, groups, buckets.map((b) => b[0].length + b[1].length > 0)));
+  if (densityBox.checked) made.push(density(data.store)); // plotly draws it behind, wherever it stands
+  part("legend").replaceChildren(...legend(mode, stage(), groups, buckets.map((b) => b[0].length + b[1].length > 0)));
   return made;
 }
 
@@ -148,25 +154,36 @@ function draw() {
   if (!data || !P) return;
   if (!plot.clientWidth) return; // a closed tab; the size is watched
   controls();
-  const axis = { visible: false, fixedrange: false, range: [-1.06, 1.06] };
+  const axis = { visible: false, fixedrange: false, range: [-WHOLE / 2, WHOLE / 2] };
   const layout = {
     height: plot.clientHeight, margin: { l: 0, r: 0, t: 0, b: 0 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     xaxis: { ...axis }, yaxis: { ...axis }, dragmode: dragging(), hovermode: "closest", hoverdistance: 14,
-    showlegend: false, uirevision: data.view,
+    showlegend: false, uirevision: data.view, annotations: plot.layout?.annotations || [],
   };
   const first = !plot.data;
-  P.react(plot, traces(user.mode), layout, CONFIG);
+  P.react(plot, traces(user.mode), layout, CONFIG).then(around);
   if (first) listen();
-  part("note").textContent = data.note;
-  const { selected } = value();
+  const without = `This browser has no WebGL: at most ${PLAIN_POINTS.toLocaleString("en")} images can be drawn.`;
+  part("note").textContent = webgl ? data.note : `${data.note || `All ${data.store.number} images are drawn.`} ${without}`;
   plot.setAttribute("aria-label", `Map of ${data.images} images, coloured by ${MODES[user.mode]}` +
-    `${lit ? `; ${selected} selected` : ""}. The table below says the same.`);
-  element.dataset.drawn = `${data.layout} ${stage()} ${user.mode} ${lit ? lit.id : ""}`;
+    `${selection ? `; ${value().selected} selected` : ""}. The table below says the same.`);
+  element.dataset.drawn = `${data.layout} ${stage()} ${user.mode} ${selection ? selection.id : ""}`;
+}
+
+// What depends on how near the map is: names that have room, and pictures.
+function around() {
+  if (!data || !plot.data) return;
+  const { label } = value(), store = data.store;
+  const classes = label === null || label === undefined ? data.largest : [label];
+  const found = namesBox.checked ? centres(store, store.stages[stage()].label, classes) : [];
+  P.relayout(plot, { annotations: annotations(found, data.names, plot) });
+  pictures.show(bright);
 }
 
 function clear(text) {
-  data = lit = null;
-  drawn = [];
+  data = selection = null;
+  drawn = bright = [];
+  pictures.forget();
   if (plot.data) P.purge(plot);
   part("status").textContent = text;
   part("legend").replaceChildren();
@@ -183,6 +200,7 @@ function controls() {
     colour.replaceChildren(...modes.map((mode) => new Option(MODES[mode], mode)));
   }
   colour.value = user.mode;
+  densityBox.checked = user.density ?? data.images >= DENSE_FROM;
   const stages = value().stages || [];
   slider.max = Math.max(0, stages.length - 1);
   slider.value = Math.max(0, stages.findIndex(([name]) => name === stage()));
@@ -194,8 +212,8 @@ function controls() {
 
 async function twin() {
   if (!part("twin").open || !data) return;
-  const html = await server.map_twin({ run: value().run, stage: stage(), layout: data.layout });
-  if (typeof html === "string") part("table").innerHTML = html; // made and escaped by the server
+  const { html } = (await server.map_table({ run: value().run, stage: stage(), layout: data.layout })) || {};
+  if (html) part("table").innerHTML = html; // made and escaped by the server
 }
 
 // What the pointer does --------------------------------------------------------------------------
@@ -206,6 +224,10 @@ function listen() {
     if (point && !drawer.busy()) show(drawn[point.curveNumber][point.pointNumber], event.event);
   });
   plot.on("plotly_unhover", hide);
+  plot.on("plotly_relayouting", () => pictures.clear());
+  plot.on("plotly_relayout", (change) => {
+    if (Object.keys(change).some((key) => /^(.axis|width)/.test(key))) around();
+  });
   plot.on("plotly_click", (event) => {
     const point = event.points.find((p) => drawn[p.curveNumber]);
     if (!point || user.tool === "zoom") return;
@@ -214,6 +236,7 @@ function listen() {
   });
 }
 
+const pictures = pictureLayer(plot, async (indices) => (await server.map_thumbnails({ run: value().run, indices })) || {});
 const drawer = lineDrawer(plot, {
   tool: () => user.tool,
   began: hide,
@@ -227,10 +250,10 @@ async function show(index, pointer) {
   const frame = part("frame").getBoundingClientRect();
   const left = pointer.clientX - frame.left, top = pointer.clientY - frame.top;
   const key = `${stage()} ${index}`;
-  if (!known.has(key)) known.set(key, server.map_about({ run: value().run, stage: stage(), index }));
-  if (known.size > 500) known.delete(known.keys().next().value);
-  const about = await known.get(key);
-  if (mine !== hover || drawer.busy() || !about || !about.title) return;
+  if (!tips.has(key)) tips.set(key, server.map_image({ run: value().run, stage: stage(), index }));
+  if (tips.size > 500) tips.delete(tips.keys().next().value);
+  const about = await tips.get(key);
+  if (mine !== hover || drawer.busy() || !about?.title) return;
   const image = tip.querySelector("img");
   image.hidden = !about.src;
   if (about.src) image.src = about.src;
@@ -255,9 +278,9 @@ slider.addEventListener("input", () => {
   user.stage = (value().stages[slider.value] || [""])[0];
   hide();
   draw(); // at once; the other panels follow
-  wish = user.stage;
+  wanted = user.stage;
   clearTimeout(telling);
-  telling = setTimeout(() => { twin(); trigger("stage", { stage: wish }); }, 200);
+  telling = setTimeout(() => { twin(); trigger("stage", { stage: wanted }); }, 200);
 });
 part("tools").addEventListener("click", (event) => {
   const chosen = event.target.closest("[data-tool]");
@@ -268,7 +291,13 @@ part("tools").addEventListener("click", (event) => {
   if (plot.data) P.relayout(plot, { dragmode: dragging() });
 });
 part("home").addEventListener("click", () => {
-  if (plot.data) P.relayout(plot, { "xaxis.range": [-1.06, 1.06], "yaxis.range": [-1.06, 1.06] });
+  if (plot.data) P.relayout(plot, { "xaxis.range": [-WHOLE / 2, WHOLE / 2], "yaxis.range": [-WHOLE / 2, WHOLE / 2] });
+});
+namesBox.addEventListener("change", around);
+densityBox.addEventListener("change", () => { user.density = densityBox.checked; draw(); });
+part("save").addEventListener("click", () => {
+  const run = value().run, name = `map-${run.replace(/[^\w.-]+/g, "-")}.png`;
+  if (plot.data) savePicture(plot, { title: `${data.images} images, by ${MODES[user.mode]}`, name });
 });
 plot.addEventListener("dblclick", () => { if (value().selection) pick({ how: "clear" }); });
 part("twin").addEventListener("toggle", twin);
@@ -278,9 +307,9 @@ part("table").addEventListener("click", (event) => {
 });
 
 watch("value", async () => {
-  const { key, stage: wanted } = value();
-  if (!key || !data || data.key !== key) wish = ""; // another run
-  if (wanted && (!wish || wanted === wish)) { user.stage = wanted; wish = ""; }
+  const { key, stage: confirmed } = value();
+  if (!key || !data || data.key !== key) wanted = ""; // another run
+  if (confirmed && (!wanted || confirmed === wanted)) { user.stage = confirmed; wanted = ""; }
   if (!key || !data || data.key !== key) return load();
   await light();
   draw();

@@ -1,13 +1,13 @@
 // Which colour and shape every point has. A mode sorts points into groups; a group is drawn as one
 // plotly trace, which is many times faster than a colour for each point. Colours can be told apart
 // by the colour-blind (Okabe and Ito; cividis), and wherever a colour means yes or no, so does the
-// shape. The last group lies on top: what is in doubt is never hidden by what is not.
+// shape. The last group lies on top: what is noisy is never hidden by what is clean.
 const MODES = {
   clean: "how clean the label is",
   combined: "combined score of the label",
   label: "label",
   disagree: "whether the models disagree",
-  confidence: "how probable the label is",
+  confidence: "confidence of the label",
   truth: "what the sub-folder says",
   right: "right or wrong, by sub-folder",
 };
@@ -18,12 +18,15 @@ const GLYPHS = { circle: "●", diamond: "◆", "triangle-up": "▲", x: "✕" }
 const HUES = { light: ["#0072b2", "#d55e00", "#009e73", "#b3558c", "#b08900", "#2f9fd8", "#4d4d4d"],
   dark: ["#56b4e9", "#f08a3c", "#2cc794", "#dd95bf", "#e6c84a", "#8fb7ff", "#d0d0d0"] };
 const CIVIDIS = ["#00224e", "#123570", "#3b496c", "#575d6d", "#707173", "#8a8678", "#a59c74", "#c3b369", "#e1cc55", "#fee838"];
-const SCALES = { // doubtful to clean, through grey; pale ends would vanish on their ground
+const SCALES = { // noisy to clean, through grey; pale ends would vanish on their ground
   light: ["#b34700", "#c2500a", "#cf7334", "#d79564", "#c7ad98", "#a3afb8", "#78a8c8", "#4794c4", "#1a82bd", "#0066a3"],
   dark: ["#ff9c4a", "#f0a35e", "#dd9d68", "#c49b7c", "#a89c95", "#8f9fab", "#7aa5c3", "#66add6", "#56b4e9", "#7cc8f5"],
 };
 
 const isDark = () => document.body.classList.contains("dark");
+
+// Before training no label has been judged: there is its confidence only.
+const sides = (stage) => (stage === "zero-shot" ? ["confident", "not confident"] : ["clean", "noisy"]);
 
 function shade(name, symbol, colour, extra = {}) {
   return { name, symbol, colour, ...extra };
@@ -37,8 +40,9 @@ function grouping(mode, stage, data) {
     const share = (s) => (mode === "combined" && s.stages[stage].combined) || s.stages[stage].clean; // the last stage alone is scored
     const groups = [];
     for (let b = BINS - 1; b >= 0; b--) {
-      groups.push(shade(`${b * 10}–${b * 10 + 10} %`, "circle", SCALES[theme][b], { kept: true, bin: b }));
-      groups.push(shade(`${b * 10}–${b * 10 + 10} %`, "diamond", SCALES[theme][b], { kept: false, bin: b }));
+      for (const clean of [true, false]) {
+        groups.push(shade(`${b * 10}–${b * 10 + 10} %, ${sides(stage)[clean ? 0 : 1]}`, clean ? "circle" : "diamond", SCALES[theme][b], { clean, bin: b }));
+      }
     }
     return { groups, of: (s, i) => 2 * (BINS - 1 - bin(share(s)[i])) + (s.stages[stage].flags[i] & 1 ? 0 : 1) };
   }
@@ -70,7 +74,7 @@ function grouping(mode, stage, data) {
 }
 
 // The groups as list items; a scale is one item with its steps side by side.
-function legend(mode, groups, used) {
+function legend(mode, stage, groups, used) {
   const item = (glyph, colour, text) => {
     const li = document.createElement("li");
     const mark = Object.assign(document.createElement("span"), { textContent: glyph });
@@ -87,13 +91,13 @@ function legend(mode, groups, used) {
   }
   const scale = document.createElement("li");
   scale.className = "map-scale";
-  const steps = groups.filter((g) => g.kept !== false).sort((a, b) => a.bin - b.bin);
+  const steps = groups.filter((g) => g.clean !== false).sort((a, b) => a.bin - b.bin);
   scale.append("0 % ", ...steps.map((g) => {
     const step = document.createElement("span");
     step.style.background = g.colour;
     return step;
-  }), ` 100 % ${mode === "confidence" ? "probable" : "clean"}`);
+  }), ` 100 % ${mode === "confidence" || stage === "zero-shot" ? "confidence" : "clean"}`);
   if (mode === "confidence") return [scale];
   // Not a computed colour: while the theme changes, that one is on its way from the other.
-  return [scale, item("●", "currentColor", "believed"), item("◆", "currentColor", "not believed")];
+  return [scale, ...sides(stage).map((side, i) => item("●◆"[i], "currentColor", `${side} label`))];
 }

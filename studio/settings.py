@@ -166,7 +166,7 @@ class Settings(Choices):
     phase1_views: int = choice(
         2,
         "studio",
-        "Augmented views kept per seed where frozen stages are cached (0 = fresh views).",
+        "Augmented views cached per seed on towers with frozen stages (0 = fresh views).",
         low=0,
     )
     momentum: float = choice(0.9, "DeFT", "Momentum of SGD, both phases.", low=0, high=0.999)

@@ -113,6 +113,7 @@ class Mutation:
             sys.settrace(note)
             item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
             sys.settrace(None)
+            session.shouldfail = False  # or everything would be torn down after each test
             if session.testsfailed == failed:  # one that fails anyway tells nothing
                 rows.append((item.nodeid, time.process_time() - began, self.called))
         found = [(n, s, sorted(c | self.shared.get(n.split("::")[0], set()))) for n, s, c in rows]

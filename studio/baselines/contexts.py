@@ -27,7 +27,7 @@ from studio.coft.views import random_views, training_size
 
 
 class FrozenViews:
-    """Unit features of random views of the images; the tower is frozen, so they can be kept.
+    """Unit features of random views of the images; the tower is frozen, so they can be cached.
 
     `phase1_views` of each image are made when it is first asked for; 0: a fresh view each time.
     """
@@ -35,16 +35,16 @@ class FrozenViews:
     def __init__(self, task: Task) -> None:
         self._task = task
         count, (images, width) = task.settings.phase1_views, task.features.shape
-        self._kept = torch.zeros(count, images if count else 0, width)
+        self._cached = torch.zeros(count, images if count else 0, width)
         self._made = torch.zeros(images, dtype=torch.bool)
         self._generator = generator_of(task.settings, "views", 0)
 
     def prepare(self, indices: Tensor) -> Iterator[Progress]:
         """Make the views of those of the images (n,) that lack them, unless the user stops."""
         missing = indices[~self._made[indices]]
-        total = len(self._kept) * len(missing)
+        total = len(self._cached) * len(missing)
         batch = self._task.backbone.forward_batch
-        for number, views in enumerate(self._kept):
+        for number, views in enumerate(self._cached):
             for start in range(0, len(missing), batch):
                 if self._task.stop():
                     return
@@ -55,10 +55,10 @@ class FrozenViews:
 
     def pick(self, indices: Tensor, generator: torch.Generator) -> Tensor:
         """(B, d) one view of each image (B,), on the model's device."""
-        if not len(self._kept):
+        if not len(self._cached):
             return self._fresh(indices, generator)
-        which = torch.randint(len(self._kept), indices.shape, generator=generator)
-        return self._kept[which, indices].to(self._task.backbone.device)
+        which = torch.randint(len(self._cached), indices.shape, generator=generator)
+        return self._cached[which, indices].to(self._task.backbone.device)
 
     def _fresh(self, indices: Tensor, generator: torch.Generator) -> Tensor:
         task, backbone = self._task, self._task.backbone

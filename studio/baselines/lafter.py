@@ -48,8 +48,8 @@ RATE = 5e-4
 DECAY = 0.01
 BATCH = 50
 TOKENS = 50
-KEPT_IMAGES = 10_000
-"""With more images, views are made anew at each visit: kept ones are some 90 kB each."""
+CACHED_IMAGES = 10_000
+"""With more images, views are made anew at each visit: cached ones are some 90 kB each."""
 
 
 def fit(task: Task) -> Iterator[Event]:
@@ -98,7 +98,7 @@ def _train(
 ) -> Iterator[Event]:
     """Train adapter and head in place on strong views of images (n,) with labels (n,)."""
     settings, backbone = task.settings, task.backbone
-    keep = adapter.has_frozen_prefix and len(indices) <= KEPT_IMAGES
+    keep = adapter.has_frozen_prefix and len(indices) <= CACHED_IMAGES
     size = training_size(backbone, settings.phase1_resolution)
     views = yield from seed_views(
         backbone,
@@ -106,7 +106,7 @@ def _train(
         task.images,
         indices,
         draw=partial(key_views, size=size),
-        kept=settings.phase1_views if keep else 0,
+        cached=settings.phase1_views if keep else 0,
         generator=generator_of(settings, "views", 0),
     )
     draw, shuffle = (generator_of(settings, purpose, 1) for purpose in ("views", "shuffle"))

@@ -12,6 +12,7 @@ from torchvision.transforms.v2 import functional as transforms
 
 from studio.clip.backbone import Backbone
 from studio.errors import Stopped
+from studio.progress import Progress, Stop
 
 
 class Images(Protocol):
@@ -65,8 +66,8 @@ def encode_images(
     images: Images,
     *,
     forward: Callable[[Tensor], Tensor] | None = None,
-    progress: Callable[[int, int], None] | None = None,
-    stop: Callable[[], bool] | None = None,
+    progress: Progress | None = None,
+    stop: Stop | None = None,
 ) -> Tensor:
     """Raw features (N, d) float32 on the CPU, in the images' order, from the test view.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from studio.clip.backbone import Backbone
 from studio.clip.encode import Images, encode_images
+from studio.progress import Progress, Stop
 
 
 def image_features(
@@ -22,8 +23,8 @@ def image_features(
     *,
     keys: Sequence[str],
     cache_dir: Path,
-    progress: Callable[[int, int], None] | None = None,
-    stop: Callable[[], bool] | None = None,
+    progress: Progress | None = None,
+    stop: Stop | None = None,
 ) -> Tensor:
     """Raw features (N, d) float32, from the cache where the same images met the same model before.
 

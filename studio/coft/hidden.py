@@ -1,4 +1,4 @@
-"""What the frozen stages make of test views and seed views; kept, for it is most of the cost."""
+"""Outputs of the frozen stages for test views and seed views, cached: they are most of the cost."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from studio.coft.adapters import VisualAdapter
 from studio.coft.dual import test_hidden
 from studio.coft.events import Progress
 
-KEPT_BYTES = 2 * 2**30
+CACHED_BYTES = 2 * 2**30
 """Memory for test views between rounds: some 24,000 images of the embedded model."""
 
 
 class TestViews:
     """Prefix outputs of all images' test views, chunk by chunk [studio].
 
-    keep: hold them for the next round, as far as `KEPT_BYTES` reach: the frozen stages are most of
-    the cost of labelling everything. Without a frozen prefix there is nothing to keep.
+    keep: hold them for the next round, as far as `CACHED_BYTES` reach: the frozen stages are most
+    of the cost of labelling everything. Without a frozen prefix there is nothing to keep.
     """
 
     __test__ = False  # not a test case
@@ -31,8 +31,8 @@ class TestViews:
         self, backbone: Backbone, adapter: VisualAdapter, images: Images, *, keep: bool
     ) -> None:
         self._source = backbone, adapter, images
-        self._room = KEPT_BYTES if keep and adapter.has_frozen_prefix else 0
-        self._kept: dict[int, Tensor] = {}
+        self._room = CACHED_BYTES if keep and adapter.has_frozen_prefix else 0
+        self._cached: dict[int, Tensor] = {}
 
     def __len__(self) -> int:
         return len(self._source[2])
@@ -42,12 +42,12 @@ class TestViews:
         backbone, adapter, images = self._source
         batch = backbone.forward_batch
         for start in range(0, len(images), batch):
-            hidden = self._kept.get(start)
+            hidden = self._cached.get(start)
             if hidden is None:
                 chunk = range(start, min(start + batch, len(images)))
                 hidden = test_hidden(backbone, adapter, images, chunk)
                 if hidden.nbytes <= self._room:
-                    self._kept[start] = hidden
+                    self._cached[start] = hidden
                     self._room -= hidden.nbytes
             yield hidden
 
@@ -67,7 +67,7 @@ def seed_views(
     indices: Tensor,
     *,
     draw: Draw,
-    kept: int,
+    cached: int,
     generator: torch.Generator,
 ) -> Generator[Progress, None, Callable[[torch.Generator, Tensor], Tensor]]:
     """A function (generator, positions) -> prefix outputs of random views of some images.
@@ -78,10 +78,10 @@ def seed_views(
         images: the image set.
         indices: (n,) of the images; positions count among them.
         draw: makes the views.
-        kept: how many views of each image are computed once and picked from; the frozen stages are
-            most of the cost. 0: a fresh view at each visit.
-        generator: of the kept views; fresh ones, and the choice among kept ones, are drawn from the
-            generator that the function is given.
+        cached: how many views of each image are computed once and picked from; the frozen stages
+            are most of the cost. 0: a fresh view at each visit.
+        generator: of the cached views; fresh ones, and the choice among cached ones, are drawn from
+            the generator that the function is given.
     """
 
     def fresh(generator: torch.Generator, positions: Tensor) -> Tensor:
@@ -90,15 +90,15 @@ def seed_views(
         with torch.no_grad(), autocast(backbone.device):
             return adapter.prefix(backbone.visual, to_pixels(views.to(backbone.device), backbone))
 
-    if not kept:
+    if not cached:
         return fresh
     stack = []
-    for number in range(kept):
+    for number in range(cached):
         parts = []
         for positions in torch.arange(len(indices)).split(backbone.forward_batch):
             parts.append(fresh(generator, positions))
             done = number * len(indices) + int(positions[-1]) + 1
-            yield Progress("seed views", done, kept * len(indices))
+            yield Progress("seed views", done, cached * len(indices))
         stack.append(torch.cat(parts))
     views = torch.stack(stack)  # (views, n, ...)
 

@@ -78,7 +78,7 @@ def phase_one(
         task.images,
         everyone,
         draw=partial(random_views, size=size, crop_scale=settings.crop_scale),
-        kept=settings.phase1_views if adapter.has_frozen_prefix else 0,
+        cached=settings.phase1_views if adapter.has_frozen_prefix else 0,
         generator=generator,
     )
     # A tiny seed set makes many epochs; some ten points draw the same curve.

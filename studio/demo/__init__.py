@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import numpy as np
 from studio.demo import food, things, vessels
 from studio.demo.scene import Subject, photograph
 from studio.errors import FolderError
+from studio.progress import Progress
 
 PER_CLASS = 38
 
@@ -44,9 +44,7 @@ _SUBJECTS: dict[str, Subject] = {
 DEMO_CLASSES: tuple[str, ...] = tuple(_SUBJECTS)
 
 
-def draw(
-    folder: Path, *, seed: int = 0, progress: Callable[[int, int], None] | None = None
-) -> Path:
+def draw(folder: Path, *, seed: int = 0, progress: Progress | None = None) -> Path:
     """Draws the demo set into `folder` (made if need be): one sub-folder of JPEG files a class.
 
     progress: called with (pictures drawn, pictures in all) from this thread. Returns `folder`.
@@ -71,7 +69,7 @@ def draw(
     return folder
 
 
-def demo_folder(cache_dir: Path, *, progress: Callable[[int, int], None] | None = None) -> Path:
+def demo_folder(cache_dir: Path, *, progress: Progress | None = None) -> Path:
     """The demo set in the cache folder, drawn on the first call.
 
     Drawn under another name and renamed when complete: a killed process leaves no half set, and of

@@ -34,10 +34,12 @@ def summary(result: RunResult, run: Run) -> str:
         lines.append(f"corrections             {given} labels given, {rejected} images left out")
         if given and not result.test_folder:
             where += ", given labels included"
-    if result.estimated_accuracy is not None:
-        lines.append(
-            f"estimated accuracy      {result.estimated_accuracy.text()}, without true labels"
-        )
+    for estimate, of in (
+        (result.estimated_accuracy, "estimated accuracy      "),
+        (result.estimated_clean_precision, "estimated of the clean  "),
+    ):
+        if estimate is not None:
+            lines.append(f"{of}{estimate.text()}, without true labels")
     if result.accuracy is not None:
         lines += [
             f"zero-shot accuracy      {share(result.zero_shot_accuracy)} on {where}",

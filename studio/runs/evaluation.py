@@ -16,6 +16,7 @@ from studio.images.canvases import Canvases
 from studio.runs.inputs import at_size, encode, zero_shot_probabilities
 from studio.runs.scoring import Labels
 from studio.scores import accuracy, mean_known
+from studio.progress import Progress
 
 
 def evaluate(
@@ -28,7 +29,7 @@ def evaluate(
     features: Tensor,
     class_vectors: Tensor,
     cache_dir: Path,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Accuracies on the test images.
 

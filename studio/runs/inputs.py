@@ -21,10 +21,11 @@ from studio.images.folder import Folder
 from studio.images.canvases import Canvases, canvas_size, prepare
 from studio.prompts.prompt_set import PromptSet
 from studio.prompts.templates import TEMPLATES
-from studio.runs.files import replace_file
+from studio.files import replace_file
 from studio.scores.knowledge import Knowledge, nouns
 from studio.scores.knowledge import knowledge as judge
 from studio.settings import Settings
+from studio.progress import Progress, Stop
 
 
 def prompts_of(
@@ -47,8 +48,8 @@ def at_size(
     size: int,
     *,
     cache_dir: Path,
-    progress: Callable[[int, int], None] | None = None,
-    stop: Callable[[], bool] | None = None,
+    progress: Progress | None = None,
+    stop: Stop | None = None,
 ) -> Canvases:
     """The folder's images for a model that looks at `size` pixels, read again where need be.
 
@@ -72,8 +73,8 @@ def encode(
     folder: Folder,
     canvases: Canvases,
     cache_dir: Path,
-    progress: Callable[[int, int], None] | None = None,
-    stop: Callable[[], bool] | None = None,
+    progress: Progress | None = None,
+    stop: Stop | None = None,
 ) -> Tensor:
     """(N, d) raw features of the folder's images, computed once per image and model.
 

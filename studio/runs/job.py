@@ -14,7 +14,7 @@ from studio.images.folder import Folder, propose_class_names, truth
 from studio.methods import METHODS, method_of
 from studio.runs.checking import check_labels, claimed, keep_labels
 from studio.runs.failures import explain, first_line, release_memory, was_stopped
-from studio.runs.files import write_json
+from studio.files import write_json
 from studio.runs.given import keep_given
 from studio.runs.report import Report
 from studio.runs.request import JobRequest, check
@@ -81,16 +81,16 @@ def run_job(
             reason = "stopped before anything was learned"
             run.set_status(state="stopped", reason=reason)
             raise JobStopped(f"run {run.id}: {reason}") from error
-        known = explain(error)
-        if known is None or known is not error:
+        explained = explain(error)
+        if explained is None or explained is not error:
             run.log("".join(traceback.format_exception(error)))
         reason = (
-            str(known) if known else f"internal error: {type(error).__name__}: {first_line(error)}"
+            str(explained) if explained else f"internal error: {type(error).__name__}: {first_line(error)}"
         )
         run.set_status(state="failed", reason=reason)
-        if known is None or known is error:
+        if explained is None or explained is error:
             raise
-        raise known from error
+        raise explained from error
     except BaseException:
         run.set_status(state="interrupted", reason="the program was ended before the run was done")
         raise

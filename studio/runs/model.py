@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from studio.errors import ModelError
-from studio.runs.files import read_json, replace_file
+from studio.files import read_json, replace_file
+from studio.progress import Progress, Stop
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -98,8 +99,8 @@ def label_each(
     classifier: Classifier,
     images: Images,
     *,
-    progress: Callable[[int, int], None] | None = None,
-    stop: Callable[[], bool] | None = None,
+    progress: Progress | None = None,
+    stop: Stop | None = None,
 ) -> Tensor:
     """(models, N, C) class probabilities of every image under every model of the classifier."""
     import torch

@@ -70,13 +70,12 @@ class RunReader:
         self._images: tuple[str, tuple[str, ...]] = "", ()
 
     def refresh(self) -> None:
-        """Take in the new lines of events.jsonl."""
+        """Take in the new lines of events.jsonl, and what the run is called now."""
         with self._lock:
             records, self._next = self.run.events(self._next)
             for record in records:
                 self._take(record)
-            if records:
-                self.info = self.run.info
+            self.info = self.run.info  # it may have another name, too
 
     def _take(self, record: Mapping[str, Any]) -> None:
         event, kind = decode(record, run=self.run), str(record["kind"])

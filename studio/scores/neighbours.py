@@ -7,11 +7,12 @@ the same under every model.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from studio.progress import Progress, Stop
 
 BLOCK_BYTES = 64 * 2**20
 """What one block of cosines may take: with 100,000 images that is 160 rows at a time."""
@@ -48,8 +49,8 @@ def nearest(
     *,
     k: int,
     block_bytes: int = BLOCK_BYTES,
-    progress: Callable[[int, int], None] | None = None,
-    stop: Callable[[], bool] | None = None,
+    progress: Progress | None = None,
+    stop: Stop | None = None,
 ) -> Neighbours | None:
     """The k nearest of all images, exactly; None when `stop` said so.
 

@@ -15,8 +15,6 @@ from studio.runs.reader import zero_shot_outcome
 from studio.session.cache import Same
 from studio.session.session import Session
 from studio.session.source import AT_HAND, NOTHING, OpenedFolder, OpenedRun, Source, parse
-from studio.views.markup import notice, stat, stats
-from studio.views.numbers import count, percent
 
 
 @dataclass(frozen=True)
@@ -59,33 +57,6 @@ class Opened:
         if place is None or self.folder is None:
             return ""
         return self.session.large_picture(self.folder, place)
-
-    def summary(self) -> str:
-        """The outcome in a few figures, in HTML."""
-        outcome, told = self.outcome, ""
-        before = outcome.stage == "zero-shot"
-        clean = "sure" if before else "clean"
-        figures = [stat(count(len(outcome)), "images"), stat(percent(outcome.clean_share), clean)]
-        if not before:  # there is one model only
-            figures.append(stat(percent(float(outcome.disagree.mean())), "models disagree"))
-        if outcome.truth is not None and (known := outcome.truth >= 0).any():
-            right = outcome.labels[known] == outcome.truth[known]
-            share = percent(float(right.mean()), digits=1)
-            figures.append(stat(share, "right", hint="by sub-folder names"))
-            if (believed := outcome.clean[known]).any():
-                share = percent(float(right[believed].mean()), digits=1)
-                figures.append(stat(share, f"right among {clean}"))
-        if self.problem:
-            told = notice(f"{self.problem} Labels are shown without pictures.", kind="warn")
-        elif before:
-            told = notice(
-                "These are labels before training: there is no second model yet, and the "
-                "probability of a label stands for how clean it is."
-            )
-        elif outcome.stage == "phase1":
-            text = "These are the labels after Phase I; no classifier has been trained on them yet."
-            told = notice(text)
-        return told + stats(figures)
 
 
 def open_run(session: Session, source: object, stage: object = None) -> Opened:

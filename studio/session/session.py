@@ -5,24 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from studio.errors import FolderError, RunError
+from studio.images import choosing, picker
 from studio.images.canvases import prepare
 from studio.images.folder import Folder
 from studio.images.thumbnails import Pictures, Thumbnails
+from studio.imports import import_torch
 from studio.runs.corrections import Corrections
 from studio.runs.outcome import Outcome
 from studio.runs.reader import RunReader
 from studio.runs.result import RunResult
 from studio.runs.store import RunStore
-from studio.session import folders, picker
 from studio.session.cache import Cache
 from studio.session.dataset import DataSet
 from studio.session.prompts import Prompts
 from studio.session.selections import Selections
 from studio.session.source import OpenedFolder, Source
-from studio.session.tasks import Tasks, import_torch
+from studio.session.tasks import Tasks
 from studio.session.writer import Writer
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 _READERS = 12
 _FOLDERS = 4
+_LOOK_UP_S = 10.0
 _RESULTS = 1000  # small, and a page shows those of all runs at once
 
 
@@ -76,6 +79,7 @@ class Session:
         default_factory=lambda: Cache(most=_FOLDERS)
     )
     _opened: Cache[str, Opened] = field(default_factory=lambda: Cache(most=_FOLDERS))
+    _recent: Cache[str, list[str]] = field(default_factory=lambda: Cache(most=1))
 
     def __post_init__(self) -> None:
         self.store = self.worker.store
@@ -96,19 +100,25 @@ class Session:
             raise FolderError(
                 "Folders of this machine cannot be opened from here; upload the images."
             )
-        return folders.typed_folder(text, roots=self.options.roots)
+        return choosing.typed_folder(text, roots=self.options.roots)
 
     def completions(self, text: str) -> list[str]:
         """Folders that a typed path may go on to; none where paths cannot be typed."""
         if not self.options.paths_allowed:
             return []
-        return folders.completions(text, roots=self.options.roots)
+        return choosing.completions(text, roots=self.options.roots)
 
     def recent_folders(self) -> list[str]:
-        """The folders that were opened last, newest first; none where paths cannot be typed."""
-        if not self.options.paths_allowed:
-            return []
-        return [str(folder) for folder in self.data.recent.there() if self._allowed(folder)]
+        """The folders that were opened last, newest first; none where paths cannot be typed.
+
+        Every page asks again and again: whether they are still there is looked up now and then.
+        """
+        recent = self.data.recent
+
+        def make() -> list[str]:
+            return [str(folder) for folder in recent.there() if self._allowed(folder)]
+
+        return self._recent.get("", make, mark=(recent.added, int(monotonic() / _LOOK_UP_S)))
 
     def _allowed(self, folder: Path) -> bool:
         try:

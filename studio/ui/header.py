@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 from markupsafe import Markup
@@ -11,12 +11,16 @@ from markupsafe import Markup
 from studio.runs.store import ACTIVE
 from studio.session.session import Session
 from studio.session.state import DataState
-from studio.ui.parts import Lazy, Part, script
+from studio.ui.parts import PRIVATE, Lazy, Part, guard, picked, script
 from studio.ui.polling import Polling
 from studio.ui.theme import ICON
 from studio.views import runs, state
 from studio.views.render import render
 from studio.views.words import words_html
+
+if TYPE_CHECKING:
+    from studio.ui.explore.tab import ExploreTab
+    from studio.ui.export import ExportTab
 
 
 class Header:
@@ -38,9 +42,31 @@ class Header:
             )
         gr.HTML(words_html(), elem_id="words")
 
-    def wire(self, polling: Polling) -> None:
-        """Connect events."""
+    def wire(
+        self,
+        polling: Polling,
+        tabs: gr.Tabs,
+        status: gr.HTML,
+        explore: ExploreTab,
+        export: ExportTab,
+    ) -> None:
+        """Connect events. status: the card of the Train tab, which has the same buttons."""
         polling.watch(self.parts, {"state": self.state})
+        ways = [tabs, explore.run, explore.inner, export.run]
+        for place in (self.state, status):
+            place.select(self.way_on, outputs=ways, **PRIVATE, preprocess=False)
+
+    # What its buttons do ----------------------------------------------------------------------
+
+    def way_on(self, event: gr.EventData) -> list[Any]:
+        """To the noisy images of a run, or to its export: "noisy RUN", "export RUN"."""
+        way, _, run_id = picked(event).partition(" ")
+        run = guard(lambda: self.session.store.get(run_id)).id
+        options = [(runs.run_label(info), info.id) for info in self.session.store.list()]
+        chosen = gr.update(choices=options, value=run)
+        if way == "export":
+            return [gr.Tabs(selected="export"), gr.skip(), gr.skip(), chosen]
+        return [gr.Tabs(selected="explore"), chosen, gr.Tabs(selected="galleries"), gr.skip()]
 
     def standing_of(self) -> Any:
         """What a page that nobody looks at asks: its title, and what to notify about."""

@@ -12,9 +12,9 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import gradio as gr
 
+from studio.imports import import_torch
 from studio.runs.worker import get_worker, shutdown, stop_on_sigterm
 from studio.session.session import Options, Session
-from studio.session.tasks import import_torch
 from studio.ui.compare import CompareTab
 from studio.ui.data import DataTab
 from studio.ui.explore.tab import ExploreTab
@@ -75,7 +75,7 @@ def build(session: Session, *, models: list[str]) -> gr.Blocks:
             with gr.Tab("Export", id="export") as export_tab:
                 export.build()
         polling = Polling()
-        header.wire(polling)
+        header.wire(polling, tabs, train.status, explore, export)
         data.wire(polling, tabs)
         prompts.wire(polling)
         train.wire(polling, tabs, data.start)

@@ -62,26 +62,17 @@ def choices(
     infos: Sequence[RunInfo], results: Mapping[str, RunResult | None], chosen: Sequence[str]
 ) -> str:
     """All runs as a table with a box to tick in each row, in HTML; newest first."""
-    rows = []
-    for info in infos:
-        result = results.get(info.id) or RunResult()
-        rows.append(
-            {
-                "id": info.id,
-                "name": info.name,
-                "ticked": info.id in chosen,
-                "state": info.state,
-                "state_name": state_name(info.state),
-                "texts": (method_name(info.method), info.model),
-                "numbers": (
-                    count(result.images),
-                    _estimate(result.estimated_accuracy),
-                    percent(result.accuracy, digits=1),
-                    when(info.created),
-                ),
-            }
-        )
-    return render("compare/choices.html", rows=rows, most=MOST)
+    return render(
+        "compare/choices.html",
+        infos=infos,
+        results={info.id: results.get(info.id) or RunResult() for info in infos},
+        chosen=chosen,
+        most=MOST,
+        state_name=state_name,
+        method_name=method_name,
+        when=when,
+        estimate=_estimate,
+    )
 
 
 def warnings(runs: Sequence[ComparedRun]) -> list[str]:

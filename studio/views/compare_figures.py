@@ -79,7 +79,7 @@ def _shares(runs: Sequence[ComparedRun], measure: Measure) -> Figure:
                 full_name=f"{run.letter} {name}",
             )
         )
-    phases = " Open markers: Phase I and before. Full markers: Phase II." if both else ""
+    phases = " Open markers: up to Phase I. Full markers: Phase II." if both else ""
     hint = f"{measure.hint}{phases}"
     return share_figure(measure.key, measure.title, lines, zoom=_zoom(runs), hint=hint)
 

@@ -1,4 +1,4 @@
-"""Which classes the two models take for each other: a heat map whose cells open their images.
+"""Which classes the two models confuse: a heat map whose cells open their images.
 
 Rows are the label of model 1, columns that of the other model (or of the sub-folder, where the
 truth is known). With many classes the most confused ones come first.
@@ -7,13 +7,13 @@ truth is known). With many classes the most confused ones come first.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from studio.runs.outcome import Outcome
-from studio.views.markup import details, empty, esc
-from studio.views.numbers import count, plural
+from studio.views.render import render
 
 SHOWN = 24
 """Classes in the heat map: what a screen holds; all pairs stand in the table below it."""
@@ -70,8 +70,8 @@ def confusion(outcome: Outcome, *, truth: bool = False, only: Counts | None = No
     first, second = outcome.model_labels[0], against(outcome, truth)
     if only is not None:
         first, second = first[only], second[only]
-    known = (first >= 0) & (second >= 0)
-    flat = np.bincount(first[known] * number + second[known], minlength=number * number)
+    both = (first >= 0) & (second >= 0)
+    flat = np.bincount(first[both] * number + second[both], minlength=number * number)
     counts = flat.reshape(number, number).astype(np.int64)
     wrong = counts - np.diag(np.diag(counts))
     mass = wrong.sum(0) + wrong.sum(1)
@@ -81,91 +81,43 @@ def confusion(outcome: Outcome, *, truth: bool = False, only: Counts | None = No
 
 
 def images_of(outcome: Outcome, row: int, column: int, *, truth: bool = False) -> Counts:
-    """Indices of the images of one cell, the most suspicious first."""
+    """Indices of the images of one cell, least clean first."""
     mine = (outcome.model_labels[0] == row) & (against(outcome, truth) == column)
     indices = np.flatnonzero(mine)
     return indices[np.argsort(outcome.cleanliness[indices], kind="stable")]
 
 
 def heat_map(found: Confusion) -> str:
-    """The heat map in HTML: a table whose filled cells are buttons, with row-column as the pick."""
-    if not found.total:
-        return empty(f"Model 1 and {found.columns} give the same label to every image here.")
-    top = max(n for _, _, n in found.pairs())
-    head = "".join(
-        f'<th scope="col" title="{esc(found.class_names[c])}"><span>{esc(found.class_names[c])}'
-        "</span></th>"
-        for c in found.shown
-    )
-    body = "".join(_row(found, row, top) for row in found.shown)
-    left = len(found.class_names) - len(found.shown)
-    more = (
-        f" {plural(left, 'class', 'classes')} that are confused less or never are left out."
-        if left
-        else ""
-    )
-    disputed = plural(found.total, "image")
-    return (
-        f'<p class="quiet">{disputed} on which model 1 and {esc(found.columns)} differ. Press a '
-        f"number to see its images; the diagonal is where they agree.{more}</p>"
-        '<div class="heat-wrap" tabindex="0" role="region" aria-label="Heat map of confusions">'
-        f'<table class="heat"><caption class="hidden-text">Rows: what model 1 says. Columns: what '
-        f"{esc(found.columns)} says. Numbers of images.</caption>"
-        f'<thead><tr><td class="heat-corner"><span>model 1</span><span>{esc(found.columns)}</span>'
-        f"</td>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    """The heat map in HTML: a table whose filled cells are buttons, with row-column as the pick;
+    and to unfold, the same as a table of pairs, the most frequent first.
+    """
+    pairs, names = found.pairs(), found.class_names
+    top = max((n for _, _, n in pairs), default=0)
+    return render(
+        "explore/confusion.html",
+        total=found.total,
+        columns=found.columns,
+        head=[names[c] for c in found.shown],
+        rows=[(names[r], [_cell(found, r, c, top) for c in found.shown]) for r in found.shown],
+        left_out=len(names) - len(found.shown),
+        pairs=[(names[r], names[c], f"{r}-{c}", n) for r, c, n in pairs[:_PAIRS]],
+        more_pairs=max(0, len(pairs) - _PAIRS),
     )
 
 
-def _row(found: Confusion, row: int, top: int) -> str:
-    name = found.class_names[row]
-    cells = "".join(_cell(found, row, column, top) for column in found.shown)
-    return f'<tr><th scope="row" title="{esc(name)}"><span>{esc(name)}</span></th>{cells}</tr>'
-
-
-def _cell(found: Confusion, row: int, column: int, top: int) -> str:
-    images = int(found.counts[row, column])
-    same = row == column
-    if not images:
-        return f'<td class="{"heat-same" if same else ""}"></td>'
+def _cell(found: Confusion, row: int, column: int, top: int) -> dict[str, Any]:
+    """One cell. heat: 0 on the diagonal, else 1 to 4."""
+    images, same = int(found.counts[row, column]), row == column
     # A root, as counts are skewed: one large confusion would leave all others without a colour.
-    share = (images / top) ** 0.5
-    heat = 0 if same else 1 + sum(share > step for step in _STEPS)
-    said = f"model 1 says {found.class_names[row]}, {found.columns} says "
-    said += found.class_names[column]
-    return (
-        f'<td class="{"heat-same" if same else "heat-on"}">'
-        f'<button type="button" data-pick="{row}-{column}" data-heat="{heat}" '
-        f'title="{esc(said)}" aria-label="{esc(plural(images, "image"))}: {esc(said)}">'
-        f"{count(images)}</button></td>"
-    )
-
-
-def pair_table(found: Confusion) -> str:
-    """The same as a table of pairs, the most frequent first, in HTML to unfold."""
-    pairs = found.pairs()
-    if not pairs:
-        return ""
-    body = "".join(
-        f"<tr><td>{esc(found.class_names[r])}</td><td>{esc(found.class_names[c])}</td>"
-        f'<td class="num"><button type="button" class="link" data-pick="{r}-{c}">'
-        f"{esc(plural(n, 'image'))}</button></td></tr>"
-        for r, c, n in pairs[:_PAIRS]
-    )
-    more = (
-        f'<p class="quiet">and {count(len(pairs) - _PAIRS)} more pairs</p>'
-        if len(pairs) > _PAIRS
-        else ""
-    )
-    head = (
-        f'<tr><th scope="col">model 1 says</th><th scope="col">{esc(found.columns)} says</th>'
-        '<th scope="col" class="num">images</th></tr>'
-    )
-    return details(
-        "Confusions as a table",
-        f'<div class="table-wrap"><table class="plain"><thead>{head}</thead>'
-        f"<tbody>{body}</tbody></table></div>{more}",
-        key="confusion-table",
-    )
+    share = (images / top) ** 0.5 if top else 0.0
+    names = found.class_names
+    return {
+        "images": images,
+        "same": same,
+        "pick": f"{row}-{column}",
+        "heat": 0 if same else 1 + sum(share > step for step in _STEPS),
+        "spoken": f"model 1 says {names[row]}, {found.columns} says {names[column]}",
+    }
 
 
 def cell(pick: str, classes: int) -> tuple[int, int] | None:

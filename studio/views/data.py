@@ -14,7 +14,7 @@ from studio.views.render import render
 
 if TYPE_CHECKING:
     from studio.images.folder import Folder, Refused
-    from studio.session.preview import Preview
+    from studio.runs.first_labels import Preview
 
 SAMPLE = 18
 RECENT = 5

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from studio.scores.estimate import Estimate
 from studio.views.numbers import about, interval
-from studio.views.render import part
 
 GOOD_FROM, GOOD_LOW = 0.70, 0.50
 BAD_BELOW = 0.10
@@ -52,8 +51,3 @@ _HARDLY = (
     "The names mean little to this model on these images, so training cannot help much. Try other "
     "class names or another model first.",
 )
-
-
-def estimate_stat(found: Estimate | None) -> str:
-    """One figure in HTML, empty when there is none."""
-    return str(part("estimate", found))

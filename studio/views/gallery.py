@@ -1,4 +1,4 @@
-"""Which images a gallery shows, in what order, a page at a time, and what is said about each.
+"""Which images a gallery shows, in what order, a page at a time; and the classes in figures.
 
 Works on the outcome of a run as plain numpy arrays. N images, C classes; clean probabilities are in
 [0, 1], 1 = clean. Nothing here reads a file.
@@ -94,14 +94,14 @@ class ClassRow:
     index: int
     name: str
     images: int
-    kept: float
+    clean: float
     clean_probability: float
     disagree: float
     accuracy: float | None
 
 
 def class_rows(outcome: Outcome) -> list[ClassRow]:
-    """All classes, the most doubtful first; classes without images last."""
+    """All classes, least clean first; classes without images last."""
     rows = []
     for index, name in enumerate(outcome.class_names):
         mine = outcome.labels == index
@@ -120,7 +120,7 @@ def class_rows(outcome: Outcome) -> list[ClassRow]:
                 accuracy,
             )
         )
-    return sorted(rows, key=lambda r: (r.images == 0, r.kept, r.clean_probability))
+    return sorted(rows, key=lambda r: (r.images == 0, r.clean, r.clean_probability))
 
 
 def _mean(values: NDArray[np.generic]) -> float:

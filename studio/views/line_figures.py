@@ -17,7 +17,7 @@ from markupsafe import escape
 
 from studio.runs.curves import Curves, Epoch
 from studio.scores.table import shown
-from studio.views.numbers import UNKNOWN, percent
+from studio.views.numbers import percent
 from studio.views.render import render
 
 MAX_POINTS = 240
@@ -227,9 +227,6 @@ def thin(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float
 
 # The twin of the figures ----------------------------------------------------------------------
 
-_EPOCHS = ("phase", "epoch", "loss, model 1", "loss, model 2", "clean labels", "agreement")
-_SCORES = ("labels", "phase", "epoch")
-
 
 def numbers(figures: Sequence[Figure], curves: Sequence[tuple[str, Curves]], *, key: str) -> str:
     """What the figures show as text and tables in HTML, folded away; "" without figures.
@@ -239,38 +236,13 @@ def numbers(figures: Sequence[Figure], curves: Sequence[tuple[str, Curves]], *, 
     """
     if not figures:
         return ""
-    runs = ("run",) if any(letter for letter, _ in curves) else ()
-    tables, titles = [], [score.title.lower() for score in shown("curve")]
-    for caption, head, rows_of, numeric in (
-        ("By epoch (loss: of the epoch's latest step)", _EPOCHS, epoch_rows, 5),
-        ("Compared with the true labels", (*_SCORES, *titles), score_rows, 1 + len(titles)),
-    ):
-        rows = [(*([letter] if runs else []), *r) for letter, c in curves for r in rows_of(c)]
-        if rows:
-            tables.append(
-                {"head": (*runs, *head), "rows": rows, "caption": caption, "numeric": numeric}
-            )
-    return render("curves/numbers.html", figures=figures, tables=tables, key=key)
-
-
-def epoch_rows(curves: Curves) -> list[tuple[str, ...]]:
-    """One row per epoch: phase, epoch, loss of model 1 and 2, share of clean labels, agreement."""
-    rows = []
-    for _, row in curves.epochs:
-        losses = [f"{row.loss[m]:.3f}" if m in row.loss else UNKNOWN for m in (0, 1)]
-        shares = percent(row.clean_fraction), percent(row.agreement)
-        rows.append((phase_name(row.phase), str(row.epoch), *losses, *shares))
-    return rows
-
-
-def score_rows(curves: Curves) -> list[tuple[str, ...]]:
-    """One row per point: which labels, phase and epoch, and the scores that have curves."""
-    return [
-        (
-            _STAGES.get(point.stage, point.stage),
-            UNKNOWN if point.score.phase is None else phase_name(point.score.phase),
-            UNKNOWN if point.score.epoch is None else str(point.score.epoch),
-            *(score.text(point.score.get(score.name)) or UNKNOWN for score in shown("curve")),
-        )
-        for point in curves.scores
-    ]
+    return render(
+        "curves/numbers.html",
+        figures=figures,
+        curves=curves,
+        named=any(letter for letter, _ in curves),
+        phase_name=phase_name,
+        stages=_STAGES,
+        scores=shown("curve"),
+        key=key,
+    )

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studio.runs.outcome import Outcome
+from studio.views.numbers import count, plural
 
 DRAWN = 50_000
 """At most so many points are drawn: above, plotly's lasso lags behind the pointer."""
-_OTHERS = DRAWN // 5
 _CORNERS = 4_000
 _NO_CLASS = 0xFFFF
 
@@ -26,27 +26,51 @@ Indices = NDArray[np.int64]
 Plane = NDArray[np.float32]
 
 
-def doubtful(outcome: Outcome) -> NDArray[np.bool_]:
-    """(N,) whether a label is in doubt: not believed, or given by one model only."""
+def noisy(outcome: Outcome) -> NDArray[np.bool_]:
+    """(N,) whether a label is noisy, or given by one model only."""
     return np.asarray(~outcome.clean | outcome.disagree)
 
 
-def drawn(outcome: Outcome, *, limit: int = DRAWN, others: int = _OTHERS) -> Indices:
-    """Indices of the images to draw, ascending: all doubtful ones and a sample of the rest.
+def drawn(outcome: Outcome, *, limit: int = DRAWN) -> Indices:
+    """Indices of the images to draw, ascending: all noisy ones and a sample of the rest.
 
-    Where even the doubtful ones are too many, the most doubtful of them are drawn, and `others` of
-    the rest so that the map keeps its shape. The sample is the same each time.
+    Where even these are too many, the least clean of them are drawn, and at most a fifth of the
+    points is left to the rest, so that the map keeps its shape. The sample is the same each time.
     """
     number = len(outcome)
     if number <= limit:
         return np.arange(number)
-    doubt = doubtful(outcome)
-    first, rest = np.flatnonzero(doubt), np.flatnonzero(~doubt)
-    most = limit - min(others, len(rest))
+    first, rest = np.flatnonzero(noisy(outcome)), np.flatnonzero(~noisy(outcome))
+    most = limit - min(limit // 5, len(rest))
     if len(first) > most:
         first = first[np.argsort(outcome.clean_probability[first], kind="stable")[:most]]
     sample = np.random.default_rng(0).permutation(len(rest))[: limit - len(first)]
     return np.sort(np.concatenate([first, rest[sample]]))
+
+
+def whole(plane: Plane, rows: Indices, number: int) -> Plane:
+    """(number, 2): places of all images of a run, NaN for those that are gone."""
+    if len(rows) == number:
+        return plane
+    places = np.full((number, 2), np.nan, np.float32)
+    places[rows] = plane
+    return places
+
+
+def note(number: int, placed: int, images: int) -> str:
+    """What is not drawn, in a sentence; empty when all is.
+
+    number: points that are drawn, of `placed` images that have a place, of all `images`.
+    """
+    text = ""
+    if number < placed:
+        text = (
+            f"{count(number)} of {count(placed)} images are drawn: the noisy ones and a sample of "
+            "the rest. A lasso takes all that lie in it, drawn or not."
+        )
+    if placed < images:
+        text += f" {plural(images - placed, 'image')} of the run can no longer be found."
+    return text.strip()
 
 
 def packed(
@@ -55,10 +79,10 @@ def packed(
     """What the page needs of the drawn images, as little-endian arrays in base64.
 
     Returns:
-        number, index (uint32), x, y (float32), truth (uint16, 65535 = unknown) or "", and for each
-        stage: label (uint16), clean, combined ("" = not known), confidence (uint8, 255 = 1) and
-        flags (uint8: 1 = kept, 2 = the models disagree). With numbers in lists the same would be
-        six times as long, and parsing it would hold up the page.
+        number, index (uint32), x, y (float32), truth (uint16, 65535 = not known) or "", and for
+        each stage: label (uint16), clean, combined ("" = not known), confidence (uint8, 255 = 1)
+        and flags (uint8: 1 = clean, 2 = the models disagree). With numbers in lists the same would
+        be six times as long, and parsing it would hold up the page.
     """
     each = {
         name: {

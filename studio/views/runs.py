@@ -260,7 +260,9 @@ def _facts(result: RunResult) -> Iterator[tuple[str, str]]:
         if score.name == "accuracy" and result.given_labels and not result.test_folder:
             note = ", given labels included"
         if value is not None:
-            yield score.title, f"{score.text(value)}{note}"
+            # The one share that stands in every place is written the same in all of them.
+            text = percent(value) if score.name == "clean_fraction" else score.text(value)
+            yield score.title, f"{text}{note}"
         if estimate := getattr(result, f"estimated_{score.name}", None):
             yield f"{score.title}, estimated", f"{about(estimate)} ({interval(estimate)})"
     if result.seconds is not None:

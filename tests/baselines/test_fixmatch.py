@@ -104,8 +104,8 @@ def test_it_starts_from_the_class_texts_whatever_head_is_set(vit: Backbone) -> N
     heads = []
     for head in ("random", "text"):
         settings = Settings(**QUICK | {"head_init": head, "phase2_lr": 0.0, "weight_decay": 0.0})
-        (found,) = [
+        (shipped,) = [
             e for e in fixmatch.fit(Task(**made, settings=settings)) if isinstance(e, Checkpoint)
         ]
-        heads.append(found.tensors["models.0.head.weight"])
+        heads.append(shipped.tensors["models.0.head.weight"])
     assert torch.equal(*heads)

@@ -115,5 +115,5 @@ def test_many_images_are_not_kept_in_memory(
         return 0
 
     assert calls() == 2 * 12  # two views of each
-    monkeypatch.setattr(lafter, "KEPT_IMAGES", 11)
+    monkeypatch.setattr(lafter, "CACHED_IMAGES", 11)
     assert calls() == 4 * 12  # one in each epoch

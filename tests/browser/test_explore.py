@@ -1,14 +1,15 @@
-"""Looking at a run: galleries, selections, confusions, copies, one image and its neighbours."""
+"""Looking at a run: galleries, selections, confusions, duplicates, one image and its neighbours."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from tests.browser.conftest import Server, Watch, go, wait_for
+from tests.browser.conftest import Server, Watch, go, reload, wait_for
 from tests.browser.rest import settle
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
@@ -89,11 +90,64 @@ def total(page: Any, gallery: str) -> int:
     return int(found.group(1).replace(",", "")) if found else 0
 
 
+def run_shown(page: Any) -> str:
+    """The run that Explore shows, by its name."""
+    return str(page.locator("#explore-run-choice input").input_value()).split(",")[0]
+
+
 def open_first(page: Any, gallery: str) -> Any:
     page.locator(f"#gallery-{gallery} .card").first.click()
     dialog = page.locator("#explore-dialog dialog[open]")
     dialog.locator("figure img").wait_for()
     return dialog
+
+
+@pytest.mark.parametrize("seen_before", [False, True])
+def test_explore_this_run_opens_that_run_at_the_top_of_the_page(
+    open_page: Open, server: Server, watch: Watch, seen_before: bool
+) -> None:
+    page = open_page()
+    if seen_before:  # another run is on the Explore tab already
+        explore(page, run="second")
+    for name in ("first", "labels only", "second", "first"):
+        go(page, "Train")
+        page.locator("#runs").get_by_role("button", name=name, exact=True).click()
+        settle(page)
+        page.locator("#explore-run").scroll_into_view_if_needed()
+        page.click("#explore-run")
+        wait_for(page, lambda name=name: run_shown(page) == name, name, 120)
+        page.locator("#explore-summary .stat").first.wait_for()
+        settle(page)  # nothing that comes later chooses another one
+        assert run_shown(page) == name
+        assert page.evaluate("window.scrollY") == 0
+    assert watch.faults == []
+
+
+def test_a_reload_keeps_run_and_panel(open_page: Open, watch: Watch) -> None:
+    page = open_page()
+    explore(page, "Confusions", run="labels only")
+    reload(page)
+    go(page, "Explore")
+    page.locator("#confusion-map").get_by_text("one model only").wait_for(timeout=120_000)
+    assert run_shown(page) == "labels only"
+    assert page.get_by_role("tab", name="Confusions").get_attribute("aria-selected") == "true"
+    other = open_page()  # which has shown nothing yet
+    go(other, "Explore")
+    other.locator("#explore-summary .stat").first.wait_for()
+    assert other.get_by_role("tab", name="Map").get_attribute("aria-selected") == "true"
+    assert watch.faults == []
+
+
+def test_headings_descend_in_order(open_page: Open) -> None:
+    page = open_page()
+    explore(page, "Galleries")
+    levels = page.locator("#tabs [role=tabpanel]:visible").evaluate_all(
+        "(panels) => panels.flatMap((p) => [...p.querySelectorAll('h1, h2, h3, h4, h5, h6')])"
+        ".filter((h) => h.offsetParent).map((h) => Number(h.tagName[1]))"
+    )
+    assert levels
+    assert levels[0] == 2
+    assert all(b - a <= 1 for a, b in pairwise(levels))
 
 
 def test_images_are_sorted_by_either_score(open_page: Open) -> None:
@@ -176,7 +230,13 @@ def test_an_image_shows_its_neighbours_and_leads_on(open_page: Open, watch: Watc
     explore(page, "Confusions")
     page.locator("#gallery-selection .card").first.wait_for()
     dialog = open_first(page, "selection")
-    for text in ("Model 1 says", "Model 2 says", "best classes", "Its way", "After Phase I"):
+    for text in (
+        "Model 1 says",
+        "Model 2 says",
+        "best classes",
+        "History of this label",
+        "After Phase I",
+    ):
         assert text in dialog.inner_text()
     dialog.locator(".near-card").first.wait_for(timeout=240_000)  # the model is being loaded
     assert dialog.locator(".near-card").count() == 12
@@ -217,26 +277,26 @@ def test_an_answer_that_the_page_missed_is_heard_later(open_page: Open, watch: W
     assert watch.faults == []
 
 
-def test_copies_and_outliers_are_lists_of_doors(open_page: Open, watch: Watch) -> None:
+def test_duplicates_and_outliers_are_lists_of_doors(open_page: Open, watch: Watch) -> None:
     page = open_page()
     explore(page, "Duplicates and outliers")
-    page.locator("#copies-head b").wait_for(timeout=240_000)  # it is being computed
+    page.locator("#duplicates-head b").wait_for(timeout=240_000)  # it is being computed
     page.get_by_label("Nearly equal").check()
-    page.locator("#copies-least input[type=number]").fill("0.8")
-    page.locator("#copies-least input[type=number]").press("Enter")
+    page.locator("#duplicates-at-least input[type=number]").fill("0.8")
+    page.locator("#duplicates-at-least input[type=number]").press("Enter")
     settle(page)
-    if groups := page.locator("#gallery-copies .group").count():
-        page.locator("#gallery-copies .group").first.click()
+    if groups := page.locator("#gallery-duplicates .group").count():
+        page.locator("#gallery-duplicates .group").first.click()
         page.locator("#selection-head").get_by_text("nearly equal images").wait_for()
         assert groups >= 1
     page.get_by_label("Outliers").check()
-    card = page.locator("#gallery-copies .card").first
+    card = page.locator("#gallery-duplicates .card").first
     card.wait_for()
     assert "distance" in card.inner_text()
-    dialog = open_first(page, "copies")
+    dialog = open_first(page, "duplicates")
     assert dialog.locator(".detail-where").inner_text().startswith("1 of ")
     page.keyboard.press("Escape")
-    page.locator("#copies-take").click()
+    page.locator("#duplicates-take").click()
     page.locator("#selection-head").get_by_text("outliers").wait_for()
     assert watch.faults == []
 
@@ -248,7 +308,7 @@ def test_the_images_at_hand_are_looked_at_before_any_training(open_page: Open) -
     options.click()
     page.get_by_role("option", name="The images at hand (before training)").click()
     go(page, "Galleries")
-    page.get_by_text("the model is more than 50 % sure").wait_for()
+    page.get_by_text("confidence over 50 %").wait_for()
     page.locator("#gallery-clean .card, #gallery-noisy .card").first.wait_for()
     side = "noisy" if total(page, "noisy") else "clean"
     dialog = open_first(page, side)

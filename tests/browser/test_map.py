@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.browser.conftest import Server, Watch, go, wait_for
+from tests.browser.conftest import FLAGS, Server, Watch, go, wait_for
+from tests.browser.rest import follow
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(1500)]
 
@@ -29,7 +32,7 @@ COLOURS = """() => document.querySelector("#map .map-plot").data
   .map((t) => [t.marker.color, t.marker.opacity > 0.2, t.x.length])"""
 
 # A word of the legend by what the map is coloured by.
-LEGENDS = {"combined": "clean", "disagree": "agree", "confidence": "probable", "right": "right"}
+LEGENDS = {"combined": "clean", "disagree": "agree", "confidence": "confidence", "right": "right"}
 
 
 @pytest.fixture(scope="module")
@@ -207,3 +210,114 @@ def test_the_map_takes_the_width_of_a_telephone(open_page: Open) -> None:
     plot = open_map(page)
     assert 250 < plot.bounding_box()["width"] <= 375
     assert page.evaluate("document.documentElement.scrollWidth") <= 376
+
+
+def zoom(page: Any, by: float) -> None:
+    """Come nearer to where most images are, as the wheel would."""
+    page.evaluate(
+        """(by) => {
+          const plot = document.querySelector("#map .map-plot"), t = plot.data[0];
+          const around = (v) => [v - 1.06 / by, v + 1.06 / by];
+          const near = { "xaxis.range": around(t.x[0]), "yaxis.range": around(t.y[0]) };
+          return window.Plotly.relayout(plot, near);
+        }""",
+        by,
+    )
+
+
+def test_pictures_appear_when_near_and_names_stand_at_their_classes(
+    open_page: Open, watch: Watch
+) -> None:
+    page = open_page()
+    asked: list[str] = []
+    page.on(
+        "request",
+        lambda r: asked.append(r.post_data or "") if "component_server" in r.url else None,
+    )
+    open_map(page, "umap ")
+    pictures = page.locator("#map .map-pictures img")
+    assert pictures.count() == 0
+    names = page.locator("#map .annotation-text")
+    wait_for(page, names.count, "names", 30)
+    classes = page.input_value("#class-names textarea").splitlines()
+    assert set(names.all_text_contents()) <= set(classes)
+    assert names.count() > 3
+    zoom(page, 4)
+    wait_for(page, pictures.count, "pictures", 60)
+    assert pictures.count() <= 60
+    wait_for(page, lambda: pictures.first.evaluate("i => i.complete && i.naturalWidth"), "one", 30)
+    assert sum("map_thumbnails" in text for text in asked) == 1, "all are asked for at once"
+    shown = {int(n) for n in pictures.evaluate_all("all => all.map((i) => i.dataset.index)")}
+    assert len(shown) == pictures.count()
+    page.locator("#map .map-home").click()
+    wait_for(page, lambda: pictures.count() == 0, "no picture from afar", 30)
+    page.locator("#map .map-names").uncheck()
+    wait_for(page, lambda: names.count() == 0, "no name", 30)
+    assert not watch.faults
+
+
+def test_density_lies_behind_the_points_when_asked_for(open_page: Open) -> None:
+    page = open_page()
+    open_map(page, "umap ")
+    kinds = "document.querySelector('#map .map-plot').data.map((t) => t.type)"
+    assert "contour" not in page.evaluate(kinds), "110 images are few"
+    before = len(page.evaluate(PLACES))
+    page.locator("#map .map-density").check()
+    wait_for(page, lambda: "contour" in page.evaluate(kinds), "the density", 30)
+    assert len(page.evaluate(PLACES)) == before
+    page.locator("#map .map-density").uncheck()
+    wait_for(page, lambda: "contour" not in page.evaluate(kinds), "no density", 30)
+
+
+def is_a_picture(download: Any) -> None:
+    data = Path(download.path()).read_bytes()
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    width, height = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+    assert width >= 900
+    assert height >= 560
+    assert len(data) > 20_000, "an empty picture"
+
+
+def test_the_map_is_saved_as_a_picture(open_page: Open, watch: Watch) -> None:
+    page = open_page()
+    open_map(page, "umap ")
+    with page.expect_download() as saved:
+        page.locator("#map .map-save").click()
+    assert saved.value.suggested_filename.startswith("map-")
+    is_a_picture(saved.value)
+    assert not watch.faults
+
+
+@contextmanager
+def _launched(browser: Any, chromium: str, flags: list[str]) -> Iterator[Any]:
+    """A second browser with other flags, by the playwright of the first."""
+    other = browser.browser_type.launch(executable_path=chromium, args=flags)
+    yield other
+    other.close()
+
+
+def test_without_webgl_the_map_is_drawn_as_svg(server: Server, browser: Any, chromium: str) -> None:
+    flags = [*FLAGS, "--disable-webgl", "--disable-webgl2", "--disable-3d-apis"]
+    with _launched(browser, chromium, flags) as other:
+        page = other.new_page(viewport={"width": 1280, "height": 900})
+        watch = Watch(server.url)
+        watch.attach(page)
+        follow(page)
+        page.goto(f"{server.url}/?__theme=light")
+        page.wait_for_selector("#data-folder .panel")
+        plot = open_map(page, "umap ")
+        assert page.evaluate("!document.createElement('canvas').getContext('webgl')")
+        kinds = page.evaluate("document.querySelector('#map .map-plot').data.map((t) => t.type)")
+        assert set(kinds) == {"scatter"}
+        note = page.inner_text("#map .map-note")
+        assert "All 110 images are drawn" in note
+        assert "5,000" in note
+        assert plot.locator(".scatterlayer .point").count() >= 110
+        assert "webgl" not in plot.inner_text().lower()
+        inside = lasso(page, plot)
+        wait_for(page, lambda: selected(page), "a selection", 60)
+        assert abs(selected(page) - inside) <= 4
+        with page.expect_download() as saved:
+            page.locator("#map .map-save").click()
+        is_a_picture(saved.value)
+        assert not watch.faults

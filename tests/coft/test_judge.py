@@ -87,9 +87,9 @@ def test_training_sets() -> None:
     clean = torch.tensor([[True, True, False, False], [True, True, True, False]])
 
     def plain(data: str) -> list[tuple[list[int], list[int]]]:
-        found = training_sets(labels, clean.float(), data=data)
-        assert all((one.weights == 1).all() for one in found)
-        return [(one.indices.tolist(), one.labels.tolist()) for one in found]
+        sets = training_sets(labels, clean.float(), data=data)
+        assert all((one.weights == 1).all() for one in sets)
+        return [(one.indices.tolist(), one.labels.tolist()) for one in sets]
 
     assert plain("own") == [([0, 1], [0, 1]), ([0, 1, 2], [0, 2, 2])]
     assert plain("swapped") == plain("own")[::-1]
@@ -103,8 +103,8 @@ def test_weights_go_with_their_labels() -> None:
     weights = torch.tensor([[0.2, 0.4], [0.6, 0.0]])
 
     def plain(data: str) -> list[tuple[list[int], list[float]]]:
-        found = training_sets(labels, weights, data=data)
-        return [(one.labels.tolist(), pytest.approx(one.weights.tolist())) for one in found]
+        sets = training_sets(labels, weights, data=data)
+        return [(one.labels.tolist(), pytest.approx(one.weights.tolist())) for one in sets]
 
     assert plain("own") == [([0, 1], [0.2, 0.4]), ([0], [0.6])]
     assert plain("union") == [([0, 1], [0.6, 0.4])] * 2

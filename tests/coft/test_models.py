@@ -133,13 +133,13 @@ def test_tokens_stand_behind_the_patches_whichever_axis_comes_first(kind: str) -
     first, second = Mixing(batch_first=True), Mixing(batch_first=False)
     second.load_state_dict(first.state_dict())
     pixels = torch.randn(3, 3, 12, 12)
-    found = []
+    features = []
     for visual in (first, second):
         adapter = PromptTokens(
             visual, kind=kind, tokens=2, generator=torch.Generator().manual_seed(1)
         )
         with torch.no_grad():
-            found.append(adapter.tail(visual, pixels))
+            features.append(adapter.tail(visual, pixels))
             # Each block adds the mean of 9 patches and 2 tokens to all of them.
             x = first.conv1(pixels).flatten(2).transpose(1, 2)
             tokens = adapter.tokens[0].expand(3, -1, -1)
@@ -149,8 +149,8 @@ def test_tokens_stand_behind_the_patches_whichever_axis_comes_first(kind: str) -
                 both = torch.cat([x, tokens], 1)
                 both = both + both.mean(1, keepdim=True)
                 x, tokens = both[:, :9], both[:, 9:]
-        torch.testing.assert_close(found[-1], x.mean(1))
-    torch.testing.assert_close(found[0], found[1])
+        torch.testing.assert_close(features[-1], x.mean(1))
+    torch.testing.assert_close(features[0], features[1])
 
 
 def test_scale_and_shift_of_nought_change_nothing(convnet: Backbone) -> None:

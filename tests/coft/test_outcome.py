@@ -40,27 +40,27 @@ def outcome(*, given: torch.Tensor = NOTHING, single: bool = False) -> Finished:
 
 
 def test_the_mean_of_both_decides() -> None:
-    found = outcome()
-    assert found.labels.tolist() == [0, 1, 0, 1]
-    torch.testing.assert_close(found.confidence, torch.tensor([0.8, 0.65, 0.7, 0.75]))
-    assert found.model_labels.tolist() == [[0, 0, 0, 1], [0, 1, 0, 1]]
-    assert found.top_labels.tolist() == [[0, 1], [1, 0], [0, 1], [1, 0]]
-    assert (found.stage, found.stopped) == ("phase2", True)
+    result = outcome()
+    assert result.labels.tolist() == [0, 1, 0, 1]
+    torch.testing.assert_close(result.confidence, torch.tensor([0.8, 0.65, 0.7, 0.75]))
+    assert result.model_labels.tolist() == [[0, 0, 0, 1], [0, 1, 0, 1]]
+    assert result.top_labels.tolist() == [[0, 1], [1, 0], [0, 1], [1, 0]]
+    assert (result.stage, result.stopped) == ("phase2", True)
 
 
 def test_one_classifier_decides_where_it_is_shipped_alone() -> None:
-    found = outcome(single=True)
-    assert found.labels.tolist() == [0, 0, 0, 1]
-    torch.testing.assert_close(found.confidence, torch.tensor([0.9, 0.6, 0.8, 0.7]))
+    result = outcome(single=True)
+    assert result.labels.tolist() == [0, 0, 0, 1]
+    torch.testing.assert_close(result.confidence, torch.tensor([0.9, 0.6, 0.8, 0.7]))
 
 
 def test_how_clean_a_label_is_both_judges_say() -> None:
-    found = outcome()
+    result = outcome()
     of_final = torch.tensor([(0.9 + 0.5) / 2, (0.8 + 0.4) / 2, (0.7 + 0.9) / 2, (0.6 + 0.9) / 2])
-    torch.testing.assert_close(found.clean_probability, of_final)
+    torch.testing.assert_close(result.clean_probability, of_final)
     # Of a model's own label the other one does, though they give different ones.
     peers = torch.tensor([[0.5, 0.2, 0.9, 0.9], [0.9, 0.8, 0.7, 0.6]])
-    torch.testing.assert_close(found.model_clean_probability, peers)
+    torch.testing.assert_close(result.model_clean_probability, peers)
 
 
 def test_clean_is_a_final_label_that_a_model_gave_and_its_peer_kept() -> None:
@@ -70,23 +70,23 @@ def test_clean_is_a_final_label_that_a_model_gave_and_its_peer_kept() -> None:
 
 
 def test_what_a_person_said_stands() -> None:
-    found = outcome(given=torch.tensor([1, REJECTED, 1, UNKNOWN]))
-    assert found.labels.tolist() == [1, 1, 1, 1]
-    assert found.clean.tolist() == [True, False, True, False]
-    assert found.confidence[0] == pytest.approx(0.2)
-    assert found.model_labels.tolist() == outcome().model_labels.tolist()
+    result = outcome(given=torch.tensor([1, REJECTED, 1, UNKNOWN]))
+    assert result.labels.tolist() == [1, 1, 1, 1]
+    assert result.clean.tolist() == [True, False, True, False]
+    assert result.confidence[0] == pytest.approx(0.2)
+    assert result.model_labels.tolist() == outcome().model_labels.tolist()
 
 
-def test_a_method_without_a_judge_believes_more_than_one_half() -> None:
+def test_without_a_peer_labels_above_one_half_are_clean() -> None:
     probabilities = torch.tensor([[0.5, 0.5], [0.4, 0.6], [0.9, 0.1], [0.8, 0.2]])
     given = torch.tensor([UNKNOWN, UNKNOWN, REJECTED, 1])
-    found = finish_alone(probabilities, given=given, stage="x", stopped=False)
-    assert found.labels.tolist() == [0, 1, 0, 1]
-    torch.testing.assert_close(found.confidence, torch.tensor([0.5, 0.6, 0.9, 0.2]))
-    assert torch.equal(found.clean_probability, found.confidence)
-    assert found.clean.tolist() == [False, True, False, True]
-    assert torch.equal(found.model_labels, found.labels.expand(2, -1))
-    assert torch.equal(found.model_clean_probability, found.confidence.expand(2, -1))
+    result = finish_alone(probabilities, given=given, stage="x", stopped=False)
+    assert result.labels.tolist() == [0, 1, 0, 1]
+    torch.testing.assert_close(result.confidence, torch.tensor([0.5, 0.6, 0.9, 0.2]))
+    assert torch.equal(result.clean_probability, result.confidence)
+    assert result.clean.tolist() == [False, True, False, True]
+    assert torch.equal(result.model_labels, result.labels.expand(2, -1))
+    assert torch.equal(result.model_clean_probability, result.confidence.expand(2, -1))
 
 
 def test_no_more_than_the_best_classes_are_told() -> None:
@@ -98,10 +98,10 @@ def test_no_more_than_the_best_classes_are_told() -> None:
         stopped=False,
     )  # fmt: skip
     alone = finish_alone(probabilities[0], given=nothing, stage="", stopped=False)
-    for found in (both, alone):
-        assert found.top_labels.shape == found.top_probabilities.shape == (3, TOP)
-        assert (found.top_probabilities.diff(dim=1) <= 0).all()
-        assert torch.equal(found.top_labels[:, 0], found.labels)
+    for result in (both, alone):
+        assert result.top_labels.shape == result.top_probabilities.shape == (3, TOP)
+        assert (result.top_probabilities.diff(dim=1) <= 0).all()
+        assert torch.equal(result.top_labels[:, 0], result.labels)
 
 
 class Numbered:
@@ -118,14 +118,14 @@ def test_all_images_are_labelled_in_their_order() -> None:
     images.data = torch.arange(10, dtype=torch.uint8)[:, None, None, None].expand(10, 3, 2, 2)
 
     def drained(work: Iterator[Any]) -> Any:
-        told = []
+        progress = []
         while True:
             try:
-                told.append(next(work))
+                progress.append(next(work))
             except StopIteration as end:
-                return end.value, told
+                return end.value, progress
 
-    found, told = drained(label_all(Numbered(), images))  # type: ignore[arg-type]
-    assert found.shape == (2, 10, 1)
-    assert found[1, :, 0].tolist() == list(range(10))
-    assert told == [Progress("labelling", done, 10) for done in (4, 8, 10)]
+    result, progress = drained(label_all(Numbered(), images))  # type: ignore[arg-type]
+    assert result.shape == (2, 10, 1)
+    assert result[1, :, 0].tolist() == list(range(10))
+    assert progress == [Progress("labelling", done, 10) for done in (4, 8, 10)]

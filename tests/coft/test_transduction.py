@@ -1,4 +1,4 @@
-"""Labelling all images together: its parts against slow and plain versions, and how sure it is."""
+"""Labelling all images together: its parts against plain versions, and their confidence."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from studio.runs.corrections import Corrections
-from studio.runs.files import write_json
+from studio.files import write_json
 from studio.runs.store import Run, RunStore
 from studio.runs.reader import RunReader
 
@@ -220,3 +220,10 @@ def test_the_mark_changes_with_the_labels(run: Run) -> None:
         reader.refresh()
         marks.append(reader.mark)
     assert len(set(marks)) == 4
+
+
+def test_a_run_that_was_renamed_is_called_so(run: Run) -> None:
+    reader = read(run)
+    run.rename("second try")
+    reader.refresh()
+    assert reader.info.name == "second try"

@@ -21,7 +21,6 @@ def test_the_images_at_hand_can_be_looked_at_before_any_training(shared: Session
     assert found.outcome.labels.tolist() == preview.labels.tolist()
     assert found.outcome.truth is not None
     assert found.picture(3).endswith(".jpg")
-    assert "before training" in found.summary()
 
 
 def test_without_images_at_hand_there_is_nothing(session: Session) -> None:

@@ -104,10 +104,10 @@ def test_polling_goes_on_while_a_slow_folder_is_opened(
     from studio.ui.train.tab import TrainTab
     from tests.ui.conftest import page
 
+    data, train = DataTab(shared), TrainTab(shared)
     with gr.Blocks():
-        tabs = [DataTab(shared), TrainTab(shared)]
-        for tab in tabs:
-            tab.build(["embedded"])
+        data.build(["embedded"])
+        train.build(["embedded"], gr.Textbox())
 
     def prepare(root: Path, **more: Any) -> Any:
         gate.wait()
@@ -121,7 +121,7 @@ def test_polling_goes_on_while_a_slow_folder_is_opened(
 
     started(slow)
     assert gate.entered.wait(60)
-    asked, answers = started(lambda: [tabs[0].poll({}, page()), tabs[1].poll({}, run_id, page())])
+    asked, answers = started(lambda: [data.parts({}, page()), train.parts({}, run_id, page())])
     asked.join(60)
     assert len(answers) == 1
 

@@ -4,20 +4,23 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import numpy as np
 import pytest
 
+from studio.session.arriving import Arriving
 from studio.session.session import Session
 from studio.session.state import DataState
 from studio.session.task import TaskState
 from studio.ui.data import DataTab, status_html, step_of
 from studio.ui.page import build, known_models, queue
 from studio.ui.theme import CSS, theme
+from tests.ui.conftest import event, sent
 from tests.ui.conftest import page as page_of
-from tests.ui.conftest import sent
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -185,13 +188,56 @@ def test_class_names_come_from_a_text_file(session: Session, tmp_path: Path) -> 
 
 
 def test_the_status_is_a_live_region_and_escapes_its_text() -> None:
-    busy = status_html(DataState(task=TaskState("Reading <b>", 3, 10)))
+    task = TaskState("Reading <b>", step=2, steps=5, fraction=0.3, left=120.0)
+    busy = status_html(DataState(task=task))
     assert 'aria-live="polite"' in busy
-    assert "30 %" in busy
+    assert "step 2 of 5: reading" in busy
+    assert "30 %, about 2 min left" in busy
     assert "<b>" not in busy
-    assert "That did not work." in status_html(
-        DataState(task=TaskState("Reading", error="no <b> folder", ended=True))
-    )
+    failed = replace(task, error="no <b> folder", ended=True)
+    assert "That did not work." in status_html(DataState(task=failed))
+    assert "<b>" not in status_html(DataState(task=failed))
+
+
+def test_images_are_shown_while_they_are_read(loaded: Session) -> None:
+    view = loaded.data.state
+    assert view.folder is not None
+    assert view.canvases is not None
+    arriving = Arriving.none_of(view.folder.root)
+    for i in range(2):
+        pixels = np.asarray(view.canvases.image(i)).transpose(2, 0, 1)
+        arriving = arriving.with_image(view.folder.images[i], pixels)
+    before = poll(DataTab(loaded), {}, "a")["shown"]
+    loaded.data._set(arriving=arriving)
+    html = poll(DataTab(loaded), before, "a")["folder"]
+    assert html.count("<img") == 2
+    assert "Reading the images" in html
+
+
+def test_a_folder_is_chosen_again_completed_and_picked_in_a_window(
+    session: Session, image_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tab = DataTab(session)
+    monkeypatch.setattr(Session, "pick_folder", lambda self: image_folder)
+    tab.use_picked()
+    session.data.wait(400)
+    assert session.data.state.path == str(image_folder)
+    assert image_folder.name in poll(tab, {}, "a")["recent"]
+    session.data._set(folder=None, path="")
+    tab.use_recent(event({"pick": "0"}))
+    session.data.wait(400)
+    assert session.data.state.path == str(image_folder)
+    for wrong in ("1", "-1", "x", None):
+        with pytest.raises(gr.Error):
+            tab.use_recent(event({"pick": wrong}))
+    complete = tab.completions_of()
+    assert complete(str(image_folder)[:-2]) == [f"{image_folder}/"]
+    assert complete(3) == []  # type: ignore[arg-type]
+    monkeypatch.setattr(Session, "pick_folder", lambda self: None)
+    session.data._set(folder=None, path="")
+    tab.use_picked()  # the window was closed
+    session.data.wait(400)
+    assert session.data.state.folder is None
 
 
 def test_the_step_that_comes_next(loaded: Session) -> None:
@@ -207,9 +253,9 @@ def test_the_step_that_comes_next(loaded: Session) -> None:
 def test_every_part_of_every_tab_has_a_component(loaded: Session) -> None:
     """And the other way round: a part without one would never be seen."""
     page = build(loaded, models=known_models())
-    polls = [event for event in page.fns.values() if event.name == "poll"]
-    for event in polls:
-        watched = event.fn.__self__  # type: ignore[union-attr]
+    polls = [one for one in page.fns.values() if one.name == "poll"]
+    for one in polls:
+        watched = one.fn.__self__  # type: ignore[union-attr]
         parts = watched.parts({}, *("" for _ in watched.inputs), page_of())
         assert set(parts) == set(watched.outputs)
     assert len(polls) == 4

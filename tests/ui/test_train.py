@@ -243,3 +243,18 @@ def test_every_setting_is_listed_with_its_default_meaning_and_source() -> None:
         assert escape(row.source) in page
     assert "<code>k_cap=true</code>" in page  # as it would be typed
     assert "Choices: studio, paper." in page
+
+
+def test_the_ways_on_from_a_run_lead_to_that_run(tab: TrainTab, tiny_model: Any) -> None:
+    run_id = start(tab, str(tiny_model), method="zero-shot")
+    tab.session.worker.wait(400)
+    header = Header(tab.session)
+    tabs, run, panel, export = header.way_on(event({"pick": f"noisy {run_id}"}))
+    assert (tabs.selected, run["value"], panel.selected) == ("explore", run_id, "galleries")
+    assert export == gr.skip()
+    tabs, run, _, export = header.way_on(event({"pick": f"export {run_id}"}))
+    assert (tabs.selected, export["value"]) == ("export", run_id)
+    assert run == gr.skip()
+    for wrong in ("noisy ../..", "noisy", "", None):
+        with pytest.raises(gr.Error):
+            header.way_on(event({"pick": wrong}))

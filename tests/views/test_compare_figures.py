@@ -80,6 +80,7 @@ def test_the_twin_of_the_figures_says_the_same_in_words_and_tables() -> None:
     html = numbers([lines(0), lines(1)])
     assert "<details" in html
     assert html.count('<th scope="col">run</th>') == 2
+    assert html.count("<td>A</td>") == html.count("<td>B</td>") == 4 + 2
     assert html.count("<tr>") == 1 + 2 * 4 + 1 + 2 * 2
     for figure in figures([lines(0), lines(1)]):
         assert figure["title"] in html

@@ -3,11 +3,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-import numpy as np
-
 from studio.runs.outcome import Outcome
 from studio.scores.duplicates import Group
-from studio.views.duplicates import group_list, outlier_card
+from studio.views.duplicates import group_list
 
 Make = Callable[..., Outcome]
 EVIL = '"><img src=x onerror=alert(1)>'
@@ -20,7 +18,7 @@ def test_a_group_opens_its_images_and_says_when_labels_differ(outcome: Make) -> 
     first, second = html.split("</li>")[:2]
     assert "2 images, equal" in first
     assert "labels differ" not in first
-    assert "2 images, 95.3 % alike" in second
+    assert "2 images, 95.3 % similar" in second
     assert "labels differ" in second
     assert "class 1, class 2" in second
 
@@ -35,15 +33,8 @@ def test_no_group_is_said(outcome: Make) -> None:
     assert "Nothing is twice." in group_list(outcome(), [], lambda i: "", none="Nothing is twice.")
 
 
-def test_an_outlier_says_how_far_it_is(outcome: Make) -> None:
-    html = outlier_card(np.linspace(0, 1, 60).astype(np.float32))(outcome(), 59, "x.jpg")
-    assert "distance 1.00" in html
-    assert 'data-pick="image:59"' in html
-
-
 def test_names_are_escaped(outcome: Make) -> None:
     whole = outcome(paths=(EVIL,) * 60, class_names=(EVIL, EVIL, EVIL))
-    card = outlier_card(np.zeros(60, np.float32))(whole, 0, EVIL)
-    for html in (card, group_list(whole, [Group((0, 1), 1.0)], lambda i: EVIL, none="")):
-        assert "<img src=x" not in html
-        assert "&lt;img src=x" in html
+    html = group_list(whole, [Group((0, 1), 1.0)], lambda i: EVIL, none="")
+    assert "<img src=x" not in html
+    assert "&lt;img src=x" in html

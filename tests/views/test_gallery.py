@@ -76,12 +76,12 @@ def test_an_empty_gallery_is_one_empty_page() -> None:
     assert (nothing.pages, nothing.number, nothing.indices, nothing.label) == (1, 0, (), "none")
 
 
-def test_classes_come_most_doubtful_first_and_empty_ones_last(outcome: Make) -> None:
+def test_classes_come_least_clean_first_and_empty_ones_last(outcome: Make) -> None:
     labels = np.array([0] * 30 + [2] * 30)
-    kept = np.array([True] * 30 + [False] * 30)
-    rows = class_rows(outcome(labels=labels, clean=kept))
+    clean = np.array([True] * 30 + [False] * 30)
+    rows = class_rows(outcome(labels=labels, clean=clean))
     assert [row.index for row in rows] == [2, 0, 1]
-    assert [(row.images, row.kept) for row in rows] == [(30, 0.0), (30, 1.0), (0, 0.0)]
+    assert [(row.images, row.clean) for row in rows] == [(30, 0.0), (30, 1.0), (0, 0.0)]
     assert rows[0].accuracy is None
 
 

@@ -94,27 +94,27 @@ def test_few_images_are_all_drawn(outcome: Make) -> None:
     assert drawn(outcome(60), limit=60).tolist() == list(range(60))
 
 
-def test_of_many_all_doubtful_ones_are_drawn_and_a_sample_of_the_rest(outcome: Make) -> None:
+def test_of_many_all_noisy_ones_are_drawn_and_a_sample_of_the_rest(outcome: Make) -> None:
     made = outcome(1000)
-    doubt = np.flatnonzero(points.doubtful(made))
-    assert 400 < len(doubt) < 600
-    found = drawn(made, limit=700, others=100)
+    noisy = np.flatnonzero(points.noisy(made))
+    assert 400 < len(noisy) < 600
+    found = drawn(made, limit=700)
     assert len(found) == 700
-    assert set(doubt.tolist()) <= set(found.tolist())
+    assert set(noisy.tolist()) <= set(found.tolist())
     assert (np.diff(found) > 0).all()
-    assert drawn(made, limit=700, others=100).tolist() == found.tolist()
+    assert drawn(made, limit=700).tolist() == found.tolist()
 
 
-def test_where_even_the_doubtful_are_too_many_the_most_doubtful_are_drawn(outcome: Make) -> None:
+def test_where_even_these_are_too_many_the_least_clean_are_drawn(outcome: Make) -> None:
     made = outcome(1000, clean=np.zeros(1000, bool))
-    found = drawn(made, limit=100, others=20)
+    found = drawn(made, limit=100)
     assert len(found) == 100
     assert set(found.tolist()) == set(np.argsort(made.clean_probability)[:100].tolist())
     half = outcome(1000, clean=np.arange(1000) % 2 == 0)
-    sure = ~points.doubtful(half)
-    found = drawn(half, limit=100, others=20)
+    clean = ~points.noisy(half)
+    found = drawn(half, limit=100)
     assert len(found) == 100
-    assert sure[found].sum() == 20
+    assert clean[found].sum() == 20
 
 
 def read(text: str, kind: str) -> list[Any]:
@@ -144,3 +144,15 @@ def test_a_probability_that_is_none_is_drawn_as_zero() -> None:
     made = make_outcome(3, clean_probability=np.array([np.nan, 2.0, -1.0], np.float32))
     found = packed(np.arange(3), np.zeros((3, 2), np.float32), {"a": made}, None)
     assert read(found["stages"]["a"]["clean"], "u1") == [0, 255, 0]
+
+
+def test_what_is_not_drawn_is_said() -> None:
+    assert points.note(10, 10, 10) == ""
+    assert points.note(9, 36, 36).startswith("9 of 36 images are drawn: the noisy ones")
+    assert points.note(9, 9, 11) == "2 images of the run can no longer be found."
+
+
+def test_images_that_are_gone_have_no_place() -> None:
+    plane = np.ones((2, 2), np.float32)
+    whole = points.whole(plane, np.array([1, 3]), 4)
+    assert np.isfinite(whole).all(1).tolist() == [False, True, False, True]

@@ -1,17 +1,20 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from studio.runs.files import write_json
+from studio.files import write_json
 from studio.runs.reader import RunReader
 from studio.runs.result import RunResult
 from studio.runs.store import Run, RunStore
+from studio.scores.estimate import Estimate
 from studio.views import runs
 from studio.views.figures import figures
 
@@ -125,45 +128,109 @@ def test_after_phase_one_the_label_is_the_better_judged_one(run: Run) -> None:
     assert len(final) == 6
 
 
-def test_a_card_tells_state_stage_and_time_left(run: Run) -> None:
-    work = {"done": 40, "total": 80, "label": "steps"}
-    run.set_status(state="running", stage="phase 1", progress=work, stage_eta_seconds=75.0)
-    html = runs.status_card(run.info, run.status())
-    for text in ("Running", "Phase I", "40 of 80 steps", "about 1 min 15 s left", 'valuenow="50"'):
+RESULT = RunResult(
+    images=12, accuracy=0.753, clean_fraction=0.83, stage="phase2",
+    estimated_zero_shot_accuracy=Estimate(0.57, 0.4, 0.7),
+    estimated_accuracy=Estimate(0.74, 0.66, 0.82),
+    estimated_clean_precision=Estimate(0.85, 0.79, 0.9),
+)  # fmt: skip
+LABELS_ONLY = RunResult(
+    images=12, clean_fraction=0.4, stage="zero-shot",
+    estimated_zero_shot_accuracy=Estimate(0.57, 0.4, 0.7),
+    estimated_accuracy=Estimate(0.57, 0.4, 0.7),
+)  # fmt: skip
+
+
+def test_a_card_tells_step_share_and_time_left(run: Run) -> None:
+    run.set_status(
+        state="running", step=4, steps=6, step_name="checking each other's labels", fraction=0.5,
+        eta_seconds=60.0,
+    )  # fmt: skip
+    html = runs.status_card(run.info, run.status(), None)
+    for text in ("Running", "step 4 of 6: checking", "50 %, about 1 min left", 'valuenow="50"'):
         assert text in html
     live = html[html.index("aria-live") : html.index("progress-line")]
-    assert "40 of 80" not in live  # a screen reader is told the stage, not every number
+    assert "step 4 of 6" in live
+    assert "50 %" not in live  # a screen reader is told the step, not every number
+    run.set_status(state="stopping")
+    work = runs.work_of(run.info, run.status())
+    assert (work.title, work.run, work.left) == ("Stopping", run.id, None)
 
 
 def test_a_card_tells_why_a_run_ended(run: Run) -> None:
     run.set_status(state="failed", reason=f"out of memory {EVIL}")
-    html = runs.status_card(run.info, run.status())
+    html = runs.status_card(run.info, run.status(), None)
     assert "Failed" in html
     assert "Out of memory" in html
     assert EVIL not in html
+    assert "data-pick" not in html, "there is nothing to look at"
 
 
-def test_facts_tell_how_many_labels_were_given(run: Run) -> None:
-    result = {"images": 12, "given_labels": 0, "given_rejected": 0, "accuracy": 0.75}
-    write_json(run.path / "result.json", result)
-    assert "given" not in runs.facts(run, run.info).lower()
-    write_json(run.path / "result.json", {**result, "given_labels": 7})
-    html = runs.facts(run, run.info)
+def test_a_finished_run_says_in_a_line_what_came_of_it(run: Run) -> None:
+    run.set_status(state="finished")
+    line = "57 % → about 74 % right (66 to 82 %), 83 % of the labels clean"
+    assert runs.headline(RESULT) == line
+    ended = runs.ended(run.info, RESULT)
+    assert (ended.short, ended.noisy) == ("✓ 83 % clean", True)
+    assert ended.message.endswith(line)
+    html = runs.status_card(run.info, run.status(), RESULT)
+    assert html.index(line) < html.index("Finished")
+    assert "about 85 % (79 to 90 %) are right" in html
+    assert html.count("data-pick=") == 2
+    assert not runs.ended(run.info, replace(RESULT, clean_fraction=1.0)).noisy
+
+
+def test_labels_without_training_are_confident_and_not_clean(run: Run) -> None:
+    run.set_status(state="finished")
+    line = "about 57 % right (40 to 70 %), confidence above 50 % for 40 % of the labels"
+    assert runs.headline(LABELS_ONLY) == line
+    ended = runs.ended(run.info, LABELS_ONLY)
+    assert (ended.short, ended.noisy) == ("✓ finished", False)
+    for html in (
+        runs.status_card(run.info, run.status(), LABELS_ONLY),
+        runs.facts(run.info, LABELS_ONLY, command=""),
+    ):
+        assert "labels clean" not in html
+        assert 'data-pick="noisy' not in html
+
+
+def test_a_run_without_estimates_or_result_says_what_it_can(run: Run) -> None:
+    """Older runs have no estimates; a run that failed at once has no result."""
+    assert (
+        runs.headline(RunResult(clean_fraction=0.5, stage="phase2")) == "50 % of the labels clean"
+    )
+    assert runs.headline(None) == ""
+    run.set_status(state="failed")
+    ended = runs.ended(run.info, None)
+    assert (ended.headline, ended.short, ended.noisy) == (run.info.name, "✗ failed", False)
+
+
+def test_facts_tell_results_with_estimates_and_how_many_labels_were_given(run: Run) -> None:
+    html = runs.facts(run.info, RESULT, command=f"python -m studio fit '{EVIL}'")
+    for text in ("75.3 %", "about 74 % (66 to 82 %)", "about 85 % (79 to 90 %)", "83 %", "k=16"):
+        assert text in html
+    assert html.count("python -m studio fit") == 2  # to read, and to copy
+    assert EVIL not in html
+    assert "given" not in html.lower()
+    given = replace(RESULT, given_labels=7)
+    html = runs.facts(run.info, given, command="")
     assert "Given labels" in html
-    assert "Given rejected" not in html
-    assert "75.0 %, given labels included" in html
-    write_json(run.path / "result.json", {**result, "given_labels": 7, "test_folder": "/test"})
-    assert "included" not in runs.facts(run, run.info)
+    assert "Rejected images" not in html
+    assert "75.3 %, given labels included" in html
+    assert "included" not in runs.facts(run.info, replace(given, test_folder="/t"), command="")
+    assert "data-copy" not in html
+    assert "Folder" in runs.facts(run.info, None, command="")
 
 
 def test_nothing_from_a_run_is_taken_for_html(run: Run) -> None:
     finished(run)
+    run.set_note(f"a note {EVIL}")
     reader = RunReader(run)
     reader.refresh()
     info = run.info
     for html in (
-        runs.status_card(info, run.status()), runs.runs_table([info], {}, info.id),
-        runs.facts(run, info), runs.warnings_html([EVIL]), runs.header_chip(run.status()),
+        runs.status_card(info, run.status(), RESULT), runs.runs_table([info], {}, info.id),
+        runs.facts(info, RESULT, command=EVIL), runs.warnings_html([EVIL]),
         runs.ready(images=True, classes=3, where=EVIL, model=EVIL, prompts=EVIL),
     ):  # fmt: skip
         assert EVIL not in html
@@ -171,11 +238,24 @@ def test_nothing_from_a_run_is_taken_for_html(run: Run) -> None:
 
 def test_the_table_of_runs_marks_the_chosen_one_and_knows_unknown(run: Run) -> None:
     info = run.info
-    html = runs.runs_table([info], {info.id: RunResult(images=12)}, info.id)
-    assert f'data-pick="{info.id}" aria-current="true"' in html
-    assert ">12<" in html
-    assert ">–<" in html
+
+    def table(result: RunResult | None, chosen: str | None = None) -> list[str]:
+        """The cells of the one row, without tags."""
+        html = runs.runs_table([info], {info.id: result}, chosen)
+        row = html[html.index("<tbody>") : html.index("</tbody>")]
+        cells = re.findall(r"<td.*?</td>", row, re.DOTALL)
+        return [" ".join(re.sub("<.*?>", " ", cell).split()) for cell in cells]
+
+    marked = f'data-pick="{info.id}" aria-current="true"'
+    assert marked in runs.runs_table([info], {}, info.id)
     assert "aria-current" not in runs.runs_table([info], {}, None)
+    assert table(RunResult(images=12))[4:7] == ["12", "–", "–"]
+    assert table(None)[4:7] == ["–", "–", "–"]
+    assert table(RESULT)[5:7] == [
+        "about 74 % 66 to 82 %, measured 75.3 %", "83 % of those about 85 % (79 to 90 %) right",
+    ]  # fmt: skip
+    assert table(replace(RESULT, estimated_accuracy=None))[5] == "75.3 %"
+    assert table(LABELS_ONLY)[6] == "–"
 
 
 def test_warnings_are_listed_once_each() -> None:
@@ -185,9 +265,12 @@ def test_warnings_are_listed_once_each() -> None:
     assert runs.warnings_html([]) == ""
 
 
-def test_stages_and_states_have_words() -> None:
-    assert runs.stage_name("phase 2").startswith("Phase II")
-    assert runs.stage_name("encoding images") == "Encoding images"
-    assert runs.stage_name(None) == ""
+def test_states_and_methods_have_words() -> None:
     assert runs.state_name("interrupted") == "Interrupted"
     assert runs.when("nonsense") == "–"
+    assert runs.method_name("coft+") == "CoFT+"
+    assert runs.method_name("magic") == "magic"
+    choices = dict(runs.method_choices())
+    assert list(choices.values())[:2] == ["coft", "coft+"]
+    assert choices["CoFT"] == "coft"
+    assert all(label.startswith("To compare: ") for label in list(choices)[2:])

@@ -1,73 +1,109 @@
-"""What the Explore tab answers: every handler that is not about one panel alone."""
+"""What the Explore tab answers: every handler that is not about one panel alone.
+
+Handlers take the `Filters` of a page and, where something was picked, gradio's event; what they
+return is a dictionary of components, so that a panel that is not open is left as it is.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
+import numpy as np
 
 from studio.errors import RunError, StudioError
-from studio.session import source
 from studio.session.session import Session
 from studio.session.similar import vectors_of
+from studio.session.source import AT_HAND, OpenedRun
 from studio.ui.explore.confusion import ConfusionPanel
-from studio.ui.explore.correct import CorrectPanel
+from studio.ui.explore.correct import CHANGED, CorrectPanel, targets
 from studio.ui.explore.detail import DetailDialog
-from studio.ui.explore.duplicates import CopiesPanel
-from studio.ui.explore.galleries import GalleriesPanel
+from studio.ui.explore.duplicates import DuplicatesPanel
+from studio.ui.explore.galleries import Drawn, GalleriesPanel, SelectionPanel
 from studio.ui.explore.map import MapPanel
-from studio.ui.explore.scene import ALL, Indices, Scene, scene_of
+from studio.ui.explore.scene import (
+    ALL,
+    NO_IMAGE,
+    Filters,
+    Indices,
+    Scene,
+    event_data,
+    is_index,
+)
 from studio.ui.explore.search import SearchPanel
-from studio.ui.explore.selection import SelectionPanel
-from studio.ui.parts import guard, picked, picked_index
-from studio.views import runs
+from studio.ui.parts import picked, picked_index
+from studio.views import explored, runs
 from studio.views.gallery import Side
 from studio.views.markup import empty
-from studio.views.numbers import plural
+from studio.views.numbers import count, plural
 
-AT_HAND = "The images at hand (before training)"
-
-PAGED = ("selection", "clean", "noisy", "copies")
-"""The galleries that have pages."""
-
-FILTERS = 9
-"""How many values make the scene: the first ones that handlers are given; see `scene_of`."""
+IMAGES_AT_HAND = "The images at hand (before training)"
+PANELS = ("map", "galleries", "confusions", "duplicates")
 
 
 class ExploreAnswers:
-    """Handlers as methods, so that tests call them without a browser. `event` comes first in them:
-    gradio hands it over by its place.
-    """
+    """Handlers as methods, so that tests call them without a browser."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
         self.galleries, self.chosen = GalleriesPanel(), SelectionPanel()
-        self.confusions, self.copies = ConfusionPanel(), CopiesPanel()
-        self.detail, self.map = DetailDialog(session), MapPanel(session)
-        self.search, self.correct = SearchPanel(session), CorrectPanel(session)
-        self.detail.actions = self.correct.actions
-        self.detail.functions = [self.correct.answer_of()]
+        self.confusions, self.duplicates = ConfusionPanel(), DuplicatesPanel()
+        self.map, self.search = MapPanel(session), SearchPanel(session)
+        self.correct = CorrectPanel(session)
+        self.detail = DetailDialog(session, self.correct)
+        self.run: gr.Dropdown
+        self.label: gr.Dropdown
+        self.summary: gr.HTML
+        self.selection: gr.State
+        self.shown: gr.State
+        self.pages: gr.State
+        self.panel: gr.Textbox
+        self.inner: gr.Tabs
+        self.wanted: gr.State
 
-    def scene(self, values: tuple[Any, ...]) -> Scene:
-        """What the filters, the first values that a page sends, ask for."""
-        return scene_of(self.session, *values[:FILTERS])
+    def scene(self, filters: Filters) -> Scene:
+        """What the filters ask for.
+
+        Raises:
+            RunError: no such run, or it has nothing to show yet.
+        """
+        return Scene.of(self.session, filters)
 
     # What there is to choose ------------------------------------------------------------------
 
-    def choices(self, current: Any, label: Any = None) -> list[Any]:
+    def open_tab(self, run: Any, label: Any, wanted: Any, remembered: Any) -> Drawn:
+        """The tab is opened: which run and panel it shows.
+
+        Args:
+            run: the one that the page shows; None when the tab was not open before.
+            label: the class that it shows.
+            wanted: the run that a button of another tab has asked for; "" for none.
+            remembered: what the page showed before it was loaded again, JSON of [run, panel].
+        """
+        first, before = run is None, _remembered(remembered)
+        choices = self.choices(wanted or (before[0] if first else run), label)
+        panel = {self.inner: gr.Tabs(selected=before[1]), self.panel: before[1]} if first else {}
+        return {**choices, **panel, self.wanted: ""}
+
+    def choices(self, current: Any, label: Any = None) -> Drawn:
         """The runs and classes to choose from; what was chosen stays while it is there."""
-        infos, view = self.session.store.list(), self.session.data.state
+        infos, state = self.session.store.list(), self.session.data.state
         options = [(runs.run_label(info), info.id) for info in infos]
-        if view.preview is not None:
-            options.insert(0, (AT_HAND, source.AT_HAND.choice))
+        if state.preview is not None:
+            options.insert(0, (IMAGES_AT_HAND, AT_HAND.choice))
         ids = [id for _, id in options]
         value = current if current in ids else self._first(ids)
         names = [ALL, *next((info.class_names for info in infos if info.id == value), ())]
-        if value == source.AT_HAND.choice and view.preview is not None:
-            names = [ALL, *view.preview.class_names]
+        if value == AT_HAND.choice and state.preview is not None:
+            names = [ALL, *state.preview.class_names]
         stays = label if value == current and label in names else ALL
-        return [gr.update(choices=options, value=value), gr.update(choices=names, value=stays)]
+        return {
+            self.run: gr.update(choices=options, value=value),
+            self.label: gr.update(choices=names, value=stays),
+        }
 
     def _first(self, ids: list[str]) -> str | None:
         """What to show when nothing was chosen: the latest run of the images at hand, these
@@ -76,186 +112,204 @@ class ExploreAnswers:
         infos, folder = self.session.store.list(), self.session.data.state.folder
         ended = [info for info in infos if info.state in ("finished", "stopped")]
         here = [i.id for i in ended if folder is not None and i.folder == str(folder.root)]
-        before = [id for id in ids if id == source.AT_HAND.choice]
+        before = [id for id in ids if id == AT_HAND.choice]
         return next(iter([*here, *before, *(i.id for i in ended), *ids]), None)
 
-    def choose(self, chosen: str) -> list[Any]:
-        """The run that the Train tab shows."""
-        return self.choices(self.session.chosen(chosen))
-
-    def pick_class(self, event: gr.EventData, *values: Any) -> str:
+    def pick_class(self, filters: Filters, event: gr.EventData) -> str:
         """A class was picked in the list; "all" takes the filter away."""
-
-        def work() -> str:
-            if picked(event) == "all":
-                return ALL
-            names = self.scene(values).outcome.class_names
-            index = picked_index(event, len(names))
-            if index is None:
-                raise RunError("There is no such class.")
-            return names[index]
-
-        return str(guard(work))
+        if picked(event) == "all":
+            return ALL
+        names = self.scene(filters).outcome.class_names
+        index = picked_index(event, len(names))
+        if index is None:
+            raise RunError("There is no such class.")
+        return names[index]
 
     # What is shown ----------------------------------------------------------------------------
 
-    def draw(self, *values: Any, pages: Any = None) -> list[Any]:
-        """Summary, pages and all panels; those that cannot be seen are left as they are.
-
-        values: the filters, the panel that is open, and the knobs of the panels; pages: None = the
-        first ones.
-        """
-        active, against, kind, least, target = values[FILTERS : FILTERS + 5]
-        numbers = page_numbers(pages)
+    def draw(self, filters: Filters, _event: Any = None) -> Drawn:
+        """Everything that can be seen, on the pages that the filters name."""
+        pages = filters.page_numbers()
         try:
-            scene = self.scene(values)
+            scene = self.scene(filters)
         except StudioError as error:
-            return [empty(str(error)), numbers, *self.chosen.nothing(), *self.galleries.nothing(),
-                    *self.confusions.nothing(), *self.copies.nothing(), *self.map.nothing(),
-                    *self.correct.nothing()]  # fmt: skip
+            return {
+                self.summary: empty(str(error)), self.pages: pages, self.shown: "",
+                **self.chosen.nothing(), **self.galleries.nothing(), **self.confusions.nothing(),
+                **self.duplicates.nothing(), **self.map.nothing(), **self.correct.nothing(),
+            }  # fmt: skip
         vectors_of(scene.opened)  # begun now, so that the nearest images of the first one are there
-        chosen, galleries = _same(self.chosen), _same(self.galleries)
-        confusions, copies = _same(self.confusions), _same(self.copies)
-        if active == "galleries":
-            numbers, galleries = self.galleries.draw(scene, numbers)
+        shown: Drawn = {self.summary: self._summary(scene), self.shown: scene.opened.source.key()}
+        if filters.panel == "galleries":
+            pages, drawn = self.galleries.draw(scene, pages)
         else:
-            numbers["selection"], chosen = self.chosen.draw(scene, numbers["selection"])
-        if active == "confusions":
-            confusions = self.confusions.draw(scene, against)
-        if active == "copies":
-            numbers["copies"], copies = self.copies.draw(scene, kind, least, numbers["copies"])
-        summary = scene.opened.summary()
-        placed = self.map.draw(scene, values[6])
-        return [summary, numbers, *chosen, *galleries, *confusions, *copies, *placed,
-                *self.correct.draw(scene, active, numbers, target)]  # fmt: skip
+            pages["selection"], drawn = self.chosen.draw(scene, pages["selection"])
+        if filters.panel == "confusions":
+            drawn |= self.confusions.draw(scene, filters)
+        if filters.panel == "duplicates":
+            pages["duplicates"], listed = self.duplicates.draw(scene, filters, pages["duplicates"])
+            drawn |= listed
+        return {**shown, self.pages: pages, **drawn, **self.map.draw(scene, filters),
+                **self.correct.draw(scene)}  # fmt: skip
 
-    def turn(self, name: str, by: int) -> Callable[..., list[Any]]:
-        """A handler that turns the page of a gallery; it is given the pages as its last value."""
+    def draw_anew(self, filters: Filters, _event: Any = None) -> Drawn:
+        """The filters have changed: the first page of everything."""
+        return self.draw(replace(filters, pages=None))
 
-        def turned(*values: Any) -> list[Any]:
-            pages = page_numbers(values[-1])
-            return self.draw(*values[:-1], pages={**pages, name: pages[name] + by})
+    def selected(self, filters: Filters, _event: Any = None) -> Drawn:
+        """Something else was selected: its first page, and the same pages of everything else."""
+        pages = {**filters.page_numbers(), "selection": 0}
+        if filters.within:  # the galleries show the selection only
+            pages.update(clean=0, noisy=0)
+        return self.draw(replace(filters, pages=pages))
+
+    def turn(self, name: str, by: int) -> Callable[..., Drawn]:
+        """A handler that turns the page of a gallery."""
+
+        def turned(filters: Filters, _event: Any = None) -> Drawn:
+            pages = filters.page_numbers()
+            return self.draw(replace(filters, pages={**pages, name: pages[name] + by}))
 
         return turned
 
-    def selected(self, *values: Any) -> list[Any]:
-        """Something else was selected: its first page, and the same pages of everything else.
-
-        The last value: the pages.
-        """
-        pages = {**page_numbers(values[-1]), "selection": 0}
-        if values[FILTERS - 2]:  # the galleries show the selection only
-            pages.update(clean=0, noisy=0)
-        return self.draw(*values[:-1], pages=pages)
-
-    def tick(self, *values: Any) -> list[Any]:
-        """What was being computed, when it may be ready: the copies and nothing else."""
-        active, _, kind, least = values[FILTERS : FILTERS + 4]
+    def tick_of_timer(self, filters: Filters, _event: Any = None) -> Drawn:
+        """What was being computed, when it may be ready: the duplicates and nothing else."""
+        if filters.panel != "duplicates":
+            return {self.duplicates.timer: gr.skip()}
         try:
-            scene = self.scene(values)
+            return self.duplicates.draw(self.scene(filters), filters, 0)[1]
         except StudioError:
-            return self.copies.nothing()
-        if active != "copies":
-            return _same(self.copies)
-        return self.copies.draw(scene, kind, least, 0)[1]
+            return self.duplicates.nothing()
 
-    # What opens and what is selected ----------------------------------------------------------
+    def _summary(self, scene: Scene) -> str:
+        """The line at the top, with what is estimated of the stage that is looked at."""
+        source, result = scene.opened.source, None
+        if isinstance(source, OpenedRun):
+            result = self.session.result(source.run_id)
+        return explored.summary(scene.outcome, result, problem=scene.opened.problem)
 
-    def opener(self, source: str) -> Callable[..., Any]:
-        """A handler that opens the picked image of one of the scene's lists."""
+    # What opens -------------------------------------------------------------------------------
 
-        def opened(event: gr.EventData, *values: Any) -> Any:
-            def work() -> Any:
-                scene = self.scene(values)
-                index = picked_index(event, len(scene.outcome))
-                return self.detail.open(scene, source, -1 if index is None else index)
+    def opener(self, name: str) -> Callable[..., str]:
+        """A handler that opens the picked image of a gallery."""
 
-            return guard(work)
+        def opened(filters: Filters, event: gr.EventData) -> str:
+            scene = self.scene(filters)
+            index = picked_index(event, len(scene.outcome))
+            return self.detail.open(scene, scene.listed(name), index)
 
         return opened
+
+    def one_by_one(self, filters: Filters, _event: Any = None) -> str:
+        """Open the first image that there is to correct: of those that are ticked or selected, of
+        the noisy ones beside the galleries, else of all, least clean first.
+        """
+        scene = self.scene(filters)
+        listed, _ = targets(scene)
+        if not len(listed):
+            listed = scene.side("noisy") if filters.panel == "galleries" else scene.selected()
+        if not len(listed):
+            raise RunError("There is no image left to correct here: change the filters above.")
+        return self.detail.open(scene, listed, int(listed[0]))
+
+    def pick_duplicate(self, filters: Filters, event: gr.EventData) -> Drawn:
+        """Select a group of duplicates, or open an outlier."""
+        scene = self.scene(filters)
+        found = self.duplicates.pick(scene, filters, event)
+        if not isinstance(found, int):
+            return {self.selection: self._select(scene, *found)}
+        listed = self.duplicates.all(scene, filters)
+        return {self.detail.dialog: self.detail.open(scene, listed, found)}
+
+    # What selects -----------------------------------------------------------------------------
 
     def taker(self, side: Side) -> Callable[..., str]:
         """A handler that selects all images of the clean or the noisy gallery."""
 
-        def taken(*values: Any) -> str:
-            def work() -> str:
-                scene = self.scene(values)
-                found = scene.side(side)
-                word: str = side
-                if scene.outcome.stage == "zero-shot":
-                    word = "sure" if side == "clean" else "unsure"
-                return self._select(scene, found, plural(len(found), f"{word} image"))
-
-            return str(guard(work))
+        def taken(filters: Filters, _event: Any = None) -> str:
+            scene = self.scene(filters)
+            found = scene.side(side)
+            return self._select(scene, found, plural(len(found), f"{scene.word(side)} image"))
 
         return taken
 
-    def take_copies(self, *values: Any) -> str:
+    def take_duplicates(self, filters: Filters, _event: Any = None) -> str:
         """Select all images of all groups, or all outliers."""
+        scene = self.scene(filters)
+        found = self.duplicates.all(scene, filters)
+        return self._select(scene, found, f"{str(filters.kind).lower()}: {count(len(found))}")
 
-        def work() -> str:
-            scene, kind, least = self.scene(values), values[-2], values[-1]
-            found = self.copies.all(scene, kind, least)
-            return self._select(scene, found, f"{str(kind).lower()}: {len(found):,}")
+    def take_corrected(self, filters: Filters, _event: Any = None) -> str:
+        """Select all images that a person has ruled on."""
+        scene = self.scene(filters)
+        found = np.flatnonzero(scene.corrected)
+        return self._select(scene, found, plural(len(found), "corrected image"))
 
-        return str(guard(work))
+    def pick_cell(self, filters: Filters, event: gr.EventData) -> str:
+        """Select the images of a cell of the confusions."""
+        scene = self.scene(filters)
+        return self._select(scene, *self.confusions.pick(scene, filters, event))
 
-    def pick_cell(self, event: gr.EventData, *values: Any) -> str:
-        """Select the images of a cell of the confusions. The last value: held against what."""
-
-        def work() -> str:
-            scene = self.scene(values)
-            return self._select(scene, *self.confusions.pick(scene, values[-1], event))
-
-        return str(guard(work))
-
-    def pick_map(self, event: gr.EventData, *values: Any) -> str:
+    def pick_map(self, filters: Filters, event: gr.EventData) -> str:
         """Select what was picked on the map."""
-        return str(guard(lambda: self.map.pick(self.scene(values), event)))
+        return self.map.pick(self.scene(filters), event)
 
-    def pick_stage(self, event: gr.EventData, *values: Any) -> str:
+    def pick_stage(self, filters: Filters, event: gr.EventData) -> str:
         """The stage that the map's slider was moved to, for all panels."""
-        return str(guard(lambda: self.map.pick_stage(self.scene(values), event)))
+        return self.map.pick_stage(self.scene(filters), event)
 
-    def pick_copy(self, event: gr.EventData, *values: Any) -> Any:
-        """Select a group of copies, or open an outlier. The last values: kind and least cosine."""
-
-        def work() -> Any:
-            scene = self.scene(values)
-            found = self.copies.pick(scene, values[-2], values[-1], event)
-            if isinstance(found, int):
-                listed = self._select(scene, self.copies.all(scene, *values[-2:]), "outliers")
-                return [*self.detail.open(scene, listed, found), gr.skip()]
-            return [gr.skip(), gr.skip(), self._select(scene, *found)]
-
-        return guard(work)
-
-    def pick_detail(self, event: gr.EventData, *values: Any) -> Any:
-        """Something was pressed within the dialog. The last value: what is open."""
-
-        def work() -> Any:
-            scene = self.scene(values)
-            found = self.detail.pick(scene, values[-1], event)
-            if found is None:
-                return [gr.skip()] * 3
-            if isinstance(found[0], str):
-                return [*found, gr.skip()]
-            return [gr.skip(), gr.skip(), self._select(scene, *found)]
-
-        return guard(work)
+    def pick_detail(self, filters: Filters, event: gr.EventData) -> str:
+        """Select the image of the dialog and its nearest ones."""
+        scene = self.scene(filters)
+        return self._select(scene, *self.detail.selects(scene, event))
 
     def _select(self, scene: Scene, indices: Indices, text: str) -> str:
-        opened = scene.opened
-        return self.session.selections.put(source=opened.source, indices=indices, text=text)
+        source = scene.opened.source
+        return self.session.selections.put(source=source, indices=indices, text=text)
+
+    # What corrects ----------------------------------------------------------------------------
+
+    def tick(self, filters: Filters, event: gr.EventData) -> Drawn:
+        """Some boxes were ticked, or unticked."""
+        scene, data = self.scene(filters), event_data(event)
+        sent = data.get("images")
+        images = (
+            [i for i in sent if is_index(i, len(scene.outcome))] if isinstance(sent, list) else []
+        )
+        ticks = scene.ticks.changed(images, on=data.get("on") is True)
+        return {self.correct.ticks: ticks.state(),
+                **self.correct.draw(replace(scene, ticks=ticks))}  # fmt: skip
+
+    def answer_card(self, filters: Filters, event: gr.EventData) -> str:
+        """A key has accepted or rejected the label of a card; the id of what was done."""
+        scene, data = self.scene(filters), event_data(event)
+        if filters.shown != scene.opened.source.key():
+            raise RunError(CHANGED)
+        if not is_index(data.get("image"), len(scene.outcome)) or data.get("verdict") not in (
+            "accepted", "rejected",
+        ):  # fmt: skip
+            raise RunError(NO_IMAGE)
+        return self.correct.add(scene.opened, data["verdict"], [data["image"]]).id
+
+    def press(self, verdict: str, *, sure: bool = True) -> Callable[..., Drawn]:
+        """A handler that says the same of all images that are ticked or selected."""
+
+        def pressed(filters: Filters, _event: Any = None) -> Drawn:
+            return self.correct.press(self.scene(filters), filters, verdict, sure=sure)
+
+        return pressed
+
+    def undo(self, filters: Filters, _event: Any = None) -> str:
+        """Undo the last correction; a mark of that."""
+        undone = self.correct.undo(filters.run)
+        gr.Info(f"Undone: {undone.text}.", duration=4)
+        return f"undone {undone.id}"
 
 
-def page_numbers(value: Any) -> dict[str, int]:
-    """Page numbers as a page may send them, made safe."""
-    known = value if isinstance(value, dict) else {}
-    return {
-        name: n if isinstance(n := known.get(name), int) and abs(n) < 10**7 else 0 for name in PAGED
-    }
-
-
-def _same(panel: Any) -> list[Any]:
-    return [gr.skip() for _ in panel.outputs]
+def _remembered(text: Any) -> tuple[Any, str]:
+    """Run and panel as a page has kept them."""
+    try:
+        run, panel = json.loads(text)
+    except (TypeError, ValueError):
+        return None, "map"
+    return run, panel if panel in PANELS else "map"

@@ -8,13 +8,12 @@ import gradio as gr
 import numpy as np
 
 from studio.errors import RunError
-from studio.ui.explore.scene import Indices, Scene
+from studio.ui.explore.galleries import Drawn
+from studio.ui.explore.scene import AGAINST_MODEL, AGAINST_TRUTH, Filters, Indices, Scene
 from studio.ui.parts import pick_list, picked
 from studio.views import confusion
 from studio.views.markup import empty
 from studio.views.numbers import plural
-
-MODEL, TRUTH = "the other model", "the sub-folder"
 
 
 class ConfusionPanel:
@@ -23,9 +22,9 @@ class ConfusionPanel:
     def build(self) -> None:
         """Lay the panel out, inside of its gr.Tab."""
         self.against = gr.Radio(
-            [MODEL, TRUTH],
-            value=MODEL,
-            label="Labels of model 1 held against",
+            [AGAINST_MODEL, AGAINST_TRUTH],
+            value=AGAINST_MODEL,
+            label="Compare the labels of model 1 with",
             elem_id="confusion-against",
             visible=False,
         )
@@ -33,42 +32,42 @@ class ConfusionPanel:
 
     @property
     def outputs(self) -> list[Any]:
-        """In the order in which `draw` gives them."""
+        """What `draw` sets."""
         return [self.against, self.map]
 
-    def draw(self, scene: Scene, against: Any) -> list[Any]:
-        """The values of `outputs`."""
+    def draw(self, scene: Scene, filters: Filters) -> Drawn:
+        """What the panel shows."""
         outcome = scene.outcome
-        known = outcome.truth is not None and bool((outcome.truth >= 0).any())
-        choice = gr.update(visible=known)
-        truth = known and against == TRUTH
-        if outcome.stage == "zero-shot" and not truth:
-            more = " Hold its labels against the sub-folders instead." if known else ""
-            text = f"Before training there is one model only, and nobody who contradicts it.{more}"
-            return [choice, empty(text)]
+        has_truth = outcome.truth is not None and bool((outcome.truth >= 0).any())
+        truth = has_truth and filters.against == AGAINST_TRUTH
+        choice = {self.against: gr.update(visible=has_truth)}
+        if not scene.judged and not truth:
+            more = " Compare its labels with the sub-folders instead." if has_truth else ""
+            text = f"Before training there is one model only, and none to disagree with it.{more}"
+            return {**choice, self.map: empty(text)}
         only = None
         if scene.label is not None:
             other = confusion.against(outcome, truth)
             only = np.flatnonzero((outcome.model_labels[0] == scene.label) | (other == scene.label))
         found = confusion.confusion(outcome, truth=truth, only=only)
-        return [choice, confusion.heat_map(found) + confusion.pair_table(found)]
+        return {**choice, self.map: confusion.heat_map(found)}
 
-    def nothing(self) -> list[Any]:
-        """The values of `outputs` while there is nothing to show."""
-        return [gr.update(visible=False), ""]
+    def nothing(self) -> Drawn:
+        """What stands there while there is nothing to show."""
+        return {self.against: gr.update(visible=False), self.map: ""}
 
-    def pick(self, scene: Scene, against: Any, event: gr.EventData) -> tuple[Indices, str]:
+    def pick(self, scene: Scene, filters: Filters, event: gr.EventData) -> tuple[Indices, str]:
         """The images of the cell that was pressed, and what they are.
 
         Raises:
             RunError: there is no such cell.
         """
-        outcome, truth = scene.outcome, against == TRUTH
+        outcome, truth = scene.outcome, filters.against == AGAINST_TRUTH
         place = confusion.cell(picked(event), len(outcome.class_names))
         if place is None:
             raise RunError("There is no such cell.")
-        found = confusion.images_of(outcome, *place, truth=truth)
+        indices = confusion.images_of(outcome, *place, truth=truth)
         row, column = (outcome.class_names[c] for c in place)
         other = "the sub-folder" if truth else "model 2"
-        told = f"{plural(len(found), 'image')}: model 1 says {row}, {other} says {column}"
-        return found, told
+        text = f"{plural(len(indices), 'image')}: model 1 says {row}, {other} says {column}"
+        return indices, text

@@ -1,38 +1,39 @@
 """Correct and continue: say what labels are right, and train with what was said.
 
-Three ways: on the image in the dialog, on the selection, and on all images of a shown page. What is
-said is kept (`runs.corrections`) at once, with the run or, before any, with the images at hand,
-which the Train tab starts from; nobody has to save anything.
+Three ways: on the image in the dialog (`ui.explore.detail`), on a card by a key, and on all images
+that are ticked or selected. What is said is kept (`runs.corrections`) at once, with the run or,
+before any, with the images at hand, which the Train tab starts from; nobody has to save anything.
 """
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import gradio as gr
+import numpy as np
 
-from studio.errors import RunError, StudioError
-from studio.runs.corrections import WITHDRAWN
+from studio.errors import RunError
+from studio.imports import import_torch
+from studio.runs.corrections import WITHDRAWN, Action
 from studio.runs.given import VERDICTS
-from studio.session.opened import Opened, open_run
+from studio.session.opened import Opened
 from studio.session.session import Session
-from studio.session.source import AT_HAND, NOTHING, OpenedFolder, OpenedRun, Source, parse
-from studio.session.tasks import import_torch
-from studio.ui.explore.scene import SIDES, Scene, scene_of
-from studio.ui.parts import PRIVATE, UNCHECKED, guard
-from studio.views import correcting, gallery
-from studio.views.numbers import plural
+from studio.session.source import AT_HAND, NOTHING, OpenedRun, parse
+from studio.ui.explore.galleries import Drawn
+from studio.ui.explore.scene import NO_IMAGE, Filters, Indices, Scene
+from studio.ui.parts import ASSETS
+from studio.views import explored
+from studio.views.detail import corrections_summary
+from studio.views.numbers import count, plural
 
-if TYPE_CHECKING:
-    from studio.ui.explore.detail import DetailDialog
-
-_LISTS = ("selection", "clean", "noisy")
+CHANGED = "The images or labels at hand have changed meanwhile: look at them again first."
+_NOTHING_CHOSEN = "Nothing is ticked or selected: tick images or select some first."
 _AGAIN, _FIRST = "Train again with these", "Train with these"
-_CHANGED = "The images or labels at hand have changed meanwhile: look at them again first."
-_CHOOSE = "What is corrected is chosen above: images of a selection, or of the page that is shown."
+_VERBS = {"accepted": "Accept", "relabelled": "Relabel", "rejected": "Reject",
+          WITHDRAWN: "Take back"}  # fmt: skip
+_OBJECTS = {"accepted": "label", "relabelled": "image", "rejected": "image",
+            WITHDRAWN: "correction"}  # fmt: skip
 
 
 class CorrectPanel:
@@ -44,255 +45,165 @@ class CorrectPanel:
     def build(self) -> None:
         """Lay the panel out, inside of the Explore tab."""
         self.changed = gr.State("")  # the last action: whoever shows corrections listens to it
+        self.ticks = gr.State({})
+        off: dict[str, Any] = {"size": "sm", "min_width": 110, "interactive": False}
+        with gr.Row(elem_classes="inline correct-start"):
+            self.one_by_one = gr.Button(
+                "Correct one by one", elem_id="correct-start", size="sm", min_width=150
+            )
+            gr.HTML(
+                explored.keys(),
+                js_on_load=(ASSETS / "keys.js").read_text(encoding="utf-8"),
+                elem_id="explore-keys",
+            )
         with gr.Accordion("Correct labels and train with them", open=False, elem_id="correct"):
-            self.told = gr.HTML(elem_id="correct-told")
-            with gr.Row(elem_classes="inline correct-row"):
-                self.target = gr.Radio([], label="Which images", elem_id="correct-target", scale=3)
-                self.label = gr.Dropdown(
-                    [], label="Class", elem_id="correct-class", scale=1, min_width=180
-                )
+            self.summary = gr.HTML(elem_id="correct-summary")
             with gr.Row(elem_classes="inline correct-buttons"):
-                off: dict[str, Any] = {"size": "sm", "min_width": 110, "interactive": False}
-                self.buttons = {
-                    "accepted": gr.Button("Accept their labels", elem_id="correct-accept", **off),
-                    "relabelled": gr.Button("Relabel to class", elem_id="correct-relabel", **off),
-                    "rejected": gr.Button("Reject", elem_id="correct-reject", **off),
-                    WITHDRAWN: gr.Button("Take back", elem_id="correct-withdraw", **off),
-                }
+                self.buttons = {verdict: self._button(verdict, off) for verdict in _VERBS}
+                danger: dict[str, Any] = {"size": "sm", "min_width": 110, "visible": False}
+                self.sure = gr.Button(
+                    "Reject", variant="stop", elem_id="correct-reject-sure", **danger
+                )
+                self.keep = gr.Button("Keep them", elem_id="correct-keep", **danger)
+            with gr.Row(elem_classes="inline correct-buttons"):
                 self.undo_button = gr.Button("Undo", elem_id="correct-undo", **off)
+                self.take = gr.Button("Select the corrected", elem_id="correct-take", **off)
                 off |= {"variant": "primary", "min_width": 200}
                 self.again = gr.Button(_AGAIN, elem_id="train-again", **off)
 
+    def _button(self, verdict: str, options: dict[str, Any]) -> gr.Button:
+        ids = {"accepted": "accept", "relabelled": "relabel", "rejected": "reject"}
+        made: dict[str, Any] = {"elem_id": f"correct-{ids.get(verdict, 'withdraw')}", **options}
+        if verdict != "relabelled":
+            return gr.Button(_VERBS[verdict], **made)
+        with gr.Row(elem_classes="inline correct-class"):  # the class stands by its button
+            self.label = gr.Dropdown(
+                [], label="Class to relabel to", show_label=False, container=False,
+                elem_id="correct-class", min_width=180,
+            )  # fmt: skip
+            return gr.Button(_VERBS[verdict], **made)
+
     @property
     def outputs(self) -> list[Any]:
-        """In the order in which `draw` gives them."""
-        buttons = [*self.buttons.values(), self.undo_button, self.again]
-        return [self.told, self.target, self.label, *buttons]
-
-    def wire(
-        self,
-        *,
-        here: list[Any],
-        pages: gr.State,
-        run: gr.Dropdown,
-        detail: DetailDialog,
-        redraw: dict[str, Any],
-        tabs: gr.Tabs,
-        chosen: gr.State,
-    ) -> None:
-        """Connect events.
-
-        Args:
-            here: the components that make the scene.
-            pages: the numbers of the pages that are shown.
-            run: the run that is looked at.
-            detail: the dialog of one image.
-            redraw: what shows everything anew, on the same pages.
-            tabs: those of the page.
-            chosen: the run that the Train tab shows.
-        """
-        changed = [self.changed]
-        inputs = [*here, pages, self.target, self.label]
-        for verdict, button in self.buttons.items():
-            button.click(self._press(verdict), inputs, changed, **UNCHECKED)
-        self.undo_button.click(self.undo, [run], changed, **UNCHECKED)
-        self.changed.change(**redraw)
-        detail.dialog.corrected(trigger_mode="always_last", **redraw)
-        spins = {**UNCHECKED, "show_progress": "full"}
-        started = self.again.click(self.train, [run], [chosen], **spins)
-        started.success(lambda: gr.Tabs(selected="train"), outputs=[tabs], **PRIVATE)
-
-    def _press(self, verdict: str) -> Callable[..., str]:
-        def pressed(*values: Any) -> str:
-            *here, pages, target, label = values
-
-            def work() -> str:
-                scene = scene_of(self.session, *here)
-                return self.say(scene, verdict, pages, target, label)
-
-            return str(guard(work))
-
-        return pressed
+        """What `draw` sets."""
+        return [self.summary, self.label, *self.buttons.values(), self.sure, self.keep,
+                self.undo_button, self.take, self.again]  # fmt: skip
 
     # What it shows ----------------------------------------------------------------------------
 
-    def draw(self, scene: Scene, active: object, pages: dict[str, int], target: Any) -> list[Any]:
-        """The values of `outputs`. target: which images were chosen, kept while they are there."""
-        source = scene.opened.source
-        trained = isinstance(source, OpenedRun)
-        corrections = self.session.corrections(source)
+    def draw(self, scene: Scene) -> Drawn:
+        """What the panel shows."""
+        trained = isinstance(scene.opened.source, OpenedRun)
+        corrections = self.session.corrections(scene.opened.source)
         current, last = corrections.current(), corrections.last()
-        choices = _targets(scene, active, pages)
-        known = [value for _, value in choices]
-        value = target if target in known else next(iter(known), None)
-        names = list(scene.outcome.class_names)
-        on = gr.update(interactive=bool(choices))
-        return [
-            correcting.summary(current, last, trained=trained),
-            gr.update(choices=choices, value=value),
-            gr.update(choices=names),
-            *[on for _ in self.buttons],
-            gr.update(interactive=last is not None),
-            gr.update(interactive=bool(current), value=_AGAIN if trained else _FIRST),
-        ]
+        indices, chosen = targets(scene)
+        summary = corrections_summary(current, last, trained=trained, chosen=chosen)
+        shown: Drawn = {
+            self.summary: summary,
+            self.label: gr.update(choices=list(scene.outcome.class_names)),
+            self.undo_button: gr.update(interactive=last is not None),
+            self.take: gr.update(interactive=bool(current)),
+            self.again: gr.update(
+                interactive=bool(current), value=_AGAIN if trained else _FIRST
+            ),
+            **self.unasked(),
+        }  # fmt: skip
+        for verdict, button in self.buttons.items():
+            what = f" {plural(len(indices), _OBJECTS[verdict])}" if len(indices) else ""
+            shown[button] = gr.update(interactive=True, visible=True, value=_VERBS[verdict] + what)
+        return shown
 
-    def nothing(self) -> list[Any]:
-        """The values of `outputs` while there is nothing to show."""
-        return ["", *self._off()]
-
-    def _off(self) -> list[Any]:
+    def nothing(self) -> Drawn:
+        """What stands there while there is nothing to show."""
         off = gr.update(interactive=False)
-        return [gr.update(choices=[], value=None), gr.skip(), *[off for _ in self.outputs[3:]]]
+        buttons = [*self.buttons.values(), self.undo_button, self.take, self.again]
+        return {self.summary: "", **self.unasked(), **dict.fromkeys(buttons, off)}
 
-    def actions(self, opened: Opened, index: int) -> str:
-        """The buttons of one image, for its dialog."""
-        outcome = opened.outcome
-        correction = opened.corrections.get(outcome.paths[index])
-        # The likeliest other class first: what the models said themselves.
-        best = [*outcome.model_labels[:, index].tolist(), *outcome.top_labels[index].tolist()]
-        return correcting.image_buttons(outcome, index, correction, best=best)
+    def unasked(self) -> Drawn:
+        """No question is open about a rejection of many."""
+        hidden = gr.update(visible=False)
+        return {self.buttons["rejected"]: gr.update(visible=True), self.sure: hidden,
+                self.keep: hidden}  # fmt: skip
 
     # What its buttons do ----------------------------------------------------------------------
 
-    def say(
-        self, scene: Scene, verdict: str, pages: dict[str, int], target: Any, label: Any
-    ) -> str:
-        """Say the same of all images that are chosen; the id of what was done.
+    def press(self, scene: Scene, filters: Filters, verdict: str, *, sure: bool = True) -> Drawn:
+        """Say the same of all images that are ticked or selected.
+
+        sure: False asks before many are rejected.
 
         Raises:
             RunError: none is chosen, or no class to relabel them to.
         """
-        indices = _images(scene, target, pages)
-        if not indices:
-            raise RunError(_CHOOSE)
-        if verdict == "relabelled" and label not in scene.outcome.class_names:
+        indices, _ = targets(scene)
+        if filters.shown != scene.opened.source.key():
+            raise RunError(CHANGED)
+        if not len(indices):
+            raise RunError(_NOTHING_CHOSEN)
+        if verdict == "relabelled" and filters.relabel_to not in scene.outcome.class_names:
             raise RunError("Choose the class that these images get.")
-        return self._add(scene, verdict, indices, label)
+        if verdict == "rejected" and len(indices) > 1 and not sure:
+            question = gr.update(visible=True, value=f"Reject {count(len(indices))} images")
+            return {self.buttons[verdict]: gr.update(visible=False), self.sure: question,
+                    self.keep: gr.update(visible=True)}  # fmt: skip
+        action = self.add(scene.opened, verdict, indices.tolist(), filters.relabel_to)
+        return {self.changed: action.id, self.ticks: scene.ticks.cleared().state()}
 
-    def answer_of(self) -> Callable[[Any], dict[str, Any]]:
-        """What the dialog's page calls (assets/correct.js): a function with a name of its own."""
+    def add(self, opened: Opened, verdict: str, indices: Sequence[int], label: str = "") -> Action:
+        """Say something of some images.
 
-        def correct(asked: Any) -> dict[str, Any]:
-            return self.say_one(asked)
-
-        return correct
-
-    def say_one(self, asked: Any) -> dict[str, Any]:
-        """Say something of the image in the dialog.
-
-        asked: what the page sends, [source, index, stage, verdict, class index or ""] as JSON.
-
-        Returns:
-            html: the buttons as they are from now on, "" to leave them; error: one line or "".
+        Raises:
+            RunError: there is no such verdict, image or class, or nothing to take back.
         """
-        try:
-            opened, index, verdict, label = self._asked(asked)
-            self._add(Scene(opened), verdict, [index], label)
-        except StudioError as error:
-            return {"html": "", "error": str(error)}
-        return {"html": self.actions(opened, index), "error": ""}
-
-    def _asked(self, asked: Any) -> tuple[Opened, int, str, str]:
-        try:
-            run, index, stage, verdict, label = json.loads(asked)
-        except (TypeError, ValueError):
-            raise RunError("There is no such image in this run.") from None
-        opened = open_run(self.session, run, stage)
-        if parse(run) != opened.source:
-            raise RunError(_CHANGED)
-        names = opened.outcome.class_names
-        if type(index) is not int or not 0 <= index < len(opened.outcome):
-            raise RunError("There is no such image in this run.")
-        if verdict != "relabelled":
-            return opened, index, str(verdict), ""
-        number = int(label) if isinstance(label, str) and re.fullmatch("[0-9]{1,8}", label) else -1
-        if not 0 <= number < len(names):
-            raise RunError("There is no such class in this run.")
-        return opened, index, verdict, names[number]
-
-    def _add(self, scene: Scene, verdict: str, indices: list[int], label: str) -> str:
-        outcome = scene.outcome
-        if verdict not in (*VERDICTS, WITHDRAWN) or max(indices) >= len(outcome):
-            raise RunError("There is no such image in this run.")
-        corrections = self.session.corrections(scene.opened.source)
+        outcome = opened.outcome
+        if verdict not in (*VERDICTS, WITHDRAWN) or not all(0 <= i < len(outcome) for i in indices):
+            raise RunError(NO_IMAGE)
+        corrections = self.session.corrections(opened.source)
         if verdict == WITHDRAWN:  # what was not corrected needs no line
             current = corrections.current()
             indices = [i for i in indices if outcome.paths[i] in current]
             if not indices:
                 raise RunError("None of these images is corrected.")
         own = verdict == "accepted"
-        images = {
+        return corrections.add(verdict, {
             outcome.paths[i]: outcome.name(int(outcome.labels[i])) if own else label
             for i in indices
-        }
-        return corrections.add(verdict, images).id
+        })  # fmt: skip
 
-    def undo(self, run_id: Any) -> str:
-        """Undo the last press of a button, of whichever page it was; a mark of that."""
+    def undo(self, run: Any) -> Action:
+        """Undo the last press of a button, of whichever page it was.
 
-        def work() -> str:
-            undone = self.session.corrections(parse(run_id)).undo()
-            if undone is None:
-                raise RunError("There is nothing left to undo.")
-            gr.Info(f"Undone: {undone.text}.", duration=4)
-            return f"undone {undone.id}"
+        Raises:
+            StudioError: there is no such run, or nothing to undo.
+        """
+        undone = self.session.corrections(parse(run)).undo()
+        if undone is None:
+            raise RunError("There is nothing left to undo.")
+        return undone
 
-        return str(guard(work))
-
-    def train(self, run_id: Any) -> Any:
+    def train(self, run: Any) -> Any:
         """Start a run like this one that takes its corrections as given; the new run's id.
 
         What was said before any run is taken up on the Train tab, where there is more to choose.
         """
-        if run_id == AT_HAND.choice:
+        if run == AT_HAND.choice:
             return gr.skip()
+        from studio.runs.again import corrected
 
-        def work() -> str:
-            from studio.runs.again import corrected
-
-            source = parse(run_id)
-            if not isinstance(source, OpenedRun):
-                raise RunError(NOTHING)
-            request = corrected(self.session.store.get(source.run_id))
-            import_torch()
-            return self.session.worker.start(request)
-
-        return str(guard(work))
+        source = parse(run)
+        if not isinstance(source, OpenedRun):
+            raise RunError(NOTHING)
+        request = corrected(self.session.store.get(source.run_id))
+        import_torch()
+        return self.session.worker.start(request)
 
 
-def _targets(scene: Scene, active: object, pages: dict[str, int]) -> list[tuple[str, str]]:
-    """What can be corrected at a press: (text, value); nothing that is empty.
-
-    A value is the name of a list and, for the images at hand, the mark of the labels it shows.
+def targets(scene: Scene) -> tuple[Indices, str]:
+    """The images that a press corrects, and what they are: those that are ticked, or else those
+    that are selected.
     """
-    found, mark = [], f" {_mark(scene.opened.source)}".rstrip()
-    if scene.selection is not None and (count := len(scene.selected())):
-        found.append((f"The selection ({plural(count, 'image')})", f"selected{mark}"))
-    before = scene.outcome.stage == "zero-shot"
-    words = {"clean": "sure" if before else "clean", "noisy": "unsure" if before else "noisy"}
-    for name in SIDES if active == "galleries" else ("selection",):
-        if count := len(_images(scene, f"{name}{mark}", pages)):
-            what = f"{words[name]} images" if name in words else "images beside"
-            found.append((f"This page of {what} ({count})", f"{name}{mark}"))
-    return found
-
-
-def _images(scene: Scene, target: Any, pages: dict[str, int]) -> list[int]:
-    """The images that a choice of `_targets` stands for.
-
-    Raises:
-        RunError: it was a choice among other labels.
-    """
-    name, _, mark = target.partition(" ") if isinstance(target, str) else ("", "", "")
-    if name not in ("selected", *_LISTS):
-        return []
-    if mark != _mark(scene.opened.source):
-        raise RunError(_CHANGED)
-    if name == "selected":
-        return scene.selected().tolist() if scene.selection is not None else []
-    return list(gallery.page(scene.listed(name), pages.get(name, 0)).indices)
-
-
-def _mark(source: Source) -> str:
-    """What tells labels that may change from earlier ones; empty for a run, whose labels stay."""
-    return f"{source.images}:{source.labels}" if isinstance(source, OpenedFolder) else ""
+    if ticked := sorted(scene.ticks.images):
+        return np.array(ticked, np.int64), plural(len(ticked), "ticked image")
+    if scene.selection is not None and len(selected := scene.selected()):
+        return selected, f"the {plural(len(selected), 'selected image')}"
+    return np.zeros(0, np.int64), ""

@@ -1,193 +1,234 @@
 """The dialog for one image: large, with all that is known about it, and a way to the next one.
 
-What a page may ask of it (the text of a pick): `image:12` opens an image, `step:1` and `step:-1` go
-on in the list that the first one was opened from, `near:12` selects an image and its nearest ones.
-Other parts add picks of their own: HTML through `actions`, handled by a listener of their own.
+It is opened by an event of gradio's, with the list of images that it walks through; from then on
+its script (assets/detail.js, assets/correct.js) calls functions of the component, which answer with
+the next image at once. What the page has open stands in its HTML, see `Place`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import re
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import gradio as gr
 import numpy as np
 
-from studio.errors import RunError, StudioError
+from studio.errors import RunError
+from studio.runs.corrections import WITHDRAWN
 from studio.session.opened import Opened, open_run
 from studio.session.session import Session
 from studio.session.similar import Vectors, vectors_of
-from studio.session.source import OpenedFolder
-from studio.ui.explore.scene import SIDES, Indices, Scene
+from studio.session.source import OpenedRun, parse
+from studio.ui.explore.correct import CHANGED, CorrectPanel
+from studio.ui.explore.scene import NO_IMAGE, Indices, Scene, is_index, served
 from studio.ui.parts import ASSETS, picked
-from studio.views import detail, journey
-from studio.views.markup import esc, progress
+from studio.views import detail
+from studio.views.markup import progress
 from studio.views.numbers import count, plural
+from studio.views.render import render
 
 NEAREST = 12
 
-ShownImage = dict[str, Any]
-"""What a page has open, kept in a gr.State: source (a list of the scene, or the id of a selection),
-index (the image that is shown), anchor (the image of the list that previous and next count from).
-"""
 
-CLOSED: ShownImage = {"source": "", "index": -1, "anchor": -1}
+@dataclass(frozen=True)
+class Place:
+    """What a page has open. source: text form of what the image belongs to; walk: id of the
+    selection that previous and next walk through; index: the image; anchor: the image of the walk
+    that they count from, another one while a neighbour is shown.
+    """
 
-_TEMPLATE = (
-    '<dialog class="dialog" aria-label="Image"><div class="dialog-bar">'
-    '<button type="button" class="dialog-close" data-step="back" data-pick="step:-1" '
-    'aria-keyshortcuts="ArrowLeft" aria-label="Previous image">← <span>Previous</span></button>'
-    '<button type="button" class="dialog-close" data-step="on" data-pick="step:1" '
-    'aria-keyshortcuts="ArrowRight" aria-label="Next image"><span>Next</span> →</button>'
-    '<span class="detail-where" aria-live="polite"></span>'
-    '<form method="dialog"><button class="dialog-close">Close</button></form></div>'
-    '<div class="dialog-body">${value}</div></dialog>'
-)
+    source: str
+    stage: str
+    walk: str
+    index: int
+    anchor: int
+
+    @classmethod
+    def of(cls, asked: dict[str, Any]) -> Place:
+        """From what a page sent.
+
+        Raises:
+            RunError: it is none.
+        """
+        try:
+            place = cls(*(asked[name] for name in ("source", "stage", "walk", "index", "anchor")))
+        except (KeyError, TypeError):
+            raise RunError(NO_IMAGE) from None
+        if not all(isinstance(text, str) for text in (place.source, place.stage, place.walk)):
+            raise RunError(NO_IMAGE)
+        return place
 
 
 class DetailDialog:
     """Components and what they show; the Explore tab connects them."""
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
-        self.functions: list[Callable[[Any], Any]] = []  # of other parts, called by their scripts
-        self.actions: Callable[[Opened, int], str] = _no_actions
+    def __init__(self, session: Session, correct: CorrectPanel) -> None:
+        self.session, self.correct = session, correct
 
     def build(self) -> None:
         """Lay the dialog out; it takes no room on the page."""
-        studio = self.session
-
-        def nearest(asked: Any) -> dict[str, Any]:  # a name of its own: the page calls it
-            return nearest_html(studio, asked)
-
+        scripts = [ASSETS / name for name in ("detail.js", "correct.js")]
         self.dialog = gr.HTML(
             value="",
-            html_template=_TEMPLATE,
-            js_on_load="\n".join(
-                (ASSETS / name).read_text(encoding="utf-8") for name in ("detail.js", "correct.js")
-            ),
-            server_functions=[nearest, *self.functions],
+            html_template=render("explore/dialog.html"),
+            js_on_load="\n".join(file.read_text(encoding="utf-8") for file in scripts),
+            server_functions=[
+                served("show_image", self.show), served("answer_image", self.answer),
+                served("undo_answer", self.undo), served("nearest_images", self.nearest),
+            ],
             elem_id="explore-dialog",
-        )
-        self.opened = gr.State(CLOSED)
+        )  # fmt: skip
 
-    def open(self, scene: Scene, source: str, index: int) -> tuple[str, ShownImage]:
-        """The dialog's HTML for an image of one of the scene's lists, and what is open now.
-
-        Raises:
-            RunError: there is no such image.
-        """
-        if not 0 <= index < len(scene.outcome):
-            raise RunError("There is no such image in this run.")
-        return self._shown(scene, {"source": source, "index": index, "anchor": index})
-
-    def pick(
-        self, scene: Scene, shown: Any, event: gr.EventData
-    ) -> tuple[str, ShownImage] | tuple[Indices, str] | None:
-        """What a press within the dialog does: another image, or a selection and its text.
-
-        None for the picks of other parts.
+    def open(self, scene: Scene, listed: Indices, index: int | None) -> str:
+        """The dialog's HTML for an image of a list.
 
         Raises:
             RunError: there is no such image.
         """
-        known: ShownImage = {**CLOSED, **(shown if isinstance(shown, dict) else {})}
+        opened = scene.opened
+        if index is None or not is_index(index, len(opened.outcome)):
+            raise RunError(NO_IMAGE)
+        walk = self.session.selections.put(source=opened.source, indices=listed, text="open")
+        stage = opened.outcome.stage if opened.outcome.stage in opened.stages else ""
+        return self._html(opened, Place(opened.source.key(), stage, walk, index, index))
+
+    def selects(self, scene: Scene, event: gr.EventData) -> tuple[Indices, str]:
+        """What `near:12` selects: an image and its nearest ones, and what they are.
+
+        Raises:
+            RunError: there is no such image.
+        """
         what, _, text = picked(event).partition(":")
-        number = int(text) if text.lstrip("-").isdigit() and len(text) < 10 else None
-        if what not in ("image", "step", "near") or number is None:
-            return None
-        if what == "step":
-            listed = self._listed(scene, known["source"])
-            if not len(listed):
-                raise RunError("The list that this image was opened from is empty now.")
-            place = _place(listed, known["anchor"]) + (1 if number > 0 else -1)
-            index = int(listed[min(max(0, place), len(listed) - 1)])
-            return self._shown(scene, {**known, "index": index, "anchor": index})
-        if not 0 <= number < len(scene.outcome):
-            raise RunError("There is no such image in this run.")
-        if what == "image":
-            return self._shown(scene, {**known, "index": number})
-        return self._near(scene, number)
-
-    def _near(self, scene: Scene, index: int) -> tuple[Indices, str]:
+        index = int(text) if re.fullmatch("[0-9]{1,9}", text) else -1
+        if what != "near" or not is_index(index, len(scene.outcome)):
+            raise RunError(NO_IMAGE)
         task = vectors_of(scene.opened)
-        found = task.value.nearest(index, NEAREST)[0] if task and task.ready else []
-        told = f"{scene.outcome.paths[index]} and its {plural(len(found), 'nearest image')}"
-        return np.array([index, *found], np.int64), told
+        near = task.value.nearest(index, NEAREST)[0] if task and task.ready else []
+        text = f"{scene.outcome.paths[index]} and its {plural(len(near), 'nearest image')}"
+        return np.array([index, *near], np.int64), text
 
-    def _shown(self, scene: Scene, shown: ShownImage) -> tuple[str, ShownImage]:
-        opened, index = scene.opened, shown["index"]
-        listed = self._listed(scene, shown["source"])
-        place = _place(listed, shown["anchor"])
-        where = f"{count(place + 1)} of {count(len(listed))}" if place >= 0 else ""
-        if index != shown["anchor"]:
-            where = f"{where}, a neighbour" if where else ""
-        select = (
-            '<p><button type="button" class="dialog-close" data-closes '
-            f'data-pick="near:{index}">'
-            "Select it and its nearest</button></p>"
-        )
-        ends = {"back": 0, "on": len(listed) - 1}
-        steps = [word for word, end in ends.items() if place not in (-1, end)]
-        body = detail.detail(
-            scene.outcome,
-            index,
-            opened.large_picture(index),
-            way=self._way(opened, scene, index),
-            actions=select + self.actions(opened, index),
-            where=where,
-            steps=" ".join(steps),
-            look=json.dumps([opened.source.key(), index, scene.outcome.stage]),
-        )
-        return body, shown
+    # What its script asks for -----------------------------------------------------------------
 
-    def _listed(self, scene: Scene, source: str) -> Indices:
-        """The list that an image was opened from: one of the scene's, or that of a selection."""
-        if source in ("selection", *SIDES):
-            return scene.listed(source)
-        found = self.session.selections.get(source)
-        mine = found is not None and found.source.same_images(scene.opened.source)
+    def show(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """Another image. asked: a `Place` with `step`, 1 or -1 in the walk, or `to`, an index."""
+        opened, place = self._opened(asked)
+        if asked.get("step") in (1, -1):
+            place = self._step(place, asked["step"])
+        elif is_index(asked.get("to"), len(opened.outcome)):
+            place = replace(place, index=asked["to"])
+        else:
+            raise RunError(NO_IMAGE)
+        return {"html": self._html(opened, place)}
+
+    def answer(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """Say something of the image, and show the next one.
+
+        asked: a `Place` with `verdict` and, to relabel, `label`, a class as the text of its number.
+        """
+        opened, place = self._opened(asked)
+        verdict, label, names = asked.get("verdict"), asked.get("label"), opened.outcome.class_names
+        name = ""
+        if verdict == "relabelled":
+            number = int(str(label)) if re.fullmatch("[0-9]{1,8}", str(label)) else -1
+            if not 0 <= number < len(names):
+                raise RunError("There is no such class in this run.")
+            name = names[number]
+        message = self.correct.add(opened, str(verdict), [place.index], name).text
+        after = place
+        if verdict != WITHDRAWN:
+            # After a neighbour comes the image that it is one of.
+            after = self._step(place, 1) if place.index == place.anchor else replace(
+                place, index=place.anchor)  # fmt: skip
+            if after == place:
+                message += ". It is the last one of the list"
+        return {"html": self._html(opened, after), "message": f"{message}.", "changed": True}
+
+    def undo(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """Undo the last press of a button, and show its image if it was of one of the walk."""
+        opened, place = self._opened(asked)
+        undone = self.correct.undo(opened.source)
+        paths, walk = list(undone.images), self._walk(place)
+        if len(paths) == 1 and paths[0] in opened.outcome.paths:
+            index = opened.outcome.paths.index(paths[0])
+            place = replace(place, index=index, anchor=index if index in walk else place.anchor)
+        html = self._html(opened, place)
+        return {"html": html, "message": f"Undone: {undone.text}.", "changed": True}
+
+    def nearest(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """The nearest images as HTML, and whether to ask again in a while."""
+        opened, place = self._opened(asked)
+        task = vectors_of(opened)
+        if task is None:
+            return {"html": "", "again": False}
+        if task.pending:
+            label = f"Being computed: {task.text.lower()}"
+            return {"html": progress(task.done, task.total, label=label), "again": True}
+        if task.error:
+            return {"html": render("explore/quiet.html", text=task.error), "again": False}
+        vectors: Vectors = task.value
+        found, cosines = vectors.nearest(place.index, NEAREST)
+        label_of = int(opened.outcome.labels[place.index])
+        html = detail.nearest(opened.outcome, found, cosines, opened.picture, label=label_of)
+        return {"html": html, "again": False}
+
+    # Of what it is made -----------------------------------------------------------------------
+
+    def _opened(self, asked: dict[str, Any]) -> tuple[Opened, Place]:
+        """What a place belongs to, as it was when the page showed it.
+
+        Raises:
+            RunError: there is no such image, or the labels have changed.
+        """
+        place = Place.of(asked)
+        opened = open_run(self.session, place.source, place.stage)
+        if parse(place.source) != opened.source:
+            raise RunError(CHANGED)
+        if not all(is_index(i, len(opened.outcome)) for i in (place.index, place.anchor)):
+            raise RunError(NO_IMAGE)
+        return opened, place
+
+    def _walk(self, place: Place) -> Indices:
+        """The list that previous and next walk through; it stays while images leave the gallery
+        that it was taken from.
+        """
+        found = self.session.selections.get(place.walk)
+        mine = found is not None and found.source == parse(place.source)
         return found.indices if found is not None and mine else np.zeros(0, np.int64)
 
-    def _way(self, opened: Opened, scene: Scene, index: int) -> str:
-        if isinstance(opened.source, OpenedFolder):
-            return ""
-        way = self.session.reader(opened.source.run_id).history
-        return journey.journey_table(scene.outcome, way.of(index), way.watched)
+    def _step(self, place: Place, by: int) -> Place:
+        walk = self._walk(place)
+        if not len(walk):
+            raise RunError("The list that this image was opened from is gone: open it again.")
+        number = min(max(0, _position(walk, place.anchor) + by), len(walk) - 1)
+        return replace(place, index=int(walk[number]), anchor=int(walk[number]))
+
+    def _html(self, opened: Opened, place: Place) -> str:
+        walk, index, history = self._walk(place), place.index, None
+        number = _position(walk, place.anchor)
+        where = f"{count(number + 1)} of {count(len(walk))}" if number >= 0 else ""
+        if index != place.anchor and where:
+            where += ", a neighbour"
+        ends = {"back": 0, "on": len(walk) - 1}
+        if isinstance(opened.source, OpenedRun):
+            history = self.session.reader(opened.source.run_id).history
+        return detail.detail(
+            opened.outcome,
+            index,
+            opened.large_picture(index),
+            correction=opened.corrections.get(opened.outcome.paths[index]),
+            stages=list(opened.stages.values()),
+            history=history.of(index) if history else (),
+            watched=history.watched if history else 0,
+            attributes={
+                "place": json.dumps(asdict(place)),
+                "where": where,
+                "steps": " ".join(word for word, end in ends.items() if number not in (-1, end)),
+            },
+        )
 
 
-def _no_actions(_opened: Opened, _index: int) -> str:
-    return ""
-
-
-def _place(listed: Indices, index: int) -> int:
-    found = np.flatnonzero(listed == index)
+def _position(walk: Indices, index: int) -> int:
+    found = np.flatnonzero(walk == index)
     return int(found[0]) if len(found) else -1
-
-
-def nearest_html(session: Session, asked: Any) -> dict[str, Any]:
-    """The nearest images of an image as HTML, and whether to ask again in a while.
-
-    asked: what the page sends, JSON of [source, index, stage]; anything else gives nothing.
-    """
-    try:
-        run, index, stage = json.loads(asked if isinstance(asked, str) else "")
-        opened = open_run(session, run, stage)
-        if not isinstance(index, int) or not 0 <= index < len(opened.outcome):
-            raise ValueError(index)
-    except (ValueError, TypeError, StudioError):
-        return {"html": "", "again": False}
-    task = vectors_of(opened)
-    if task is None:
-        return {"html": "", "again": False}
-    if task.pending:
-        told = progress(task.done, task.total, label=f"Being computed: {task.text.lower()}")
-        return {"html": told, "again": True}
-    if task.error:
-        return {"html": f'<p class="quiet">{esc(task.error)}</p>', "again": False}
-    vectors: Vectors = task.value
-    found, cosines = vectors.nearest(index, NEAREST)
-    label = int(opened.outcome.labels[index])
-    html = detail.nearest(opened.outcome, found, cosines, opened.picture, label=label)
-    return {"html": html, "again": False}

@@ -8,134 +8,152 @@ import gradio as gr
 import numpy as np
 
 from studio.errors import RunError
-from studio.scores import duplicates as found_duplicates
+from studio.scores import duplicates as scores
 from studio.scores.duplicates import Group
-from studio.scores.neighbours import Floats
 from studio.session.similar import Similar, similar_of
 from studio.session.tasks import Task
-from studio.ui.explore.paged import Paged, blank, drawn, paged
-from studio.ui.explore.scene import Indices, Scene
+from studio.ui.explore.galleries import Drawn, PagedCards
+from studio.ui.explore.scene import EXACT, FAR, NEAR, Filters, Indices, Scene
 from studio.ui.parts import picked
 from studio.views import duplicates
 from studio.views.gallery import PAGE_SIZE
-from studio.views.markup import empty, esc, progress
+from studio.views.markup import empty, progress
 from studio.views.numbers import plural
+from studio.views.render import render
 
-EXACT, NEAR, FAR = "Equal images", "Nearly equal", "Outliers"
 _LEAST, _MOST = 0.8, 0.99
 
 _GONE = "The images are no longer in their folder, so that they cannot be compared."
-_TOLD = {
+_EXPLAINED = {
     EXACT: "Files whose pictures are the same, pixel by pixel, as the model sees them.",
-    NEAR: "Images that the model can hardly tell apart: the same picture cut, saved or mirrored "
-    "anew, or frames of one film. Equal ones are left out.",
+    NEAR: "Images that the model can hardly tell apart: the same picture cropped, saved or "
+    "mirrored again, or frames of one film. Equal ones are left out.",
     FAR: "Images far from their ten nearest ones: something that belongs to no class, a broken "
     "file, or a rare sight. Farthest first.",
 }
 
 
-class CopiesPanel:
+class DuplicatesPanel:
     """Components and what they show; the Explore tab connects them."""
+
+    def __init__(self) -> None:
+        self.gallery = PagedCards("duplicates")
 
     def build(self) -> None:
         """Lay the panel out, inside of its gr.Tab."""
         self.kind = gr.Radio(
             [EXACT, NEAR, FAR], value=EXACT, label="Show", show_label=False, container=False,
-            elem_id="copies-kind",
+            elem_id="duplicates-kind",
         )  # fmt: skip
-        self.least = gr.Slider(
-            _LEAST, _MOST, value=found_duplicates.NEAR, step=0.01, label="At least this much alike",
-            info="Cosine of the model's features: 1 = the same", elem_id="copies-least",
+        self.at_least = gr.Slider(
+            _LEAST, _MOST, value=scores.NEAR, step=0.01, label="At least this similar",
+            info="Cosine of the model's features: 1 = the same", elem_id="duplicates-at-least",
             visible=False,
         )  # fmt: skip
-        self.head = gr.HTML(elem_id="copies-head")
-        self.gallery: Paged = paged("copies", cards_id="gallery-copies")
-        self.take = gr.Button("Select all of these", elem_id="copies-take", size="sm",
+        self.head = gr.HTML(elem_id="duplicates-head")
+        self.gallery.build()
+        self.take = gr.Button("Select all of these", elem_id="duplicates-take", size="sm",
                               interactive=False)  # fmt: skip
         # Ticks only while something is being computed that the page waits for.
         self.timer = gr.Timer(1.0, active=False)
 
     @property
     def outputs(self) -> list[Any]:
-        """In the order in which `draw` gives them."""
-        return [self.least, self.head, self.take, self.timer, *self.gallery.outputs]
+        """What `draw` sets."""
+        return [self.at_least, self.head, self.take, self.timer, *self.gallery.outputs]
 
-    def draw(self, scene: Scene, kind: Any, least: Any, number: int) -> tuple[int, list[Any]]:
-        """The number of the page that is shown, and the values of `outputs`."""
-        kind, task = _kind(kind), similar_of(scene.opened)
+    def draw(self, scene: Scene, filters: Filters, number: int) -> tuple[int, Drawn]:
+        """The number of the page that is shown, and the components."""
+        kind, task = _kind(filters), similar_of(scene.opened)
         slider = gr.update(visible=kind == NEAR)
         if task is None or not task.ready:
             waits = task is not None and task.pending
-            return 0, [slider, _wait(task), gr.update(interactive=False), gr.Timer(active=waits),
-                       *blank()]  # fmt: skip
-        told, alike = f'<p class="quiet">{esc(_TOLD[kind])}</p>', task.value
+            shown = {**self.nothing(), self.at_least: slider, self.head: _wait(task)}
+            return 0, {**shown, self.timer: gr.Timer(active=waits)}
+        similar: Similar = task.value
         if kind == FAR:
-            indices = _outliers(scene, alike)
-            told += f"<p><b>{_stand_out(alike)}</b></p>"
-            card = duplicates.outlier_card(_distances(scene, alike))
-            number, each = drawn(scene, indices, number, card, nothing="No image here.", small=True)
+            indices = _outliers(scene, similar)
+            number, shown = self.gallery.draw(
+                scene, indices, number, nothing="No image here.", note=_distance(similar)
+            )
+            found = _stand_out(similar)
         else:
-            groups = _groups(scene, alike, kind, _least(least))
+            groups = _groups(scene, similar, filters)
             indices = _members(groups)
-            images = plural(len(indices), "image")
-            told += f"<p><b>{plural(len(groups), 'group')}</b>, {images}.</p>"
-            number, each = _group_page(scene, groups, number)
+            found = f"{plural(len(groups), 'group')}, {plural(len(indices), 'image')}."
+            number, shown = self._group_page(scene, groups, number)
+        head = render("explore/duplicates_head.html", text=_EXPLAINED[kind], found=found)
         take = gr.update(
             value=f"Select all {plural(len(indices), 'image')}", interactive=bool(len(indices))
         )
-        return number, [slider, told, take, gr.Timer(active=False), *each]
+        return number, {**shown, self.at_least: slider, self.head: head, self.take: take,
+                        self.timer: gr.Timer(active=False)}  # fmt: skip
 
-    def nothing(self) -> list[Any]:
-        """The values of `outputs` while there is nothing to show."""
+    def nothing(self) -> Drawn:
+        """What stands there while there is nothing to show."""
         off = gr.update(interactive=False)
-        return [gr.update(visible=False), "", off, gr.Timer(active=False), *blank()]
+        return {self.at_least: gr.update(visible=False), self.head: "", self.take: off,
+                self.timer: gr.Timer(active=False), **self.gallery.show("")}  # fmt: skip
 
-    def all(self, scene: Scene, kind: Any, least: Any) -> Indices:
+    def all(self, scene: Scene, filters: Filters) -> Indices:
         """The images of all groups, group by group; or all outliers, the farthest first."""
-        task, kind = similar_of(scene.opened), _kind(kind)
+        task = similar_of(scene.opened)
         if task is None or not task.ready:
             return np.zeros(0, np.int64)
-        if kind == FAR:
+        if _kind(filters) == FAR:
             return _outliers(scene, task.value)
-        return _members(_groups(scene, task.value, kind, _least(least)))
+        return _members(_groups(scene, task.value, filters))
 
     def pick(
-        self, scene: Scene, kind: Any, least: Any, event: gr.EventData
+        self, scene: Scene, filters: Filters, event: gr.EventData
     ) -> tuple[Indices, str] | int:
         """The images of the group that was pressed, and what they are; or one image's index.
 
         Raises:
             RunError: there is no such group or image.
         """
-        what, _, text = picked(event).partition(":")
+        what, _, text = picked(event).rpartition(":")
         number = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
-        if what == "image" and 0 <= number < len(scene.outcome):
+        if not what and 0 <= number < len(scene.outcome):
             return number
-        task, kind = similar_of(scene.opened), _kind(kind)
-        if what == "group" and task is not None and task.ready and kind != FAR:
-            for group in _groups(scene, task.value, kind, _least(least)):
+        task = similar_of(scene.opened)
+        if what == "group" and task is not None and task.ready and _kind(filters) != FAR:
+            for group in _groups(scene, task.value, filters):
                 if group.indices[0] == number:
                     word = "equal" if group.exact else "nearly equal"
-                    told = f"{len(group.indices)} {word} images"
-                    return np.array(group.indices, np.int64), told
+                    text = f"{len(group.indices)} {word} images"
+                    return np.array(group.indices, np.int64), text
         raise RunError("There is no such group any more; choose another one.")
 
+    def _group_page(
+        self, scene: Scene, groups: list[Group], number: int
+    ) -> tuple[int, Drawn]:  # fmt: skip
+        size = duplicates.PAGE_SIZE
+        pages = max(1, -(-len(groups) // size))
+        number = min(max(0, number), pages - 1)
+        shown = groups[number * size : (number + 1) * size]
+        body = duplicates.group_list(
+            scene.outcome, shown, scene.opened.picture, none="None found here."
+        )
+        first = number * size
+        where = f"{first + 1}–{first + len(shown)} of {len(groups)}" if shown else ""
+        return number, self.gallery.show(body, where, number, pages)
 
-def _kind(value: Any) -> str:
-    return value if value in _TOLD else EXACT
+
+def _kind(filters: Filters) -> str:
+    return filters.kind if filters.kind in _EXPLAINED else EXACT
 
 
-def _least(value: Any) -> float:
-    known = isinstance(value, (int, float)) and _LEAST <= value <= _MOST
-    return float(value) if known else found_duplicates.NEAR
-
-
-def _groups(scene: Scene, alike: Similar, kind: str, least: float) -> list[Group]:
+def _groups(scene: Scene, similar: Similar, filters: Filters) -> list[Group]:
     """Groups of the run's images; with a filter, those that one of its images belongs to."""
-    found = alike.exact
-    if kind == NEAR:
-        found = found_duplicates.near_groups(alike.neighbours, at_least=least, exact=alike.exact)
-    groups = [Group(tuple(alike.rows[list(g.indices)].tolist()), g.cosine, g.exact) for g in found]
+    found, least = similar.exact, filters.at_least
+    if _kind(filters) == NEAR:
+        valid = isinstance(least, (int, float)) and _LEAST <= least <= _MOST
+        found = scores.near_groups(
+            similar.neighbours, at_least=float(least) if valid else scores.NEAR, exact=found
+        )
+    rows = similar.rows
+    groups = [Group(tuple(rows[list(g.indices)].tolist()), g.cosine, g.exact) for g in found]
     return [g for g in groups if scene.allowed[list(g.indices)].any()]
 
 
@@ -143,36 +161,23 @@ def _members(groups: list[Group]) -> Indices:
     return np.array([i for g in groups for i in g.indices], np.int64)
 
 
-def _outliers(scene: Scene, alike: Similar) -> Indices:
+def _outliers(scene: Scene, similar: Similar) -> Indices:
     """Those that stand out, or else a page of the farthest, as far as the filters leave them."""
-    number = alike.outliers.number or PAGE_SIZE
-    order = alike.rows[alike.outliers.order[:number]]
+    number = similar.outliers.number or PAGE_SIZE
+    order = similar.rows[similar.outliers.order[:number]]
     return np.asarray(order[scene.allowed[order]], np.int64)
 
 
-def _stand_out(alike: Similar) -> str:
-    number = alike.outliers.number
+def _stand_out(similar: Similar) -> str:
+    number = similar.outliers.number
     if not number:
         return "No image stands out; these are the farthest."
     return f"{plural(number, 'image stands', 'images stand')} out."
 
 
-def _distances(scene: Scene, alike: Similar) -> Floats:
-    distances = np.zeros(len(scene.outcome), np.float32)
-    distances[alike.rows] = alike.outliers.distances
-    return distances
-
-
-def _group_page(scene: Scene, groups: list[Group], number: int) -> tuple[int, list[Any]]:
-    size = duplicates.PAGE_SIZE
-    pages = max(1, -(-len(groups) // size))
-    number = min(max(0, number), pages - 1)
-    shown = groups[number * size : (number + 1) * size]
-    none = "None found here."
-    body = duplicates.group_list(scene.outcome, shown, scene.opened.picture, none=none)
-    where = f"{number * size + 1}–{number * size + len(shown)} of {len(groups)}" if shown else ""
-    turns = [gr.update(interactive=on) for on in (number > 0, number < pages - 1)]
-    return number, [body, f'<p class="where">{where}</p>', *turns]
+def _distance(similar: Similar) -> Any:
+    distances = dict(zip(similar.rows.tolist(), similar.outliers.distances.tolist(), strict=True))
+    return lambda index: f"distance {distances.get(index, 0.0):.2f}"
 
 
 def _wait(task: Task | None) -> str:

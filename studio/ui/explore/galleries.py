@@ -1,49 +1,167 @@
-"""Clean and noisy images side by side, for all classes, for one, or within the selection."""
+"""Galleries of cards, a page at a time: clean and noisy side by side, and what is selected."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
 
-from studio.ui.explore.paged import Paged, blank, drawn, paged
-from studio.ui.explore.scene import SIDES, Scene
-from studio.ui.parts import folding, pick_list
-from studio.views import cards
+from studio.ui.explore.scene import SIDES, Indices, Scene
+from studio.ui.parts import ASSETS, folding, pick_list
+from studio.views import cards, gallery
 from studio.views.gallery import Side
-from studio.views.numbers import plural
+from studio.views.numbers import count, plural
+from studio.views.render import render
 
-_SAID = {
-    "clean": ("Clean", "labels that the other model believes"),
-    "noisy": ("Noisy", "labels that were not believed"),
-}
-_BEFORE = {
-    "clean": ("Sure", "the model is more than 50 % sure"),
-    "noisy": ("Unsure", "the model is at most 50 % sure"),
-}
-_ORDERS = [("doubtful first", "up"), ("certain first", "down"), ("each class in turn", "turns")]
+Drawn = dict[Any, Any]
+"""Components with what they show from now on."""
 
-_LEGEND = (
-    '<p class="quiet legend">On each image: its label, how clean that label is, and below, what '
-    "each of the two models says with how far the other one believes it. Press an image to "
-    "enlarge it.</p>"
+_TITLES = {
+    "clean": ("Clean", "the other model judges these labels clean"),
+    "noisy": ("Noisy", "the other model judges these labels noisy"),
+}
+_BEFORE_TRAINING = {
+    "clean": ("Confident", "confidence over 50 %"),
+    "noisy": ("Not confident", "confidence of 50 % at most"),
+}
+_ORDERS = [("least clean first", "up"), ("cleanest first", "down"), ("each class in turn", "turns")]
+_HINT = (
+    "Draw around points on the map, press a number in Confusions, or open a group of duplicates: "
+    "its images come here."
 )
 
 
+class PagedCards:
+    """The components of one gallery. `name` begins their ids: NAME-back, NAME-where, NAME-on.
+
+    The cards raise `select` (an image is to be opened), `tick`, `answer` and `undo`, see
+    assets/cards.js.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def build(self) -> None:
+        """Lay the gallery out."""
+        script = (ASSETS / "cards.js").read_text(encoding="utf-8")
+        self.cards = gr.HTML(js_on_load=script, elem_id=f"gallery-{self.name}")
+        turn: dict[str, Any] = {"size": "sm", "min_width": 90, "interactive": False}
+        with gr.Row(elem_classes="inline pager"):
+            self.back = gr.Button("Previous", elem_id=f"{self.name}-back", **turn)
+            self.where = gr.HTML(elem_id=f"{self.name}-where")
+            self.on = gr.Button("Next", elem_id=f"{self.name}-on", **turn)
+
+    @property
+    def outputs(self) -> list[Any]:
+        """What `draw` and `show` set."""
+        return [self.cards, self.where, self.back, self.on]
+
+    def draw(
+        self,
+        scene: Scene,
+        indices: Indices,
+        number: int,
+        *,
+        nothing: str,
+        small: bool = True,
+        note: Callable[[int], str] | None = None,
+    ) -> tuple[int, Drawn]:
+        """The number of the page that is shown, and its cards.
+
+        Args:
+            scene: what is looked at.
+            indices: of all images of the gallery, in order.
+            number: of the page asked for; the nearest one is shown.
+            nothing: what stands there without any image.
+            small: whether cards are small ones.
+            note: what a small card says below the label; None = how clean it is.
+        """
+        page = gallery.page(indices, number)
+        body = cards.cards(
+            scene.outcome,
+            page.indices,
+            picture=scene.opened.picture,
+            corrections=scene.opened.corrections,
+            ticked=scene.ticks.images,
+            version=scene.ticks.version,
+            small=small,
+            note=note,
+            nothing=nothing,
+        )
+        return page.number, self.show(body, page.label, page.number, page.pages)
+
+    def show(self, body: str, where: str = "", number: int = 0, pages: int = 1) -> Drawn:
+        """HTML as page `number` of some."""
+        return {
+            self.cards: body,
+            self.where: render("explore/where.html", where=where) if where else "",
+            self.back: gr.update(interactive=number > 0),
+            self.on: gr.update(interactive=number < pages - 1),
+        }
+
+
+class SelectionPanel:
+    """What is selected, beside the map, the confusions and the duplicates."""
+
+    def __init__(self) -> None:
+        self.gallery = PagedCards("selection")
+
+    def build(self) -> None:
+        """Lay the panel out, inside of a gr.Column."""
+        with gr.Row(elem_classes="inline gallery-head"):
+            self.head = gr.HTML(
+                value="",
+                html_template='<div aria-live="polite">${value}</div>',
+                js_on_load=(ASSETS / "follow.js").read_text(encoding="utf-8"),
+                elem_id="selection-head",
+            )
+            self.clear = gr.Button(
+                "Clear", elem_id="selection-clear", size="sm", min_width=80, interactive=False
+            )
+        self.gallery.build()
+
+    @property
+    def outputs(self) -> list[Any]:
+        """What `draw` sets."""
+        return [self.head, self.clear, *self.gallery.outputs]
+
+    def draw(self, scene: Scene, number: int) -> tuple[int, Drawn]:
+        """The number of the page that is shown, and the components."""
+        indices, selection = scene.selected(), scene.selection
+        title, text = "Selected", selection.text if selection is not None else _HINT
+        if selection is None:
+            title = "Least clean first" if scene.judged else "Least confident first"
+        elif len(indices) < len(selection):
+            text += f"; the filters above leave {count(len(indices))} of {count(len(selection))}"
+        number, shown = self.gallery.draw(scene, indices, number, nothing="No image here.")
+        head = render("explore/title.html", title=title, text=text)
+        return number, {
+            self.head: head, self.clear: gr.update(interactive=selection is not None), **shown
+        }  # fmt: skip
+
+    def nothing(self) -> Drawn:
+        """What stands there while there is nothing to show."""
+        return {self.head: "", self.clear: gr.update(interactive=False), **self.gallery.show("")}
+
+
 class GalleriesPanel:
-    """Components and what they show; the Explore tab connects them."""
+    """Clean and noisy images side by side, for all classes, for one, or within the selection."""
+
+    def __init__(self) -> None:
+        self.sides: dict[Side, PagedCards] = {side: PagedCards(side) for side in SIDES}
 
     def build(self) -> None:
         """Lay the panel out, inside of its gr.Tab."""
         with gr.Row(elem_classes="inline within-row"):
-            gr.HTML(_LEGEND)
+            gr.HTML(render("explore/galleries_hint.html"))
             self.within = gr.Checkbox(
-                label="Only the selection", elem_id="within-selection", min_width=190, scale=0
-            )
+                label="Only the selection", interactive=False, elem_id="galleries-within",
+                container=False,
+            )  # fmt: skip
         self.titles: dict[Side, gr.HTML] = {}
         self.orders: dict[Side, gr.Radio] = {}
         self.take: dict[Side, gr.Button] = {}
-        self.sides: dict[Side, Paged] = {}
         with gr.Row(elem_classes="columns galleries"):
             with gr.Column(min_width=230, elem_classes="classes"):
                 self.classes = pick_list(elem_id="explore-classes")
@@ -54,57 +172,60 @@ class GalleriesPanel:
 
     def _side(self, side: Side) -> None:
         with gr.Row(elem_classes="inline gallery-head"):
-            self.titles[side] = gr.HTML(_title(side, ""))
+            self.titles[side] = gr.HTML(_title(side))
             self.orders[side] = gr.Radio(
-                _ORDERS,
-                value="down" if side == "clean" else "up",
-                label=f"Order of the {side} images",
-                show_label=False,
-                container=False,
-                elem_id=f"order-{side}",
-                min_width=200,
-            )
-        self.sides[side] = paged(side, cards_id=f"gallery-{side}")
+                _ORDERS, value="down" if side == "clean" else "up",
+                label=f"Order of the {side} images", show_label=False, container=False,
+                elem_id=f"order-{side}", min_width=200,
+            )  # fmt: skip
+        self.sides[side].build()
         self.take[side] = gr.Button(
             "Select these", elem_id=f"{side}-take", size="sm", interactive=False
         )
 
     @property
     def outputs(self) -> list[Any]:
-        """In the order in which `draw` gives them."""
-        found: list[Any] = [self.within, self.classes, self.numbers]
-        for side in SIDES:
-            found += [self.titles[side], self.take[side], *self.sides[side].outputs]
-        return found
+        """What `draw` sets."""
+        sides = [part for side in self.sides.values() for part in side.outputs]
+        return [self.within, self.classes, self.numbers, *self.titles.values(),
+                *self.take.values(), *sides]  # fmt: skip
 
-    def draw(self, scene: Scene, pages: dict[str, int]) -> tuple[dict[str, int], list[Any]]:
-        """The numbers of the pages that are shown, and the values of `outputs`."""
-        outcome, numbers = scene.outcome, dict(pages)
-        chosen = scene.selection
-        label = "Only the selection" if chosen is None else f"Only the {len(chosen):,} selected"
-        within = gr.update(interactive=chosen is not None, label=label)
-        values: list[Any] = [within, cards.class_list(outcome, scene.label)]
-        values.append(cards.class_table(outcome))
+    def draw(self, scene: Scene, pages: dict[str, int]) -> tuple[dict[str, int], Drawn]:
+        """The numbers of the pages that are shown, and the components."""
+        selection, pages = scene.selection, dict(pages)
+        label = (
+            "Only the selection" if selection is None else f"Only the {len(selection):,} selected"
+        )
+        shown: Drawn = {
+            self.within: gr.update(interactive=selection is not None, label=label),
+            self.classes: cards.class_list(scene.outcome, scene.label),
+            self.numbers: cards.class_table(scene.outcome),
+        }
         for side in SIDES:
             indices = scene.side(side)
-            numbers[side], each = drawn(
-                scene, indices, numbers[side], cards.card, nothing=f"No {side} image here."
-            )
-            take = gr.update(
-                value=f"Select {'this' if len(indices) == 1 else 'these'} "
-                f"{plural(len(indices), 'image')}",
+            pages[side], drawn = self.sides[side].draw(
+                scene, indices, pages[side], nothing=f"No {scene.word(side)} image here.",
+                small=False,
+            )  # fmt: skip
+            these = "this" if len(indices) == 1 else "these"
+            shown |= drawn
+            shown[self.titles[side]] = _title(side, judged=scene.judged)
+            shown[self.take[side]] = gr.update(
+                value=f"Select {these} {plural(len(indices), 'image')}",
                 interactive=bool(len(indices)),
             )
-            values += [_title(side, outcome.stage), take, *each]
-        return numbers, values
+        return pages, shown
 
-    def nothing(self) -> list[Any]:
-        """The values of `outputs` while there is nothing to show."""
+    def nothing(self) -> Drawn:
+        """What stands there while there is nothing to show."""
         off = gr.update(interactive=False)
-        sides = [value for side in SIDES for value in (_title(side, ""), off, *blank())]
-        return [off, "", "", *sides]
+        shown: Drawn = {self.within: off, self.classes: "", self.numbers: ""}
+        for side in SIDES:
+            shown |= {self.titles[side]: _title(side), self.take[side]: off}
+            shown |= self.sides[side].show("")
+        return shown
 
 
-def _title(side: Side, stage: str) -> str:
-    title, text = (_BEFORE if stage == "zero-shot" else _SAID)[side]
-    return f'<h3 class="gallery-title">{title} <small>{text}</small></h3>'
+def _title(side: Side, *, judged: bool = True) -> str:
+    title, text = (_TITLES if judged else _BEFORE_TRAINING)[side]
+    return render("explore/title.html", title=title, text=text)

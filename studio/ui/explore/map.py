@@ -1,71 +1,77 @@
-"""The map of all images: its component, and what a pick on it selects.
+"""The map of all images: its component, what its script asks for, and what a pick on it selects.
 
 The component's value is small: which run, stage, filters and selection. The points themselves, up
-to megabytes, come by the component's own server functions when the map can be seen, so that they
-are not part of every event, nor of the page as each visitor loads it (`/config`).
+to megabytes, come by the component's own functions when the map can be seen, so that they are not
+part of every event, nor of the page as each visitor loads it (`/config`). Every answer is made of
+plain values for JSON, and every question may have been made up by anyone.
 """
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import gradio as gr
 import numpy as np
 
-from studio.errors import RunError
+from studio.errors import RunError, StudioError
+from studio.runs.outcome import Outcome
+from studio.session.layouts import Layout, Layouts
+from studio.session.opened import Opened, open_run
 from studio.session.session import Session
-from studio.ui.explore.map_data import MapData, is_index, key_of
-from studio.ui.explore.scene import Scene
+from studio.session.similar import vectors_of
+from studio.session.tasks import Task
+from studio.ui.explore.galleries import Drawn
+from studio.ui.explore.scene import Filters, Indices, Scene, event_data, is_index, served
 from studio.ui.parts import ASSETS, file_url, plotly_file
 from studio.views import map_table, points
+from studio.views.cards import opinion, truth, worth
 from studio.views.numbers import plural
-from studio.views.points import Indices
 
 STAGES = {"zero-shot": "Before training", "phase1": "After Phase I", "final": "After training"}
+CLASSES = 20
+"""Classes with a colour, a shape and a name of their own, the largest ones; more cannot be told
+apart.
+"""
+THUMBNAILS = 60
+"""Pictures on the map at most, all asked for at once."""
+
+_FEWEST = 100  # points that a page may ask for at least: the sample has to keep the map's shape
+_SOON_MS, _LATER_MS = 150, 1500
+
+Asked = dict[str, Any]
 
 
 class MapPanel:
-    """Components, and what a pick selects; the Explore tab connects them."""
+    """Components, and what a pick selects; the Explore tab connects them.
+
+    layouts: where the images of each set stand.
+    """
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.data = MapData(session)
+        self.layouts = Layouts(session.options.cache_dir)
 
     def build(self) -> None:
         """Lay the panel out, inside of a gr.Tab."""
-
-        # The names are those by which assets/map.js calls them.
-        def map_points(asked: Any) -> Any:
-            return self.data.points(asked)
-
-        def map_lit(asked: Any) -> Any:
-            return self.data.lit(asked)
-
-        def map_about(asked: Any) -> Any:
-            return self.data.about(asked)
-
-        def map_twin(asked: Any) -> Any:
-            return self.data.twin(asked)
-
-        scripts = [ASSETS / name for name in ("map_groups.js", "map_lasso.js", "map.js")]
+        scripts = ("map_groups.js", "map_lasso.js", "map_near.js", "map.js")
+        functions = {
+            "map_points": self.points, "map_selected": self.selected, "map_image": self.image,
+            "map_thumbnails": self.thumbnails, "map_table": self.table,
+        }  # fmt: skip
         self.board = gr.HTML(
             value={},
             html_template=(ASSETS / "map.html").read_text(encoding="utf-8"),
-            js_on_load="\n".join(file.read_text(encoding="utf-8") for file in scripts),
+            js_on_load="\n".join((ASSETS / name).read_text(encoding="utf-8") for name in scripts),
             head=f'<script src="{file_url(plotly_file())}"></script>',
-            server_functions=[map_points, map_lit, map_about, map_twin],
+            server_functions=[served(name, answer) for name, answer in functions.items()],
             elem_id="map",
         )
 
     # What the component shows -----------------------------------------------------------------
 
-    @property
-    def outputs(self) -> list[Any]:
-        """In the order in which `draw` gives them."""
-        return [self.board]
-
-    def draw(self, scene: Scene, selection: Any) -> list[Any]:
-        """The values of `outputs`. selection: the id that the page sent."""
+    def draw(self, scene: Scene, filters: Filters) -> Drawn:
+        """The component's value."""
         opened = scene.opened
         value = {
             "run": opened.source.choice,
@@ -74,20 +80,154 @@ class MapPanel:
             "stages": [[name, STAGES.get(name, name)] for name in opened.stages],
             "label": scene.label,
             "disagree": scene.disagree,
-            "selection": selection if scene.selection is not None else "",
+            "selection": filters.selection if scene.selection is not None else "",
             "selected": 0 if scene.selection is None else len(scene.selection),
         }
-        return [value]
+        return {self.board: value}
 
-    def nothing(self) -> list[Any]:
-        """The values of `outputs` while there is nothing to show."""
-        return [{}]
+    def nothing(self) -> Drawn:
+        """What stands there while there is nothing to show."""
+        return {self.board: {}}
+
+    # What its script asks for -----------------------------------------------------------------
+
+    def points(self, asked: Asked) -> dict[str, Any]:
+        """The points to draw and how far the layout is.
+
+        asked: {"run", "layout": "umap", "pca" or "" for the best, "limit": of the points, "have":
+        what the page draws now}.
+
+        Returns:
+            text: one line about how it stands; again: milliseconds after which to ask again, 0 =
+            never; and if there is anything new to draw, what `points.packed` makes, with names of
+            classes, the largest of them, and which layout it is.
+        """
+        placed = self.placed(asked)
+        if isinstance(placed, dict):
+            return placed
+        opened, layout, rows = placed
+        kind = layout.kind if asked.get("layout") not in ("pca", "umap") else asked["layout"]
+        kind = kind if kind == "pca" or layout.umap is not None else "pca"
+        answer = {
+            "text": _progress(layout),
+            "umap": layout.state,
+            "again": _LATER_MS if layout.state == "running" else 0,
+            "layout": kind,
+            "images": len(opened.outcome),
+        }
+        if asked.get("have") == kind:
+            return answer
+        last = _last(opened)
+        indices = points.drawn(last, limit=_limit(asked))
+        indices = indices if len(rows) == len(last) else indices[np.isin(indices, rows)]
+        plane = points.whole(layout.plane(kind), rows, len(last))
+        sizes = np.bincount(last.labels[last.labels >= 0], minlength=len(last.class_names))
+        return {
+            **answer,
+            "names": last.class_names,
+            "largest": np.argsort(-sizes, kind="stable")[:CLASSES].tolist(),
+            "points": points.packed(indices, plane, opened.stages, last.truth),
+            "note": points.note(len(indices), len(rows), len(last)),
+        }
+
+    def selected(self, asked: Asked) -> dict[str, Any]:
+        """The selected images, and the points of those that are not drawn without it.
+
+        asked: {"run", "selection", "layout", "limit"}.
+        """
+        placed, chosen = self.placed(asked), self.session.selections.get(asked.get("selection"))
+        if isinstance(placed, dict) or chosen is None:
+            return {}
+        opened, layout, rows = placed
+        last, limit = _last(opened), _limit(asked)
+        mine = chosen.source.same_images(opened.source)
+        if not mine or chosen.indices.max(initial=0) >= len(last):
+            return {}
+        indices = np.sort(chosen.indices)
+        if len(rows) < len(last):
+            indices = indices[np.isin(indices, rows)]
+        if len(indices) > limit:
+            indices = indices[np.linspace(0, len(indices) - 1, limit).astype(np.int64)]
+        plane = points.whole(layout.plane(asked.get("layout")), rows, len(last))
+        more = np.setdiff1d(indices, points.drawn(last, limit=limit), assume_unique=True)
+        return {
+            "indices": points.packed_indices(indices),
+            "more": points.packed(more, plane, opened.stages, last.truth),
+        }
+
+    def image(self, asked: Asked) -> dict[str, Any]:
+        """Thumbnail and label of the image under the pointer. asked: {"run", "stage", "index"}."""
+        opened, index = open_run(self.session, asked.get("run"), asked.get("stage")), asked["index"]
+        outcome = opened.outcome
+        if not is_index(index, len(outcome)):
+            return {}
+        lines = [worth(outcome, index)]
+        if outcome.disagree[index]:
+            lines += [f"Model {m + 1}: {opinion(outcome, index, m)}" for m in (0, 1)]
+        if known := truth(outcome, index):
+            lines.append(known)
+        name = outcome.name(int(outcome.labels[index]))
+        return {"src": opened.picture(index), "title": name, "lines": lines}
+
+    def thumbnails(self, asked: Asked) -> dict[str, Any]:
+        """Addresses of small pictures, by the image's index; empty where there is none.
+
+        asked: {"run", "indices"}; of more than THUMBNAILS the first.
+        """
+        opened, indices = open_run(self.session, asked.get("run")), asked["indices"][:THUMBNAILS]
+        return {str(i): opened.picture(i) for i in indices if is_index(i, len(opened.outcome))}
+
+    def table(self, asked: Asked) -> dict[str, Any]:
+        """The map as a table, in HTML. asked: {"run", "stage", "layout"}."""
+        placed = self.placed(asked, stage=asked.get("stage"))
+        if isinstance(placed, dict):
+            return {}
+        opened, layout, rows = placed
+        plane = points.whole(layout.plane(asked.get("layout")), rows, len(opened.outcome))
+        return {"html": map_table.html(opened.outcome, plane)}
+
+    def placed(
+        self, asked: Asked, stage: Any = None
+    ) -> tuple[Opened, Layout, Indices] | dict[str, Any]:
+        """A run with its layout and which images that places, or what to tell the page as long as
+        there is none.
+        """
+        try:
+            opened = open_run(self.session, asked.get("run"), stage)
+        except StudioError as error:
+            return {"text": str(error), "again": 0}
+        task = self._layout(opened)
+        if task is None:
+            return {"text": f"{opened.problem} Without them there is no map.", "again": 0}
+        if task.error:
+            return {"text": f"No map: {task.error}", "again": 0}
+        if not task.ready:
+            before = vectors_of(opened)
+            waits = task if before is None or before.ready else before
+            done, total = waits.done, waits.total
+            return {"text": waits.text + (f", {done} of {total}" if total else ""),
+                    "again": _SOON_MS}  # fmt: skip
+        rows, layout = task.value
+        return opened, layout, rows
+
+    def _layout(self, opened: Opened) -> Task | None:
+        """The task whose value is which images have a place, and the layout of these."""
+        before = vectors_of(opened)
+        if before is None:
+            return None
+
+        def make(task: Task) -> tuple[Indices, Layout]:
+            vectors = before.result()  # it was asked for first, and has ended by now
+            task.begin("Placing the images")
+            return vectors.rows, self.layouts.get(vectors.units)
+
+        return self.session.tasks.ask(("layout", opened.key), "Placing the images", make)
 
     # What was picked --------------------------------------------------------------------------
 
     def pick_stage(self, scene: Scene, event: gr.EventData) -> str:
         """The stage that the slider was moved to."""
-        name = _data(event).get("stage")
+        name = event_data(event).get("stage")
         if not isinstance(name, str) or name not in scene.opened.stages:
             raise RunError("This run has no such stage.")
         return name
@@ -98,7 +238,7 @@ class MapPanel:
         Raises:
             RunError: what was sent means nothing here.
         """
-        data = _data(event)
+        data = event_data(event)
         how = data.get("how")
         if how == "clear":
             return ""
@@ -122,16 +262,43 @@ class MapPanel:
     def _around(self, scene: Scene, data: dict[str, Any], *, lasso: bool) -> tuple[Indices, str]:
         """The images within a line drawn on the page; all of them, not only those drawn."""
         corners = points.corners(data.get("xs"), data.get("ys"))
-        found = self.data.placed({"run": scene.opened.source.choice})
-        if corners is None or isinstance(found, dict):
+        placed = self.placed({"run": scene.opened.source.choice})
+        if corners is None or isinstance(placed, dict):
             raise RunError("Nothing was picked on the map.")
-        _, layout, rows = found
+        _, layout, rows = placed
         # The layout that the line was drawn on, even if a better one is ready by now.
         inside = points.in_polygon if lasso else points.in_box
         indices = rows[inside(layout.plane(data.get("layout")), corners)]
         return indices, f"{plural(len(indices), 'image')} on the map"
 
 
-def _data(event: gr.EventData) -> dict[str, Any]:
-    data = getattr(event, "_data", None)
-    return data if isinstance(data, dict) else {}
+def _last(opened: Opened) -> Outcome:
+    """The run's latest labels: what is drawn is the same at each stage."""
+    return list(opened.stages.values())[-1]
+
+
+def _limit(asked: Asked) -> int:
+    """How many points the page can draw: few, where there is no WebGL."""
+    limit = asked.get("limit")
+    return min(max(limit, _FEWEST), points.DRAWN) if type(limit) is int else points.DRAWN
+
+
+def key_of(opened: Opened) -> str:
+    """Changes with everything that is drawn: the page then asks for its points anew."""
+    made_of = repr((opened.source.choice, opened.key[:2]))
+    digest = hashlib.sha1(made_of.encode(), usedforsecurity=False)
+    for name, outcome in opened.stages.items():
+        digest.update(repr((name, outcome.class_names)).encode())
+        arrays = (outcome.labels, outcome.clean_probability)
+        for array in (*arrays, outcome.combined, outcome.clean, outcome.truth):
+            if array is not None:
+                digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def _progress(layout: Layout) -> str:
+    """How it stands with the UMAP."""
+    if layout.state == "running":
+        done = f", {layout.done} of {layout.total}" if layout.total else ""
+        return f"PCA for now. UMAP follows: {layout.text[:1].lower()}{layout.text[1:]}{done}."
+    return f"{layout.text} The map stays with PCA." if layout.state == "failed" else ""

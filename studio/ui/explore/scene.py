@@ -1,14 +1,17 @@
-"""What the filter row of the Explore tab asks for, and which images that is."""
+"""What the controls of the Explore tab ask for, and which images that is."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from studio.errors import StudioError
 from studio.runs.outcome import Outcome
 from studio.session.opened import Opened, open_run
 from studio.session.selections import Selection
@@ -19,18 +22,94 @@ from studio.views.gallery import Order, Query, Side
 ALL = "All classes"
 JUDGED, COMBINED = "judged", "combined"
 """What images are sorted by: the other model's judgement, or the combined score."""
+AGAINST_MODEL, AGAINST_TRUTH = "the other model", "the sub-folder"
+EXACT, NEAR, FAR = "Equal images", "Nearly equal", "Outliers"
 
 SIDES: tuple[Side, Side] = ("clean", "noisy")
+GALLERIES = ("selection", *SIDES, "duplicates")
+"""The galleries that have pages."""
 
-Source = Literal["clean", "noisy", "selection"]
-"""Lists of images that a page shows and that previous and next walk through."""
+NO_IMAGE = "There is no such image in this run."
 
 Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
+class Filters:
+    """What a page sends with every event: the value of each control and gr.State of the tab by its
+    name. Anyone may have made it up, so that whoever reads a value checks it.
+
+    panel: the inner tab that is open; kind, at_least: of duplicates; relabel_to: the class that is
+    chosen for a correction; shown: the text form of the source that the page shows; pages: the
+    number of each gallery's page; ticks: see `Ticks`.
+    """
+
+    run: Any = None
+    stage: Any = ""
+    label: Any = ALL
+    disagree: Any = False
+    clean_order: Any = "down"
+    noisy_order: Any = "up"
+    selection: Any = ""
+    within: Any = False
+    by: Any = JUDGED
+    panel: Any = "map"
+    against: Any = AGAINST_MODEL
+    kind: Any = EXACT
+    at_least: Any = 0.9
+    relabel_to: Any = None
+    shown: Any = ""
+    pages: Any = None
+    ticks: Any = None
+
+    def page_numbers(self) -> dict[str, int]:
+        """The number of each gallery's page, made safe."""
+        sent = self.pages if isinstance(self.pages, dict) else {}
+        return {
+            name: n if isinstance(n := sent.get(name), int) and abs(n) < 10**7 else 0
+            for name in GALLERIES
+        }
+
+
+@dataclass(frozen=True)
+class Ticks:
+    """Images that are ticked, kept in a gr.State as `state`. source: the text form of what they are
+    images of, with the labels that were seen; version: changes when they are cleared, which cards
+    that are drawn already hear of by it.
+    """
+
+    source: str = ""
+    version: int = 0
+    images: frozenset[int] = frozenset()
+
+    @classmethod
+    def of(cls, state: Any, source: str, number: int) -> Ticks:
+        """Those of a source with `number` images; none when they belong to another one."""
+        known = state if isinstance(state, dict) else {}
+        version = known.get("version")
+        version = version if isinstance(version, int) else 0
+        if known.get("source") != source:
+            return cls(source, version)
+        images = frozenset(i for i in known.get("images", ()) if is_index(i, number))
+        return cls(source, version, images)
+
+    def changed(self, images: list[int], *, on: bool) -> Ticks:
+        """With some more of them, or some fewer."""
+        given = frozenset(images)
+        return replace(self, images=self.images | given if on else self.images - given)
+
+    def cleared(self) -> Ticks:
+        """None is ticked any more."""
+        return replace(self, images=frozenset(), version=self.version + 1)
+
+    def state(self) -> dict[str, Any]:
+        """What a gr.State holds."""
+        return {"source": self.source, "version": self.version, "images": sorted(self.images)}
+
+
+@dataclass(frozen=True)
 class Scene:
-    """See the module. label: index of the class, None = all; selection: of this run, or None;
+    """What is looked at. label: index of the class, None = all; selection: of this run, or None;
     orders: of the clean and of the noisy gallery; within: whether the galleries show the selection
     only.
     """
@@ -41,18 +120,56 @@ class Scene:
     selection: Selection | None = None
     orders: tuple[Order, Order] = ("down", "up")
     within: bool = False
+    ticks: Ticks = field(default_factory=Ticks)
+
+    @classmethod
+    def of(cls, session: Session, filters: Filters) -> Scene:
+        """What the filters ask for.
+
+        Raises:
+            RunError: no such run, or it has nothing to show yet.
+        """
+        opened = open_run(session, filters.run, filters.stage)
+        if filters.by == COMBINED:
+            opened = replace(opened, outcome=replace(opened.outcome, by_combined=True))
+        names, label = opened.outcome.class_names, filters.label
+        selection = session.selections.get(filters.selection)
+        if selection is not None and (
+            not selection.source.same_images(opened.source)
+            or (len(selection) and int(selection.indices.max()) >= len(opened.outcome))
+        ):
+            selection = None  # of another run, or of images that are no longer at hand
+        return cls(
+            opened,
+            label=names.index(label) if isinstance(label, str) and label in names else None,
+            disagree=bool(filters.disagree),
+            selection=selection,
+            orders=(_order(filters.clean_order, "down"), _order(filters.noisy_order, "up")),
+            within=bool(filters.within),
+            ticks=Ticks.of(filters.ticks, opened.source.key(), len(opened.outcome)),
+        )
 
     @property
     def outcome(self) -> Outcome:
         """The labels that are looked at."""
         return self.opened.outcome
 
-    def side(self, side: Side) -> Indices:
-        """The images of the clean or the noisy gallery, in order."""
-        query = Query(side, self.label, self.disagree, self.orders[SIDES.index(side)])
-        found = gallery.select(self.outcome, query)
-        if self.within and self.selection is not None:
-            found = found[np.isin(found, self.selection.indices)]
+    @property
+    def judged(self) -> bool:
+        """Whether labels have been judged: before training there is their confidence only."""
+        return self.outcome.stage != "zero-shot"
+
+    def word(self, side: Side) -> str:
+        """What the images of a side are called."""
+        return side if self.judged else {"clean": "confident", "noisy": "not confident"}[side]
+
+    @cached_property
+    def corrected(self) -> NDArray[np.bool_]:
+        """(N,) which images a person has ruled on."""
+        paths = self.outcome.paths
+        found = np.zeros(len(paths), bool)
+        if corrections := self.opened.corrections:
+            found[:] = [path in corrections for path in paths]
         return found
 
     @cached_property
@@ -60,55 +177,65 @@ class Scene:
         """(N,) which images the filters leave in."""
         return gallery.allowed(self.outcome, self.label, self.disagree)
 
-    def selected(self) -> Indices:
-        """The selection as far as the filters leave it in; without one, the most doubtful images.
+    def side(self, side: Side) -> Indices:
+        """The images of the clean or the noisy gallery, in order. Of the noisy ones, those that a
+        person has ruled on are done with; a selection shows them.
+        """
+        query = Query(side, self.label, self.disagree, self.orders[SIDES.index(side)])
+        found = gallery.select(self.outcome, query)
+        if self.within and self.selection is not None:
+            return found[np.isin(found, self.selection.indices)]
+        return found[~self.corrected[found]] if side == "noisy" else found
 
-        A plain set (ascending indices) comes most suspicious first; a selection that has an order
+    def selected(self) -> Indices:
+        """The selection as far as the filters leave it in; without one, all images that nobody has
+        ruled on, least clean first.
+
+        A plain set (ascending indices) comes least clean first too; a selection that has an order
         of its own, as the answer to a search has, keeps it.
         """
         if self.selection is None:
-            found = np.flatnonzero(self.allowed)
-            return found[np.argsort(self.outcome.cleanliness[found], kind="stable")]
+            return self._least_clean_first(np.flatnonzero(self.allowed & ~self.corrected))
         found = self.selection.indices[self.allowed[self.selection.indices]]
-        if len(found) > 1 and (np.diff(self.selection.indices) > 0).all():
-            found = found[np.argsort(self.outcome.cleanliness[found], kind="stable")]
-        return found
+        plain = len(found) > 1 and (np.diff(self.selection.indices) > 0).all()
+        return self._least_clean_first(found) if plain else found
 
-    def listed(self, source: object) -> Indices:
-        """All images of one of the lists; of the selection's when it is no list that there is."""
-        return self.side(source) if source in SIDES else self.selected()
+    def _least_clean_first(self, indices: Indices) -> Indices:
+        return indices[np.argsort(self.outcome.cleanliness[indices], kind="stable")]
+
+    def listed(self, gallery_name: object) -> Indices:
+        """All images of one of the galleries; of the selection's when it is none that there is."""
+        return self.side(gallery_name) if gallery_name in SIDES else self.selected()
 
 
-def scene_of(
-    session: Session,
-    run: Any,
-    stage: Any,
-    label: Any,
-    disagree: Any,
-    clean_order: Any,
-    noisy_order: Any,
-    selection: Any,
-    within: Any,
-    by: Any,
-) -> Scene:
-    """The scene from what a page sent.
+def is_index(value: Any, length: int) -> bool:
+    """Whether what a page sent is the number of one of `length` images."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < length
 
-    Raises:
-        RunError: no such run, or it has nothing to show yet.
+
+def served(name: str, answer: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[Any], Any]:
+    """A function of a component that its script calls by this name, with an object or JSON of one.
+
+    What cannot be answered comes back as {"error": one line}.
     """
-    opened = open_run(session, run, stage)
-    if by == COMBINED:
-        opened = replace(opened, outcome=replace(opened.outcome, by_combined=True))
-    names = opened.outcome.class_names
-    chosen = names.index(label) if isinstance(label, str) and label in names else None
-    found = session.selections.get(selection)
-    if found is not None and (
-        not found.source.same_images(opened.source)
-        or (len(found) and int(found.indices.max()) >= len(opened.outcome))
-    ):
-        found = None  # of another run, or of images that are no longer at hand
-    orders = (_order(clean_order, "down"), _order(noisy_order, "up"))
-    return Scene(opened, chosen, bool(disagree), found, orders, bool(within))
+
+    def call(asked: Any) -> dict[str, Any]:
+        try:
+            known = json.loads(asked) if isinstance(asked, str) else asked
+            return answer(known if isinstance(known, dict) else {})
+        except StudioError as error:
+            return {"error": str(error)}
+        except (LookupError, TypeError, ValueError):
+            return {"error": NO_IMAGE}
+
+    call.__name__ = name
+    return call
+
+
+def event_data(event: Any) -> dict[str, Any]:
+    """What a script sent with an event; empty when it is not what ours send."""
+    data = getattr(event, "_data", None)
+    return data if isinstance(data, dict) else {}
 
 
 def _order(asked: Any, default: Order) -> Order:

@@ -1,24 +1,37 @@
 """The Explore tab: a map, galleries, confusions, duplicates and outliers, and each image large.
 
-All parts look at one scene, which the filter row and the selection make (`ui.scene`), and hand each
-other images as selections (`ui.selections`): the gr.State `selection` holds an id. Whoever sets it
-fills the gallery beside the map and lights its points.
+All parts look at one scene, which the filter row and the selection make (`ui.explore.scene`), and
+hand each other images as selections: the gr.State `selection` holds an id (`session.selections`).
+Whoever sets it fills the gallery beside the map and lights its points.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
 
-from studio.ui.explore.answers import ExploreAnswers, page_numbers
-from studio.ui.explore.paged import Paged
-from studio.ui.explore.scene import ALL, COMBINED, JUDGED, SIDES
-from studio.ui.parts import POLL, PRIVATE, UNCHECKED, hidden_text
+from studio.ui.explore.answers import ExploreAnswers
+from studio.ui.explore.galleries import PagedCards
+from studio.ui.explore.scene import ALL, COMBINED, JUDGED, SIDES, Filters
+from studio.ui.parts import POLL, PRIVATE, UNCHECKED, guard, hidden_text
+
+_KEPT = "studio-explore"
+_REMEMBER = f"""(run, panel) => {{
+  if (run) sessionStorage.setItem("{_KEPT}", JSON.stringify([run, panel]));
+}}"""
+_RECALL = f"""(run, label, wanted, _) => [run, label, wanted, sessionStorage.getItem("{_KEPT}")]"""
+_TO_TOP = "() => window.scrollTo(0, 0)"
+
+_TITLES = {
+    "map": "Map", "galleries": "Galleries", "confusions": "Confusions",
+    "duplicates": "Duplicates and outliers",
+}  # fmt: skip
 
 
 class ExploreTab(ExploreAnswers):
-    """Builds the tab and connects it; what it answers is in `ui.explore_answers`."""
+    """Builds the tab and connects it; what it answers is in `ui.explore.answers`."""
 
     def build(self) -> None:
         """Lay the tab out, inside of gr.Tab."""
@@ -44,9 +57,9 @@ class ExploreTab(ExploreAnswers):
         self.search.build_line()
         self.summary = gr.HTML(elem_id="explore-summary")
         self.stage = gr.State("")  # of the run; anything else than a stage is the latest
-        self.selection = gr.State("")
-        self.active = hidden_text("map")
-        self.pages = gr.State(page_numbers(None))
+        self.selection, self.shown, self.wanted = gr.State(""), gr.State(""), gr.State("")
+        self.pages = gr.State({})
+        self.panel, self.remembered = hidden_text("map"), hidden_text()
         self.correct.build()
         with gr.Row(elem_classes="columns explore-split"):
             with gr.Column(scale=3, min_width=320, elem_classes="explore-main"):
@@ -57,86 +70,126 @@ class ExploreTab(ExploreAnswers):
 
     def _panels(self) -> None:
         self.tabs: dict[str, gr.Tab] = {}
+        parts: dict[str, Any] = dict(
+            zip(_TITLES, (self.map, self.galleries, self.confusions, self.duplicates), strict=True)
+        )
         with gr.Tabs(
             selected="map", elem_id="explore-tabs", overflow_behavior="wrap"
         ) as self.inner:
-            with gr.Tab("Map", id="map") as self.tabs["map"]:
-                self.map.build()
-            with gr.Tab("Galleries", id="galleries") as self.tabs["galleries"]:
-                self.galleries.build()
-            with gr.Tab("Confusions", id="confusions") as self.tabs["confusions"]:
-                self.confusions.build()
-            with gr.Tab("Duplicates and outliers", id="copies") as self.tabs["copies"]:
-                self.copies.build()
+            for name, part in parts.items():
+                with gr.Tab(_TITLES[name], id=name) as self.tabs[name]:
+                    part.build()
 
-    @property
-    def filters(self) -> list[Any]:
-        """The components that make the scene, in the order of `scene_of`."""
-        orders = [self.galleries.orders[side] for side in SIDES]
-        mine = [self.run, self.stage, self.label, self.disagree, *orders]
-        return [*mine, self.selection, self.galleries.within, self.by]
+    def controls(self) -> dict[str, Any]:
+        """The components whose values a page sends, by the names of `Filters`."""
+        return {
+            "run": self.run, "stage": self.stage, "label": self.label, "disagree": self.disagree,
+            "clean_order": self.galleries.orders["clean"],
+            "noisy_order": self.galleries.orders["noisy"],
+            "selection": self.selection, "within": self.galleries.within, "by": self.by,
+            "panel": self.panel, "against": self.confusions.against, "kind": self.duplicates.kind,
+            "at_least": self.duplicates.at_least, "relabel_to": self.correct.label,
+            "shown": self.shown, "pages": self.pages, "ticks": self.correct.ticks,
+        }  # fmt: skip
+
+    def event(
+        self, answer: Callable[[Filters, gr.EventData], Any], outputs: list[Any], **more: Any
+    ) -> dict[str, Any]:
+        """The arguments of an event of gradio's that a method of `ExploreAnswers` answers."""
+        controls = self.controls()
+
+        def answered(event: gr.EventData, values: dict[Any, Any]) -> Any:
+            filters = Filters(**{name: values[control] for name, control in controls.items()})
+            return guard(lambda: answer(filters, event))
+
+        return {"fn": answered, "inputs": set(controls.values()), "outputs": outputs,
+                **UNCHECKED, **more}  # fmt: skip
 
     def wire(self, tab: gr.Tab, tabs: gr.Tabs, explore: gr.Button, chosen: gr.State) -> None:
         """Connect events. explore, chosen: the button of the Train tab and the run it shows."""
-        knobs = [self.confusions.against, self.copies.kind, self.copies.least]
-        seen = [*self.filters, self.active, *knobs, self.correct.target]
-        drawn = [self.summary, self.pages, *self.chosen.outputs, *self.galleries.outputs]
-        drawn += [*self.confusions.outputs, *self.copies.outputs, *self.map.outputs]
-        drawn += self.correct.outputs
+        drawn = [self.summary, self.pages, self.shown, *self.chosen.outputs]
+        drawn += [*self.galleries.outputs, *self.confusions.outputs, *self.duplicates.outputs]
+        drawn += [self.map.board, *self.correct.outputs]
+        redraw = self.event(self.draw_anew, drawn)
         # Opening a run may have to read its images again: that one shows a spinner.
-        open_run: dict[str, Any] = {"fn": self.draw, "inputs": seen, "outputs": drawn}
-        redraw: dict[str, Any] = {**open_run, **UNCHECKED}
-        open_run = {**redraw, "show_progress": "full", "show_progress_on": [self.summary]}
+        spins = {"show_progress": "full", "show_progress_on": [self.summary]}
+        open_run = {**redraw, **spins}
         choices: dict[str, Any] = {"outputs": [self.run, self.label], **POLL, **UNCHECKED}
-        tab.select(self.choices, [self.run, self.label], **choices).then(**open_run)
-        go = explore.click(lambda: gr.Tabs(selected="explore"), outputs=[tabs], **PRIVATE)
-        go.then(self.choose, [chosen], **choices).then(**open_run)
+        # A button of another tab says which run it wants before this tab opens; what opens the tab
+        # is the only one to choose a run, so that no two answers can overtake each other.
+        opened = {**choices, "outputs": [self.run, self.label, self.inner, self.panel, self.wanted]}
+        asked = [self.run, self.label, self.wanted, self.remembered]
+        tab.select(self.open_tab, asked, js=_RECALL, **opened).then(**open_run)
+        explore.click(
+            lambda run: [self.session.chosen(run) or "", gr.Tabs(selected="explore")],
+            [chosen], [self.wanted, tabs], **PRIVATE,
+        ).then(None, js=_TO_TOP)  # fmt: skip
         self.run.input(self.choices, [self.run], **choices).then(**open_run)
-        watched: list[Any] = [self.label, self.disagree, self.by, self.galleries.within, *knobs]
+        gr.on(
+            [self.run.change, self.panel.change], None, [self.run, self.panel], js=_REMEMBER,
+            **PRIVATE,
+        )  # fmt: skip
+        watched: list[Any] = [self.label, self.disagree, self.by, self.galleries.within]
+        watched += [self.confusions.against, self.duplicates.kind, self.duplicates.at_least]
         for control in (*watched, *self.galleries.orders.values()):
             control.input(**redraw)
         self.stage.change(**redraw)
         for name, panel in self.tabs.items():
-            panel.select(None, js=f"() => '{name}'", outputs=[self.active], **PRIVATE)
+            panel.select(None, js=f"() => '{name}'", outputs=[self.panel], **PRIVATE)
         # Not at each select: opening the whole tab selects its panel too, and has drawn it.
-        self.active.change(**redraw)
-        self.galleries.classes.select(
-            self.pick_class, self.filters, [self.label], **UNCHECKED
-        ).success(**redraw)
-        self.copies.timer.tick(self.tick, seen, self.copies.outputs, **{**POLL, **UNCHECKED})
-        turned: dict[str, Any] = {**redraw, "inputs": [*seen, self.pages]}
-        self.selection.change(**{**turned, "fn": self.selected})
-        for name, part in (*self._listed(), ("copies", self.copies.gallery)):
-            part.back.click(**{**turned, "fn": self.turn(name, -1)})
-            part.on.click(**{**turned, "fn": self.turn(name, 1)})
-        self.correct.wire(
-            here=self.filters, pages=self.pages, run=self.run, detail=self.detail,
-            redraw={**turned, "fn": self.turn("selection", 0)}, tabs=tabs, chosen=chosen,
-        )  # fmt: skip
-        self.search.wire(self.run, self.stage, self.selection, self.inner, self.active)
-        self._wire_picks()
+        self.panel.change(**redraw)
+        timer = self.event(self.tick_of_timer, self.duplicates.outputs, **POLL)
+        self.duplicates.timer.tick(**timer)
+        self.selection.change(**self.event(self.selected, drawn))
+        for gallery in self._galleries():
+            gallery.back.click(**self.event(self.turn(gallery.name, -1), drawn))
+            gallery.on.click(**self.event(self.turn(gallery.name, 1), drawn))
+        self.search.wire(self.run, self.stage, self.selection, self.inner, self.panel)
+        self._wire_picks(redraw)
+        self._wire_corrections(drawn, tabs, chosen)
 
-    def _listed(self) -> list[tuple[str, Paged]]:
-        """The galleries of images, by the name of their list in the scene."""
-        return [*self.galleries.sides.items(), ("selection", self.chosen.gallery)]
+    def _galleries(self) -> list[PagedCards]:
+        return [self.chosen.gallery, *self.galleries.sides.values(), self.duplicates.gallery]
 
-    def _wire_picks(self) -> None:
+    def _wire_picks(self, redraw: dict[str, Any]) -> None:
         """What opens an image, and what selects some."""
-        here, taken = self.filters, [self.selection]
-        shown = [self.detail.dialog, self.detail.opened]
-        for source, part in self._listed():
-            part.cards.select(self.opener(source), here, shown, **UNCHECKED)
+        taken, dialog = [self.selection], [self.detail.dialog]
+        for gallery in (self.chosen.gallery, *self.galleries.sides.values()):
+            gallery.cards.select(**self.event(self.opener(gallery.name), dialog))
         for side in SIDES:
-            self.galleries.take[side].click(self.taker(side), here, taken, **UNCHECKED)
-        against, knobs = [self.confusions.against], [self.copies.kind, self.copies.least]
-        self.confusions.map.select(self.pick_cell, [*here, *against], taken, **UNCHECKED)
-        self.copies.gallery.cards.select(
-            self.pick_copy, [*here, *knobs], [*shown, *taken], **UNCHECKED
-        )
-        self.map.board.select(self.pick_map, here, taken, **UNCHECKED)
-        self.map.board.stage(self.pick_stage, here, [self.stage], **UNCHECKED)
-        self.copies.take.click(self.take_copies, [*here, *knobs], taken, **UNCHECKED)
-        self.detail.dialog.select(
-            self.pick_detail, [*here, self.detail.opened], [*shown, *taken], **UNCHECKED
-        )
+            self.galleries.take[side].click(**self.event(self.taker(side), taken))
+        self.galleries.classes.select(**self.event(self.pick_class, [self.label])).success(**redraw)
+        self.confusions.map.select(**self.event(self.pick_cell, taken))
+        self.duplicates.gallery.cards.select(**self.event(self.pick_duplicate, [*dialog, *taken]))
+        self.duplicates.take.click(**self.event(self.take_duplicates, taken))
+        self.map.board.select(**self.event(self.pick_map, taken))
+        self.map.board.stage(**self.event(self.pick_stage, [self.stage]))
+        self.detail.dialog.select(**self.event(self.pick_detail, taken))
         self.chosen.clear.click(lambda: "", outputs=taken, **PRIVATE)
+
+    def _wire_corrections(self, drawn: list[Any], tabs: gr.Tabs, chosen: gr.State) -> None:
+        """What corrects labels, and what trains with them."""
+        correct = self.correct
+        changed, all_of_them = [correct.changed], {"trigger_mode": "multiple"}
+        for gallery in self._galleries():
+            cards = gallery.cards
+            cards.tick(**self.event(self.tick, [correct.ticks, *correct.outputs], **all_of_them))
+            cards.answer(**self.event(self.answer_card, changed, **all_of_them))
+            cards.undo(**self.event(self.undo, changed))
+        asks = [correct.changed, correct.ticks, correct.buttons["rejected"], correct.sure,
+                correct.keep]  # fmt: skip
+        for verdict, button in correct.buttons.items():
+            button.click(**self.event(self.press(verdict, sure=False), asks))
+        correct.sure.click(**self.event(self.press("rejected"), asks))
+        correct.keep.click(correct.unasked, outputs=asks[2:], **PRIVATE)
+        correct.undo_button.click(**self.event(self.undo, changed))
+        correct.take.click(**self.event(self.take_corrected, [self.selection]))
+        correct.one_by_one.click(**self.event(self.one_by_one, [self.detail.dialog]))
+        same_pages = self.event(self.draw, drawn)
+        correct.changed.change(**same_pages)
+        self.detail.dialog.corrected(**{**same_pages, "trigger_mode": "always_last"})
+        started = correct.again.click(
+            lambda run: guard(lambda: correct.train(run)), [self.run], [chosen],
+            **{**UNCHECKED, "show_progress": "full"},
+        )  # fmt: skip
+        started.success(lambda: gr.Tabs(selected="train"), outputs=[tabs], **PRIVATE)

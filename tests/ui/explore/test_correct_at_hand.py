@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 import numpy as np
@@ -18,10 +16,11 @@ from studio.session.opened import open_run
 from studio.session.session import Session
 from studio.session.source import AT_HAND
 from studio.ui.explore.correct import CorrectPanel
-from studio.ui.explore.scene import Scene
+from studio.ui.explore.detail import DetailDialog
+from studio.ui.explore.scene import Filters, Scene
 from studio.ui.train.tab import TrainTab
-from tests.ui.conftest import QUICK, load, open_studio, page, start
-from tests.ui.explore.test_correct import FIRST, drawn
+from tests.ui.conftest import QUICK, load, open_studio, start
+from tests.ui.explore.test_correct import answer, drawn, press
 from tests.ui.test_train import sent
 
 
@@ -37,7 +36,7 @@ def panel(loaded: Session) -> CorrectPanel:
 def tab(loaded: Session) -> TrainTab:
     made = TrainTab(loaded)
     with gr.Blocks():
-        made.build(["embedded"])
+        made.build(["embedded"], gr.Textbox())
     return made
 
 
@@ -49,11 +48,11 @@ def scene(session: Session, *indices: int) -> Scene:
 def say(panel: CorrectPanel, verdict: str, *indices: int, label: str = "") -> Scene:
     """What a press does to these images; the scene it was pressed in."""
     made = scene(panel.session, *indices)
-    panel.say(made, verdict, FIRST, drawn(panel, made)["target"]["value"], label)
+    press(panel, made, verdict, label)
     return made
 
 
-def told(session: Session) -> dict[str, Correction]:
+def given(session: Session) -> dict[str, Correction]:
     return dict(session.corrections(AT_HAND).current())
 
 
@@ -65,10 +64,10 @@ def test_a_run_learns_what_was_said_before_it(panel: CorrectPanel, tab: TrainTab
     paths = made.outcome.paths
     wanted = {paths[i]: Correction("relabelled", "red square") for i in (3, 7)}
     wanted[paths[9]] = Correction("rejected")
-    assert told(session) == wanted
+    assert given(session) == wanted
     asked = sent(tab)["given"]
     assert asked["visible"] is True
-    assert asked["label"] == "Take along 2 labels and 1 rejection given on the Explore tab"
+    assert asked["label"] == "Use 2 labels and 1 rejection given on the Explore tab"
     run_id = start(tab, session.data.state.model, QUICK)
     assert session.worker.wait(400)
     run = session.store.get(run_id)
@@ -79,7 +78,7 @@ def test_a_run_learns_what_was_said_before_it(panel: CorrectPanel, tab: TrainTab
         assert outcome.name(int(found)) == "red square"
     # They stay with the images, for the next run.
     panel.undo("folder")
-    assert set(told(session)) == {paths[3], paths[7]}
+    assert set(given(session)) == {paths[3], paths[7]}
     assert corrections_of(run) == wanted
 
 
@@ -92,13 +91,14 @@ def test_a_run_can_do_without(panel: CorrectPanel, tab: TrainTab) -> None:
 
 def test_the_panel_leads_to_the_train_tab(panel: CorrectPanel) -> None:
     before = drawn(panel, scene(panel.session, 1))
-    assert "runs that the Train tab starts" in before["told"]
-    assert before["again"] == gr.update(interactive=False, value="Train with these")
+    assert "runs that the Train tab starts" in before["summary"]
+    assert before["train-again"] == gr.update(interactive=False, value="Train with these")
     made = say(panel, "accepted", 1)
-    assert drawn(panel, made)["again"]["interactive"] is True
+    assert drawn(panel, made)["train-again"]["interactive"] is True
     assert panel.train("folder") == gr.skip()
     assert panel.session.active() is None
-    assert "accepted as" in panel.actions(made.opened, 1)
+    dialog = DetailDialog(panel.session, panel)
+    assert "This image is accepted as" in dialog.open(made, np.array([1]), 1)
 
 
 def test_what_was_said_is_there_after_a_new_start(
@@ -109,10 +109,10 @@ def test_what_was_said_is_there_after_a_new_start(
         with gr.Blocks():
             panel.build()
         say(panel, "rejected", 4, 5)
-        kept = told(session)
+        kept = given(session)
     with open_studio(tmp_path) as session:
         load(session, image_folder, tiny_model)
-        assert told(session) == kept
+        assert given(session) == kept
         assert len(kept) == 2
 
 
@@ -124,9 +124,9 @@ def test_other_images_have_said_nothing(
     other.symlink_to(image_folder / "red_square")
     panel.session.data.use_folder(other)
     panel.session.data.wait(400)
-    assert told(panel.session) == {}
+    assert given(panel.session) == {}
     load(panel.session, image_folder, tiny_model)
-    assert len(told(panel.session)) == 1
+    assert len(given(panel.session)) == 1
 
 
 def test_classes_and_images_that_are_gone_stop_no_run(
@@ -143,7 +143,7 @@ def test_classes_and_images_that_are_gone_stop_no_run(
     data.change(folder=replace(folder, images=left))
     assert set(data.given()) == {made.outcome.paths[3]}
     wanted = (
-        "Take along 1 label given on the Explore tab; 2 more name classes or images that are not "
+        "Use 1 label given on the Explore tab; 2 more are for classes or images that are not "
         "there"
     )
     assert sent(tab)["given"]["label"] == wanted
@@ -154,27 +154,26 @@ def test_labels_that_changed_meanwhile_are_not_accepted_unseen(
 ) -> None:
     data = panel.session.data
     made = scene(panel.session, 1)
-    target = drawn(panel, made)["target"]["value"]
-    asked: list[Any] = [made.opened.source.key(), 1, "zero-shot", "accepted", ""]
+    seen = Filters(shown=made.opened.source.key())
     data.label("red square\ngreen circle\npurple star", str(tiny_model))
     data.wait(400)
     after = scene(panel.session, 1)
     with pytest.raises(RunError, match="have changed meanwhile"):
-        panel.say(after, "accepted", FIRST, target, None)
-    assert "have changed meanwhile" in panel.say_one(json.dumps(asked))["error"]
-    assert told(panel.session) == {}
-    asked[0] = after.opened.source.key()
-    assert panel.say_one(json.dumps(asked))["error"] == ""
-    assert len(told(panel.session)) == 1
+        panel.press(after, seen, "accepted")
+    earlier = answer(panel, made.opened.source.key(), 1, "accepted", stage="zero-shot")
+    assert "have changed meanwhile" in earlier["error"]
+    assert given(panel.session) == {}
+    answer(panel, after.opened.source.key(), 1, "accepted", stage="zero-shot")
+    assert len(given(panel.session)) == 1
 
 
 def test_without_images_there_is_nothing_to_say(session: Session) -> None:
     with pytest.raises(FolderError, match="Choose images first"):
         session.corrections(AT_HAND)
     assert session.data.given() == {}
-    with pytest.raises(gr.Error, match="Choose images first"):
+    with pytest.raises(FolderError, match="Choose images first"):
         CorrectPanel(session).undo("folder")
     made = TrainTab(session)
     with gr.Blocks():
-        made.build(["embedded"])
-    assert made.poll({}, "", page())[3]["visible"] is False
+        made.build(["embedded"], gr.Textbox())
+    assert sent(made)["given"]["visible"] is False

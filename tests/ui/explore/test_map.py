@@ -7,15 +7,17 @@ import time
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import numpy as np
 import pytest
 
 from studio.errors import RunError
 from studio.session.session import Session
 from studio.session.source import AT_HAND, OpenedRun
-from studio.ui.explore.map import MapPanel
-from studio.ui.explore.scene import ALL, Scene, scene_of
+from studio.ui.explore.map import MapPanel, _limit
+from studio.ui.explore.scene import Filters, Scene, served
 from studio.ui.train.tab import TrainTab
+from studio.views import points
 from tests.ui.conftest import event, start
 
 SQUARE = {"xs": [-1.1, 0, 0, -1.1], "ys": [-1.1, -1.1, 1.1, 1.1]}  # the left half
@@ -25,19 +27,25 @@ SQUARE = {"xs": [-1.1, 0, 0, -1.1], "ys": [-1.1, -1.1, 1.1, 1.1]}  # the left ha
 def panel(shared: Session) -> MapPanel:
     """A map whose UMAP is the second and third number of the features."""
     made = MapPanel(shared)
+    with gr.Blocks():
+        made.build()
     body = "import sys, numpy as np; f, l = sys.argv[1:]; np.save(l, np.load(f)[:, 1:3])"
-    made.data.layouts.command = (sys.executable, "-c", body)
+    made.layouts.command = (sys.executable, "-c", body)
     return made
 
 
 def scene(session: Session, run: Any = "folder", stage: Any = "", selection: Any = "") -> Scene:
-    return scene_of(session, run, stage, ALL, False, "down", "up", selection, False, "judged")
+    return Scene.of(session, Filters(run=run, stage=stage, selection=selection))
+
+
+def value(panel: MapPanel, made: Scene, selection: str = "") -> dict[str, Any]:
+    return dict(panel.draw(made, Filters(selection=selection))[panel.board])
 
 
 def ask(panel: MapPanel, **asked: Any) -> dict[str, Any]:
     """The answer once nothing is left to wait for."""
     for _ in range(600):
-        found = panel.data.points(asked)
+        found = panel.points(asked)
         if not found["again"]:
             return found
         time.sleep(0.1)
@@ -66,8 +74,8 @@ def test_the_points_come_with_each_stage_of_the_run(panel: MapPanel, run_id: str
 
 def test_what_the_page_has_is_not_sent_again(panel: MapPanel, run_id: str) -> None:
     ask(panel, run=run_id)
-    assert "points" not in panel.data.points({"run": run_id, "have": "umap"})
-    other = panel.data.points({"run": run_id, "have": "umap", "layout": "pca"})
+    assert "points" not in panel.points({"run": run_id, "have": "umap"})
+    other = panel.points({"run": run_id, "have": "umap", "layout": "pca"})
     assert other["layout"] == "pca"
     umap = ask(panel, run=run_id)["points"]
     assert other["points"]["x"] != umap["x"]
@@ -84,13 +92,12 @@ def test_the_images_at_hand_have_a_map_before_any_training(panel: MapPanel) -> N
     [None, "x", {}, {"run": None}, {"run": "../.."}, {"run": ["x"]}, {"run": "gone", "have": 3}],
 )
 def test_a_question_about_no_run_is_answered_in_one_line(panel: MapPanel, asked: Any) -> None:
-    found = panel.data.points(asked)
-    assert found["text"]
-    assert found["again"] == 0
+    found = served("points", panel.points)(asked)
+    assert found.get("text") or found["error"]
+    assert not found.get("again")
     assert "points" not in found
-    assert panel.data.lit(asked) == {}
-    assert panel.data.about(asked) == {}
-    assert panel.data.twin(asked) == ""
+    for answer in (panel.selected, panel.image, panel.table, panel.thumbnails):
+        assert not {"more", "title", "html", "0"} & set(served("any", answer)(asked))
 
 
 def test_a_lasso_selects_all_images_in_it_on_the_layout_it_was_drawn_on(
@@ -115,11 +122,8 @@ def test_a_lasso_selects_all_images_in_it_on_the_layout_it_was_drawn_on(
 def test_a_lasso_takes_images_that_are_not_drawn(
     panel: MapPanel, shared: Session, run_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drawn = __import__("studio.views.points", fromlist=["drawn"]).drawn
-    monkeypatch.setattr(
-        "studio.views.points.drawn", lambda outcome: drawn(outcome, limit=9, others=3)
-    )
-    found = ask(panel, run=run_id)
+    monkeypatch.setattr("studio.ui.explore.map._FEWEST", 9)
+    found = ask(panel, run=run_id, limit=9)
     assert found["points"]["number"] == 9
     assert found["note"].startswith("9 of 36 images are drawn")
     whole = {"how": "box", "xs": [-2, 2], "ys": [-2, 2], "layout": "umap"}
@@ -127,10 +131,12 @@ def test_a_lasso_takes_images_that_are_not_drawn(
     chosen = shared.selections.get(key)
     assert chosen is not None
     assert len(chosen) == 36
-    lit = panel.data.lit({"run": run_id, "selection": key, "layout": "umap"})
-    assert numbers(lit["lit"], "<u4") == list(range(36))
-    more = numbers(lit["more"]["index"], "<u4")
-    assert sorted(more + numbers(found["points"]["index"], "<u4")) == list(range(36))
+    lighted = panel.selected({"run": run_id, "selection": key, "layout": "umap", "limit": 9})
+    assert len(numbers(lighted["indices"], "<u4")) == 9
+    more = numbers(lighted["more"]["index"], "<u4")
+    drawn = numbers(found["points"]["index"], "<u4")
+    assert set(numbers(lighted["indices"], "<u4")) <= {*more, *drawn}
+    assert not set(more) & set(drawn)
 
 
 def test_a_press_selects_one_image_and_shift_adds(panel: MapPanel, shared: Session) -> None:
@@ -177,18 +183,18 @@ def test_the_slider_names_a_stage_of_the_run(panel: MapPanel, shared: Session, r
 def test_the_value_of_the_component_is_small_and_changes_with_what_is_drawn(
     panel: MapPanel, shared: Session, run_id: str
 ) -> None:
-    at_hand, trained = (panel.draw(scene(shared, run), "")[0] for run in ("folder", run_id))
+    at_hand, trained = (value(panel, scene(shared, run)) for run in ("folder", run_id))
     assert len(json.dumps(trained)) < 1000
     assert [name for name, _ in trained["stages"]] == ["zero-shot", "phase1", "final"]
     assert trained["stage"] == "final"
-    assert panel.draw(scene(shared, run_id, "phase1"), "")[0]["stage"] == "phase1"
+    assert value(panel, scene(shared, run_id, "phase1"))["stage"] == "phase1"
     assert at_hand["key"] != trained["key"]
-    assert panel.draw(scene(shared, run_id, "phase1"), "")[0]["key"] == trained["key"]
+    assert value(panel, scene(shared, run_id, "phase1"))["key"] == trained["key"]
     key = shared.selections.put(source=OpenedRun(run_id), indices=[1, 2], text="two")
-    assert panel.draw(scene(shared, run_id, selection=key), key)[0]["selection"] == key
+    assert value(panel, scene(shared, run_id, selection=key), key)["selection"] == key
     # A selection of another run is no selection here.
-    assert panel.draw(scene(shared, "folder", selection=key), key)[0]["selection"] == ""
-    assert panel.nothing() == [{}]
+    assert value(panel, scene(shared, "folder", selection=key), key)["selection"] == ""
+    assert panel.nothing() == {panel.board: {}}
 
 
 def test_a_selection_of_another_run_lights_nothing(
@@ -197,33 +203,32 @@ def test_a_selection_of_another_run_lights_nothing(
     ask(panel, run=run_id)
     mine = shared.selections.put(source=OpenedRun(run_id), indices=[5, 1], text="two")
     others = shared.selections.put(source=AT_HAND, indices=[5, 1], text="two")
-    found = panel.data.lit({"run": run_id, "selection": mine, "layout": "umap"})
-    assert numbers(found["lit"], "<u4") == [1, 5]
+    found = panel.selected({"run": run_id, "selection": mine, "layout": "umap"})
+    assert numbers(found["indices"], "<u4") == [1, 5]
     for nonsense in (others, "guess", None, 3):
-        assert panel.data.lit({"run": run_id, "selection": nonsense}) == {}
+        assert panel.selected({"run": run_id, "selection": nonsense}) == {}
 
 
 def test_the_image_under_the_pointer_has_a_thumbnail_and_a_label(
     panel: MapPanel, shared: Session, run_id: str
 ) -> None:
-    found = panel.data.about({"run": run_id, "stage": "final", "index": 4})
+    found = panel.image({"run": run_id, "stage": "final", "index": 4})
     outcome = scene(shared, run_id).outcome
     assert found["title"] == outcome.name(int(outcome.labels[4]))
     assert Path(found["src"].removeprefix("gradio_api/file=")).is_file()
     assert any("% clean" in line for line in found["lines"])
     assert (
-        "probable"
-        in panel.data.about({"run": run_id, "stage": "zero-shot", "index": 4})["lines"][0]
+        "confidence" in panel.image({"run": run_id, "stage": "zero-shot", "index": 4})["lines"][0]
     )
-    for index in (36, -1, "4", None, True, 1.5):
-        assert panel.data.about({"run": run_id, "stage": "final", "index": index}) == {}
+    for index in (36, -1, "4", True, 1.5):
+        assert panel.image({"run": run_id, "stage": "final", "index": index}) == {}
 
 
 def test_the_table_has_a_row_for_each_class_and_its_numbers_select(
     panel: MapPanel, shared: Session, run_id: str
 ) -> None:
     ask(panel, run=run_id)
-    html = panel.data.twin({"run": run_id, "stage": "final", "layout": "umap"})
+    html = panel.table({"run": run_id, "stage": "final", "layout": "umap"})["html"]
     assert 'data-pick="all:all"' in html
     found = shared.selections.get(
         panel.pick(scene(shared, run_id), event({"how": "group", "pick": "all:all"}))
@@ -246,5 +251,22 @@ def test_without_images_the_map_says_why(
     shutil.rmtree(copy)
     session.data.use_folder(image_folder)
     session.data.wait()
-    found = MapPanel(session).data.points({"run": run_id})
+    found = MapPanel(session).points({"run": run_id})
     assert "Without them there is no map" in found["text"]
+
+
+def test_small_pictures_are_asked_for_all_at_once(
+    panel: MapPanel, run_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = panel.thumbnails({"run": run_id, "indices": [3, 7, 99, -1, "x", True]})
+    assert set(found) == {"3", "7"}
+    assert all(Path(a.removeprefix("gradio_api/file=")).is_file() for a in found.values())
+    monkeypatch.setattr("studio.ui.explore.map.THUMBNAILS", 2)
+    assert set(panel.thumbnails({"run": run_id, "indices": [5, 6, 7]})) == {"5", "6"}
+
+
+def test_a_page_without_webgl_gets_fewer_points(panel: MapPanel, run_id: str) -> None:
+    assert _limit({"limit": 5000}) == 5000
+    assert _limit({"limit": 1}) == 100
+    for nonsense in (None, 10**9, "9", True, {}):
+        assert _limit({"limit": nonsense}) == points.DRAWN

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import html as texts
+import json
 import re
 import shutil
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +12,21 @@ import gradio as gr
 import numpy as np
 import pytest
 
-from studio.errors import ModelError
+from studio.errors import ModelError, RunError
 from studio.session.opened import open_run
 from studio.session.session import Session
-from studio.session.similar import similar_of, vectors_of
+from studio.session.similar import similar_of
 from studio.session.source import OpenedRun, parse
-from studio.ui.explore.answers import AT_HAND, page_numbers
-from studio.ui.explore.confusion import MODEL, TRUTH
-from studio.ui.explore.detail import CLOSED, nearest_html
-from studio.ui.explore.duplicates import EXACT, FAR, NEAR
-from studio.ui.explore.scene import ALL, COMBINED, JUDGED
+from studio.ui.explore.answers import IMAGES_AT_HAND
+from studio.ui.explore.scene import (
+    AGAINST_TRUTH,
+    ALL,
+    COMBINED,
+    FAR,
+    JUDGED,
+    NEAR,
+    Filters,
+)
 from studio.ui.explore.tab import ExploreTab
 from studio.ui.train.tab import TrainTab
 from studio.views.numbers import percent
@@ -39,31 +47,30 @@ def tab(shared: Session) -> ExploreTab:
     return made
 
 
-def here(run: Any, **more: Any) -> list[Any]:
-    """The values of the filters as a page sends them."""
-    orders = more.get("orders", ("down", "up"))
-    return [run, more.get("stage", ""), more.get("label", ALL), more.get("disagree", False),
-            *orders, more.get("selection", ""), more.get("within", False),
-            more.get("by", JUDGED)]  # fmt: skip
+def here(run: Any, **more: Any) -> Filters:
+    """What a page sends."""
+    return Filters(run=run, **{"panel": "galleries", **more})
 
 
-def draw(tab: ExploreTab, run: Any, active: str = "galleries", **more: Any) -> dict[str, Any]:
-    """What the page shows, by the component that shows it."""
-    knobs = [active, more.get("against", MODEL), more.get("kind", EXACT), more.get("least", 0.9)]
-    values = tab.draw(*here(run, **more), *knobs, None, pages=more.get("pages"))
-    return shown(tab, values)
+def draw(tab: ExploreTab, run: Any, panel: Any = "galleries", **more: Any) -> dict[str, Any]:
+    """What the page shows from now on, by the id of the component that shows it."""
+    return by_id(tab, tab.draw(here(run, panel=panel, **more)))
 
 
-def shown(tab: ExploreTab, values: list[Any]) -> dict[str, Any]:
-    drawn = [tab.summary, tab.pages, *tab.chosen.outputs, *tab.galleries.outputs]
-    drawn += [*tab.confusions.outputs, *tab.copies.outputs, *tab.map.outputs, *tab.correct.outputs]
-    assert len(drawn) == len(values)
-    by_id = {part.elem_id: v for part, v in zip(drawn, values, strict=True) if part.elem_id}
-    return {**by_id, "pages": values[1]}
+def by_id(tab: ExploreTab, drawn: dict[Any, Any]) -> dict[str, Any]:
+    assert drawn
+    found = {part.elem_id: value for part, value in drawn.items() if part.elem_id}
+    return {**found, "pages": drawn.get(tab.pages)}
 
 
 def cards(html: Any) -> int:
-    return str(html).count('button" class="card')
+    return str(html).count('class="card-open"')
+
+
+def place_of(html: str) -> dict[str, Any]:
+    """What the dialog has open, as its script reads it."""
+    (place,) = re.findall(r'data-place="([^"]+)"', html)
+    return dict(json.loads(texts.unescape(place)))
 
 
 def select(tab: ExploreTab, run: str, indices: list[int]) -> str:
@@ -88,7 +95,7 @@ def test_the_combined_score_sorts_what_is_shown(tab: ExploreTab, run_id: str) ->
     assert score is not None
     assert len(score) == len(opened.outcome)
     for by, keys in ((JUDGED, opened.outcome.clean_probability), (COMBINED, score)):
-        scene = tab.scene(tuple(here(run_id, by=by)))
+        scene = tab.scene(here(run_id, by=by))
         for source in ("clean", "noisy", "selection"):
             listed = keys[scene.listed(source)]
             order = np.diff(listed if source != "clean" else listed[::-1])
@@ -97,17 +104,17 @@ def test_the_combined_score_sorts_what_is_shown(tab: ExploreTab, run_id: str) ->
         first = scene.selected()[0]
         card = page["gallery-selection"].split("</button>")[0]
         assert f"{percent(float(keys[first]))} clean" in card
-    dialog, _ = tab.detail.open(scene, "selection", int(first))
+    dialog = tab.detail.open(scene, scene.selected(), int(first))
     assert f"<dt>Combined score</dt><dd>{percent(float(score[first]), digits=1)}" in dialog
-    early = tab.scene(tuple(here(run_id, stage="zero-shot", by=COMBINED))).outcome
+    early = tab.scene(here(run_id, stage="zero-shot", by=COMBINED)).outcome
     assert early.cleanliness is early.clean_probability, "only the last labels are scored"
 
 
 def test_only_the_open_part_is_drawn(tab: ExploreTab, run_id: str) -> None:
     page = draw(tab, run_id, "map")
     assert cards(page["gallery-selection"]) == 24
-    assert not isinstance(page["gallery-clean"], str)
-    assert not isinstance(page["confusion-map"], str)
+    assert "gallery-clean" not in page
+    assert "confusion-map" not in page
     assert "heat" in draw(tab, run_id, "confusions")["confusion-map"]
 
 
@@ -116,8 +123,7 @@ def test_no_more_than_a_page_is_drawn(tab: ExploreTab, run_id: str, monkeypatch:
     first = draw(tab, run_id)
     assert cards(first["gallery-clean"]) <= 5
     side = "clean" if first["clean-on"]["interactive"] else "noisy"
-    values = tab.turn(side, 1)(*here(run_id), "galleries", MODEL, EXACT, 0.9, None, first["pages"])
-    second = shown(tab, values)
+    second = by_id(tab, tab.turn(side, 1)(here(run_id, pages=first["pages"])))
     assert second["pages"][side] == 1
     assert second[f"gallery-{side}"] != first[f"gallery-{side}"]
     assert second[f"{side}-back"]["interactive"] is True
@@ -125,17 +131,20 @@ def test_no_more_than_a_page_is_drawn(tab: ExploreTab, run_id: str, monkeypatch:
 
 def test_filters_narrow_all_lists(tab: ExploreTab, run_id: str) -> None:
     names = tab.session.store.get(run_id).info.class_names
-    scenes = [tab.scene(tuple(here(run_id, label=name))) for name in names]
-    whole = tab.scene(tuple(here(run_id)))
+    scenes = [tab.scene(here(run_id, label=name)) for name in names]
+    whole = tab.scene(here(run_id))
     assert sum(len(s.side("clean")) + len(s.side("noisy")) for s in scenes) == 37
     assert sum(len(s.selected()) for s in scenes) == len(whole.selected()) == 37
-    disputed = tab.scene(tuple(here(run_id, disagree=True)))
+    disputed = tab.scene(here(run_id, disagree=True))
     assert whole.outcome.disagree[disputed.selected()].all()
-    assert tab.scene(tuple(here(run_id, orders=("sideways", None)))).orders == ("down", "up")
-    turns = tab.scene(tuple(here(run_id, orders=("turns", "turns")))).side("clean")
+    assert tab.scene(here(run_id, clean_order="sideways", noisy_order=None)).orders == (
+        "down",
+        "up",
+    )
+    turns = tab.scene(here(run_id, clean_order="turns")).side("clean")
     shown = whole.outcome.labels[turns]
     assert shown[: len(np.unique(shown))].tolist() == np.unique(shown).tolist()
-    turned = tab.scene(tuple(here(run_id, orders=("up", "up"))))
+    turned = tab.scene(here(run_id, clean_order="up"))
     assert turned.side("clean").tolist() == whole.side("clean").tolist()[::-1] or len(
         np.unique(whole.outcome.clean_probability)
     ) < len(whole.outcome)
@@ -159,27 +168,43 @@ def test_the_selection_fills_its_gallery_and_narrows_the_others(
 def test_a_selection_with_an_order_keeps_it_and_a_set_is_sorted(
     tab: ExploreTab, run_id: str
 ) -> None:
-    ranked = tab.scene(tuple(here(run_id, selection=select(tab, run_id, [9, 2, 30, 4]))))
+    ranked = tab.scene(here(run_id, selection=select(tab, run_id, [9, 2, 30, 4])))
     assert ranked.selected().tolist() == [9, 2, 30, 4]
-    plain = tab.scene(tuple(here(run_id, selection=select(tab, run_id, [2, 4, 9, 30]))))
+    plain = tab.scene(here(run_id, selection=select(tab, run_id, [2, 4, 9, 30])))
     clean = plain.outcome.clean_probability[plain.selected()]
     assert (np.diff(clean) >= 0).all()
 
 
 @pytest.mark.parametrize("key", ["", "unknown", None, 7, ["x"]])
 def test_a_selection_that_is_none_is_passed_over(tab: ExploreTab, run_id: str, key: Any) -> None:
-    assert tab.scene(tuple(here(run_id, selection=key))).selection is None
+    assert tab.scene(here(run_id, selection=key)).selection is None
     other = select(tab, "folder", [1])  # of the images at hand, not of the run
-    assert tab.scene(tuple(here(run_id, selection=other))).selection is None
+    assert tab.scene(here(run_id, selection=other)).selection is None
     beyond = select(tab, run_id, [10**6])
-    assert tab.scene(tuple(here(run_id, selection=beyond))).selection is None
+    assert tab.scene(here(run_id, selection=beyond)).selection is None
 
 
-def test_turning_a_page_of_copies_survives_a_selection(tab: ExploreTab, run_id: str) -> None:
-    values = [*here(run_id), "galleries", MODEL, EXACT, 0.9, None]
-    pages = {"selection": 1, "clean": 1, "noisy": 0, "copies": 2}
-    assert tab.selected(*values, pages)[1]["copies"] == 2
-    assert tab.selected(*values, pages)[1]["selection"] == 0
+def test_turning_a_page_of_duplicates_survives_a_selection(tab: ExploreTab, run_id: str) -> None:
+    pages = {"selection": 1, "clean": 1, "noisy": 0, "duplicates": 2}
+    drawn = tab.selected(here(run_id, pages=pages))[tab.pages]
+    assert drawn["duplicates"] == 2
+    assert drawn["selection"] == 0
+
+
+def test_a_page_sends_a_value_for_each_filter(tab: ExploreTab, run_id: str) -> None:
+    controls = tab.controls()
+    assert set(controls) == {field.name for field in fields(Filters)}
+    seen: list[Any] = []
+    made = tab.event(lambda filters, sent: seen.append((filters, sent)), [])
+    assert made["inputs"] == set(controls.values())
+    sent = {control: name for name, control in controls.items()}
+    made["fn"](event({"pick": "1"}), sent)
+    assert seen[0][0] == Filters(**{name: name for name in controls})
+    assert seen[0][1]._data == {"pick": "1"}
+    with pytest.raises(gr.Error, match="There is no such class"):
+        tab.event(tab.pick_class, [])["fn"](
+            event({"pick": "3"}), {**sent, controls["run"]: run_id, controls["stage"]: ""}
+        )
 
 
 @pytest.mark.parametrize(
@@ -189,11 +214,11 @@ def test_turning_a_page_of_copies_survives_a_selection(tab: ExploreTab, run_id: 
         ({}, {}, {"clean": "9"}),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("active", ["map", "galleries", "confusions", "copies", None])
+@pytest.mark.parametrize("panel", ["map", "galleries", "confusions", "duplicates", None])
 def test_nonsense_from_a_page_shows_an_empty_tab(
-    tab: ExploreTab, run: Any, label: Any, pages: Any, active: Any
+    tab: ExploreTab, run: Any, label: Any, pages: Any, panel: Any
 ) -> None:
-    page = draw(tab, run, active, label=label, pages=pages)
+    page = draw(tab, run, panel, label=label, pages=pages)
     assert page["gallery-clean"] == page["gallery-selection"] == page["confusion-map"] == ""
     assert 'class="empty"' in page["explore-summary"]
 
@@ -205,108 +230,15 @@ def test_page_numbers_are_brought_into_range(tab: ExploreTab, run_id: str, pages
     page = draw(tab, run_id, pages=pages)
     assert all(n >= 0 for n in page["pages"].values())
     assert cards(page["gallery-clean"] + page["gallery-noisy"])
-    assert set(page_numbers(pages)) == {"selection", "clean", "noisy", "copies"}
+    assert set(page["pages"]) == {"selection", "clean", "noisy", "duplicates"}
 
 
 def test_all_of_a_gallery_is_selected_at_a_press(tab: ExploreTab, run_id: str) -> None:
-    key = tab.taker("noisy")(*here(run_id))
+    key = tab.taker("noisy")(here(run_id))
     found = tab.session.selections.get(key)
     assert found is not None
     assert found.source == OpenedRun(run_id)
-    assert found.indices.tolist() == tab.scene(tuple(here(run_id))).side("noisy").tolist()
-
-
-# One image ------------------------------------------------------------------------------------
-
-
-def opened(tab: ExploreTab, run: str, source: str = "selection", index: int = 0) -> tuple[str, Any]:
-    html, state = tab.opener(source)(event({"pick": str(index)}), *here(run))
-    return html, state
-
-
-def test_an_image_opens_with_both_opinions_and_its_way(tab: ExploreTab, run_id: str) -> None:
-    html, state = opened(tab, run_id)
-    for text in (
-        "Model 1 says", "Model 2 says", "best classes", "Sub-folder says", "<img", "Its way",
-        "Zero-shot", "After Phase I", "Final, by model", "to the other model",
-    ):  # fmt: skip
-        assert text in html
-    assert state == {"source": "selection", "index": 0, "anchor": 0}
-
-
-def test_previous_and_next_walk_through_the_list_it_was_opened_from(
-    tab: ExploreTab, run_id: str
-) -> None:
-    listed = tab.scene(tuple(here(run_id))).selected().tolist()
-    html, state = opened(tab, run_id, index=listed[0])
-    assert "1 of 37" in html
-    assert 'data-steps="on"' in html  # nothing before the first
-    for expected in listed[1:3]:
-        html, state, chosen = tab.pick_detail(event({"pick": "step:1"}), *here(run_id), state)
-        assert state["index"] == expected
-        assert not isinstance(chosen, str)
-    assert 'data-steps="back on"' in html
-    html, state, _ = tab.pick_detail(event({"pick": "step:-1"}), *here(run_id), state)
-    assert state["index"] == listed[1]
-    _, last = opened(tab, run_id, index=listed[-1])
-    _, after, _ = tab.pick_detail(event({"pick": "step:1"}), *here(run_id), last)
-    assert after["index"] == listed[-1]
-
-
-def test_a_neighbour_opens_and_the_walk_goes_on_from_where_it_was(
-    tab: ExploreTab, run_id: str
-) -> None:
-    listed = tab.scene(tuple(here(run_id))).selected().tolist()
-    _, state = opened(tab, run_id, index=listed[4])
-    html, state, _ = tab.pick_detail(event({"pick": f"image:{listed[20]}"}), *here(run_id), state)
-    assert state["index"] == listed[20]
-    assert "a neighbour" in html
-    _, state, _ = tab.pick_detail(event({"pick": "step:1"}), *here(run_id), state)
-    assert state["index"] == listed[5]
-
-
-def test_an_image_and_its_nearest_are_selected(tab: ExploreTab, run_id: str) -> None:
-    task = vectors_of(open_run(tab.session, run_id))
-    assert task is not None
-    assert task.ended.wait(60)
-    state = opened(tab, run_id)[1]
-    _, _, key = tab.pick_detail(event({"pick": "near:7"}), *here(run_id), state)
-    found = tab.session.selections.get(key)
-    assert found is not None
-    assert found.indices[0] == 7
-    assert found.indices[1:].tolist() == task.value.nearest(7, 12)[0]
-
-
-@pytest.mark.parametrize(
-    "data", [{"pick": "37"}, {"pick": "-1"}, None, {"pick": "../x"}, {"pick": "image:99"}]
-)
-def test_other_images_do_not_open(tab: ExploreTab, run_id: str, data: Any) -> None:
-    with pytest.raises(gr.Error):
-        tab.opener("clean")(event(data), *here(run_id))
-
-
-@pytest.mark.parametrize("state", [None, 3, {}, {"source": ["x"], "index": "?", "anchor": None}])
-def test_a_state_that_makes_no_sense_is_told_or_passed_over(
-    tab: ExploreTab, run_id: str, state: Any
-) -> None:
-    skipped = tab.pick_detail(event({"pick": "other:1"}), *here(run_id), state)
-    assert not any(isinstance(value, str) for value in skipped)
-    for pick in ("image:99999", "near:-3"):
-        with pytest.raises(gr.Error):
-            tab.pick_detail(event({"pick": pick}), *here(run_id), {**CLOSED})
-
-
-def test_the_nearest_images_are_asked_for_apart(tab: ExploreTab, run_id: str) -> None:
-    session = tab.session
-    task = vectors_of(open_run(session, run_id))
-    assert task is not None
-    assert task.ended.wait(60)
-    answer = nearest_html(session, f'["{run_id}", 0, "phase2"]')
-    assert answer["again"] is False
-    found = [int(n) for n in re.findall(r'data-pick="image:(\d+)"', answer["html"])]
-    assert found == task.value.nearest(0, 12)[0]
-    for nonsense in (None, "", "[]", '["x", 0, ""]', f'["{run_id}", 99, ""]', "{", 5):
-        assert nearest_html(session, nonsense) == {"html": "", "again": False}
+    assert found.indices.tolist() == tab.scene(here(run_id)).side("noisy").tolist()
 
 
 # Before training ------------------------------------------------------------------------------
@@ -315,64 +247,89 @@ def test_the_nearest_images_are_asked_for_apart(tab: ExploreTab, run_id: str) ->
 def test_the_images_at_hand_can_be_looked_at_before_any_training(
     tab: ExploreTab, run_id: str
 ) -> None:
-    run, label = tab.choices("folder")
-    assert (AT_HAND, "folder") in run["choices"]
+    run, label = tab.choices("folder").values()
+    assert (IMAGES_AT_HAND, "folder") in run["choices"]
     assert run["value"] == "folder"
     assert len(label["choices"]) == 4
     page = draw(tab, "folder")
-    first = {"clean": 0, "noisy": 0}
-    galleries = tab.galleries.draw(tab.scene(tuple(here("folder"))), first)[1]
-    assert "Unsure" in "".join(map(str, galleries))
+    drawn = tab.draw(here("folder"))
+    assert "Not confident" in drawn[tab.galleries.titles["noisy"]]
     assert cards(page["gallery-clean"] + page["gallery-noisy"])
     assert " % clean" not in page["gallery-noisy"] + page["gallery-clean"]
-    html, _ = opened(tab, "folder")
+    html = tab.opener("selection")(here("folder"), event({"pick": "0"}))
     assert "Sub-folder says" in html
     assert "Model 1 says" not in html
     assert "one model only" in draw(tab, "folder", "confusions")["confusion-map"]
-    assert "heat" in draw(tab, "folder", "confusions", against=TRUTH)["confusion-map"]
+    assert "heat" in draw(tab, "folder", "confusions", against=AGAINST_TRUTH)["confusion-map"]
 
 
 def test_what_is_shown_first(tab: ExploreTab, run_id: str, session: Session) -> None:
-    assert tab.choices(None)[0]["value"] == run_id  # the latest run of the images at hand
-    empty = ExploreTab(session).choices(None)[0]
+    assert tab.choices(None)[tab.run]["value"] == run_id  # the latest run of the images at hand
+    other = ExploreTab(session)
+    with gr.Blocks():
+        other.build()
+    empty = other.choices(None)[other.run]
     assert (empty["choices"], empty["value"]) == ([], None)
+
+
+@pytest.mark.parametrize("kept", ['["folder", "galleries"]', "[1]", "x", None, '["x", "y"]'])
+def test_what_a_button_asks_for_is_opened_whatever_was_shown_before(
+    tab: ExploreTab, run_id: str, kept: Any
+) -> None:
+    for shown in (None, "folder", run_id):
+        opened = tab.open_tab(shown, ALL, run_id, kept)
+        assert opened[tab.run]["value"] == run_id
+        assert opened[tab.wanted] == "", "asked for once"
+
+
+def test_a_page_that_is_loaded_again_shows_what_it_showed(tab: ExploreTab, run_id: str) -> None:
+    kept = '["folder", "galleries"]'
+    opened = tab.open_tab(None, ALL, "", kept)
+    assert opened[tab.run]["value"] == "folder"
+    assert opened[tab.panel] == "galleries"
+    again = tab.open_tab(run_id, ALL, "", kept)  # the tab was open: what it shows stays
+    assert again[tab.run]["value"] == run_id
+    assert tab.panel not in again
+    gone = tab.open_tab(None, ALL, "", '["gone", "nowhere"]')
+    assert gone[tab.run]["value"] == run_id
+    assert gone[tab.panel] == "map"
 
 
 def test_the_chosen_run_and_class_stay(tab: ExploreTab, run_id: str) -> None:
     names = tab.session.store.get(run_id).info.class_names
-    label = tab.choices(run_id)[1]
+    label = tab.choices(run_id)[tab.label]
     assert label["value"] == ALL
     assert label["choices"] == [ALL, *names]
-    assert tab.choices(run_id, names[2])[1]["value"] == names[2]
-    assert tab.choices("other", names[2])[1]["value"] == ALL
+    assert tab.choices(run_id, names[2])[tab.label]["value"] == names[2]
+    assert tab.choices("other", names[2])[tab.label]["value"] == ALL
 
 
 def test_a_class_is_picked_by_its_number(tab: ExploreTab, run_id: str) -> None:
     names = tab.session.store.get(run_id).info.class_names
-    assert tab.pick_class(event({"pick": "1"}), *here(run_id)) == names[1]
-    assert tab.pick_class(event({"pick": "all"}), *here(run_id)) == ALL
-    with pytest.raises(gr.Error):
-        tab.pick_class(event({"pick": "3"}), *here(run_id))
+    assert tab.pick_class(here(run_id), event({"pick": "1"})) == names[1]
+    assert tab.pick_class(here(run_id), event({"pick": "all"})) == ALL
+    with pytest.raises(RunError):
+        tab.pick_class(here(run_id), event({"pick": "3"}))
 
 
-# Confusions, copies and outliers --------------------------------------------------------------
+# Confusions, duplicates and outliers ----------------------------------------------------------
 
 
 def test_a_cell_of_the_confusions_is_a_door_to_its_images(tab: ExploreTab, run_id: str) -> None:
-    html = draw(tab, run_id, "confusions", against=TRUTH)["confusion-map"]
+    html = draw(tab, run_id, "confusions", against=AGAINST_TRUTH)["confusion-map"]
     pick = re.findall(r'data-pick="(\d+-\d+)"', html)[0]
-    key = tab.pick_cell(event({"pick": pick}), *here(run_id), TRUTH)
+    key = tab.pick_cell(here(run_id, against=AGAINST_TRUTH), event({"pick": pick}))
     found = tab.session.selections.get(key)
     assert found is not None
     row, column = map(int, pick.split("-"))
-    outcome = tab.scene(tuple(here(run_id))).outcome
+    outcome = tab.scene(here(run_id)).outcome
     assert len(found)
     assert (outcome.model_labels[0][found.indices] == row).all()
     assert outcome.truth is not None
     assert (outcome.truth[found.indices] == column).all()
     for wrong in ("3-0", "x", "0"):
-        with pytest.raises(gr.Error):
-            tab.pick_cell(event({"pick": wrong}), *here(run_id), TRUTH)
+        with pytest.raises(RunError):
+            tab.pick_cell(here(run_id, against=AGAINST_TRUTH), event({"pick": wrong}))
 
 
 def ready(tab: ExploreTab, run: str) -> Any:
@@ -382,43 +339,45 @@ def ready(tab: ExploreTab, run: str) -> Any:
     return task.value
 
 
-def test_copies_are_listed_and_selected(tab: ExploreTab, run_id: str) -> None:
+def test_duplicates_are_listed_and_selected(tab: ExploreTab, run_id: str) -> None:
     ready(tab, run_id)
-    page = draw(tab, run_id, "copies")
-    assert page["gallery-copies"].count('class="group"') == 1
-    (pick,) = re.findall(r'data-pick="(group:\d+)"', page["gallery-copies"])
-    _, _, key = tab.pick_copy(event({"pick": pick}), *here(run_id), EXACT, 0.9)
-    found = tab.session.selections.get(key)
+    page = draw(tab, run_id, "duplicates")
+    assert page["gallery-duplicates"].count('class="group"') == 1
+    (pick,) = re.findall(r'data-pick="(group:\d+)"', page["gallery-duplicates"])
+    picked = tab.pick_duplicate(here(run_id), event({"pick": pick}))
+    found = tab.session.selections.get(picked[tab.selection])
     assert found is not None
-    paths = tab.scene(tuple(here(run_id))).outcome.paths
+    paths = tab.scene(here(run_id)).outcome.paths
     assert {paths[i] for i in found.indices} == {"blue_line/3.png", "blue_line/3 (copy).png"}
-    whole = tab.session.selections.get(tab.take_copies(*here(run_id), EXACT, 0.9))
+    whole = tab.session.selections.get(tab.take_duplicates(here(run_id)))
     assert whole is not None
     assert set(whole.indices.tolist()) == set(found.indices.tolist())
-    for wrong in ("group:0", "group:x", "image:99", ""):
-        with pytest.raises(gr.Error):
-            tab.pick_copy(event({"pick": wrong}), *here(run_id), EXACT, 0.9)
+    for wrong in ("group:0", "group:x", "99", ""):
+        with pytest.raises(RunError):
+            tab.pick_duplicate(here(run_id), event({"pick": wrong}))
 
 
 def test_a_lower_bar_joins_more_images(tab: ExploreTab, run_id: str) -> None:
     ready(tab, run_id)
-    scene = tab.scene(tuple(here(run_id)))
-    some, more = (len(tab.copies.all(scene, NEAR, least)) for least in (0.99, 0.8))
+    scene = tab.scene(here(run_id))
+    some, more, nonsense = (
+        len(tab.duplicates.all(scene, here(run_id, kind=NEAR, at_least=least)))
+        for least in (0.99, 0.8, "nonsense")
+    )
     assert some <= more
-    assert len(tab.copies.all(scene, NEAR, "nonsense")) <= more
-    assert draw(tab, run_id, "copies", kind=NEAR)["copies-least"]["visible"]
-    assert not draw(tab, run_id, "copies")["copies-least"]["visible"]
+    assert nonsense <= more
+    assert draw(tab, run_id, "duplicates", kind=NEAR)["duplicates-at-least"]["visible"]
+    assert not draw(tab, run_id, "duplicates")["duplicates-at-least"]["visible"]
 
 
 def test_outliers_open_one_by_one_and_are_walked_through(tab: ExploreTab, run_id: str) -> None:
-    alike = ready(tab, run_id)
-    page = draw(tab, run_id, "copies", kind=FAR)
-    first, second = re.findall(r'data-pick="image:(\d+)"', page["gallery-copies"])[:2]
-    assert [int(first), int(second)] == alike.outliers.order[:2].tolist()
-    pick = event({"pick": f"image:{first}"})
-    _, state, _ = tab.pick_copy(pick, *here(run_id), FAR, 0.9)
-    _, state, _ = tab.pick_detail(event({"pick": "step:1"}), *here(run_id), state)
-    assert state["index"] == int(second)
+    similar = ready(tab, run_id)
+    page = draw(tab, run_id, "duplicates", kind=FAR)
+    first, second = re.findall(r'data-pick="(\d+)"', page["gallery-duplicates"])[:2]
+    assert [int(first), int(second)] == similar.outliers.order[:2].tolist()
+    opened = tab.pick_duplicate(here(run_id, kind=FAR), event({"pick": first}))
+    place = place_of(opened[tab.detail.dialog])
+    assert place_of(tab.detail.show({**place, "step": 1})["html"])["index"] == int(second)
 
 
 def test_what_takes_long_says_that_it_is_being_computed(
@@ -432,14 +391,13 @@ def test_what_takes_long_says_that_it_is_being_computed(
     waiting = Task("Waiting", fails)
     waiting.begin("Comparing the images")(2, 10)
     monkeypatch.setattr("studio.ui.explore.duplicates.similar_of", lambda opened: waiting)
-    page = draw(tab, run_id, "copies")
-    assert "Being computed: comparing the images" in page["copies-head"]
-    values = [*here(run_id), "copies", MODEL, EXACT, 0.9, None]
-    timer = tab.tick(*values)[3]
-    assert timer.active
+    page = draw(tab, run_id, "duplicates")
+    assert "Being computed: comparing the images" in page["duplicates-head"]
+    asked, timer = here(run_id, panel="duplicates"), tab.duplicates.timer
+    assert tab.tick_of_timer(asked)[timer].active
     waiting.run()
-    assert "The model is gone." in draw(tab, run_id, "copies")["copies-head"]
-    assert not tab.tick(*values)[3].active
+    assert "The model is gone." in draw(tab, run_id, "duplicates")["duplicates-head"]
+    assert not tab.tick_of_timer(asked)[timer].active
 
 
 def test_when_the_images_are_gone_the_labels_still_show(
@@ -460,5 +418,5 @@ def test_when_the_images_are_gone_the_labels_still_show(
     page = draw(tab, run_id)
     assert "without pictures" in page["explore-summary"]
     assert "image not found" in page["gallery-clean"] + page["gallery-noisy"]
-    assert "cannot be compared" in draw(tab, run_id, "copies")["copies-head"]
-    assert "no longer in its folder" in opened(tab, run_id)[0]
+    assert "cannot be compared" in draw(tab, run_id, "duplicates")["duplicates-head"]
+    assert "no longer in its folder" in tab.opener("selection")(here(run_id), event({"pick": "0"}))

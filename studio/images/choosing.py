@@ -9,8 +9,8 @@ from itertools import islice
 from pathlib import Path
 
 from studio.errors import FolderError
+from studio.files import write_json
 from studio.images.folder import natural_key
-from studio.runs.files import write_json
 
 MOST_RECENT = 12
 MOST_COMPLETIONS = 20
@@ -64,9 +64,11 @@ class RecentFolders:
 
     def __init__(self, cache_dir: Path) -> None:
         self._file = cache_dir / "folders.json"
+        self.added = 0  # how often one was added since the start
 
     def add(self, folder: Path) -> None:
         """It was opened now. On a full disk it is forgotten."""
+        self.added += 1
         folders = [str(folder), *(path for path in self._read() if path != str(folder))]
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)

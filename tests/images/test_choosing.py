@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from studio.errors import FolderError
+from studio.images import choosing, picker
+from studio.images.choosing import MOST_COMPLETIONS, MOST_RECENT, RecentFolders, completions
 from studio.images.folder import scan
-from studio.session import folders, picker
-from studio.session.folders import MOST_COMPLETIONS, MOST_RECENT, RecentFolders, completions
+from studio.session import session as session_module
 from studio.session.session import Session
 from tests.session.test_session import make
 
@@ -77,7 +78,7 @@ def test_a_folder_of_thousands_is_not_read_to_its_end(
     for number in range(60):
         (tmp_path / f"folder {number}").mkdir()
     assert len(completions(f"{tmp_path}/", roots=())) == MOST_COMPLETIONS
-    monkeypatch.setattr(folders, "_MOST_ENTRIES", 5)
+    monkeypatch.setattr(choosing, "_MOST_ENTRIES", 5)
     assert len(completions(f"{tmp_path}/", roots=())) == 5
 
 
@@ -139,6 +140,23 @@ def test_an_opened_folder_is_recent_but_the_demo_and_uploads_are_not(
     session.data.use_folder(image_folder / "nowhere")
     session.data.wait()
     assert session.recent_folders() == [str(image_folder)]
+
+
+def test_pages_that_ask_again_and_again_do_not_keep_the_disk_busy(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(session_module, "monotonic", lambda: now[0])
+    session, asked = make(home), []
+    there = session.data.recent.there
+    monkeypatch.setattr(session.data.recent, "there", lambda: asked.append(1) or there())
+    session.data.recent.add(home / "phone")
+    for _ in range(20):
+        assert session.recent_folders() == [str(home / "phone")]
+    assert len(asked) == 1
+    (home / "phone").rmdir()
+    now[0] += 60
+    assert session.recent_folders() == []
 
 
 def test_recent_folders_outside_of_the_roots_are_not_offered(home: Path) -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from studio.runs.history import LabelHistory
+from studio.runs.history import HistoryStep, LabelHistory
 from studio.runs.reader import RunReader
 from studio.runs.store import Run, RunStore
-from studio.views.journey import journey_table
+from studio.views.detail import detail
 from tests.views.conftest import make_outcome
 
 N = 6
@@ -32,6 +32,10 @@ def monitor(run: Run, phase: int, epoch: int, labels: list[list[int]]) -> None:
     tensors = {"indices": torch.tensor([4, 1]), "labels": torch.tensor(labels)}
     shares = {"agreement": 0.5, "clean_fraction": 0.5}
     write(run, "monitor", tensors, phase=phase, epoch=epoch, epochs=3, **shares)
+
+
+def shown(steps: list[HistoryStep], watched: int, **changes: object) -> str:
+    return detail(make_outcome(**changes), 0, "", history=steps, watched=watched)
 
 
 def story(run: Run) -> None:
@@ -59,48 +63,49 @@ def read(run: Run) -> LabelHistory:
 
 def test_an_image_is_followed_through_all_stages(run: Run) -> None:
     story(run)
-    way = read(run)
-    stops = way.of(4)
-    assert [(s.stage, s.epochs) for s in stops] == [
+    history = read(run)
+    steps = history.of(4)
+    assert [(s.stage, s.epochs) for s in steps] == [
         ("Zero-shot", None), ("Phase I", (1, 2)), ("Phase I", (3, 3)), ("After Phase I", None),
         ("Phase II", (1, 1)), ("Final, by model", None),
     ]  # fmt: skip
-    assert [s.labels for s in stops] == [(0,), (0, 1), (2, 1), (2, 1), (2, 2), (2, 1)]
-    judged = stops[3]
+    assert [s.labels for s in steps] == [(0,), (0, 1), (2, 1), (2, 1), (2, 2), (2, 1)]
+    judged = steps[3]
     assert judged.clean_probability == pytest.approx((0.9, 0.2))
     assert judged.own_clean_probability == pytest.approx((0.1, 0.8))
-    assert way.watched == 2
+    assert history.watched == 2
 
 
 def test_an_image_that_was_not_watched_is_told_so(run: Run) -> None:
     story(run)
-    way = read(run)
-    assert [s.stage for s in way.of(0)] == ["Zero-shot", "After Phase I", "Final, by model"]
-    html = journey_table(make_outcome(), way.of(0), way.watched)
+    history = read(run)
+    assert [s.stage for s in history.of(0)] == ["Zero-shot", "After Phase I", "Final, by model"]
+    html = shown(history.of(0), history.watched)
     assert "2 images picked at random" in html
-    assert "picked at random" not in journey_table(make_outcome(), way.of(4), way.watched)
+    assert "picked at random" not in shown(history.of(4), history.watched)
 
 
 def test_what_comes_later_is_taken_in(run: Run) -> None:
     reader = RunReader(run)
     reader.refresh()
-    way = reader.history
-    assert way.of(4) == []
-    assert journey_table(make_outcome(), [], 0) == ""
+    history = reader.history
+    assert history.of(4) == []
+    assert "History" not in shown([], 0)
     story(run)
     reader.refresh()
-    first = len(way.of(4))
+    first = len(history.of(4))
     reader.refresh()
-    assert len(way.of(4)) == first == 6
+    assert len(history.of(4)) == first == 6
 
 
-def test_the_table_names_classes_and_beliefs(run: Run) -> None:
+def test_the_table_names_classes_and_judgements(run: Run) -> None:
     story(run)
-    way = read(run)
-    html = journey_table(make_outcome(class_names=("<b>", "cat", "dog")), way.of(4), 2)
+    history = read(run)
+    html = shown(history.of(4), 2, class_names=("<b>", "cat", "dog"))
     for text in (
-        "&lt;b&gt;", "Phase I, epochs 1–2", "Phase I, epoch 3", "40 % sure",
+        "&lt;b&gt;", "Phase I, epochs 1–2", "Phase I, epoch 3", "confidence 40 %",
         "90 % clean to model 2", "20 % clean to model 1", "80 % to itself",
     ):  # fmt: skip
         assert text in html
-    assert "<b>" not in html
+    assert "<b>," not in html
+    assert "<td><b>" not in html
