@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from studio.errors import RunError, StudioError
-from studio.runs.files import read_json
+from studio.files import read_json
 from studio.runs.matching import ALL, MatchedRuns, match
 from studio.runs.store import ACTIVE, RunInfo
 from studio.session.cache import Cache

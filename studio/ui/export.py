@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from studio.errors import RunError
+from studio.files import replace_file
 from studio.images.thumbnails import secret
-from studio.runs.files import replace_file
+from studio.imports import import_torch
 from studio.runs.outcome import Outcome
 from studio.runs.store import Run
 from studio.session.session import Session
-from studio.session.tasks import import_torch
 from studio.ui.parts import PRIVATE, UNCHECKED, box, file_url, folding, guard
 from studio.views import export, runs
 from studio.views.render import render

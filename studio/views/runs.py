@@ -109,15 +109,15 @@ def headline(result: RunResult | None) -> str:
     """`57 % → about 74 % right (66 to 82 %), 83 % of the labels clean`; empty without a result."""
     if result is None:
         return ""
-    told = []
+    texts = []
     before, after = result.estimated_zero_shot_accuracy, result.estimated_accuracy
     if after is not None:
         trained = before is not None and result.stage != "zero-shot"
         start = f"{percent(before.accuracy)} → " if trained and before is not None else ""
-        told.append(f"{start}{about(after)} right ({interval(after)})")
+        texts.append(f"{start}{about(after)} right ({interval(after)})")
     if result.clean_fraction is not None:
-        told.append(clean_share(result))
-    return ", ".join(told)
+        texts.append(clean_share(result))
+    return ", ".join(texts)
 
 
 def clean_share(result: RunResult) -> str:
