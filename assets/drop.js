@@ -27,8 +27,12 @@ document.addEventListener("drop", async (event) => {
   event.preventDefault();
   if (zone()) zone().classList.remove("drop-over");
   if (!within(event)) return;
-  const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry()).filter(Boolean);
-  const files = (await Promise.all(entries.map(filesOf))).flat();
+  // All of them at once: the list is empty as soon as this function has waited for anything.
+  const found = [...event.dataTransfer.items].map((item) => {
+    const entry = item.webkitGetAsEntry();
+    return entry ? filesOf(entry) : [item.getAsFile()];
+  });
+  const files = (await Promise.all(found)).flat().filter(Boolean);
   const carrier = new DataTransfer();
   for (const file of files) if (ENDINGS.test(file.name) && !file.name.startsWith(".")) carrier.items.add(file);
   const input = zone().querySelector("input[type=file]");

@@ -15,8 +15,8 @@ function tell({ title, run, active, message }) {
   if (active) seenAtWork = run;
   // An older run that has ended is no news.
   document.title = active || (run && run === seenAtWork) ? title : NAME;
-  if (active || !run || run !== seenAtWork || tell.told === run) return;
-  tell.told = run;
+  if (active || !run || run !== seenAtWork || tell.notified === run) return;
+  tell.notified = run;
   if (wanted() && document.hidden) new Notification(NAME, { body: message, tag: run });
 }
 

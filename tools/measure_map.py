@@ -68,8 +68,8 @@ def made_up_run(session: Any, number: int) -> str:
     import torch
     from PIL import Image
 
+    from studio.files import write_json
     from studio.images.folder import Folder, ImageFile
-    from studio.runs.files import write_json
     from studio.session import similar
 
     units, group = features_of(number)
@@ -115,8 +115,8 @@ def measure_page(number: int, chromium: str) -> None:
     os.environ.update(GRADIO_ANALYTICS_ENABLED="False")
     from playwright.sync_api import sync_playwright
 
+    from studio.imports import import_torch
     from studio.session.layouts import Layouts
-    from studio.session.tasks import import_torch
     from studio.ui.explore import map_data
     from studio.ui.page import Options, build, make_studio
     from studio.ui.theme import CSS, theme

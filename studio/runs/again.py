@@ -11,7 +11,7 @@ from studio.errors import RunError
 from studio.prompts.prompt_set import PromptSet
 from studio.runs.checking import CLAIMED_FILE, read_labels
 from studio.runs.corrections import corrections_of
-from studio.runs.files import read_json
+from studio.files import read_json
 from studio.runs.given import GIVEN_FILE, Correction, read_corrections
 from studio.runs.request import JobRequest
 from studio.runs.run import Run

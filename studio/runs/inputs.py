@@ -21,7 +21,7 @@ from studio.images.folder import Folder
 from studio.images.canvases import Canvases, canvas_size, prepare
 from studio.prompts.prompt_set import PromptSet
 from studio.prompts.templates import TEMPLATES
-from studio.runs.files import replace_file
+from studio.files import replace_file
 from studio.scores.knowledge import Knowledge, nouns
 from studio.scores.knowledge import knowledge as judge
 from studio.settings import Settings

@@ -14,7 +14,7 @@ from studio.images.folder import Folder, propose_class_names, truth
 from studio.methods import METHODS, method_of
 from studio.runs.checking import check_labels, claimed, keep_labels
 from studio.runs.failures import explain, first_line, release_memory, was_stopped
-from studio.runs.files import write_json
+from studio.files import write_json
 from studio.runs.given import keep_given
 from studio.runs.report import Report
 from studio.runs.request import JobRequest, check

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from studio.errors import ModelError
-from studio.runs.files import read_json, replace_file
+from studio.files import read_json, replace_file
 from studio.progress import Progress, Stop
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 from studio.errors import RunError
-from studio.runs.files import (
+from studio.files import (
     FileLock,
     append_json,
     read_json,

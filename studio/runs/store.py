@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from studio.errors import RunError
-from studio.runs.files import FileLock, write_json
+from studio.files import FileLock, write_json
 from studio.runs.run import ACTIVE, FINAL, Run, RunInfo, Status
 
 __all__ = ["ACTIVE", "FINAL", "Run", "RunInfo", "RunStore", "Status"]

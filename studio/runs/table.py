@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from studio.errors import RunError
-from studio.runs.files import replace_file
+from studio.files import replace_file
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 

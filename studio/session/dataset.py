@@ -18,13 +18,13 @@ from typing import Any
 from studio.errors import FolderError
 from studio.images.canvas_cache import Pixels
 from studio.images.canvases import prepare
+from studio.images.choosing import RecentFolders
 from studio.images.folder import ImageFile, parse_class_names, propose_class_names, truth
 from studio.runs.corrections import Corrections, Subjects
+from studio.runs.first_labels import LOADING, STEPS, Preview, label_images
 from studio.runs.given import Correction, usable
 from studio.session.arriving import Arriving
 from studio.session.cache import Cache, Same
-from studio.session.folders import RecentFolders
-from studio.session.preview import LOADING, STEPS, Preview, label_images
 from studio.session.saved import Saved, load, save
 from studio.session.state import DataState
 from studio.session.tasks import Lane, Task

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from studio.images.folder import truth
 from studio.prompts.form import LlmForm
 from studio.prompts.prompt_set import PromptSet
+from studio.runs.first_labels import Preview
 from studio.session.cache import Cache, Same
 from studio.session.dataset import DataSet
-from studio.session.preview import Preview
 from studio.session.state import DataState
 from studio.session.tasks import Lane, Task
 
@@ -94,18 +94,18 @@ class Prompts:
     def _label_once(self) -> bool:
         view = self.data.state
         old, names = view.preview, view.names
-        if old is None or old.sight is None or not names or old.model != view.model:
+        if old is None or old.encoded is None or not names or old.model != view.model:
             return True
         true = self._truth_of(view, names)
         new, plain, before = old, view.plain, self._before
         if view.stale:
-            new = old.sight.label(names, view.prompts, truth=true)
+            new = old.encoded.label(names, view.prompts, truth=true)
             # Until it is judged, the last verdict stands.
             new = replace(new, verdict=old.verdict, level=old.level, z=old.z)
         if plain is None or plain.class_names != new.class_names:
             plain = new
             if not new.prompts.is_default:
-                plain = old.sight.label(names, PromptSet(), truth=true)
+                plain = old.encoded.label(names, PromptSet(), truth=true)
         if before is not None and before.class_names != new.class_names:
             before = None
         if not self.data.relabel(old, preview=new, plain=plain, before=before):
@@ -136,7 +136,7 @@ class Prompts:
 
         def judge(task: Task) -> None:
             task.rest(self.quiet)
-            if preview.sight is not None and self.data.state.preview is preview:
-                self.data.relabel(preview, preview=preview.sight.judge(preview))
+            if preview.encoded is not None and self.data.state.preview is preview:
+                self.data.relabel(preview, preview=preview.encoded.judge(preview))
 
         self._judging.add(Task("Judging the labels", judge))

@@ -9,21 +9,22 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from studio.errors import FolderError, RunError
+from studio.images import choosing, picker
 from studio.images.canvases import prepare
 from studio.images.folder import Folder
 from studio.images.thumbnails import Pictures, Thumbnails
+from studio.imports import import_torch
 from studio.runs.corrections import Corrections
 from studio.runs.outcome import Outcome
 from studio.runs.reader import RunReader
 from studio.runs.result import RunResult
 from studio.runs.store import RunStore
-from studio.session import folders, picker
 from studio.session.cache import Cache
 from studio.session.dataset import DataSet
 from studio.session.prompts import Prompts
 from studio.session.selections import Selections
 from studio.session.source import OpenedFolder, Source
-from studio.session.tasks import Tasks, import_torch
+from studio.session.tasks import Tasks
 from studio.session.writer import Writer
 
 if TYPE_CHECKING:
@@ -99,13 +100,13 @@ class Session:
             raise FolderError(
                 "Folders of this machine cannot be opened from here; upload the images."
             )
-        return folders.typed_folder(text, roots=self.options.roots)
+        return choosing.typed_folder(text, roots=self.options.roots)
 
     def completions(self, text: str) -> list[str]:
         """Folders that a typed path may go on to; none where paths cannot be typed."""
         if not self.options.paths_allowed:
             return []
-        return folders.completions(text, roots=self.options.roots)
+        return choosing.completions(text, roots=self.options.roots)
 
     def recent_folders(self) -> list[str]:
         """The folders that were opened last, newest first; none where paths cannot be typed.

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from studio.runs.first_labels import LOADING, encode
 from studio.scores import duplicates, neighbours
 from studio.scores.duplicates import Group, Outliers
 from studio.scores.neighbours import Floats, Indices, Neighbours
-from studio.session.preview import LOADING, encode
 from studio.session.tasks import Task
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from studio.images.canvases import Canvases
 from studio.images.folder import Folder, parse_aliases, parse_class_names
 from studio.prompts.form import LlmForm
 from studio.prompts.prompt_set import PromptSet
+from studio.runs.first_labels import Preview
 from studio.session.arriving import Arriving
-from studio.session.preview import Preview
 from studio.session.task import TaskState
 
 

@@ -15,7 +15,7 @@ from studio.errors import StudioError
 from studio.session.cache import Cache
 from studio.session.task import Task
 
-__all__ = ["Lane", "Task", "Tasks", "import_torch"]
+__all__ = ["Lane", "Task", "Tasks"]
 
 _KEPT = 6
 
@@ -111,18 +111,3 @@ class Tasks:
         if again and before is not None and before.error:
             self._tasks.drop(key)
         return self._tasks.get(key, lambda: self._lane.add(Task(name, work)))
-
-
-_importing = threading.Lock()
-
-
-def import_torch() -> None:
-    """Import what models need, once and by one thread; returns at once when that is done already.
-
-    Two threads that import torchvision side by side break each other: Python lets the second see
-    the half-made modules of the first rather than wait for ever. Whoever needs torch asks here.
-    """
-    with _importing:
-        import torch  # noqa: F401, I001
-        import torchvision.transforms.v2  # noqa: F401
-        import open_clip  # noqa: F401

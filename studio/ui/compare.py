@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from studio.errors import RunError, StudioError
-from studio.runs.files import read_json
+from studio.files import read_json
 from studio.runs.matching import ALL, MatchedRuns, match
 from studio.runs.store import ACTIVE, RunInfo
 from studio.session.cache import Cache
@@ -18,6 +18,7 @@ from studio.session.session import Session
 from studio.ui.parts import (
     POLL,
     PRIVATE,
+    box,
     check_list,
     checked,
     curve_board,
@@ -83,18 +84,16 @@ class CompareTab:
 
     def build(self) -> None:
         """Lay the tab out, inside of gr.Tab."""
-        with gr.Column(elem_classes="box wide"):
-            gr.HTML('<h2 class="box-title">Runs to compare</h2>')
+        with box("Runs to compare", elem_classes=["wide"]):
             self.runs = check_list(elem_id="compare-runs")
         self.messages = gr.HTML(elem_id="compare-messages")
         self.curves = curve_board(elem_id="compare-curves")
         self.numbers = folding(elem_id="compare-numbers")
-        with gr.Column(visible=False, elem_classes="box wide") as self.tables:
-            gr.HTML('<h2 class="box-title">Results and settings</h2>')
+        with box("Results and settings", visible=False, elem_classes=["wide"]) as self.tables:
             self.results = gr.HTML(elem_id="compare-results")
             self.settings = folding(elem_id="compare-settings")
-        with gr.Column(visible=False, elem_classes="box wide") as self.images:
-            gr.HTML('<h2 class="box-title">Images on which the labels differ</h2>')
+        title = "Images on which the labels differ"
+        with box(title, visible=False, elem_classes=["wide"]) as self.images:
             self.summary = gr.HTML(elem_id="compare-summary")
             self.show = gr.Dropdown(
                 [("All that differ", ALL)], value=ALL, label="Show", elem_id="compare-show"

@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from studio.errors import RunError
+from studio.files import replace_file
 from studio.images.thumbnails import secret
-from studio.runs.files import replace_file
+from studio.imports import import_torch
 from studio.runs.outcome import Outcome
 from studio.runs.store import Run
 from studio.session.session import Session
-from studio.session.tasks import import_torch
-from studio.ui.parts import PRIVATE, UNCHECKED, file_url, folding, guard
+from studio.ui.parts import PRIVATE, UNCHECKED, box, file_url, folding, guard
 from studio.views import export, runs
 from studio.views.render import render
 
@@ -63,7 +63,7 @@ class ExportTab:
             self.run = gr.Dropdown([], label="Run", elem_id="export-run")
         with gr.Row(elem_classes="columns"):
             with gr.Column(scale=4, min_width=300, elem_classes="side"):
-                with gr.Column(elem_classes="box"):
+                with box("Labels"):
                     gr.HTML(render("export/labels.html"))
                     self.labels = gr.Button(
                         "Download labels.csv",
@@ -71,7 +71,7 @@ class ExportTab:
                         elem_id="download-labels",
                         interactive=False,
                     )
-                with gr.Column(elem_classes="box"):
+                with box("Model"):
                     gr.HTML(render("export/model.html"))
                     self.model = gr.Button(
                         "Download the model", elem_id="download-model", interactive=False

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -11,7 +13,7 @@ from markupsafe import Markup
 from studio.runs.store import ACTIVE
 from studio.session.session import Session
 from studio.session.state import DataState
-from studio.ui.parts import PRIVATE, Lazy, Part, guard, picked, script
+from studio.ui.parts import PRIVATE, UNCHECKED, Lazy, Part, guard, hidden_text, picked, script
 from studio.ui.polling import Polling
 from studio.ui.theme import ICON
 from studio.views import runs, state
@@ -21,6 +23,10 @@ from studio.views.words import words_html
 if TYPE_CHECKING:
     from studio.ui.explore.tab import ExploreTab
     from studio.ui.export import ExportTab
+
+
+_HERE = """() => document.querySelector(
+  "#tabs > .tab-wrapper [role=tab][aria-selected=true]").dataset.tabId"""
 
 
 class Header:
@@ -41,6 +47,7 @@ class Header:
                 server_functions=[self.standing_of()],
             )
         gr.HTML(words_html(), elem_id="words")
+        self.here = hidden_text()
 
     def wire(
         self,
@@ -52,21 +59,43 @@ class Header:
     ) -> None:
         """Connect events. status: the card of the Train tab, which has the same buttons."""
         polling.watch(self.parts, {"state": self.state})
-        ways = [tabs, explore.run, explore.inner, export.run]
+        places = {
+            "tabs": tabs, "export": export.run, "wanted": explore.wanted, "run": explore.run,
+            "label": explore.label, "inner": explore.inner, "panel": explore.panel,
+            "again": explore.again,
+        }  # fmt: skip
+
+        def way_on(event: gr.EventData, here: str) -> dict[Any, Any]:
+            values = self.way_on(picked(event), here)
+            if "again" in values:  # the tab that is open chooses no run by itself
+                return {
+                    **explore.choices(values["wanted"]),
+                    **_at(places, values),
+                    explore.wanted: "",
+                }
+            return _at(places, values)
+
         for place in (self.state, status):
-            place.select(self.way_on, outputs=ways, **PRIVATE, preprocess=False)
+            gone = place.select(way_on, [self.here], list(places.values()), js=_HERE, **UNCHECKED)
+            gone.success(None, js="() => window.scrollTo(0, 0)", **PRIVATE)
 
     # What its buttons do ----------------------------------------------------------------------
 
-    def way_on(self, event: gr.EventData) -> list[Any]:
-        """To the noisy images of a run, or to its export: "noisy RUN", "export RUN"."""
-        way, _, run_id = picked(event).partition(" ")
+    def way_on(self, asked: str, here: str) -> dict[str, Any]:
+        """To the noisy images of a run, or to its export.
+
+        asked: "noisy RUN" or "export RUN"; here: the tab that is open. Values by place.
+        """
+        way, _, run_id = asked.partition(" ")
         run = guard(lambda: self.session.store.get(run_id)).id
-        options = [(runs.run_label(info), info.id) for info in self.session.store.list()]
-        chosen = gr.update(choices=options, value=run)
         if way == "export":
-            return [gr.Tabs(selected="export"), gr.skip(), gr.skip(), chosen]
-        return [gr.Tabs(selected="explore"), chosen, gr.Tabs(selected="galleries"), gr.skip()]
+            options = [(runs.run_label(info), info.id) for info in self.session.store.list()]
+            chosen = gr.update(choices=options, value=run)
+            return {"tabs": gr.Tabs(selected="export"), "export": chosen}
+        # A tab that opens draws itself; the one that is open has to be told.
+        again = {"again": token_hex(8)} if here == "explore" else {}
+        galleries = {"inner": gr.Tabs(selected="galleries"), "panel": "galleries"}
+        return {"tabs": gr.Tabs(selected="explore"), "wanted": run, **galleries, **again}
 
     def standing_of(self) -> Any:
         """What a page that nobody looks at asks: its title, and what to notify about."""
@@ -99,6 +128,10 @@ class Header:
         work = self.work()
         ended = None if work is not None else self.ended()
         return {"state": ((work, ended), Lazy(state.header, work, ended))}
+
+
+def _at(places: Mapping[str, Any], values: Mapping[str, Any]) -> dict[Any, Any]:
+    return {places[name]: value for name, value in values.items()}
 
 
 def work_on(data: DataState) -> state.Work | None:

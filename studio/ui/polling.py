@@ -47,8 +47,8 @@ class Watched:
 
     def poll(self, request: gr.Request, shown: Any, *values: Any) -> list[Any]:
         """Everything that has changed since this page was last told: `shown`, then the outputs."""
-        told, new = fresh(shown, self.parts(shown, *values, request))
-        return [told, *(new.get(name, gr.skip()) for name in self.outputs)]
+        sent, new = fresh(shown, self.parts(shown, *values, request))
+        return [sent, *(new.get(name, gr.skip()) for name in self.outputs)]
 
 
 class Polling:

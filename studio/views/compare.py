@@ -14,8 +14,8 @@ from studio.runs.store import RunInfo
 from studio.scores.estimate import Estimate
 from studio.scores.table import shown
 from studio.views.numbers import UNKNOWN, count, duration, percent
-from studio.views.render import render
-from studio.views.runs import method_name, state_name, when
+from studio.views.render import part, render
+from studio.views.runs import method_name, state_name, table_rows
 
 LETTERS = "ABCDEF"
 """Names of compared runs, in order; more lines than these cannot be told apart."""
@@ -62,17 +62,10 @@ def choices(
     infos: Sequence[RunInfo], results: Mapping[str, RunResult | None], chosen: Sequence[str]
 ) -> str:
     """All runs as a table with a box to tick in each row, in HTML; newest first."""
-    return render(
-        "compare/choices.html",
-        infos=infos,
-        results={info.id: results.get(info.id) or RunResult() for info in infos},
-        chosen=chosen,
-        most=MOST,
-        state_name=state_name,
-        method_name=method_name,
-        when=when,
-        estimate=_estimate,
-    )
+    if len(infos) < 2:
+        text = "Two runs are needed for a comparison: train a second one on the Train tab."
+        return part("empty", text)
+    return render("compare/choices.html", rows=table_rows(infos, results, chosen), most=MOST)
 
 
 def warnings(runs: Sequence[ComparedRun]) -> list[str]:
@@ -98,7 +91,7 @@ def results_table(runs: Sequence[ComparedRun]) -> str:
         _row("State", [state_name(run.info.state) for run in runs]),
         _row("Came as far as", [_STAGES.get(result.stage or "", UNKNOWN) for result in results]),
         _row("Images", [count(result.images) for result in results]),
-        _shares("Share of clean labels", [run.clean for run in runs]),
+        _shares("Share of clean labels", [run.clean for run in runs], digits=0),
     ]
     more = [
         _row(_ESTIMATED, [_estimate(result.estimated_accuracy) for result in results]),
@@ -120,12 +113,14 @@ def _row(name: str, texts: Sequence[str]) -> tuple[str, list[Cell]]:
     return name, [(text, "") for text in texts]
 
 
-def _shares(name: str, shares: Sequence[float | None]) -> tuple[str, list[Cell]]:
-    first, cells = shares[0], [(percent(shares[0], digits=1), "")]
+def _shares(
+    name: str, shares: Sequence[float | None], *, digits: int = 1
+) -> tuple[str, list[Cell]]:
+    first, cells = shares[0], [(percent(shares[0], digits=digits), "")]
     for share in shares[1:]:
         distance = None if first is None or share is None else 100 * (share - first)
-        small = "" if distance is None else f"{distance:+.1f}"
-        cells.append((percent(share, digits=1), small))
+        small = "" if distance is None else f"{distance:+.{digits}f}"
+        cells.append((percent(share, digits=digits), small))
     return name, cells
 
 

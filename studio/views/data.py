@@ -14,7 +14,7 @@ from studio.views.render import render
 
 if TYPE_CHECKING:
     from studio.images.folder import Folder, Refused
-    from studio.session.preview import Preview
+    from studio.runs.first_labels import Preview
 
 SAMPLE = 18
 RECENT = 5
@@ -23,7 +23,7 @@ PICTURES_PER_CLASS = 5
 _REFUSED_SHOWN = 200
 
 _STEPS = (
-    ("Choose images", "the demo set, a folder or an upload", "#folder-path, #demo"),
+    ("Choose images", "the demo set, a folder or an upload", "#demo"),
     ("Name the classes", "one on each line; no labels are needed", "#class-names"),
     ("Label and train", "see the first labels, then improve them", "#next-step"),
 )

@@ -76,13 +76,13 @@ def detail(
 
 def likely(outcome: Outcome, index: int, stages: Sequence[Outcome] = ()) -> list[int]:
     """At most KEYS other classes that the image may show, the likeliest first: the models' own
-    labels, the best classes, those of other stages, and of few classes all.
+    labels, the best classes, those of other stages, and of few classes the rest.
     """
     label, names = int(outcome.labels[index]), outcome.class_names
     found = [*outcome.model_labels[:, index].tolist()]
     for stage in (outcome, *stages):
         found += [*stage.top_labels[index].tolist(), int(stage.labels[index])]
-    if len(names) <= KEYS + 1:
+    if len(names) <= 2 * KEYS:
         found += range(len(names))
     return [c for c in dict.fromkeys(found) if 0 <= c < len(names) and c != label][:KEYS]
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from studio.runs.again import command_of
 from studio.runs.outcome import Outcome
 from studio.runs.reader import RunReader
 from studio.runs.result import RunResult
 from studio.runs.store import Run
+from studio.views.numbers import size
 from studio.views.render import render
 from studio.views.runs import method_name, when
 
@@ -26,7 +28,8 @@ def about(reader: RunReader, outcome: Outcome | None) -> str:
         judged=outcome is not None and outcome.stage != "zero-shot",
         share=None if outcome is None else outcome.clean_share,
         folder=reader.run.path,
-        files=[(file.name, _megabytes(file)) for file in model_files(reader.run)],
+        command=command_of(reader.run),
+        files=[(file.name, size(file.stat().st_size)) for file in model_files(reader.run)],
     )
 
 
@@ -40,8 +43,3 @@ def model_files(run: Run) -> list[Path]:
     folder = run.path / "model"
     files = sorted(folder.iterdir()) if folder.is_dir() else []
     return [file for file in files if file.is_file() and not file.name.startswith(".")]
-
-
-def _megabytes(file: Path) -> str:
-    size = file.stat().st_size / 1e6
-    return f"{size:.0f} MB" if size >= 1 else "under 1 MB"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
@@ -109,15 +109,15 @@ def headline(result: RunResult | None) -> str:
     """`57 % → about 74 % right (66 to 82 %), 83 % of the labels clean`; empty without a result."""
     if result is None:
         return ""
-    told = []
+    texts = []
     before, after = result.estimated_zero_shot_accuracy, result.estimated_accuracy
     if after is not None:
         trained = before is not None and result.stage != "zero-shot"
         start = f"{percent(before.accuracy)} → " if trained and before is not None else ""
-        told.append(f"{start}{about(after)} right ({interval(after)})")
+        texts.append(f"{start}{about(after)} right ({interval(after)})")
     if result.clean_fraction is not None:
-        told.append(clean_share(result))
-    return ", ".join(told)
+        texts.append(clean_share(result))
+    return ", ".join(texts)
 
 
 def clean_share(result: RunResult) -> str:
@@ -278,6 +278,15 @@ def runs_table(
     """
     if not infos:
         return part("empty", "No runs yet. They are kept on disk and listed here.")
+    return render("train/table.html", rows=table_rows(infos, results, [chosen]))
+
+
+def table_rows(
+    infos: Sequence[RunInfo],
+    results: Mapping[str, RunResult | None],
+    chosen: Collection[str | None],
+) -> list[dict[str, Any]]:
+    """What the table of train/runs.html says of each run. chosen: ids of the marked ones."""
     rows = []
     for info in infos:
         result = results.get(info.id)
@@ -286,7 +295,7 @@ def runs_table(
         rows.append(
             {
                 "info": info,
-                "chosen": info.id == chosen,
+                "chosen": info.id in chosen,
                 "state": state_name(info.state),
                 "method": method_name(info.method),
                 "images": None if result is None else result.images,
@@ -298,4 +307,4 @@ def runs_table(
                 "when": when(info.created),
             }
         )
-    return render("train/table.html", rows=rows)
+    return rows

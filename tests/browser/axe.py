@@ -10,10 +10,10 @@ from typing import Any
 _RUN = """async (rules) => {
   const found = await axe.run(document, { resultTypes: ["violations"],
     ...(rules.length ? { runOnly: rules } : {}) });
-  return found.violations.filter((v) => ["serious", "critical"].includes(v.impact)).map((v) => {
-    const told = v.nodes.slice(0, 6).map((n) => `    ${n.target.join(" ")}: ` +
+  return found.violations.map((v) => {
+    const nodes = v.nodes.slice(0, 6).map((n) => `    ${n.target.join(" ")}: ` +
       `${n.html.slice(0, 160)}\\n      ${(n.any[0] || n.all[0] || n.none[0] || {}).message || ""}`);
-    return `${v.impact}: ${v.id} (${v.help}), ${v.nodes.length} times\\n${told.join("\\n")}`;
+    return `${v.impact}: ${v.id} (${v.help}), ${v.nodes.length} times\\n${nodes.join("\\n")}`;
   });
 }"""
 
@@ -26,8 +26,8 @@ def script() -> Path:
     return Path(spec.submodule_search_locations[0]) / "axe.min.js"
 
 
-def serious_faults(page: Any, *, only: Sequence[str] = ()) -> list[str]:
-    """What axe-core calls a serious or critical fault in what the page shows now.
+def faults_of(page: Any, *, only: Sequence[str] = ()) -> list[str]:
+    """What axe-core finds in what the page shows now, breaches of its best practices included.
 
     only: names of rules to look for; none: all of them.
     """

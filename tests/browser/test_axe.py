@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.axe import COLOURS, serious_faults, set_theme, too_wide
+from tests.browser.axe import COLOURS, faults_of, set_theme, too_wide
 from tests.browser.conftest import Server, Watch, go, wait_for
 from tests.browser.rest import settle
 
@@ -54,35 +54,47 @@ def states(page: Any, wanted: Collection[str] | None = None) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("width", [375, 1024, 1920])
-def test_no_tab_has_a_serious_fault(open_page: Open, watch: Watch, width: int) -> None:
+def test_no_tab_has_a_fault(open_page: Open, watch: Watch, width: int) -> None:
     page = open_page(viewport={"width": width, "height": 900})
     faults = []
     for state in states(page):
         if wide := too_wide(page):
             faults.append(f"{state} is {wide} px too wide")
         if width != 1024:
-            faults += [f"{state}: {fault}" for fault in serious_faults(page)]
+            faults += [f"{state}: {fault}" for fault in faults_of(page)]
         else:  # dark colours once: they are those of every width
             set_theme(page, "dark")
-            faults += [f"{state}, dark: {fault}" for fault in serious_faults(page, only=COLOURS)]
+            faults += [f"{state}, dark: {fault}" for fault in faults_of(page, only=COLOURS)]
             set_theme(page, "light")
     assert not faults, "\n".join(faults)
     assert watch.faults == []
 
 
-def test_an_open_image_has_no_serious_fault(open_page: Open, watch: Watch) -> None:
+def test_an_open_image_has_no_fault(open_page: Open, watch: Watch) -> None:
     page = open_page()
     for tab, card in (("Explore", "#tabs .card"), ("Compare", "#compare-cards .card")):
         go(page, tab)
         page.locator(card).locator("visible=true").first.click()
         page.locator("dialog[open] img").first.wait_for()
         settle(page)
-        assert serious_faults(page) == [], tab
+        assert faults_of(page) == [], tab
         set_theme(page, "dark")
-        assert serious_faults(page, only=COLOURS) == [], tab
+        assert faults_of(page, only=COLOURS) == [], tab
         set_theme(page, "light")
         page.keyboard.press("Escape")
         page.locator("dialog[open]").wait_for(state="detached")
+    assert watch.faults == []
+
+
+def test_the_words_have_no_fault(open_page: Open, watch: Watch) -> None:
+    page = open_page()
+    page.get_by_role("button", name="What the words mean").click()
+    page.get_by_role("dialog", name="Words").wait_for()
+    settle(page)
+    assert faults_of(page) == []
+    set_theme(page, "dark")
+    assert faults_of(page, only=COLOURS) == []
+    set_theme(page, "light")
     assert watch.faults == []
 
 
@@ -90,7 +102,7 @@ def test_an_open_image_has_no_serious_fault(open_page: Open, watch: Watch) -> No
 def test_curves_take_on_the_theme(open_page: Open, theme: str) -> None:
     page = open_page(f"?__theme={theme}")
     settle(page)
-    assert serious_faults(page, only=COLOURS) == []
+    assert faults_of(page, only=COLOURS) == []
     go(page, "Train")
     page.locator(FILLED["Train"]).first.wait_for(timeout=120_000)
 

@@ -322,7 +322,7 @@ def test_labels_given_before_any_run_go_with_the_next_one(
     close(page)
     wait_for(page, lambda: "1 rejected" in summary.inner_text(), "the rejection", 60)
     page.get_by_role("button", name="Train with these").click()
-    asked = page.get_by_label(f"Take along {shown - 1} labels and 1 rejection")
+    asked = page.get_by_label(f"Use {shown - 1} labels and 1 rejection")
     asked.wait_for()
     assert asked.is_checked()
     reload(page)

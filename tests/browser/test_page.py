@@ -56,10 +56,10 @@ def test_the_next_step_is_in_sight_without_scrolling(
 @pytest.mark.parametrize(("width", "height"), SIZES)
 def test_a_step_brings_its_field_into_view(open_page: Open, width: int, height: int) -> None:
     page = labelled(open_page, viewport={"width": width, "height": height})
-    for step, field in enumerate(("#folder-path", "#class-names", "#next-step")):
+    for step, field in enumerate(("#demo", "#class-names", "#next-step")):
         page.locator(".step").nth(step).click()
         wait_for(page, lambda: in_view(page, field), field, 10)  # noqa: B023
-        focused = "document.activeElement.closest('#folder-path, #class-names, #next-step').id"
+        focused = "document.activeElement.closest('#demo, #class-names, #next-step').id"
         assert f"#{page.evaluate(focused)}" == field
 
 
@@ -124,7 +124,12 @@ def test_noisy_images_and_the_export_are_one_press_away(open_page: Open, server:
     wait_for(page, lambda: chosen(page) == "Explore", "the Explore tab", 30)
     run = page.locator("#explore-run-choice input")
     wait_for(page, lambda: run.input_value().startswith("first,"), "that run", 60)
-    page.locator("#gallery-noisy .card").first.wait_for()
+    noisy = page.locator("#gallery-noisy .card")
+    noisy.first.wait_for()
+    # From the open tab to another run, by the header.
+    page.locator("#header-status").get_by_role("button", name="Look at the noisy ones").click()
+    wait_for(page, lambda: run.input_value().startswith("second,"), "the newest run", 60)
+    noisy.first.wait_for()
 
 
 def test_a_run_is_renamed_noted_and_repeated(open_page: Open, server: Server) -> None:

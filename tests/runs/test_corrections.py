@@ -14,7 +14,7 @@ from studio.runs.corrections import (
     Corrections,
     corrections_of,
 )
-from studio.runs.files import FileLock, write_json
+from studio.files import FileLock, write_json
 from studio.runs.given import GIVEN_FILE, Correction, write_corrections
 from studio.runs.run import Run
 from studio.runs.store import RunStore

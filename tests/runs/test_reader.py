@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from studio.runs.corrections import Corrections
-from studio.runs.files import write_json
+from studio.files import write_json
 from studio.runs.store import Run, RunStore
 from studio.runs.reader import RunReader
 

@@ -11,8 +11,8 @@ import pytest
 
 from studio.errors import FolderError, StudioError
 from studio.progress import Progress, never
+from studio.runs.first_labels import Preview, label_images
 from studio.session.dataset import DataSet
-from studio.session.preview import Preview, label_images
 
 
 def labeller(**asked: Any) -> Preview:
@@ -214,8 +214,8 @@ def test_the_preview_labels_as_a_run_starts(
     assert guess is not None
     assert guess.z == first.z is not None
     assert guess.low <= guess.accuracy <= guess.high
-    assert first.sight is not None
-    edited = first.sight.label(names, first.prompts, truth=None)
+    assert first.encoded is not None
+    edited = first.encoded.label(names, first.prompts, truth=None)
     assert edited.estimate is not None, "an edit is answered before it is judged"
     assert edited.estimate.z is None
     assert edited.estimate.low <= 1 / 3

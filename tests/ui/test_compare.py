@@ -56,8 +56,8 @@ def test_two_runs_are_drawn_over_each_other(shared: Session, ids: list[str]) -> 
     assert '<th scope="row">Accuracy</th>' in shown.results
     shares = [outcome_of(shared, run_id).clean.mean() for run_id in ids[:2]]
     first, second = rows(shown.results)["Share of clean labels"]
-    assert first == f"{100 * shares[0]:.1f} %"
-    assert second.startswith(f"{100 * shares[1]:.1f} %")
+    assert first == f"{100 * shares[0]:.0f} %"
+    assert second.startswith(f"{100 * shares[1]:.0f} %")
     assert shown.tables["visible"] is True
     assert shown.timer.active is False
     assert shown.messages == ""

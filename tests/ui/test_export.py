@@ -5,6 +5,7 @@ import os
 import re
 import time
 import zipfile
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import gradio as gr
 import pytest
 
 from studio.export.labels import LABEL_COLUMNS
+from studio.runs.again import command_of
 from studio.session.session import Session
 from studio.ui.export import PREVIEW_ROWS, ExportTab, snippet
 
@@ -66,6 +68,7 @@ def test_the_summary_says_what_the_files_are_and_how_many_labels_are_right(
     assert "of the labels clean" in html
     assert re.search(r"about \d+ %", html)
     assert re.search(r"\d+ to \d+ %, estimated without labels", html)
+    assert f"{command_of(shared.store.get(run_id))}</code>" in unescape(html)
     for file in (shared.store.get(run_id).path / "model").iterdir():
         assert f"<code>{file.name}</code>" in html
     assert "Belongs to the model" not in html  # each file is explained

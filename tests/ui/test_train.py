@@ -249,12 +249,14 @@ def test_the_ways_on_from_a_run_lead_to_that_run(tab: TrainTab, tiny_model: Any)
     run_id = start(tab, str(tiny_model), method="zero-shot")
     tab.session.worker.wait(400)
     header = Header(tab.session)
-    tabs, run, panel, export = header.way_on(event({"pick": f"noisy {run_id}"}))
-    assert (tabs.selected, run["value"], panel.selected) == ("explore", run_id, "galleries")
-    assert export == gr.skip()
-    tabs, run, _, export = header.way_on(event({"pick": f"export {run_id}"}))
-    assert (tabs.selected, export["value"]) == ("export", run_id)
-    assert run == gr.skip()
-    for wrong in ("noisy ../..", "noisy", "", None):
+    ways = header.way_on(f"noisy {run_id}", "train")
+    assert (ways["tabs"].selected, ways["wanted"]) == ("explore", run_id)
+    assert (ways["inner"].selected, ways["panel"]) == ("galleries", "galleries")
+    assert "again" not in ways, "the tab that opens draws itself"
+    assert header.way_on(f"noisy {run_id}", "explore")["again"]
+    ways = header.way_on(f"export {run_id}", "explore")
+    assert (ways["tabs"].selected, ways["export"]["value"]) == ("export", run_id)
+    assert set(ways) == {"tabs", "export"}
+    for wrong in ("noisy ../..", "noisy", ""):
         with pytest.raises(gr.Error):
-            header.way_on(event({"pick": wrong}))
+            header.way_on(wrong, "train")

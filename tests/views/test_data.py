@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from studio.images.folder import Folder, ImageFile, Refused
-from studio.session.preview import Preview
+from studio.runs.first_labels import Preview
 from studio.views import data
 
 EVIL = "<script>alert(1)</script>"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from studio.runs.files import write_json
+from studio.files import write_json
 from studio.runs.reader import RunReader
 from studio.runs.result import RunResult
 from studio.runs.store import Run, RunStore

@@ -37,8 +37,8 @@ from studio.ui.explore.search import SearchPanel
 from studio.ui.parts import picked, picked_index
 from studio.views import explored, runs
 from studio.views.gallery import Side
-from studio.views.markup import empty
 from studio.views.numbers import count, plural
+from studio.views.render import part
 
 IMAGES_AT_HAND = "The images at hand (before training)"
 PANELS = ("map", "galleries", "confusions", "duplicates")
@@ -85,7 +85,9 @@ class ExploreAnswers:
         """
         first, before = run is None, _remembered(remembered)
         choices = self.choices(wanted or (before[0] if first else run), label)
-        panel = {self.inner: gr.Tabs(selected=before[1]), self.panel: before[1]} if first else {}
+        panel = {}
+        if first and not wanted:  # else the button says which panel, too
+            panel = {self.inner: gr.Tabs(selected=before[1]), self.panel: before[1]}
         return {**choices, **panel, self.wanted: ""}
 
     def choices(self, current: Any, label: Any = None) -> Drawn:
@@ -134,7 +136,7 @@ class ExploreAnswers:
             scene = self.scene(filters)
         except StudioError as error:
             return {
-                self.summary: empty(str(error)), self.pages: pages, self.shown: "",
+                self.summary: part("empty", str(error)), self.pages: pages, self.shown: "",
                 **self.chosen.nothing(), **self.galleries.nothing(), **self.confusions.nothing(),
                 **self.duplicates.nothing(), **self.map.nothing(), **self.correct.nothing(),
             }  # fmt: skip

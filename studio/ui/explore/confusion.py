@@ -12,8 +12,8 @@ from studio.ui.explore.galleries import Drawn
 from studio.ui.explore.scene import AGAINST_MODEL, AGAINST_TRUTH, Filters, Indices, Scene
 from studio.ui.parts import pick_list, picked
 from studio.views import confusion
-from studio.views.markup import empty
 from studio.views.numbers import plural
+from studio.views.render import part
 
 
 class ConfusionPanel:
@@ -44,7 +44,7 @@ class ConfusionPanel:
         if not scene.judged and not truth:
             more = " Compare its labels with the sub-folders instead." if has_truth else ""
             text = f"Before training there is one model only, and none to disagree with it.{more}"
-            return {**choice, self.map: empty(text)}
+            return {**choice, self.map: part("empty", text)}
         only = None
         if scene.label is not None:
             other = confusion.against(outcome, truth)

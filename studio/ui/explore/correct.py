@@ -14,12 +14,12 @@ import gradio as gr
 import numpy as np
 
 from studio.errors import RunError
+from studio.imports import import_torch
 from studio.runs.corrections import WITHDRAWN, Action
 from studio.runs.given import VERDICTS
 from studio.session.opened import Opened
 from studio.session.session import Session
 from studio.session.source import AT_HAND, NOTHING, OpenedRun, parse
-from studio.session.tasks import import_torch
 from studio.ui.explore.galleries import Drawn
 from studio.ui.explore.scene import NO_IMAGE, Filters, Indices, Scene
 from studio.ui.parts import ASSETS
@@ -29,6 +29,7 @@ from studio.views.numbers import count, plural
 
 CHANGED = "The images or labels at hand have changed meanwhile: look at them again first."
 _NOTHING_CHOSEN = "Nothing is ticked or selected: tick images or select some first."
+_NO_CLASS = ("choose a class", "")
 _AGAIN, _FIRST = "Train again with these", "Train with these"
 _VERBS = {"accepted": "Accept", "relabelled": "Relabel", "rejected": "Reject",
           WITHDRAWN: "Take back"}  # fmt: skip
@@ -78,8 +79,8 @@ class CorrectPanel:
             return gr.Button(_VERBS[verdict], **made)
         with gr.Row(elem_classes="inline correct-class"):  # the class stands by its button
             self.label = gr.Dropdown(
-                [], label="Class to relabel to", show_label=False, container=False,
-                elem_id="correct-class", min_width=180,
+                [_NO_CLASS], value="", label="Class to relabel to", show_label=False,
+                container=False, elem_id="correct-class", min_width=180,
             )  # fmt: skip
             return gr.Button(_VERBS[verdict], **made)
 
@@ -100,7 +101,7 @@ class CorrectPanel:
         summary = corrections_summary(current, last, trained=trained, chosen=chosen)
         shown: Drawn = {
             self.summary: summary,
-            self.label: gr.update(choices=list(scene.outcome.class_names)),
+            self.label: gr.update(choices=[_NO_CLASS, *scene.outcome.class_names]),
             self.undo_button: gr.update(interactive=last is not None),
             self.take: gr.update(interactive=bool(current)),
             self.again: gr.update(

@@ -25,9 +25,8 @@ from studio.ui.explore.correct import CHANGED, CorrectPanel
 from studio.ui.explore.scene import NO_IMAGE, Indices, Scene, is_index, served
 from studio.ui.parts import ASSETS, picked
 from studio.views import detail
-from studio.views.markup import progress
 from studio.views.numbers import count, plural
-from studio.views.render import render
+from studio.views.render import part, render
 
 NEAREST = 12
 
@@ -164,7 +163,7 @@ class DetailDialog:
             return {"html": "", "again": False}
         if task.pending:
             label = f"Being computed: {task.text.lower()}"
-            return {"html": progress(task.done, task.total, label=label), "again": True}
+            return {"html": part("progress", task.done, task.total, label=label), "again": True}
         if task.error:
             return {"html": render("explore/quiet.html", text=task.error), "again": False}
         vectors: Vectors = task.value

@@ -17,9 +17,8 @@ from studio.ui.explore.scene import EXACT, FAR, NEAR, Filters, Indices, Scene
 from studio.ui.parts import picked
 from studio.views import duplicates
 from studio.views.gallery import PAGE_SIZE
-from studio.views.markup import empty, progress
 from studio.views.numbers import plural
-from studio.views.render import render
+from studio.views.render import part, render
 
 _LEAST, _MOST = 0.8, 0.99
 
@@ -182,7 +181,7 @@ def _distance(similar: Similar) -> Any:
 
 def _wait(task: Task | None) -> str:
     if task is None:
-        return empty(_GONE)
+        return part("empty", _GONE)
     if task.error:
-        return empty(f"The images cannot be compared: {task.error}")
-    return progress(task.done, task.total, label=f"Being computed: {task.text.lower()}")
+        return part("empty", f"The images cannot be compared: {task.error}")
+    return part("progress", task.done, task.total, label=f"Being computed: {task.text.lower()}")

@@ -14,17 +14,16 @@ import gradio as gr
 import numpy as np
 
 from studio.errors import RunError, StudioError
+from studio.files import read_json
 from studio.prompts.prompt_set import PromptSet
-from studio.runs.files import read_json
+from studio.runs.first_labels import LOADING, Encoded, encode_images
 from studio.session.opened import Opened, open_run
-from studio.session.preview import LOADING, Sight, look_at
 from studio.session.session import Session
 from studio.session.source import OpenedFolder
 from studio.session.tasks import Task
 from studio.ui.parts import UNCHECKED
-from studio.views.markup import progress
 from studio.views.numbers import plural
-from studio.views.render import render
+from studio.views.render import part, render
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -92,8 +91,8 @@ class SearchPanel:
             opened = open_run(self.session, run, stage)
             task = sight_of(opened)
             while task.pending:
-                line = progress(task.done, task.total, label=f"Before the search: {task.text}")
-                yield [line, *same]
+                label = f"Before the search: {task.text}"
+                yield [part("progress", task.done, task.total, label), *same]
                 task.ended.wait(_WAIT_S)
             if task.error:
                 raise RunError(task.error)
@@ -110,7 +109,7 @@ class SearchPanel:
 
 
 def sight_of(opened: Opened) -> Task:
-    """The task whose value is the `Sight` of a run's folder.
+    """The task whose value is the `Encoded` of a run's folder.
 
     Raises:
         RunError: its images are gone.
@@ -119,13 +118,13 @@ def sight_of(opened: Opened) -> Task:
     if folder is None or canvases is None:
         raise RunError(f"{opened.problem} Without its images nothing can be searched.")
     view = session.data.state
-    ready = view.preview.sight if view.preview is not None and view.folder is folder else None
+    ready = view.preview.encoded if view.preview is not None and view.folder is folder else None
     if ready is not None and ready.model == opened.model and len(ready) == len(folder.images):
         return Task.of(ready)  # what labelled the images at hand
     return session.tasks.ask(
         ("sight", opened.model, folder.fingerprint),
         LOADING,
-        lambda task: look_at(
+        lambda task: encode_images(
             folder=folder,
             canvases=canvases,
             model=opened.model,
@@ -137,18 +136,18 @@ def sight_of(opened: Opened) -> Task:
     )
 
 
-def nearest(opened: Opened, sight: Sight, text: str) -> NDArray[np.int64]:
+def nearest(opened: Opened, encoded: Encoded, text: str) -> NDArray[np.int64]:
     """The run's images nearest to a text, best first; those no longer in the folder are left out.
 
     Raises:
         RunError: the model does not read texts of that length.
     """
-    if not sight.reads(text):
+    if not encoded.reads(text):
         raise RunError("That is longer than this model reads: say it in fewer words.")
     paths = opened.outcome.paths
     here = np.array([i for i, path in enumerate(paths) if path in opened.place], np.int64)
     rows = [opened.place[paths[i]] for i in here]
-    cosines = sight.similar(text, opened.outcome.class_names, _prompts(opened))[rows]
+    cosines = encoded.similar(text, opened.outcome.class_names, _prompts(opened))[rows]
     count = max(LEAST, min(MOST, len(here) // 4))
     return here[np.argsort(-cosines, kind="stable")][:count]
 

@@ -60,6 +60,7 @@ class ExploreTab(ExploreAnswers):
         self.selection, self.shown, self.wanted = gr.State(""), gr.State(""), gr.State("")
         self.pages = gr.State({})
         self.panel, self.remembered = hidden_text("map"), hidden_text()
+        self.again = hidden_text()  # changes when the header wants another run of the open tab
         self.correct.build()
         with gr.Row(elem_classes="columns explore-split"):
             with gr.Column(scale=3, min_width=320, elem_classes="explore-main"):
@@ -138,6 +139,7 @@ class ExploreTab(ExploreAnswers):
             panel.select(None, js=f"() => '{name}'", outputs=[self.panel], **PRIVATE)
         # Not at each select: opening the whole tab selects its panel too, and has drawn it.
         self.panel.change(**redraw)
+        self.again.change(**open_run)
         timer = self.event(self.tick_of_timer, self.duplicates.outputs, **POLL)
         self.duplicates.timer.tick(**timer)
         self.selection.change(**self.event(self.selected, drawn))

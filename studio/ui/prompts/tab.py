@@ -12,7 +12,7 @@ from markupsafe import Markup
 from studio.errors import PromptError
 from studio.prompts.prompt_set import PromptSet, parse_sentences, parse_templates
 from studio.prompts.templates import TEMPLATES
-from studio.session.preview import Preview
+from studio.runs.first_labels import Preview
 from studio.session.session import Session
 from studio.session.state import DataState
 from studio.ui.header import work_on
@@ -186,8 +186,8 @@ class PromptsTab:
         """The prompts as the text of a file; the model's own template is written out."""
         view = self.session.data.state
         prompts = view.prompts
-        if not prompts.templates and view.preview is not None and view.preview.sight is not None:
-            prompts = prompts.with_templates([view.preview.sight.template])
+        if not prompts.templates and view.preview is not None and view.preview.encoded is not None:
+            prompts = prompts.with_templates([view.preview.encoded.template])
         return prompts.to_json()
 
     def label_now(self, request: gr.Request) -> None:

@@ -9,8 +9,8 @@ import gradio as gr
 
 from studio.errors import FolderError, RunError
 from studio.images.folder import parse_class_names
+from studio.imports import import_torch
 from studio.session.session import Session
-from studio.session.tasks import import_torch
 from studio.ui.parts import (
     POLL,
     PRIVATE,

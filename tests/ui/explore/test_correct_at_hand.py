@@ -67,7 +67,7 @@ def test_a_run_learns_what_was_said_before_it(panel: CorrectPanel, tab: TrainTab
     assert given(session) == wanted
     asked = sent(tab)["given"]
     assert asked["visible"] is True
-    assert asked["label"] == "Take along 2 labels and 1 rejection given on the Explore tab"
+    assert asked["label"] == "Use 2 labels and 1 rejection given on the Explore tab"
     run_id = start(tab, session.data.state.model, QUICK)
     assert session.worker.wait(400)
     run = session.store.get(run_id)
@@ -143,8 +143,7 @@ def test_classes_and_images_that_are_gone_stop_no_run(
     data.change(folder=replace(folder, images=left))
     assert set(data.given()) == {made.outcome.paths[3]}
     wanted = (
-        "Take along 1 label given on the Explore tab; 2 more name classes or images that are not "
-        "there"
+        "Use 1 label given on the Explore tab; 2 more are for classes or images that are not there"
     )
     assert sent(tab)["given"]["label"] == wanted
 

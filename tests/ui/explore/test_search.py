@@ -107,7 +107,7 @@ def test_the_images_at_hand_need_no_second_model(
     def no_loading(**_: Any) -> None:
         raise AssertionError("shared the model once more")
 
-    monkeypatch.setattr(search, "look_at", no_loading)
+    monkeypatch.setattr(search, "encode_images", no_loading)
     for run in ("folder", run_id):
         assert len(answer(shared, "a dog", run)) == search.LEAST
 

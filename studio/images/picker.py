@@ -1,7 +1,7 @@
 """The window of this machine in which a folder is chosen, where there is a screen for one.
 
 It belongs to a process of its own: tkinter wants the main thread, and a window that hangs must not
-take the server along. `python -m studio.session.picker` shows it and prints what was chosen.
+take the server along. `python -m studio.images.picker` shows it and prints what was chosen.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from studio.places import PROJECT, has_display
 
 TIMEOUT_S = 600.0
-_COMMAND = (sys.executable, "-m", "studio.session.picker")
+_COMMAND = (sys.executable, "-m", "studio.images.picker")
 
 
 @functools.cache

@@ -9,8 +9,8 @@ from itertools import islice
 from pathlib import Path
 
 from studio.errors import FolderError
+from studio.files import write_json
 from studio.images.folder import natural_key
-from studio.runs.files import write_json
 
 MOST_RECENT = 12
 MOST_COMPLETIONS = 20

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from studio.runs.files import (
+from studio.files import (
     FileLock,
     append_json,
     read_json,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from studio.images.folder import Folder
 from studio.progress import Begin, Stop, never
 from studio.prompts.prompt_set import PromptSet
-from studio.session.tasks import import_torch
+from studio.imports import import_torch
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,7 +35,7 @@ class Preview:
     labels: (N,); confidence: (N,) in [0, 1]; accuracy: in [0, 1], None when the truth is unknown;
     verdict, level, z: whether the labels can be any good, see `scores.knowledge`; "", "" and None
     when not judged; evidence: what the accuracy is estimated from, without a label;
-    prompts: those of these classes; sight: what labels the images again at once, with other
+    prompts: those of these classes; encoded: what labels the images again at once, with other
     prompts; judged: whether the verdict is about these prompts; cut_short: sentences that are
     longer than the model reads.
     """
@@ -48,7 +48,7 @@ class Preview:
     level: str
     accuracy: float | None
     prompts: PromptSet = field(default_factory=PromptSet)
-    sight: Sight | None = field(default=None, repr=False, compare=False)
+    encoded: Encoded | None = field(default=None, repr=False, compare=False)
     judged: bool = True
     cut_short: int = 0
     z: float | None = None
@@ -69,7 +69,7 @@ class Preview:
         return [int(i) for i in mine[np.argsort(-self.confidence[mine], kind="stable")][:number]]
 
 
-class Sight:
+class Encoded:
     """A model that has looked at the images: their features and its text tower are kept.
 
     With them other names or prompts are answered in well under a second; the image tower, which is
@@ -121,7 +121,7 @@ class Sight:
             level="",
             accuracy=None if truth is None else accuracy(labels.numpy(), truth),
             prompts=prompts,
-            sight=self,
+            encoded=self,
             judged=False,
             cut_short=len(
                 self._tower.cut_short([text for own in texts for group in own for text in group])
@@ -209,14 +209,14 @@ def label_images(
         StudioError: the model cannot be loaded.
         Stopped: `stop` said so.
     """
-    sight = look_at(
+    encoded = encode_images(
         folder=folder, canvases=canvases, model=model, cache_dir=cache_dir, begin=begin, stop=stop
     )
     begin(LABELLING)
-    return sight.judge(sight.label(class_names, prompts or PromptSet(), truth=truth))
+    return encoded.judge(encoded.label(class_names, prompts or PromptSet(), truth=truth))
 
 
-def look_at(
+def encode_images(
     *,
     folder: Folder,
     canvases: Canvases,
@@ -224,7 +224,7 @@ def look_at(
     cache_dir: Path,
     begin: Begin,
     stop: Stop = never,
-) -> Sight:
+) -> Encoded:
     """Show all images to a model; what it saw before comes from the cache.
 
     Args and errors as in `label_images`.
@@ -236,7 +236,7 @@ def look_at(
 
     tower = TextTower(backbone)
     tower.let_go_of_images()
-    return Sight(tower=tower, features=features, model=model, cache_dir=cache_dir)
+    return Encoded(tower=tower, features=features, model=model, cache_dir=cache_dir)
 
 
 def encode(

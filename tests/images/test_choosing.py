@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from studio.errors import FolderError
+from studio.images import choosing, picker
+from studio.images.choosing import MOST_COMPLETIONS, MOST_RECENT, RecentFolders, completions
 from studio.images.folder import scan
-from studio.session import folders, picker
 from studio.session import session as session_module
-from studio.session.folders import MOST_COMPLETIONS, MOST_RECENT, RecentFolders, completions
 from studio.session.session import Session
 from tests.session.test_session import make
 
@@ -78,7 +78,7 @@ def test_a_folder_of_thousands_is_not_read_to_its_end(
     for number in range(60):
         (tmp_path / f"folder {number}").mkdir()
     assert len(completions(f"{tmp_path}/", roots=())) == MOST_COMPLETIONS
-    monkeypatch.setattr(folders, "_MOST_ENTRIES", 5)
+    monkeypatch.setattr(choosing, "_MOST_ENTRIES", 5)
     assert len(completions(f"{tmp_path}/", roots=())) == 5
 
 

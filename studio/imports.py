@@ -1,0 +1,19 @@
+"""Imports that take seconds, done once and by one thread at a time."""
+
+from __future__ import annotations
+
+import threading
+
+_importing = threading.Lock()
+
+
+def import_torch() -> None:
+    """Import what models need; returns at once when that is done already.
+
+    Two threads that import torchvision side by side break each other: Python lets the second see
+    the half-made modules of the first rather than wait for ever. Whoever needs torch asks here.
+    """
+    with _importing:
+        import torch  # noqa: F401, I001
+        import torchvision.transforms.v2  # noqa: F401
+        import open_clip  # noqa: F401
