@@ -114,12 +114,6 @@ class CorrectPanel:
             shown[button] = gr.update(interactive=True, visible=True, value=_VERBS[verdict] + what)
         return shown
 
-    def nothing(self) -> Drawn:
-        """What stands there while there is nothing to show."""
-        off = gr.update(interactive=False)
-        buttons = [*self.buttons.values(), self.undo_button, self.take, self.again]
-        return {self.summary: "", **self.unasked(), **dict.fromkeys(buttons, off)}
-
     def unasked(self) -> Drawn:
         """No question is open about a rejection of many."""
         hidden = gr.update(visible=False)
