@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from studio.errors import RunError
-from studio.runs.files import write_json
+from studio.files import write_json
 from studio.runs.result import RunResult
 from studio.runs.run import Run
 
