@@ -66,6 +66,10 @@ class Outcome:
             return self.combined
         return self.clean_probability
 
+    def least_clean_first(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Indices of images by their cleanliness; ties stay in their order."""
+        return indices[np.argsort(self.cleanliness[indices], kind="stable")]
+
     def __len__(self) -> int:
         return len(self.paths)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+from studio.runs.gallery import class_rows
 from studio.runs.given import Correction
 from studio.runs.outcome import Outcome
-from studio.views.gallery import class_rows
 from studio.views.numbers import count, percent
 from studio.views.render import render
 

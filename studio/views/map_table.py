@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studio.errors import RunError
+from studio.runs.map_points import Indices, Plane
 from studio.runs.outcome import Outcome
 from studio.views.numbers import count
-from studio.views.points import Indices, Plane
 from studio.views.render import render
 
 ROWS = 300

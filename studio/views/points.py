@@ -1,60 +1,19 @@
-"""Which images are drawn on the map, in what form, and which of them lie within a line.
-
-Nothing here reads a file. Planes are (N, 2) as in `layouts`; indices are of all N images, even
-where only some of them are drawn.
-"""
+"""The points of a map as the page gets them, and what is said about those it does not get."""
 
 from __future__ import annotations
 
 import base64
-import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from studio.runs.map_points import Indices, Plane
 from studio.runs.outcome import Outcome
 from studio.views.numbers import count, plural
 
-DRAWN = 50_000
-"""At most so many points are drawn: above, plotly's lasso lags behind the pointer."""
-_CORNERS = 4_000
 _NO_CLASS = 0xFFFF
-
-Indices = NDArray[np.int64]
-Plane = NDArray[np.float32]
-
-
-def noisy(outcome: Outcome) -> NDArray[np.bool_]:
-    """(N,) whether a label is noisy, or given by one model only."""
-    return np.asarray(~outcome.clean | outcome.disagree)
-
-
-def drawn(outcome: Outcome, *, limit: int = DRAWN) -> Indices:
-    """Indices of the images to draw, ascending: all noisy ones and a sample of the rest.
-
-    Where even these are too many, the least clean of them are drawn, and at most a fifth of the
-    points is left to the rest, so that the map keeps its shape. The sample is the same each time.
-    """
-    number = len(outcome)
-    if number <= limit:
-        return np.arange(number)
-    first, rest = np.flatnonzero(noisy(outcome)), np.flatnonzero(~noisy(outcome))
-    most = limit - min(limit // 5, len(rest))
-    if len(first) > most:
-        first = first[np.argsort(outcome.clean_probability[first], kind="stable")[:most]]
-    sample = np.random.default_rng(0).permutation(len(rest))[: limit - len(first)]
-    return np.sort(np.concatenate([first, rest[sample]]))
-
-
-def whole(plane: Plane, rows: Indices, number: int) -> Plane:
-    """(number, 2): places of all images of a run, NaN for those that are gone."""
-    if len(rows) == number:
-        return plane
-    places = np.full((number, 2), np.nan, np.float32)
-    places[rows] = plane
-    return places
 
 
 def note(number: int, placed: int, images: int) -> str:
@@ -119,49 +78,3 @@ def _text(values: NDArray[Any], kind: str) -> str:
 def _share(values: NDArray[np.floating]) -> str:
     shares = np.nan_to_num(np.asarray(values, np.float64), nan=0.0).clip(0, 1)
     return _text(np.rint(255 * shares), "u1")
-
-
-def corners(xs: object, ys: object) -> NDArray[np.float64] | None:
-    """(K, 2) corners of a polygon from what a page sent; None when that is no polygon."""
-    if not isinstance(xs, list) or not isinstance(ys, list) or len(xs) != len(ys):
-        return None
-    if not 2 <= len(xs) <= _CORNERS or not all(_is_number(v) for v in (*xs, *ys)):
-        return None
-    return np.array([xs, ys], np.float64).T.clip(-1e6, 1e6)
-
-
-def _is_number(value: object) -> bool:
-    return (
-        isinstance(value, (int, float))
-        and not isinstance(value, bool)
-        and abs(value) < 1e300
-        and math.isfinite(value)
-    )
-
-
-def in_box(plane: Plane, box: NDArray[np.float64]) -> Indices:
-    """Indices of all points in the smallest upright rectangle around (K, 2) corners."""
-    low, high = box.min(0), box.max(0)
-    return np.flatnonzero(((plane >= low) & (plane <= high)).all(1))
-
-
-def in_polygon(plane: Plane, polygon: NDArray[np.float64]) -> Indices:
-    """Indices of all points within a polygon of (K, 2) corners that closes by itself.
-
-    Where it crosses itself, a point is inside if a ray from it meets the line an odd number of
-    times. Each edge is compared only with the points at its height, so that a lasso of hundreds of
-    corners around 100,000 points takes milliseconds.
-    """
-    near = in_box(plane, polygon)
-    points = np.asarray(plane[near], np.float64)
-    order = np.argsort(points[:, 1], kind="stable")
-    x, y = points[order, 0], points[order, 1]
-    inside = np.zeros(len(order), bool)
-    for (x1, y1), (x2, y2) in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
-        if y1 == y2:
-            continue
-        # Each end belongs to the edge above it: a ray through a corner crosses one edge, not two.
-        first, last = np.searchsorted(y, (min(y1, y2), max(y1, y2)), side="left")
-        crossing = x1 + (y[first:last] - y1) * ((x2 - x1) / (y2 - y1))
-        inside[first:last] ^= x[first:last] < crossing
-    return np.sort(near[order[inside]])

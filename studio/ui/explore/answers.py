@@ -15,6 +15,7 @@ import gradio as gr
 import numpy as np
 
 from studio.errors import RunError, StudioError
+from studio.runs.gallery import Side
 from studio.session.session import Session
 from studio.session.similar import vectors_of
 from studio.session.source import AT_HAND, OpenedRun
@@ -36,7 +37,6 @@ from studio.ui.explore.scene import (
 from studio.ui.explore.search import SearchPanel
 from studio.ui.parts import picked, picked_index
 from studio.views import explored, runs
-from studio.views.gallery import Side
 from studio.views.numbers import count, plural
 from studio.views.render import part
 

@@ -8,10 +8,11 @@ import gradio as gr
 import numpy as np
 
 from studio.errors import RunError
+from studio.runs import confusion
 from studio.ui.explore.galleries import Drawn
 from studio.ui.explore.scene import AGAINST_MODEL, AGAINST_TRUTH, Filters, Indices, Scene
 from studio.ui.parts import pick_list, picked
-from studio.views import confusion
+from studio.views.confusion import cell, heat_map
 from studio.views.numbers import plural
 from studio.views.render import part
 
@@ -50,7 +51,7 @@ class ConfusionPanel:
             other = confusion.against(outcome, truth)
             only = np.flatnonzero((outcome.model_labels[0] == scene.label) | (other == scene.label))
         found = confusion.confusion(outcome, truth=truth, only=only)
-        return {**choice, self.map: confusion.heat_map(found)}
+        return {**choice, self.map: heat_map(found)}
 
     def nothing(self) -> Drawn:
         """What stands there while there is nothing to show."""
@@ -63,7 +64,7 @@ class ConfusionPanel:
             RunError: there is no such cell.
         """
         outcome, truth = scene.outcome, filters.against == AGAINST_TRUTH
-        place = confusion.cell(picked(event), len(outcome.class_names))
+        place = cell(picked(event), len(outcome.class_names))
         if place is None:
             raise RunError("There is no such cell.")
         indices = confusion.images_of(outcome, *place, truth=truth)

@@ -8,6 +8,7 @@ import gradio as gr
 import numpy as np
 
 from studio.errors import RunError
+from studio.runs.gallery import PAGE_SIZE
 from studio.scores import duplicates as scores
 from studio.scores.duplicates import Group
 from studio.session.similar import Similar, similar_of
@@ -16,7 +17,6 @@ from studio.ui.explore.galleries import Drawn, PagedCards
 from studio.ui.explore.scene import EXACT, FAR, NEAR, Filters, Indices, Scene
 from studio.ui.parts import picked
 from studio.views import duplicates
-from studio.views.gallery import PAGE_SIZE
 from studio.views.numbers import plural
 from studio.views.render import part, render
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import gradio as gr
 
+from studio.runs import gallery
+from studio.runs.gallery import Side
 from studio.ui.explore.scene import SIDES, Indices, Scene
 from studio.ui.parts import ASSETS, folding, pick_list
-from studio.views import cards, gallery
-from studio.views.gallery import Side
+from studio.views import cards
 from studio.views.numbers import count, plural
 from studio.views.render import render
 

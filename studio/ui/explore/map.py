@@ -15,6 +15,7 @@ import gradio as gr
 import numpy as np
 
 from studio.errors import RunError, StudioError
+from studio.runs import map_points
 from studio.runs.outcome import Outcome
 from studio.session.layouts import Layout, Layouts
 from studio.session.opened import Opened, open_run
@@ -118,9 +119,9 @@ class MapPanel:
         if asked.get("have") == kind:
             return answer
         last = _last(opened)
-        indices = points.drawn(last, limit=_limit(asked))
+        indices = map_points.drawn(last, limit=_limit(asked))
         indices = indices if len(rows) == len(last) else indices[np.isin(indices, rows)]
-        plane = points.whole(layout.plane(kind), rows, len(last))
+        plane = map_points.whole(layout.plane(kind), rows, len(last))
         sizes = np.bincount(last.labels[last.labels >= 0], minlength=len(last.class_names))
         return {
             **answer,
@@ -148,8 +149,8 @@ class MapPanel:
             indices = indices[np.isin(indices, rows)]
         if len(indices) > limit:
             indices = indices[np.linspace(0, len(indices) - 1, limit).astype(np.int64)]
-        plane = points.whole(layout.plane(asked.get("layout")), rows, len(last))
-        more = np.setdiff1d(indices, points.drawn(last, limit=limit), assume_unique=True)
+        plane = map_points.whole(layout.plane(asked.get("layout")), rows, len(last))
+        more = np.setdiff1d(indices, map_points.drawn(last, limit=limit), assume_unique=True)
         return {
             "indices": points.packed_indices(indices),
             "more": points.packed(more, plane, opened.stages, last.truth),
@@ -183,7 +184,7 @@ class MapPanel:
         if isinstance(placed, dict):
             return {}
         opened, layout, rows = placed
-        plane = points.whole(layout.plane(asked.get("layout")), rows, len(opened.outcome))
+        plane = map_points.whole(layout.plane(asked.get("layout")), rows, len(opened.outcome))
         return {"html": map_table.html(opened.outcome, plane)}
 
     def placed(
@@ -261,13 +262,13 @@ class MapPanel:
 
     def _around(self, scene: Scene, data: dict[str, Any], *, lasso: bool) -> tuple[Indices, str]:
         """The images within a line drawn on the page; all of them, not only those drawn."""
-        corners = points.corners(data.get("xs"), data.get("ys"))
+        corners = map_points.corners(data.get("xs"), data.get("ys"))
         placed = self.placed({"run": scene.opened.source.choice})
         if corners is None or isinstance(placed, dict):
             raise RunError("Nothing was picked on the map.")
         _, layout, rows = placed
         # The layout that the line was drawn on, even if a better one is ready by now.
-        inside = points.in_polygon if lasso else points.in_box
+        inside = map_points.in_polygon if lasso else map_points.in_box
         indices = rows[inside(layout.plane(data.get("layout")), corners)]
         return indices, f"{plural(len(indices), 'image')} on the map"
 
@@ -280,7 +281,7 @@ def _last(opened: Opened) -> Outcome:
 def _limit(asked: Asked) -> int:
     """How many points the page can draw: few, where there is no WebGL."""
     limit = asked.get("limit")
-    return min(max(limit, _FEWEST), points.DRAWN) if type(limit) is int else points.DRAWN
+    return min(max(limit, _FEWEST), map_points.DRAWN) if type(limit) is int else map_points.DRAWN
 
 
 def key_of(opened: Opened) -> str:

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studio.errors import StudioError
+from studio.runs import gallery
+from studio.runs.gallery import Order, Query, Side
 from studio.runs.outcome import Outcome
 from studio.session.opened import Opened, open_run
 from studio.session.selections import Selection
 from studio.session.session import Session
-from studio.views import gallery
-from studio.views.gallery import Order, Query, Side
 
 ALL = "All classes"
 JUDGED, COMBINED = "judged", "combined"
@@ -195,13 +195,10 @@ class Scene:
         of its own, as the answer to a search has, keeps it.
         """
         if self.selection is None:
-            return self._least_clean_first(np.flatnonzero(self.allowed & ~self.corrected))
+            return self.outcome.least_clean_first(np.flatnonzero(self.allowed & ~self.corrected))
         found = self.selection.indices[self.allowed[self.selection.indices]]
         plain = len(found) > 1 and (np.diff(self.selection.indices) > 0).all()
-        return self._least_clean_first(found) if plain else found
-
-    def _least_clean_first(self, indices: Indices) -> Indices:
-        return indices[np.argsort(self.outcome.cleanliness[indices], kind="stable")]
+        return self.outcome.least_clean_first(found) if plain else found
 
     def listed(self, gallery_name: object) -> Indices:
         """All images of one of the galleries; of the selection's when it is none that there is."""

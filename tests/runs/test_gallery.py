@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from studio.runs.outcome import Outcome
-from studio.views.gallery import PAGE_SIZE, Order, Query, class_rows, page, select
+from studio.runs.gallery import PAGE_SIZE, Order, Query, class_rows, page, select
 
 Make = Callable[..., Outcome]
 
