@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -104,3 +105,15 @@ class Outcome:
     def name(self, label: int) -> str:
         """A class name; `unknown` for -1 and whatever else has none."""
         return self.class_names[label] if 0 <= label < len(self.class_names) else "unknown"
+
+
+def fingerprint(stages: Mapping[str, Outcome], *, of: object) -> str:
+    """Changes with the labels of any stage, and with what they are labels of."""
+    digest = hashlib.sha1(repr(of).encode(), usedforsecurity=False)
+    for name, outcome in stages.items():
+        digest.update(repr((name, outcome.class_names)).encode())
+        arrays = (outcome.labels, outcome.clean_probability)
+        for array in (*arrays, outcome.combined, outcome.clean, outcome.truth):
+            if array is not None:
+                digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()

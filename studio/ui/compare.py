@@ -218,7 +218,7 @@ class CompareTab:
         part = gallery.page(matched.runs.select(value), _number(page))
         cards = [
             differences.card(matched.runs, matched.letters, m, self._picture(matched, m))
-            for m in part.indices
+            for m in part.shown
         ]
         options = differences.options(matched.runs, matched.letters)
         summary = differences.summary(matched.runs, matched.letters)

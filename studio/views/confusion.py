@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from studio.runs.confusion import Confusion
+from studio.views.numbers import index_of
 from studio.views.render import render
 
 _PAIRS = 200
@@ -50,7 +51,5 @@ def _cell(found: Confusion, row: int, column: int, top: int) -> dict[str, Any]:
 def cell(pick: str, classes: int) -> tuple[int, int] | None:
     """The (row, column) that a pick names; None when it is anything else."""
     first, _, second = pick.partition("-")
-    if not all(t.isascii() and t.isdigit() and len(t) < 7 for t in (first, second)):
-        return None
-    row, column = int(first), int(second)
-    return (row, column) if row < classes and column < classes else None
+    row, column = index_of(first, classes), index_of(second, classes)
+    return None if row is None or column is None else (row, column)

@@ -55,8 +55,3 @@ def summary(outcome: Outcome, result: RunResult | None = None, *, problem: str =
 
 def _figure(label: str, estimate: Estimate) -> tuple[str, str, str]:
     return about(estimate), label, f"{interval(estimate)}, without true labels"
-
-
-def keys() -> str:
-    """The list of keys and signs, in HTML."""
-    return render("explore/keys.html")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from studio.errors import RunError
 from studio.runs.map_points import Indices, Plane
 from studio.runs.outcome import Outcome
-from studio.views.numbers import count
+from studio.views.numbers import count, index_of
 from studio.views.render import render
 
 ROWS = 300
@@ -85,11 +85,10 @@ def picked(outcome: Outcome, pick: object) -> tuple[Indices, str]:
         raise RunError("There is no such row in the table.")
     name, chosen = columns[column]
     if label != "all":
-        if not (label.isascii() and label.isdigit() and len(label) < 9):
-            raise RunError("There is no such row in the table.")
-        if int(label) >= len(outcome.class_names):
+        index = index_of(label, len(outcome.class_names))
+        if index is None:
             raise RunError("There is no such class.")
-        chosen = chosen & (outcome.labels == int(label))
-        text = f"labelled {outcome.name(int(label))}"
+        chosen = chosen & (outcome.labels == index)
+        text = f"labelled {outcome.name(index)}"
     found = np.flatnonzero(chosen)
     return found, f"{count(len(found))} {text}" + ("" if column == "all" else f", {name}")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import gradio as gr
 import numpy as np
 
 from studio.errors import RunError
 from studio.runs import confusion
-from studio.ui.explore.galleries import Drawn
+from studio.ui.explore.galleries import Drawn, Panel
 from studio.ui.explore.scene import AGAINST_MODEL, AGAINST_TRUTH, Filters, Indices, Scene
 from studio.ui.parts import pick_list, picked
 from studio.views.confusion import cell, heat_map
@@ -17,7 +15,7 @@ from studio.views.numbers import plural
 from studio.views.render import part
 
 
-class ConfusionPanel:
+class ConfusionPanel(Panel):
     """Components and what they show; the Explore tab connects them."""
 
     def build(self) -> None:
@@ -30,11 +28,7 @@ class ConfusionPanel:
             visible=False,
         )
         self.map = pick_list(elem_id="confusion-map")
-
-    @property
-    def outputs(self) -> list[Any]:
-        """What `draw` sets."""
-        return [self.against, self.map]
+        self.outputs = [self.against, self.map]
 
     def draw(self, scene: Scene, filters: Filters) -> Drawn:
         """What the panel shows."""
@@ -52,10 +46,6 @@ class ConfusionPanel:
             only = np.flatnonzero((outcome.model_labels[0] == scene.label) | (other == scene.label))
         found = confusion.confusion(outcome, truth=truth, only=only)
         return {**choice, self.map: heat_map(found)}
-
-    def nothing(self) -> Drawn:
-        """What stands there while there is nothing to show."""
-        return {self.against: gr.update(visible=False), self.map: ""}
 
     def pick(self, scene: Scene, filters: Filters, event: gr.EventData) -> tuple[Indices, str]:
         """The images of the cell that was pressed, and what they are.

@@ -20,12 +20,12 @@ from studio.runs.given import VERDICTS
 from studio.session.opened import Opened
 from studio.session.session import Session
 from studio.session.source import AT_HAND, NOTHING, OpenedRun, parse
-from studio.ui.explore.galleries import Drawn
+from studio.ui.explore.galleries import Drawn, Panel
 from studio.ui.explore.scene import NO_IMAGE, Filters, Indices, Scene
-from studio.ui.parts import ASSETS
-from studio.views import explored
+from studio.ui.parts import script
 from studio.views.detail import corrections_summary
 from studio.views.numbers import count, plural
+from studio.views.render import render
 
 CHANGED = "The images or labels at hand have changed meanwhile: look at them again first."
 _NOTHING_CHOSEN = "Nothing is ticked or selected: tick images or select some first."
@@ -36,7 +36,7 @@ _OBJECTS = {"accepted": "label", "relabelled": "image", "rejected": "image",
             WITHDRAWN: "correction"}  # fmt: skip
 
 
-class CorrectPanel:
+class CorrectPanel(Panel):
     """Components and what they do; the Explore tab connects them."""
 
     def __init__(self, session: Session) -> None:
@@ -51,11 +51,8 @@ class CorrectPanel:
             self.one_by_one = gr.Button(
                 "Correct one by one", elem_id="correct-start", size="sm", min_width=150
             )
-            gr.HTML(
-                explored.keys(),
-                js_on_load=(ASSETS / "keys.js").read_text(encoding="utf-8"),
-                elem_id="explore-keys",
-            )
+            keys = render("explore/keys.html")
+            gr.HTML(keys, js_on_load=script("keys"), elem_id="explore-keys")
         with gr.Accordion("Correct labels and train with them", open=False, elem_id="correct"):
             self.summary = gr.HTML(elem_id="correct-summary")
             with gr.Row(elem_classes="inline correct-buttons"):
@@ -70,6 +67,8 @@ class CorrectPanel:
                 self.take = gr.Button("Select the corrected", elem_id="correct-take", **off)
                 off |= {"variant": "primary", "min_width": 200}
                 self.again = gr.Button(_AGAIN, elem_id="train-again", **off)
+        self.outputs = [self.summary, self.label, *self.buttons.values(), self.sure, self.keep,
+                        self.undo_button, self.take, self.again]  # fmt: skip
 
     def _button(self, verdict: str, options: dict[str, Any]) -> gr.Button:
         ids = {"accepted": "accept", "relabelled": "relabel", "rejected": "reject"}
@@ -82,12 +81,6 @@ class CorrectPanel:
                 elem_id="correct-class", min_width=180,
             )  # fmt: skip
             return gr.Button(_VERBS[verdict], **made)
-
-    @property
-    def outputs(self) -> list[Any]:
-        """What `draw` sets."""
-        return [self.summary, self.label, *self.buttons.values(), self.sure, self.keep,
-                self.undo_button, self.take, self.again]  # fmt: skip
 
     # What it shows ----------------------------------------------------------------------------
 
@@ -103,11 +96,9 @@ class CorrectPanel:
             self.label: gr.update(choices=list(scene.outcome.class_names)),
             self.undo_button: gr.update(interactive=last is not None),
             self.take: gr.update(interactive=bool(current)),
-            self.again: gr.update(
-                interactive=bool(current), value=_AGAIN if trained else _FIRST
-            ),
+            self.again: gr.update(interactive=bool(current), value=_AGAIN if trained else _FIRST),
             **self.unasked(),
-        }  # fmt: skip
+        }
         for verdict, button in self.buttons.items():
             what = f" {plural(len(indices), _OBJECTS[verdict])}" if len(indices) else ""
             shown[button] = gr.update(interactive=True, visible=True, value=_VERBS[verdict] + what)
@@ -115,9 +106,8 @@ class CorrectPanel:
 
     def nothing(self) -> Drawn:
         """What stands there while there is nothing to show."""
-        off = gr.update(interactive=False)
-        buttons = [*self.buttons.values(), self.undo_button, self.take, self.again]
-        return {self.summary: "", **self.unasked(), **dict.fromkeys(buttons, off)}
+        hidden = gr.update(visible=False)
+        return {**super().nothing(), self.sure: hidden, self.keep: hidden, self.label: gr.skip()}
 
     def unasked(self) -> Drawn:
         """No question is open about a rejection of many."""

@@ -8,31 +8,24 @@ import gradio as gr
 import numpy as np
 
 from studio.errors import RunError
-from studio.runs.gallery import PAGE_SIZE
+from studio.runs.gallery import PAGE_SIZE, Page
 from studio.scores import duplicates as scores
 from studio.scores.duplicates import Group
 from studio.session.similar import Similar, similar_of
 from studio.session.tasks import Task
-from studio.ui.explore.galleries import Drawn, PagedCards
+from studio.ui.explore.galleries import Drawn, PagedCards, Panel
 from studio.ui.explore.scene import EXACT, FAR, NEAR, Filters, Indices, Scene
 from studio.ui.parts import picked
 from studio.views import duplicates
-from studio.views.numbers import plural
+from studio.views.numbers import index_of, plural
 from studio.views.render import part, render
 
 _LEAST, _MOST = 0.8, 0.99
 
 _GONE = "The images are no longer in their folder, so that they cannot be compared."
-_EXPLAINED = {
-    EXACT: "Files whose pictures are the same, pixel by pixel, as the model sees them.",
-    NEAR: "Images that the model can hardly tell apart: the same picture cropped, saved or "
-    "mirrored again, or frames of one film. Equal ones are left out.",
-    FAR: "Images far from their ten nearest ones: something that belongs to no class, a broken "
-    "file, or a rare sight. Farthest first.",
-}
 
 
-class DuplicatesPanel:
+class DuplicatesPanel(Panel):
     """Components and what they show; the Explore tab connects them."""
 
     def __init__(self) -> None:
@@ -55,11 +48,7 @@ class DuplicatesPanel:
                               interactive=False)  # fmt: skip
         # Ticks only while something is being computed that the page waits for.
         self.timer = gr.Timer(1.0, active=False)
-
-    @property
-    def outputs(self) -> list[Any]:
-        """What `draw` sets."""
-        return [self.at_least, self.head, self.take, self.timer, *self.gallery.outputs]
+        self.outputs = [self.at_least, self.head, self.take, self.timer, *self.gallery.outputs]
 
     def draw(self, scene: Scene, filters: Filters, number: int) -> tuple[int, Drawn]:
         """The number of the page that is shown, and the components."""
@@ -70,29 +59,31 @@ class DuplicatesPanel:
             shown = {**self.nothing(), self.at_least: slider, self.head: _wait(task)}
             return 0, {**shown, self.timer: gr.Timer(active=waits)}
         similar: Similar = task.value
+        groups = [] if kind == FAR else _groups(scene, similar, filters)
         if kind == FAR:
             indices = _outliers(scene, similar)
-            number, shown = self.gallery.draw(
-                scene, indices, number, nothing="No image here.", note=_distance(similar)
-            )
-            found = _stand_out(similar)
+            number, shown = self.gallery.draw(scene, indices, number, note=_distance(similar))
         else:
-            groups = _groups(scene, similar, filters)
             indices = _members(groups)
-            found = f"{plural(len(groups), 'group')}, {plural(len(indices), 'image')}."
-            number, shown = self._group_page(scene, groups, number)
-        head = render("explore/duplicates_head.html", text=_EXPLAINED[kind], found=found)
+            page = Page.of(groups, number, size=duplicates.PAGE_SIZE)
+            body = duplicates.group_list(
+                scene.outcome, page.shown, scene.opened.picture, none="None found here."
+            )
+            number, shown = page.number, self.gallery.show(body, page)
+            if not groups:
+                shown[self.gallery.where] = ""
+        head = render(
+            "explore/duplicates_head.html",
+            kind={EXACT: "exact", NEAR: "near", FAR: "far"}[kind],
+            outliers=similar.outliers.number,
+            groups=len(groups),
+            images=len(indices),
+        )
         take = gr.update(
             value=f"Select all {plural(len(indices), 'image')}", interactive=bool(len(indices))
         )
         return number, {**shown, self.at_least: slider, self.head: head, self.take: take,
                         self.timer: gr.Timer(active=False)}  # fmt: skip
-
-    def nothing(self) -> Drawn:
-        """What stands there while there is nothing to show."""
-        off = gr.update(interactive=False)
-        return {self.at_least: gr.update(visible=False), self.head: "", self.take: off,
-                self.timer: gr.Timer(active=False), **self.gallery.show("")}  # fmt: skip
 
     def all(self, scene: Scene, filters: Filters) -> Indices:
         """The images of all groups, group by group; or all outliers, the farthest first."""
@@ -112,8 +103,8 @@ class DuplicatesPanel:
             RunError: there is no such group or image.
         """
         what, _, text = picked(event).rpartition(":")
-        number = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
-        if not what and 0 <= number < len(scene.outcome):
+        number = index_of(text, len(scene.outcome))
+        if number is not None and not what:
             return number
         task = similar_of(scene.opened)
         if what == "group" and task is not None and task.ready and _kind(filters) != FAR:
@@ -124,23 +115,9 @@ class DuplicatesPanel:
                     return np.array(group.indices, np.int64), text
         raise RunError("There is no such group any more; choose another one.")
 
-    def _group_page(
-        self, scene: Scene, groups: list[Group], number: int
-    ) -> tuple[int, Drawn]:  # fmt: skip
-        size = duplicates.PAGE_SIZE
-        pages = max(1, -(-len(groups) // size))
-        number = min(max(0, number), pages - 1)
-        shown = groups[number * size : (number + 1) * size]
-        body = duplicates.group_list(
-            scene.outcome, shown, scene.opened.picture, none="None found here."
-        )
-        first = number * size
-        where = f"{first + 1}–{first + len(shown)} of {len(groups)}" if shown else ""
-        return number, self.gallery.show(body, where, number, pages)
-
 
 def _kind(filters: Filters) -> str:
-    return filters.kind if filters.kind in _EXPLAINED else EXACT
+    return filters.kind if filters.kind in (NEAR, FAR) else EXACT
 
 
 def _groups(scene: Scene, similar: Similar, filters: Filters) -> list[Group]:
@@ -165,13 +142,6 @@ def _outliers(scene: Scene, similar: Similar) -> Indices:
     number = similar.outliers.number or PAGE_SIZE
     order = similar.rows[similar.outliers.order[:number]]
     return np.asarray(order[scene.allowed[order]], np.int64)
-
-
-def _stand_out(similar: Similar) -> str:
-    number = similar.outliers.number
-    if not number:
-        return "No image stands out; these are the farthest."
-    return f"{plural(number, 'image stands', 'images stand')} out."
 
 
 def _distance(similar: Similar) -> Any:

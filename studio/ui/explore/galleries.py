@@ -8,9 +8,9 @@ from typing import Any
 import gradio as gr
 
 from studio.runs import gallery
-from studio.runs.gallery import Side
+from studio.runs.gallery import Page, Side
 from studio.ui.explore.scene import SIDES, Indices, Scene
-from studio.ui.parts import ASSETS, folding, pick_list
+from studio.ui.parts import folding, pick_list, script
 from studio.views import cards
 from studio.views.numbers import count, plural
 from studio.views.render import render
@@ -18,14 +18,6 @@ from studio.views.render import render
 Drawn = dict[Any, Any]
 """Components with what they show from now on."""
 
-_TITLES = {
-    "clean": ("Clean", "the other model judges these labels clean"),
-    "noisy": ("Noisy", "the other model judges these labels noisy"),
-}
-_BEFORE_TRAINING = {
-    "clean": ("Confident", "confidence over 50 %"),
-    "noisy": ("Not confident", "confidence of 50 % at most"),
-}
 _ORDERS = [("least clean first", "up"), ("cleanest first", "down"), ("each class in turn", "turns")]
 _HINT = (
     "Draw around points on the map, press a number in Confusions, or open a group of duplicates: "
@@ -33,7 +25,28 @@ _HINT = (
 )
 
 
-class PagedCards:
+class Panel:
+    """Components and what they show; the Explore tab connects them. outputs: what `draw` sets."""
+
+    outputs: list[Any]
+
+    def nothing(self) -> Drawn:
+        """What stands there while there is nothing to show."""
+        return {component: _nothing(component) for component in self.outputs}
+
+
+def _nothing(component: Any) -> Any:
+    """No text, nothing to be pressed, and no choice between what is not there."""
+    if isinstance(component, gr.HTML):
+        return ""
+    if isinstance(component, gr.Timer):
+        return gr.Timer(active=False)
+    if isinstance(component, (gr.Button, gr.Checkbox)):
+        return gr.update(interactive=False)
+    return gr.update(visible=False)
+
+
+class PagedCards(Panel):
     """The components of one gallery. `name` begins their ids: NAME-back, NAME-where, NAME-on.
 
     The cards raise `select` (an image is to be opened), `tick`, `answer` and `undo`, see
@@ -45,18 +58,13 @@ class PagedCards:
 
     def build(self) -> None:
         """Lay the gallery out."""
-        script = (ASSETS / "cards.js").read_text(encoding="utf-8")
-        self.cards = gr.HTML(js_on_load=script, elem_id=f"gallery-{self.name}")
+        self.cards = gr.HTML(js_on_load=script("cards"), elem_id=f"gallery-{self.name}")
         turn: dict[str, Any] = {"size": "sm", "min_width": 90, "interactive": False}
         with gr.Row(elem_classes="inline pager"):
             self.back = gr.Button("Previous", elem_id=f"{self.name}-back", **turn)
             self.where = gr.HTML(elem_id=f"{self.name}-where")
             self.on = gr.Button("Next", elem_id=f"{self.name}-on", **turn)
-
-    @property
-    def outputs(self) -> list[Any]:
-        """What `draw` and `show` set."""
-        return [self.cards, self.where, self.back, self.on]
+        self.outputs = [self.cards, self.where, self.back, self.on]
 
     def draw(
         self,
@@ -64,24 +72,18 @@ class PagedCards:
         indices: Indices,
         number: int,
         *,
-        nothing: str,
+        nothing: str = "No image here.",
         small: bool = True,
         note: Callable[[int], str] | None = None,
     ) -> tuple[int, Drawn]:
-        """The number of the page that is shown, and its cards.
+        """The number of the page that is shown, the one nearest to `number`, and its cards.
 
-        Args:
-            scene: what is looked at.
-            indices: of all images of the gallery, in order.
-            number: of the page asked for; the nearest one is shown.
-            nothing: what stands there without any image.
-            small: whether cards are small ones.
-            note: what a small card says below the label; None = how clean it is.
+        indices: of all images of the gallery, in order; for the rest see `views.cards.cards`.
         """
         page = gallery.page(indices, number)
         body = cards.cards(
             scene.outcome,
-            page.indices,
+            page.shown,
             picture=scene.opened.picture,
             corrections=scene.opened.corrections,
             ticked=scene.ticks.images,
@@ -90,19 +92,19 @@ class PagedCards:
             note=note,
             nothing=nothing,
         )
-        return page.number, self.show(body, page.label, page.number, page.pages)
+        return page.number, self.show(body, page)
 
-    def show(self, body: str, where: str = "", number: int = 0, pages: int = 1) -> Drawn:
-        """HTML as page `number` of some."""
+    def show(self, body: str, page: Page[Any]) -> Drawn:
+        """HTML of a page of some."""
         return {
             self.cards: body,
-            self.where: render("explore/where.html", where=where) if where else "",
-            self.back: gr.update(interactive=number > 0),
-            self.on: gr.update(interactive=number < pages - 1),
+            self.where: render("explore/where.html", where=page.label),
+            self.back: gr.update(interactive=page.number > 0),
+            self.on: gr.update(interactive=page.number < page.pages - 1),
         }
 
 
-class SelectionPanel:
+class SelectionPanel(Panel):
     """What is selected, beside the map, the confusions and the duplicates."""
 
     def __init__(self) -> None:
@@ -114,18 +116,14 @@ class SelectionPanel:
             self.head = gr.HTML(
                 value="",
                 html_template='<div aria-live="polite">${value}</div>',
-                js_on_load=(ASSETS / "follow.js").read_text(encoding="utf-8"),
+                js_on_load=script("follow"),
                 elem_id="selection-head",
             )
             self.clear = gr.Button(
                 "Clear", elem_id="selection-clear", size="sm", min_width=80, interactive=False
             )
         self.gallery.build()
-
-    @property
-    def outputs(self) -> list[Any]:
-        """What `draw` sets."""
-        return [self.head, self.clear, *self.gallery.outputs]
+        self.outputs = [self.head, self.clear, *self.gallery.outputs]
 
     def draw(self, scene: Scene, number: int) -> tuple[int, Drawn]:
         """The number of the page that is shown, and the components."""
@@ -135,18 +133,14 @@ class SelectionPanel:
             title = "Least clean first" if scene.judged else "Least confident first"
         elif len(indices) < len(selection):
             text += f"; the filters above leave {count(len(indices))} of {count(len(selection))}"
-        number, shown = self.gallery.draw(scene, indices, number, nothing="No image here.")
+        number, shown = self.gallery.draw(scene, indices, number)
         head = render("explore/title.html", title=title, text=text)
         return number, {
             self.head: head, self.clear: gr.update(interactive=selection is not None), **shown
         }  # fmt: skip
 
-    def nothing(self) -> Drawn:
-        """What stands there while there is nothing to show."""
-        return {self.head: "", self.clear: gr.update(interactive=False), **self.gallery.show("")}
 
-
-class GalleriesPanel:
+class GalleriesPanel(Panel):
     """Clean and noisy images side by side, for all classes, for one, or within the selection."""
 
     def __init__(self) -> None:
@@ -170,6 +164,9 @@ class GalleriesPanel:
                 with gr.Column(min_width=300, elem_classes=f"side-{side}"):
                     self._side(side)
         self.numbers = folding(elem_id="explore-numbers")
+        sides = [part for side in self.sides.values() for part in side.outputs]
+        self.outputs = [self.within, self.classes, self.numbers, *self.titles.values(),
+                        *self.take.values(), *sides]  # fmt: skip
 
     def _side(self, side: Side) -> None:
         with gr.Row(elem_classes="inline gallery-head"):
@@ -183,13 +180,6 @@ class GalleriesPanel:
         self.take[side] = gr.Button(
             "Select these", elem_id=f"{side}-take", size="sm", interactive=False
         )
-
-    @property
-    def outputs(self) -> list[Any]:
-        """What `draw` sets."""
-        sides = [part for side in self.sides.values() for part in side.outputs]
-        return [self.within, self.classes, self.numbers, *self.titles.values(),
-                *self.take.values(), *sides]  # fmt: skip
 
     def draw(self, scene: Scene, pages: dict[str, int]) -> tuple[dict[str, int], Drawn]:
         """The numbers of the pages that are shown, and the components."""
@@ -219,14 +209,8 @@ class GalleriesPanel:
 
     def nothing(self) -> Drawn:
         """What stands there while there is nothing to show."""
-        off = gr.update(interactive=False)
-        shown: Drawn = {self.within: off, self.classes: "", self.numbers: ""}
-        for side in SIDES:
-            shown |= {self.titles[side]: _title(side), self.take[side]: off}
-            shown |= self.sides[side].show("")
-        return shown
+        return super().nothing() | {self.titles[side]: _title(side) for side in SIDES}
 
 
 def _title(side: Side, *, judged: bool = True) -> str:
-    title, text = (_TITLES if judged else _BEFORE_TRAINING)[side]
-    return render("explore/title.html", title=title, text=text)
+    return render("explore/side_title.html", side=side, judged=judged)

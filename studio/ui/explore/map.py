@@ -8,7 +8,6 @@ plain values for JSON, and every question may have been made up by anyone.
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 import gradio as gr
@@ -16,15 +15,15 @@ import numpy as np
 
 from studio.errors import RunError, StudioError
 from studio.runs import map_points
-from studio.runs.outcome import Outcome
+from studio.runs.outcome import Outcome, fingerprint
 from studio.session.layouts import Layout, Layouts
 from studio.session.opened import Opened, open_run
 from studio.session.session import Session
 from studio.session.similar import vectors_of
 from studio.session.tasks import Task
-from studio.ui.explore.galleries import Drawn
+from studio.ui.explore.galleries import Drawn, Panel
 from studio.ui.explore.scene import Filters, Indices, Scene, event_data, is_index, served
-from studio.ui.parts import ASSETS, file_url, plotly_file
+from studio.ui.parts import ASSETS, file_url, plotly_file, script
 from studio.views import map_table, points
 from studio.views.cards import opinion, truth, worth
 from studio.views.numbers import plural
@@ -43,7 +42,7 @@ _SOON_MS, _LATER_MS = 150, 1500
 Asked = dict[str, Any]
 
 
-class MapPanel:
+class MapPanel(Panel):
     """Components, and what a pick selects; the Explore tab connects them.
 
     layouts: where the images of each set stand.
@@ -55,7 +54,6 @@ class MapPanel:
 
     def build(self) -> None:
         """Lay the panel out, inside of a gr.Tab."""
-        scripts = ("map_groups.js", "map_lasso.js", "map_near.js", "map.js")
         functions = {
             "map_points": self.points, "map_selected": self.selected, "map_image": self.image,
             "map_thumbnails": self.thumbnails, "map_table": self.table,
@@ -63,11 +61,12 @@ class MapPanel:
         self.board = gr.HTML(
             value={},
             html_template=(ASSETS / "map.html").read_text(encoding="utf-8"),
-            js_on_load="\n".join((ASSETS / name).read_text(encoding="utf-8") for name in scripts),
+            js_on_load=script("map_groups", "map_lasso", "map_near", "map"),
             head=f'<script src="{file_url(plotly_file())}"></script>',
             server_functions=[served(name, answer) for name, answer in functions.items()],
             elem_id="map",
         )
+        self.outputs = [self.board]
 
     # What the component shows -----------------------------------------------------------------
 
@@ -76,7 +75,7 @@ class MapPanel:
         opened = scene.opened
         value = {
             "run": opened.source.choice,
-            "key": key_of(opened),
+            "key": fingerprint(opened.stages, of=(opened.source.choice, opened.key[:2])),
             "stage": scene.outcome.stage if scene.outcome.stage in opened.stages else "final",
             "stages": [[name, STAGES.get(name, name)] for name in opened.stages],
             "label": scene.label,
@@ -282,19 +281,6 @@ def _limit(asked: Asked) -> int:
     """How many points the page can draw: few, where there is no WebGL."""
     limit = asked.get("limit")
     return min(max(limit, _FEWEST), map_points.DRAWN) if type(limit) is int else map_points.DRAWN
-
-
-def key_of(opened: Opened) -> str:
-    """Changes with everything that is drawn: the page then asks for its points anew."""
-    made_of = repr((opened.source.choice, opened.key[:2]))
-    digest = hashlib.sha1(made_of.encode(), usedforsecurity=False)
-    for name, outcome in opened.stages.items():
-        digest.update(repr((name, outcome.class_names)).encode())
-        arrays = (outcome.labels, outcome.clean_probability)
-        for array in (*arrays, outcome.combined, outcome.clean, outcome.truth):
-            if array is not None:
-                digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()
 
 
 def _progress(layout: Layout) -> str:
