@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -11,6 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studio.runs.given import Correction
+
+
+LIKELY = 9
+"""Other classes that an image may show, at most: as many as there are digits to pick them by."""
 
 
 def better_judged(clean: NDArray[np.bool_], probability: NDArray[np.floating]) -> NDArray[np.int64]:
@@ -105,6 +109,19 @@ class Outcome:
     def name(self, label: int) -> str:
         """A class name; `unknown` for -1 and whatever else has none."""
         return self.class_names[label] if 0 <= label < len(self.class_names) else "unknown"
+
+
+def likely(outcome: Outcome, index: int, stages: Sequence[Outcome] = ()) -> list[int]:
+    """At most LIKELY other classes that the image may show, the likeliest first: the models' own
+    labels, the best classes, those of other stages, and of few classes the rest.
+    """
+    label, names = int(outcome.labels[index]), outcome.class_names
+    found = [*outcome.model_labels[:, index].tolist()]
+    for stage in (outcome, *stages):
+        found += [*stage.top_labels[index].tolist(), int(stage.labels[index])]
+    if len(names) <= 2 * LIKELY:
+        found += range(len(names))
+    return [c for c in dict.fromkeys(found) if 0 <= c < len(names) and c != label][:LIKELY]
 
 
 def fingerprint(stages: Mapping[str, Outcome], *, of: object) -> str:
