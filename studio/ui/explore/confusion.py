@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gradio as gr
 import numpy as np
 
@@ -47,7 +49,7 @@ class ConfusionPanel(Panel):
         found = confusion.confusion(outcome, truth=truth, only=only)
         return {**choice, self.map: heat_map(found)}
 
-    def pick(self, scene: Scene, filters: Filters, event: gr.EventData) -> tuple[Indices, str]:
+    def pick(self, scene: Scene, filters: Filters, event: Any) -> tuple[Indices, str]:
         """The images of the cell that was pressed, and what they are.
 
         Raises:

@@ -21,7 +21,7 @@ from studio.session.session import Session
 from studio.session.similar import vectors_of
 from studio.session.source import OpenedRun, parse
 from studio.ui.explore.correct import CHANGED, CorrectPanel
-from studio.ui.explore.scene import NO_IMAGE, Indices, Scene, is_index, served
+from studio.ui.explore.scene import NO_IMAGE, Filters, Indices, Scene, is_index, served
 from studio.ui.parts import picked, script
 from studio.views import detail
 from studio.views.numbers import count, index_of, plural
@@ -91,7 +91,7 @@ class DetailDialog:
         stage = opened.outcome.stage if opened.outcome.stage in opened.stages else ""
         return self._html(opened, Place(opened.source.key(), stage, walk, index, index))
 
-    def selects(self, scene: Scene, event: gr.EventData) -> tuple[Indices, str]:
+    def near(self, scene: Scene, _filters: Filters, event: Any) -> tuple[Indices, str]:
         """What `near:12` selects: an image and its nearest ones, and what they are.
 
         Raises:

@@ -15,9 +15,9 @@ from studio.session.similar import Similar, similar_of
 from studio.session.tasks import Task
 from studio.ui.explore.galleries import Drawn, PagedCards, Panel
 from studio.ui.explore.scene import EXACT, FAR, NEAR, Filters, Indices, Scene
-from studio.ui.parts import picked
+from studio.ui.parts import picked, picked_index
 from studio.views import duplicates
-from studio.views.numbers import index_of, plural
+from studio.views.numbers import count, plural
 from studio.views.render import part, render
 
 _LEAST, _MOST = 0.8, 0.99
@@ -94,22 +94,26 @@ class DuplicatesPanel(Panel):
             return _outliers(scene, task.value)
         return _members(_groups(scene, task.value, filters))
 
-    def pick(
-        self, scene: Scene, filters: Filters, event: gr.EventData
-    ) -> tuple[Indices, str] | int:
-        """The images of the group that was pressed, and what they are; or one image's index.
+    def take_all(self, scene: Scene, filters: Filters, _event: Any) -> tuple[Indices, str]:
+        """The same, and what they are."""
+        found = self.all(scene, filters)
+        return found, f"{str(filters.kind).lower()}: {count(len(found))}"
+
+    def outlier(self, scene: Scene, event: gr.EventData) -> int | None:
+        """The index of the image that was pressed; None when it was a group."""
+        return picked_index(event, len(scene.outcome))
+
+    def group(self, scene: Scene, filters: Filters, event: Any) -> tuple[Indices, str]:
+        """The images of the group that was pressed, and what they are.
 
         Raises:
-            RunError: there is no such group or image.
+            RunError: there is no such group.
         """
-        what, _, text = picked(event).rpartition(":")
-        number = index_of(text, len(scene.outcome))
-        if number is not None and not what:
-            return number
+        what, _, first = picked(event).partition(":")
         task = similar_of(scene.opened)
         if what == "group" and task is not None and task.ready and _kind(filters) != FAR:
             for group in _groups(scene, task.value, filters):
-                if group.indices[0] == number:
+                if str(group.indices[0]) == first:
                     word = "equal" if group.exact else "nearly equal"
                     text = f"{len(group.indices)} {word} images"
                     return np.array(group.indices, np.int64), text

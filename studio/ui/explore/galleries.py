@@ -30,6 +30,10 @@ class Panel:
 
     outputs: list[Any]
 
+    def build(self) -> None:
+        """Lay it out where it stands."""
+        raise NotImplementedError
+
     def nothing(self) -> Drawn:
         """What stands there while there is nothing to show."""
         return {component: _nothing(component) for component in self.outputs}

@@ -113,7 +113,9 @@ def test_an_image_and_its_nearest_are_selected(tab: ExploreTab, run_id: str) -> 
     task = vectors_of(open_run(tab.session, run_id))
     assert task is not None
     assert task.ended.wait(60)
-    found = tab.session.selections.get(tab.pick_detail(here(run_id), event({"pick": "near:7"})))
+    found = tab.session.selections.get(
+        tab.select(here(run_id), event({"pick": "near:7"}), find=tab.detail.near)
+    )
     assert found is not None
     assert found.indices[0] == 7
     assert found.indices[1:].tolist() == task.value.nearest(7, 12)[0]
@@ -126,7 +128,7 @@ def test_other_images_do_not_open(tab: ExploreTab, run_id: str, data: Any) -> No
     with pytest.raises(RunError):
         tab.opener("clean")(here(run_id), event(data))
     with pytest.raises(RunError):
-        tab.pick_detail(here(run_id), event(data))
+        tab.select(here(run_id), event(data), find=tab.detail.near)
 
 
 @pytest.mark.parametrize(
