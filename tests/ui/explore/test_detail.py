@@ -30,7 +30,7 @@ def tab(shared: Session) -> ExploreTab:
 
 
 def opened(tab: ExploreTab, run: str, index: int = 0) -> tuple[str, dict[str, Any]]:
-    html = tab.opener("selection")(here(run), event({"pick": str(index)}))
+    html = tab.open_image(here(run), event({"pick": str(index)}), name="selection")
     return html, place_of(html)
 
 
@@ -126,7 +126,7 @@ def test_an_image_and_its_nearest_are_selected(tab: ExploreTab, run_id: str) -> 
 )
 def test_other_images_do_not_open(tab: ExploreTab, run_id: str, data: Any) -> None:
     with pytest.raises(RunError):
-        tab.opener("clean")(here(run_id), event(data))
+        tab.open_image(here(run_id), event(data), name="clean")
     with pytest.raises(RunError):
         tab.select(here(run_id), event(data), find=tab.detail.near)
 
