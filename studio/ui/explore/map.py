@@ -8,6 +8,7 @@ plain values for JSON, and every question may have been made up by anyone.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -15,6 +16,7 @@ import numpy as np
 
 from studio.errors import RunError, StudioError
 from studio.runs import map_points
+from studio.runs.map_points import Plane
 from studio.runs.outcome import Outcome, fingerprint
 from studio.session.layouts import Layout, Layouts
 from studio.session.opened import Opened, open_run
@@ -40,6 +42,33 @@ _FEWEST = 100  # points that a page may ask for at least: the sample has to keep
 _SOON_MS, _LATER_MS = 150, 1500
 
 Asked = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A run on its map. rows: which of its images have a place, ascending."""
+
+    opened: Opened
+    rows: Indices
+    layout: Layout
+
+    @property
+    def last(self) -> Outcome:
+        """The run's latest labels: what is drawn is the same at each stage."""
+        return list(self.opened.stages.values())[-1]
+
+    def plane(self, kind: Any) -> Plane:
+        """(N, 2) places of all images, NaN for those that have none."""
+        return map_points.whole(self.layout.plane(kind), self.rows, len(self.last))
+
+    def among(self, indices: Indices) -> Indices:
+        """Those of these images that have a place."""
+        everything = len(self.rows) == len(self.last)
+        return indices if everything else indices[np.isin(indices, self.rows)]
+
+    def packed(self, indices: Indices, kind: Any) -> dict[str, Any]:
+        """What the page needs to draw these images."""
+        return points.packed(indices, self.plane(kind), self.opened.stages, self.last.truth)
 
 
 class MapPanel(Panel):
@@ -105,7 +134,7 @@ class MapPanel(Panel):
         placed = self.placed(asked)
         if isinstance(placed, dict):
             return placed
-        opened, layout, rows = placed
+        layout, last = placed.layout, placed.last
         kind = layout.kind if asked.get("layout") not in ("pca", "umap") else asked["layout"]
         kind = kind if kind == "pca" or layout.umap is not None else "pca"
         answer = {
@@ -113,21 +142,18 @@ class MapPanel(Panel):
             "umap": layout.state,
             "again": _LATER_MS if layout.state == "running" else 0,
             "layout": kind,
-            "images": len(opened.outcome),
+            "images": len(last),
         }
         if asked.get("have") == kind:
             return answer
-        last = _last(opened)
-        indices = map_points.drawn(last, limit=_limit(asked))
-        indices = indices if len(rows) == len(last) else indices[np.isin(indices, rows)]
-        plane = map_points.whole(layout.plane(kind), rows, len(last))
+        indices = placed.among(map_points.drawn(last, limit=_limit(asked)))
         sizes = np.bincount(last.labels[last.labels >= 0], minlength=len(last.class_names))
         return {
             **answer,
             "names": last.class_names,
             "largest": np.argsort(-sizes, kind="stable")[:CLASSES].tolist(),
-            "points": points.packed(indices, plane, opened.stages, last.truth),
-            "note": points.note(len(indices), len(rows), len(last)),
+            "points": placed.packed(indices, kind),
+            "note": points.note(len(indices), len(placed.rows), len(last)),
         }
 
     def selected(self, asked: Asked) -> dict[str, Any]:
@@ -138,21 +164,17 @@ class MapPanel(Panel):
         placed, chosen = self.placed(asked), self.session.selections.get(asked.get("selection"))
         if isinstance(placed, dict) or chosen is None:
             return {}
-        opened, layout, rows = placed
-        last, limit = _last(opened), _limit(asked)
-        mine = chosen.source.same_images(opened.source)
-        if not mine or chosen.indices.max(initial=0) >= len(last):
+        mine = chosen.source.same_images(placed.opened.source)
+        if not mine or chosen.indices.max(initial=0) >= len(placed.last):
             return {}
-        indices = np.sort(chosen.indices)
-        if len(rows) < len(last):
-            indices = indices[np.isin(indices, rows)]
+        indices, limit = placed.among(np.sort(chosen.indices)), _limit(asked)
         if len(indices) > limit:
             indices = indices[np.linspace(0, len(indices) - 1, limit).astype(np.int64)]
-        plane = map_points.whole(layout.plane(asked.get("layout")), rows, len(last))
-        more = np.setdiff1d(indices, map_points.drawn(last, limit=limit), assume_unique=True)
+        drawn = map_points.drawn(placed.last, limit=limit)
+        more = np.setdiff1d(indices, drawn, assume_unique=True)
         return {
             "indices": points.packed_indices(indices),
-            "more": points.packed(more, plane, opened.stages, last.truth),
+            "more": placed.packed(more, asked.get("layout")),
         }
 
     def image(self, asked: Asked) -> dict[str, Any]:
@@ -182,16 +204,11 @@ class MapPanel(Panel):
         placed = self.placed(asked, stage=asked.get("stage"))
         if isinstance(placed, dict):
             return {}
-        opened, layout, rows = placed
-        plane = map_points.whole(layout.plane(asked.get("layout")), rows, len(opened.outcome))
-        return {"html": map_table.html(opened.outcome, plane)}
+        plane = placed.plane(asked.get("layout"))
+        return {"html": map_table.html(placed.opened.outcome, plane)}
 
-    def placed(
-        self, asked: Asked, stage: Any = None
-    ) -> tuple[Opened, Layout, Indices] | dict[str, Any]:
-        """A run with its layout and which images that places, or what to tell the page as long as
-        there is none.
-        """
+    def placed(self, asked: Asked, stage: Any = None) -> Placed | dict[str, Any]:
+        """A run with its layout, or what to tell the page as long as there is none."""
         try:
             opened = open_run(self.session, asked.get("run"), stage)
         except StudioError as error:
@@ -207,8 +224,7 @@ class MapPanel(Panel):
             done, total = waits.done, waits.total
             return {"text": waits.text + (f", {done} of {total}" if total else ""),
                     "again": _SOON_MS}  # fmt: skip
-        rows, layout = task.value
-        return opened, layout, rows
+        return Placed(opened, *task.value)
 
     def _layout(self, opened: Opened) -> Task | None:
         """The task whose value is which images have a place, and the layout of these."""
@@ -265,16 +281,11 @@ class MapPanel(Panel):
         placed = self.placed({"run": scene.opened.source.choice})
         if corners is None or isinstance(placed, dict):
             raise RunError("Nothing was picked on the map.")
-        _, layout, rows = placed
         # The layout that the line was drawn on, even if a better one is ready by now.
         inside = map_points.in_polygon if lasso else map_points.in_box
-        indices = rows[inside(layout.plane(data.get("layout")), corners)]
+        plane = placed.layout.plane(data.get("layout"))
+        indices = placed.rows[inside(plane, corners)]
         return indices, f"{plural(len(indices), 'image')} on the map"
-
-
-def _last(opened: Opened) -> Outcome:
-    """The run's latest labels: what is drawn is the same at each stage."""
-    return list(opened.stages.values())[-1]
 
 
 def _limit(asked: Asked) -> int:

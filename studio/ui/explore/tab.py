@@ -143,7 +143,9 @@ class ExploreTab(ExploreAnswers):
             for button, by in ((gallery.back, -1), (gallery.on, 1)):
                 turn = partial(self.turn, name=gallery.name, by=by)
                 button.click(**self.event(turn, drawn))
-        self.search.wire(self.run, self.stage, self.selection, self.inner, self.panel)
+        self.search.wire(
+            [self.run, self.stage, self.panel], [self.selection, self.inner, self.panel]
+        )
         self._wire_picks(redraw)
         self._wire_corrections(drawn, tabs, chosen)
 
