@@ -14,8 +14,6 @@ from studio.views.render import render
 Picture = Callable[[int], str]
 """The address of an image's thumbnail; empty when the picture is gone."""
 
-_SIGNS = {"accepted": "✓ accepted", "rejected": "✕ rejected"}
-
 
 def cards(
     outcome: Outcome,
@@ -43,63 +41,29 @@ def cards(
         note: what is said below a label instead of how clean it is.
         nothing: what stands there without any image.
     """
-    known = corrections or {}
+    given = corrections or {}
+
+    def card(index: int) -> dict[str, Any]:
+        correction = given.get(outcome.paths[index])
+        return {
+            "index": index,
+            "picture": picture(index),
+            "ticked": index in ticked,
+            "note": worth(outcome, index) if note is None else note(index),
+            "truth": "" if small else truth(outcome, index),
+            "correction": correction,
+            "state": words(correction),
+        }
+
     return render(
         "explore/cards.html",
-        cards=[
-            {
-                **_card(outcome, index, known.get(outcome.paths[index]), note, small=small),
-                "picture": picture(index),
-                "ticked": index in ticked,
-            }
-            for index in indices
-        ],
+        outcome=outcome,
+        cards=[card(index) for index in indices],
         small=small,
+        noted=note is not None,
         version=version,
         nothing=nothing,
     )
-
-
-def _card(
-    outcome: Outcome,
-    index: int,
-    correction: Correction | None,
-    note: Callable[[int], str] | None,
-    *,
-    small: bool,
-) -> dict[str, Any]:
-    disagree = bool(outcome.model_labels[0, index] != outcome.model_labels[1, index])
-    text = worth(outcome, index) if note is None else note(index)
-    path, label = outcome.paths[index], outcome.name(int(outcome.labels[index]))
-    spoken = [path, f"labelled {label}", text]
-    if small and disagree:
-        spoken.append("the models disagree")
-    if correction is not None:
-        spoken.append(words(correction))
-    both = (0, 1) if not small and outcome.stage != "zero-shot" else ()
-    return {
-        "index": index,
-        "path": path,
-        "label": label,
-        "note": text,
-        "share": float(outcome.cleanliness[index]),
-        "disagree": disagree and note is None,
-        "spoken": ", ".join(spoken),
-        "models": [
-            {
-                "number": model + 1,
-                "label": outcome.name(int(outcome.model_labels[model, index])),
-                "clean": float(outcome.model_clean_probability[model, index]),
-            }
-            for model in both
-        ],
-        "truth": "" if small else truth(outcome, index),
-        "mark": None if correction is None else {
-            "verdict": correction.verdict,
-            "text": _SIGNS.get(correction.verdict, f"→ {correction.label}"),
-        },
-        "rejected": correction is not None and correction.verdict == "rejected",
-    }  # fmt: skip
 
 
 def words(correction: Correction | None) -> str:

@@ -1,18 +1,10 @@
-"""What stands at the top of the Explore tab: the outcome in a line and figures, keys and signs."""
+"""What stands at the top of the Explore tab: the outcome in a line and a few figures."""
 
 from __future__ import annotations
 
 from studio.runs.outcome import Outcome
 from studio.runs.result import RunResult
-from studio.scores.estimate import Estimate
-from studio.views.numbers import about, count, interval, percent
 from studio.views.render import render
-
-_NOTES = {
-    "zero-shot": "These are labels before training: no label has been judged yet, so that images "
-    "are sorted by their confidence.",
-    "phase1": "These are the labels after Phase I; no classifier has been trained on them yet.",
-}
 
 
 def summary(outcome: Outcome, result: RunResult | None = None, *, problem: str = "") -> str:
@@ -23,35 +15,22 @@ def summary(outcome: Outcome, result: RunResult | None = None, *, problem: str =
         result: what came of the run; its estimates are those of its first and of its last labels.
         problem: why there are no pictures.
     """
-    judged, found = outcome.stage != "zero-shot", result or RunResult()
-    before, final = found.estimated_zero_shot_accuracy, judged and outcome.stage != "phase1"
-    after = found.estimated_accuracy if final else None
-    clean = found.estimated_clean_precision if final else None
-    share, word = percent(outcome.clean_share), "clean" if judged else "confident"
-    figures = [(count(len(outcome)), "images", "")]
-    figures.append((share, "of the labels clean" if judged else "confident labels", ""))
-    if judged:
-        figures.append((percent(float(outcome.disagree.mean())), "models disagree", ""))
-    elif before is not None:
-        figures.append(_figure("right, estimated", before))
-    if clean is not None:
-        figures.append(_figure("right among the clean, estimated", clean))
+    found, final = result or RunResult(), outcome.stage not in ("zero-shot", "phase1")
+    right = among = None
     if outcome.truth is not None and (known := outcome.truth >= 0).any():
-        right, hint = outcome.labels[known] == outcome.truth[known], "by sub-folder names"
-        figures.append((percent(float(right.mean()), digits=1), "right", hint))
-        if (chosen := outcome.clean[known]).any():
-            among = percent(float(right[chosen].mean()), digits=1)
-            figures.append((among, f"right among the {word}", hint))
+        hits = outcome.labels[known] == outcome.truth[known]
+        right, chosen = float(hits.mean()), outcome.clean[known]
+        among = float(hits[chosen].mean()) if chosen.any() else None
     return render(
         "explore/summary.html",
         problem=problem,
-        note=_NOTES.get(outcome.stage, ""),
-        before=before,
-        after=after,
-        share=share,
-        figures=figures,
+        stage=outcome.stage,
+        images=len(outcome),
+        share=outcome.clean_share,
+        disagree=float(outcome.disagree.mean()),
+        before=found.estimated_zero_shot_accuracy,
+        after=found.estimated_accuracy if final else None,
+        clean=found.estimated_clean_precision if final else None,
+        right=right,
+        among=among,
     )
-
-
-def _figure(label: str, estimate: Estimate) -> tuple[str, str, str]:
-    return about(estimate), label, f"{interval(estimate)}, without true labels"

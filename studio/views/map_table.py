@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studio.errors import RunError
-from studio.runs.map_points import Indices, Plane
+from studio.runs.map_points import Indices, Plane, fullest_ninths
 from studio.runs.outcome import Outcome
 from studio.views.numbers import count, index_of
 from studio.views.render import render
@@ -40,7 +40,7 @@ def html(outcome: Outcome, plane: Plane) -> str:
         for key, (_, chosen) in columns.items()
     }
     order = np.argsort(-counts["all"], kind="stable")[:ROWS].tolist()
-    regions = _regions(outcome.labels, plane, classes)
+    regions = [_region(*r) for r in fullest_ninths(outcome.labels, plane, classes=classes)]
     rows = [("all", "All classes", {key: int(n.sum()) for key, n in counts.items()}, "")]
     rows += [
         (str(c), outcome.name(c), {key: int(n[c]) for key, n in counts.items()}, regions[c])
@@ -55,22 +55,13 @@ def html(outcome: Outcome, plane: Plane) -> str:
     )
 
 
-def _regions(labels: NDArray[np.int64], plane: Plane, classes: int) -> list[str]:
-    """`top left, 60 %`: the ninth of the map that holds most of a class, by class."""
-    placed = np.isfinite(plane).all(1) & (labels >= 0)
-    ninths = np.clip(((plane[placed] + 1) * 1.5).astype(np.int64), 0, 2)
-    cells = labels[placed] * 9 + ninths[:, 1] * 3 + ninths[:, 0]
-    table = np.bincount(cells, minlength=9 * classes).reshape(classes, 9)
-    best, totals = table.argmax(1), table.sum(1)
-    regions = []
-    for label in range(classes):
-        if not totals[label]:
-            regions.append("")
-            continue
-        down, across = _DOWN[best[label] // 3], _ACROSS[best[label] % 3]
-        name = "middle" if down == across == "middle" else f"{down} {across}"
-        regions.append(f"{name}, {round(100 * table[label, best[label]] / totals[label])} %")
-    return regions
+def _region(ninth: int, share: float) -> str:
+    """`top left, 60 %`; empty where no image of a class has a place."""
+    if not share:
+        return ""
+    down, across = _DOWN[ninth // 3], _ACROSS[ninth % 3]
+    name = "middle" if down == across == "middle" else f"{down} {across}"
+    return f"{name}, {round(100 * share)} %"
 
 
 def picked(outcome: Outcome, pick: object) -> tuple[Indices, str]:
