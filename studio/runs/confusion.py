@@ -53,19 +53,19 @@ def against(outcome: Outcome, truth: bool) -> Counts:
     return np.asarray(outcome.model_labels[1])
 
 
-def confusion(outcome: Outcome, *, truth: bool = False, only: Counts | None = None) -> Confusion:
+def confusion(outcome: Outcome, *, truth: bool = False, label: int | None = None) -> Confusion:
     """Count how the labels of model 1 meet those of the other model, or the truth.
 
     Args:
         outcome: a run's labels.
         truth: hold them against the sub-folders instead, as far as these are known.
-        only: indices of the images to count; None = all.
+        label: count images that either gives this label only; None = all.
     """
     number = len(outcome.class_names)
     first, second = outcome.model_labels[0], against(outcome, truth)
-    if only is not None:
-        first, second = first[only], second[only]
     both = (first >= 0) & (second >= 0)
+    if label is not None:
+        both &= (first == label) | (second == label)
     flat = np.bincount(first[both] * number + second[both], minlength=number * number)
     counts = flat.reshape(number, number).astype(np.int64)
     wrong = counts - np.diag(np.diag(counts))

@@ -113,10 +113,6 @@ def class_rows(outcome: Outcome) -> list[ClassRow]:
     rows = []
     for index, name in enumerate(outcome.class_names):
         mine = outcome.labels == index
-        known = mine if outcome.truth is None else mine & (outcome.truth >= 0)
-        accuracy = None
-        if outcome.truth is not None and known.any():
-            accuracy = float((outcome.truth[known] == index).mean())
         rows.append(
             ClassRow(
                 index,
@@ -125,7 +121,7 @@ def class_rows(outcome: Outcome) -> list[ClassRow]:
                 _mean(outcome.clean[mine]),
                 _mean(outcome.clean_probability[mine]),
                 _mean(outcome.disagree[mine]),
-                accuracy,
+                outcome.right_share(mine),
             )
         )
     return sorted(rows, key=lambda r: (r.images == 0, r.clean, r.clean_probability))

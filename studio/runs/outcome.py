@@ -62,6 +62,16 @@ class Outcome:
         """The share of clean labels, as everything shows it; 0 without images."""
         return float(self.clean.mean()) if len(self) else 0.0
 
+    def right_share(self, chosen: NDArray[np.bool_] | None = None) -> float | None:
+        """The share of right labels where the truth is known; None where it never is.
+
+        chosen: (N,) of these images only; None = all.
+        """
+        if self.truth is None:
+            return None
+        of = self.truth >= 0 if chosen is None else chosen & (self.truth >= 0)
+        return float((self.labels[of] == self.truth[of]).mean()) if of.any() else None
+
     @property
     def cleanliness(self) -> NDArray[np.float32]:
         """(N,) in [0, 1], what images are sorted by: the clean probability, or the combined score

@@ -95,11 +95,10 @@ def opinion(outcome: Outcome, index: int, model: int) -> str:
 
 def class_list(outcome: Outcome, chosen: int | None) -> str:
     """All classes as buttons that filter the galleries, least clean first, in HTML."""
-    whole = float(outcome.clean.mean()) if len(outcome) else 0.0
-    rows = [("all", "All classes", len(outcome), whole, chosen is None)]
-    rows += [
-        (str(r.index), r.name, r.images, r.clean, r.index == chosen) for r in class_rows(outcome)
+    rows: list[tuple[Any, ...]] = [
+        ("all", "All classes", len(outcome), outcome.clean_share, chosen is None)
     ]
+    rows += [(r.index, r.name, r.images, r.clean, r.index == chosen) for r in class_rows(outcome)]
     return render("explore/classes.html", rows=rows, judged=outcome.stage != "zero-shot")
 
 

@@ -16,11 +16,6 @@ def summary(outcome: Outcome, result: RunResult | None = None, *, problem: str =
         problem: why there are no pictures.
     """
     found, final = result or RunResult(), outcome.stage not in ("zero-shot", "phase1")
-    right = among = None
-    if outcome.truth is not None and (known := outcome.truth >= 0).any():
-        hits = outcome.labels[known] == outcome.truth[known]
-        right, chosen = float(hits.mean()), outcome.clean[known]
-        among = float(hits[chosen].mean()) if chosen.any() else None
     return render(
         "explore/summary.html",
         problem=problem,
@@ -31,6 +26,6 @@ def summary(outcome: Outcome, result: RunResult | None = None, *, problem: str =
         before=found.estimated_zero_shot_accuracy,
         after=found.estimated_accuracy if final else None,
         clean=found.estimated_clean_precision if final else None,
-        right=right,
-        among=among,
+        right=outcome.right_share(),
+        among=outcome.right_share(outcome.clean),
     )

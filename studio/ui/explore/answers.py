@@ -267,7 +267,8 @@ class ExploreAnswers:
             "accepted", "rejected",
         ):  # fmt: skip
             raise RunError(NO_IMAGE)
-        return self.correct.add(scene.opened, data["verdict"], [data["image"]]).id
+        corrections = self.session.corrections(scene.opened.source)
+        return corrections.say(data["verdict"], scene.outcome, [data["image"]]).id
 
     def press(
         self, filters: Filters, _event: Any = None, *, verdict: str, sure: bool = True

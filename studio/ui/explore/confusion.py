@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import gradio as gr
-import numpy as np
 
 from studio.errors import RunError
 from studio.runs import confusion
@@ -42,11 +41,7 @@ class ConfusionPanel(Panel):
             more = " Compare its labels with the sub-folders instead." if has_truth else ""
             text = f"Before training there is one model only, and none to disagree with it.{more}"
             return {**choice, self.map: part("empty", text)}
-        only = None
-        if scene.label is not None:
-            other = confusion.against(outcome, truth)
-            only = np.flatnonzero((outcome.model_labels[0] == scene.label) | (other == scene.label))
-        found = confusion.confusion(outcome, truth=truth, only=only)
+        found = confusion.confusion(outcome, truth=truth, label=scene.label)
         return {**choice, self.map: heat_map(found)}
 
     def pick(self, scene: Scene, filters: Filters, event: Any) -> tuple[Indices, str]:

@@ -7,7 +7,6 @@ before any, with the images at hand, which the Train tab starts from; nobody has
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
@@ -16,12 +15,10 @@ import numpy as np
 from studio.errors import RunError
 from studio.imports import import_torch
 from studio.runs.corrections import WITHDRAWN, Action
-from studio.runs.given import VERDICTS
-from studio.session.opened import Opened
 from studio.session.session import Session
 from studio.session.source import AT_HAND, NOTHING, OpenedRun, parse
 from studio.ui.explore.galleries import Drawn, Panel
-from studio.ui.explore.scene import NO_IMAGE, Filters, Indices, Scene
+from studio.ui.explore.scene import Filters, Indices, Scene
 from studio.ui.parts import script
 from studio.views.detail import corrections_summary
 from studio.views.numbers import count, plural
@@ -136,29 +133,9 @@ class CorrectPanel(Panel):
             question = gr.update(visible=True, value=f"Reject {count(len(indices))} images")
             return {self.buttons[verdict]: gr.update(visible=False), self.sure: question,
                     self.keep: gr.update(visible=True)}  # fmt: skip
-        action = self.add(scene.opened, verdict, indices.tolist(), filters.relabel_to)
+        corrections = self.session.corrections(scene.opened.source)
+        action = corrections.say(verdict, scene.outcome, indices.tolist(), filters.relabel_to)
         return {self.changed: action.id, self.ticks: scene.ticks.cleared().state()}
-
-    def add(self, opened: Opened, verdict: str, indices: Sequence[int], label: str = "") -> Action:
-        """Say something of some images.
-
-        Raises:
-            RunError: there is no such verdict, image or class, or nothing to take back.
-        """
-        outcome = opened.outcome
-        if verdict not in (*VERDICTS, WITHDRAWN) or not all(0 <= i < len(outcome) for i in indices):
-            raise RunError(NO_IMAGE)
-        corrections = self.session.corrections(opened.source)
-        if verdict == WITHDRAWN:  # what was not corrected needs no line
-            current = corrections.current()
-            indices = [i for i in indices if outcome.paths[i] in current]
-            if not indices:
-                raise RunError("None of these images is corrected.")
-        own = verdict == "accepted"
-        return corrections.add(verdict, {
-            outcome.paths[i]: outcome.name(int(outcome.labels[i])) if own else label
-            for i in indices
-        })  # fmt: skip
 
     def undo(self, run: Any) -> Action:
         """Undo the last press of a button, of whichever page it was.

@@ -131,7 +131,8 @@ class DetailDialog:
             if number is None:
                 raise RunError("There is no such class in this run.")
             name = names[number]
-        message = self.correct.add(opened, str(verdict), [place.index], name).text
+        corrections = self.session.corrections(opened.source)
+        message = corrections.say(str(verdict), opened.outcome, [place.index], name).text
         after = place
         if verdict != WITHDRAWN:
             # After a neighbour comes the image that it is one of.
