@@ -95,9 +95,8 @@ def opinion(outcome: Outcome, index: int, model: int) -> str:
 
 def class_list(outcome: Outcome, chosen: int | None) -> str:
     """All classes as buttons that filter the galleries, least clean first, in HTML."""
-    rows: list[tuple[Any, ...]] = [
-        ("all", "All classes", len(outcome), outcome.clean_share, chosen is None)
-    ]
+    whole = ("all", "All classes", len(outcome), outcome.clean_share, chosen is None)
+    rows: list[tuple[Any, ...]] = [whole]
     rows += [(r.index, r.name, r.images, r.clean, r.index == chosen) for r in class_rows(outcome)]
     return render("explore/classes.html", rows=rows, judged=outcome.stage != "zero-shot")
 

@@ -36,4 +36,6 @@ def test_the_truth_can_stand_in_for_the_other_model(outcome: Make) -> None:
 
 
 def test_only_some_images_are_counted(outcome: Make) -> None:
-    assert confusion(outcome(), only=np.array([0, 1, 2])).counts.sum() == 3
+    whole = outcome()
+    either = (whole.model_labels == 1).any(0)
+    assert confusion(whole, label=1).counts.sum() == either.sum() < 60

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from studio.views import points
-from studio.views.points import packed
+from studio.views import map as points
+from studio.views.map import packed
 from tests.views.conftest import make_outcome
 
 

@@ -26,7 +26,7 @@ from studio.session.tasks import Task
 from studio.ui.explore.galleries import Drawn, Panel
 from studio.ui.explore.scene import Filters, Indices, Scene, event_data, is_index, served
 from studio.ui.parts import ASSETS, file_url, plotly_file, script
-from studio.views import map_table, points
+from studio.views import map as view
 from studio.views.cards import opinion, truth, worth
 from studio.views.numbers import plural
 
@@ -68,7 +68,7 @@ class Placed:
 
     def packed(self, indices: Indices, kind: Any) -> dict[str, Any]:
         """What the page needs to draw these images."""
-        return points.packed(indices, self.plane(kind), self.opened.stages, self.last.truth)
+        return view.packed(indices, self.plane(kind), self.opened.stages, self.last.truth)
 
 
 class MapPanel(Panel):
@@ -128,7 +128,7 @@ class MapPanel(Panel):
 
         Returns:
             text: one line about how it stands; again: milliseconds after which to ask again, 0 =
-            never; and if there is anything new to draw, what `points.packed` makes, with names of
+            never; and if there is anything new to draw, what `view.packed` makes, with names of
             classes, the largest of them, and which layout it is.
         """
         placed = self.placed(asked)
@@ -153,7 +153,7 @@ class MapPanel(Panel):
             "names": last.class_names,
             "largest": np.argsort(-sizes, kind="stable")[:CLASSES].tolist(),
             "points": placed.packed(indices, kind),
-            "note": points.note(len(indices), len(placed.rows), len(last)),
+            "note": view.note(len(indices), len(placed.rows), len(last)),
         }
 
     def selected(self, asked: Asked) -> dict[str, Any]:
@@ -173,7 +173,7 @@ class MapPanel(Panel):
         drawn = map_points.drawn(placed.last, limit=limit)
         more = np.setdiff1d(indices, drawn, assume_unique=True)
         return {
-            "indices": points.packed_indices(indices),
+            "indices": view.packed_indices(indices),
             "more": placed.packed(more, asked.get("layout")),
         }
 
@@ -205,7 +205,7 @@ class MapPanel(Panel):
         if isinstance(placed, dict):
             return {}
         plane = placed.plane(asked.get("layout"))
-        return {"html": map_table.html(placed.opened.outcome, plane)}
+        return {"html": view.table(placed.opened.outcome, plane)}
 
     def placed(self, asked: Asked, stage: Any = None) -> Placed | dict[str, Any]:
         """A run with its layout, or what to tell the page as long as there is none."""
@@ -264,7 +264,7 @@ class MapPanel(Panel):
             indices = np.array([data["index"]])
             text = scene.outcome.paths[data["index"]]
         elif how == "group":
-            indices, text = map_table.picked(scene.outcome, data.get("pick"))
+            indices, text = view.picked(scene.outcome, data.get("pick"))
         else:
             raise RunError("Nothing was picked on the map.")
         if data.get("add") is True and scene.selection is not None:
