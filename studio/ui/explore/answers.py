@@ -71,11 +71,7 @@ class ExploreAnswers:
         self.wanted: gr.State
 
     def scene(self, filters: Filters) -> Scene:
-        """What the filters ask for.
-
-        Raises:
-            RunError: no such run, or it has nothing to show yet.
-        """
+        """What the filters ask for, and the errors that `Scene.of` has."""
         return Scene.of(self.session, filters)
 
     # What there is to choose ------------------------------------------------------------------
@@ -156,14 +152,13 @@ class ExploreAnswers:
         vectors_of(scene.opened)  # begun now, so that the nearest images of the first one are there
         shown: Drawn = {self.summary: self._summary(scene), self.shown: scene.opened.source.key()}
         if filters.panel == "galleries":
-            pages, drawn = self.galleries.draw(scene, pages)
+            drawn = self.galleries.draw(scene, pages)
         else:
-            pages["selection"], drawn = self.chosen.draw(scene, pages["selection"])
+            drawn = self.chosen.draw(scene, pages)
         if filters.panel == "confusions":
             drawn |= self.confusions.draw(scene, filters)
         if filters.panel == "duplicates":
-            pages["duplicates"], listed = self.duplicates.draw(scene, filters, pages["duplicates"])
-            drawn |= listed
+            drawn |= self.duplicates.draw(scene, filters, pages)
         return {**shown, self.pages: pages, **drawn, **self.map.draw(scene, filters),
                 **self.correct.draw(scene)}  # fmt: skip
 
@@ -188,7 +183,7 @@ class ExploreAnswers:
         if filters.panel != "duplicates":
             return {self.duplicates.timer: gr.skip()}
         try:
-            return self.duplicates.draw(self.scene(filters), filters, 0)[1]
+            return self.duplicates.draw(self.scene(filters), filters, Filters().page_numbers())
         except StudioError:
             return self.duplicates.nothing()
 
@@ -237,13 +232,9 @@ class ExploreAnswers:
         source = scene.opened.source
         return self.session.selections.put(source=source, indices=indices, text=text)
 
-    def pick_map(self, filters: Filters, event: gr.EventData) -> str:
-        """Select what was picked on the map."""
-        return self.map.pick(self.scene(filters), event)
-
-    def pick_stage(self, filters: Filters, event: gr.EventData) -> str:
-        """The stage that the map's slider was moved to, for all panels."""
-        return self.map.pick_stage(self.scene(filters), event)
+    def on_map(self, filters: Filters, event: gr.EventData, *, pick: Callable[..., str]) -> str:
+        """What a method of the map makes of its event: a selection, or a stage for all panels."""
+        return pick(self.scene(filters), event)
 
     # What corrects ----------------------------------------------------------------------------
 

@@ -27,10 +27,13 @@ from studio.views.render import render
 CHANGED = "The images or labels at hand have changed meanwhile: look at them again first."
 _NOTHING_CHOSEN = "Nothing is ticked or selected: tick images or select some first."
 _AGAIN, _FIRST = "Train again with these", "Train with these"
-_VERBS = {"accepted": "Accept", "relabelled": "Relabel", "rejected": "Reject",
-          WITHDRAWN: "Take back"}  # fmt: skip
-_OBJECTS = {"accepted": "label", "relabelled": "image", "rejected": "image",
-            WITHDRAWN: "correction"}  # fmt: skip
+_BUTTONS = {
+    "accepted": ("accept", "Accept", "label"),
+    "relabelled": ("relabel", "Relabel", "image"),
+    "rejected": ("reject", "Reject", "image"),
+    WITHDRAWN: ("withdraw", "Take back", "correction"),
+}
+"""Of each verdict the button's id, what stands on it, and what is counted there."""
 
 
 class CorrectPanel(Panel):
@@ -53,7 +56,7 @@ class CorrectPanel(Panel):
         with gr.Accordion("Correct labels and train with them", open=False, elem_id="correct"):
             self.summary = gr.HTML(elem_id="correct-summary")
             with gr.Row(elem_classes="inline correct-buttons"):
-                self.buttons = {verdict: self._button(verdict, off) for verdict in _VERBS}
+                self.buttons = {verdict: self._button(verdict, off) for verdict in _BUTTONS}
                 danger: dict[str, Any] = {"size": "sm", "min_width": 110, "visible": False}
                 self.sure = gr.Button(
                     "Reject", variant="stop", elem_id="correct-reject-sure", **danger
@@ -68,16 +71,15 @@ class CorrectPanel(Panel):
                         self.undo_button, self.take, self.again]  # fmt: skip
 
     def _button(self, verdict: str, options: dict[str, Any]) -> gr.Button:
-        ids = {"accepted": "accept", "relabelled": "relabel", "rejected": "reject"}
-        made: dict[str, Any] = {"elem_id": f"correct-{ids.get(verdict, 'withdraw')}", **options}
+        name, text, _ = _BUTTONS[verdict]
         if verdict != "relabelled":
-            return gr.Button(_VERBS[verdict], **made)
+            return gr.Button(text, elem_id=f"correct-{name}", **options)
         with gr.Row(elem_classes="inline correct-class"):  # the class stands by its button
             self.label = gr.Dropdown(
                 [], label="Class to relabel to", show_label=False, container=False,
                 elem_id="correct-class", min_width=180,
             )  # fmt: skip
-            return gr.Button(_VERBS[verdict], **made)
+            return gr.Button(text, elem_id=f"correct-{name}", **options)
 
     # What it shows ----------------------------------------------------------------------------
 
@@ -97,8 +99,9 @@ class CorrectPanel(Panel):
             **self.unasked(),
         }
         for verdict, button in self.buttons.items():
-            what = f" {plural(len(indices), _OBJECTS[verdict])}" if len(indices) else ""
-            shown[button] = gr.update(interactive=True, visible=True, value=_VERBS[verdict] + what)
+            _, text, counted = _BUTTONS[verdict]
+            text += f" {plural(len(indices), counted)}" if len(indices) else ""
+            shown[button] = gr.update(interactive=True, visible=True, value=text)
         return shown
 
     def nothing(self) -> Drawn:

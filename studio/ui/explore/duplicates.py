@@ -50,26 +50,27 @@ class DuplicatesPanel(Panel):
         self.timer = gr.Timer(1.0, active=False)
         self.outputs = [self.at_least, self.head, self.take, self.timer, *self.gallery.outputs]
 
-    def draw(self, scene: Scene, filters: Filters, number: int) -> tuple[int, Drawn]:
-        """The number of the page that is shown, and the components."""
+    def draw(self, scene: Scene, filters: Filters, pages: dict[str, int]) -> Drawn:
+        """What the panel shows. pages: see `PagedCards.draw`."""
         kind, task = _kind(filters), similar_of(scene.opened)
         slider = gr.update(visible=kind == NEAR)
         if task is None or not task.ready:
-            waits = task is not None and task.pending
-            shown = {**self.nothing(), self.at_least: slider, self.head: _wait(task)}
-            return 0, {**shown, self.timer: gr.Timer(active=waits)}
+            pages[self.gallery.name] = 0
+            waits = gr.Timer(active=task is not None and task.pending)
+            shown = {self.at_least: slider, self.head: _wait(task), self.timer: waits}
+            return self.nothing() | shown
         similar: Similar = task.value
         groups = [] if kind == FAR else _groups(scene, similar, filters)
         if kind == FAR:
             indices = _outliers(scene, similar)
-            number, shown = self.gallery.draw(scene, indices, number, note=_distance(similar))
+            shown = self.gallery.draw(scene, indices, pages, note=_distance(similar))
         else:
             indices = _members(groups)
-            page = Page.of(groups, number, size=duplicates.PAGE_SIZE)
+            page = Page.of(groups, pages[self.gallery.name], size=duplicates.PAGE_SIZE)
             body = duplicates.group_list(
                 scene.outcome, page.shown, scene.opened.picture, none="None found here."
             )
-            number, shown = page.number, self.gallery.show(body, page)
+            shown = self.gallery.show(body, page, pages)
             if not groups:
                 shown[self.gallery.where] = ""
         head = render(
@@ -82,7 +83,7 @@ class DuplicatesPanel(Panel):
         take = gr.update(
             value=f"Select all {plural(len(indices), 'image')}", interactive=bool(len(indices))
         )
-        return number, {**shown, self.at_least: slider, self.head: head, self.take: take,
+        return {**shown, self.at_least: slider, self.head: head, self.take: take,
                         self.timer: gr.Timer(active=False)}  # fmt: skip
 
     def all(self, scene: Scene, filters: Filters) -> Indices:

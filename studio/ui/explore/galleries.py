@@ -74,17 +74,18 @@ class PagedCards(Panel):
         self,
         scene: Scene,
         indices: Indices,
-        number: int,
+        pages: dict[str, int],
         *,
         nothing: str = "No image here.",
         small: bool = True,
         note: Callable[[int], str] | None = None,
-    ) -> tuple[int, Drawn]:
-        """The number of the page that is shown, the one nearest to `number`, and its cards.
+    ) -> Drawn:
+        """The cards of the page that `pages` has under this name, or the nearest one, as it is
+        entered there.
 
         indices: of all images of the gallery, in order; for the rest see `views.cards.cards`.
         """
-        page = gallery.page(indices, number)
+        page = gallery.page(indices, pages[self.name])
         body = cards.cards(
             scene.outcome,
             page.shown,
@@ -96,10 +97,11 @@ class PagedCards(Panel):
             note=note,
             nothing=nothing,
         )
-        return page.number, self.show(body, page)
+        return self.show(body, page, pages)
 
-    def show(self, body: str, page: Page[Any]) -> Drawn:
-        """HTML of a page of some."""
+    def show(self, body: str, page: Page[Any], pages: dict[str, int]) -> Drawn:
+        """HTML of a page, whose number is entered into `pages`."""
+        pages[self.name] = page.number
         return {
             self.cards: body,
             self.where: render("explore/where.html", where=page.label),
@@ -129,19 +131,19 @@ class SelectionPanel(Panel):
         self.gallery.build()
         self.outputs = [self.head, self.clear, *self.gallery.outputs]
 
-    def draw(self, scene: Scene, number: int) -> tuple[int, Drawn]:
-        """The number of the page that is shown, and the components."""
+    def draw(self, scene: Scene, pages: dict[str, int]) -> Drawn:
+        """What the panel shows. pages: see `PagedCards.draw`."""
         indices, selection = scene.selected(), scene.selection
         title, text = "Selected", selection.text if selection is not None else _HINT
         if selection is None:
             title = "Least clean first" if scene.judged else "Least confident first"
         elif len(indices) < len(selection):
             text += f"; the filters above leave {count(len(indices))} of {count(len(selection))}"
-        number, shown = self.gallery.draw(scene, indices, number)
-        head = render("explore/title.html", title=title, text=text)
-        return number, {
-            self.head: head, self.clear: gr.update(interactive=selection is not None), **shown
-        }  # fmt: skip
+        return {
+            self.head: render("explore/title.html", title=title, text=text),
+            self.clear: gr.update(interactive=selection is not None),
+            **self.gallery.draw(scene, indices, pages),
+        }
 
 
 class GalleriesPanel(Panel):
@@ -185,9 +187,9 @@ class GalleriesPanel(Panel):
             "Select these", elem_id=f"{side}-take", size="sm", interactive=False
         )
 
-    def draw(self, scene: Scene, pages: dict[str, int]) -> tuple[dict[str, int], Drawn]:
-        """The numbers of the pages that are shown, and the components."""
-        selection, pages = scene.selection, dict(pages)
+    def draw(self, scene: Scene, pages: dict[str, int]) -> Drawn:
+        """What the panel shows. pages: see `PagedCards.draw`."""
+        selection = scene.selection
         label = (
             "Only the selection" if selection is None else f"Only the {len(selection):,} selected"
         )
@@ -198,18 +200,16 @@ class GalleriesPanel(Panel):
         }
         for side in SIDES:
             indices = scene.side(side)
-            pages[side], drawn = self.sides[side].draw(
-                scene, indices, pages[side], nothing=f"No {scene.word(side)} image here.",
-                small=False,
-            )  # fmt: skip
+            shown |= self.sides[side].draw(
+                scene, indices, pages, nothing=f"No {scene.word(side)} image here.", small=False
+            )
             these = "this" if len(indices) == 1 else "these"
-            shown |= drawn
             shown[self.titles[side]] = _title(side, judged=scene.judged)
             shown[self.take[side]] = gr.update(
                 value=f"Select {these} {plural(len(indices), 'image')}",
                 interactive=bool(len(indices)),
             )
-        return pages, shown
+        return shown
 
     def nothing(self) -> Drawn:
         """What stands there while there is nothing to show."""

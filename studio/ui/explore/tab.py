@@ -170,8 +170,9 @@ class ExploreTab(ExploreAnswers):
             happens(**self.event(partial(self.select, find=find), taken))
         self.galleries.classes.select(**self.event(self.pick_class, [self.label])).success(**redraw)
         self.duplicates.gallery.cards.select(**self.event(self.pick_duplicate, [*dialog, *taken]))
-        self.map.board.select(**self.event(self.pick_map, taken))
-        self.map.board.stage(**self.event(self.pick_stage, [self.stage]))
+        self.map.board.select(**self.event(partial(self.on_map, pick=self.map.pick), taken))
+        to_stage = partial(self.on_map, pick=self.map.pick_stage)
+        self.map.board.stage(**self.event(to_stage, [self.stage]))
         self.chosen.clear.click(lambda: "", outputs=taken, **PRIVATE)
 
     def _wire_corrections(self, drawn: list[Any], tabs: gr.Tabs, chosen: gr.State) -> None:
