@@ -32,6 +32,7 @@ from studio.ui.explore.scene import (
     Indices,
     Scene,
     event_data,
+    indices_in,
     is_index,
 )
 from studio.ui.explore.search import SearchPanel
@@ -241,10 +242,7 @@ class ExploreAnswers:
     def tick(self, filters: Filters, event: gr.EventData) -> Drawn:
         """Some boxes were ticked, or unticked."""
         scene, data = self.scene(filters), event_data(event)
-        sent = data.get("images")
-        images = (
-            [i for i in sent if is_index(i, len(scene.outcome))] if isinstance(sent, list) else []
-        )
+        images = indices_in(data.get("images"), len(scene.outcome))
         ticks = scene.ticks.changed(images, on=data.get("on") is True)
         return {self.correct.ticks: ticks.state(),
                 **self.correct.draw(replace(scene, ticks=ticks))}  # fmt: skip

@@ -81,8 +81,6 @@ class CorrectPanel(Panel):
             )  # fmt: skip
             return gr.Button(text, elem_id=f"correct-{name}", **options)
 
-    # What it shows ----------------------------------------------------------------------------
-
     def draw(self, scene: Scene) -> Drawn:
         """What the panel shows."""
         trained = isinstance(scene.opened.source, OpenedRun)
@@ -114,8 +112,6 @@ class CorrectPanel(Panel):
         hidden = gr.update(visible=False)
         return {self.buttons["rejected"]: gr.update(visible=True), self.sure: hidden,
                 self.keep: hidden}  # fmt: skip
-
-    # What its buttons do ----------------------------------------------------------------------
 
     def press(self, scene: Scene, filters: Filters, verdict: str, *, sure: bool = True) -> Drawn:
         """Say the same of all images that are ticked or selected.

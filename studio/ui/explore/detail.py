@@ -106,8 +106,6 @@ class DetailDialog:
         text = f"{scene.outcome.paths[index]} and its {plural(len(near), 'nearest image')}"
         return np.array([index, *near], np.int64), text
 
-    # What its script asks for -----------------------------------------------------------------
-
     def show(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Another image. asked: a `Place` with `step`, 1 or -1 in the walk, or `to`, an index."""
         opened, place = self._opened(asked)
@@ -169,14 +167,8 @@ class DetailDialog:
         html = detail.nearest(opened.outcome, found, cosines, opened.picture, label=label_of)
         return {"html": html, "again": False}
 
-    # Of what it is made -----------------------------------------------------------------------
-
     def _opened(self, asked: dict[str, Any]) -> tuple[Opened, Place]:
-        """What a place belongs to, as it was when the page showed it.
-
-        Raises:
-            RunError: there is no such image, or the labels have changed.
-        """
+        """What a place belongs to, as it was when the page showed it."""
         place = Place.of(asked)
         opened = open_run(self.session, place.source, place.stage)
         if parse(place.source) != opened.source:

@@ -97,8 +97,6 @@ class MapPanel(Panel):
         )
         self.outputs = [self.board]
 
-    # What the component shows -----------------------------------------------------------------
-
     def draw(self, scene: Scene, filters: Filters) -> Drawn:
         """The component's value."""
         opened = scene.opened
@@ -117,8 +115,6 @@ class MapPanel(Panel):
     def nothing(self) -> Drawn:
         """What stands there while there is nothing to show."""
         return {self.board: {}}
-
-    # What its script asks for -----------------------------------------------------------------
 
     def points(self, asked: Asked) -> dict[str, Any]:
         """The points to draw and how far the layout is.
@@ -238,8 +234,6 @@ class MapPanel(Panel):
             return vectors.rows, self.layouts.get(vectors.units)
 
         return self.session.tasks.ask(("layout", opened.key), "Placing the images", make)
-
-    # What was picked --------------------------------------------------------------------------
 
     def pick_stage(self, scene: Scene, event: gr.EventData) -> str:
         """The stage that the slider was moved to."""

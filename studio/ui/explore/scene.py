@@ -90,8 +90,7 @@ class Ticks:
         version = version if isinstance(version, int) else 0
         if known.get("source") != source:
             return cls(source, version)
-        images = frozenset(i for i in known.get("images", ()) if is_index(i, number))
-        return cls(source, version, images)
+        return cls(source, version, frozenset(indices_in(known.get("images"), number)))
 
     def changed(self, images: list[int], *, on: bool) -> Ticks:
         """With some more of them, or some fewer."""
@@ -208,6 +207,11 @@ class Scene:
 def is_index(value: Any, length: int) -> bool:
     """Whether what a page sent is the number of one of `length` images."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < length
+
+
+def indices_in(values: object, length: int) -> list[int]:
+    """Those numbers of `length` images that a list from a page holds."""
+    return [i for i in values if is_index(i, length)] if isinstance(values, list) else []
 
 
 def served(name: str, answer: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[Any], Any]:

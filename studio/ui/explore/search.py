@@ -38,13 +38,9 @@ class SearchPanel:
     def build(self) -> None:
         """Lay the field out, inside of the row of filters."""
         self.text = gr.Textbox(
-            label="Search in words",
-            placeholder="a dog on a beach",
-            max_lines=1,
-            elem_id="search-text",
-            scale=3,
-            min_width=200,
-        )
+            label="Search in words", placeholder="a dog on a beach", max_lines=1,
+            elem_id="search-text", scale=3, min_width=200,
+        )  # fmt: skip
         self.go = gr.Button("Search", elem_id="search-go", scale=0, min_width=90)
 
     def build_line(self) -> None:
@@ -119,10 +115,8 @@ def sight_of(opened: Opened) -> Task:
 
 
 def nearest(opened: Opened, encoded: Encoded, text: str) -> Indices:
-    """The run's images nearest to a text, best first; those no longer in the folder are left out.
-
-    Raises:
-        RunError: the model does not read texts of that length.
+    """The run's images nearest to a text, best first, and the errors of `Encoded.nearest`; those
+    no longer in the folder are left out.
     """
     outcome = opened.outcome
     here = np.array([i for i, path in enumerate(outcome.paths) if path in opened.place], np.int64)

@@ -44,13 +44,9 @@ class ExploreTab(ExploreAnswers):
                 label="Models disagree", elem_id="explore-disagree", scale=1, min_width=170
             )
             self.by = gr.Dropdown(
-                [("the other model", JUDGED), ("combined score", COMBINED)],
-                value=JUDGED,
-                label="How clean, by",
-                elem_id="explore-by",
-                scale=2,
-                min_width=180,
-            )
+                [("the other model", JUDGED), ("combined score", COMBINED)], value=JUDGED,
+                label="How clean, by", elem_id="explore-by", scale=2, min_width=180,
+            )  # fmt: skip
             self.search.build()
         self.search.build_line()
         self.summary = gr.HTML(elem_id="explore-summary")
