@@ -1,4 +1,4 @@
-"""Images of a run with what is known about their labels, in HTML: cards, and the classes."""
+"""A run's labels in HTML: cards of its images, its classes, and all of it in a few figures."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from studio.runs.gallery import class_rows
 from studio.runs.given import Correction
 from studio.runs.outcome import Outcome
+from studio.runs.result import RunResult
 from studio.views.numbers import count, percent
 from studio.views.render import render
 
@@ -91,6 +92,30 @@ def opinion(outcome: Outcome, index: int, model: int) -> str:
     """`violin, 83 % clean`: one model's label, and how clean it is to the other one."""
     label = outcome.name(int(outcome.model_labels[model, index]))
     return f"{label}, {percent(float(outcome.model_clean_probability[model, index]))} clean"
+
+
+def summary(outcome: Outcome, result: RunResult | None = None, *, problem: str = "") -> str:
+    """The outcome in a line and a few figures, in HTML.
+
+    Args:
+        outcome: the labels that are looked at.
+        result: what came of the run; its estimates are those of its first and of its last labels.
+        problem: why there are no pictures.
+    """
+    found, final = result or RunResult(), outcome.stage not in ("zero-shot", "phase1")
+    return render(
+        "explore/summary.html",
+        problem=problem,
+        stage=outcome.stage,
+        images=len(outcome),
+        share=outcome.clean_share,
+        disagree=float(outcome.disagree.mean()),
+        before=found.estimated_zero_shot_accuracy,
+        after=found.estimated_accuracy if final else None,
+        clean=found.estimated_clean_precision if final else None,
+        right=outcome.right_share(),
+        among=outcome.right_share(outcome.clean),
+    )
 
 
 def class_list(outcome: Outcome, chosen: int | None) -> str:

@@ -23,7 +23,7 @@ from studio.ui.explore.confusion import ConfusionPanel
 from studio.ui.explore.correct import CHANGED, CorrectPanel, targets
 from studio.ui.explore.detail import DetailDialog
 from studio.ui.explore.duplicates import DuplicatesPanel
-from studio.ui.explore.galleries import Drawn, GalleriesPanel, Panel, SelectionPanel
+from studio.ui.explore.galleries import Drawn, Find, GalleriesPanel, Panel, SelectionPanel
 from studio.ui.explore.map import MapPanel
 from studio.ui.explore.scene import (
     ALL,
@@ -37,14 +37,11 @@ from studio.ui.explore.scene import (
 )
 from studio.ui.explore.search import SearchPanel
 from studio.ui.parts import picked, picked_index
-from studio.views import explored, runs
+from studio.views import cards, runs
 from studio.views.numbers import plural
 from studio.views.render import part
 
 IMAGES_AT_HAND = "The images at hand (before training)"
-
-Find = Callable[[Scene, Filters, Any], tuple[Indices, str]]
-"""Which images an event selects, and what they are."""
 
 
 class ExploreAnswers:
@@ -193,7 +190,7 @@ class ExploreAnswers:
         source, result = scene.opened.source, None
         if isinstance(source, OpenedRun):
             result = self.session.result(source.run_id)
-        return explored.summary(scene.outcome, result, problem=scene.opened.problem)
+        return cards.summary(scene.outcome, result, problem=scene.opened.problem)
 
     # What opens -------------------------------------------------------------------------------
 

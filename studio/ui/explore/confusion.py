@@ -45,11 +45,7 @@ class ConfusionPanel(Panel):
         return {**choice, self.map: heat_map(found)}
 
     def pick(self, scene: Scene, filters: Filters, event: Any) -> tuple[Indices, str]:
-        """The images of the cell that was pressed, and what they are.
-
-        Raises:
-            RunError: there is no such cell.
-        """
+        """The images of the cell that was pressed, see `Find`."""
         outcome, truth = scene.outcome, filters.against == AGAINST_TRUTH
         place = cell(picked(event), len(outcome.class_names))
         if place is None:

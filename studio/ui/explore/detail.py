@@ -92,11 +92,7 @@ class DetailDialog:
         return self._html(opened, Place(opened.source.key(), stage, walk, index, index))
 
     def near(self, scene: Scene, _filters: Filters, event: Any) -> tuple[Indices, str]:
-        """What `near:12` selects: an image and its nearest ones, and what they are.
-
-        Raises:
-            RunError: there is no such image.
-        """
+        """What `near:12` selects: an image and its nearest ones, see `Find`."""
         what, _, text = picked(event).partition(":")
         index = index_of(text, len(scene.outcome))
         if what != "near" or index is None:

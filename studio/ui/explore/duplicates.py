@@ -105,11 +105,7 @@ class DuplicatesPanel(Panel):
         return picked_index(event, len(scene.outcome))
 
     def group(self, scene: Scene, filters: Filters, event: Any) -> tuple[Indices, str]:
-        """The images of the group that was pressed, and what they are.
-
-        Raises:
-            RunError: there is no such group.
-        """
+        """The images of the group that was pressed, see `Find`."""
         what, _, first = picked(event).partition(":")
         task = similar_of(scene.opened)
         if what == "group" and task is not None and task.ready and _kind(filters) != FAR:

@@ -9,7 +9,7 @@ import gradio as gr
 
 from studio.runs import gallery
 from studio.runs.gallery import Page, Side
-from studio.ui.explore.scene import SIDES, Indices, Scene
+from studio.ui.explore.scene import SIDES, Filters, Indices, Scene
 from studio.ui.parts import folding, pick_list, script
 from studio.views import cards
 from studio.views.numbers import count, plural
@@ -17,6 +17,9 @@ from studio.views.render import render
 
 Drawn = dict[Any, Any]
 """Components with what they show from now on."""
+
+Find = Callable[[Scene, Filters, Any], tuple[Indices, str]]
+"""Which images an event selects, and what they are; a RunError where the page sent nonsense."""
 
 _ORDERS = [("least clean first", "up"), ("cleanest first", "down"), ("each class in turn", "turns")]
 _HINT = (

@@ -13,8 +13,8 @@ from typing import Any
 
 import gradio as gr
 
-from studio.ui.explore.answers import ExploreAnswers, Find, all_corrected, all_of_side
-from studio.ui.explore.galleries import PagedCards
+from studio.ui.explore.answers import ExploreAnswers, all_corrected, all_of_side
+from studio.ui.explore.galleries import Find, PagedCards
 from studio.ui.explore.scene import ALL, COMBINED, JUDGED, SIDES, Filters
 from studio.ui.parts import POLL, PRIVATE, UNCHECKED, guard, hidden_text
 

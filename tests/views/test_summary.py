@@ -9,7 +9,7 @@ import numpy as np
 from studio.runs.outcome import Outcome
 from studio.runs.result import RunResult
 from studio.scores.estimate import Estimate
-from studio.views.explored import summary
+from studio.views.cards import summary
 from studio.views.render import render
 
 Make = Callable[..., Outcome]
