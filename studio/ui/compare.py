@@ -10,6 +10,7 @@ import gradio as gr
 
 from studio.errors import RunError, StudioError
 from studio.files import read_json
+from studio.runs import gallery
 from studio.runs.matching import ALL, MatchedRuns, match
 from studio.runs.store import ACTIVE, RunInfo
 from studio.session.cache import Cache
@@ -28,7 +29,7 @@ from studio.ui.parts import (
     pick_list,
     picked_index,
 )
-from studio.views import compare, compare_figures, differences, gallery
+from studio.views import compare, compare_figures, differences
 from studio.views.compare import ComparedRun
 from studio.views.render import render
 
@@ -217,7 +218,7 @@ class CompareTab:
         part = gallery.page(matched.runs.select(value), _number(page))
         cards = [
             differences.card(matched.runs, matched.letters, m, self._picture(matched, m))
-            for m in part.indices
+            for m in part.shown
         ]
         options = differences.options(matched.runs, matched.letters)
         summary = differences.summary(matched.runs, matched.letters)

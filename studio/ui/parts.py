@@ -15,6 +15,7 @@ from typing import Any
 import gradio as gr
 
 from studio.errors import StudioError
+from studio.views.numbers import index_of
 from studio.views.render import render
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
@@ -141,10 +142,7 @@ def checked(event: gr.EventData) -> list[str]:
 
 def picked_index(event: gr.EventData, length: int) -> int | None:
     """A picked index in [0, length); None when the event data is anything else."""
-    text = picked(event)
-    if not text.isascii() or not text.isdigit() or len(text) > 9:
-        return None
-    return int(text) if int(text) < length else None
+    return index_of(picked(event), length)
 
 
 class Lazy:
