@@ -9,11 +9,12 @@ import gradio as gr
 import pytest
 from markupsafe import escape
 
+from studio.runs.form import RunForm
 from studio.session.session import Session
 from studio.settings import Settings, describe
 from studio.ui.data import DataTab
 from studio.ui.header import Header
-from studio.ui.train.form import COMMON, RunForm, settings_list
+from studio.ui.train.form import COMMON, settings_list
 from studio.ui.train.tab import TrainTab
 from tests.ui.conftest import QUICK, event, page, start
 from tests.ui.conftest import sent as told

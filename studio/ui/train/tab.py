@@ -10,6 +10,7 @@ import gradio as gr
 from studio.errors import FolderError, RunError
 from studio.images.folder import parse_class_names
 from studio.imports import import_torch
+from studio.runs.form import RunForm
 from studio.session.session import Session
 from studio.ui.parts import (
     POLL,
@@ -25,7 +26,7 @@ from studio.ui.parts import (
     picked,
 )
 from studio.ui.polling import Polling
-from studio.ui.train.form import FormFields, RunForm
+from studio.ui.train.form import FormFields
 from studio.ui.train.parts import TrainParts
 from studio.views import runs
 
