@@ -26,7 +26,7 @@ from studio.ui.parts import (
     curve_board,
     dialog,
     folding,
-    guard,
+    guarded,
     pick_list,
     picked_index,
 )
@@ -241,18 +241,15 @@ class CompareTab:
 
         return turned
 
+    @guarded
     def open_image(self, chosen: Any, event: gr.EventData) -> str:
         """The picked image, large, with what each run says about it."""
-
-        def work() -> str:
-            matched = self.match(self.compared(chosen)[0])
-            m = picked_index(event, len(matched.runs))
-            if m is None:
-                raise RunError("There is no such image in these runs.")
-            source = matched.opened.large_picture(int(matched.runs.indices[0, m]))
-            return differences.detail(matched.runs, matched.letters, m, source)
-
-        return str(guard(work))
+        matched = self.match(self.compared(chosen)[0])
+        m = picked_index(event, len(matched.runs))
+        if m is None:
+            raise RunError("There is no such image in these runs.")
+        source = matched.opened.large_picture(int(matched.runs.indices[0, m]))
+        return differences.detail(matched.runs, matched.letters, m, source)
 
     def match(self, runs: Sequence[ComparedRun]) -> Matched:
         """The runs brought onto the same images.

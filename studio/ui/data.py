@@ -24,10 +24,11 @@ from studio.ui.parts import (
     box,
     field_of,
     folding,
-    guard,
+    guarded,
     page_of,
     picked_index,
     script,
+    shown_by,
 )
 from studio.ui.polling import Polling
 from studio.views import data, state
@@ -131,16 +132,13 @@ class DataTab:
             self.train = gr.Button("Continue to training", elem_id="train-on-this", **wide)
             self.start = gr.Button("Start training", elem_id="start-now", **wide)
 
-    @property
-    def outputs(self) -> dict[str, Any]:
-        """The components that show the parts."""
-        names = ("steps", "status", "stop", "folder", "preview", "demo", "scan", "browse",
-                 "recent", "bar", "label", "train", "start", "path", "names", "model")  # fmt: skip
-        return {name: getattr(self, name) for name in names}
-
     def wire(self, polling: Polling, tabs: gr.Tabs) -> None:
         """Connect events; whatever changes anything has the tab asked at once."""
-        watched = polling.watch(self.parts, self.outputs)
+        outputs = shown_by(
+            self, "steps", "status", "stop", "folder", "preview", "demo", "scan", "browse",
+            "recent", "bar", "label", "train", "start", "path", "names", "model",
+        )  # fmt: skip
+        watched = polling.watch(self.parts, outputs)
 
         def after(trigger: Any, handler: Callable[..., Any], *inputs: Any, **more: Any) -> None:
             done = trigger(handler, inputs=list(inputs), outputs=None, **{**PRIVATE, **more})
@@ -163,35 +161,31 @@ class DataTab:
 
     # What its buttons do ----------------------------------------------------------------------
 
+    @guarded
     def use_demo(self) -> None:
         """Draw, scan and label the demo set."""
-        guard(self.session.data.use_demo)
+        self.session.data.use_demo()
 
+    @guarded
     def use_path(self, text: str) -> None:
         """Read a typed folder."""
-        guard(lambda: self.session.data.use_folder(self.session.typed_folder(text or "")))
+        self.session.data.use_folder(self.session.typed_folder(text or ""))
 
+    @guarded
     def use_picked(self) -> None:
         """Read a folder that is chosen in a window of this machine."""
+        folder = self.session.pick_folder()
+        if folder is not None:  # else the window was closed
+            self.session.data.use_folder(folder)
 
-        def work() -> None:
-            folder = self.session.pick_folder()
-            if folder is not None:  # else the window was closed
-                self.session.data.use_folder(folder)
-
-        guard(work)
-
+    @guarded
     def use_recent(self, event: gr.EventData) -> None:
         """Read one of the folders that were opened last."""
-
-        def work() -> None:
-            folders = self.session.recent_folders()
-            index = picked_index(event, len(folders))
-            if index is None:
-                raise FolderError("That folder is not there any more.")
-            self.session.data.use_folder(self.session.typed_folder(folders[index]))
-
-        guard(work)
+        folders = self.session.recent_folders()
+        index = picked_index(event, len(folders))
+        if index is None:
+            raise FolderError("That folder is not there any more.")
+        self.session.data.use_folder(self.session.typed_folder(folders[index]))
 
     def completions_of(self) -> Callable[[str], list[str]]:
         """What a page asks while a path is typed: the folders that it may go on to."""
@@ -201,31 +195,25 @@ class DataTab:
 
         return completions
 
+    @guarded
     def use_upload(self, files: list[str] | None) -> None:
         """Take uploaded files into a folder of their own and read it."""
+        folder = take_uploads(files or [], self.session.options.cache_dir / "uploads")
+        self.session.data.use_folder(folder, source="upload")
 
-        def work() -> None:
-            folder = take_uploads(files or [], self.session.options.cache_dir / "uploads")
-            self.session.data.use_folder(folder, source="upload")
-
-        guard(work)
-
+    @guarded
     def names_from_file(self, file: str | None) -> None:
         """Class names from an uploaded text file."""
+        if not file:
+            raise FolderError("That file did not arrive; try again.")
+        read_class_names(Path(file))  # says what is wrong with it
+        text = Path(file).read_text(encoding="utf-8", errors="replace")
+        self.session.data.set_inputs(text)
 
-        def work() -> None:
-            if not file:
-                raise FolderError("That file did not arrive; try again.")
-            read_class_names(Path(file))  # says what is wrong with it
-            text = Path(file).read_text(encoding="utf-8", errors="replace")
-            self.session.data.set_inputs(text)
-
-        guard(work)
-
+    @guarded
     def label_now(self, names: str, model: str, request: gr.Request) -> None:
         """Make the first labels."""
-        by = page_of(request, "data")
-        guard(lambda: self.session.data.label(names or "", model or "", by=by))
+        self.session.data.label(names or "", model or "", by=page_of(request, "data"))
 
     def remember_names(self, names: str, request: gr.Request) -> None:
         """Keep what was typed for a reload and for other tabs."""

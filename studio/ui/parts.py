@@ -9,13 +9,17 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import gradio as gr
 
 from studio.errors import StudioError
 from studio.views.render import render
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 
@@ -197,6 +201,22 @@ def guard(work: Callable[[], Any]) -> Any:
         raise gr.Error(
             str(error), duration=8, print_exception=False, title="Please check"
         ) from None
+
+
+def guarded(handler: Callable[_P, _T]) -> Callable[_P, _T]:
+    """A handler that works as in `guard`."""
+
+    @wraps(handler)
+    def work(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        made: _T = guard(lambda: handler(*args, **kwargs))
+        return made
+
+    return work
+
+
+def shown_by(tab: object, *names: str) -> dict[str, Any]:
+    """The components of a tab that show the parts of these names, see `Part`."""
+    return {name: getattr(tab, name) for name in names}
 
 
 def page_of(request: gr.Request | None, tab: str) -> str:
