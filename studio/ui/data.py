@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ from studio.session.session import Session
 from studio.session.state import DataState
 from studio.ui.header import work_on
 from studio.ui.parts import (
-    MODEL_INFO,
     POLL,
     PRIVATE,
     Lazy,
@@ -25,6 +25,8 @@ from studio.ui.parts import (
     field_of,
     folding,
     guarded,
+    line,
+    model_field,
     page_of,
     picked_index,
     script,
@@ -56,18 +58,17 @@ class DataTab:
                 self.stop = gr.Button(
                     "Stop", visible=False, variant="stop", size="sm", elem_id="data-stop"
                 )
-                self.folder = folding(data.welcome(), elem_id="data-folder")
+                self.folder = folding(render("data/welcome.html"), elem_id="data-folder")
                 self.preview = folding(elem_id="data-preview")
 
     def _images(self) -> None:
         with box("Images"):
             self.demo = gr.Button("Try the demo set", variant="primary", elem_id="demo")
             with gr.Row(visible=self.session.options.paths_allowed, elem_classes="inline"):
-                self.path = gr.Textbox(
-                    label="Folder on this machine",
+                self.path = line(
+                    "Folder on this machine",
                     placeholder="/home/me/photos",
                     elem_id="folder-path",
-                    max_lines=1,
                     scale=4,
                     min_width=160,
                     interactive=False,
@@ -114,15 +115,7 @@ class DataTab:
 
     def _labels(self, models: Sequence[str]) -> None:
         with box("First labels"):
-            self.model = gr.Dropdown(
-                list(models),
-                value=models[0],
-                interactive=False,
-                label="Model",
-                allow_custom_value=True,
-                elem_id="model",
-                info=MODEL_INFO,
-            )
+            self.model = model_field(models, elem_id="model")
         # Outside of the box: it stays in sight, at the lower end of the window.
         with gr.Row(
             elem_classes="inline next-step", elem_id="next-step", visible=False
@@ -271,31 +264,24 @@ class DataTab:
         }
 
     def _folder_html(self, view: DataState) -> Markup:
-        arriving, folder, canvases = view.arriving, view.folder, view.canvases
+        arriving, picture = view.arriving, self.session.picture
         if arriving:
-            return data.arriving_html(
-                arriving.folder,
-                picture=lambda i: self.session.picture(arriving.folder, arriving, i),
-            )
-        if folder is None or canvases is None:
-            return data.welcome()
+            folder = arriving.folder
+            return data.arriving_html(folder, picture=partial(picture, folder, arriving))
+        if view.folder is None or view.canvases is None:
+            return render("data/welcome.html")
         return data.folder_html(
-            folder,
+            view.folder,
             source=view.source,
             classes=len(view.names),
-            picture=lambda i: self.session.picture(folder, canvases, i),
+            picture=partial(picture, view.folder, view.canvases),
         )
 
     def _preview_html(self, view: DataState) -> Markup:
-        folder, canvases, preview = view.folder, view.canvases, view.preview
-        if folder is None or canvases is None or preview is None:
+        if view.folder is None or view.canvases is None or view.preview is None:
             return Markup("")
-        return data.labels_html(
-            preview,
-            folder=folder,
-            picture=lambda i: self.session.picture(folder, canvases, i),
-            stale=view.stale,
-        )
+        picture = partial(self.session.picture, view.folder, view.canvases)
+        return data.labels_html(view.preview, folder=view.folder, picture=picture, stale=view.stale)
 
 
 def step_of(view: DataState) -> int:

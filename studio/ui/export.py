@@ -15,7 +15,7 @@ from studio.imports import import_torch
 from studio.runs.outcome import Outcome
 from studio.runs.store import Run
 from studio.session.session import Session
-from studio.ui.parts import PRIVATE, UNCHECKED, box, file_url, folding, guard
+from studio.ui.parts import PRIVATE, UNCHECKED, box, file_url, folding, guarded
 from studio.views import export, runs
 from studio.views.render import render
 
@@ -56,17 +56,13 @@ class ExportTab:
             with gr.Column(scale=4, min_width=300, elem_classes="side"):
                 with box("Labels"):
                     gr.HTML(render("export/labels.html"))
+                    off: dict[str, Any] = {"interactive": False}
                     self.labels = gr.Button(
-                        "Download labels.csv",
-                        variant="primary",
-                        elem_id="download-labels",
-                        interactive=False,
+                        "Download labels.csv", variant="primary", elem_id="download-labels", **off
                     )
                 with box("Model"):
                     gr.HTML(render("export/model.html"))
-                    self.model = gr.Button(
-                        "Download the model", elem_id="download-model", interactive=False
-                    )
+                    self.model = gr.Button("Download the model", elem_id="download-model", **off)
             with gr.Column(scale=7, min_width=320, elem_classes="main"):
                 self.about = folding(elem_id="export-about")
         self.preview = folding(elem_id="export-preview")
@@ -98,34 +94,33 @@ class ExportTab:
             choices=options, value=current if current in ids else next(iter(ids), None)
         )
 
+    @guarded
     def show(self, run_id: str | None) -> Shown:
         """What the chosen run can be exported as."""
         if not isinstance(run_id, str) or not run_id:
             off = gr.update(interactive=False)
             return Shown(render("export/nothing.html"), "", off, off)
 
-        def work() -> Shown:
-            reader = self.session.reader(run_id)
-            outcome = self.session.outcome(reader)
-            final = reader.final()
-            return Shown(
-                about=export.about(reader, outcome),
-                preview="" if final is None else _preview(final),
-                labels=gr.update(interactive=final is not None),
-                model=gr.update(interactive=bool(model_files(reader.run))),
-            )
+        reader = self.session.reader(run_id)
+        outcome = self.session.outcome(reader)
+        final = reader.final()
+        return Shown(
+            about=export.about(reader, outcome),
+            preview="" if final is None else _preview(final),
+            labels=gr.update(interactive=final is not None),
+            model=gr.update(interactive=bool(model_files(reader.run))),
+        )
 
-        shown: Shown = guard(work)
-        return shown
-
+    @guarded
     def make_labels(self, run_id: str) -> str:
         """Write labels.csv; its address."""
         import_torch()
-        return str(guard(lambda: file_url(self.downloads.labels(self._run(run_id)))))
+        return file_url(self.downloads.labels(self._run(run_id)))
 
+    @guarded
     def make_model(self, run_id: str) -> str:
         """Pack the model folder; the address of the zip."""
-        return str(guard(lambda: file_url(self.downloads.model(self._run(run_id)))))
+        return file_url(self.downloads.model(self._run(run_id)))
 
     def _run(self, run_id: object) -> Run:
         if not isinstance(run_id, str) or not run_id:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import threading
 
@@ -133,17 +132,9 @@ def warm(session: Session) -> None:
     import_torch()
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach the address."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def known_models() -> list[str]:
     """Models to choose from, the embedded one first; a list of names needs no torch."""
     return ["embedded", "MobileCLIP2-S0", "ViT-B-32", "ViT-B-16", "ViT-L-14", "ViT-B-16-SigLIP2"]
 
 
-__all__ = ["Options", "build", "is_loopback", "known_models", "make_studio", "serve"]
+__all__ = ["Options", "build", "known_models", "make_studio", "serve"]

@@ -7,7 +7,7 @@ beside its source.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
@@ -111,6 +111,25 @@ def hidden_text(value: str = "") -> gr.Textbox:
     return gr.Textbox(value, visible="hidden", show_label=False, container=False)
 
 
+def model_field(models: Sequence[str], *, elem_id: str) -> gr.Dropdown:
+    """A field for the model, closed until it shows what the studio knows, see `field_of`."""
+    return gr.Dropdown(
+        list(models),
+        value=models[0],
+        interactive=False,
+        label="Model",
+        allow_custom_value=True,
+        elem_id=elem_id,
+        info="`embedded` needs no network. Or a local checkpoint: its folder, or "
+        "ARCHITECTURE=FILE.safetensors.",
+    )
+
+
+def line(label: str, *, elem_id: str, **kwargs: Any) -> gr.Textbox:
+    """A field for a single line of text."""
+    return gr.Textbox(label=label, elem_id=elem_id, max_lines=1, **kwargs)
+
+
 def folding(value: str = "", **kwargs: Any) -> gr.HTML:
     """HTML whose `details` elements stay open over updates, by their data-keep."""
     return gr.HTML(value=value, js_on_load=script("keep"), **kwargs)
@@ -185,12 +204,6 @@ def fresh(shown: Any, parts: Mapping[str, Part]) -> tuple[Shown, dict[str, Any]]
     new = changed(shown, parts)
     values = {n: value() if isinstance(value, Lazy) else value for n, (_, value) in new.items()}
     return {name: mark for name, (mark, _) in parts.items()}, values
-
-
-MODEL_INFO = (
-    "`embedded` needs no network. Or a local checkpoint: its folder, or "
-    "ARCHITECTURE=FILE.safetensors."
-)
 
 
 def guard(work: Callable[[], Any]) -> Any:

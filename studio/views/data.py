@@ -28,11 +28,6 @@ def steps(current: int) -> Markup:
     return render("data/steps.html", current=current)
 
 
-def welcome() -> Markup:
-    """What a first-time visitor reads."""
-    return render("data/welcome.html")
-
-
 def folder_html(
     folder: Folder, *, source: str, classes: int, picture: Callable[[int], str]
 ) -> Markup:

@@ -159,30 +159,6 @@ def status_card(info: RunInfo, status: Status, result: RunResult | None) -> Mark
     )
 
 
-def idle_card(*, ready: bool = False) -> Markup:
-    """What stands in the place of a run's status when there is none."""
-    return render("train/idle.html", ready=ready)
-
-
-def ready(
-    *, images: bool, classes: int, where: str, model: str, prompts: str, doubt: str = ""
-) -> Markup:
-    """What a press on Start would train on.
-
-    prompts: what the first labels are made with; doubt: why it may not be worth it, when the model
-    was seen to know nothing about the images.
-    """
-    return render(
-        "train/ready.html",
-        images=images,
-        classes=classes,
-        where=where,
-        model=model,
-        prompts=prompts,
-        doubt=doubt,
-    )
-
-
 def given(counts: Counts, all_given: int) -> str:
     """The question whether a run takes along what a person gave before any training.
 

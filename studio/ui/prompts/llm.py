@@ -15,7 +15,7 @@ from studio.prompts.form import LlmForm
 from studio.prompts.leaving import leaving
 from studio.session.session import Session
 from studio.session.state import DataState
-from studio.ui.parts import POLL, Lazy, Part, box, field_of, guard, page_of
+from studio.ui.parts import POLL, Lazy, Part, box, field_of, guard, line, page_of
 from studio.views import prompts
 from studio.views.render import part
 
@@ -60,20 +60,13 @@ class LlmBox:
                 label="Also for classes that have sentences", elem_id="llm-again", **off
             )
             with gr.Accordion("Server, model and key", open=False, elem_id="llm-server"):
-                self.base_url = gr.Textbox(
-                    label="Address, up to /v1 (empty: OPENAI_BASE_URL, else OpenAI)",
-                    max_lines=1,
+                self.base_url = line(
+                    "Address, up to /v1 (empty: OPENAI_BASE_URL, else OpenAI)",
                     elem_id="llm-url",
                     visible=not self.session.options.public,
                     **off,
                 )
-                self.model = gr.Textbox(
-                    label="Model",
-                    max_lines=1,
-                    placeholder=DEFAULT_MODEL,
-                    elem_id="llm-model",
-                    **off,
-                )
+                self.model = line("Model", elem_id="llm-model", placeholder=DEFAULT_MODEL, **off)
                 self.key = gr.Textbox(
                     label="Key", type="password", max_lines=1, elem_id="llm-key",
                     html_attributes=gr.InputHTMLAttributes(autocomplete="off"),

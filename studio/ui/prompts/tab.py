@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -251,7 +252,7 @@ class PromptsTab:
             own=not preview.prompts.is_default,
             summary=preview.prompts.summary(),
             doubt=view.doubt,
-            picture=lambda i: self.session.picture(folder, canvases, i),
+            picture=partial(self.session.picture, folder, canvases),
             path=lambda i: folder.images[i].path,
             cut_short=preview.cut_short,
             strangers=view.prompts.strangers(view.names),

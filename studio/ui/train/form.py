@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from studio.runs.form import RunForm
 from studio.settings import describe
-from studio.ui.parts import MODEL_INFO
+from studio.ui.parts import line, model_field
 from studio.views import runs
 from studio.views.render import render
 
@@ -35,23 +35,10 @@ class FormFields:
             elem_id="method",
             info="CoFT+ adds momentum contrast. The others are there to compare with.",
         )
-        self.model = gr.Dropdown(
-            list(models),
-            value=models[0],
-            label="Model",
-            allow_custom_value=True,
-            interactive=False,
-            elem_id="train-model",
-            info=MODEL_INFO,
-        )
+        self.model = model_field(models, elem_id="train-model")
         with gr.Row(elem_classes="inline"):
-            self.name = gr.Textbox(
-                label="Name",
-                placeholder="from the folder",
-                max_lines=1,
-                elem_id="run-name",
-                scale=3,
-                min_width=130,
+            self.name = line(
+                "Name", elem_id="run-name", placeholder="from the folder", scale=3, min_width=130
             )
             self.seed = gr.Number(
                 0, label="Seed", precision=0, minimum=0, elem_id="seed", scale=1, min_width=90

@@ -22,6 +22,7 @@ from studio.ui.parts import (
     guard,
     guarded,
     hidden_text,
+    line,
     page_of,
     pick_list,
     picked,
@@ -30,7 +31,7 @@ from studio.ui.parts import (
 from studio.ui.polling import Polling
 from studio.ui.train.form import FormFields
 from studio.ui.train.parts import TrainParts
-from studio.views import runs
+from studio.views.render import render
 
 
 class TrainTab:
@@ -56,7 +57,8 @@ class TrainTab:
                     self.start = gr.Button("Start", variant="primary", elem_id="start", **off)
                     self.stop = gr.Button("Stop", variant="stop", elem_id="stop", **off)
             with gr.Column(scale=7, min_width=320, elem_classes="main"):
-                self.status = pick_list(runs.idle_card(), elem_id="run-status")
+                idle = render("train/idle.html", ready=False)
+                self.status = pick_list(idle, elem_id="run-status")
                 self.warnings = gr.HTML(elem_id="run-warnings")
                 self.curves = curve_board(elem_id="curves")
                 self.numbers = folding(elem_id="curve-numbers")
@@ -64,10 +66,7 @@ class TrainTab:
         with box("Runs", elem_classes=["wide"]):
             self.runs = pick_list(elem_id="runs")
             with gr.Row(elem_classes="inline", visible=False) as self.actions:
-                line: dict[str, Any] = {"max_lines": 1, "min_width": 140}
-                self.rename = gr.Textbox(
-                    label="Name of this run", elem_id="run-rename", scale=2, **line
-                )
+                self.rename = line("Name of this run", elem_id="run-rename", scale=2, min_width=140)
                 self.note = gr.Textbox(
                     label="Note",
                     placeholder="what you tried",
