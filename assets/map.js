@@ -176,8 +176,9 @@ function around() {
   const { label } = value(), store = data.store;
   const classes = label === null || label === undefined ? data.largest : [label];
   const found = namesBox.checked ? centres(store, store.stages[stage()].label, classes) : [];
-  P.relayout(plot, { annotations: annotations(found, data.names, plot) });
-  pictures.show(bright);
+  const written = annotations(found, data.names, plot);
+  P.relayout(plot, { annotations: written.map(({ wide, ...name }) => name) });
+  pictures.show(bright, written);
 }
 
 function clear(text) {

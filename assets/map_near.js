@@ -33,7 +33,7 @@ function density(store) {
   const grey = isDark() ? "159, 173, 185" : "84, 97, 110";
   return { type: "contour", z: rows, x0: -half, dx: cell, y0: -half, dy: cell, hoverinfo: "skip", showscale: false,
     showlegend: false, contours: { coloring: "fill", showlines: false, start: 0.15, end: 0.95, size: 0.16 }, line: { width: 0 },
-    colorscale: [[0, `rgba(${grey}, 0)`], [1, `rgba(${grey}, 0.3)`]], zmin: 0, zmax: 1 };
+    colorscale: [[0, `rgba(${grey}, 0)`], [1, `rgba(${grey}, 0.2)`]], zmin: 0, zmax: 1 };
 }
 
 // Where most images of each class lie: the middle of those in and around its fullest cell.
@@ -65,11 +65,11 @@ function annotations(found, names, plot) {
     if (taken.some(([l, t, w]) => left < l + w && l < left + wide && Math.abs(top - t) < 22)) return [];
     taken.push([left, top, wide]);
     const text = name.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
-    return [{ x, y, text, showarrow: false, font: { size: 12, color: ink }, bgcolor: paper, borderpad: 2 }];
+    return [{ x, y, text, wide, showarrow: false, font: { size: 12, color: ink }, bgcolor: paper, borderpad: 2 }];
   });
 }
 
-// Pictures over their points, as many as have room. groups: {x, y, index, colour} of what is lit.
+// Pictures over their points, as many as have room beside the names. groups: {x, y, index, colour} of what is lit.
 function pictureLayer(plot, fetchSources) {
   const layer = document.createElement("div");
   layer.className = "map-pictures";
@@ -78,12 +78,14 @@ function pictureLayer(plot, fetchSources) {
   const sources = new Map();
   let ticket = 0;
 
-  function chosen(groups) {
-    const { xaxis, yaxis, _size } = plot._fullLayout, found = [];
+  function chosen(groups, names) {
+    const { xaxis, yaxis, _size } = plot._fullLayout, found = [], half = PICTURE_SIZE / 2;
+    const written = names.map((n) => [xaxis.l2p(n.x), yaxis.l2p(n.y), n.wide / 2]);
     for (const { x, y, index, colour } of groups) {
       for (let i = 0; i < index.length; i++) {
         const left = xaxis.l2p(x[i]), top = yaxis.l2p(y[i]);
         if (left < 0 || top < 0 || left > _size.w || top > _size.h) continue;
+        if (written.some(([x, y, wide]) => Math.abs(x - left) < wide + half && Math.abs(y - top) < 11 + half)) continue;
         if (found.some((f) => Math.abs(f.left - left) < PICTURE_SIZE && Math.abs(f.top - top) < PICTURE_SIZE)) continue;
         found.push({ left, top, index: index[i], colour });
         if (found.length === PICTURES) return found;
@@ -98,11 +100,11 @@ function pictureLayer(plot, fetchSources) {
   return {
     clear,
     forget() { clear(); sources.clear(); },
-    async show(groups) {
+    async show(groups, names) {
       clear();
       const mine = ticket, [from, to] = plot._fullLayout.xaxis.range;
       if (WHOLE / Math.abs(to - from) < NEAR) return;
-      const found = chosen([...groups].reverse()); // what lies on top comes first
+      const found = chosen([...groups].reverse(), names); // what lies on top comes first
       const missing = found.map((f) => f.index).filter((index) => !sources.has(index));
       if (missing.length) {
         for (const [index, address] of Object.entries(await fetchSources(missing))) sources.set(Number(index), address);

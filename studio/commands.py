@@ -12,15 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from studio.errors import FolderError, RunError, SettingsError
+from studio.errors import FolderError, SettingsError
 
 if TYPE_CHECKING:
     import argparse
 
     from studio.runs.given import Correction
     from studio.runs.request import JobRequest
-    from studio.runs.result import RunResult
-    from studio.runs.store import Run, RunStore
 
 INTERRUPTED = 130  # what a shell expects after Ctrl-C
 _DEMO = "demo"
@@ -30,6 +28,7 @@ def fit(options: argparse.Namespace) -> int:
     """Label and train; the result goes to stdout."""
     from studio.files import finite
     from studio.methods import METHODS
+    from studio.runs.command import summary
     from studio.runs.job import JobStopped, run_job
     from studio.runs.request import create_run
     from studio.runs.store import RunStore
@@ -42,20 +41,23 @@ def fit(options: argparse.Namespace) -> int:
     with _stop_on_ctrl_c() as stop, Terminal(models=models) as terminal:
         try:
             result = run_job(
-                request, run, cache_dir=options.cache, stop=stop.is_set, listen=terminal.show
-            )
+                request, run, cache_dir=options.cache, stop=stop.is_set, listen=terminal.show,
+                watch=terminal.watch,
+            )  # fmt: skip
         except JobStopped as stopped:
             terminal.line(str(stopped))
             return INTERRUPTED
     if options.json:
         print(json.dumps(finite(result.to_dict())), flush=True)
     else:
-        print(_summary(result, run), flush=True)
+        print(summary(result, run), flush=True)
     return INTERRUPTED if result.stopped else 0
 
 
 def _request(options: argparse.Namespace) -> JobRequest:
     from studio.images.folder import (
+        parse_aliases,
+        parse_class_names,
         propose_class_names,
         read_aliases,
         read_class_names,
@@ -77,9 +79,14 @@ def _request(options: argparse.Namespace) -> JobRequest:
     method_of(options.method)
     prompts = None if options.prompts is None else PromptSet.load(options.prompts)
     folder, names, aliases = Path(options.folder).expanduser(), None, {}
+    if options.names is not None and options.classes is not None:
+        raise SettingsError("Give the class names with --names or with --classes, not with both.")
     if options.names is not None:
         names = tuple(read_class_names(options.names))
         aliases = read_aliases(options.names)
+    if options.classes is not None:
+        names = tuple(parse_class_names(options.classes))
+        aliases = parse_aliases(options.classes)
     if options.folder == _DEMO and not folder.exists():
         from studio.demo import DEMO_CLASSES, demo_folder
 
@@ -93,7 +100,8 @@ def _request(options: argparse.Namespace) -> JobRequest:
     if names is None and not propose_class_names(scan(folder)):
         if not labels:
             raise FolderError(
-                f"{folder} has no sub-folders to take class names from; give them with --names FILE"
+                f"{folder} has no sub-folders to take class names from; give them with "
+                "--names FILE or --classes a,b,c"
             )
         names = tuple(sorted(set(labels.values())))
     corrections: Mapping[str, Correction] = {}
@@ -103,7 +111,7 @@ def _request(options: argparse.Namespace) -> JobRequest:
 
         table = Path(options.corrections).expanduser()
         corrections = corrections_from(
-            table if table.is_file() else find_run(options.corrections, RunStore(options.runs))
+            table if table.is_file() else RunStore(options.runs).find(options.corrections)
         )
     return JobRequest(
         folder=folder,
@@ -151,49 +159,6 @@ def _stop_on_ctrl_c() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _summary(result: RunResult, run: Run) -> str:
-    """The result for people: a few lines."""
-    from studio.runs.checking import CHECKED_FILE
-
-    def share(value: float | None) -> str:
-        return "not known" if value is None else f"{100 * value:.1f} %"
-
-    where = "the test folder" if result.test_folder else "this folder"
-    given, rejected, checked = result.given_labels, result.given_rejected, result.checked
-    lines = [
-        f"{result.images} images ({result.refused} refused), {result.classes} classes, "
-        f"{result.seconds:.0f} s" + (", stopped early" if result.stopped else ""),
-        f"labels clean            {share(result.clean_fraction)} of all",
-    ]
-    if given or rejected:
-        lines.append(f"corrections             {given} labels given, {rejected} images left out")
-        if given and not result.test_folder:
-            where += ", given labels included"
-    if result.estimated_accuracy is not None:
-        lines.append(
-            f"estimated accuracy      {result.estimated_accuracy.text()}, without true labels"
-        )
-    if result.accuracy is not None:
-        lines += [
-            f"zero-shot accuracy      {share(result.zero_shot_accuracy)} on {where}",
-            f"accuracy                {share(result.accuracy)} on {where}",
-        ]
-    if checked is not None:
-        lines += [
-            f"labels checked          {checked.labels}, {share(checked.clean)} clean",
-            f"least clean first       {run.path / CHECKED_FILE}",
-        ]
-        if checked.accuracy is not None:
-            lines.append(
-                f"checked labels right    {share(checked.accuracy)}, of the clean ones "
-                f"{share(checked.precision)}"
-            )
-    if result.clean_precision is not None:
-        lines.append(f"clean labels right      {share(result.clean_precision)}")
-    lines.append(f"run                     {run.path}")
-    return "\n".join(lines)
-
-
 def prompts(options: argparse.Namespace) -> int:
     """Have a language model write prompts, or write down hand-written ones."""
     from studio.images.folder import read_class_names
@@ -213,7 +178,7 @@ def predict(options: argparse.Namespace) -> int:
     from studio.runs.store import RunStore
     from studio.terminal import Terminal
 
-    run = find_run(options.run, RunStore(options.runs))
+    run = RunStore(options.runs).find(options.run)
     with Terminal() as terminal:
         done = export.predict(
             run,
@@ -228,26 +193,6 @@ def predict(options: argparse.Namespace) -> int:
     return 0
 
 
-def find_run(text: str, store: RunStore) -> Run:
-    """The run that a user means: an id, the path of a run's folder, or "latest".
-
-    Raises:
-        RunError: There is none.
-    """
-    from studio.runs.store import RunStore
-
-    if text == "latest":
-        infos = store.list()
-        if not infos:
-            raise RunError(f"there are no runs in {store.root}; start one with `fit`")
-        return store.get(infos[0].id)
-    path = Path(text).expanduser()
-    if (path / "run.json").is_file():
-        path = path.resolve()
-        return RunStore(path.parent).get(path.name)
-    return store.get(text)
-
-
 def bench(options: argparse.Namespace) -> int:
     """Compare methods on labelled sets."""
     from studio.bench.command import bench as compare
@@ -256,54 +201,20 @@ def bench(options: argparse.Namespace) -> int:
 
 
 def runs(options: argparse.Namespace) -> int:
-    """List past runs."""
-    from studio.runs.result import RunResult
-    from studio.runs.store import RunStore
+    """List past runs, or rename one, or keep a note with it, or print what repeats it."""
+    from studio.runs.command import runs as work
 
-    store = RunStore(options.runs)
-    rows = []
-    for info in store.list():
-        result = store.get(info.id).result()
-        if options.json:
-            values = {} if result is None else result.to_dict()
-            print(json.dumps({**values, "run": info.id, "state": info.state}))
-            continue
-        result = result or RunResult()
-        accuracy, before = result.accuracy, result.zero_shot_accuracy
-        rows.append(
-            (
-                info.id,
-                info.state,
-                info.model,
-                "" if result.images is None else str(result.images),
-                "" if before is None else f"{100 * before:.1f}",
-                "" if accuracy is None else f"{100 * accuracy:.1f}",
-            )
-        )
-    if rows:
-        print(_table(("run", "state", "model", "images", "zero-shot %", "accuracy %"), rows))
-    elif not options.json:
-        print(f"no runs in {store.root}")
-    return 0
+    return work(options)
 
 
 def settings(_options: argparse.Namespace) -> int:
     """List all settings."""
+    from studio.runs.command import text_table
     from studio.settings import describe
 
     rows = []
     for item in describe():
         options = f" [{', '.join(map(str, item.options))}]" if item.options else ""
         rows.append((item.name, item.typed_default, item.source, item.help + options))
-    print(_table(("setting", "default", "source", "meaning"), rows))
+    print(text_table(("setting", "default", "source", "meaning"), rows))
     return 0
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as they need, two spaces apart."""
-    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
-    lines = (
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in (head, *rows)
-    )
-    return "\n".join(lines)

@@ -187,7 +187,7 @@ def test_supervised_never_sees_the_classes_that_sub_folders_give_the_scorer(
 
 def test_every_method_has_a_title_of_its_own_and_coft_comes_first_to_choose() -> None:
     assert all(name == method.name for name, method in METHODS.items())
-    choices = look.method_choices(METHODS)
+    choices = look.method_choices()
     assert [value for _, value in choices][:2] == ["coft", "coft+"]
     assert sorted(value for _, value in choices) == sorted(METHODS)
     marked = [value for label, value in choices if label.startswith("To compare: ")]
@@ -234,7 +234,7 @@ def test_a_new_method_is_one_file_and_one_line(
     with pytest.raises(SystemExit):
         cli.main(["fit", "--help"])
     assert "always-first" in capsys.readouterr().out
-    assert ("To compare: Always the first class", "always-first") in look.method_choices(METHODS)
+    assert ("To compare: Always the first class", "always-first") in look.method_choices()
     assert "does not train" in look.no_curves("always-first", "finished")
     request = JobRequest(
         folder=image_folder, method="always-first", model=str(tiny_model),

@@ -30,8 +30,8 @@ sys.path.insert(0, str(ROOT))
 
 from estimate_units import Unit, kept_units  # noqa: E402 (needs the path above)
 
-from studio.bench.work import UPPER_BOUND  # noqa: E402
 from studio.images.folder import read_aliases  # noqa: E402
+from studio.methods import method_of  # noqa: E402
 from studio.prompts.prompt_set import PromptSet  # noqa: E402
 from studio.runs.reader import RunReader  # noqa: E402
 from studio.runs.run import Run  # noqa: E402
@@ -84,7 +84,7 @@ def all_runs(roots: Sequence[Path], units: Sequence[Unit]) -> Iterator[Trained]:
     whole = {u.set: (i, u) for i, u in enumerate(units) if u.kind == "whole" and u.part == "train"}
     for path in sorted(p for root in roots for p in root.glob("*/run.json")):
         run = Run(path.parent)
-        if run.info.method == UPPER_BOUND:
+        if method_of(run.info.method).needs_given:
             continue
         folder = Path(run.info.folder)
         name = "demo" if folder.name.startswith("demo") else folder.parent.name

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from studio.bench.table import line, rule  # noqa: E402 (needs the path above)
-from studio.bench.work import UPPER_BOUND  # noqa: E402
+from studio.methods import method_of  # noqa: E402
 from studio.runs.reader import RunReader  # noqa: E402
 from studio.runs.run import Run  # noqa: E402
 from studio.scores.estimate import Estimate, estimate_clean  # noqa: E402
@@ -56,7 +56,7 @@ def measured(roots: list[Path]) -> Iterator[tuple[Run, float, Estimate, float]]:
         outcome, before = reader.final(), reader.estimates.get("zero-shot")
         if outcome is None or outcome.truth is None or outcome.combined is None or before is None:
             continue
-        if reader.info.method == UPPER_BOUND or not outcome.clean.any():
+        if method_of(reader.info.method).needs_given or not outcome.clean.any():
             continue
         estimate = estimate_clean(before=before, scores=outcome.combined, clean=outcome.clean)
         known = outcome.clean & (outcome.truth >= 0)

@@ -63,11 +63,9 @@ def exchanged(path: str, line: int, tree: ast.Module) -> bool:
         new = code if code.co_firstlineno == line and code.co_name != "<module>" else new
         stack += [c for c in code.co_consts if isinstance(c, CodeType) and code is not new]
     where = (whole.co_filename, line)
+    functions = [f for f in gc.get_objects() if isinstance(f, FunctionType)]
     functions = [
-        f
-        for f in gc.get_objects()
-        if isinstance(f, FunctionType)
-        and (f.__code__.co_filename, f.__code__.co_firstlineno) == where
+        f for f in functions if (f.__code__.co_filename, f.__code__.co_firstlineno) == where
     ]
     if new is None or any(len(f.__code__.co_freevars) != len(new.co_freevars) for f in functions):
         return False
@@ -115,6 +113,7 @@ class Mutation:
             sys.settrace(note)
             item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
             sys.settrace(None)
+            session.shouldfail = False  # or everything would be torn down after each test
             if session.testsfailed == failed:  # one that fails anyway tells nothing
                 rows.append((item.nodeid, time.process_time() - began, self.called))
         found = [(n, s, sorted(c | self.shared.get(n.split("::")[0], set()))) for n, s, c in rows]

@@ -125,8 +125,8 @@ def _work(
 
     folder, canvases = _read(request.folder, "reading images", backbone, report, cache_dir, stop)
     names = list(request.class_names or propose_class_names(folder))
-    known = truth(folder, names, aliases=request.aliases)
-    _describe(run, folder, names, known)
+    true_labels = truth(folder, names, aliases=request.aliases)
+    _describe(run, folder, names, true_labels)
     prompts = prompts_of(request.settings, backbone, request.prompts, names)
     write_json(run.path / "prompts.json", prompts.to_dict())
     paths = [image.path for image in folder.images]
@@ -176,7 +176,7 @@ def _work(
     )
 
     # The fit is not told the truth: only `report` compares its events with it.
-    report.knows(known)
+    report.score_against(true_labels)
     finished = None
     task = Task(
         backbone=backbone, images=canvases, features=features, class_vectors=vectors,
@@ -197,7 +197,7 @@ def _work(
     if claims is not None and estimates.judged is not None:
         checked = check_labels(
             run.path, claims, judged=estimates.judged, finished=finished,
-            features=estimates.features, paths=paths, class_names=names, truth=known,
+            features=estimates.features, paths=paths, class_names=names, truth=true_labels,
         )  # fmt: skip
     measured = report.measured()
     if test is not None and test_truth is not None:
@@ -251,9 +251,9 @@ def _read(
     return prepare(root, cache_dir=cache_dir, size=size, progress=report.progress(stage), stop=stop)
 
 
-def _describe(run: Run, folder: Folder, names: list[str], known: Labels | None) -> None:
-    """Write down what the run works on, now that it is known."""
-    run.update_info(class_names=names, truth_known=known is not None)
+def _describe(run: Run, folder: Folder, names: list[str], true_labels: Labels | None) -> None:
+    """Write down what the run works on, once that is clear."""
+    run.update_info(class_names=names, truth_known=true_labels is not None)
     images = {
         "root": str(folder.root),
         "images": [image.path for image in folder.images],

@@ -41,7 +41,7 @@ class Report:
         self._status: dict[str, Any] = {}
         self._beat = float("-inf")
 
-    def knows(self, truth: Labels | None) -> None:
+    def score_against(self, truth: Labels | None) -> None:
         """Score the events from here on against the truth: (N,) with -1 = unknown, or None."""
         self._scorer = Scorer(truth)
 

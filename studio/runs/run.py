@@ -271,7 +271,21 @@ class Run:
     def result(self) -> RunResult | None:
         """What came of the run; None while there is no result."""
         value = read_json(self.path / "result.json")
-        return RunResult.from_dict(value) if isinstance(value, dict) else None
+        if not isinstance(value, dict):
+            return None
+        if "estimated_clean_precision" not in value:
+            value = {**value, **self._clean_at_the_end()}
+        return RunResult.from_dict(value)
+
+    def _clean_at_the_end(self) -> dict[str, Any]:
+        """What older versions wrote into their events only: their results have the share of clean
+        labels after Phase I, and how many of those are right.
+        """
+        scores = [r for r in self.events()[0] if r["kind"] == "score"]
+        last: dict[str, Any] = next(
+            (r for r in reversed(scores) if r.get("stage") == "finished"), {}
+        )
+        return {k: last[k] for k in ("clean_fraction", "clean_precision") if k in last}
 
     def log(self, text: str) -> None:
         """Add text to log.txt, for whoever looks into a failure."""

@@ -97,8 +97,9 @@ class Header:
     def standing_of(self) -> Any:
         """What a page that nobody looks at asks: its title, and what to notify about."""
 
-        def standing() -> dict[str, Any]:
-            return asdict(state.standing(self.work(), self.ended()))
+        def standing(_nothing: Any) -> dict[str, Any]:  # gradio hands over what the page gave
+            work = self.work()
+            return asdict(state.standing(work, None if work is not None else self.ended()))
 
         return standing
 

@@ -11,6 +11,7 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import gradio as gr
 
+from studio.clip.presets import presets
 from studio.imports import import_torch
 from studio.runs.worker import get_worker, shutdown, stop_on_sigterm
 from studio.session.session import Options, Session
@@ -89,7 +90,7 @@ def serve(options: Options, *, host: str, port: int, browser: bool = False) -> N
     """Serve the page until the process is asked to end. browser: whether to open it in one."""
     os.environ.setdefault("GRADIO_TEMP_DIR", str(options.cache_dir / "gradio"))
     session = make_studio(options)
-    page = build(session, models=known_models())
+    page = build(session, models=presets())
     queue(page)
     threading.Thread(target=warm, args=(session,), name="warm-up", daemon=True).start()
     page.launch(
@@ -132,9 +133,4 @@ def warm(session: Session) -> None:
     import_torch()
 
 
-def known_models() -> list[str]:
-    """Models to choose from, the embedded one first; a list of names needs no torch."""
-    return ["embedded", "MobileCLIP2-S0", "ViT-B-32", "ViT-B-16", "ViT-L-14", "ViT-B-16-SigLIP2"]
-
-
-__all__ = ["Options", "build", "known_models", "make_studio", "serve"]
+__all__ = ["Options", "build", "make_studio", "serve"]

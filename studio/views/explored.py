@@ -8,12 +8,6 @@ from studio.scores.estimate import Estimate
 from studio.views.numbers import about, count, interval, percent
 from studio.views.render import render
 
-_NOTES = {
-    "zero-shot": "These are labels before training: no label has been judged yet, so that images "
-    "are sorted by their confidence.",
-    "phase1": "These are the labels after Phase I; no classifier has been trained on them yet.",
-}
-
 
 def summary(outcome: Outcome, result: RunResult | None = None, *, problem: str = "") -> str:
     """The outcome in a line and a few figures, in HTML.
@@ -45,7 +39,7 @@ def summary(outcome: Outcome, result: RunResult | None = None, *, problem: str =
     return render(
         "explore/summary.html",
         problem=problem,
-        note=_NOTES.get(outcome.stage, ""),
+        stage=outcome.stage,
         before=before,
         after=after,
         share=share,

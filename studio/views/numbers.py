@@ -42,7 +42,9 @@ def duration(seconds: float | None) -> str:
 
 
 def size(bytes: int) -> str:
-    """Bytes for people: `3.4 MB`, `1.25 GB`."""
+    """Bytes for people: `3 kB`, `3.4 MB`, `1.25 GB`."""
+    if bytes < 1e5:
+        return f"{bytes / 1e3:,.0f} kB"
     return f"{bytes / 1e6:,.1f} MB" if bytes < 1e9 else f"{bytes / 1e9:,.2f} GB"
 
 

@@ -173,7 +173,7 @@ def test_ticked_images_are_corrected_together(
     summary = page.locator("#correct-summary")
     summary.get_by_text("Nothing is ticked or selected").wait_for()
     page.locator("#correct-reject").click()
-    page.get_by_text("Nothing is ticked or selected: tick images").wait_for()
+    page.get_by_text("tick images or select some first").wait_for()
     boxes = page.locator("#gallery-selection .card-tick")
     paths = [box.get_attribute("aria-label").removeprefix("Tick ") for box in boxes.all()]
     boxes.nth(2).check()

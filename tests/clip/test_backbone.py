@@ -11,7 +11,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from studio.clip.backbone import build_model, load_backbone, presets
+from studio.clip.backbone import build_model, load_backbone
+from studio.clip.presets import presets
 from studio.errors import ModelError
 from tests.coft.conftest import convolutional_config, make_backbone, tiny_config
 
@@ -109,7 +110,7 @@ def test_a_hub_out_of_reach_offers_the_embedded_model(monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("name", [p for p in presets() if p != "embedded"])
 def test_every_preset_names_an_architecture_and_weights_of_open_clip(name: str) -> None:
-    from studio.clip.backbone import PRESETS
+    from studio.clip.presets import PRESETS
 
     preset = PRESETS[name]
     assert open_clip.get_model_config(preset.architecture) is not None

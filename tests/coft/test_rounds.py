@@ -10,11 +10,13 @@ import torch
 
 from studio.clip.backbone import Backbone
 from studio.coft import phase2, rounds
+from studio.coft.dual import Judgement
 from studio.coft.events import Finished, Judged, Monitor, SeedSet, Step
 from studio.coft.fit import fit, fit_plus
 from studio.coft.given import REJECTED, UNKNOWN, checked, into_judged, with_given
 from studio.coft.hidden import TestViews
 from studio.coft.phase1 import build_models
+from studio.coft.selection import seed_set
 from studio.coft.start import seeds
 from studio.coft.task import Task
 from studio.settings import Settings
@@ -75,6 +77,49 @@ def test_the_seeds_of_round_two_are_the_labels_of_round_one(vit: Backbone, input
     first = next(e for e in events if isinstance(e, Judged))
     for second in (e for e in events if isinstance(e, SeedSet) and e.round_number == 2):
         assert torch.equal(second.labels, first.labels[second.model][second.indices])
+
+
+@pytest.mark.parametrize("score", ["p_clean", "product", "softmax"])
+def test_a_model_ranks_images_by_what_it_says_itself(
+    vit: Backbone, monkeypatch: pytest.MonkeyPatch, score: str
+) -> None:
+    """No exchange between the models: with answers that have nothing in common it would show."""
+    draw = torch.Generator().manual_seed(0)
+    probabilities = torch.randn(2, 60, 3, generator=draw).softmax(-1)
+    clean = torch.rand(2, 60, 3, generator=draw)
+
+    def judge_all(*_: Any) -> Any:
+        yield from ()
+        return Judgement(probabilities, clean, torch.randn(2, 60, 16, generator=draw))
+
+    monkeypatch.setattr(rounds, "judge_all", judge_all)
+    monkeypatch.setattr(rounds, "phase_one", lambda *_, **__: iter(()))
+    task = random_task(
+        vit, Canvases(60), rounds=2, round_score=score, transduction="off", prior_correction=0.0,
+        k=4, k_cap=False, seed_selection="argmax_topk", filter="peer_clean", label_weights="hard",
+    )  # fmt: skip
+    events, work = [], rounds.phase_one_rounds(task)
+    while True:
+        try:
+            events.append(next(work))
+        except StopIteration as end:
+            learned = end.value
+            break
+    expected = {"p_clean": clean, "product": clean * probabilities, "softmax": probabilities}
+    second = [e for e in events if isinstance(e, SeedSet) and e.round_number == 2]
+    for model, found in enumerate(second):
+        own = expected[score][model]
+        indices, labels = seed_set(own / own.sum(1, keepdim=True), k=4)
+        assert found.model == model
+        assert torch.equal(found.indices, indices)
+        assert torch.equal(found.labels, labels)
+    assert not torch.equal(second[0].indices, second[1].indices)
+    labels = probabilities.argmax(-1)
+    kept = torch.stack([clean[1 - m].gather(1, labels[m][:, None])[:, 0] > 0.5 for m in (0, 1)])
+    assert torch.equal(learned.labels, labels)
+    assert torch.equal(learned.clean, kept)
+    assert torch.equal(learned.weights, kept.float())
+    assert learned.seeds == max(len(found.indices) for found in second)
 
 
 def test_stopped_in_the_second_round_the_first_is_kept(vit: Backbone, inputs: Inputs) -> None:

@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from studio.errors import RunError
+from studio.files import write_json
+from studio.runs.result import RunResult
 from studio.runs.run import Run
 
 
@@ -171,3 +173,22 @@ def test_a_run_that_is_gone_cannot_be_renamed(run: Run) -> None:
     with pytest.raises(RunError):
         run.rename("new")
     assert not run.path.exists()
+
+
+def test_an_older_result_has_the_share_of_clean_labels_that_the_run_ended_with(run: Run) -> None:
+    # It used to say how many were clean after Phase I; the labels themselves say another number.
+    old = {"images": 10, "clean_fraction": 0.5, "clean_precision": 0.9}
+    write_json(run.path / "result.json", old)
+    result = run.result()
+    assert result is not None
+    assert result.clean_fraction == 0.5  # nothing better is known
+    for stage, share in (("judged", 0.5), ("finished", 0.8)):
+        run.append({"kind": "score", "stage": stage, "clean_fraction": share,
+                    "clean_precision": 0.7})  # fmt: skip
+    result = run.result()
+    assert result is not None
+    assert (result.images, result.clean_fraction, result.clean_precision) == (10, 0.8, 0.7)
+    write_json(run.path / "result.json", RunResult(clean_fraction=0.6).to_dict())
+    result = run.result()
+    assert result is not None
+    assert result.clean_fraction == 0.6  # a result of today says it itself

@@ -56,7 +56,7 @@ def test_one_entry_in_the_table_is_enough_to_show_a_score(
     run = RunStore(tmp_path).create(name="x", method="coft", model="m", folder="/f")
     result = RunResult(images=9, accuracy=0.5, agreement=0.625)
     monkeypatch.setattr(type(run), "result", lambda self: result)
-    assert "Of one mind 62.5 %" in text_of(runs.facts(run, run.info, command=""))
+    assert "Of one mind 62.5 %" in text_of(runs.facts(run.info, result, command=""))
 
     compared = ComparedRun(0, run.info, result=result)
     assert "Of one mind 62.5 %" in text_of(results_table([compared]))

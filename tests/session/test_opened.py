@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,37 @@ def test_a_run_is_looked_at_stage_by_stage(shared: Session, run_id: str) -> None
         assert found.outcome.truth is not None
     for nonsense in ("gone", None, 3, ["final"], {}):
         assert open_run(shared, run_id, nonsense).outcome is latest.outcome
+
+
+def test_a_picture_is_that_of_the_path_where_the_folder_has_other_images_too(
+    shared: Session, run_id: str
+) -> None:
+    opened = open_run(shared, run_id)
+    paths = opened.outcome.paths
+    assert opened.picture(0) != opened.picture(1)
+    moved = replace(opened, place={path: (i + 1) % len(paths) for i, path in enumerate(paths)})
+    assert moved.picture(0) == opened.picture(1)
+    assert moved.large_picture(0) == opened.large_picture(1)
+    gone = replace(opened, place={paths[1]: 1})
+    assert gone.picture(0) == gone.large_picture(0) == ""
+    assert gone.picture(1) == opened.picture(1)
+
+
+def test_features_are_those_of_the_model_and_of_the_images_as_they_are(
+    shared: Session, run_id: str
+) -> None:
+    opened = open_run(shared, run_id)
+    assert opened.folder is not None
+    first = opened.folder.images[0]
+    changed = replace(opened.folder, images=(replace(first, mtime_ns=1), *opened.folder.images[1:]))
+    fewer = replace(opened.outcome, paths=opened.outcome.paths[1:])
+    others = [
+        replace(opened, model="another"),
+        replace(opened, folder=changed),
+        replace(opened, outcome=fewer),
+    ]
+    assert len({opened.key, *(other.key for other in others)}) == 4
+    assert replace(opened, problem="x").key == opened.key
 
 
 def test_a_second_look_makes_nothing_anew_but_new_labels_are_seen(

@@ -12,12 +12,13 @@ import gradio as gr
 import numpy as np
 import pytest
 
+from studio.clip.presets import PRESETS, Preset, presets
 from studio.session.arriving import Arriving
 from studio.session.session import Session
 from studio.session.state import DataState
 from studio.session.task import TaskState
 from studio.ui.data import DataTab, status_html, step_of
-from studio.ui.page import build, known_models, queue
+from studio.ui.page import build, queue
 from studio.ui.theme import CSS, theme
 from tests.ui.conftest import event, sent
 from tests.ui.conftest import page as page_of
@@ -27,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def config(session: Session) -> Any:
-    return build(session, models=known_models()).get_config_file()
+    return build(session, models=presets()).get_config_file()
 
 
 def test_no_event_is_public(config: Any) -> None:
@@ -37,7 +38,7 @@ def test_no_event_is_public(config: Any) -> None:
 
 def test_choices_that_change_are_not_checked_by_gradio(session: Session) -> None:
     """It knows those of the moment only: a page that was not told of them yet would be refused."""
-    page = build(session, models=known_models())
+    page = build(session, models=presets())
     watched = [
         event
         for event in page.fns.values()
@@ -50,7 +51,7 @@ def test_choices_that_change_are_not_checked_by_gradio(session: Session) -> None
 
 def test_of_each_tab_one_answer_at_a_time_is_on_its_way(session: Session) -> None:
     """Two would overtake each other, and an older one put back what was typed since."""
-    page = build(session, models=known_models())
+    page = build(session, models=presets())
     events = [(target, event) for event in page.fns.values() for target in event.targets]
     asked = [(id_, event) for (id_, _), event in events if event.name == "poll"]
     pulses = [id_ for id_, _ in asked]
@@ -69,7 +70,7 @@ def test_of_each_tab_one_answer_at_a_time_is_on_its_way(session: Session) -> Non
 
 
 def test_what_is_typed_is_told_without_the_queue(session: Session) -> None:
-    page = build(session, models=known_models())
+    page = build(session, models=presets())
     typed = [
         event
         for event in page.fns.values()
@@ -109,10 +110,18 @@ def test_what_is_served_is_a_file_of_plotly_and_two_folders(session: Session) ->
     assert set(others) == {cache / "thumbs", cache / "exports"}
 
 
-def test_models_on_offer_are_those_that_can_be_loaded() -> None:
-    from studio.clip.backbone import presets
-
-    assert known_models() == presets()
+def test_a_new_model_is_one_entry_and_the_page_offers_it(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PRESETS, "ViT-Z", Preset("ViT-B-32", "openai"))
+    page = build(session, models=presets())
+    offered = [
+        [value for _, value in part["props"]["choices"]]
+        for part in page.get_config_file()["components"]
+        if part["props"].get("elem_id") in ("model", "train-model")
+    ]
+    assert offered
+    assert all("ViT-Z" in choices for choices in offered)
 
 
 def test_the_door_is_short_and_help_is_quick() -> None:
@@ -252,7 +261,7 @@ def test_the_step_that_comes_next(loaded: Session) -> None:
 
 def test_every_part_of_every_tab_has_a_component(loaded: Session) -> None:
     """And the other way round: a part without one would never be seen."""
-    page = build(loaded, models=known_models())
+    page = build(loaded, models=presets())
     polls = [one for one in page.fns.values() if one.name == "poll"]
     for one in polls:
         watched = one.fn.__self__  # type: ignore[union-attr]

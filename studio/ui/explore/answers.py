@@ -22,7 +22,7 @@ from studio.ui.explore.confusion import ConfusionPanel
 from studio.ui.explore.correct import CHANGED, CorrectPanel, targets
 from studio.ui.explore.detail import DetailDialog
 from studio.ui.explore.duplicates import DuplicatesPanel
-from studio.ui.explore.galleries import Drawn, GalleriesPanel, SelectionPanel
+from studio.ui.explore.galleries import Drawn, GalleriesPanel, SelectionPanel, blank
 from studio.ui.explore.map import MapPanel
 from studio.ui.explore.scene import (
     ALL,
@@ -127,6 +127,14 @@ class ExploreAnswers:
             raise RunError("There is no such class.")
         return names[index]
 
+    def drawn(self) -> list[Any]:
+        """The components that `draw` sets."""
+        return [
+            self.summary, self.pages, self.shown, *self.chosen.outputs, *self.galleries.outputs,
+            *self.confusions.outputs, *self.duplicates.outputs, self.map.board,
+            *self.correct.outputs,
+        ]  # fmt: skip
+
     # What is shown ----------------------------------------------------------------------------
 
     def draw(self, filters: Filters, _event: Any = None) -> Drawn:
@@ -135,11 +143,8 @@ class ExploreAnswers:
         try:
             scene = self.scene(filters)
         except StudioError as error:
-            return {
-                self.summary: part("empty", str(error)), self.pages: pages, self.shown: "",
-                **self.chosen.nothing(), **self.galleries.nothing(), **self.confusions.nothing(),
-                **self.duplicates.nothing(), **self.map.nothing(), **self.correct.nothing(),
-            }  # fmt: skip
+            return {**blank(self.drawn()), self.summary: part("empty", str(error)),
+                    self.pages: pages, self.shown: ""}  # fmt: skip
         vectors_of(scene.opened)  # begun now, so that the nearest images of the first one are there
         shown: Drawn = {self.summary: self._summary(scene), self.shown: scene.opened.source.key()}
         if filters.panel == "galleries":
@@ -181,7 +186,7 @@ class ExploreAnswers:
         try:
             return self.duplicates.draw(self.scene(filters), filters, 0)[1]
         except StudioError:
-            return self.duplicates.nothing()
+            return blank(self.duplicates.outputs)
 
     def _summary(self, scene: Scene) -> str:
         """The line at the top, with what is estimated of the stage that is looked at."""

@@ -52,10 +52,6 @@ class ConfusionPanel:
         found = confusion.confusion(outcome, truth=truth, only=only)
         return {**choice, self.map: confusion.heat_map(found)}
 
-    def nothing(self) -> Drawn:
-        """What stands there while there is nothing to show."""
-        return {self.against: gr.update(visible=False), self.map: ""}
-
     def pick(self, scene: Scene, filters: Filters, event: gr.EventData) -> tuple[Indices, str]:
         """The images of the cell that was pressed, and what they are.
 

@@ -29,6 +29,7 @@ from studio.views.numbers import count, plural
 
 CHANGED = "The images or labels at hand have changed meanwhile: look at them again first."
 _NOTHING_CHOSEN = "Nothing is ticked or selected: tick images or select some first."
+_NO_CLASS = ("choose a class", "")
 _AGAIN, _FIRST = "Train again with these", "Train with these"
 _VERBS = {"accepted": "Accept", "relabelled": "Relabel", "rejected": "Reject",
           WITHDRAWN: "Take back"}  # fmt: skip
@@ -78,8 +79,8 @@ class CorrectPanel:
             return gr.Button(_VERBS[verdict], **made)
         with gr.Row(elem_classes="inline correct-class"):  # the class stands by its button
             self.label = gr.Dropdown(
-                [], label="Class to relabel to", show_label=False, container=False,
-                elem_id="correct-class", min_width=180,
+                [_NO_CLASS], value="", label="Class to relabel to", show_label=False,
+                container=False, elem_id="correct-class", min_width=180,
             )  # fmt: skip
             return gr.Button(_VERBS[verdict], **made)
 
@@ -100,7 +101,7 @@ class CorrectPanel:
         summary = corrections_summary(current, last, trained=trained, chosen=chosen)
         shown: Drawn = {
             self.summary: summary,
-            self.label: gr.update(choices=list(scene.outcome.class_names)),
+            self.label: gr.update(choices=[_NO_CLASS, *scene.outcome.class_names]),
             self.undo_button: gr.update(interactive=last is not None),
             self.take: gr.update(interactive=bool(current)),
             self.again: gr.update(
@@ -112,12 +113,6 @@ class CorrectPanel:
             what = f" {plural(len(indices), _OBJECTS[verdict])}" if len(indices) else ""
             shown[button] = gr.update(interactive=True, visible=True, value=_VERBS[verdict] + what)
         return shown
-
-    def nothing(self) -> Drawn:
-        """What stands there while there is nothing to show."""
-        off = gr.update(interactive=False)
-        buttons = [*self.buttons.values(), self.undo_button, self.take, self.again]
-        return {self.summary: "", **self.unasked(), **dict.fromkeys(buttons, off)}
 
     def unasked(self) -> Drawn:
         """No question is open about a rejection of many."""

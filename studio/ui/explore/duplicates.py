@@ -12,7 +12,7 @@ from studio.scores import duplicates as scores
 from studio.scores.duplicates import Group
 from studio.session.similar import Similar, similar_of
 from studio.session.tasks import Task
-from studio.ui.explore.galleries import Drawn, PagedCards
+from studio.ui.explore.galleries import Drawn, PagedCards, blank
 from studio.ui.explore.scene import EXACT, FAR, NEAR, Filters, Indices, Scene
 from studio.ui.parts import picked
 from studio.views import duplicates
@@ -23,13 +23,7 @@ from studio.views.render import part, render
 _LEAST, _MOST = 0.8, 0.99
 
 _GONE = "The images are no longer in their folder, so that they cannot be compared."
-_EXPLAINED = {
-    EXACT: "Files whose pictures are the same, pixel by pixel, as the model sees them.",
-    NEAR: "Images that the model can hardly tell apart: the same picture cropped, saved or "
-    "mirrored again, or frames of one film. Equal ones are left out.",
-    FAR: "Images far from their ten nearest ones: something that belongs to no class, a broken "
-    "file, or a rare sight. Farthest first.",
-}
+_KINDS = (EXACT, NEAR, FAR)
 
 
 class DuplicatesPanel:
@@ -41,7 +35,7 @@ class DuplicatesPanel:
     def build(self) -> None:
         """Lay the panel out, inside of its gr.Tab."""
         self.kind = gr.Radio(
-            [EXACT, NEAR, FAR], value=EXACT, label="Show", show_label=False, container=False,
+            _KINDS, value=EXACT, label="Show", show_label=False, container=False,
             elem_id="duplicates-kind",
         )  # fmt: skip
         self.at_least = gr.Slider(
@@ -67,7 +61,7 @@ class DuplicatesPanel:
         slider = gr.update(visible=kind == NEAR)
         if task is None or not task.ready:
             waits = task is not None and task.pending
-            shown = {**self.nothing(), self.at_least: slider, self.head: _wait(task)}
+            shown = {**blank(self.outputs), self.at_least: slider, self.head: _wait(task)}
             return 0, {**shown, self.timer: gr.Timer(active=waits)}
         similar: Similar = task.value
         if kind == FAR:
@@ -81,18 +75,12 @@ class DuplicatesPanel:
             indices = _members(groups)
             found = f"{plural(len(groups), 'group')}, {plural(len(indices), 'image')}."
             number, shown = self._group_page(scene, groups, number)
-        head = render("explore/duplicates_head.html", text=_EXPLAINED[kind], found=found)
+        head = render("explore/duplicates_head.html", kind=kind, found=found)
         take = gr.update(
             value=f"Select all {plural(len(indices), 'image')}", interactive=bool(len(indices))
         )
         return number, {**shown, self.at_least: slider, self.head: head, self.take: take,
                         self.timer: gr.Timer(active=False)}  # fmt: skip
-
-    def nothing(self) -> Drawn:
-        """What stands there while there is nothing to show."""
-        off = gr.update(interactive=False)
-        return {self.at_least: gr.update(visible=False), self.head: "", self.take: off,
-                self.timer: gr.Timer(active=False), **self.gallery.show("")}  # fmt: skip
 
     def all(self, scene: Scene, filters: Filters) -> Indices:
         """The images of all groups, group by group; or all outliers, the farthest first."""
@@ -140,7 +128,7 @@ class DuplicatesPanel:
 
 
 def _kind(filters: Filters) -> str:
-    return filters.kind if filters.kind in _EXPLAINED else EXACT
+    return filters.kind if filters.kind in _KINDS else EXACT
 
 
 def _groups(scene: Scene, similar: Similar, filters: Filters) -> list[Group]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import gradio as gr
@@ -11,25 +11,26 @@ from studio.ui.explore.scene import SIDES, Indices, Scene
 from studio.ui.parts import ASSETS, folding, pick_list
 from studio.views import cards, gallery
 from studio.views.gallery import Side
-from studio.views.numbers import count, plural
+from studio.views.numbers import plural
 from studio.views.render import render
 
 Drawn = dict[Any, Any]
 """Components with what they show from now on."""
 
-_TITLES = {
-    "clean": ("Clean", "the other model judges these labels clean"),
-    "noisy": ("Noisy", "the other model judges these labels noisy"),
-}
-_BEFORE_TRAINING = {
-    "clean": ("Confident", "confidence over 50 %"),
-    "noisy": ("Not confident", "confidence of 50 % at most"),
-}
 _ORDERS = [("least clean first", "up"), ("cleanest first", "down"), ("each class in turn", "turns")]
-_HINT = (
-    "Draw around points on the map, press a number in Confusions, or open a group of duplicates: "
-    "its images come here."
-)
+
+
+def blank(components: Iterable[Any]) -> Drawn:
+    """Components while there is nothing to show: no text, nothing to press, nothing to wait for."""
+    shown: Drawn = {}
+    for component in components:
+        if isinstance(component, gr.HTML):
+            shown[component] = ""
+        elif isinstance(component, gr.Timer):
+            shown[component] = gr.Timer(active=False)
+        elif isinstance(component, gr.Button):
+            shown[component] = gr.update(interactive=False)
+    return shown
 
 
 class PagedCards:
@@ -129,20 +130,14 @@ class SelectionPanel:
     def draw(self, scene: Scene, number: int) -> tuple[int, Drawn]:
         """The number of the page that is shown, and the components."""
         indices, selection = scene.selected(), scene.selection
-        title, text = "Selected", selection.text if selection is not None else _HINT
-        if selection is None:
-            title = "Least clean first" if scene.judged else "Least confident first"
-        elif len(indices) < len(selection):
-            text += f"; the filters above leave {count(len(indices))} of {count(len(selection))}"
         number, shown = self.gallery.draw(scene, indices, number, nothing="No image here.")
-        head = render("explore/title.html", title=title, text=text)
+        head = render(
+            "explore/selection_head.html", selection=selection, left=len(indices),
+            judged=scene.judged,
+        )  # fmt: skip
         return number, {
             self.head: head, self.clear: gr.update(interactive=selection is not None), **shown
         }  # fmt: skip
-
-    def nothing(self) -> Drawn:
-        """What stands there while there is nothing to show."""
-        return {self.head: "", self.clear: gr.update(interactive=False), **self.gallery.show("")}
 
 
 class GalleriesPanel:
@@ -172,7 +167,7 @@ class GalleriesPanel:
 
     def _side(self, side: Side) -> None:
         with gr.Row(elem_classes="inline gallery-head"):
-            self.titles[side] = gr.HTML(_title(side))
+            self.titles[side] = gr.HTML(render("explore/side_head.html", side=side, judged=True))
             self.orders[side] = gr.Radio(
                 _ORDERS, value="down" if side == "clean" else "up",
                 label=f"Order of the {side} images", show_label=False, container=False,
@@ -209,23 +204,11 @@ class GalleriesPanel:
             )  # fmt: skip
             these = "this" if len(indices) == 1 else "these"
             shown |= drawn
-            shown[self.titles[side]] = _title(side, judged=scene.judged)
+            shown[self.titles[side]] = render(
+                "explore/side_head.html", side=side, judged=scene.judged
+            )
             shown[self.take[side]] = gr.update(
                 value=f"Select {these} {plural(len(indices), 'image')}",
                 interactive=bool(len(indices)),
             )
         return pages, shown
-
-    def nothing(self) -> Drawn:
-        """What stands there while there is nothing to show."""
-        off = gr.update(interactive=False)
-        shown: Drawn = {self.within: off, self.classes: "", self.numbers: ""}
-        for side in SIDES:
-            shown |= {self.titles[side]: _title(side), self.take[side]: off}
-            shown |= self.sides[side].show("")
-        return shown
-
-
-def _title(side: Side, *, judged: bool = True) -> str:
-    title, text = (_TITLES if judged else _BEFORE_TRAINING)[side]
-    return render("explore/title.html", title=title, text=text)

@@ -85,10 +85,6 @@ class MapPanel:
         }
         return {self.board: value}
 
-    def nothing(self) -> Drawn:
-        """What stands there while there is nothing to show."""
-        return {self.board: {}}
-
     # What its script asks for -----------------------------------------------------------------
 
     def points(self, asked: Asked) -> dict[str, Any]:

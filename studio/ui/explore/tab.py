@@ -108,9 +108,7 @@ class ExploreTab(ExploreAnswers):
 
     def wire(self, tab: gr.Tab, tabs: gr.Tabs, explore: gr.Button, chosen: gr.State) -> None:
         """Connect events. explore, chosen: the button of the Train tab and the run it shows."""
-        drawn = [self.summary, self.pages, self.shown, *self.chosen.outputs]
-        drawn += [*self.galleries.outputs, *self.confusions.outputs, *self.duplicates.outputs]
-        drawn += [self.map.board, *self.correct.outputs]
+        drawn = self.drawn()
         redraw = self.event(self.draw_anew, drawn)
         # Opening a run may have to read its images again: that one shows a spinner.
         spins = {"show_progress": "full", "show_progress_on": [self.summary]}
