@@ -10,11 +10,12 @@ import pytest
 from markupsafe import escape
 
 from studio.files import write_json
+from studio.runs.form import RunForm
 from studio.session.session import Session
 from studio.settings import Settings, describe
 from studio.ui.data import DataTab
 from studio.ui.header import Header
-from studio.ui.train.form import COMMON, RunForm, settings_list
+from studio.ui.train.form import COMMON, settings_list
 from studio.ui.train.tab import TrainTab
 from tests.ui.conftest import QUICK, event, page, start
 from tests.ui.conftest import sent as told
