@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
+from studio.analysis import gallery
+from studio.analysis.compared import MOST, ComparedRun, newest_pair, same_folder, warnings
+from studio.analysis.matching import ALL, MatchedRuns, match
 from studio.errors import RunError, StudioError
 from studio.files import read_json
-from studio.runs import gallery
-from studio.runs.compared import MOST, ComparedRun, newest_pair, same_folder, warnings
-from studio.runs.matching import ALL, MatchedRuns, match
 from studio.runs.store import ACTIVE
 from studio.session.cache import Cache
 from studio.session.opened import Opened, open_run

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from studio.runs.gallery import class_rows
+from studio.analysis.gallery import class_rows
 from studio.runs.given import Correction
 from studio.runs.outcome import Outcome
 from studio.runs.result import RunResult

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from studio.runs.compared import MOST, ComparedRun, settings
+from studio.analysis.compared import MOST, ComparedRun, settings
 from studio.runs.result import RunResult
 from studio.runs.store import RunInfo
 from studio.scores.estimate import Estimate

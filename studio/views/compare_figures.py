@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from studio.runs.compared import ComparedRun
-from studio.runs.measures import AGREEMENT, CLEAN, Measure, loss_points, scored
+from studio.analysis.compared import ComparedRun
+from studio.analysis.measures import AGREEMENT, CLEAN, Measure, loss_points, scored
 from studio.views.figures import Figure, Line, loss_figure, share_figure, twin
 
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "star")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from studio.runs.confusion import Confusion
+from studio.analysis.confusion import Confusion
 from studio.views.numbers import index_of
 from studio.views.render import render
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from studio.runs.matching import ALL, NONE_RIGHT, MatchedRuns
+from studio.analysis.matching import ALL, NONE_RIGHT, MatchedRuns
 from studio.scores.significance import sign_test
 from studio.views.numbers import count, percent
 from studio.views.render import render

@@ -15,8 +15,7 @@ from typing import Any
 
 from markupsafe import escape
 
-from studio.runs.curves import Curves
-from studio.runs.measures import (
+from studio.analysis.measures import (
     AGREEMENT,
     CLEAN,
     STAGES,
@@ -26,6 +25,7 @@ from studio.runs.measures import (
     scored,
     thin,
 )
+from studio.runs.curves import Curves
 from studio.scores.table import shown
 from studio.views.numbers import percent
 from studio.views.render import render

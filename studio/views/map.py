@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from studio.analysis.map_points import Indices, Plane, fullest_ninths
 from studio.errors import RunError
-from studio.runs.map_points import Indices, Plane, fullest_ninths
 from studio.runs.outcome import Outcome
 from studio.views.numbers import count, index_of, plural
 from studio.views.render import render

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from studio.analysis.prompt_effect import ClassEffect, Labels, class_effects
 from studio.prompts.llm import Written
 from studio.prompts.prompt_set import MAX_LENGTH, PromptSet
-from studio.runs.prompt_effect import ClassEffect, Labels, class_effects
 from studio.scores.per_class import MEAN_ERROR
 from studio.views.numbers import count, percent, plural
 from studio.views.render import render

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from studio.analysis.compared import ComparedRun
 from studio.bench.table import detail
-from studio.runs.compared import ComparedRun
 from studio.runs.curves import Curves
 from studio.runs.measured import Score
 from studio.runs.result import RunResult

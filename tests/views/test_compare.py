@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from studio.analysis.compared import MOST, ComparedRun, warnings
 from studio.prompts.prompt_set import PromptSet
-from studio.runs.compared import MOST, ComparedRun, warnings
 from studio.runs.result import RunResult
 from studio.runs.store import RunInfo
 from studio.views.compare import choices, results_table, settings_table

@@ -4,8 +4,8 @@ import json
 
 import torch
 
+from studio.analysis.compared import LETTERS, ComparedRun
 from studio.coft.events import Monitor, Step
-from studio.runs.compared import LETTERS, ComparedRun
 from studio.runs.curves import Curves
 from studio.runs.measured import Score
 from studio.views.compare_figures import SYMBOLS, figures, numbers

@@ -5,8 +5,8 @@ import re
 
 import pytest
 
+from studio.analysis.measures import MAX_POINTS, thin
 from studio.runs.curves import Curves
-from studio.runs.measures import MAX_POINTS, thin
 from studio.runs.records import decode
 from studio.views.figures import figures, numbers
 from tests.runs.test_curves import WHOLE, collect, monitor, score

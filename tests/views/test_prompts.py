@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from studio.analysis.prompt_effect import Labels
 from studio.prompts.ask import Budget
 from studio.prompts.leaving import Leaving
 from studio.prompts.llm import Written
 from studio.prompts.prompt_set import PromptSet
-from studio.runs.prompt_effect import Labels
 from studio.scores.estimate import Estimate
 from studio.views import prompts as look
 

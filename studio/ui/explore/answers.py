@@ -14,8 +14,8 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
+from studio.analysis.gallery import Side
 from studio.errors import RunError, StudioError
-from studio.runs.gallery import Side
 from studio.session.session import Session
 from studio.session.similar import vectors_of
 from studio.session.source import AT_HAND, OpenedRun

@@ -6,8 +6,8 @@ from typing import Any
 
 import gradio as gr
 
+from studio.analysis import confusion
 from studio.errors import RunError
-from studio.runs import confusion
 from studio.ui.explore.galleries import Drawn, Panel
 from studio.ui.explore.scene import AGAINST_MODEL, AGAINST_TRUTH, Filters, Indices, Scene
 from studio.ui.parts import pick_list, picked

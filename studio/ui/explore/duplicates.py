@@ -7,8 +7,8 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
+from studio.analysis.gallery import PAGE_SIZE, Page
 from studio.errors import RunError
-from studio.runs.gallery import PAGE_SIZE, Page
 from studio.scores import duplicates as scores
 from studio.scores.duplicates import Group
 from studio.session.similar import Similar, similar_of

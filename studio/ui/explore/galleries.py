@@ -7,8 +7,8 @@ from typing import Any
 
 import gradio as gr
 
-from studio.runs import gallery
-from studio.runs.gallery import Page, Side
+from studio.analysis import gallery
+from studio.analysis.gallery import Page, Side
 from studio.ui.explore.scene import SIDES, Filters, Indices, Scene
 from studio.ui.parts import folding, pick_list, script
 from studio.views import cards

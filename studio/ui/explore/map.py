@@ -14,9 +14,9 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
+from studio.analysis import map_points
+from studio.analysis.map_points import Plane
 from studio.errors import RunError, StudioError
-from studio.runs import map_points
-from studio.runs.map_points import Plane
 from studio.runs.outcome import Outcome, fingerprint
 from studio.session.layouts import Layout, Layouts
 from studio.session.opened import Opened, open_run

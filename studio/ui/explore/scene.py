@@ -11,9 +11,9 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from studio.analysis import gallery
+from studio.analysis.gallery import Order, Query, Side
 from studio.errors import StudioError
-from studio.runs import gallery
-from studio.runs.gallery import Order, Query, Side
 from studio.runs.outcome import Outcome
 from studio.session.opened import Opened, open_run
 from studio.session.selections import Selection

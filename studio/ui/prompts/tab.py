@@ -10,10 +10,10 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
+from studio.analysis.prompt_effect import Labels
 from studio.errors import PromptError
 from studio.prompts.prompt_set import PromptSet, parse_sentences, parse_templates
 from studio.prompts.templates import TEMPLATES
-from studio.runs.prompt_effect import Labels
 from studio.session.session import Session
 from studio.session.state import DataState
 from studio.ui.header import work_on

@@ -11,8 +11,8 @@ import gradio as gr
 import numpy as np
 import pytest
 
+from studio.analysis import map_points
 from studio.errors import RunError
-from studio.runs import map_points
 from studio.session.session import Session
 from studio.session.source import AT_HAND, OpenedRun
 from studio.ui.explore.map import MapPanel, _limit

@@ -120,7 +120,7 @@ def test_only_the_open_part_is_drawn(tab: ExploreTab, run_id: str) -> None:
 
 
 def test_no_more_than_a_page_is_drawn(tab: ExploreTab, run_id: str, monkeypatch: Any) -> None:
-    monkeypatch.setattr("studio.runs.gallery.PAGE_SIZE", 5)
+    monkeypatch.setattr("studio.analysis.gallery.PAGE_SIZE", 5)
     first = draw(tab, run_id)
     assert cards(first["gallery-clean"]) <= 5
     side = "clean" if first["clean-on"]["interactive"] else "noisy"

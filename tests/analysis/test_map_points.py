@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from studio.runs import map_points
-from studio.runs.map_points import corners, drawn, in_box, in_polygon
+from studio.analysis import map_points
+from studio.analysis.map_points import corners, drawn, in_box, in_polygon
 from tests.views.conftest import Make
 
 

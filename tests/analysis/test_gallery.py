@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from studio.analysis.gallery import PAGE_SIZE, Order, Query, class_rows, page, select
 from studio.runs.outcome import Outcome
-from studio.runs.gallery import PAGE_SIZE, Order, Query, class_rows, page, select
 
 Make = Callable[..., Outcome]
 

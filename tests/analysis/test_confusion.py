@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from studio.runs.confusion import confusion, images_of
+from studio.analysis.confusion import confusion, images_of
 from studio.runs.outcome import Outcome
 
 Make = Callable[..., Outcome]

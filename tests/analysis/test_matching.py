@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from studio.runs.matching import ALL, NONE_RIGHT, match
+from studio.analysis.matching import ALL, NONE_RIGHT, match
 from studio.runs.outcome import Outcome
 from tests.views.conftest import make_outcome
 

@@ -1,0 +1,1 @@
+"""What can be read off runs, as data: galleries, confusions, comparisons, curves, map points."""
