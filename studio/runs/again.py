@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from studio.errors import RunError
+from studio.files import read_json
 from studio.prompts.prompt_set import PromptSet
 from studio.runs.checking import CLAIMED_FILE, read_labels
 from studio.runs.corrections import corrections_of
-from studio.files import read_json
 from studio.runs.given import GIVEN_FILE, Correction, read_corrections
 from studio.runs.request import JobRequest
 from studio.runs.run import Run
@@ -44,7 +44,10 @@ def _arguments(run: Run) -> Iterator[str]:
     defaults = Settings().to_dict()
     for name, value in info.settings.items():
         if name != "seed" and name in defaults and value != defaults[name]:
-            yield from ("--set", f"{name}={str(value).lower() if value in (True, False) else value}")
+            yield from (
+                "--set",
+                f"{name}={str(value).lower() if value in (True, False) else value}",
+            )
 
 
 def class_text(class_names: Sequence[str], aliases: Mapping[str, str]) -> str:

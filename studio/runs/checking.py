@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from studio.errors import RunError
 from studio.images.names import canonical
 from studio.runs.given import Correction, given_vector, listed, read_corrections
-from studio.runs.table import safe_name, safe_path, write_csv
 from studio.runs.result import CheckedLabels
+from studio.runs.table import safe_name, safe_path, write_csv
 from studio.scores import accuracy, auroc, clean_precision
 from studio.scores.cleanliness import combined, neighbour_share
 
@@ -33,7 +33,11 @@ def read_labels(path: Path) -> dict[str, str]:
     Raises:
         RunError: It cannot be read or lacks a column, or it has no label at all.
     """
-    labels = {image: correction.label for image, correction in read_corrections(path).items() if correction.label}
+    labels = {
+        image: correction.label
+        for image, correction in read_corrections(path).items()
+        if correction.label
+    }
     if not labels:
         raise RunError(f"{path} has no labels to check: its head must be path,label")
     return labels

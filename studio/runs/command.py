@@ -20,6 +20,7 @@ _HEAD = ("run", "name", "state", "model", "images", "zero-shot %", "accuracy %",
 
 def summary(result: RunResult, run: Run) -> str:
     """The result for people: a few lines."""
+
     def share(value: float | None) -> str:
         return "not known" if value is None else f"{100 * value:.1f} %"
 

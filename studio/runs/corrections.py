@@ -67,7 +67,9 @@ class Corrections:
             one that was deleted does not come back.
     """
 
-    def __init__(self, folder: Path, subjects: Callable[[], Subjects], *, make: bool = False) -> None:
+    def __init__(
+        self, folder: Path, subjects: Callable[[], Subjects], *, make: bool = False
+    ) -> None:
         self._folder, self._subjects, self._make = folder, subjects, make
         self._seen: tuple[int, int] | None = None  # what the files were like when they were read
         self._current: dict[str, Correction] = {}

@@ -57,7 +57,11 @@ class Curves:
     def add(self, event: Any) -> None:
         """Take an event of a run; most say nothing about curves."""
         self.seen += 1
-        take: dict[str, Callable[[Any], None]] = {"step": self._step, "monitor": self._monitor, "score": self._score}
+        take: dict[str, Callable[[Any], None]] = {
+            "step": self._step,
+            "monitor": self._monitor,
+            "score": self._score,
+        }
         if (kind := kind_of(event)) in take:
             take[kind](event)
 

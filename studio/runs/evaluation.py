@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +9,13 @@ import torch
 from torch import Tensor
 
 from studio.clip.backbone import Backbone
-from studio.runs.model import label_each, load_classifier
-from studio.images.folder import Folder
 from studio.images.canvases import Canvases
+from studio.images.folder import Folder
+from studio.progress import Progress
 from studio.runs.inputs import at_size, encode, zero_shot_probabilities
+from studio.runs.model import label_each, load_classifier
 from studio.runs.scoring import Labels
 from studio.scores import accuracy, mean_known
-from studio.progress import Progress
 
 
 def evaluate(

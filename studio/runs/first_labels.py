@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from studio.errors import RunError
 from studio.images.folder import Folder
+from studio.imports import import_torch
 from studio.progress import Begin, Stop, never
 from studio.prompts.prompt_set import PromptSet
-from studio.imports import import_torch
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -97,7 +97,9 @@ def read_corrections(path: Path) -> dict[str, Correction]:
             raise RunError(f"{path}, line {number}: correction must be one of {listed(VERDICTS)}")
         if not image or (verdict != "rejected" and not label):
             raise RunError(f"{path}, line {number}: a path and a label are needed")
-        corrections[image] = Correction(cast(Verdict, verdict), "" if verdict == "rejected" else label)
+        corrections[image] = Correction(
+            cast(Verdict, verdict), "" if verdict == "rejected" else label
+        )
     return corrections
 
 
@@ -183,7 +185,9 @@ def usable(
     """The corrections of images that are there, as far as their classes are among the names."""
     there, names = set(paths), {"", *class_names}
     return {
-        path: correction for path, correction in corrections.items() if path in there and correction.label in names
+        path: correction
+        for path, correction in corrections.items()
+        if path in there and correction.label in names
     }
 
 

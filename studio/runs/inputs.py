@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -17,15 +17,15 @@ from studio.clip.encode import class_vectors
 from studio.clip.space import Space
 from studio.clip.store import image_features
 from studio.errors import FolderError
-from studio.images.folder import Folder
+from studio.files import replace_file
 from studio.images.canvases import Canvases, canvas_size, prepare
+from studio.images.folder import Folder
+from studio.progress import Progress, Stop
 from studio.prompts.prompt_set import PromptSet
 from studio.prompts.templates import TEMPLATES
-from studio.files import replace_file
 from studio.scores.knowledge import Knowledge, nouns
 from studio.scores.knowledge import knowledge as judge
 from studio.settings import Settings
-from studio.progress import Progress, Stop
 
 
 def prompts_of(

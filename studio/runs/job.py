@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from studio.errors import FolderError, RunError
+from studio.files import write_json
 from studio.images.folder import Folder, propose_class_names, truth
 from studio.methods import METHODS, method_of
 from studio.runs.checking import check_labels, claimed, keep_labels
 from studio.runs.failures import explain, first_line, release_memory, was_stopped
-from studio.files import write_json
 from studio.runs.given import keep_given
 from studio.runs.report import Report
 from studio.runs.request import JobRequest, check
@@ -85,7 +85,9 @@ def run_job(
         if explained is None or explained is not error:
             run.log("".join(traceback.format_exception(error)))
         reason = (
-            str(explained) if explained else f"internal error: {type(error).__name__}: {first_line(error)}"
+            str(explained)
+            if explained
+            else f"internal error: {type(error).__name__}: {first_line(error)}"
         )
         run.set_status(state="failed", reason=reason)
         if explained is None or explained is error:

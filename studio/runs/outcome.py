@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from studio.runs.given import Correction
 
-
 LIKELY = 9
 """Other classes that an image may show, at most: as many as there are digits to pick them by."""
 

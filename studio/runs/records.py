@@ -126,7 +126,8 @@ def decode(record: Mapping[str, Any], *, run: Run | None = None) -> Any:
     """The event that a line of events.jsonl was made of: the inverse of `Recorder.record`.
 
     Tensors are read from the run's folder when they are first asked for. Events of a fit are those
-    of `studio.coft.events`; what a run writes besides is in `studio.runs.measured`, and `Knowledge`.
+    of `studio.coft.events`; what a run writes besides is in `studio.runs.measured`, and
+    `Knowledge`.
 
     Args:
         record: One line, parsed.

@@ -80,7 +80,9 @@ def check(request: JobRequest) -> None:
     """
     method = method_of(request.method)
     if request.labels and not method.two_phases:
-        raise SettingsError(f"Labels are checked by {two_phase_methods()}, not by {request.method}.")
+        raise SettingsError(
+            f"Labels are checked by {two_phase_methods()}, not by {request.method}."
+        )
     _check_phase2_model(request)
     found = scan(request.folder)
     if request.class_names is None and not propose_class_names(found):

@@ -106,7 +106,9 @@ class RunResult:
             elif name.startswith("estimated_"):
                 parts = ("accuracy", "low", "high")
                 keys = (name, f"{name}_low", f"{name}_high")
-                found |= {k: getattr(value, part, None) for k, part in zip(keys, parts, strict=True)}
+                found |= {
+                    k: getattr(value, part, None) for k, part in zip(keys, parts, strict=True)
+                }
             else:
                 found[name] = value
         return found

@@ -24,7 +24,6 @@ from studio.files import (
     replace_file,
     write_json,
 )
-
 from studio.runs.result import RunResult
 
 if TYPE_CHECKING:
@@ -65,9 +64,9 @@ class Status(TypedDict):
 
 
 _AT_REST: dict[str, Any] = dict.fromkeys(
-    ("progress", "rate", "stage_eta_seconds", "step", "steps", "step_name", "fraction")
-    + ("eta_seconds",)
-)
+    ("progress", "rate", "stage_eta_seconds", "step", "steps", "step_name", "fraction",
+     "eta_seconds")
+)  # fmt: skip
 """What a status says of how far a run is, when nobody works on it."""
 
 

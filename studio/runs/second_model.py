@@ -8,8 +8,8 @@ from pathlib import Path
 from studio.clip.backbone import Backbone
 from studio.clip.texts import TextTower
 from studio.coft.student import Student
-from studio.images.folder import Folder
 from studio.images.canvases import Canvases
+from studio.images.folder import Folder
 from studio.runs.inputs import at_size, encode, prompts_of
 from studio.runs.report import Report
 from studio.runs.request import JobRequest

@@ -169,4 +169,7 @@ class RunStore:
 
 def _slug(text: str) -> str:
     """Lower-case letters, digits and single hyphens, 1 to 32 characters."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower().replace("+", "-plus")).strip("-")[:32].strip("-") or "run"
+    return (
+        re.sub(r"[^a-z0-9]+", "-", text.lower().replace("+", "-plus")).strip("-")[:32].strip("-")
+        or "run"
+    )

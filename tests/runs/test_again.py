@@ -309,7 +309,7 @@ def test_labels_to_check_stay_with_the_run(
     image_folder: Path, tiny_model: Path, runs: RunStore, quick_settings: dict[str, Any],
     cache_dir: Path,
 ):  # fmt: skip
-    asked = {path: "crimson" for path in PATHS}
+    asked = dict.fromkeys(PATHS, "crimson")
     request = JobRequest(
         folder=image_folder, class_names=NAMES, model=str(tiny_model), labels=asked,
         settings=Settings(**{**quick_settings, "phase2_epochs": 0}),

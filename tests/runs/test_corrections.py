@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from studio.errors import RunError
+from studio.files import FileLock, write_json
 from studio.runs.corrections import (
     WITHDRAWN,
     Corrections,
     corrections_of,
 )
-from studio.files import FileLock, write_json
 from studio.runs.given import GIVEN_FILE, Correction, write_corrections
 from studio.runs.run import Run
 from studio.runs.store import RunStore

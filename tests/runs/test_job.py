@@ -49,9 +49,7 @@ def never() -> bool:
     return False
 
 
-def go(
-    request: JobRequest, store: RunStore, cache_dir: Path, **more: Any
-) -> tuple[Run, RunResult]:
+def go(request: JobRequest, store: RunStore, cache_dir: Path, **more: Any) -> tuple[Run, RunResult]:
     run = create_run(request, store)
     return run, run_job(request, run, cache_dir=cache_dir, **{"stop": never, **more})
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from studio.runs.corrections import Corrections
 from studio.files import write_json
-from studio.runs.store import Run, RunStore
+from studio.runs.corrections import Corrections
 from studio.runs.reader import RunReader
+from studio.runs.store import Run, RunStore
 
 N = 6
 

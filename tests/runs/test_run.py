@@ -139,7 +139,11 @@ def test_a_run_can_be_renamed_and_its_folder_stays(run: Run) -> None:
     assert run.info.name == "Second try[31m of it"
     assert run.path == path
     assert run.path.is_dir()
-    for name, reason in (("", "Give the run a name"), (" \n\x00", "name"), ("x" * 101, "at most 100")):
+    for name, reason in (
+        ("", "Give the run a name"),
+        (" \n\x00", "name"),
+        ("x" * 101, "at most 100"),
+    ):
         with pytest.raises(RunError, match=reason):
             run.rename(name)
     assert run.info.name == "Second try[31m of it"

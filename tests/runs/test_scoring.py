@@ -50,7 +50,7 @@ def test_the_judgement_is_scored_of_both_models_and_of_the_labels_that_are_clean
     score = Scorer(TRUTH).score(judged())
     assert score is not None
     assert score["accuracies"] == [0.5, 0.75]
-    # Every image has a clean label: of model 1 (0, 1, 4), of model 2 (2), and the better of both (3).
+    # Every image has a clean label: of model 1 (0, 1, 4), model 2 (2), and the better of both (3).
     # Right are 0, 2 and 3, wrong is 1, and of 4 the truth is not known.
     assert score["clean_precision"] == pytest.approx(3 / 4)
     assert score["clean_fraction"] == 1.0

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from studio.analysis.confusion import confusion
 from studio.analysis import confusion as counting
+from studio.analysis.confusion import confusion
 from studio.runs.outcome import Outcome
 from studio.views.confusion import cell, heat_map
 
