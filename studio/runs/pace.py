@@ -1,9 +1,9 @@
 """How far a run is and how long it will take, as far as its events tell.
 
 A run is a list of steps in plain words (`steps_of`). How long the steps to come will take is a
-guess from WEIGHTS, scaled by how long those so far have taken; it is rounded, and it is None as long as
-nothing is known. It was made for the two models of CoFT on a CPU, where training takes most of the
-time whatever the images.
+guess from WEIGHTS, scaled by how long those so far have taken; it is rounded, and it is None as
+long as nothing is known. It was made for the two models of CoFT on a CPU, where training takes most
+of the time whatever the images.
 """
 
 from __future__ import annotations
