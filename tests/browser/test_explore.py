@@ -169,10 +169,10 @@ def test_clean_and_noisy_lie_side_by_side_page_by_page(open_page: Open, watch: W
     assert total(page, "clean") + total(page, "noisy") == 110
     assert page.locator(".explore-side").is_hidden()  # the galleries take the whole width
     side = "clean" if total(page, "clean") > 24 else "noisy"
-    first = page.locator(f"#gallery-{side} .card").first.get_attribute("data-pick")
+    first = page.locator(f"#gallery-{side} .card-open").first.get_attribute("data-pick")
     page.click(f"#{side}-on")
     wait_for(page, lambda: where(page, side).startswith("25–"), "the second page", 30)
-    assert page.locator(f"#gallery-{side} .card").first.get_attribute("data-pick") != first
+    assert page.locator(f"#gallery-{side} .card-open").first.get_attribute("data-pick") != first
     page.locator(".class-pick").nth(1).click()
     name = page.locator(".class-pick .name").nth(1).inner_text()
     wait_for(
