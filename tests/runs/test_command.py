@@ -93,10 +93,10 @@ def test_all_runs_in_a_table(
     store: RunStore, two: tuple[Run, Run], capsys: pytest.CaptureFixture[str]
 ):
     head, *rows = [line.split() for line in listed(store, capsys).splitlines()]
-    assert head == ["run", "state", "model", "images", "zero-shot", "%", "accuracy", "%"]
+    assert head[:5] == ["run", "name", "state", "model", "images"]
     assert sorted(rows) == sorted([
-        [two[0].id, "finished", "embedded", "120", "50.0", "75.0"],
-        [two[1].id, "stopped", "embedded"],
+        [two[0].id, "one", "finished", "embedded", "120", "50.0", "75.0", "80.0"],
+        [two[1].id, "two", "stopped", "embedded"],
     ])  # fmt: skip
 
 
@@ -107,8 +107,12 @@ def test_all_runs_as_json(
         row["run"]: row
         for row in map(json.loads, listed(store, capsys, json=True).split("\n")[:-1])
     }
-    assert found[two[0].id] == {**RESULT.to_dict(), "run": two[0].id, "state": "finished"}
-    assert found[two[1].id] == {"run": two[1].id, "state": "stopped"}
+    assert found[two[0].id] == {
+        **RESULT.to_dict(), "run": two[0].id, "state": "finished", "name": "one", "note": "",
+    }  # fmt: skip
+    assert found[two[1].id] == {
+        "run": two[1].id, "state": "stopped", "name": "two", "note": "",
+    }  # fmt: skip
 
 
 def test_no_runs_are_said_to_be_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
