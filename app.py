@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from studio.memory import keep_freed_memory
-from studio.places import default_cache_dir, default_runs_dir, has_display
+from studio.places import default_cache_dir, default_runs_dir, has_display, is_loopback
 
 
 def main() -> None:
@@ -25,7 +25,7 @@ def main() -> None:
 
     keep_freed_memory()
     # Here, because gradio takes seconds and `--help` must answer at once.
-    from studio.ui.page import Options, is_loopback, serve
+    from studio.ui.page import Options, serve
 
     options = Options(
         runs_dir=args.runs.expanduser().resolve(),

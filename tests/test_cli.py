@@ -88,7 +88,7 @@ def test_fit_predict_and_runs(
     assert result["accuracy"] is not None
     assert result["settings"]["k"] == 4
     assert "\r" not in done.stderr, "a progress bar where there is no terminal"
-    assert "labelling: 36/36" in done.stderr
+    assert "step 6 of 6: labelling all images: 36/36" in done.stderr
 
     out, again = tmp_path / "labels.csv", tmp_path / "again.csv"
     assert main(["predict", result["run"], str(image_folder), "--out", str(out)]) == 0

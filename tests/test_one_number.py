@@ -20,7 +20,7 @@ from studio.session.opened import open_run
 from studio.session.session import Options, Session
 from studio.settings import Settings
 from studio.ui.compare import CompareTab
-from studio.views import compare, explored, export, runs
+from studio.views import cards, compare, export, runs
 from studio.views.numbers import percent
 
 
@@ -65,7 +65,7 @@ def test_the_share_of_clean_labels_is_the_same_everywhere(
     (table,) = CompareTab(session).compared([run.id])[0]
     assert f"Share of clean labels {whole}" in text_of(compare.results_table([table, table]))
     assert f"{whole} of the labels clean" in text_of(export.about(reader, outcome))
-    assert whole in text_of(explored.summary(open_run(session, run.id).outcome, result))
+    assert whole in text_of(cards.summary(open_run(session, run.id).outcome, result))
 
 
 def test_while_a_run_is_at_work_it_is_that_of_its_latest_judgement(

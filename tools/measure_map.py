@@ -117,7 +117,7 @@ def measure_page(number: int, chromium: str) -> None:
 
     from studio.imports import import_torch
     from studio.session.layouts import Layouts
-    from studio.ui.explore import map_data
+    from studio.ui.explore import map as map_panel
     from studio.ui.page import Options, build, make_studio
     from studio.ui.theme import CSS, theme
 
@@ -125,7 +125,7 @@ def measure_page(number: int, chromium: str) -> None:
     # A ready layout at once: how long UMAP takes is the other measurement.
     code = "import sys, numpy as np; f, l = sys.argv[1:]; u = np.load(f); np.save(l, (u @ "
     code += "np.random.default_rng(0).normal(size=(u.shape[1], 2))).clip(-2, 2).astype('f4') / 2)"
-    map_data.Layouts = partial(Layouts, command=(sys.executable, "-c", code))
+    map_panel.Layouts = partial(Layouts, command=(sys.executable, "-c", code))
     session = make_studio(Options(runs_dir=folder / "runs", cache_dir=folder / "cache"))
     made_up_run(session, number)
     import_torch()

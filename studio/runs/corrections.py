@@ -10,16 +10,19 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from studio.errors import RunError
 from studio.files import FileLock, append_json, read_json_lines
 from studio.runs.given import GIVEN_FILE, VERDICTS, Correction, Verdict, listed, read_corrections
 from studio.runs.run import Run
+
+if TYPE_CHECKING:
+    from studio.runs.outcome import Outcome
 
 WITHDRAWN = "withdrawn"  # an image is as if nothing had been said about it
 
@@ -121,6 +124,34 @@ class Corrections:
         with _Gate(self._folder):
             self._append({"id": action.id, "verdict": verdict, "images": dict(action.images)})
         return action
+
+    def say(
+        self, verdict: str, outcome: Outcome, indices: Sequence[int], label: str = ""
+    ) -> Action:
+        """Say the same of some of a run's images, by their numbers.
+
+        Args:
+            verdict: One of VERDICTS, or WITHDRAWN, which leaves out what is not corrected.
+            outcome: The labels that are seen: accepted are these.
+            indices: Of the images.
+            label: The class to relabel to.
+
+        Raises:
+            RunError: There is no such verdict, image or class, or nothing to take back.
+        """
+        right = all(0 <= i < len(outcome) for i in indices)
+        if verdict not in (*VERDICTS, WITHDRAWN) or not right:
+            raise RunError("There is no such image in this run.")
+        if verdict == WITHDRAWN:  # what was not corrected needs no line
+            current = self.current()
+            indices = [i for i in indices if outcome.paths[i] in current]
+            if not indices:
+                raise RunError("None of these images is corrected.")
+        own = verdict == "accepted"
+        return self.add(verdict, {
+            outcome.paths[i]: outcome.name(int(outcome.labels[i])) if own else label
+            for i in indices
+        })  # fmt: skip
 
     def undo(self) -> Action | None:
         """Undo the last press of a button that is not undone yet; None when there is none."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from studio.errors import RunError
 from studio.images.folder import Folder
 from studio.progress import Begin, Stop, never
 from studio.prompts.prompt_set import PromptSet
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 LOADING, ENCODING, LABELLING = "Loading the model", "Looking at the images", "Labelling"
 STEPS = ((LOADING, 2.0), (ENCODING, 10.0), (LABELLING, 1.0))
 """Of `label_images`, and about how long each takes."""
+
+MOST = 48
+"""Images nearest to a text: two pages of a gallery. Of small sets a quarter, but at least LEAST."""
+LEAST = 12
 
 
 @dataclass(frozen=True)
@@ -151,6 +156,26 @@ class Encoded:
         )
         cosines = space.images(self._features) @ space.texts(self._tower.features([text]))[0]
         return np.asarray(cosines.numpy())
+
+    def nearest(
+        self, text: str, class_names: Sequence[str], prompts: PromptSet, *, rows: Sequence[int]
+    ) -> NDArray[np.int64]:
+        """Places in `rows`, numbers of images, of the nearest to a text, best first.
+
+        Args:
+            text: any sentence.
+            class_names: the C names that the space is centred by.
+            prompts: as for `label`.
+            rows: the images to choose from.
+
+        Raises:
+            RunError: the model does not read texts of that length.
+        """
+        if not self.reads(text):
+            raise RunError("That is longer than this model reads: say it in fewer words.")
+        cosines = self.similar(text, class_names, prompts)[list(rows)]
+        number = max(LEAST, min(MOST, len(rows) // 4))
+        return np.argsort(-cosines, kind="stable")[:number]
 
     def reads(self, text: str) -> bool:
         """Whether the model reads the text to its end."""

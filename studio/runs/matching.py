@@ -44,6 +44,11 @@ class MatchedRuns:
         """(R, M) whether a run's label is the true one; false where the truth is unknown."""
         return np.asarray((self.labels == self.truth) & (self.truth >= 0))
 
+    @property
+    def alike(self) -> NDArray[np.float64]:
+        """(R, R) the share of images that each two runs label the same."""
+        return np.asarray((self.labels[:, None] == self.labels[None]).mean(axis=-1))
+
     def name(self, label: int) -> str:
         """A class name; `unknown` for -1."""
         return self.names[label] if 0 <= label < len(self.names) else "unknown"

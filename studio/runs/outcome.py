@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -10,6 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studio.runs.given import Correction
+
+
+LIKELY = 9
+"""Other classes that an image may show, at most: as many as there are digits to pick them by."""
 
 
 def better_judged(clean: NDArray[np.bool_], probability: NDArray[np.floating]) -> NDArray[np.int64]:
@@ -57,6 +62,16 @@ class Outcome:
         """The share of clean labels, as everything shows it; 0 without images."""
         return float(self.clean.mean()) if len(self) else 0.0
 
+    def right_share(self, chosen: NDArray[np.bool_] | None = None) -> float | None:
+        """The share of right labels where the truth is known; None where it never is.
+
+        chosen: (N,) of these images only; None = all.
+        """
+        if self.truth is None:
+            return None
+        of = self.truth >= 0 if chosen is None else chosen & (self.truth >= 0)
+        return float((self.labels[of] == self.truth[of]).mean()) if of.any() else None
+
     @property
     def cleanliness(self) -> NDArray[np.float32]:
         """(N,) in [0, 1], what images are sorted by: the clean probability, or the combined score
@@ -65,6 +80,10 @@ class Outcome:
         if self.by_combined and self.combined is not None:
             return self.combined
         return self.clean_probability
+
+    def least_clean_first(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Indices of images by their cleanliness; ties stay in their order."""
+        return indices[np.argsort(self.cleanliness[indices], kind="stable")]
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -100,3 +119,28 @@ class Outcome:
     def name(self, label: int) -> str:
         """A class name; `unknown` for -1 and whatever else has none."""
         return self.class_names[label] if 0 <= label < len(self.class_names) else "unknown"
+
+
+def likely(outcome: Outcome, index: int, stages: Sequence[Outcome] = ()) -> list[int]:
+    """At most LIKELY other classes that the image may show, the likeliest first: the models' own
+    labels, the best classes, those of other stages, and of few classes the rest.
+    """
+    label, names = int(outcome.labels[index]), outcome.class_names
+    found = [*outcome.model_labels[:, index].tolist()]
+    for stage in (outcome, *stages):
+        found += [*stage.top_labels[index].tolist(), int(stage.labels[index])]
+    if len(names) <= 2 * LIKELY:
+        found += range(len(names))
+    return [c for c in dict.fromkeys(found) if 0 <= c < len(names) and c != label][:LIKELY]
+
+
+def fingerprint(stages: Mapping[str, Outcome], *, of: object) -> str:
+    """Changes with the labels of any stage, and with what they are labels of."""
+    digest = hashlib.sha1(repr(of).encode(), usedforsecurity=False)
+    for name, outcome in stages.items():
+        digest.update(repr((name, outcome.class_names)).encode())
+        arrays = (outcome.labels, outcome.clean_probability)
+        for array in (*arrays, outcome.combined, outcome.clean, outcome.truth):
+            if array is not None:
+                digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from studio.files import read_json
 from studio.images.names import truth_of
+from studio.prompts.prompt_set import PromptSet
 from studio.runs.corrections import Corrections
 from studio.runs.curves import Curves
 from studio.runs.history import STAGED, LabelHistory
@@ -134,6 +136,12 @@ class RunReader:
     def root(self) -> Path:
         """The folder of the images."""
         return Path(self._described()[0] or self.info.folder)
+
+    @property
+    def prompts(self) -> PromptSet:
+        """What the run read about each class; nothing where it has not come that far."""
+        saved = read_json(self.run.path / "prompts.json")
+        return PromptSet() if saved is None else PromptSet.from_dict(saved)
 
     @property
     def mark(self) -> tuple[object, ...]:

@@ -82,6 +82,11 @@ class RunResult:
     seconds: float | None = None
     settings: Mapping[str, Any] | None = None
 
+    @property
+    def judged_clean(self) -> float | None:
+        """The share of clean labels; None where no label was judged, as before any training."""
+        return None if self.stage == "zero-shot" else self.clean_fraction
+
     @classmethod
     def from_dict(cls, value: object) -> RunResult:
         """From what `to_dict` wrote, in this or an older version.

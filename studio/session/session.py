@@ -171,8 +171,10 @@ class Session:
         return self._opened.get(source.choice, make, mark=mark)
 
     def result(self, run_id: str) -> RunResult | None:
-        """The result of a run that has ended, None when it has none; read once."""
-        return self._results.get(run_id, lambda: self.store.get(run_id).result())
+        """The result of a run, None while it has none; read once."""
+        run = self.store.get(run_id)
+        there = (run.path / "result.json").is_file()
+        return self._results.get(run_id, run.result, mark=there)
 
     def corrections(self, source: Source) -> Corrections:
         """What people said about the images of a run, or of those at hand before any run.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,8 +11,10 @@ import gradio as gr
 
 from studio.errors import RunError, StudioError
 from studio.files import read_json
+from studio.runs import gallery
+from studio.runs.compared import MOST, ComparedRun, newest_pair, same_folder, warnings
 from studio.runs.matching import ALL, MatchedRuns, match
-from studio.runs.store import ACTIVE, RunInfo
+from studio.runs.store import ACTIVE
 from studio.session.cache import Cache
 from studio.session.opened import Opened, open_run
 from studio.session.session import Session
@@ -24,12 +27,11 @@ from studio.ui.parts import (
     curve_board,
     dialog,
     folding,
-    guard,
+    guarded,
     pick_list,
     picked_index,
 )
-from studio.views import compare, compare_figures, differences, gallery
-from studio.views.compare import ComparedRun
+from studio.views import compare, compare_figures, differences
 from studio.views.render import render
 
 POLL_SECONDS = 4.0
@@ -142,18 +144,18 @@ class CompareTab:
     def choices(self, chosen: Any) -> list[Any]:
         """The table of runs; at first the two newest that ended over the same images are ticked."""
         infos = self.session.store.list()
-        ids = [info.id for info in infos if info.id in _ids(chosen)] or _first_two(infos)
+        ids = [info.id for info in infos if info.id in _ids(chosen)] or newest_pair(infos)
         results = {i.id: self.session.result(i.id) for i in infos if i.state not in ACTIVE}
         return [compare.choices(infos, results, ids), ids]
 
     def choose(self, event: gr.EventData) -> list[Any]:
         """Runs were ticked or unticked; the first page of images is shown."""
-        return [checked(event)[: compare.MOST], 0]
+        return [checked(event)[:MOST], 0]
 
     def compared(self, chosen: Any) -> tuple[list[ComparedRun], int]:
         """The chosen runs that are there, in order, and how many are not there any more."""
         runs: list[ComparedRun] = []
-        ids = _ids(chosen)[: compare.MOST]
+        ids = _ids(chosen)[:MOST]
         for run_id in ids:
             try:
                 runs.append(self._compared(run_id, place=len(runs)))
@@ -182,24 +184,25 @@ class CompareTab:
         """Curves and tables of the chosen runs; needs none of their images."""
         runs, gone = self.compared(chosen)
         enough = len(runs) > 1
-        visible = gr.update(visible=enough)
+        messages = render(
+            "compare/messages.html",
+            gone=gone,
+            warnings=warnings(runs) if enough else [],
+            too_few=not enough and len(self.session.store.list()) > 1,
+        )
+        visible, nothing = gr.update(visible=enough), {"figures": [], "empty": ""}
+        if not enough:
+            return Overview(messages, nothing, "", "", "", visible, visible, gr.Timer(active=False))
+        empty = "None of these runs has trained: there are no curves."
         return Overview(
-            messages=render(
-                "compare/messages.html",
-                gone=gone,
-                warnings=compare.warnings(runs) if enough else [],
-                too_few=not enough and len(self.session.store.list()) > 1,
-            ),
-            curves={
-                "figures": compare_figures.figures(runs) if enough else [],
-                "empty": "None of these runs has trained: there are no curves." if enough else "",
-            },
-            numbers=compare_figures.numbers(runs) if enough else "",
-            results=compare.results_table(runs) if enough else "",
-            settings=compare.settings_table(runs) if enough else "",
+            messages,
+            curves={"figures": compare_figures.figures(runs), "empty": empty},
+            numbers=compare_figures.numbers(runs),
+            results=compare.results_table(runs),
+            settings=compare.settings_table(runs),
             tables=visible,
             images=visible,
-            timer=gr.Timer(active=enough and any(run.info.state in ACTIVE for run in runs)),
+            timer=gr.Timer(active=any(run.info.state in ACTIVE for run in runs)),
         )
 
     def differences(self, chosen: Any, show: Any, page: Any = 0) -> Differences:
@@ -215,10 +218,10 @@ class CompareTab:
             return Differences(_notes(str(error)), hidden, "", "", off, off, 0)
         value = show if show in matched.runs.filters else ALL
         part = gallery.page(matched.runs.select(value), _number(page))
-        cards = [
-            differences.card(matched.runs, matched.letters, m, self._picture(matched, m))
-            for m in part.indices
-        ]
+        cards = []
+        for m in part.shown:
+            source = matched.opened.picture(int(matched.runs.indices[0, m]))
+            cards.append(differences.card(matched.runs, matched.letters, m, source))
         options = differences.options(matched.runs, matched.letters)
         summary = differences.summary(matched.runs, matched.letters)
         return Differences(
@@ -239,74 +242,43 @@ class CompareTab:
 
         return turned
 
+    @guarded
     def open_image(self, chosen: Any, event: gr.EventData) -> str:
         """The picked image, large, with what each run says about it."""
-
-        def work() -> str:
-            matched = self.match(self.compared(chosen)[0])
-            m = picked_index(event, len(matched.runs))
-            if m is None:
-                raise RunError("There is no such image in these runs.")
-            source = matched.opened.large_picture(int(matched.runs.indices[0, m]))
-            return differences.detail(matched.runs, matched.letters, m, source)
-
-        return str(guard(work))
-
-    def _picture(self, matched: Matched, m: int) -> str:
-        return matched.opened.picture(int(matched.runs.indices[0, m]))
+        matched = self.match(self.compared(chosen)[0])
+        m = picked_index(event, len(matched.runs))
+        if m is None:
+            raise RunError("There is no such image in these runs.")
+        source = matched.opened.large_picture(int(matched.runs.indices[0, m]))
+        return differences.detail(matched.runs, matched.letters, m, source)
 
     def match(self, runs: Sequence[ComparedRun]) -> Matched:
         """The runs brought onto the same images.
 
-        Runs over the folder that most of them are over are taken; of two such folders, the first
-        run's.
-
         Raises:
-            RunError: there are no two runs with labels over the same folder.
+            RunError: as of `same_folder`.
         """
-        labelled, notes = [], []
+        opened: dict[int, Opened] = {}
         for run in runs:
-            try:
-                labelled.append((run, open_run(self.session, run.info.id)))
-            except StudioError:
-                notes.append(run.letter)
-        notes = [f"Without labels so far: {', '.join(notes)}."] if notes else []
-        roots = [run.root for run, _ in labelled]
-        most = max(roots, key=roots.count, default="")
-        same = [(run, opened) for run, opened in labelled if run.root == most]
-        if len(same) < 2:
-            reason = (
-                "no two of these runs have labels yet"
-                if len(labelled) < 2
-                else "these runs are over different folders"
-            )
-            raise RunError(f"There are no labels to compare image by image: {reason}.")
-        if others := [run.letter for run, _ in labelled if run.root != most]:
-            notes.append(f"Over another folder, and so left out here: {', '.join(others)}.")
-        if early := [run.letter for run, _ in same if run.info.state in ACTIVE]:
-            notes.append(f"Still at work, with the labels they have now: {', '.join(early)}.")
-        opened = [one for _, one in same]
-        letters = tuple(run.letter for run, _ in same)
-        return Matched(self._matched(opened), letters, opened[0], tuple(notes))
-
-    def _matched(self, opened: Sequence[Opened]) -> MatchedRuns:
-        """The runs' outcomes on the same images; made once for the same outcomes."""
-        key = tuple(id(one.outcome) for one in opened)
-        # What is kept holds its outcomes, so that no other can come to the same address.
-        return self._matches.get(key, lambda: match([one.outcome for one in opened]))
+            with suppress(StudioError):  # it has no labels yet
+                opened[run.place] = open_run(self.session, run.info.id)
+        same, notes = same_folder(runs, opened)
+        sources = [opened[run.place] for run in same]
+        # By their addresses: what is kept holds its outcomes, so no other can come to the same one.
+        outcomes = [source.outcome for source in sources]
+        key = tuple(map(id, outcomes))
+        return Matched(
+            self._matches.get(key, lambda: match(outcomes)),
+            tuple(run.letter for run in same),
+            sources[0],
+            tuple(notes),
+        )
 
 
 def _ids(chosen: Any) -> list[str]:
     """Ids of runs as a page may send them."""
     values = chosen if isinstance(chosen, list) else []
     return list(dict.fromkeys(value for value in values if isinstance(value, str)))
-
-
-def _first_two(infos: Sequence[RunInfo]) -> list[str]:
-    """The two newest runs that ended over the same images; none where there are no two."""
-    ended = [info for info in infos if info.state in ("finished", "stopped")]
-    same = [info.id for info in ended if info.folder == ended[0].folder]
-    return same[:2] if len(same) > 1 else []
 
 
 def _number(value: Any) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ from studio.session.session import Session
 from studio.session.state import DataState
 from studio.ui.header import work_on
 from studio.ui.parts import (
-    MODEL_INFO,
     POLL,
     PRIVATE,
     Lazy,
@@ -24,10 +24,13 @@ from studio.ui.parts import (
     box,
     field_of,
     folding,
-    guard,
+    guarded,
+    line,
+    model_field,
     page_of,
     picked_index,
     script,
+    shown_by,
 )
 from studio.ui.polling import Polling
 from studio.views import data, state
@@ -55,18 +58,17 @@ class DataTab:
                 self.stop = gr.Button(
                     "Stop", visible=False, variant="stop", size="sm", elem_id="data-stop"
                 )
-                self.folder = folding(data.welcome(), elem_id="data-folder")
+                self.folder = folding(render("data/welcome.html"), elem_id="data-folder")
                 self.preview = folding(elem_id="data-preview")
 
     def _images(self) -> None:
         with box("Images"):
             self.demo = gr.Button("Try the demo set", variant="primary", elem_id="demo")
             with gr.Row(visible=self.session.options.paths_allowed, elem_classes="inline"):
-                self.path = gr.Textbox(
-                    label="Folder on this machine",
+                self.path = line(
+                    "Folder on this machine",
                     placeholder="/home/me/photos",
                     elem_id="folder-path",
-                    max_lines=1,
                     scale=4,
                     min_width=160,
                     interactive=False,
@@ -113,15 +115,7 @@ class DataTab:
 
     def _labels(self, models: Sequence[str]) -> None:
         with box("First labels"):
-            self.model = gr.Dropdown(
-                list(models),
-                value=models[0],
-                interactive=False,
-                label="Model",
-                allow_custom_value=True,
-                elem_id="model",
-                info=MODEL_INFO,
-            )
+            self.model = model_field(models, elem_id="model")
         # Outside of the box: it stays in sight, at the lower end of the window.
         with gr.Row(
             elem_classes="inline next-step", elem_id="next-step", visible=False
@@ -131,16 +125,13 @@ class DataTab:
             self.train = gr.Button("Continue to training", elem_id="train-on-this", **wide)
             self.start = gr.Button("Start training", elem_id="start-now", **wide)
 
-    @property
-    def outputs(self) -> dict[str, Any]:
-        """The components that show the parts."""
-        names = ("steps", "status", "stop", "folder", "preview", "demo", "scan", "browse",
-                 "recent", "bar", "label", "train", "start", "path", "names", "model")  # fmt: skip
-        return {name: getattr(self, name) for name in names}
-
     def wire(self, polling: Polling, tabs: gr.Tabs) -> None:
         """Connect events; whatever changes anything has the tab asked at once."""
-        watched = polling.watch(self.parts, self.outputs)
+        outputs = shown_by(
+            self, "steps", "status", "stop", "folder", "preview", "demo", "scan", "browse",
+            "recent", "bar", "label", "train", "start", "path", "names", "model",
+        )  # fmt: skip
+        watched = polling.watch(self.parts, outputs)
 
         def after(trigger: Any, handler: Callable[..., Any], *inputs: Any, **more: Any) -> None:
             done = trigger(handler, inputs=list(inputs), outputs=None, **{**PRIVATE, **more})
@@ -163,35 +154,31 @@ class DataTab:
 
     # What its buttons do ----------------------------------------------------------------------
 
+    @guarded
     def use_demo(self) -> None:
         """Draw, scan and label the demo set."""
-        guard(self.session.data.use_demo)
+        self.session.data.use_demo()
 
+    @guarded
     def use_path(self, text: str) -> None:
         """Read a typed folder."""
-        guard(lambda: self.session.data.use_folder(self.session.typed_folder(text or "")))
+        self.session.data.use_folder(self.session.typed_folder(text or ""))
 
+    @guarded
     def use_picked(self) -> None:
         """Read a folder that is chosen in a window of this machine."""
+        folder = self.session.pick_folder()
+        if folder is not None:  # else the window was closed
+            self.session.data.use_folder(folder)
 
-        def work() -> None:
-            folder = self.session.pick_folder()
-            if folder is not None:  # else the window was closed
-                self.session.data.use_folder(folder)
-
-        guard(work)
-
+    @guarded
     def use_recent(self, event: gr.EventData) -> None:
         """Read one of the folders that were opened last."""
-
-        def work() -> None:
-            folders = self.session.recent_folders()
-            index = picked_index(event, len(folders))
-            if index is None:
-                raise FolderError("That folder is not there any more.")
-            self.session.data.use_folder(self.session.typed_folder(folders[index]))
-
-        guard(work)
+        folders = self.session.recent_folders()
+        index = picked_index(event, len(folders))
+        if index is None:
+            raise FolderError("That folder is not there any more.")
+        self.session.data.use_folder(self.session.typed_folder(folders[index]))
 
     def completions_of(self) -> Callable[[str], list[str]]:
         """What a page asks while a path is typed: the folders that it may go on to."""
@@ -201,31 +188,25 @@ class DataTab:
 
         return completions
 
+    @guarded
     def use_upload(self, files: list[str] | None) -> None:
         """Take uploaded files into a folder of their own and read it."""
+        folder = take_uploads(files or [], self.session.options.cache_dir / "uploads")
+        self.session.data.use_folder(folder, source="upload")
 
-        def work() -> None:
-            folder = take_uploads(files or [], self.session.options.cache_dir / "uploads")
-            self.session.data.use_folder(folder, source="upload")
-
-        guard(work)
-
+    @guarded
     def names_from_file(self, file: str | None) -> None:
         """Class names from an uploaded text file."""
+        if not file:
+            raise FolderError("That file did not arrive; try again.")
+        read_class_names(Path(file))  # says what is wrong with it
+        text = Path(file).read_text(encoding="utf-8", errors="replace")
+        self.session.data.set_inputs(text)
 
-        def work() -> None:
-            if not file:
-                raise FolderError("That file did not arrive; try again.")
-            read_class_names(Path(file))  # says what is wrong with it
-            text = Path(file).read_text(encoding="utf-8", errors="replace")
-            self.session.data.set_inputs(text)
-
-        guard(work)
-
+    @guarded
     def label_now(self, names: str, model: str, request: gr.Request) -> None:
         """Make the first labels."""
-        by = page_of(request, "data")
-        guard(lambda: self.session.data.label(names or "", model or "", by=by))
+        self.session.data.label(names or "", model or "", by=page_of(request, "data"))
 
     def remember_names(self, names: str, request: gr.Request) -> None:
         """Keep what was typed for a reload and for other tabs."""
@@ -283,31 +264,24 @@ class DataTab:
         }
 
     def _folder_html(self, view: DataState) -> Markup:
-        arriving, folder, canvases = view.arriving, view.folder, view.canvases
+        arriving, picture = view.arriving, self.session.picture
         if arriving:
-            return data.arriving_html(
-                arriving.folder,
-                picture=lambda i: self.session.picture(arriving.folder, arriving, i),
-            )
-        if folder is None or canvases is None:
-            return data.welcome()
+            folder = arriving.folder
+            return data.arriving_html(folder, picture=partial(picture, folder, arriving))
+        if view.folder is None or view.canvases is None:
+            return render("data/welcome.html")
         return data.folder_html(
-            folder,
+            view.folder,
             source=view.source,
             classes=len(view.names),
-            picture=lambda i: self.session.picture(folder, canvases, i),
+            picture=partial(picture, view.folder, view.canvases),
         )
 
     def _preview_html(self, view: DataState) -> Markup:
-        folder, canvases, preview = view.folder, view.canvases, view.preview
-        if folder is None or canvases is None or preview is None:
+        if view.folder is None or view.canvases is None or view.preview is None:
             return Markup("")
-        return data.labels_html(
-            preview,
-            folder=folder,
-            picture=lambda i: self.session.picture(folder, canvases, i),
-            stale=view.stale,
-        )
+        picture = partial(self.session.picture, view.folder, view.canvases)
+        return data.labels_html(view.preview, folder=view.folder, picture=picture, stale=view.stale)
 
 
 def step_of(view: DataState) -> int:

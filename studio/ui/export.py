@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import time
-import zipfile
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,13 +9,13 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from studio.errors import RunError
-from studio.files import replace_file
-from studio.images.thumbnails import secret
+from studio.export.downloads import Downloads, has_labels, model_files
+from studio.export.labels import LABEL_COLUMNS, label_rows
 from studio.imports import import_torch
 from studio.runs.outcome import Outcome
 from studio.runs.store import Run
 from studio.session.session import Session
-from studio.ui.parts import PRIVATE, UNCHECKED, box, file_url, folding, guard
+from studio.ui.parts import PRIVATE, UNCHECKED, box, file_url, folding, guarded
 from studio.views import export, runs
 from studio.views.render import render
 
@@ -32,7 +28,6 @@ DOWNLOAD = """(url) => {
 }"""
 """Files are made when asked for; then the browser is sent to fetch them."""
 
-KEEP_SECONDS = 86_400
 PREVIEW_ROWS = 5
 SNIPPET = Path(__file__).resolve().parents[2] / "docs" / "export.md"
 
@@ -51,11 +46,7 @@ class ExportTab:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.folder = session.options.cache_dir / "exports"
-        self.folder.mkdir(parents=True, exist_ok=True)
-        for old in self.folder.glob("*/*"):  # made anew when asked for again
-            if old.stat().st_mtime < time.time() - KEEP_SECONDS:
-                old.unlink(missing_ok=True)
+        self.downloads = Downloads(session.options.cache_dir)
 
     def build(self) -> None:
         """Lay the tab out, inside of gr.Tab."""
@@ -65,17 +56,13 @@ class ExportTab:
             with gr.Column(scale=4, min_width=300, elem_classes="side"):
                 with box("Labels"):
                     gr.HTML(render("export/labels.html"))
+                    off: dict[str, Any] = {"interactive": False}
                     self.labels = gr.Button(
-                        "Download labels.csv",
-                        variant="primary",
-                        elem_id="download-labels",
-                        interactive=False,
+                        "Download labels.csv", variant="primary", elem_id="download-labels", **off
                     )
                 with box("Model"):
                     gr.HTML(render("export/model.html"))
-                    self.model = gr.Button(
-                        "Download the model", elem_id="download-model", interactive=False
-                    )
+                    self.model = gr.Button("Download the model", elem_id="download-model", **off)
             with gr.Column(scale=7, min_width=320, elem_classes="main"):
                 self.about = folding(elem_id="export-about")
         self.preview = folding(elem_id="export-preview")
@@ -99,92 +86,49 @@ class ExportTab:
 
     def choices(self, current: str | None) -> Any:
         """The runs that have something to export."""
-        infos = [info for info in self.session.store.list() if self._has_labels(info.id)]
+        store = self.session.store
+        infos = [info for info in store.list() if has_labels(store.get(info.id))]
         options = [(runs.run_label(info), info.id) for info in infos]
         ids = [info.id for info in infos]
         return gr.update(
             choices=options, value=current if current in ids else next(iter(ids), None)
         )
 
-    def _has_labels(self, run_id: str) -> bool:
-        return any((self.session.store.get(run_id).path / "arrays").glob("finished-*"))
-
-    def _has_model(self, run_id: str) -> bool:
-        return (self.session.store.get(run_id).path / "model").is_dir()
-
+    @guarded
     def show(self, run_id: str | None) -> Shown:
         """What the chosen run can be exported as."""
         if not isinstance(run_id, str) or not run_id:
             off = gr.update(interactive=False)
             return Shown(render("export/nothing.html"), "", off, off)
 
-        def work() -> Shown:
-            reader = self.session.reader(run_id)
-            outcome = self.session.outcome(reader)
-            final = reader.final()
-            return Shown(
-                about=export.about(reader, outcome),
-                preview="" if final is None else _preview(final),
-                labels=gr.update(interactive=final is not None),
-                model=gr.update(interactive=self._has_model(run_id)),
-            )
+        reader = self.session.reader(run_id)
+        outcome = self.session.outcome(reader)
+        final = reader.final()
+        return Shown(
+            about=export.about(reader, outcome),
+            preview="" if final is None else _preview(final),
+            labels=gr.update(interactive=final is not None),
+            model=gr.update(interactive=bool(model_files(reader.run))),
+        )
 
-        shown: Shown = guard(work)
-        return shown
-
+    @guarded
     def make_labels(self, run_id: str) -> str:
         """Write labels.csv; its address."""
+        import_torch()
+        return file_url(self.downloads.labels(self._run(run_id)))
 
-        def work() -> str:
-            import_torch()
-            from studio.export.labels import labels_csv
-
-            run = self._finished(run_id)
-            return file_url(labels_csv(run, self._place(run.id) / f"{run.id}-labels.csv"))
-
-        return str(guard(work))
-
+    @guarded
     def make_model(self, run_id: str) -> str:
         """Pack the model folder; the address of the zip."""
+        return file_url(self.downloads.model(self._run(run_id)))
 
-        def work() -> str:
-            run = self._finished(run_id)
-            if not self._has_model(run.id):
-                raise RunError("This run trained no model; only its labels can be downloaded.")
-            file = self._place(run.id) / f"{run.id}-model.zip"
-
-            def pack(partial: Path) -> None:
-                # Weights do not shrink: stored, not compressed, is as small and much faster.
-                with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
-                    for part in export.model_files(run):
-                        archive.write(part, f"{run.id}/{part.name}")
-
-            replace_file(file, pack)
-            return file_url(file)
-
-        return str(guard(work))
-
-    def _finished(self, run_id: object) -> Run:
+    def _run(self, run_id: object) -> Run:
         if not isinstance(run_id, str) or not run_id:
             raise RunError("Choose a run first.")
-        run = self.session.store.get(run_id)
-        if not self._has_labels(run.id):
-            raise RunError("This run has no final labels yet; wait for its end.")
-        return run
-
-    def _place(self, run_id: str) -> Path:
-        """A served folder for a run's downloads whose name cannot be guessed."""
-        name = hmac.new(
-            secret(self.session.options.cache_dir), f"export {run_id}".encode(), hashlib.sha256
-        )
-        place = self.folder / name.hexdigest()[:32]
-        place.mkdir(parents=True, exist_ok=True)
-        return place
+        return self.session.store.get(run_id)
 
 
 def _preview(outcome: Outcome) -> str:
-    from studio.export.labels import LABEL_COLUMNS, label_rows
-
     rows = list(islice(label_rows(outcome), PREVIEW_ROWS))
     return export.preview(LABEL_COLUMNS, rows, images=len(outcome))
 

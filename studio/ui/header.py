@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
@@ -67,13 +66,11 @@ class Header:
 
         def way_on(event: gr.EventData, here: str) -> dict[Any, Any]:
             values = self.way_on(picked(event), here)
-            if "again" in values:  # the tab that is open chooses no run by itself
-                return {
-                    **explore.choices(values["wanted"]),
-                    **_at(places, values),
-                    explore.wanted: "",
-                }
-            return _at(places, values)
+            sent = {places[name]: value for name, value in values.items()}
+            if "again" not in values:
+                return sent
+            # The tab that is open chooses no run by itself.
+            return {**explore.choices(values["wanted"]), **sent, explore.wanted: ""}
 
         for place in (self.state, status):
             gone = place.select(way_on, [self.here], list(places.values()), js=_HERE, **UNCHECKED)
@@ -100,8 +97,9 @@ class Header:
     def standing_of(self) -> Any:
         """What a page that nobody looks at asks: its title, and what to notify about."""
 
-        def standing() -> dict[str, Any]:
-            return asdict(state.standing(self.work(), self.ended()))
+        def standing(_nothing: Any) -> dict[str, Any]:  # gradio hands over what the page gave
+            work = self.work()
+            return asdict(state.standing(work, None if work is not None else self.ended()))
 
         return standing
 
@@ -128,10 +126,6 @@ class Header:
         work = self.work()
         ended = None if work is not None else self.ended()
         return {"state": ((work, ended), Lazy(state.header, work, ended))}
-
-
-def _at(places: Mapping[str, Any], values: Mapping[str, Any]) -> dict[Any, Any]:
-    return {places[name]: value for name, value in values.items()}
 
 
 def work_on(data: DataState) -> state.Work | None:

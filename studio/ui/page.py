@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import threading
 
@@ -134,12 +133,4 @@ def warm(session: Session) -> None:
     import_torch()
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach the address."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-__all__ = ["Options", "build", "is_loopback", "make_studio", "serve"]
+__all__ = ["Options", "build", "make_studio", "serve"]

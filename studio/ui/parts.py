@@ -7,15 +7,20 @@ beside its source.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import gradio as gr
 
 from studio.errors import StudioError
+from studio.views.numbers import index_of
 from studio.views.render import render
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 
@@ -107,6 +112,25 @@ def hidden_text(value: str = "") -> gr.Textbox:
     return gr.Textbox(value, visible="hidden", show_label=False, container=False)
 
 
+def model_field(models: Sequence[str], *, elem_id: str) -> gr.Dropdown:
+    """A field for the model, closed until it shows what the studio knows, see `field_of`."""
+    return gr.Dropdown(
+        list(models),
+        value=models[0],
+        interactive=False,
+        label="Model",
+        allow_custom_value=True,
+        elem_id=elem_id,
+        info="`embedded` needs no network. Or a local checkpoint: its folder, or "
+        "ARCHITECTURE=FILE.safetensors.",
+    )
+
+
+def line(label: str, *, elem_id: str, **kwargs: Any) -> gr.Textbox:
+    """A field for a single line of text."""
+    return gr.Textbox(label=label, elem_id=elem_id, max_lines=1, **kwargs)
+
+
 def folding(value: str = "", **kwargs: Any) -> gr.HTML:
     """HTML whose `details` elements stay open over updates, by their data-keep."""
     return gr.HTML(value=value, js_on_load=script("keep"), **kwargs)
@@ -141,10 +165,7 @@ def checked(event: gr.EventData) -> list[str]:
 
 def picked_index(event: gr.EventData, length: int) -> int | None:
     """A picked index in [0, length); None when the event data is anything else."""
-    text = picked(event)
-    if not text.isascii() or not text.isdigit() or len(text) > 9:
-        return None
-    return int(text) if int(text) < length else None
+    return index_of(picked(event), length)
 
 
 class Lazy:
@@ -183,12 +204,6 @@ def fresh(shown: Any, parts: Mapping[str, Part]) -> tuple[Shown, dict[str, Any]]
     return {name: mark for name, (mark, _) in parts.items()}, values
 
 
-MODEL_INFO = (
-    "`embedded` needs no network. Or a local checkpoint: its folder, or "
-    "ARCHITECTURE=FILE.safetensors."
-)
-
-
 def guard(work: Callable[[], Any]) -> Any:
     """Do it; what a user can put right is shown as one line, and nothing that was typed is lost."""
     try:
@@ -197,6 +212,22 @@ def guard(work: Callable[[], Any]) -> Any:
         raise gr.Error(
             str(error), duration=8, print_exception=False, title="Please check"
         ) from None
+
+
+def guarded(handler: Callable[_P, _T]) -> Callable[_P, _T]:
+    """A handler that works as in `guard`."""
+
+    @wraps(handler)
+    def work(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        made: _T = guard(lambda: handler(*args, **kwargs))
+        return made
+
+    return work
+
+
+def shown_by(tab: object, *names: str) -> dict[str, Any]:
+    """The components of a tab that show the parts of these names, see `Part`."""
+    return {name: getattr(tab, name) for name in names}
 
 
 def page_of(request: gr.Request | None, tab: str) -> str:

@@ -1,20 +1,19 @@
-"""Images of a run with what is known about their labels, in HTML: cards, and the classes."""
+"""A run's labels in HTML: cards of its images, its classes, and all of it in a few figures."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+from studio.runs.gallery import class_rows
 from studio.runs.given import Correction
 from studio.runs.outcome import Outcome
-from studio.views.gallery import class_rows
+from studio.runs.result import RunResult
 from studio.views.numbers import count, percent
 from studio.views.render import render
 
 Picture = Callable[[int], str]
 """The address of an image's thumbnail; empty when the picture is gone."""
-
-_SIGNS = {"accepted": "✓ accepted", "rejected": "✕ rejected"}
 
 
 def cards(
@@ -43,63 +42,29 @@ def cards(
         note: what is said below a label instead of how clean it is.
         nothing: what stands there without any image.
     """
-    known = corrections or {}
+    given = corrections or {}
+
+    def card(index: int) -> dict[str, Any]:
+        correction = given.get(outcome.paths[index])
+        return {
+            "index": index,
+            "picture": picture(index),
+            "ticked": index in ticked,
+            "note": worth(outcome, index) if note is None else note(index),
+            "truth": "" if small else truth(outcome, index),
+            "correction": correction,
+            "state": words(correction),
+        }
+
     return render(
         "explore/cards.html",
-        cards=[
-            {
-                **_card(outcome, index, known.get(outcome.paths[index]), note, small=small),
-                "picture": picture(index),
-                "ticked": index in ticked,
-            }
-            for index in indices
-        ],
+        outcome=outcome,
+        cards=[card(index) for index in indices],
         small=small,
+        noted=note is not None,
         version=version,
         nothing=nothing,
     )
-
-
-def _card(
-    outcome: Outcome,
-    index: int,
-    correction: Correction | None,
-    note: Callable[[int], str] | None,
-    *,
-    small: bool,
-) -> dict[str, Any]:
-    disagree = bool(outcome.model_labels[0, index] != outcome.model_labels[1, index])
-    text = worth(outcome, index) if note is None else note(index)
-    path, label = outcome.paths[index], outcome.name(int(outcome.labels[index]))
-    spoken = [path, f"labelled {label}", text]
-    if small and disagree:
-        spoken.append("the models disagree")
-    if correction is not None:
-        spoken.append(words(correction))
-    both = (0, 1) if not small and outcome.stage != "zero-shot" else ()
-    return {
-        "index": index,
-        "path": path,
-        "label": label,
-        "note": text,
-        "share": float(outcome.cleanliness[index]),
-        "disagree": disagree and note is None,
-        "spoken": ", ".join(spoken),
-        "models": [
-            {
-                "number": model + 1,
-                "label": outcome.name(int(outcome.model_labels[model, index])),
-                "clean": float(outcome.model_clean_probability[model, index]),
-            }
-            for model in both
-        ],
-        "truth": "" if small else truth(outcome, index),
-        "mark": None if correction is None else {
-            "verdict": correction.verdict,
-            "text": _SIGNS.get(correction.verdict, f"→ {correction.label}"),
-        },
-        "rejected": correction is not None and correction.verdict == "rejected",
-    }  # fmt: skip
 
 
 def words(correction: Correction | None) -> str:
@@ -129,13 +94,35 @@ def opinion(outcome: Outcome, index: int, model: int) -> str:
     return f"{label}, {percent(float(outcome.model_clean_probability[model, index]))} clean"
 
 
+def summary(outcome: Outcome, result: RunResult | None = None, *, problem: str = "") -> str:
+    """The outcome in a line and a few figures, in HTML.
+
+    Args:
+        outcome: the labels that are looked at.
+        result: what came of the run; its estimates are those of its first and of its last labels.
+        problem: why there are no pictures.
+    """
+    found, final = result or RunResult(), outcome.stage not in ("zero-shot", "phase1")
+    return render(
+        "explore/summary.html",
+        problem=problem,
+        stage=outcome.stage,
+        images=len(outcome),
+        share=outcome.clean_share,
+        disagree=float(outcome.disagree.mean()),
+        before=found.estimated_zero_shot_accuracy,
+        after=found.estimated_accuracy if final else None,
+        clean=found.estimated_clean_precision if final else None,
+        right=outcome.right_share(),
+        among=outcome.right_share(outcome.clean),
+    )
+
+
 def class_list(outcome: Outcome, chosen: int | None) -> str:
     """All classes as buttons that filter the galleries, least clean first, in HTML."""
-    whole = float(outcome.clean.mean()) if len(outcome) else 0.0
-    rows = [("all", "All classes", len(outcome), whole, chosen is None)]
-    rows += [
-        (str(r.index), r.name, r.images, r.clean, r.index == chosen) for r in class_rows(outcome)
-    ]
+    whole = ("all", "All classes", len(outcome), outcome.clean_share, chosen is None)
+    rows: list[tuple[Any, ...]] = [whole]
+    rows += [(r.index, r.name, r.images, r.clean, r.index == chosen) for r in class_rows(outcome)]
     return render("explore/classes.html", rows=rows, judged=outcome.stage != "zero-shot")
 
 

@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
 
-from studio.errors import PromptError
-from studio.prompts.prompt_set import PromptSet
-from studio.runs.curves import Curves
+from studio.runs.compared import MOST, ComparedRun, settings
 from studio.runs.result import RunResult
 from studio.runs.store import RunInfo
 from studio.scores.estimate import Estimate
 from studio.scores.table import shown
 from studio.views.numbers import UNKNOWN, count, duration, percent
 from studio.views.render import part, render
-from studio.views.runs import method_name, state_name, table_rows
-
-LETTERS = "ABCDEF"
-"""Names of compared runs, in order; more lines than these cannot be told apart."""
-
-MOST = len(LETTERS)
-"""Runs that can be compared at once."""
+from studio.views.runs import state_name, table_rows
 
 _STAGES = {
     "zero-shot": "first labels, without training",
@@ -37,27 +27,6 @@ Cell = tuple[str, str]
 """What a cell of a table says, and what it says in small print."""
 
 
-@dataclass(frozen=True)
-class ComparedRun:
-    """One of the compared runs. place: 0 for A, 1 for B, ...; root: the folder of its images;
-    result: None while there is none; prompts: its prompts.json, empty while there is none; clean:
-    share of clean labels in [0, 1], None while no label is judged.
-    """
-
-    place: int
-    info: RunInfo
-    root: str = ""
-    result: RunResult | None = None
-    prompts: Mapping[str, Any] = field(default_factory=dict)
-    curves: Curves = field(default_factory=Curves)
-    clean: float | None = None
-
-    @property
-    def letter(self) -> str:
-        """What it is called in figures and tables."""
-        return LETTERS[self.place]
-
-
 def choices(
     infos: Sequence[RunInfo], results: Mapping[str, RunResult | None], chosen: Sequence[str]
 ) -> str:
@@ -66,22 +35,6 @@ def choices(
         text = "Two runs are needed for a comparison: train a second one on the Train tab."
         return part("empty", text)
     return render("compare/choices.html", rows=table_rows(infos, results, chosen), most=MOST)
-
-
-def warnings(runs: Sequence[ComparedRun]) -> list[str]:
-    """What makes these runs hard to compare, in sentences; none when nothing does."""
-    sentences = []
-    if len({run.root for run in runs}) > 1:
-        sentences.append(
-            "These runs are over different folders: their accuracies are of other images."
-        )
-    elif len({frozenset(run.info.class_names) for run in runs if run.info.class_names}) > 1:
-        sentences.append(
-            "These runs were given different classes; labels are compared by their names."
-        )
-    if early := [run.letter for run in runs if run.result is None]:
-        sentences.append(f"Without final results: {', '.join(early)}.")
-    return sentences
 
 
 def results_table(runs: Sequence[ComparedRun]) -> str:
@@ -132,63 +85,6 @@ def settings_table(runs: Sequence[ComparedRun]) -> str:
     """The settings and inputs that differ, one column a run, and those that are the same, folded
     away, in HTML.
     """
-    described = [
-        {**_described(run), "prompts": prompts}
-        for run, prompts in zip(runs, _prompts(runs), strict=True)
-    ]
-    names = list(dict.fromkeys(name for values in described for name in values))
-    rows, same = [], []
-    for name in names:
-        values = [values.get(name, UNKNOWN) for values in described]
-        if len(set(values)) > 1:
-            rows.append((name, [(value, "") for value in values]))
-        else:
-            same.append((name, values[0]))
-    return render("compare/settings.html", runs=runs, rows=rows, same=same)
-
-
-def _described(run: ComparedRun) -> dict[str, str]:
-    """Everything that a run was started with, by name, as text."""
-    info, result = run.info, run.result or RunResult()
-    given, rejected = result.given_labels or 0, result.given_rejected or 0
-    inputs = {
-        "folder": run.root,
-        "classes": ", ".join(info.class_names) or UNKNOWN,
-        "method": method_name(info.method),
-        "model": info.model,
-        "test_folder": info.test_folder or "none",
-        "seed": str(info.seed),
-        "corrections": f"{given} given, {rejected} rejected" if given or rejected else "none",
-    }
-    settings = {k: _text(v) for k, v in sorted(info.settings.items()) if k != "seed"}
-    versions = {f"version of {name}": str(value) for name, value in sorted(info.versions.items())}
-    return {**inputs, **settings, **versions}
-
-
-def _prompts(runs: Sequence[ComparedRun]) -> list[str]:
-    """What was read about the classes, by run. Sets of the same size with other words are numbered,
-    so that they differ.
-    """
-    summaries = []
-    for run in runs:
-        try:
-            prompts = PromptSet.from_dict(run.prompts).summary() if run.prompts else UNKNOWN
-        except PromptError:
-            prompts = UNKNOWN
-        summaries.append(prompts)
-    wordings: list[Mapping[str, Any]] = []
-    for run in runs:
-        if run.prompts not in wordings:
-            wordings.append(run.prompts)
-    if len(set(summaries)) == len(wordings):
-        return summaries
-    return [
-        f"{summary}, wording {wordings.index(run.prompts) + 1}"
-        for summary, run in zip(summaries, runs, strict=True)
-    ]
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    rows, same = settings(runs)
+    columns = [_row(name, values) for name, values in rows]
+    return render("compare/settings.html", runs=runs, rows=columns, same=same)

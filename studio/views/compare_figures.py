@@ -1,4 +1,4 @@
-"""Which lines the figures of several runs have; `views.line_figures` builds them.
+"""Which lines the figures of several runs have; `views.figures` builds them.
 
 A run is recognised by its colour, its marker and its letter; what a line stands for within a run
 (model 1 or 2) by its dash, the phase by an open or a full marker.
@@ -8,19 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from studio.views import line_figures
-from studio.views.compare import ComparedRun
-from studio.views.line_figures import (
-    AGREEMENT,
-    CLEAN,
-    Figure,
-    Line,
-    Measure,
-    loss_figure,
-    loss_points,
-    scored,
-    share_figure,
-)
+from studio.runs.compared import ComparedRun
+from studio.runs.measures import AGREEMENT, CLEAN, Measure, loss_points, scored
+from studio.views.figures import Figure, Line, loss_figure, share_figure, twin
 
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "star")
 _DASHES = {0: "solid", 1: "dot"}
@@ -38,9 +28,9 @@ def figures(runs: Sequence[ComparedRun]) -> list[Figure]:
 
 
 def numbers(runs: Sequence[ComparedRun]) -> str:
-    """The same as text and tables in HTML, folded away: what a screen reader reads."""
+    """The `twin` of the figures."""
     curves = [(run.letter, run.curves) for run in runs]
-    return line_figures.numbers(figures(runs), curves, key="compare-curve-table")
+    return twin(figures(runs), curves, key="compare-curve-table")
 
 
 def _loss(runs: Sequence[ComparedRun], phase: int) -> Figure:

@@ -22,38 +22,10 @@ CLASSES_WITH_PICTURES = 24
 PICTURES_PER_CLASS = 5
 _REFUSED_SHOWN = 200
 
-_STEPS = (
-    ("Choose images", "the demo set, a folder or an upload", "#demo"),
-    ("Name the classes", "one on each line; no labels are needed", "#class-names"),
-    ("Label and train", "see the first labels, then improve them", "#next-step"),
-)
-_ABOUT = {
-    "demo": "Drawn by the studio on this machine. The names of its sub-folders tell which labels "
-    "are right; they are used for scores only.",
-    "upload": "Kept by the studio on the machine that it runs on.",
-}
-_TITLES = {"demo": "The demo set", "upload": "Uploaded images"}
-_MODELS = {"embedded": "built-in model"}
-
-
-def model_name(model: str) -> str:
-    """A model in a sentence: `built-in model`, `ViT-B-32`."""
-    return _MODELS.get(model, model)
-
 
 def steps(current: int) -> Markup:
     """The way through the tab; current: the step that comes next, 0, 1 or 2."""
-    states = ["done" if n < current else "now" if n == current else "later" for n in range(3)]
-    cards = [
-        {"title": title, "text": text, "reach": reach, "state": state}
-        for (title, text, reach), state in zip(_STEPS, states, strict=True)
-    ]
-    return render("data/steps.html", steps=cards)
-
-
-def welcome() -> Markup:
-    """What a first-time visitor reads."""
-    return render("data/welcome.html")
+    return render("data/steps.html", current=current)
 
 
 def folder_html(
@@ -67,9 +39,8 @@ def folder_html(
     sample = range(0, total, max(1, total // SAMPLE))[:SAMPLE]
     return render(
         "data/folder.html",
-        title=_TITLES.get(source, "Images"),
-        where="" if source in _ABOUT else str(folder.root),
-        about=_ABOUT.get(source, ""),
+        source=source,
+        where=str(folder.root),
         images=total,
         refused=len(folder.refused),
         classes=classes,
@@ -87,14 +58,8 @@ def arriving_html(folder: Folder, *, picture: Callable[[int], str]) -> Markup:
 
 def recent_html(folders: Sequence[str]) -> Markup:
     """The folders that were opened last, as buttons; empty when there are none."""
-    shown = [
-        {
-            "index": i,
-            "path": path,
-            "name": path.rstrip("/\\").replace("\\", "/").split("/")[-1] or path,
-        }
-        for i, path in enumerate(folders[:RECENT])
-    ]
+    names = [path.rstrip("/\\").replace("\\", "/").split("/")[-1] or path for path in folders]
+    shown = list(zip(folders, names, strict=True))[:RECENT]
     return render("data/recent.html", folders=shown) if shown else Markup("")
 
 
@@ -131,7 +96,7 @@ def labels_html(
         rows.append({"name": names[c], "images": counts[c], "pictures": pictures})
     return render(
         "data/labels.html",
-        model=model_name(preview.model),
+        model=preview.model,
         stale=stale,
         verdict=verdict(preview.estimate, preview.level, len(names)),
         explanation=preview.verdict,

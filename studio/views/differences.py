@@ -8,10 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from studio.runs.matching import ALL, NONE_RIGHT, MatchedRuns
-from studio.runs.outcome import Outcome
 from studio.scores.significance import sign_test
 from studio.views.numbers import count, percent
 from studio.views.render import render
@@ -72,18 +69,8 @@ def summary(matched: MatchedRuns, letters: Sequence[str]) -> str:
         right=[int(row.sum()) for row in right],
         none_right=int((~right.any(axis=0)).sum()),
         chance=chance,
-        pairs=_pairs(matched, letters) if len(letters) > 2 else [],
+        alike=matched.alike.tolist() if len(letters) > 2 else [],
     )
-
-
-def _pairs(matched: MatchedRuns, letters: Sequence[str]) -> list[tuple[str, ...]]:
-    """The share of images that each two runs label the same: a row of texts for each run."""
-    rows = []
-    for r, letter in enumerate(letters):
-        same = [float(np.mean(matched.labels[r] == other)) for other in matched.labels]
-        shares = ("" if s == r else percent(share, digits=1) for s, share in enumerate(same))
-        rows.append((letter, *shares))
-    return rows
 
 
 def card(matched: MatchedRuns, letters: Sequence[str], m: int, source: str) -> ImageCard:
@@ -109,29 +96,5 @@ def cards(images: Sequence[ImageCard]) -> str:
 def detail(matched: MatchedRuns, letters: Sequence[str], m: int, source: str) -> str:
     """The image large, with what each run says about it, in HTML for the dialog."""
     image = card(matched, letters, m, source)
-    facts = []
-    for opinion, outcome, indices in zip(
-        image.opinions, matched.outcomes, matched.indices, strict=True
-    ):
-        word = {None: "", True: ", right", False: ", wrong"}[opinion.right]
-        facts.append((opinion.letter, _facts(outcome, int(indices[m]), word)))
-    return render("compare/detail.html", image=image, facts=facts)
-
-
-def _facts(outcome: Outcome, i: int, word: str) -> list[tuple[str, str]]:
-    confidence = percent(float(outcome.confidence[i]), digits=1)
-    facts = [("Label", f"{outcome.name(int(outcome.labels[i]))}{word}")]
-    facts.append(("Confidence", confidence))
-    if outcome.stage != "zero-shot":  # before training there is one model, and nobody to judge it
-        facts.append(("Judgement", "clean" if outcome.clean[i] else "noisy"))
-        probability = percent(float(outcome.clean_probability[i]), digits=1)
-        facts.append(("Clean probability", probability))
-        facts += [
-            (f"Model {model + 1}", outcome.name(int(outcome.model_labels[model, i])))
-            for model in (0, 1)
-        ]
-    if outcome.top_labels.shape[1]:
-        best = zip(outcome.top_labels[i], outcome.top_probabilities[i], strict=True)
-        listed = ", ".join(f"{outcome.name(int(c))} {percent(float(p))}" for c, p in best)
-        facts.append(("Best classes", listed))
-    return facts
+    runs = zip(image.opinions, matched.outcomes, matched.indices[:, m].tolist(), strict=True)
+    return render("compare/detail.html", image=image, runs=runs)

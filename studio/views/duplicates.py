@@ -8,7 +8,6 @@ import numpy as np
 
 from studio.runs.outcome import Outcome
 from studio.scores.duplicates import Group
-from studio.views.numbers import percent, plural
 from studio.views.render import render
 
 PAGE_SIZE = 12
@@ -30,14 +29,7 @@ def group_list(
     """
     shown = []
     for group in groups:
-        names = [outcome.name(int(c)) for c in np.unique(outcome.labels[list(group.indices)])]
-        similar = "equal" if group.exact else f"{percent(group.cosine, digits=1)} similar"
-        shown.append({
-            "first": group.indices[0],
-            "pictures": [p for i in group.indices[:_THUMBNAILS] if (p := picture(i))],
-            "more": max(0, len(group.indices) - _THUMBNAILS),
-            "text": f"{plural(len(group.indices), 'image')}, {similar}",
-            "labels": ", ".join(names[:4]) + (" …" if len(names) > 4 else ""),
-            "differ": len(names) > 1,
-        })  # fmt: skip
-    return render("explore/duplicates.html", groups=shown, nothing=none)
+        pictures = [p for i in group.indices[:_THUMBNAILS] if (p := picture(i))]
+        labels = np.unique(outcome.labels[list(group.indices)]).tolist()
+        shown.append((group, pictures, [outcome.name(c) for c in labels]))
+    return render("explore/duplicates.html", groups=shown, at_once=_THUMBNAILS, nothing=none)

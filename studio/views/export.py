@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
+from studio.export.downloads import model_files
 from studio.runs.again import command_of
 from studio.runs.outcome import Outcome
 from studio.runs.reader import RunReader
 from studio.runs.result import RunResult
-from studio.runs.store import Run
 from studio.views.numbers import size
 from studio.views.render import render
 from studio.views.runs import method_name, when
@@ -36,10 +35,3 @@ def about(reader: RunReader, outcome: Outcome | None) -> str:
 def preview(columns: Sequence[str], rows: Sequence[Sequence[str]], *, images: int) -> str:
     """The first rows of labels.csv as a table, and what its columns mean, in HTML."""
     return render("export/preview.html", columns=columns, rows=rows, images=images)
-
-
-def model_files(run: Run) -> list[Path]:
-    """The files of a run's model, in order; none where it trained none."""
-    folder = run.path / "model"
-    files = sorted(folder.iterdir()) if folder.is_dir() else []
-    return [file for file in files if file.is_file() and not file.name.startswith(".")]

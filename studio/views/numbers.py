@@ -63,6 +63,13 @@ def width(share: float) -> str:
     return f"{100 * min(1.0, max(0.0, share if math.isfinite(share) else 0.0)):.1f}"
 
 
+def index_of(text: object, length: int) -> int | None:
+    """The number of one of `length` things from digits that a page sent; None for anything else."""
+    if not isinstance(text, str) or not (text.isascii() and text.isdigit() and len(text) <= 9):
+        return None
+    return int(text) if int(text) < length else None
+
+
 def slug(text: str) -> str:
     """A text as it stands in an address: `Clean probability` becomes `clean-probability`."""
     return "-".join(re.findall(r"[a-z0-9]+", text.lower()))

@@ -3,36 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from markupsafe import Markup
-from numpy.typing import NDArray
 
+from studio.prompts.llm import Written
 from studio.prompts.prompt_set import MAX_LENGTH, PromptSet
-from studio.scores.per_class import MEAN_ERROR, per_class
+from studio.runs.prompt_effect import ClassEffect, Labels, class_effects
+from studio.scores.per_class import MEAN_ERROR
 from studio.views.numbers import count, percent, plural
 from studio.views.render import render
 
 if TYPE_CHECKING:
-    from studio.prompts.ask import Budget
-    from studio.prompts.llm import Written
-    from studio.scores.estimate import Estimate
+    from studio.prompts.leaving import Leaving
 
 CHANGED_SHOWN = 12
-
-
-@dataclass(frozen=True)
-class Labels:
-    """Labels of N images under some prompts: (N,) classes and (N,) confidence in [0, 1];
-    accuracy in [0, 1] by sub-folder names, None when they do not tell; estimate: of it, without.
-    """
-
-    labels: NDArray[np.int64]
-    confidence: NDArray[np.float32]
-    accuracy: float | None = None
-    estimate: Estimate | None = None
+_NOTE = (
+    "How many are right is estimated without any label. For a single class the estimate is off by "
+    f"about {round(100 * MEAN_ERROR)} points on average."
+)
 
 
 def board(
@@ -48,40 +37,28 @@ def board(
     now: None while there are no labels; before: before the last step; plain: with the model's own
     template only.
     """
-    rows: list[dict[str, Any]] = []
-    size = len(class_names)
-    counts = np.zeros(size, np.int64) if now is None else _counts(now, size)
-    was = None if now is None or plain is None else _counts(plain, size)
-    gained = lost = np.zeros(size, np.int64)
-    if now is not None and before is not None:
-        moved = now.labels != before.labels
-        gained = np.bincount(now.labels[moved], minlength=size)
-        lost = np.bincount(before.labels[moved], minlength=size)
-    right, note = np.full(size, np.nan), ""
-    if now is not None and now.estimate is not None:
-        right = per_class(
-            now.estimate.accuracy, labels=now.labels, confidence=now.confidence, classes=size
-        )
-        note = (
-            "How many are right is estimated without any label. For a single class the estimate is "
-            f"off by about {round(100 * MEAN_ERROR)} points on average."
-        )
-    top = max(1, int(counts.max(initial=0)))
-    for c, name in enumerate(class_names):
-        row: dict[str, Any] = {"name": name, "text": "\n".join(prompts.of(name))}
-        if now is not None:
-            row["count"] = plural(int(counts[c]), "image")
-            row["share"] = round(float(counts[c]) / top, 3)
-            changes = []
-            if gained[c] or lost[c]:
-                changes.append(f"+{count(int(gained[c]))} −{count(int(lost[c]))} by this edit")
-            if was is not None and not prompts.is_default:
-                changes.append(f"{count(int(was[c]))} with the model's own template")
-            row["change"] = " · ".join(changes)
-            if np.isfinite(right[c]):
-                row["count"] += f", about {percent(float(right[c]))} right"
-        rows.append(row)
+    rows: list[dict[str, Any]] = [
+        {"name": name, "text": "\n".join(prompts.of(name))} for name in class_names
+    ]
+    if now is not None:
+        plain = None if prompts.is_default else plain
+        effects = class_effects(now, before=before, plain=plain, classes=len(rows))
+        most = max((of_class.images for of_class in effects), default=0) or 1
+        for row, of_class in zip(rows, effects, strict=True):
+            row |= _effect_on(of_class)
+            row["share"] = round(of_class.images / most, 3)
+    note = _NOTE if now is not None and now.estimate is not None else ""
     return {"rows": rows, "longest": MAX_LENGTH, "note": note}
+
+
+def _effect_on(of_class: ClassEffect) -> dict[str, str]:
+    changes = []
+    if of_class.gained or of_class.lost:
+        changes.append(f"+{count(of_class.gained)} −{count(of_class.lost)} by this edit")
+    if of_class.plain is not None:
+        changes.append(f"{count(of_class.plain)} with the model's own template")
+    right = "" if of_class.right is None else f", about {percent(of_class.right)} right"
+    return {"count": plural(of_class.images, "image") + right, "change": " · ".join(changes)}
 
 
 def effect(
@@ -108,9 +85,8 @@ def effect(
     moved: list[dict[str, str]] = []
     changed = None
     if before is not None:
-        indices = np.flatnonzero(now.labels != before.labels)
+        indices = now.differ(before)
         changed = len(indices)
-        by_confidence = indices[np.argsort(-now.confidence[indices], kind="stable")]
         moved = [
             {
                 "path": path(i),
@@ -118,14 +94,14 @@ def effect(
                 "was": class_names[before.labels[i]],
                 "now": class_names[now.labels[i]],
             }
-            for i in map(int, by_confidence[:CHANGED_SHOWN])
+            for i in indices[:CHANGED_SHOWN].tolist()
         ]
     return render(
         "prompts/effect.html",
         summary=summary,
         images=len(now.labels),
         changed=changed,
-        other=None if compared is None else int((now.labels != compared.labels).sum()),
+        other=None if compared is None else len(now.differ(compared)),
         estimate=now.estimate,
         accuracy=now.accuracy,
         plain_accuracy=None if compared is None else compared.accuracy,
@@ -136,24 +112,9 @@ def effect(
     )
 
 
-def leaves(
-    *, host: str, classes: int, described: bool, budget: Budget | None, fault: str
-) -> Markup:
-    """What leaves the machine, to whom, and what it may cost.
-
-    host: whom it goes to; classes: how many names; described: whether there is a description;
-    budget: None while there is nothing to ask, and `fault` says why.
-    """
-    return render(
-        "prompts/leaves.html",
-        host=host,
-        classes=classes,
-        described=described,
-        budget=budget,
-        fault=fault,
-        tokens_in=0 if budget is None else round(budget.tokens_in, -2) or 100,
-        tokens_out=0 if budget is None else round(budget.tokens_out, -2) or 100,
-    )
+def leaves(leaving: Leaving) -> Markup:
+    """What leaves the machine, to whom, and what it may cost."""
+    return render("prompts/leaves.html", **vars(leaving))
 
 
 def writing(
@@ -165,38 +126,7 @@ def writing(
         busy=busy,
         stopping=stopping,
         host=host,
-        done=0 if written is None else written.done,
-        total=0 if written is None else written.total,
+        written=written or Written(),
         error=error,
-        ended=None if written is None or busy else _ended(written),
+        ended=written is not None,
     )
-
-
-def _ended(written: Written) -> dict[str, Any]:
-    """How a call ended: a notice, what went wrong, and classes that got nothing."""
-    made, got = written.prompts, []
-    texts = sum(map(len, made.sentences.values()))
-    if made.templates:
-        got.append(plural(len(made.templates), "template"))
-    if texts:
-        classes = plural(len(made.sentences), "class", "classes")
-        got.append(f"{plural(texts, 'sentence')} for {classes}")
-    text = f"{' and '.join(got)} written." if got else "Nothing came."
-    if written.requests:
-        text += f" {plural(written.requests, 'request')}"
-        spent = written.tokens_in + written.tokens_out
-        text += f", {plural(spent, 'token')} by the server's count." if spent else "."
-    else:
-        text += " All answers were here from before; nothing was sent."
-    short = bool(written.problems or written.missing)
-    return {
-        "text": text,
-        "kind": "warn" if short or written.stopped else "good",
-        "title": "Stopped." if written.stopped else "Not all of it." if short else "Done.",
-        "problems": " ".join(written.problems),
-        "missing": () if written.stopped else written.missing,
-    }
-
-
-def _counts(labels: Labels, size: int) -> NDArray[np.int64]:
-    return np.bincount(labels.labels, minlength=size)

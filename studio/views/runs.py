@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from studio.methods import METHODS
+from studio.runs.result import RunResult
 from studio.runs.store import ACTIVE, RunInfo
 from studio.scores.table import shown
 from studio.views.numbers import UNKNOWN, about, count, duration, interval, percent, plural
@@ -18,7 +19,6 @@ from studio.views.state import Work
 
 if TYPE_CHECKING:
     from studio.runs.given import Counts
-    from studio.runs.result import RunResult
     from studio.runs.store import Status
 
 _STATES = {
@@ -91,8 +91,7 @@ class Ended:
 def ended(info: RunInfo, result: RunResult | None) -> Ended:
     """See `Ended`. result: None when the run failed, or was stopped before it learned anything."""
     text = headline(result) or info.name
-    judged = result is not None and result.stage != "zero-shot"
-    clean = result.clean_fraction if result is not None and judged else None
+    clean = None if result is None else result.judged_clean
     mark, name = _MARKS.get(info.state, "✗"), state_name(info.state)
     short = f"{percent(clean)} clean" if clean is not None else name.lower()
     return Ended(
@@ -115,17 +114,12 @@ def headline(result: RunResult | None) -> str:
         trained = before is not None and result.stage != "zero-shot"
         start = f"{percent(before.accuracy)} → " if trained and before is not None else ""
         texts.append(f"{start}{about(after)} right ({interval(after)})")
-    if result.clean_fraction is not None:
-        texts.append(clean_share(result))
-    return ", ".join(texts)
-
-
-def clean_share(result: RunResult) -> str:
-    """`83 % of the labels clean`; before training there is no judge, but only confidence."""
     share = percent(result.clean_fraction)
-    if result.stage == "zero-shot":
-        return f"confidence above 50 % for {share} of the labels"
-    return f"{share} of the labels clean"
+    if result.judged_clean is not None:
+        texts.append(f"{share} of the labels clean")
+    elif result.clean_fraction is not None:
+        texts.append(f"confidence above 50 % for {share} of the labels")
+    return ", ".join(texts)
 
 
 # How a run stands -----------------------------------------------------------------------------
@@ -160,38 +154,8 @@ def status_card(info: RunInfo, status: Status, result: RunResult | None) -> Mark
         about=f"{method_name(info.method)}, {info.model}, {when(info.created)}",
         work=work_of(info, status) if active else None,
         ended=ended(info, result) if result is not None and not active else None,
-        of_those=of_those(result),
+        of_those=None if result is None else result.estimated_clean_precision,
         reason="" if active else reason[:1].upper() + reason[1:],
-    )
-
-
-def of_those(result: RunResult | None) -> str:
-    """How many of the clean labels alone are right: `about 85 % (79 to 90 %)`; empty: not known."""
-    found = None if result is None else result.estimated_clean_precision
-    return "" if found is None else f"{about(found)} ({interval(found)})"
-
-
-def idle_card(*, ready: bool = False) -> Markup:
-    """What stands in the place of a run's status when there is none."""
-    return render("train/idle.html", ready=ready)
-
-
-def ready(
-    *, images: bool, classes: int, where: str, model: str, prompts: str, doubt: str = ""
-) -> Markup:
-    """What a press on Start would train on.
-
-    prompts: what the first labels are made with; doubt: why it may not be worth it, when the model
-    was seen to know nothing about the images.
-    """
-    return render(
-        "train/ready.html",
-        images=images,
-        classes=classes,
-        where=where,
-        model=model,
-        prompts=prompts,
-        doubt=doubt,
     )
 
 
@@ -264,7 +228,7 @@ def _facts(result: RunResult) -> Iterator[tuple[str, str]]:
             text = percent(value) if score.name == "clean_fraction" else score.text(value)
             yield score.title, f"{text}{note}"
         if estimate := getattr(result, f"estimated_{score.name}", None):
-            yield f"{score.title}, estimated", f"{about(estimate)} ({interval(estimate)})"
+            yield f"{score.title}, estimated", estimate.text()
     if result.seconds is not None:
         yield "Time", duration(result.seconds)
 
@@ -287,24 +251,14 @@ def table_rows(
     chosen: Collection[str | None],
 ) -> list[dict[str, Any]]:
     """What the table of train/runs.html says of each run. chosen: ids of the marked ones."""
-    rows = []
-    for info in infos:
-        result = results.get(info.id)
-        estimate = None if result is None else result.estimated_accuracy
-        judged = result is not None and result.stage != "zero-shot"
-        rows.append(
-            {
-                "info": info,
-                "chosen": info.id in chosen,
-                "state": state_name(info.state),
-                "method": method_name(info.method),
-                "images": None if result is None else result.images,
-                "measured": None if result is None else result.accuracy,
-                "right": "" if estimate is None else about(estimate),
-                "interval": "" if estimate is None else interval(estimate),
-                "clean": result.clean_fraction if result is not None and judged else None,
-                "of_those": of_those(result) if judged else "",
-                "when": when(info.created),
-            }
-        )
-    return rows
+    return [
+        {
+            "info": info,
+            "chosen": info.id in chosen,
+            "state": state_name(info.state),
+            "method": method_name(info.method),
+            "result": results.get(info.id) or RunResult(),
+            "when": when(info.created),
+        }
+        for info in infos
+    ]

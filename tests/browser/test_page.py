@@ -10,10 +10,21 @@ from typing import Any
 import pytest
 
 from tests.browser.conftest import Server, Watch, go, reload, wait_for
+from tests.browser.test_studio import FIELDS, OTHERS, set_settings
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 Open = Callable[..., Any]
+STAND_IN = """() => {
+  window.notes = [];
+  window.Notification = class {
+    constructor(title, options) { window.notes.push(`${title}: ${options.body}`); }
+    static permission = "granted";
+    static requestPermission = async () => "granted";
+  };
+}"""
+"""In the place of the browser's notifications, which a test cannot see."""
+
 SIZES = [(1440, 900), (1024, 768), (390, 844)]
 
 
@@ -238,4 +249,29 @@ def test_nothing_on_the_page_is_a_key_without_its_text(open_page: Open, watch: W
         })"""
     )
     assert not [text for text in seen if re.search(r"common\.\w+", text)]
+    assert watch.faults == []
+
+
+def test_training_starts_in_one_press_and_its_end_is_news(open_page: Open, watch: Watch) -> None:
+    page = labelled(open_page)
+    go(page, "Train")
+    set_settings(page, {**FIELDS, "phase1_epochs": "2"}, OTHERS)
+    go(page, "Data")
+    page.evaluate(STAND_IN)
+    button = page.locator("#start-now")
+    wait_for(page, button.is_enabled, "a button to start", 60)
+    button.click()
+    page.locator("#run-status").wait_for()  # the Train tab has opened
+    page.locator(".state-notify").click()
+    page.locator(".state-notify", has_text="You will be notified").wait_for()
+    header = page.locator("#header-status")
+    working = re.compile(r"Training\s+step \d of 6: .*\d+ %", re.DOTALL)
+    wait_for(page, lambda: working.search(header.inner_text()), "a bar", 120)
+    assert re.match(r"\d+ % – CoFT Studio", page.title())
+    # Somebody looks at another page of the browser, and gradio's timers rest.
+    page.evaluate("Object.defineProperty(document, 'hidden', { value: true })")
+    wait_for(page, lambda: page.evaluate("window.notes.length"), "a notification", 900)
+    (note,) = page.evaluate("window.notes")
+    assert re.match(r"CoFT Studio: demo, finished: .* right .*% of the labels clean$", note)
+    assert re.match(r"✓ \d+ % clean – CoFT Studio", page.title())
     assert watch.faults == []

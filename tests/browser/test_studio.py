@@ -25,17 +25,6 @@ OTHERS = (
 )
 
 
-STAND_IN = """() => {
-  window.notes = [];
-  window.Notification = class {
-    constructor(title, options) { window.notes.push(`${title}: ${options.body}`); }
-    static permission = "granted";
-    static requestPermission = async () => "granted";
-  };
-}"""
-"""In the place of the browser's notifications, which a test cannot see."""
-
-
 def set_settings(page: Any, fields: dict[str, str], others: str) -> None:
     box = page.get_by_role("button", name="Settings", exact=False).first
     unfold(page, box)
@@ -133,9 +122,6 @@ def test_a_run_lives_through_a_reload_and_fills_the_curves(
     start(page)
     wait_for(page, lambda: state(page) == "Running", "a running run", 60)
     assert not page.locator("#start").is_enabled()
-    page.evaluate(STAND_IN)
-    page.locator(".state-notify").click()
-    page.locator(".state-notify", has_text="You will be notified").wait_for()
     first = wait_for(page, lambda: points(page), "a first point", 600)
 
     late.click("#start")
@@ -254,28 +240,6 @@ def test_stop_ends_a_run_and_start_works_again(open_page: Open) -> None:
     wait_for(page, lambda: state(page) == "Stopped", "the stopped run", 30)
     page.click("#delete-run")
     page.get_by_role("button", name="Delete “to be stopped”").click()
-    wait_for(page, lambda: page.locator("#runs tbody tr").count() == 1, "one run", 30)
-
-
-def test_training_starts_in_one_press_and_its_end_is_notified(open_page: Open) -> None:
-    page = open_page()
-    go(page, "Train")
-    page.get_by_label("Method", exact=True).click()
-    page.get_by_role("option", name="TransCLIP").click()
-    go(page, "Data")
-    page.evaluate(STAND_IN)
-    page.evaluate("sessionStorage.setItem('studio-notify', 'yes')")  # as its button does
-    button = page.locator("#start-now")
-    wait_for(page, button.is_enabled, "a button to start", 60)
-    button.click()
-    page.locator("#run-status").wait_for()  # the Train tab has opened
-    page.evaluate("Object.defineProperty(document, 'hidden', { value: true })")
-    wait_for(page, lambda: page.evaluate("window.notes"), "a notification", 300)
-    (note,) = page.evaluate("window.notes")
-    assert re.match(r"CoFT Studio: .*finished", note)
-    assert page.title().startswith("✓")
-    page.click("#delete-run")
-    page.locator("#delete-sure").click()
     wait_for(page, lambda: page.locator("#runs tbody tr").count() == 1, "one run", 30)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from studio.runs.store import Run, RunStore
+from tests.views.conftest import Make, make_outcome
 
 
 @pytest.fixture
@@ -61,3 +62,8 @@ def as_method(monkeypatch: pytest.MonkeyPatch) -> Callable[[Script], str]:
         return "scripted"
 
     return register
+
+
+@pytest.fixture
+def outcome() -> Make:
+    return make_outcome

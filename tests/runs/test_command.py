@@ -93,7 +93,8 @@ def test_all_runs_in_a_table(
     store: RunStore, two: tuple[Run, Run], capsys: pytest.CaptureFixture[str]
 ):
     head, *rows = [line.split() for line in listed(store, capsys).splitlines()]
-    assert head[:5] == ["run", "name", "state", "model", "images"]
+    columns = ["run", "name", "state", "model", "images", "zero-shot %", "accuracy %", "clean %"]
+    assert head == " ".join(columns).split()
     assert sorted(rows) == sorted([
         [two[0].id, "one", "finished", "embedded", "120", "50.0", "75.0", "80.0"],
         [two[1].id, "two", "stopped", "embedded"],

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from studio.bench.table import detail
+from studio.runs.compared import ComparedRun
 from studio.runs.curves import Curves
 from studio.runs.measured import Score
 from studio.runs.result import RunResult
@@ -16,7 +17,7 @@ from studio.runs.store import RunStore
 from studio.scores import table
 from studio.scores.table import SCORES, ShownScore, shown
 from studio.views import runs
-from studio.views.compare import ComparedRun, results_table
+from studio.views.compare import results_table
 from studio.views.figures import figures, numbers
 
 

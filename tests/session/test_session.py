@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from studio.errors import FolderError, RunError
+from studio.places import is_loopback
 from studio.runs.store import RunStore
 from studio.runs.worker import Worker
 from studio.session.session import Options, Session
-from studio.ui.page import is_loopback
 
 
 def make(tmp_path: Path, **options: object) -> Session:

@@ -15,11 +15,11 @@ import pytest
 
 gradio = pytest.importorskip("gradio")
 
+from studio.runs.form import RunForm  # noqa: E402
 from studio.runs.store import RunStore  # noqa: E402
 from studio.runs.worker import Worker  # noqa: E402
 from studio.session.session import Options, Session  # noqa: E402
 from studio.ui.parts import file_url, fresh  # noqa: E402
-from studio.ui.train.form import RunForm  # noqa: E402
 from studio.ui.train.tab import TrainTab  # noqa: E402
 
 QUICK = "seed_selection=leaderboard\nfilter=none\nphase1_min_steps=0\nphase1_batch=8\nn_ctx=4"

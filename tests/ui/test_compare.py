@@ -92,7 +92,7 @@ def test_images_with_different_labels_are_shown(shared: Session, ids: list[str])
 
 
 def test_no_more_than_a_page_is_drawn(shared: Session, ids: list[str], monkeypatch: Any) -> None:
-    monkeypatch.setattr("studio.views.gallery.PAGE_SIZE", 2)
+    monkeypatch.setattr("studio.runs.gallery.PAGE_SIZE", 2)
     tab, chosen = CompareTab(shared), [ids[0], ids[2]]
     first = tab.differences(chosen, ALL)
     assert first.cards.count('class="card"') == 2

@@ -9,11 +9,13 @@ import gradio as gr
 import pytest
 from markupsafe import escape
 
+from studio.files import write_json
+from studio.runs.form import RunForm
 from studio.session.session import Session
 from studio.settings import Settings, describe
 from studio.ui.data import DataTab
 from studio.ui.header import Header
-from studio.ui.train.form import COMMON, RunForm, settings_list
+from studio.ui.train.form import COMMON, settings_list
 from studio.ui.train.tab import TrainTab
 from tests.ui.conftest import QUICK, event, page, start
 from tests.ui.conftest import sent as told
@@ -70,11 +72,22 @@ def test_a_run_that_has_ended_says_what_came_of_it(tab: TrainTab, tiny_model: An
         assert f'data-pick="export {run_id}"' in html
     assert "✓" in header(tab)
     assert line.split(" of")[0] in seen["runs"]
-    standing = Header(tab.session).standing_of()()
+    standing = Header(tab.session).standing_of()(None)
     assert standing["run"] == run_id
     assert not standing["active"]
     assert line in standing["message"]
     json.dumps(standing)
+
+
+def test_a_result_that_was_asked_for_too_early_is_asked_for_again(session: Session) -> None:
+    run = session.store.create(name="a", method="coft", model="embedded", folder="/photos")
+    assert session.result(run.id) is None
+    write_json(run.path / "result.json", {"images": 3})
+    result = session.result(run.id)
+    assert result is not None
+    assert result.images == 3
+    assert session.result(run.id) is result
+    run.set_status(state="finished")
 
 
 def test_a_run_is_renamed_and_carries_a_note(tab: TrainTab, tiny_model: Any) -> None:

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from studio.prompts.prompt_set import PromptSet
+from studio.runs.compared import MOST, ComparedRun, warnings
 from studio.runs.result import RunResult
 from studio.runs.store import RunInfo
-from studio.views.compare import MOST, ComparedRun, choices, results_table, settings_table, warnings
+from studio.views.compare import choices, results_table, settings_table
 
 
 def info(number: int = 0, **changes: Any) -> RunInfo:

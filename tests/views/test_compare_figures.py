@@ -5,9 +5,9 @@ import json
 import torch
 
 from studio.coft.events import Monitor, Step
+from studio.runs.compared import LETTERS, ComparedRun
 from studio.runs.curves import Curves
 from studio.runs.measured import Score
-from studio.views.compare import LETTERS, ComparedRun
 from studio.views.compare_figures import SYMBOLS, figures, numbers
 from tests.views.test_compare import info
 

@@ -6,41 +6,13 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from studio.runs import confusion as counting
+from studio.runs.confusion import confusion
 from studio.runs.outcome import Outcome
-from studio.views import confusion as view
-from studio.views.confusion import cell, confusion, heat_map, images_of
+from studio.views.confusion import cell, heat_map
 
 Make = Callable[..., Outcome]
 EVIL = '"><img src=x onerror=alert(1)>'
-
-
-def test_cells_count_how_labels_meet(outcome: Make) -> None:
-    whole = outcome()  # every fifth image: the second model says the next class
-    found = confusion(whole)
-    assert found.counts.sum() == 60
-    assert found.total == 12
-    assert {(r, c) for r, c, _ in found.pairs()} == {(0, 1), (1, 2), (2, 0)}
-    for row, column, images in found.pairs():
-        indices = images_of(whole, row, column)
-        assert len(indices) == images == found.counts[row, column]
-        assert (whole.model_labels[0][indices] == row).all()
-        assert (whole.model_labels[1][indices] == column).all()
-        assert (np.diff(whole.clean_probability[indices]) >= 0).all()  # least clean first
-
-
-def test_the_truth_can_stand_in_for_the_other_model(outcome: Make) -> None:
-    truth = np.full(60, -1)
-    truth[:10] = 0
-    whole = outcome(truth=truth)
-    found = confusion(whole, truth=True)
-    assert found.counts.sum() == 10  # unknown ones are not counted
-    assert found.counts[:, 0].sum() == 10
-    assert found.columns == "the sub-folder"
-    assert len(images_of(whole, 1, 0, truth=True)) == found.counts[1, 0]
-
-
-def test_only_some_images_are_counted(outcome: Make) -> None:
-    assert confusion(outcome(), only=np.array([0, 1, 2])).counts.sum() == 3
 
 
 def test_the_most_confused_classes_come_first_and_not_all(
@@ -56,7 +28,7 @@ def test_the_most_confused_classes_come_first_and_not_all(
     assert set(found.shown) == {7, 9, 1, 2}  # what nobody confuses is left out
     assert "26 classes" in heat_map(found)
     many = outcome(classes=30, model_labels=np.stack([labels, (labels + 1) % 30]))
-    assert len(confusion(many).shown) == view.SHOWN
+    assert len(confusion(many).shown) == counting.SHOWN
 
 
 def test_cells_are_buttons_and_the_table_says_the_same(outcome: Make) -> None:

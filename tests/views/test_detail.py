@@ -7,8 +7,8 @@ import numpy as np
 
 from studio.runs.corrections import Action
 from studio.runs.given import Correction
-from studio.runs.outcome import Outcome
-from studio.views.detail import CLASSES, KEYS, corrections_summary, detail, likely, nearest
+from studio.runs.outcome import LIKELY, Outcome, likely
+from studio.views.detail import CLASSES, corrections_summary, detail, nearest
 
 Make = Callable[..., Outcome]
 EVIL = '"><img src=x onerror=alert(1)>'
@@ -102,7 +102,7 @@ def test_digits_pick_the_likeliest_other_names(outcome: Make) -> None:
     assert sorted([*likely(few, 0), 0]) == [0, 1, 2, 3], "of few classes all can be chosen"
     many = outcome(classes=30, top_labels=np.tile(np.arange(20), (60, 1)),
                    top_probabilities=np.full((60, 20), 0.05))  # fmt: skip
-    assert len(likely(many, 0)) == KEYS
+    assert len(likely(many, 0)) == LIKELY
 
 
 def test_what_was_said_is_shown_and_can_be_taken_back(outcome: Make) -> None:

@@ -6,9 +6,9 @@ import re
 import pytest
 
 from studio.runs.curves import Curves
+from studio.runs.measures import MAX_POINTS, thin
 from studio.runs.records import decode
 from studio.views.figures import figures, numbers
-from studio.views.line_figures import MAX_POINTS, thin
 from tests.runs.test_curves import WHOLE, collect, monitor, score
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from studio.errors import RunError
-from studio.views import map_table
+from studio.views import map as map_table
 from tests.views.conftest import Make
 
 EVIL = '<b onmouseover="x">'
@@ -22,7 +22,7 @@ def plane(number: int) -> Any:
 
 def test_every_number_of_the_table_selects_as_many_images(outcome: Make) -> None:
     made = outcome(60)
-    html = map_table.html(made, plane(60))
+    html = map_table.table(made, plane(60))
     buttons = re.findall(r'data-pick="([^"]+)"[^>]*>([\d\s\u202f]+)<', html)
     assert len(buttons) == 12
     for pick, number in buttons:
@@ -37,16 +37,16 @@ def test_every_number_of_the_table_selects_as_many_images(outcome: Make) -> None
 
 
 def test_it_says_where_most_of_a_class_lies(outcome: Make) -> None:
-    html = map_table.html(outcome(60), plane(60))
+    html = map_table.table(outcome(60), plane(60))
     assert "middle left, 100 %" in html
     assert "middle right, 100 %" in html
     assert "top right, 100 %" in html
     lost = np.full((60, 2), np.nan, np.float32)
-    assert "100 %" not in map_table.html(outcome(60), lost)
+    assert "100 %" not in map_table.table(outcome(60), lost)
 
 
 def test_names_are_shown_as_text(outcome: Make) -> None:
-    html = map_table.html(outcome(9, class_names=(EVIL, "b", "c")), plane(9))
+    html = map_table.table(outcome(9, class_names=(EVIL, "b", "c")), plane(9))
     assert EVIL not in html
     assert "&lt;b onmouseover" in html
 
@@ -56,7 +56,7 @@ def test_of_very_many_classes_the_largest_are_listed(
 ) -> None:
     monkeypatch.setattr(map_table, "ROWS", 2)
     labels = np.array([0, 1, 1, 2, 2, 2])
-    html = map_table.html(outcome(6, labels=labels), plane(6))
+    html = map_table.table(outcome(6, labels=labels), plane(6))
     assert "class 0" not in html
     assert html.index("class 2") < html.index("class 1")
     assert "The 2 largest classes" in html

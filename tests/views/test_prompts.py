@@ -4,17 +4,19 @@ import numpy as np
 import pytest
 
 from studio.prompts.ask import Budget
+from studio.prompts.leaving import Leaving
 from studio.prompts.llm import Written
 from studio.prompts.prompt_set import PromptSet
+from studio.runs.prompt_effect import Labels
 from studio.scores.estimate import Estimate
 from studio.views import prompts as look
 
 EVIL = "<img src=x onerror=alert(1)>"
 
 
-def labels(*classes: int, accuracy: float | None = None) -> look.Labels:
+def labels(*classes: int, accuracy: float | None = None) -> Labels:
     sure = np.linspace(0.1, 0.9, len(classes), dtype=np.float32)
-    return look.Labels(np.array(classes), sure, accuracy)
+    return Labels(np.array(classes), sure, accuracy)
 
 
 def test_the_board_counts_and_says_what_changed():
@@ -34,7 +36,7 @@ def test_the_board_counts_and_says_what_changed():
 def test_the_board_estimates_each_class():
     sure = np.array([0.9] * 6 + [0.3] * 6, dtype=np.float32)
     classes = np.array([0] * 6 + [1] * 6)
-    now = look.Labels(classes, sure, None, Estimate(0.6, 0.5, 0.7))
+    now = Labels(classes, sure, None, Estimate(0.6, 0.5, 0.7))
     made = look.board(
         class_names=["cat", "dog", "owl"], prompts=PromptSet(), now=now, before=None, plain=now
     )
@@ -65,8 +67,8 @@ def test_the_effect_shows_what_moved():
 
 
 def test_many_changes_are_counted_and_a_few_are_shown():
-    many = look.Labels(np.ones(100, np.int64), np.linspace(0, 1, 100, dtype=np.float32))
-    none = look.Labels(np.zeros(100, np.int64), many.confidence)
+    many = Labels(np.ones(100, np.int64), np.linspace(0, 1, 100, dtype=np.float32))
+    none = Labels(np.zeros(100, np.int64), many.confidence)
     shown = effect(now=many, before=none, plain=none)
     assert shown.count('class="moved"') == look.CHANGED_SHOWN
     assert "and 88 more" in shown
@@ -79,15 +81,13 @@ def test_warnings():
 
 
 def test_what_leaves_is_said_with_the_host_and_the_budget():
-    told = look.leaves(
-        host=EVIL, classes=37, described=True, budget=Budget(2, 16, 1234, 5678, 1, 37), fault=""
-    )
+    told = look.leaves(Leaving(EVIL, 37, True, Budget(2, 16, 1234, 5678, 1, 37)))
     assert EVIL not in told
     for part in ("37 class names", "and the description", "2 requests", "16", "1 answer is here"):
         assert part in told
-    free = look.leaves(host="h", classes=2, described=False, budget=Budget(0, 0, 0, 0, 2), fault="")
+    free = look.leaves(Leaving("h", 2, False, Budget(0, 0, 0, 0, 2)))
     assert "nothing is sent" in free
-    assert EVIL not in look.leaves(host="h", classes=0, described=False, budget=None, fault=EVIL)
+    assert EVIL not in look.leaves(Leaving("h", 0, False, fault=EVIL))
 
 
 def test_how_a_call_stands_and_ended():

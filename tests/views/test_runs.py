@@ -17,6 +17,7 @@ from studio.runs.store import Run, RunStore
 from studio.scores.estimate import Estimate
 from studio.views import runs
 from studio.views.figures import figures
+from studio.views.render import render
 
 EVIL = "<img src=x onerror=alert(1)>"
 
@@ -231,7 +232,10 @@ def test_nothing_from_a_run_is_taken_for_html(run: Run) -> None:
     for html in (
         runs.status_card(info, run.status(), RESULT), runs.runs_table([info], {}, info.id),
         runs.facts(info, RESULT, command=EVIL), runs.warnings_html([EVIL]),
-        runs.ready(images=True, classes=3, where=EVIL, model=EVIL, prompts=EVIL),
+        render(
+            "train/ready.html", images=True, classes=3, where=EVIL, model=EVIL, prompts=EVIL,
+            doubt="",
+        ),
     ):  # fmt: skip
         assert EVIL not in html
 

@@ -15,6 +15,7 @@ import gradio as gr
 import numpy as np
 
 from studio.errors import RunError, StudioError
+from studio.runs.gallery import Side
 from studio.session.session import Session
 from studio.session.similar import vectors_of
 from studio.session.source import AT_HAND, OpenedRun
@@ -22,7 +23,7 @@ from studio.ui.explore.confusion import ConfusionPanel
 from studio.ui.explore.correct import CHANGED, CorrectPanel, targets
 from studio.ui.explore.detail import DetailDialog
 from studio.ui.explore.duplicates import DuplicatesPanel
-from studio.ui.explore.galleries import Drawn, GalleriesPanel, SelectionPanel, blank
+from studio.ui.explore.galleries import Drawn, Find, GalleriesPanel, Panel, SelectionPanel
 from studio.ui.explore.map import MapPanel
 from studio.ui.explore.scene import (
     ALL,
@@ -31,17 +32,16 @@ from studio.ui.explore.scene import (
     Indices,
     Scene,
     event_data,
+    indices_in,
     is_index,
 )
 from studio.ui.explore.search import SearchPanel
 from studio.ui.parts import picked, picked_index
-from studio.views import explored, runs
-from studio.views.gallery import Side
-from studio.views.numbers import count, plural
+from studio.views import cards, runs
+from studio.views.numbers import plural
 from studio.views.render import part
 
 IMAGES_AT_HAND = "The images at hand (before training)"
-PANELS = ("map", "galleries", "confusions", "duplicates")
 
 
 class ExploreAnswers:
@@ -54,6 +54,10 @@ class ExploreAnswers:
         self.map, self.search = MapPanel(session), SearchPanel(session)
         self.correct = CorrectPanel(session)
         self.detail = DetailDialog(session, self.correct)
+        self.panels: dict[str, Panel] = {
+            "map": self.map, "galleries": self.galleries, "confusions": self.confusions,
+            "duplicates": self.duplicates,
+        }  # fmt: skip
         self.run: gr.Dropdown
         self.label: gr.Dropdown
         self.summary: gr.HTML
@@ -65,11 +69,7 @@ class ExploreAnswers:
         self.wanted: gr.State
 
     def scene(self, filters: Filters) -> Scene:
-        """What the filters ask for.
-
-        Raises:
-            RunError: no such run, or it has nothing to show yet.
-        """
+        """What the filters ask for, and the errors that `Scene.of` has."""
         return Scene.of(self.session, filters)
 
     # What there is to choose ------------------------------------------------------------------
@@ -83,12 +83,20 @@ class ExploreAnswers:
             wanted: the run that a button of another tab has asked for; "" for none.
             remembered: what the page showed before it was loaded again, JSON of [run, panel].
         """
-        first, before = run is None, _remembered(remembered)
+        first, before = run is None, self._remembered(remembered)
         choices = self.choices(wanted or (before[0] if first else run), label)
         panel = {}
         if first and not wanted:  # else the button says which panel, too
             panel = {self.inner: gr.Tabs(selected=before[1]), self.panel: before[1]}
         return {**choices, **panel, self.wanted: ""}
+
+    def _remembered(self, text: Any) -> tuple[Any, str]:
+        """Run and panel as a page has kept them."""
+        try:
+            run, panel = json.loads(text)
+        except (TypeError, ValueError):
+            return None, "map"
+        return run, panel if panel in self.panels else "map"
 
     def choices(self, current: Any, label: Any = None) -> Drawn:
         """The runs and classes to choose from; what was chosen stays while it is there."""
@@ -127,14 +135,6 @@ class ExploreAnswers:
             raise RunError("There is no such class.")
         return names[index]
 
-    def drawn(self) -> list[Any]:
-        """The components that `draw` sets."""
-        return [
-            self.summary, self.pages, self.shown, *self.chosen.outputs, *self.galleries.outputs,
-            *self.confusions.outputs, *self.duplicates.outputs, self.map.board,
-            *self.correct.outputs,
-        ]  # fmt: skip
-
     # What is shown ----------------------------------------------------------------------------
 
     def draw(self, filters: Filters, _event: Any = None) -> Drawn:
@@ -143,19 +143,20 @@ class ExploreAnswers:
         try:
             scene = self.scene(filters)
         except StudioError as error:
-            return {**blank(self.drawn()), self.summary: part("empty", str(error)),
-                    self.pages: pages, self.shown: ""}  # fmt: skip
+            drawn = {self.summary: part("empty", str(error)), self.pages: pages, self.shown: ""}
+            for panel in (self.chosen, self.correct, *self.panels.values()):
+                drawn |= panel.nothing()
+            return drawn
         vectors_of(scene.opened)  # begun now, so that the nearest images of the first one are there
         shown: Drawn = {self.summary: self._summary(scene), self.shown: scene.opened.source.key()}
         if filters.panel == "galleries":
-            pages, drawn = self.galleries.draw(scene, pages)
+            drawn = self.galleries.draw(scene, pages)
         else:
-            pages["selection"], drawn = self.chosen.draw(scene, pages["selection"])
+            drawn = self.chosen.draw(scene, pages)
         if filters.panel == "confusions":
             drawn |= self.confusions.draw(scene, filters)
         if filters.panel == "duplicates":
-            pages["duplicates"], listed = self.duplicates.draw(scene, filters, pages["duplicates"])
-            drawn |= listed
+            drawn |= self.duplicates.draw(scene, filters, pages)
         return {**shown, self.pages: pages, **drawn, **self.map.draw(scene, filters),
                 **self.correct.draw(scene)}  # fmt: skip
 
@@ -170,42 +171,34 @@ class ExploreAnswers:
             pages.update(clean=0, noisy=0)
         return self.draw(replace(filters, pages=pages))
 
-    def turn(self, name: str, by: int) -> Callable[..., Drawn]:
-        """A handler that turns the page of a gallery."""
-
-        def turned(filters: Filters, _event: Any = None) -> Drawn:
-            pages = filters.page_numbers()
-            return self.draw(replace(filters, pages={**pages, name: pages[name] + by}))
-
-        return turned
+    def turn(self, filters: Filters, _event: Any = None, *, name: str, by: int) -> Drawn:
+        """Another page of a gallery."""
+        pages = filters.page_numbers()
+        return self.draw(replace(filters, pages={**pages, name: pages[name] + by}))
 
     def tick_of_timer(self, filters: Filters, _event: Any = None) -> Drawn:
         """What was being computed, when it may be ready: the duplicates and nothing else."""
         if filters.panel != "duplicates":
             return {self.duplicates.timer: gr.skip()}
         try:
-            return self.duplicates.draw(self.scene(filters), filters, 0)[1]
+            return self.duplicates.draw(self.scene(filters), filters, Filters().page_numbers())
         except StudioError:
-            return blank(self.duplicates.outputs)
+            return self.duplicates.nothing()
 
     def _summary(self, scene: Scene) -> str:
         """The line at the top, with what is estimated of the stage that is looked at."""
         source, result = scene.opened.source, None
         if isinstance(source, OpenedRun):
             result = self.session.result(source.run_id)
-        return explored.summary(scene.outcome, result, problem=scene.opened.problem)
+        return cards.summary(scene.outcome, result, problem=scene.opened.problem)
 
     # What opens -------------------------------------------------------------------------------
 
-    def opener(self, name: str) -> Callable[..., str]:
-        """A handler that opens the picked image of a gallery."""
-
-        def opened(filters: Filters, event: gr.EventData) -> str:
-            scene = self.scene(filters)
-            index = picked_index(event, len(scene.outcome))
-            return self.detail.open(scene, scene.listed(name), index)
-
-        return opened
+    def open_image(self, filters: Filters, event: gr.EventData, *, name: str) -> str:
+        """Open the picked image of a gallery."""
+        scene = self.scene(filters)
+        index = picked_index(event, len(scene.outcome))
+        return self.detail.open(scene, scene.listed(name), index)
 
     def one_by_one(self, filters: Filters, _event: Any = None) -> str:
         """Open the first image that there is to correct: of those that are ticked or selected, of
@@ -222,67 +215,31 @@ class ExploreAnswers:
     def pick_duplicate(self, filters: Filters, event: gr.EventData) -> Drawn:
         """Select a group of duplicates, or open an outlier."""
         scene = self.scene(filters)
-        found = self.duplicates.pick(scene, filters, event)
-        if not isinstance(found, int):
-            return {self.selection: self._select(scene, *found)}
+        index = self.duplicates.outlier(scene, event)
+        if index is None:
+            return {self.selection: self.select(filters, event, find=self.duplicates.group)}
         listed = self.duplicates.all(scene, filters)
-        return {self.detail.dialog: self.detail.open(scene, listed, found)}
+        return {self.detail.dialog: self.detail.open(scene, listed, index)}
 
     # What selects -----------------------------------------------------------------------------
 
-    def taker(self, side: Side) -> Callable[..., str]:
-        """A handler that selects all images of the clean or the noisy gallery."""
-
-        def taken(filters: Filters, _event: Any = None) -> str:
-            scene = self.scene(filters)
-            found = scene.side(side)
-            return self._select(scene, found, plural(len(found), f"{scene.word(side)} image"))
-
-        return taken
-
-    def take_duplicates(self, filters: Filters, _event: Any = None) -> str:
-        """Select all images of all groups, or all outliers."""
+    def select(self, filters: Filters, event: Any = None, *, find: Find) -> str:
+        """Select the images that `find` gives; the selection's id."""
         scene = self.scene(filters)
-        found = self.duplicates.all(scene, filters)
-        return self._select(scene, found, f"{str(filters.kind).lower()}: {count(len(found))}")
-
-    def take_corrected(self, filters: Filters, _event: Any = None) -> str:
-        """Select all images that a person has ruled on."""
-        scene = self.scene(filters)
-        found = np.flatnonzero(scene.corrected)
-        return self._select(scene, found, plural(len(found), "corrected image"))
-
-    def pick_cell(self, filters: Filters, event: gr.EventData) -> str:
-        """Select the images of a cell of the confusions."""
-        scene = self.scene(filters)
-        return self._select(scene, *self.confusions.pick(scene, filters, event))
-
-    def pick_map(self, filters: Filters, event: gr.EventData) -> str:
-        """Select what was picked on the map."""
-        return self.map.pick(self.scene(filters), event)
-
-    def pick_stage(self, filters: Filters, event: gr.EventData) -> str:
-        """The stage that the map's slider was moved to, for all panels."""
-        return self.map.pick_stage(self.scene(filters), event)
-
-    def pick_detail(self, filters: Filters, event: gr.EventData) -> str:
-        """Select the image of the dialog and its nearest ones."""
-        scene = self.scene(filters)
-        return self._select(scene, *self.detail.selects(scene, event))
-
-    def _select(self, scene: Scene, indices: Indices, text: str) -> str:
+        indices, text = find(scene, filters, event)
         source = scene.opened.source
         return self.session.selections.put(source=source, indices=indices, text=text)
+
+    def on_map(self, filters: Filters, event: gr.EventData, *, pick: Callable[..., str]) -> str:
+        """What a method of the map makes of its event: a selection, or a stage for all panels."""
+        return pick(self.scene(filters), event)
 
     # What corrects ----------------------------------------------------------------------------
 
     def tick(self, filters: Filters, event: gr.EventData) -> Drawn:
         """Some boxes were ticked, or unticked."""
         scene, data = self.scene(filters), event_data(event)
-        sent = data.get("images")
-        images = (
-            [i for i in sent if is_index(i, len(scene.outcome))] if isinstance(sent, list) else []
-        )
+        images = indices_in(data.get("images"), len(scene.outcome))
         ticks = scene.ticks.changed(images, on=data.get("on") is True)
         return {self.correct.ticks: ticks.state(),
                 **self.correct.draw(replace(scene, ticks=ticks))}  # fmt: skip
@@ -296,15 +253,14 @@ class ExploreAnswers:
             "accepted", "rejected",
         ):  # fmt: skip
             raise RunError(NO_IMAGE)
-        return self.correct.add(scene.opened, data["verdict"], [data["image"]]).id
+        corrections = self.session.corrections(scene.opened.source)
+        return corrections.say(data["verdict"], scene.outcome, [data["image"]]).id
 
-    def press(self, verdict: str, *, sure: bool = True) -> Callable[..., Drawn]:
-        """A handler that says the same of all images that are ticked or selected."""
-
-        def pressed(filters: Filters, _event: Any = None) -> Drawn:
-            return self.correct.press(self.scene(filters), filters, verdict, sure=sure)
-
-        return pressed
+    def press(
+        self, filters: Filters, _event: Any = None, *, verdict: str, sure: bool = True
+    ) -> Drawn:
+        """Say the same of all images that are ticked or selected."""
+        return self.correct.press(self.scene(filters), filters, verdict, sure=sure)
 
     def undo(self, filters: Filters, _event: Any = None) -> str:
         """Undo the last correction; a mark of that."""
@@ -313,10 +269,13 @@ class ExploreAnswers:
         return f"undone {undone.id}"
 
 
-def _remembered(text: Any) -> tuple[Any, str]:
-    """Run and panel as a page has kept them."""
-    try:
-        run, panel = json.loads(text)
-    except (TypeError, ValueError):
-        return None, "map"
-    return run, panel if panel in PANELS else "map"
+def all_corrected(scene: Scene, _filters: Filters, _event: Any) -> tuple[Indices, str]:
+    """All images that a person has ruled on, and what they are."""
+    found = np.flatnonzero(scene.corrected)
+    return found, plural(len(found), "corrected image")
+
+
+def all_of_side(scene: Scene, _filters: Filters, _event: Any, *, side: Side) -> tuple[Indices, str]:
+    """All images of the clean or the noisy gallery, and what they are."""
+    found = scene.side(side)
+    return found, plural(len(found), f"{scene.word(side)} image")

@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import gradio as gr
-import numpy as np
 
 from studio.errors import RunError
-from studio.ui.explore.galleries import Drawn
+from studio.runs import confusion
+from studio.ui.explore.galleries import Drawn, Panel
 from studio.ui.explore.scene import AGAINST_MODEL, AGAINST_TRUTH, Filters, Indices, Scene
 from studio.ui.parts import pick_list, picked
-from studio.views import confusion
+from studio.views.confusion import cell, heat_map
 from studio.views.numbers import plural
 from studio.views.render import part
 
 
-class ConfusionPanel:
+class ConfusionPanel(Panel):
     """Components and what they show; the Explore tab connects them."""
 
     def build(self) -> None:
@@ -29,11 +29,7 @@ class ConfusionPanel:
             visible=False,
         )
         self.map = pick_list(elem_id="confusion-map")
-
-    @property
-    def outputs(self) -> list[Any]:
-        """What `draw` sets."""
-        return [self.against, self.map]
+        self.outputs = [self.against, self.map]
 
     def draw(self, scene: Scene, filters: Filters) -> Drawn:
         """What the panel shows."""
@@ -45,21 +41,13 @@ class ConfusionPanel:
             more = " Compare its labels with the sub-folders instead." if has_truth else ""
             text = f"Before training there is one model only, and none to disagree with it.{more}"
             return {**choice, self.map: part("empty", text)}
-        only = None
-        if scene.label is not None:
-            other = confusion.against(outcome, truth)
-            only = np.flatnonzero((outcome.model_labels[0] == scene.label) | (other == scene.label))
-        found = confusion.confusion(outcome, truth=truth, only=only)
-        return {**choice, self.map: confusion.heat_map(found)}
+        found = confusion.confusion(outcome, truth=truth, label=scene.label)
+        return {**choice, self.map: heat_map(found)}
 
-    def pick(self, scene: Scene, filters: Filters, event: gr.EventData) -> tuple[Indices, str]:
-        """The images of the cell that was pressed, and what they are.
-
-        Raises:
-            RunError: there is no such cell.
-        """
+    def pick(self, scene: Scene, filters: Filters, event: Any) -> tuple[Indices, str]:
+        """The images of the cell that was pressed, see `Find`."""
         outcome, truth = scene.outcome, filters.against == AGAINST_TRUTH
-        place = confusion.cell(picked(event), len(outcome.class_names))
+        place = cell(picked(event), len(outcome.class_names))
         if place is None:
             raise RunError("There is no such cell.")
         indices = confusion.images_of(outcome, *place, truth=truth)

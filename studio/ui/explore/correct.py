@@ -7,7 +7,6 @@ before any, with the images at hand, which the Train tab starts from; nobody has
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
@@ -16,28 +15,29 @@ import numpy as np
 from studio.errors import RunError
 from studio.imports import import_torch
 from studio.runs.corrections import WITHDRAWN, Action
-from studio.runs.given import VERDICTS
-from studio.session.opened import Opened
 from studio.session.session import Session
 from studio.session.source import AT_HAND, NOTHING, OpenedRun, parse
-from studio.ui.explore.galleries import Drawn
-from studio.ui.explore.scene import NO_IMAGE, Filters, Indices, Scene
-from studio.ui.parts import ASSETS
-from studio.views import explored
+from studio.ui.explore.galleries import Drawn, Panel
+from studio.ui.explore.scene import Filters, Indices, Scene
+from studio.ui.parts import script
 from studio.views.detail import corrections_summary
 from studio.views.numbers import count, plural
+from studio.views.render import render
 
 CHANGED = "The images or labels at hand have changed meanwhile: look at them again first."
 _NOTHING_CHOSEN = "Nothing is ticked or selected: tick images or select some first."
 _NO_CLASS = ("choose a class", "")
 _AGAIN, _FIRST = "Train again with these", "Train with these"
-_VERBS = {"accepted": "Accept", "relabelled": "Relabel", "rejected": "Reject",
-          WITHDRAWN: "Take back"}  # fmt: skip
-_OBJECTS = {"accepted": "label", "relabelled": "image", "rejected": "image",
-            WITHDRAWN: "correction"}  # fmt: skip
+_BUTTONS = {
+    "accepted": ("accept", "Accept", "label"),
+    "relabelled": ("relabel", "Relabel", "image"),
+    "rejected": ("reject", "Reject", "image"),
+    WITHDRAWN: ("withdraw", "Take back", "correction"),
+}
+"""Of each verdict the button's id, what stands on it, and what is counted there."""
 
 
-class CorrectPanel:
+class CorrectPanel(Panel):
     """Components and what they do; the Explore tab connects them."""
 
     def __init__(self, session: Session) -> None:
@@ -52,15 +52,12 @@ class CorrectPanel:
             self.one_by_one = gr.Button(
                 "Correct one by one", elem_id="correct-start", size="sm", min_width=150
             )
-            gr.HTML(
-                explored.keys(),
-                js_on_load=(ASSETS / "keys.js").read_text(encoding="utf-8"),
-                elem_id="explore-keys",
-            )
+            keys = render("explore/keys.html")
+            gr.HTML(keys, js_on_load=script("keys"), elem_id="explore-keys")
         with gr.Accordion("Correct labels and train with them", open=False, elem_id="correct"):
             self.summary = gr.HTML(elem_id="correct-summary")
             with gr.Row(elem_classes="inline correct-buttons"):
-                self.buttons = {verdict: self._button(verdict, off) for verdict in _VERBS}
+                self.buttons = {verdict: self._button(verdict, off) for verdict in _BUTTONS}
                 danger: dict[str, Any] = {"size": "sm", "min_width": 110, "visible": False}
                 self.sure = gr.Button(
                     "Reject", variant="stop", elem_id="correct-reject-sure", **danger
@@ -71,26 +68,19 @@ class CorrectPanel:
                 self.take = gr.Button("Select the corrected", elem_id="correct-take", **off)
                 off |= {"variant": "primary", "min_width": 200}
                 self.again = gr.Button(_AGAIN, elem_id="train-again", **off)
+        self.outputs = [self.summary, self.label, *self.buttons.values(), self.sure, self.keep,
+                        self.undo_button, self.take, self.again]  # fmt: skip
 
     def _button(self, verdict: str, options: dict[str, Any]) -> gr.Button:
-        ids = {"accepted": "accept", "relabelled": "relabel", "rejected": "reject"}
-        made: dict[str, Any] = {"elem_id": f"correct-{ids.get(verdict, 'withdraw')}", **options}
+        name, text, _ = _BUTTONS[verdict]
         if verdict != "relabelled":
-            return gr.Button(_VERBS[verdict], **made)
+            return gr.Button(text, elem_id=f"correct-{name}", **options)
         with gr.Row(elem_classes="inline correct-class"):  # the class stands by its button
             self.label = gr.Dropdown(
                 [_NO_CLASS], value="", label="Class to relabel to", show_label=False,
                 container=False, elem_id="correct-class", min_width=180,
             )  # fmt: skip
-            return gr.Button(_VERBS[verdict], **made)
-
-    @property
-    def outputs(self) -> list[Any]:
-        """What `draw` sets."""
-        return [self.summary, self.label, *self.buttons.values(), self.sure, self.keep,
-                self.undo_button, self.take, self.again]  # fmt: skip
-
-    # What it shows ----------------------------------------------------------------------------
+            return gr.Button(text, elem_id=f"correct-{name}", **options)
 
     def draw(self, scene: Scene) -> Drawn:
         """What the panel shows."""
@@ -104,23 +94,25 @@ class CorrectPanel:
             self.label: gr.update(choices=[_NO_CLASS, *scene.outcome.class_names]),
             self.undo_button: gr.update(interactive=last is not None),
             self.take: gr.update(interactive=bool(current)),
-            self.again: gr.update(
-                interactive=bool(current), value=_AGAIN if trained else _FIRST
-            ),
+            self.again: gr.update(interactive=bool(current), value=_AGAIN if trained else _FIRST),
             **self.unasked(),
-        }  # fmt: skip
+        }
         for verdict, button in self.buttons.items():
-            what = f" {plural(len(indices), _OBJECTS[verdict])}" if len(indices) else ""
-            shown[button] = gr.update(interactive=True, visible=True, value=_VERBS[verdict] + what)
+            _, text, counted = _BUTTONS[verdict]
+            text += f" {plural(len(indices), counted)}" if len(indices) else ""
+            shown[button] = gr.update(interactive=True, visible=True, value=text)
         return shown
+
+    def nothing(self) -> Drawn:
+        """What stands there while there is nothing to show."""
+        hidden = gr.update(visible=False)
+        return {**super().nothing(), self.sure: hidden, self.keep: hidden, self.label: gr.skip()}
 
     def unasked(self) -> Drawn:
         """No question is open about a rejection of many."""
         hidden = gr.update(visible=False)
         return {self.buttons["rejected"]: gr.update(visible=True), self.sure: hidden,
                 self.keep: hidden}  # fmt: skip
-
-    # What its buttons do ----------------------------------------------------------------------
 
     def press(self, scene: Scene, filters: Filters, verdict: str, *, sure: bool = True) -> Drawn:
         """Say the same of all images that are ticked or selected.
@@ -141,29 +133,9 @@ class CorrectPanel:
             question = gr.update(visible=True, value=f"Reject {count(len(indices))} images")
             return {self.buttons[verdict]: gr.update(visible=False), self.sure: question,
                     self.keep: gr.update(visible=True)}  # fmt: skip
-        action = self.add(scene.opened, verdict, indices.tolist(), filters.relabel_to)
+        corrections = self.session.corrections(scene.opened.source)
+        action = corrections.say(verdict, scene.outcome, indices.tolist(), filters.relabel_to)
         return {self.changed: action.id, self.ticks: scene.ticks.cleared().state()}
-
-    def add(self, opened: Opened, verdict: str, indices: Sequence[int], label: str = "") -> Action:
-        """Say something of some images.
-
-        Raises:
-            RunError: there is no such verdict, image or class, or nothing to take back.
-        """
-        outcome = opened.outcome
-        if verdict not in (*VERDICTS, WITHDRAWN) or not all(0 <= i < len(outcome) for i in indices):
-            raise RunError(NO_IMAGE)
-        corrections = self.session.corrections(opened.source)
-        if verdict == WITHDRAWN:  # what was not corrected needs no line
-            current = corrections.current()
-            indices = [i for i in indices if outcome.paths[i] in current]
-            if not indices:
-                raise RunError("None of these images is corrected.")
-        own = verdict == "accepted"
-        return corrections.add(verdict, {
-            outcome.paths[i]: outcome.name(int(outcome.labels[i])) if own else label
-            for i in indices
-        })  # fmt: skip
 
     def undo(self, run: Any) -> Action:
         """Undo the last press of a button, of whichever page it was.

@@ -8,7 +8,6 @@ the next image at once. What the page has open stands in its HTML, see `Place`.
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -19,13 +18,13 @@ from studio.errors import RunError
 from studio.runs.corrections import WITHDRAWN
 from studio.session.opened import Opened, open_run
 from studio.session.session import Session
-from studio.session.similar import Vectors, vectors_of
+from studio.session.similar import vectors_of
 from studio.session.source import OpenedRun, parse
 from studio.ui.explore.correct import CHANGED, CorrectPanel
-from studio.ui.explore.scene import NO_IMAGE, Indices, Scene, is_index, served
-from studio.ui.parts import ASSETS, picked
+from studio.ui.explore.scene import NO_IMAGE, Filters, Indices, Scene, is_index, served
+from studio.ui.parts import picked, script
 from studio.views import detail
-from studio.views.numbers import count, plural
+from studio.views.numbers import count, index_of, plural
 from studio.views.render import part, render
 
 NEAREST = 12
@@ -68,11 +67,10 @@ class DetailDialog:
 
     def build(self) -> None:
         """Lay the dialog out; it takes no room on the page."""
-        scripts = [ASSETS / name for name in ("detail.js", "correct.js")]
         self.dialog = gr.HTML(
             value="",
             html_template=render("explore/dialog.html"),
-            js_on_load="\n".join(file.read_text(encoding="utf-8") for file in scripts),
+            js_on_load=script("detail", "correct"),
             server_functions=[
                 served("show_image", self.show), served("answer_image", self.answer),
                 served("undo_answer", self.undo), served("nearest_images", self.nearest),
@@ -93,22 +91,16 @@ class DetailDialog:
         stage = opened.outcome.stage if opened.outcome.stage in opened.stages else ""
         return self._html(opened, Place(opened.source.key(), stage, walk, index, index))
 
-    def selects(self, scene: Scene, event: gr.EventData) -> tuple[Indices, str]:
-        """What `near:12` selects: an image and its nearest ones, and what they are.
-
-        Raises:
-            RunError: there is no such image.
-        """
+    def near(self, scene: Scene, _filters: Filters, event: Any) -> tuple[Indices, str]:
+        """What `near:12` selects: an image and its nearest ones, see `Find`."""
         what, _, text = picked(event).partition(":")
-        index = int(text) if re.fullmatch("[0-9]{1,9}", text) else -1
-        if what != "near" or not is_index(index, len(scene.outcome)):
+        index = index_of(text, len(scene.outcome))
+        if what != "near" or index is None:
             raise RunError(NO_IMAGE)
         task = vectors_of(scene.opened)
         near = task.value.nearest(index, NEAREST)[0] if task and task.ready else []
         text = f"{scene.outcome.paths[index]} and its {plural(len(near), 'nearest image')}"
         return np.array([index, *near], np.int64), text
-
-    # What its script asks for -----------------------------------------------------------------
 
     def show(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Another image. asked: a `Place` with `step`, 1 or -1 in the walk, or `to`, an index."""
@@ -127,14 +119,14 @@ class DetailDialog:
         asked: a `Place` with `verdict` and, to relabel, `label`, a class as the text of its number.
         """
         opened, place = self._opened(asked)
-        verdict, label, names = asked.get("verdict"), asked.get("label"), opened.outcome.class_names
-        name = ""
+        verdict, names, name = asked.get("verdict"), opened.outcome.class_names, ""
         if verdict == "relabelled":
-            number = int(str(label)) if re.fullmatch("[0-9]{1,8}", str(label)) else -1
-            if not 0 <= number < len(names):
+            number = index_of(asked.get("label"), len(names))
+            if number is None:
                 raise RunError("There is no such class in this run.")
             name = names[number]
-        message = self.correct.add(opened, str(verdict), [place.index], name).text
+        corrections = self.session.corrections(opened.source)
+        message = corrections.say(str(verdict), opened.outcome, [place.index], name).text
         after = place
         if verdict != WITHDRAWN:
             # After a neighbour comes the image that it is one of.
@@ -166,20 +158,13 @@ class DetailDialog:
             return {"html": part("progress", task.done, task.total, label=label), "again": True}
         if task.error:
             return {"html": render("explore/quiet.html", text=task.error), "again": False}
-        vectors: Vectors = task.value
-        found, cosines = vectors.nearest(place.index, NEAREST)
+        found, cosines = task.value.nearest(place.index, NEAREST)
         label_of = int(opened.outcome.labels[place.index])
         html = detail.nearest(opened.outcome, found, cosines, opened.picture, label=label_of)
         return {"html": html, "again": False}
 
-    # Of what it is made -----------------------------------------------------------------------
-
     def _opened(self, asked: dict[str, Any]) -> tuple[Opened, Place]:
-        """What a place belongs to, as it was when the page showed it.
-
-        Raises:
-            RunError: there is no such image, or the labels have changed.
-        """
+        """What a place belongs to, as it was when the page showed it."""
         place = Place.of(asked)
         opened = open_run(self.session, place.source, place.stage)
         if parse(place.source) != opened.source:

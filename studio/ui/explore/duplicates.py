@@ -8,25 +8,24 @@ import gradio as gr
 import numpy as np
 
 from studio.errors import RunError
+from studio.runs.gallery import PAGE_SIZE, Page
 from studio.scores import duplicates as scores
 from studio.scores.duplicates import Group
 from studio.session.similar import Similar, similar_of
 from studio.session.tasks import Task
-from studio.ui.explore.galleries import Drawn, PagedCards, blank
+from studio.ui.explore.galleries import Drawn, PagedCards, Panel
 from studio.ui.explore.scene import EXACT, FAR, NEAR, Filters, Indices, Scene
-from studio.ui.parts import picked
+from studio.ui.parts import picked, picked_index
 from studio.views import duplicates
-from studio.views.gallery import PAGE_SIZE
-from studio.views.numbers import plural
+from studio.views.numbers import count, plural
 from studio.views.render import part, render
 
 _LEAST, _MOST = 0.8, 0.99
 
 _GONE = "The images are no longer in their folder, so that they cannot be compared."
-_KINDS = (EXACT, NEAR, FAR)
 
 
-class DuplicatesPanel:
+class DuplicatesPanel(Panel):
     """Components and what they show; the Explore tab connects them."""
 
     def __init__(self) -> None:
@@ -35,7 +34,7 @@ class DuplicatesPanel:
     def build(self) -> None:
         """Lay the panel out, inside of its gr.Tab."""
         self.kind = gr.Radio(
-            _KINDS, value=EXACT, label="Show", show_label=False, container=False,
+            [EXACT, NEAR, FAR], value=EXACT, label="Show", show_label=False, container=False,
             elem_id="duplicates-kind",
         )  # fmt: skip
         self.at_least = gr.Slider(
@@ -49,37 +48,42 @@ class DuplicatesPanel:
                               interactive=False)  # fmt: skip
         # Ticks only while something is being computed that the page waits for.
         self.timer = gr.Timer(1.0, active=False)
+        self.outputs = [self.at_least, self.head, self.take, self.timer, *self.gallery.outputs]
 
-    @property
-    def outputs(self) -> list[Any]:
-        """What `draw` sets."""
-        return [self.at_least, self.head, self.take, self.timer, *self.gallery.outputs]
-
-    def draw(self, scene: Scene, filters: Filters, number: int) -> tuple[int, Drawn]:
-        """The number of the page that is shown, and the components."""
+    def draw(self, scene: Scene, filters: Filters, pages: dict[str, int]) -> Drawn:
+        """What the panel shows. pages: see `PagedCards.draw`."""
         kind, task = _kind(filters), similar_of(scene.opened)
         slider = gr.update(visible=kind == NEAR)
         if task is None or not task.ready:
-            waits = task is not None and task.pending
-            shown = {**blank(self.outputs), self.at_least: slider, self.head: _wait(task)}
-            return 0, {**shown, self.timer: gr.Timer(active=waits)}
+            pages[self.gallery.name] = 0
+            waits = gr.Timer(active=task is not None and task.pending)
+            shown = {self.at_least: slider, self.head: _wait(task), self.timer: waits}
+            return self.nothing() | shown
         similar: Similar = task.value
+        groups = [] if kind == FAR else _groups(scene, similar, filters)
         if kind == FAR:
             indices = _outliers(scene, similar)
-            number, shown = self.gallery.draw(
-                scene, indices, number, nothing="No image here.", note=_distance(similar)
-            )
-            found = _stand_out(similar)
+            shown = self.gallery.draw(scene, indices, pages, note=_distance(similar))
         else:
-            groups = _groups(scene, similar, filters)
             indices = _members(groups)
-            found = f"{plural(len(groups), 'group')}, {plural(len(indices), 'image')}."
-            number, shown = self._group_page(scene, groups, number)
-        head = render("explore/duplicates_head.html", kind=kind, found=found)
+            page = Page.of(groups, pages[self.gallery.name], size=duplicates.PAGE_SIZE)
+            body = duplicates.group_list(
+                scene.outcome, page.shown, scene.opened.picture, none="None found here."
+            )
+            shown = self.gallery.show(body, page, pages)
+            if not groups:
+                shown[self.gallery.where] = ""
+        head = render(
+            "explore/duplicates_head.html",
+            kind={EXACT: "exact", NEAR: "near", FAR: "far"}[kind],
+            outliers=similar.outliers.number,
+            groups=len(groups),
+            images=len(indices),
+        )
         take = gr.update(
             value=f"Select all {plural(len(indices), 'image')}", interactive=bool(len(indices))
         )
-        return number, {**shown, self.at_least: slider, self.head: head, self.take: take,
+        return {**shown, self.at_least: slider, self.head: head, self.take: take,
                         self.timer: gr.Timer(active=False)}  # fmt: skip
 
     def all(self, scene: Scene, filters: Filters) -> Indices:
@@ -91,44 +95,30 @@ class DuplicatesPanel:
             return _outliers(scene, task.value)
         return _members(_groups(scene, task.value, filters))
 
-    def pick(
-        self, scene: Scene, filters: Filters, event: gr.EventData
-    ) -> tuple[Indices, str] | int:
-        """The images of the group that was pressed, and what they are; or one image's index.
+    def take_all(self, scene: Scene, filters: Filters, _event: Any) -> tuple[Indices, str]:
+        """The same, and what they are."""
+        found = self.all(scene, filters)
+        return found, f"{str(filters.kind).lower()}: {count(len(found))}"
 
-        Raises:
-            RunError: there is no such group or image.
-        """
-        what, _, text = picked(event).rpartition(":")
-        number = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
-        if not what and 0 <= number < len(scene.outcome):
-            return number
+    def outlier(self, scene: Scene, event: gr.EventData) -> int | None:
+        """The index of the image that was pressed; None when it was a group."""
+        return picked_index(event, len(scene.outcome))
+
+    def group(self, scene: Scene, filters: Filters, event: Any) -> tuple[Indices, str]:
+        """The images of the group that was pressed, see `Find`."""
+        what, _, first = picked(event).partition(":")
         task = similar_of(scene.opened)
         if what == "group" and task is not None and task.ready and _kind(filters) != FAR:
             for group in _groups(scene, task.value, filters):
-                if group.indices[0] == number:
+                if str(group.indices[0]) == first:
                     word = "equal" if group.exact else "nearly equal"
                     text = f"{len(group.indices)} {word} images"
                     return np.array(group.indices, np.int64), text
         raise RunError("There is no such group any more; choose another one.")
 
-    def _group_page(
-        self, scene: Scene, groups: list[Group], number: int
-    ) -> tuple[int, Drawn]:  # fmt: skip
-        size = duplicates.PAGE_SIZE
-        pages = max(1, -(-len(groups) // size))
-        number = min(max(0, number), pages - 1)
-        shown = groups[number * size : (number + 1) * size]
-        body = duplicates.group_list(
-            scene.outcome, shown, scene.opened.picture, none="None found here."
-        )
-        first = number * size
-        where = f"{first + 1}–{first + len(shown)} of {len(groups)}" if shown else ""
-        return number, self.gallery.show(body, where, number, pages)
-
 
 def _kind(filters: Filters) -> str:
-    return filters.kind if filters.kind in _KINDS else EXACT
+    return filters.kind if filters.kind in (NEAR, FAR) else EXACT
 
 
 def _groups(scene: Scene, similar: Similar, filters: Filters) -> list[Group]:
@@ -153,13 +143,6 @@ def _outliers(scene: Scene, similar: Similar) -> Indices:
     number = similar.outliers.number or PAGE_SIZE
     order = similar.rows[similar.outliers.order[:number]]
     return np.asarray(order[scene.allowed[order]], np.int64)
-
-
-def _stand_out(similar: Similar) -> str:
-    number = similar.outliers.number
-    if not number:
-        return "No image stands out; these are the farthest."
-    return f"{plural(number, 'image stands', 'images stand')} out."
 
 
 def _distance(similar: Similar) -> Any:

@@ -2,38 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
 
-from studio.ui.explore.scene import SIDES, Indices, Scene
-from studio.ui.parts import ASSETS, folding, pick_list
-from studio.views import cards, gallery
-from studio.views.gallery import Side
-from studio.views.numbers import plural
+from studio.runs import gallery
+from studio.runs.gallery import Page, Side
+from studio.ui.explore.scene import SIDES, Filters, Indices, Scene
+from studio.ui.parts import folding, pick_list, script
+from studio.views import cards
+from studio.views.numbers import count, plural
 from studio.views.render import render
 
 Drawn = dict[Any, Any]
 """Components with what they show from now on."""
 
+Find = Callable[[Scene, Filters, Any], tuple[Indices, str]]
+"""Which images an event selects, and what they are; a RunError where the page sent nonsense."""
+
 _ORDERS = [("least clean first", "up"), ("cleanest first", "down"), ("each class in turn", "turns")]
+_HINT = (
+    "Draw around points on the map, press a number in Confusions, or open a group of duplicates: "
+    "its images come here."
+)
 
 
-def blank(components: Iterable[Any]) -> Drawn:
-    """Components while there is nothing to show: no text, nothing to press, nothing to wait for."""
-    shown: Drawn = {}
-    for component in components:
-        if isinstance(component, gr.HTML):
-            shown[component] = ""
-        elif isinstance(component, gr.Timer):
-            shown[component] = gr.Timer(active=False)
-        elif isinstance(component, gr.Button):
-            shown[component] = gr.update(interactive=False)
-    return shown
+class Panel:
+    """Components and what they show; the Explore tab connects them. outputs: what `draw` sets."""
+
+    outputs: list[Any]
+
+    def build(self) -> None:
+        """Lay it out where it stands."""
+        raise NotImplementedError
+
+    def nothing(self) -> Drawn:
+        """What stands there while there is nothing to show."""
+        return {component: _nothing(component) for component in self.outputs}
 
 
-class PagedCards:
+def _nothing(component: Any) -> Any:
+    """No text, nothing to be pressed, and no choice between what is not there."""
+    if isinstance(component, gr.HTML):
+        return ""
+    if isinstance(component, gr.Timer):
+        return gr.Timer(active=False)
+    if isinstance(component, (gr.Button, gr.Checkbox)):
+        return gr.update(interactive=False)
+    return gr.update(visible=False)
+
+
+class PagedCards(Panel):
     """The components of one gallery. `name` begins their ids: NAME-back, NAME-where, NAME-on.
 
     The cards raise `select` (an image is to be opened), `tick`, `answer` and `undo`, see
@@ -45,43 +65,33 @@ class PagedCards:
 
     def build(self) -> None:
         """Lay the gallery out."""
-        script = (ASSETS / "cards.js").read_text(encoding="utf-8")
-        self.cards = gr.HTML(js_on_load=script, elem_id=f"gallery-{self.name}")
+        self.cards = gr.HTML(js_on_load=script("cards"), elem_id=f"gallery-{self.name}")
         turn: dict[str, Any] = {"size": "sm", "min_width": 90, "interactive": False}
         with gr.Row(elem_classes="inline pager"):
             self.back = gr.Button("Previous", elem_id=f"{self.name}-back", **turn)
             self.where = gr.HTML(elem_id=f"{self.name}-where")
             self.on = gr.Button("Next", elem_id=f"{self.name}-on", **turn)
-
-    @property
-    def outputs(self) -> list[Any]:
-        """What `draw` and `show` set."""
-        return [self.cards, self.where, self.back, self.on]
+        self.outputs = [self.cards, self.where, self.back, self.on]
 
     def draw(
         self,
         scene: Scene,
         indices: Indices,
-        number: int,
+        pages: dict[str, int],
         *,
-        nothing: str,
+        nothing: str = "No image here.",
         small: bool = True,
         note: Callable[[int], str] | None = None,
-    ) -> tuple[int, Drawn]:
-        """The number of the page that is shown, and its cards.
+    ) -> Drawn:
+        """The cards of the page that `pages` has under this name, or the nearest one, as it is
+        entered there.
 
-        Args:
-            scene: what is looked at.
-            indices: of all images of the gallery, in order.
-            number: of the page asked for; the nearest one is shown.
-            nothing: what stands there without any image.
-            small: whether cards are small ones.
-            note: what a small card says below the label; None = how clean it is.
+        indices: of all images of the gallery, in order; for the rest see `views.cards.cards`.
         """
-        page = gallery.page(indices, number)
+        page = gallery.page(indices, pages[self.name])
         body = cards.cards(
             scene.outcome,
-            page.indices,
+            page.shown,
             picture=scene.opened.picture,
             corrections=scene.opened.corrections,
             ticked=scene.ticks.images,
@@ -90,19 +100,20 @@ class PagedCards:
             note=note,
             nothing=nothing,
         )
-        return page.number, self.show(body, page.label, page.number, page.pages)
+        return self.show(body, page, pages)
 
-    def show(self, body: str, where: str = "", number: int = 0, pages: int = 1) -> Drawn:
-        """HTML as page `number` of some."""
+    def show(self, body: str, page: Page[Any], pages: dict[str, int]) -> Drawn:
+        """HTML of a page, whose number is entered into `pages`."""
+        pages[self.name] = page.number
         return {
             self.cards: body,
-            self.where: render("explore/where.html", where=where) if where else "",
-            self.back: gr.update(interactive=number > 0),
-            self.on: gr.update(interactive=number < pages - 1),
+            self.where: render("explore/where.html", where=page.label),
+            self.back: gr.update(interactive=page.number > 0),
+            self.on: gr.update(interactive=page.number < page.pages - 1),
         }
 
 
-class SelectionPanel:
+class SelectionPanel(Panel):
     """What is selected, beside the map, the confusions and the duplicates."""
 
     def __init__(self) -> None:
@@ -114,33 +125,31 @@ class SelectionPanel:
             self.head = gr.HTML(
                 value="",
                 html_template='<div aria-live="polite">${value}</div>',
-                js_on_load=(ASSETS / "follow.js").read_text(encoding="utf-8"),
+                js_on_load=script("follow"),
                 elem_id="selection-head",
             )
             self.clear = gr.Button(
                 "Clear", elem_id="selection-clear", size="sm", min_width=80, interactive=False
             )
         self.gallery.build()
+        self.outputs = [self.head, self.clear, *self.gallery.outputs]
 
-    @property
-    def outputs(self) -> list[Any]:
-        """What `draw` sets."""
-        return [self.head, self.clear, *self.gallery.outputs]
-
-    def draw(self, scene: Scene, number: int) -> tuple[int, Drawn]:
-        """The number of the page that is shown, and the components."""
+    def draw(self, scene: Scene, pages: dict[str, int]) -> Drawn:
+        """What the panel shows. pages: see `PagedCards.draw`."""
         indices, selection = scene.selected(), scene.selection
-        number, shown = self.gallery.draw(scene, indices, number, nothing="No image here.")
-        head = render(
-            "explore/selection_head.html", selection=selection, left=len(indices),
-            judged=scene.judged,
-        )  # fmt: skip
-        return number, {
-            self.head: head, self.clear: gr.update(interactive=selection is not None), **shown
-        }  # fmt: skip
+        title, text = "Selected", selection.text if selection is not None else _HINT
+        if selection is None:
+            title = "Least clean first" if scene.judged else "Least confident first"
+        elif len(indices) < len(selection):
+            text += f"; the filters above leave {count(len(indices))} of {count(len(selection))}"
+        return {
+            self.head: render("explore/title.html", title=title, text=text),
+            self.clear: gr.update(interactive=selection is not None),
+            **self.gallery.draw(scene, indices, pages),
+        }
 
 
-class GalleriesPanel:
+class GalleriesPanel(Panel):
     """Clean and noisy images side by side, for all classes, for one, or within the selection."""
 
     def __init__(self) -> None:
@@ -164,10 +173,13 @@ class GalleriesPanel:
                 with gr.Column(min_width=300, elem_classes=f"side-{side}"):
                     self._side(side)
         self.numbers = folding(elem_id="explore-numbers")
+        sides = [part for side in self.sides.values() for part in side.outputs]
+        self.outputs = [self.within, self.classes, self.numbers, *self.titles.values(),
+                        *self.take.values(), *sides]  # fmt: skip
 
     def _side(self, side: Side) -> None:
         with gr.Row(elem_classes="inline gallery-head"):
-            self.titles[side] = gr.HTML(render("explore/side_head.html", side=side, judged=True))
+            self.titles[side] = gr.HTML(_title(side))
             self.orders[side] = gr.Radio(
                 _ORDERS, value="down" if side == "clean" else "up",
                 label=f"Order of the {side} images", show_label=False, container=False,
@@ -178,16 +190,9 @@ class GalleriesPanel:
             "Select these", elem_id=f"{side}-take", size="sm", interactive=False
         )
 
-    @property
-    def outputs(self) -> list[Any]:
-        """What `draw` sets."""
-        sides = [part for side in self.sides.values() for part in side.outputs]
-        return [self.within, self.classes, self.numbers, *self.titles.values(),
-                *self.take.values(), *sides]  # fmt: skip
-
-    def draw(self, scene: Scene, pages: dict[str, int]) -> tuple[dict[str, int], Drawn]:
-        """The numbers of the pages that are shown, and the components."""
-        selection, pages = scene.selection, dict(pages)
+    def draw(self, scene: Scene, pages: dict[str, int]) -> Drawn:
+        """What the panel shows. pages: see `PagedCards.draw`."""
+        selection = scene.selection
         label = (
             "Only the selection" if selection is None else f"Only the {len(selection):,} selected"
         )
@@ -198,17 +203,21 @@ class GalleriesPanel:
         }
         for side in SIDES:
             indices = scene.side(side)
-            pages[side], drawn = self.sides[side].draw(
-                scene, indices, pages[side], nothing=f"No {scene.word(side)} image here.",
-                small=False,
-            )  # fmt: skip
-            these = "this" if len(indices) == 1 else "these"
-            shown |= drawn
-            shown[self.titles[side]] = render(
-                "explore/side_head.html", side=side, judged=scene.judged
+            shown |= self.sides[side].draw(
+                scene, indices, pages, nothing=f"No {scene.word(side)} image here.", small=False
             )
+            these = "this" if len(indices) == 1 else "these"
+            shown[self.titles[side]] = _title(side, judged=scene.judged)
             shown[self.take[side]] = gr.update(
                 value=f"Select {these} {plural(len(indices), 'image')}",
                 interactive=bool(len(indices)),
             )
-        return pages, shown
+        return shown
+
+    def nothing(self) -> Drawn:
+        """What stands there while there is nothing to show."""
+        return super().nothing() | {self.titles[side]: _title(side) for side in SIDES}
+
+
+def _title(side: Side, *, judged: bool = True) -> str:
+    return render("explore/side_title.html", side=side, judged=judged)

@@ -8,23 +8,25 @@ plain values for JSON, and every question may have been made up by anyone.
 
 from __future__ import annotations
 
-import hashlib
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 import numpy as np
 
 from studio.errors import RunError, StudioError
-from studio.runs.outcome import Outcome
+from studio.runs import map_points
+from studio.runs.map_points import Plane
+from studio.runs.outcome import Outcome, fingerprint
 from studio.session.layouts import Layout, Layouts
 from studio.session.opened import Opened, open_run
 from studio.session.session import Session
 from studio.session.similar import vectors_of
 from studio.session.tasks import Task
-from studio.ui.explore.galleries import Drawn
+from studio.ui.explore.galleries import Drawn, Panel
 from studio.ui.explore.scene import Filters, Indices, Scene, event_data, is_index, served
-from studio.ui.parts import ASSETS, file_url, plotly_file
-from studio.views import map_table, points
+from studio.ui.parts import ASSETS, file_url, plotly_file, script
+from studio.views import map as view
 from studio.views.cards import opinion, truth, worth
 from studio.views.numbers import plural
 
@@ -42,7 +44,34 @@ _SOON_MS, _LATER_MS = 150, 1500
 Asked = dict[str, Any]
 
 
-class MapPanel:
+@dataclass(frozen=True)
+class Placed:
+    """A run on its map. rows: which of its images have a place, ascending."""
+
+    opened: Opened
+    rows: Indices
+    layout: Layout
+
+    @property
+    def last(self) -> Outcome:
+        """The run's latest labels: what is drawn is the same at each stage."""
+        return list(self.opened.stages.values())[-1]
+
+    def plane(self, kind: Any) -> Plane:
+        """(N, 2) places of all images, NaN for those that have none."""
+        return map_points.whole(self.layout.plane(kind), self.rows, len(self.last))
+
+    def among(self, indices: Indices) -> Indices:
+        """Those of these images that have a place."""
+        everything = len(self.rows) == len(self.last)
+        return indices if everything else indices[np.isin(indices, self.rows)]
+
+    def packed(self, indices: Indices, kind: Any) -> dict[str, Any]:
+        """What the page needs to draw these images."""
+        return view.packed(indices, self.plane(kind), self.opened.stages, self.last.truth)
+
+
+class MapPanel(Panel):
     """Components, and what a pick selects; the Explore tab connects them.
 
     layouts: where the images of each set stand.
@@ -54,7 +83,6 @@ class MapPanel:
 
     def build(self) -> None:
         """Lay the panel out, inside of a gr.Tab."""
-        scripts = ("map_groups.js", "map_lasso.js", "map_near.js", "map.js")
         functions = {
             "map_points": self.points, "map_selected": self.selected, "map_image": self.image,
             "map_thumbnails": self.thumbnails, "map_table": self.table,
@@ -62,20 +90,19 @@ class MapPanel:
         self.board = gr.HTML(
             value={},
             html_template=(ASSETS / "map.html").read_text(encoding="utf-8"),
-            js_on_load="\n".join((ASSETS / name).read_text(encoding="utf-8") for name in scripts),
+            js_on_load=script("map_groups", "map_lasso", "map_near", "map"),
             head=f'<script src="{file_url(plotly_file())}"></script>',
             server_functions=[served(name, answer) for name, answer in functions.items()],
             elem_id="map",
         )
-
-    # What the component shows -----------------------------------------------------------------
+        self.outputs = [self.board]
 
     def draw(self, scene: Scene, filters: Filters) -> Drawn:
         """The component's value."""
         opened = scene.opened
         value = {
             "run": opened.source.choice,
-            "key": key_of(opened),
+            "key": fingerprint(opened.stages, of=(opened.source.choice, opened.key[:2])),
             "stage": scene.outcome.stage if scene.outcome.stage in opened.stages else "final",
             "stages": [[name, STAGES.get(name, name)] for name in opened.stages],
             "label": scene.label,
@@ -85,7 +112,9 @@ class MapPanel:
         }
         return {self.board: value}
 
-    # What its script asks for -----------------------------------------------------------------
+    def nothing(self) -> Drawn:
+        """What stands there while there is nothing to show."""
+        return {self.board: {}}
 
     def points(self, asked: Asked) -> dict[str, Any]:
         """The points to draw and how far the layout is.
@@ -95,13 +124,13 @@ class MapPanel:
 
         Returns:
             text: one line about how it stands; again: milliseconds after which to ask again, 0 =
-            never; and if there is anything new to draw, what `points.packed` makes, with names of
+            never; and if there is anything new to draw, what `view.packed` makes, with names of
             classes, the largest of them, and which layout it is.
         """
         placed = self.placed(asked)
         if isinstance(placed, dict):
             return placed
-        opened, layout, rows = placed
+        layout, last = placed.layout, placed.last
         kind = layout.kind if asked.get("layout") not in ("pca", "umap") else asked["layout"]
         kind = kind if kind == "pca" or layout.umap is not None else "pca"
         answer = {
@@ -109,21 +138,18 @@ class MapPanel:
             "umap": layout.state,
             "again": _LATER_MS if layout.state == "running" else 0,
             "layout": kind,
-            "images": len(opened.outcome),
+            "images": len(last),
         }
         if asked.get("have") == kind:
             return answer
-        last = _last(opened)
-        indices = points.drawn(last, limit=_limit(asked))
-        indices = indices if len(rows) == len(last) else indices[np.isin(indices, rows)]
-        plane = points.whole(layout.plane(kind), rows, len(last))
+        indices = placed.among(map_points.drawn(last, limit=_limit(asked)))
         sizes = np.bincount(last.labels[last.labels >= 0], minlength=len(last.class_names))
         return {
             **answer,
             "names": last.class_names,
             "largest": np.argsort(-sizes, kind="stable")[:CLASSES].tolist(),
-            "points": points.packed(indices, plane, opened.stages, last.truth),
-            "note": points.note(len(indices), len(rows), len(last)),
+            "points": placed.packed(indices, kind),
+            "note": view.note(len(indices), len(placed.rows), len(last)),
         }
 
     def selected(self, asked: Asked) -> dict[str, Any]:
@@ -134,21 +160,17 @@ class MapPanel:
         placed, chosen = self.placed(asked), self.session.selections.get(asked.get("selection"))
         if isinstance(placed, dict) or chosen is None:
             return {}
-        opened, layout, rows = placed
-        last, limit = _last(opened), _limit(asked)
-        mine = chosen.source.same_images(opened.source)
-        if not mine or chosen.indices.max(initial=0) >= len(last):
+        mine = chosen.source.same_images(placed.opened.source)
+        if not mine or chosen.indices.max(initial=0) >= len(placed.last):
             return {}
-        indices = np.sort(chosen.indices)
-        if len(rows) < len(last):
-            indices = indices[np.isin(indices, rows)]
+        indices, limit = placed.among(np.sort(chosen.indices)), _limit(asked)
         if len(indices) > limit:
             indices = indices[np.linspace(0, len(indices) - 1, limit).astype(np.int64)]
-        plane = points.whole(layout.plane(asked.get("layout")), rows, len(last))
-        more = np.setdiff1d(indices, points.drawn(last, limit=limit), assume_unique=True)
+        drawn = map_points.drawn(placed.last, limit=limit)
+        more = np.setdiff1d(indices, drawn, assume_unique=True)
         return {
-            "indices": points.packed_indices(indices),
-            "more": points.packed(more, plane, opened.stages, last.truth),
+            "indices": view.packed_indices(indices),
+            "more": placed.packed(more, asked.get("layout")),
         }
 
     def image(self, asked: Asked) -> dict[str, Any]:
@@ -178,16 +200,11 @@ class MapPanel:
         placed = self.placed(asked, stage=asked.get("stage"))
         if isinstance(placed, dict):
             return {}
-        opened, layout, rows = placed
-        plane = points.whole(layout.plane(asked.get("layout")), rows, len(opened.outcome))
-        return {"html": map_table.html(opened.outcome, plane)}
+        plane = placed.plane(asked.get("layout"))
+        return {"html": view.table(placed.opened.outcome, plane)}
 
-    def placed(
-        self, asked: Asked, stage: Any = None
-    ) -> tuple[Opened, Layout, Indices] | dict[str, Any]:
-        """A run with its layout and which images that places, or what to tell the page as long as
-        there is none.
-        """
+    def placed(self, asked: Asked, stage: Any = None) -> Placed | dict[str, Any]:
+        """A run with its layout, or what to tell the page as long as there is none."""
         try:
             opened = open_run(self.session, asked.get("run"), stage)
         except StudioError as error:
@@ -203,8 +220,7 @@ class MapPanel:
             done, total = waits.done, waits.total
             return {"text": waits.text + (f", {done} of {total}" if total else ""),
                     "again": _SOON_MS}  # fmt: skip
-        rows, layout = task.value
-        return opened, layout, rows
+        return Placed(opened, *task.value)
 
     def _layout(self, opened: Opened) -> Task | None:
         """The task whose value is which images have a place, and the layout of these."""
@@ -218,8 +234,6 @@ class MapPanel:
             return vectors.rows, self.layouts.get(vectors.units)
 
         return self.session.tasks.ask(("layout", opened.key), "Placing the images", make)
-
-    # What was picked --------------------------------------------------------------------------
 
     def pick_stage(self, scene: Scene, event: gr.EventData) -> str:
         """The stage that the slider was moved to."""
@@ -244,7 +258,7 @@ class MapPanel:
             indices = np.array([data["index"]])
             text = scene.outcome.paths[data["index"]]
         elif how == "group":
-            indices, text = map_table.picked(scene.outcome, data.get("pick"))
+            indices, text = view.picked(scene.outcome, data.get("pick"))
         else:
             raise RunError("Nothing was picked on the map.")
         if data.get("add") is True and scene.selection is not None:
@@ -257,39 +271,21 @@ class MapPanel:
 
     def _around(self, scene: Scene, data: dict[str, Any], *, lasso: bool) -> tuple[Indices, str]:
         """The images within a line drawn on the page; all of them, not only those drawn."""
-        corners = points.corners(data.get("xs"), data.get("ys"))
+        corners = map_points.corners(data.get("xs"), data.get("ys"))
         placed = self.placed({"run": scene.opened.source.choice})
         if corners is None or isinstance(placed, dict):
             raise RunError("Nothing was picked on the map.")
-        _, layout, rows = placed
         # The layout that the line was drawn on, even if a better one is ready by now.
-        inside = points.in_polygon if lasso else points.in_box
-        indices = rows[inside(layout.plane(data.get("layout")), corners)]
+        inside = map_points.in_polygon if lasso else map_points.in_box
+        plane = placed.layout.plane(data.get("layout"))
+        indices = placed.rows[inside(plane, corners)]
         return indices, f"{plural(len(indices), 'image')} on the map"
-
-
-def _last(opened: Opened) -> Outcome:
-    """The run's latest labels: what is drawn is the same at each stage."""
-    return list(opened.stages.values())[-1]
 
 
 def _limit(asked: Asked) -> int:
     """How many points the page can draw: few, where there is no WebGL."""
     limit = asked.get("limit")
-    return min(max(limit, _FEWEST), points.DRAWN) if type(limit) is int else points.DRAWN
-
-
-def key_of(opened: Opened) -> str:
-    """Changes with everything that is drawn: the page then asks for its points anew."""
-    made_of = repr((opened.source.choice, opened.key[:2]))
-    digest = hashlib.sha1(made_of.encode(), usedforsecurity=False)
-    for name, outcome in opened.stages.items():
-        digest.update(repr((name, outcome.class_names)).encode())
-        arrays = (outcome.labels, outcome.clean_probability)
-        for array in (*arrays, outcome.combined, outcome.clean, outcome.truth):
-            if array is not None:
-                digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()
+    return min(max(limit, _FEWEST), map_points.DRAWN) if type(limit) is int else map_points.DRAWN
 
 
 def _progress(layout: Layout) -> str:

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studio.errors import StudioError
+from studio.runs import gallery
+from studio.runs.gallery import Order, Query, Side
 from studio.runs.outcome import Outcome
 from studio.session.opened import Opened, open_run
 from studio.session.selections import Selection
 from studio.session.session import Session
-from studio.views import gallery
-from studio.views.gallery import Order, Query, Side
 
 ALL = "All classes"
 JUDGED, COMBINED = "judged", "combined"
@@ -90,8 +90,7 @@ class Ticks:
         version = version if isinstance(version, int) else 0
         if known.get("source") != source:
             return cls(source, version)
-        images = frozenset(i for i in known.get("images", ()) if is_index(i, number))
-        return cls(source, version, images)
+        return cls(source, version, frozenset(indices_in(known.get("images"), number)))
 
     def changed(self, images: list[int], *, on: bool) -> Ticks:
         """With some more of them, or some fewer."""
@@ -195,13 +194,10 @@ class Scene:
         of its own, as the answer to a search has, keeps it.
         """
         if self.selection is None:
-            return self._least_clean_first(np.flatnonzero(self.allowed & ~self.corrected))
+            return self.outcome.least_clean_first(np.flatnonzero(self.allowed & ~self.corrected))
         found = self.selection.indices[self.allowed[self.selection.indices]]
         plain = len(found) > 1 and (np.diff(self.selection.indices) > 0).all()
-        return self._least_clean_first(found) if plain else found
-
-    def _least_clean_first(self, indices: Indices) -> Indices:
-        return indices[np.argsort(self.outcome.cleanliness[indices], kind="stable")]
+        return self.outcome.least_clean_first(found) if plain else found
 
     def listed(self, gallery_name: object) -> Indices:
         """All images of one of the galleries; of the selection's when it is none that there is."""
@@ -211,6 +207,11 @@ class Scene:
 def is_index(value: Any, length: int) -> bool:
     """Whether what a page sent is the number of one of `length` images."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < length
+
+
+def indices_in(values: object, length: int) -> list[int]:
+    """Those numbers of `length` images that a list from a page holds."""
+    return [i for i in values if is_index(i, length)] if isinstance(values, list) else []
 
 
 def served(name: str, answer: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[Any], Any]:

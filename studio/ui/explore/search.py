@@ -8,29 +8,23 @@ says how far that is, and who leaves the page meanwhile finds it loaded.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 import numpy as np
 
 from studio.errors import RunError, StudioError
-from studio.files import read_json
 from studio.prompts.prompt_set import PromptSet
 from studio.runs.first_labels import LOADING, Encoded, encode_images
 from studio.session.opened import Opened, open_run
 from studio.session.session import Session
 from studio.session.source import OpenedFolder
 from studio.session.tasks import Task
+from studio.ui.explore.scene import Indices
 from studio.ui.parts import UNCHECKED
 from studio.views.numbers import plural
 from studio.views.render import part, render
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-MOST = 48
-"""Images in an answer: two pages of the gallery. Of small sets a quarter, but at least LEAST."""
-LEAST = 12
 LONGEST = 200
 _WAIT_S = 0.4
 
@@ -44,38 +38,22 @@ class SearchPanel:
     def build(self) -> None:
         """Lay the field out, inside of the row of filters."""
         self.text = gr.Textbox(
-            label="Search in words",
-            placeholder="a dog on a beach",
-            max_lines=1,
-            elem_id="search-text",
-            scale=3,
-            min_width=200,
-        )
+            label="Search in words", placeholder="a dog on a beach", max_lines=1,
+            elem_id="search-text", scale=3, min_width=200,
+        )  # fmt: skip
         self.go = gr.Button("Search", elem_id="search-go", scale=0, min_width=90)
 
     def build_line(self) -> None:
         """The line below it that says what was found, or how far the search is."""
         self.message = gr.HTML(elem_id="search-message")
 
-    def wire(
-        self,
-        run: gr.Dropdown,
-        stage: gr.State,
-        selection: gr.State,
-        inner: gr.Tabs,
-        open_: gr.Textbox,
-    ) -> None:
-        """Connect events. inner: the tabs within Explore; open_: names the one that is open."""
+    def wire(self, sent: list[Any], shown: list[Any]) -> None:
+        """Connect events. sent: run, stage and open panel; shown: selection, tabs, open panel."""
         for event in (self.go.click, self.text.submit):
             event(
-                self.search,
-                [self.text, run, stage, open_],
-                [self.message, selection, inner, open_],
-                concurrency_id="search",
-                concurrency_limit=4,
-                trigger_mode="once",
-                **UNCHECKED,
-            )
+                self.search, [self.text, *sent], [self.message, *shown],
+                concurrency_id="search", concurrency_limit=4, trigger_mode="once", **UNCHECKED,
+            )  # fmt: skip
 
     def search(
         self, text: Any, run: Any, stage: Any = None, panel: Any = "map"
@@ -136,20 +114,14 @@ def sight_of(opened: Opened) -> Task:
     )
 
 
-def nearest(opened: Opened, encoded: Encoded, text: str) -> NDArray[np.int64]:
-    """The run's images nearest to a text, best first; those no longer in the folder are left out.
-
-    Raises:
-        RunError: the model does not read texts of that length.
+def nearest(opened: Opened, encoded: Encoded, text: str) -> Indices:
+    """The run's images nearest to a text, best first, and the errors of `Encoded.nearest`; those
+    no longer in the folder are left out.
     """
-    if not encoded.reads(text):
-        raise RunError("That is longer than this model reads: say it in fewer words.")
-    paths = opened.outcome.paths
-    here = np.array([i for i, path in enumerate(paths) if path in opened.place], np.int64)
-    rows = [opened.place[paths[i]] for i in here]
-    cosines = encoded.similar(text, opened.outcome.class_names, _prompts(opened))[rows]
-    count = max(LEAST, min(MOST, len(here) // 4))
-    return here[np.argsort(-cosines, kind="stable")][:count]
+    outcome = opened.outcome
+    here = np.array([i for i, path in enumerate(outcome.paths) if path in opened.place], np.int64)
+    rows = [opened.place[outcome.paths[i]] for i in here]
+    return here[encoded.nearest(text, outcome.class_names, _prompts(opened), rows=rows)]
 
 
 def _prompts(opened: Opened) -> PromptSet:
@@ -157,8 +129,7 @@ def _prompts(opened: Opened) -> PromptSet:
     if isinstance(opened.source, OpenedFolder):
         preview = opened.session.data.state.preview
         return PromptSet() if preview is None else preview.prompts
-    saved = read_json(opened.session.store.get(opened.source.run_id).path / "prompts.json")
-    return PromptSet() if saved is None else PromptSet.from_dict(saved)
+    return opened.session.reader(opened.source.run_id).prompts
 
 
 def _checked(text: Any) -> str:

@@ -8,12 +8,13 @@ Whoever sets it fills the gallery beside the map and lights its points.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import gradio as gr
 
-from studio.ui.explore.answers import ExploreAnswers
-from studio.ui.explore.galleries import PagedCards
+from studio.ui.explore.answers import ExploreAnswers, all_corrected, all_of_side
+from studio.ui.explore.galleries import Find, PagedCards
 from studio.ui.explore.scene import ALL, COMBINED, JUDGED, SIDES, Filters
 from studio.ui.parts import POLL, PRIVATE, UNCHECKED, guard, hidden_text
 
@@ -24,10 +25,7 @@ _REMEMBER = f"""(run, panel) => {{
 _RECALL = f"""(run, label, wanted, _) => [run, label, wanted, sessionStorage.getItem("{_KEPT}")]"""
 _TO_TOP = "() => window.scrollTo(0, 0)"
 
-_TITLES = {
-    "map": "Map", "galleries": "Galleries", "confusions": "Confusions",
-    "duplicates": "Duplicates and outliers",
-}  # fmt: skip
+_TITLES = {"duplicates": "Duplicates and outliers"}
 
 
 class ExploreTab(ExploreAnswers):
@@ -46,13 +44,9 @@ class ExploreTab(ExploreAnswers):
                 label="Models disagree", elem_id="explore-disagree", scale=1, min_width=170
             )
             self.by = gr.Dropdown(
-                [("the other model", JUDGED), ("combined score", COMBINED)],
-                value=JUDGED,
-                label="How clean, by",
-                elem_id="explore-by",
-                scale=2,
-                min_width=180,
-            )
+                [("the other model", JUDGED), ("combined score", COMBINED)], value=JUDGED,
+                label="How clean, by", elem_id="explore-by", scale=2, min_width=180,
+            )  # fmt: skip
             self.search.build()
         self.search.build_line()
         self.summary = gr.HTML(elem_id="explore-summary")
@@ -71,15 +65,13 @@ class ExploreTab(ExploreAnswers):
 
     def _panels(self) -> None:
         self.tabs: dict[str, gr.Tab] = {}
-        parts: dict[str, Any] = dict(
-            zip(_TITLES, (self.map, self.galleries, self.confusions, self.duplicates), strict=True)
-        )
         with gr.Tabs(
             selected="map", elem_id="explore-tabs", overflow_behavior="wrap"
         ) as self.inner:
-            for name, part in parts.items():
-                with gr.Tab(_TITLES[name], id=name) as self.tabs[name]:
-                    part.build()
+            for name, panel in self.panels.items():
+                title = _TITLES.get(name, name.capitalize())
+                with gr.Tab(title, id=name) as self.tabs[name]:
+                    panel.build()
 
     def controls(self) -> dict[str, Any]:
         """The components whose values a page sends, by the names of `Filters`."""
@@ -108,7 +100,9 @@ class ExploreTab(ExploreAnswers):
 
     def wire(self, tab: gr.Tab, tabs: gr.Tabs, explore: gr.Button, chosen: gr.State) -> None:
         """Connect events. explore, chosen: the button of the Train tab and the run it shows."""
-        drawn = self.drawn()
+        drawn = [self.summary, self.pages, self.shown]
+        for part in (self.chosen, self.correct, *self.panels.values()):
+            drawn += part.outputs
         redraw = self.event(self.draw_anew, drawn)
         # Opening a run may have to read its images again: that one shows a spinner.
         spins = {"show_progress": "full", "show_progress_on": [self.summary]}
@@ -126,7 +120,7 @@ class ExploreTab(ExploreAnswers):
         self.run.input(self.choices, [self.run], **choices).then(**open_run)
         gr.on(
             [self.run.change, self.panel.change], None, [self.run, self.panel], js=_REMEMBER,
-            **PRIVATE,
+            **UNCHECKED,
         )  # fmt: skip
         watched: list[Any] = [self.label, self.disagree, self.by, self.galleries.within]
         watched += [self.confusions.against, self.duplicates.kind, self.duplicates.at_least]
@@ -142,9 +136,12 @@ class ExploreTab(ExploreAnswers):
         self.duplicates.timer.tick(**timer)
         self.selection.change(**self.event(self.selected, drawn))
         for gallery in self._galleries():
-            gallery.back.click(**self.event(self.turn(gallery.name, -1), drawn))
-            gallery.on.click(**self.event(self.turn(gallery.name, 1), drawn))
-        self.search.wire(self.run, self.stage, self.selection, self.inner, self.panel)
+            for button, by in ((gallery.back, -1), (gallery.on, 1)):
+                turn = partial(self.turn, name=gallery.name, by=by)
+                button.click(**self.event(turn, drawn))
+        self.search.wire(
+            [self.run, self.stage, self.panel], [self.selection, self.inner, self.panel]
+        )
         self._wire_picks(redraw)
         self._wire_corrections(drawn, tabs, chosen)
 
@@ -155,16 +152,23 @@ class ExploreTab(ExploreAnswers):
         """What opens an image, and what selects some."""
         taken, dialog = [self.selection], [self.detail.dialog]
         for gallery in (self.chosen.gallery, *self.galleries.sides.values()):
-            gallery.cards.select(**self.event(self.opener(gallery.name), dialog))
-        for side in SIDES:
-            self.galleries.take[side].click(**self.event(self.taker(side), taken))
+            gallery.cards.select(**self.event(partial(self.open_image, name=gallery.name), dialog))
+        finds: list[tuple[Any, Find]] = [
+            (self.galleries.take[side].click, partial(all_of_side, side=side)) for side in SIDES
+        ]
+        finds += [
+            (self.confusions.map.select, self.confusions.pick),
+            (self.duplicates.take.click, self.duplicates.take_all),
+            (self.detail.dialog.select, self.detail.near),
+            (self.correct.take.click, all_corrected),
+        ]
+        for happens, find in finds:
+            happens(**self.event(partial(self.select, find=find), taken))
         self.galleries.classes.select(**self.event(self.pick_class, [self.label])).success(**redraw)
-        self.confusions.map.select(**self.event(self.pick_cell, taken))
         self.duplicates.gallery.cards.select(**self.event(self.pick_duplicate, [*dialog, *taken]))
-        self.duplicates.take.click(**self.event(self.take_duplicates, taken))
-        self.map.board.select(**self.event(self.pick_map, taken))
-        self.map.board.stage(**self.event(self.pick_stage, [self.stage]))
-        self.detail.dialog.select(**self.event(self.pick_detail, taken))
+        self.map.board.select(**self.event(partial(self.on_map, pick=self.map.pick), taken))
+        to_stage = partial(self.on_map, pick=self.map.pick_stage)
+        self.map.board.stage(**self.event(to_stage, [self.stage]))
         self.chosen.clear.click(lambda: "", outputs=taken, **PRIVATE)
 
     def _wire_corrections(self, drawn: list[Any], tabs: gr.Tabs, chosen: gr.State) -> None:
@@ -179,11 +183,11 @@ class ExploreTab(ExploreAnswers):
         asks = [correct.changed, correct.ticks, correct.buttons["rejected"], correct.sure,
                 correct.keep]  # fmt: skip
         for verdict, button in correct.buttons.items():
-            button.click(**self.event(self.press(verdict, sure=False), asks))
-        correct.sure.click(**self.event(self.press("rejected"), asks))
+            press = partial(self.press, verdict=verdict, sure=False)
+            button.click(**self.event(press, asks))
+        correct.sure.click(**self.event(partial(self.press, verdict="rejected"), asks))
         correct.keep.click(correct.unasked, outputs=asks[2:], **PRIVATE)
         correct.undo_button.click(**self.event(self.undo, changed))
-        correct.take.click(**self.event(self.take_corrected, [self.selection]))
         correct.one_by_one.click(**self.event(self.one_by_one, [self.detail.dialog]))
         same_pages = self.event(self.draw, drawn)
         correct.changed.change(**same_pages)

@@ -9,14 +9,13 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from studio.errors import PromptError, StudioError
-from studio.prompts.endpoint import DEFAULT_MODEL, address, find_endpoint, host_of
+from studio.errors import PromptError
+from studio.prompts.endpoint import DEFAULT_MODEL
 from studio.prompts.form import LlmForm
-from studio.prompts.llm import budget
+from studio.prompts.leaving import leaving
 from studio.session.session import Session
 from studio.session.state import DataState
-from studio.session.writer import Writing
-from studio.ui.parts import POLL, Lazy, Part, box, field_of, guard, page_of
+from studio.ui.parts import POLL, Lazy, Part, box, field_of, guard, line, page_of
 from studio.views import prompts
 from studio.views.render import part
 
@@ -61,20 +60,13 @@ class LlmBox:
                 label="Also for classes that have sentences", elem_id="llm-again", **off
             )
             with gr.Accordion("Server, model and key", open=False, elem_id="llm-server"):
-                self.base_url = gr.Textbox(
-                    label="Address, up to /v1 (empty: OPENAI_BASE_URL, else OpenAI)",
-                    max_lines=1,
+                self.base_url = line(
+                    "Address, up to /v1 (empty: OPENAI_BASE_URL, else OpenAI)",
                     elem_id="llm-url",
                     visible=not self.session.options.public,
                     **off,
                 )
-                self.model = gr.Textbox(
-                    label="Model",
-                    max_lines=1,
-                    placeholder=DEFAULT_MODEL,
-                    elem_id="llm-model",
-                    **off,
-                )
+                self.model = line("Model", elem_id="llm-model", placeholder=DEFAULT_MODEL, **off)
                 self.key = gr.Textbox(
                     label="Key", type="password", max_lines=1, elem_id="llm-key",
                     html_attributes=gr.InputHTMLAttributes(autocomplete="off"),
@@ -180,45 +172,20 @@ class LlmBox:
             "llm_forget": (key, gr.update(visible=key == "typed")),
             "llm_write": (writing.busy, gr.update(interactive=not writing.busy)),
             "llm_stop": (state[:2], stop),
-            "llm_status": (state, Lazy(self._writing, writing)),
+            "llm_status": (state, Lazy(lambda: prompts.writing(**vars(writing)))),
         }
-
-    def _writing(self, writing: Writing) -> Markup:
-        return prompts.writing(
-            busy=writing.busy,
-            stopping=writing.stopping,
-            host=writing.host,
-            written=writing.written,
-            error=writing.error,
-        )
 
     def _leaves(self, view: DataState) -> Markup:
         """What leaves the machine and what it may cost, before anything does."""
-        llm_form, public = view.llm_form, self.session.options.public
-        host, fault, cost = "the server", "", None
-        try:
-            base = address(base_url=llm_form.base_url, public=public)
-            host = host_of(base)
-            if not view.names:
-                raise PromptError("Name the classes on the Data tab first.")
-            # A key only completes the endpoint here; a budget sends nothing.
-            endpoint = find_endpoint(
-                model=llm_form.model, base_url=llm_form.base_url, key="-", public=public
-            )
-            cost = budget(
-                llm_form.ask(view.names, view.prompts),
-                base_url=base,
-                model=endpoint.model,
-                cache_dir=self.session.options.cache_dir,
-            )
-        except StudioError as error:
-            fault = str(error)
+        options = self.session.options
         return prompts.leaves(
-            host=host,
-            classes=len(view.names),
-            described=bool(llm_form.description),
-            budget=cost,
-            fault=fault,
+            leaving(
+                view.llm_form,
+                names=view.names,
+                prompts=view.prompts,
+                public=options.public,
+                cache_dir=options.cache_dir,
+            )
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,22 @@ from markupsafe import Markup
 from studio.errors import PromptError
 from studio.prompts.prompt_set import PromptSet, parse_sentences, parse_templates
 from studio.prompts.templates import TEMPLATES
-from studio.runs.first_labels import Preview
+from studio.runs.prompt_effect import Labels
 from studio.session.session import Session
 from studio.session.state import DataState
 from studio.ui.header import work_on
-from studio.ui.parts import POLL, PRIVATE, Lazy, Part, box, field_of, guard, page_of, prompt_board
+from studio.ui.parts import (
+    POLL,
+    PRIVATE,
+    Lazy,
+    Part,
+    box,
+    field_of,
+    guarded,
+    page_of,
+    prompt_board,
+    shown_by,
+)
 from studio.ui.polling import Polling
 from studio.ui.prompts.llm import LlmBox
 from studio.views import prompts, state
@@ -90,8 +102,8 @@ class PromptsTab:
     @property
     def outputs(self) -> dict[str, Any]:
         """The components that show the parts."""
-        names = ("templates", "undo", "effect", "label", "board")
-        return {**{name: getattr(self, name) for name in names}, **self.llm.outputs}
+        own = shown_by(self, "templates", "undo", "effect", "label", "board")
+        return {**own, **self.llm.outputs}
 
     def wire(self, polling: Polling) -> None:
         """Connect events; whatever changes anything has the tab asked at once."""
@@ -150,37 +162,31 @@ class PromptsTab:
         )
         return ["", "\n".join(templates)]
 
+    @guarded
     def edit_class(self, event: gr.EventData) -> None:
         """Take over the sentences of one class. What arrives may have been made up by anyone."""
-
-        def work() -> None:
-            data = getattr(event, "_data", None)
-            name, text = (data.get("name"), data.get("text")) if isinstance(data, dict) else ("", 0)
-            names = self.session.data.state.names
-            if not isinstance(text, str) or name not in names or len(text) > _LONGEST_TEXT:
-                raise PromptError("That class is not among the names any more; open the tab again.")
-            sentences = parse_sentences(text, where=str(name))
-            self.session.prompts.edit(
-                lambda old: old.with_sentences(str(name), sentences), what=f"class {name}"
-            )
-
-        guard(work)
+        data = getattr(event, "_data", None)
+        name, text = (data.get("name"), data.get("text")) if isinstance(data, dict) else ("", 0)
+        names = self.session.data.state.names
+        if not isinstance(text, str) or name not in names or len(text) > _LONGEST_TEXT:
+            raise PromptError("That class is not among the names any more; open the tab again.")
+        sentences = parse_sentences(text, where=str(name))
+        self.session.prompts.edit(
+            lambda old: old.with_sentences(str(name), sentences), what=f"class {name}"
+        )
 
     def start_over(self) -> list[str]:
         """Back to the model's own template."""
         self.session.prompts.edit(lambda _: PromptSet(), what="start over")
         return ["", ""]
 
+    @guarded
     def take_file(self, file: str | None) -> None:
         """Prompts from a JSON file."""
-
-        def work() -> None:
-            if not file:
-                raise PromptError("That file did not arrive; try again.")
-            loaded = PromptSet.load(Path(file))
-            self.session.prompts.edit(lambda _: loaded, what=f"file {file}")
-
-        guard(work)
+        if not file:
+            raise PromptError("That file did not arrive; try again.")
+        loaded = PromptSet.load(Path(file))
+        self.session.prompts.edit(lambda _: loaded, what=f"file {file}")
 
     def to_json(self) -> str:
         """The prompts as the text of a file; the model's own template is written out."""
@@ -190,11 +196,11 @@ class PromptsTab:
             prompts = prompts.with_templates([view.preview.encoded.template])
         return prompts.to_json()
 
+    @guarded
     def label_now(self, request: gr.Request) -> None:
         """Let the model look at the images, so that effects can be shown."""
         data = self.session.data
-        by = page_of(request, "prompts")
-        guard(lambda: data.label(data.state.names_text, data.state.model, by=by))
+        data.label(data.state.names_text, data.state.model, by=page_of(request, "prompts"))
 
     # How it looks -----------------------------------------------------------------------------
 
@@ -225,9 +231,9 @@ class PromptsTab:
         return prompts.board(
             class_names=view.names,
             prompts=view.prompts,
-            now=_labels(view.preview) if labelled else None,
-            before=_labels(view.before) if labelled else None,
-            plain=_labels(view.plain) if labelled else None,
+            now=Labels.of(view.preview) if labelled else None,
+            before=Labels.of(view.before) if labelled else None,
+            plain=Labels.of(view.plain) if labelled else None,
         )
 
     def _effect(self, view: DataState, labelled: bool) -> Markup:
@@ -235,18 +241,18 @@ class PromptsTab:
         if work is not None:
             return state.progress(work)
         preview, folder, canvases = view.preview, view.folder, view.canvases
-        now = _labels(preview)
+        now = Labels.of(preview)
         if not labelled or preview is None or folder is None or canvases is None or now is None:
             return part("empty", _nothing(view))
         return prompts.effect(
             class_names=preview.class_names,
             now=now,
-            before=_labels(view.before),
-            plain=_labels(view.plain),
+            before=Labels.of(view.before),
+            plain=Labels.of(view.plain),
             own=not preview.prompts.is_default,
             summary=preview.prompts.summary(),
             doubt=view.doubt,
-            picture=lambda i: self.session.picture(folder, canvases, i),
+            picture=partial(self.session.picture, folder, canvases),
             path=lambda i: folder.images[i].path,
             cut_short=preview.cut_short,
             strangers=view.prompts.strangers(view.names),
@@ -255,12 +261,6 @@ class PromptsTab:
 
 def _preset(tab: PromptsTab, templates: tuple[str, ...]) -> Callable[[], list[str]]:
     return lambda: tab.use_templates(templates)
-
-
-def _labels(preview: Preview | None) -> prompts.Labels | None:
-    if preview is None:
-        return None
-    return prompts.Labels(preview.labels, preview.confidence, preview.accuracy, preview.estimate)
 
 
 def _nothing(view: DataState) -> str:

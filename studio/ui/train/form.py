@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import gradio as gr
 from markupsafe import Markup
 
-from studio.errors import SettingsError
-from studio.settings import Settings, describe
-from studio.ui.parts import MODEL_INFO
+from studio.runs.form import RunForm
+from studio.settings import describe
+from studio.ui.parts import line, model_field
 from studio.views import runs
 from studio.views.render import render
 
@@ -22,41 +21,6 @@ COMMON = {
     "inference": "Classifier",
 }
 """Settings that have a field of their own, and its label; all others are typed as key=value."""
-
-
-@dataclass(frozen=True)
-class RunForm:
-    """What was typed. given: whether the run uses what was corrected before any training; common:
-    the fields of `COMMON` by name; others: lines of key=value, which win over a field.
-    """
-
-    names: str = ""
-    model: str = ""
-    method: str = "coft"
-    name: str = ""
-    seed: Any = 0
-    given: bool = True
-    common: Mapping[str, Any] = field(default_factory=dict)
-    others: str = ""
-
-    def settings(self) -> Settings:
-        """The settings.
-
-        Raises:
-            SettingsError: a line without `=`, or whatever Settings refuses; all faults at once.
-        """
-        overrides = {"seed": as_text(self.seed)}
-        for name, value in self.common.items():
-            if value is not None:
-                overrides[name] = as_text(value)
-        for line in map(str.strip, (self.others or "").splitlines()):
-            if not line or line.startswith("#"):
-                continue
-            key, sign, value = line.partition("=")
-            if not sign:
-                raise SettingsError(f"Settings: {line[:60]!r} is not of the form key=value.")
-            overrides[key.strip()] = value.strip()
-        return Settings.from_overrides(overrides)
 
 
 class FormFields:
@@ -71,23 +35,10 @@ class FormFields:
             elem_id="method",
             info="CoFT+ adds momentum contrast. The others are there to compare with.",
         )
-        self.model = gr.Dropdown(
-            list(models),
-            value=models[0],
-            label="Model",
-            allow_custom_value=True,
-            interactive=False,
-            elem_id="train-model",
-            info=MODEL_INFO,
-        )
+        self.model = model_field(models, elem_id="train-model")
         with gr.Row(elem_classes="inline"):
-            self.name = gr.Textbox(
-                label="Name",
-                placeholder="from the folder",
-                max_lines=1,
-                elem_id="run-name",
-                scale=3,
-                min_width=130,
+            self.name = line(
+                "Name", elem_id="run-name", placeholder="from the folder", scale=3, min_width=130
             )
             self.seed = gr.Number(
                 0, label="Seed", precision=0, minimum=0, elem_id="seed", scale=1, min_width=90
@@ -140,13 +91,6 @@ def _field(name: str, label: str) -> Any:
     if row.options:
         return gr.Dropdown(list(row.options), value=row.default, **about)
     return gr.Number(row.default, precision=0, minimum=0, **about)
-
-
-def as_text(value: Any) -> str:
-    """A field's value as it would be typed: 3.0 becomes 3, an empty field becomes 0."""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return "0" if value is None else str(value)
 
 
 def settings_list() -> Markup:

@@ -8,13 +8,13 @@ import gradio as gr
 from markupsafe import Markup
 
 from studio.runs.again import command_of
-from studio.runs.curves import Curves
 from studio.runs.given import Counts, count
 from studio.runs.store import ACTIVE, RunInfo
 from studio.session.session import Session
 from studio.session.state import DataState
 from studio.ui.parts import Lazy, Part, field_of
 from studio.views import figures, runs
+from studio.views.render import render
 
 
 class TrainParts:
@@ -24,12 +24,8 @@ class TrainParts:
         self.session = session
 
     def all(self, seen: bool, chosen: str, page: str) -> dict[str, Part]:
-        """Every part by its name.
-
-        Args:
-            seen: This page has shown them before.
-            chosen: The run to show; else the one at work, else the newest.
-            page: Which page asks; what was typed there is left alone.
+        """Every part by its name. seen: this page has shown them before; chosen: the run to show;
+        else the one at work, else the newest; page: which one asks; what was typed there stays.
         """
         infos = self.session.store.list()
         at_work = next((info for info in infos if info.state in ACTIVE), None)
@@ -59,7 +55,8 @@ class TrainParts:
         }
 
     def _ready(self, view: DataState) -> Markup:
-        return runs.ready(
+        return render(
+            "train/ready.html",
             images=view.folder is not None,
             classes=len(view.names),
             where={"demo": "the demo set", "upload": "your upload"}.get(view.source, view.path),
@@ -82,12 +79,16 @@ class TrainParts:
         card = runs.status_card(info, status, result)
         warnings = runs.warnings_html(reader.warnings)
         mark = (run_id, reader.curves.seen, status["state"])
-        no_curves = runs.no_curves(info.method, status["state"])
         named = (run_id, info.name, info.note)
+
+        def board() -> dict[str, Any]:
+            empty = runs.no_curves(info.method, status["state"])
+            return {"figures": figures.figures(reader.curves), "empty": empty}
+
         return {
             "status": (card, card),
             "warnings": (warnings, warnings),
-            "curves": (mark, Lazy(_board, reader.curves, no_curves)),
+            "curves": (mark, Lazy(board)),
             "numbers": (mark, Lazy(figures.numbers, reader.curves)),
             "facts": ((mark, named), Lazy(self._facts, run_id)),
             "shown_run": (run_id, run_id),
@@ -106,15 +107,10 @@ class TrainParts:
 
 def _no_run(*, ready: bool) -> dict[str, Part]:
     """What is shown in the place of a run while there is none."""
-    card = runs.idle_card(ready=ready)
-    nothing = {"figures": [], "empty": ""}
+    card = render("train/idle.html", ready=ready)
     texts = ("warnings", "numbers", "facts", "shown_run", "rename", "note")
     return {
         "status": (card, card),
-        "curves": ("", nothing),
+        "curves": ("", {"figures": [], "empty": ""}),
         **dict.fromkeys(texts, ("", "")),
     }
-
-
-def _board(curves: Curves, empty: str) -> dict[str, Any]:
-    return {"figures": figures.figures(curves), "empty": empty}

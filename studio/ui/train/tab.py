@@ -10,6 +10,7 @@ import gradio as gr
 from studio.errors import FolderError, RunError
 from studio.images.folder import parse_class_names
 from studio.imports import import_torch
+from studio.runs.form import RunForm
 from studio.session.session import Session
 from studio.ui.parts import (
     POLL,
@@ -19,15 +20,18 @@ from studio.ui.parts import (
     curve_board,
     folding,
     guard,
+    guarded,
     hidden_text,
+    line,
     page_of,
     pick_list,
     picked,
+    shown_by,
 )
 from studio.ui.polling import Polling
-from studio.ui.train.form import FormFields, RunForm
+from studio.ui.train.form import FormFields
 from studio.ui.train.parts import TrainParts
-from studio.views import runs
+from studio.views.render import render
 
 
 class TrainTab:
@@ -53,7 +57,8 @@ class TrainTab:
                     self.start = gr.Button("Start", variant="primary", elem_id="start", **off)
                     self.stop = gr.Button("Stop", variant="stop", elem_id="stop", **off)
             with gr.Column(scale=7, min_width=320, elem_classes="main"):
-                self.status = pick_list(runs.idle_card(), elem_id="run-status")
+                idle = render("train/idle.html", ready=False)
+                self.status = pick_list(idle, elem_id="run-status")
                 self.warnings = gr.HTML(elem_id="run-warnings")
                 self.curves = curve_board(elem_id="curves")
                 self.numbers = folding(elem_id="curve-numbers")
@@ -61,10 +66,7 @@ class TrainTab:
         with box("Runs", elem_classes=["wide"]):
             self.runs = pick_list(elem_id="runs")
             with gr.Row(elem_classes="inline", visible=False) as self.actions:
-                line: dict[str, Any] = {"max_lines": 1, "min_width": 140}
-                self.rename = gr.Textbox(
-                    label="Name of this run", elem_id="run-rename", scale=2, **line
-                )
+                self.rename = line("Name of this run", elem_id="run-rename", scale=2, min_width=140)
                 self.note = gr.Textbox(
                     label="Note",
                     placeholder="what you tried",
@@ -87,10 +89,11 @@ class TrainTab:
     @property
     def outputs(self) -> dict[str, Any]:
         """The components that show the parts."""
-        names = ("ready", "given", "start", "stop", "status", "warnings", "curves", "numbers",
-                 "facts", "runs", "actions", "shown_run", "rename", "note")  # fmt: skip
-        own = {name: getattr(self, name) for name in names if name != "given"}
-        return {**own, "model": self.form.model, "given": self.form.given}
+        own = shown_by(
+            self, "ready", "start", "stop", "status", "warnings", "curves", "numbers", "facts",
+            "runs", "actions", "shown_run", "rename", "note",
+        )  # fmt: skip
+        return {**own, **shown_by(self.form, "model", "given")}
 
     def wire(self, polling: Polling, tabs: gr.Tabs, start_now: gr.Button) -> None:
         """Connect events. start_now: the button of the Data tab that starts a run."""
@@ -122,61 +125,56 @@ class TrainTab:
         """Start a run from the form as a page sent it; returns its id."""
         return self.begin(self.form.read(values))
 
+    @guarded
     def begin(self, form: RunForm) -> str:
         """Start a run on the data set at hand; returns its id."""
+        from studio.runs.request import JobRequest
 
-        def work() -> str:
-            from studio.runs.request import JobRequest
-
-            running = self.session.active()
-            if running is not None:
-                raise RunError(f"The run {running} is still at work; wait for it, or stop it.")
-            view = self.session.data.state
-            if view.folder is None:
-                raise FolderError("Choose images on the Data tab first.")
-            if view.busy:
-                raise FolderError(f"Wait until the studio is done: {view.busy.lower()}.")
-            self.session.data.set_inputs(form.names, form.model, by=view.by)
-            root = view.folder.root
-            view = self.session.data.state
-            class_names = parse_class_names(view.names_text)
-            prompts = view.prompts.only(class_names)
-            request = JobRequest(
-                folder=root,
-                class_names=tuple(class_names),
-                aliases=view.aliases,
-                method=form.method,
-                model=view.model,
-                settings=form.settings(),
-                prompts=None if prompts.is_default else prompts,
-                corrections=self.session.data.given() if form.given else {},
-                name=form.name.strip()[:60] or ("demo" if view.source == "demo" else root.name),
-            )
-            import_torch()
-            return self.session.worker.start(request)
-
-        return str(guard(work))
+        running = self.session.active()
+        if running is not None:
+            raise RunError(f"The run {running} is still at work; wait for it, or stop it.")
+        view = self.session.data.state
+        if view.folder is None:
+            raise FolderError("Choose images on the Data tab first.")
+        if view.busy:
+            raise FolderError(f"Wait until the studio is done: {view.busy.lower()}.")
+        self.session.data.set_inputs(form.names, form.model, by=view.by)
+        root = view.folder.root
+        view = self.session.data.state
+        class_names = parse_class_names(view.names_text)
+        prompts = view.prompts.only(class_names)
+        request = JobRequest(
+            folder=root,
+            class_names=tuple(class_names),
+            aliases=view.aliases,
+            method=form.method,
+            model=view.model,
+            settings=form.settings(),
+            prompts=None if prompts.is_default else prompts,
+            corrections=self.session.data.given() if form.given else {},
+            name=form.name.strip()[:60] or ("demo" if view.source == "demo" else root.name),
+        )
+        import_torch()
+        return self.session.worker.start(request)
 
     def remember(self, model: str, request: gr.Request) -> None:
         """Keep the model that was chosen for the Data tab, for a reload and for other pages."""
         self.session.data.set_inputs(model=model or "", by=page_of(request, "train"))
 
+    @guarded
     def end(self) -> None:
         """Stop the run that is at work; it keeps what it learned."""
+        running = self.session.active()
+        if running is None:
+            raise RunError("Nothing is at work.")
+        if self.session.worker.current() != running:
+            raise RunError(f"The run {running} belongs to another process; stop it there.")
+        self.session.worker.stop()
 
-        def work() -> None:
-            running = self.session.active()
-            if running is None:
-                raise RunError("Nothing is at work.")
-            if self.session.worker.current() != running:
-                raise RunError(f"The run {running} belongs to another process; stop it there.")
-            self.session.worker.stop()
-
-        guard(work)
-
+    @guarded
     def pick(self, event: gr.EventData) -> str:
         """A run was picked in the table."""
-        return str(guard(lambda: self.session.store.get(picked(event)).id))
+        return self.session.store.get(picked(event)).id
 
     def give_name(self, run_id: str, name: str) -> None:
         """Call the run otherwise; an empty field changes nothing."""
@@ -190,32 +188,26 @@ class TrainTab:
         if run_id:  # else there is no run to speak of
             guard(lambda: change(self.session.store.get(str(run_id))))
 
+    @guarded
     def ask(self, chosen: str) -> list[Any]:
         """Delete needs a second press, on a button that names the run."""
-
-        def work() -> list[Any]:
-            run_id = self.session.chosen(chosen)
-            if run_id is None:
-                raise RunError("There is no run to delete.")
-            name = self.session.store.get(run_id).info.name
-            label = f"Delete “{name[:40]}” and its files"
-            hide, show = gr.update(visible=False), gr.update(visible=True)
-            return [run_id, hide, gr.update(visible=True, value=label), show]
-
-        return list(guard(work))
+        run_id = self.session.chosen(chosen)
+        if run_id is None:
+            raise RunError("There is no run to delete.")
+        name = self.session.store.get(run_id).info.name
+        label = f"Delete “{name[:40]}” and its files"
+        hide, show = gr.update(visible=False), gr.update(visible=True)
+        return [run_id, hide, gr.update(visible=True, value=label), show]
 
     def keep_it(self) -> list[Any]:
         """Nothing is deleted."""
         return ["", gr.update(visible=True), gr.update(visible=False), gr.update(visible=False)]
 
+    @guarded
     def remove(self, run_id: str) -> str:
         """Delete the run that was asked about."""
-
-        def work() -> None:
-            self.session.store.delete(str(run_id))
-            self.session.forget(str(run_id))
-
-        guard(work)
+        self.session.store.delete(str(run_id))
+        self.session.forget(str(run_id))
         return ""
 
     # How it looks -----------------------------------------------------------------------------

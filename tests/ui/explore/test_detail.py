@@ -30,7 +30,7 @@ def tab(shared: Session) -> ExploreTab:
 
 
 def opened(tab: ExploreTab, run: str, index: int = 0) -> tuple[str, dict[str, Any]]:
-    html = tab.opener("selection")(here(run), event({"pick": str(index)}))
+    html = tab.open_image(here(run), event({"pick": str(index)}), name="selection")
     return html, place_of(html)
 
 
@@ -113,7 +113,9 @@ def test_an_image_and_its_nearest_are_selected(tab: ExploreTab, run_id: str) -> 
     task = vectors_of(open_run(tab.session, run_id))
     assert task is not None
     assert task.ended.wait(60)
-    found = tab.session.selections.get(tab.pick_detail(here(run_id), event({"pick": "near:7"})))
+    found = tab.session.selections.get(
+        tab.select(here(run_id), event({"pick": "near:7"}), find=tab.detail.near)
+    )
     assert found is not None
     assert found.indices[0] == 7
     assert found.indices[1:].tolist() == task.value.nearest(7, 12)[0]
@@ -124,9 +126,9 @@ def test_an_image_and_its_nearest_are_selected(tab: ExploreTab, run_id: str) -> 
 )
 def test_other_images_do_not_open(tab: ExploreTab, run_id: str, data: Any) -> None:
     with pytest.raises(RunError):
-        tab.opener("clean")(here(run_id), event(data))
+        tab.open_image(here(run_id), event(data), name="clean")
     with pytest.raises(RunError):
-        tab.pick_detail(here(run_id), event(data))
+        tab.select(here(run_id), event(data), find=tab.detail.near)
 
 
 @pytest.mark.parametrize(

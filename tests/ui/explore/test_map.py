@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from studio.errors import RunError
+from studio.runs import map_points
 from studio.session.session import Session
 from studio.session.source import AT_HAND, OpenedRun
 from studio.ui.explore.map import MapPanel, _limit
 from studio.ui.explore.scene import Filters, Scene, served
 from studio.ui.train.tab import TrainTab
-from studio.views import points
 from tests.ui.conftest import event, start
 
 SQUARE = {"xs": [-1.1, 0, 0, -1.1], "ys": [-1.1, -1.1, 1.1, 1.1]}  # the left half
@@ -268,4 +268,4 @@ def test_a_page_without_webgl_gets_fewer_points(panel: MapPanel, run_id: str) ->
     assert _limit({"limit": 5000}) == 5000
     assert _limit({"limit": 1}) == 100
     for nonsense in (None, 10**9, "9", True, {}):
-        assert _limit({"limit": nonsense}) == points.DRAWN
+        assert _limit({"limit": nonsense}) == map_points.DRAWN

@@ -13,6 +13,7 @@ from studio.clip.backbone import load_backbone
 from studio.clip.encode import class_vectors
 from studio.clip.space import Space
 from studio.errors import ModelError
+from studio.runs import first_labels
 from studio.runs.inputs import encode
 from studio.session.opened import open_run
 from studio.session.session import Session
@@ -64,9 +65,9 @@ def test_the_images_are_ranked_in_the_space_of_the_zero_shot_labels(
     for run in ("folder", run_id):
         found = answer(shared, text, run)
         assert found.source.choice == run
-        assert found.indices.tolist() == wanted[: search.LEAST]
+        assert found.indices.tolist() == wanted[: first_labels.LEAST]
         assert text in found.text
-    assert wanted[: search.LEAST] != sorted(wanted[: search.LEAST])
+    assert wanted[: first_labels.LEAST] != sorted(wanted[: first_labels.LEAST])
 
 
 def test_other_words_find_other_images(shared: Session, run_id: str) -> None:
@@ -109,7 +110,7 @@ def test_the_images_at_hand_need_no_second_model(
 
     monkeypatch.setattr(search, "encode_images", no_loading)
     for run in ("folder", run_id):
-        assert len(answer(shared, "a dog", run)) == search.LEAST
+        assert len(answer(shared, "a dog", run)) == first_labels.LEAST
 
 
 def test_while_the_model_loads_a_line_says_so(

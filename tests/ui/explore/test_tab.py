@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from studio.session.opened import open_run
 from studio.session.session import Session
 from studio.session.similar import similar_of
 from studio.session.source import OpenedRun, parse
-from studio.ui.explore.answers import IMAGES_AT_HAND
+from studio.ui.explore.answers import IMAGES_AT_HAND, all_of_side
 from studio.ui.explore.scene import (
     AGAINST_TRUTH,
     ALL,
@@ -119,11 +120,11 @@ def test_only_the_open_part_is_drawn(tab: ExploreTab, run_id: str) -> None:
 
 
 def test_no_more_than_a_page_is_drawn(tab: ExploreTab, run_id: str, monkeypatch: Any) -> None:
-    monkeypatch.setattr("studio.views.gallery.PAGE_SIZE", 5)
+    monkeypatch.setattr("studio.runs.gallery.PAGE_SIZE", 5)
     first = draw(tab, run_id)
     assert cards(first["gallery-clean"]) <= 5
     side = "clean" if first["clean-on"]["interactive"] else "noisy"
-    second = by_id(tab, tab.turn(side, 1)(here(run_id, pages=first["pages"])))
+    second = by_id(tab, tab.turn(here(run_id, pages=first["pages"]), name=side, by=1))
     assert second["pages"][side] == 1
     assert second[f"gallery-{side}"] != first[f"gallery-{side}"]
     assert second[f"{side}-back"]["interactive"] is True
@@ -234,7 +235,7 @@ def test_page_numbers_are_brought_into_range(tab: ExploreTab, run_id: str, pages
 
 
 def test_all_of_a_gallery_is_selected_at_a_press(tab: ExploreTab, run_id: str) -> None:
-    key = tab.taker("noisy")(here(run_id))
+    key = tab.select(here(run_id), find=partial(all_of_side, side="noisy"))
     found = tab.session.selections.get(key)
     assert found is not None
     assert found.source == OpenedRun(run_id)
@@ -256,7 +257,7 @@ def test_the_images_at_hand_can_be_looked_at_before_any_training(
     assert "Not confident" in drawn[tab.galleries.titles["noisy"]]
     assert cards(page["gallery-clean"] + page["gallery-noisy"])
     assert " % clean" not in page["gallery-noisy"] + page["gallery-clean"]
-    html = tab.opener("selection")(here("folder"), event({"pick": "0"}))
+    html = tab.open_image(here("folder"), event({"pick": "0"}), name="selection")
     assert "Sub-folder says" in html
     assert "Model 1 says" not in html
     assert "one model only" in draw(tab, "folder", "confusions")["confusion-map"]
@@ -318,7 +319,9 @@ def test_a_class_is_picked_by_its_number(tab: ExploreTab, run_id: str) -> None:
 def test_a_cell_of_the_confusions_is_a_door_to_its_images(tab: ExploreTab, run_id: str) -> None:
     html = draw(tab, run_id, "confusions", against=AGAINST_TRUTH)["confusion-map"]
     pick = re.findall(r'data-pick="(\d+-\d+)"', html)[0]
-    key = tab.pick_cell(here(run_id, against=AGAINST_TRUTH), event({"pick": pick}))
+    key = tab.select(
+        here(run_id, against=AGAINST_TRUTH), event({"pick": pick}), find=tab.confusions.pick
+    )
     found = tab.session.selections.get(key)
     assert found is not None
     row, column = map(int, pick.split("-"))
@@ -329,7 +332,11 @@ def test_a_cell_of_the_confusions_is_a_door_to_its_images(tab: ExploreTab, run_i
     assert (outcome.truth[found.indices] == column).all()
     for wrong in ("3-0", "x", "0"):
         with pytest.raises(RunError):
-            tab.pick_cell(here(run_id, against=AGAINST_TRUTH), event({"pick": wrong}))
+            tab.select(
+                here(run_id, against=AGAINST_TRUTH),
+                event({"pick": wrong}),
+                find=tab.confusions.pick,
+            )
 
 
 def ready(tab: ExploreTab, run: str) -> Any:
@@ -349,7 +356,7 @@ def test_duplicates_are_listed_and_selected(tab: ExploreTab, run_id: str) -> Non
     assert found is not None
     paths = tab.scene(here(run_id)).outcome.paths
     assert {paths[i] for i in found.indices} == {"blue_line/3.png", "blue_line/3 (copy).png"}
-    whole = tab.session.selections.get(tab.take_duplicates(here(run_id)))
+    whole = tab.session.selections.get(tab.select(here(run_id), find=tab.duplicates.take_all))
     assert whole is not None
     assert set(whole.indices.tolist()) == set(found.indices.tolist())
     for wrong in ("group:0", "group:x", "99", ""):
@@ -419,4 +426,6 @@ def test_when_the_images_are_gone_the_labels_still_show(
     assert "without pictures" in page["explore-summary"]
     assert "image not found" in page["gallery-clean"] + page["gallery-noisy"]
     assert "cannot be compared" in draw(tab, run_id, "duplicates")["duplicates-head"]
-    assert "no longer in its folder" in tab.opener("selection")(here(run_id), event({"pick": "0"}))
+    assert "no longer in its folder" in tab.open_image(
+        here(run_id), event({"pick": "0"}), name="selection"
+    )

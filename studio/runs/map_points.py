@@ -1,26 +1,20 @@
-"""Which images are drawn on the map, in what form, and which of them lie within a line.
+"""Which images of a run are drawn on a map, and which of them lie within a line.
 
-Nothing here reads a file. Planes are (N, 2) as in `layouts`; indices are of all N images, even
-where only some of them are drawn.
+Planes are (N, 2); indices are of all N images, even where only some of them are drawn.
 """
 
 from __future__ import annotations
 
-import base64
 import math
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from studio.runs.outcome import Outcome
-from studio.views.numbers import count, plural
 
 DRAWN = 50_000
 """At most so many points are drawn: above, plotly's lasso lags behind the pointer."""
 _CORNERS = 4_000
-_NO_CLASS = 0xFFFF
 
 Indices = NDArray[np.int64]
 Plane = NDArray[np.float32]
@@ -57,68 +51,19 @@ def whole(plane: Plane, rows: Indices, number: int) -> Plane:
     return places
 
 
-def note(number: int, placed: int, images: int) -> str:
-    """What is not drawn, in a sentence; empty when all is.
+def fullest_ninths(
+    labels: NDArray[np.int64], plane: Plane, *, classes: int
+) -> list[tuple[int, float]]:
+    """Of each class the ninth of the map that holds most of it, and the share that lies there.
 
-    number: points that are drawn, of `placed` images that have a place, of all `images`.
+    Ninths are counted from the bottom left, row by row; the share is 0 for a class without a place.
     """
-    text = ""
-    if number < placed:
-        text = (
-            f"{count(number)} of {count(placed)} images are drawn: the noisy ones and a sample of "
-            "the rest. A lasso takes all that lie in it, drawn or not."
-        )
-    if placed < images:
-        text += f" {plural(images - placed, 'image')} of the run can no longer be found."
-    return text.strip()
-
-
-def packed(
-    indices: Indices, plane: Plane, stages: Mapping[str, Outcome], truth: Indices | None
-) -> dict[str, Any]:
-    """What the page needs of the drawn images, as little-endian arrays in base64.
-
-    Returns:
-        number, index (uint32), x, y (float32), truth (uint16, 65535 = not known) or "", and for
-        each stage: label (uint16), clean, combined ("" = not known), confidence (uint8, 255 = 1)
-        and flags (uint8: 1 = clean, 2 = the models disagree). With numbers in lists the same would
-        be six times as long, and parsing it would hold up the page.
-    """
-    each = {
-        name: {
-            "label": _text(outcome.labels[indices], "<u2"),
-            "clean": _share(outcome.clean_probability[indices]),
-            "combined": "" if outcome.combined is None else _share(outcome.combined[indices]),
-            "confidence": _share(outcome.confidence[indices]),
-            "flags": _text(
-                outcome.clean[indices].astype(np.uint8) + 2 * outcome.disagree[indices], "u1"
-            ),
-        }
-        for name, outcome in stages.items()
-    }
-    known = "" if truth is None else np.where(truth < 0, _NO_CLASS, truth)[indices]
-    return {
-        "number": len(indices),
-        "index": packed_indices(indices),
-        "x": _text(plane[indices, 0], "<f4"),
-        "y": _text(plane[indices, 1], "<f4"),
-        "truth": known if isinstance(known, str) else _text(known, "<u2"),
-        "stages": each,
-    }
-
-
-def packed_indices(indices: Indices) -> str:
-    """Only which images they are (uint32)."""
-    return _text(indices, "<u4")
-
-
-def _text(values: NDArray[Any], kind: str) -> str:
-    return base64.b64encode(np.ascontiguousarray(values).astype(kind).tobytes()).decode("ascii")
-
-
-def _share(values: NDArray[np.floating]) -> str:
-    shares = np.nan_to_num(np.asarray(values, np.float64), nan=0.0).clip(0, 1)
-    return _text(np.rint(255 * shares), "u1")
+    placed = np.isfinite(plane).all(1) & (labels >= 0)
+    ninths = np.clip(((plane[placed] + 1) * 1.5).astype(np.int64), 0, 2)
+    cells = labels[placed] * 9 + ninths[:, 1] * 3 + ninths[:, 0]
+    table = np.bincount(cells, minlength=9 * classes).reshape(classes, 9)
+    shares = table.max(1) / np.maximum(1, table.sum(1))
+    return list(zip(table.argmax(1).tolist(), shares.tolist(), strict=True))
 
 
 def corners(xs: object, ys: object) -> NDArray[np.float64] | None:

@@ -9,7 +9,8 @@ import numpy as np
 from studio.runs.outcome import Outcome
 from studio.runs.result import RunResult
 from studio.scores.estimate import Estimate
-from studio.views.explored import keys, summary
+from studio.views.cards import summary
+from studio.views.render import render
 
 Make = Callable[..., Outcome]
 RESULT = RunResult(
@@ -58,6 +59,6 @@ def test_missing_pictures_are_said(outcome: Make) -> None:
 
 
 def test_every_sign_and_key_is_explained() -> None:
-    said = text(keys())
+    said = text(render("explore/keys.html"))
     for sign in ("≠", "✓", "→", "✕", "●", "◆", "○", "Undo", "likeliest names"):
         assert sign in said

@@ -6,8 +6,9 @@ Works on the outcome of a run as plain numpy arrays. N images, C classes; clean 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ from studio.runs.outcome import Outcome
 
 PAGE_SIZE = 24
 """Images per page and gallery: a screenful, and all that is ever sent at once."""
+
+Item = TypeVar("Item")
 
 Side = Literal["clean", "noisy"]
 
@@ -36,21 +39,29 @@ class Query:
 
 
 @dataclass(frozen=True)
-class Page:
-    """One page of a gallery: indices into the outcome; `number` counts from 0."""
+class Page(Generic[Item]):
+    """One page of a list; `number` counts from 0."""
 
-    indices: tuple[int, ...]
-    number: int
-    pages: int
-    total: int
+    shown: Sequence[Item]
+    number: int = 0
+    pages: int = 1
+    total: int = 0
+    first: int = 0
+
+    @classmethod
+    def of(cls, items: Sequence[Item], number: int, *, size: int) -> Page[Item]:
+        """Page `number` of a list; one that is out of range is brought to the nearest page."""
+        pages = max(1, -(-len(items) // size))
+        number = min(max(0, number), pages - 1)
+        first = number * size
+        return cls(items[first : first + size], number, pages, len(items), first)
 
     @property
     def label(self) -> str:
         """`25–48 of 130`, or `none`."""
         if not self.total:
             return "none"
-        first = self.number * PAGE_SIZE + 1
-        return f"{first}–{first + len(self.indices) - 1} of {self.total:,}"
+        return f"{self.first + 1}–{self.first + len(self.shown)} of {self.total:,}"
 
 
 def select(outcome: Outcome, query: Query) -> NDArray[np.int64]:
@@ -79,12 +90,9 @@ def allowed(outcome: Outcome, class_index: int | None, disagree_only: bool) -> N
     return chosen
 
 
-def page(indices: NDArray[np.int64], number: int) -> Page:
-    """A page of the selection; a number out of range is brought to the nearest page."""
-    pages = max(1, -(-len(indices) // PAGE_SIZE))
-    number = min(max(0, number), pages - 1)
-    part = indices[number * PAGE_SIZE : (number + 1) * PAGE_SIZE]
-    return Page(tuple(int(i) for i in part), number, pages, len(indices))
+def page(indices: NDArray[np.int64], number: int) -> Page[int]:
+    """A page of images; a number out of range is brought to the nearest page."""
+    return Page.of(tuple(indices.tolist()), number, size=PAGE_SIZE)
 
 
 @dataclass(frozen=True)
@@ -105,10 +113,6 @@ def class_rows(outcome: Outcome) -> list[ClassRow]:
     rows = []
     for index, name in enumerate(outcome.class_names):
         mine = outcome.labels == index
-        known = mine if outcome.truth is None else mine & (outcome.truth >= 0)
-        accuracy = None
-        if outcome.truth is not None and known.any():
-            accuracy = float((outcome.truth[known] == index).mean())
         rows.append(
             ClassRow(
                 index,
@@ -117,7 +121,7 @@ def class_rows(outcome: Outcome) -> list[ClassRow]:
                 _mean(outcome.clean[mine]),
                 _mean(outcome.clean_probability[mine]),
                 _mean(outcome.disagree[mine]),
-                accuracy,
+                outcome.right_share(mine),
             )
         )
     return sorted(rows, key=lambda r: (r.images == 0, r.clean, r.clean_probability))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from studio.runs.outcome import Outcome
-from studio.views.gallery import PAGE_SIZE, Order, Query, class_rows, page, select
+from studio.runs.gallery import PAGE_SIZE, Order, Query, class_rows, page, select
 
 Make = Callable[..., Outcome]
 
@@ -59,8 +59,8 @@ def test_filters_by_class_and_by_disagreement(outcome: Make) -> None:
 def test_pages_cover_everything_once(outcome: Make) -> None:
     chosen = select(outcome(), Query("clean"))
     first = page(chosen, 0)
-    assert len(first.indices) == PAGE_SIZE
-    shown = [i for n in range(first.pages) for i in page(chosen, n).indices]
+    assert len(first.shown) == PAGE_SIZE
+    shown = [i for n in range(first.pages) for i in page(chosen, n).shown]
     assert shown == chosen.tolist()
     assert first.label == f"1–{PAGE_SIZE} of {len(chosen)}"
 
@@ -73,7 +73,7 @@ def test_a_page_number_out_of_range_gives_the_nearest_page(outcome: Make, number
 
 def test_an_empty_gallery_is_one_empty_page() -> None:
     nothing = page(np.zeros(0, np.int64), 3)
-    assert (nothing.pages, nothing.number, nothing.indices, nothing.label) == (1, 0, (), "none")
+    assert (nothing.pages, nothing.number, nothing.shown, nothing.label) == (1, 0, (), "none")
 
 
 def test_classes_come_least_clean_first_and_empty_ones_last(outcome: Make) -> None:
