@@ -87,9 +87,10 @@ def test_every_score_that_has_a_chance_finds_wrong_labels(world):
         assert (ranking(score, world["wrong"]).auroc or 0) > 0.75, name
     together = cleanliness.combined(
         confidence=found["confidence"], neighbours=found["neighbours"],
-        phase1_confidence=np.stack([found["probe"], found["probe"]]),
+        phase1_confidence=np.stack([found["probe"], found["margin"]]),
     )  # fmt: skip
-    expected = (found["confidence"] + found["neighbours"] + found["probe"]) / 3
+    both = (found["probe"] + found["margin"]) / 2
+    expected = (found["confidence"] + found["neighbours"] + both) / 3
     np.testing.assert_allclose(together, expected)
 
 
