@@ -5,11 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.runs.test_matching import SECOND, pair
 
 from studio.analysis.matching import ALL, MatchedRuns, match
 from studio.runs.outcome import Outcome
 from studio.views.differences import card, cards, detail, options, summary
+from tests.analysis.test_matching import SECOND, pair
 
 Make = Callable[..., Outcome]
 

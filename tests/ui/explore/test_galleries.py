@@ -1,26 +1,29 @@
-"""The pager of a gallery: which way can be turned, and where one is."""
+"""Galleries of the Explore tab, without a browser."""
 
 from __future__ import annotations
 
 import gradio as gr
 import pytest
 
+from studio.analysis.gallery import Page
 from studio.ui.explore.galleries import PagedCards
 
 
 @pytest.mark.parametrize(
-    ("number", "pages", "turns"),
-    [(0, 1, (False, False)), (0, 3, (False, True)), (1, 3, (True, True)), (2, 3, (True, False))],
-)
+    ("asked", "images", "number", "turns"),
+    [(0, 20, 0, (False, False)), (0, 60, 0, (False, True)), (1, 60, 1, (True, True)),
+     (2, 60, 2, (True, False)), (9, 60, 2, (True, False)), (-1, 60, 0, (False, True))],
+)  # fmt: skip
 def test_a_page_can_be_turned_where_there_is_another(
-    number: int, pages: int, turns: tuple[bool, bool]
+    asked: int, images: int, number: int, turns: tuple[bool, bool]
 ) -> None:
     cards = PagedCards("clean")
     with gr.Blocks():
         cards.build()
-    shown = cards.show("<p>body</p>", "25-48 of 60", number, pages)
-    assert list(shown) == cards.outputs
+    pages = {"clean": asked, "noisy": 7}
+    shown = cards.show("<p>body</p>", Page.of(range(images), asked, size=24), pages)
+    assert set(shown) == set(cards.outputs)
     assert (shown[cards.back]["interactive"], shown[cards.on]["interactive"]) == turns
     assert shown[cards.cards] == "<p>body</p>"
-    assert "25-48 of 60" in shown[cards.where]
-    assert cards.show("")[cards.where] == ""
+    assert f"of {images}" in shown[cards.where]
+    assert pages == {"clean": number, "noisy": 7}
