@@ -230,10 +230,10 @@ def test_twenty_page_loads_leave_the_memory_as_it_was(open_page: Open, server: S
             page.locator("#runs tbody tr").first.wait_for()
             page.close()
 
-    visit(3)  # what is made once
+    visit(6)  # what is made once
     before = resident(server)
     visit(20)
-    assert resident(server) < before + 60
+    assert resident(server) < before + 100  # what one page leaves behind would come twenty times
 
 
 def test_nothing_on_the_page_is_a_key_without_its_text(open_page: Open, watch: Watch) -> None:
