@@ -163,6 +163,31 @@ def test_a_run_is_renamed_noted_and_repeated(open_page: Open, server: Server) ->
     assert "--method zero-shot" in copied
 
 
+def test_training_starts_in_one_press_and_its_end_is_news(open_page: Open, watch: Watch) -> None:
+    page = labelled(open_page)
+    go(page, "Train")
+    set_settings(page, {**FIELDS, "phase1_epochs": "2"}, OTHERS)
+    go(page, "Data")
+    page.evaluate(STAND_IN)
+    button = page.locator("#start-now")
+    wait_for(page, button.is_enabled, "a button to start", 60)
+    button.click()
+    page.locator("#run-status").wait_for()  # the Train tab has opened
+    page.locator(".state-notify").click()
+    page.locator(".state-notify", has_text="You will be notified").wait_for()
+    header = page.locator("#header-status")
+    working = re.compile(r"Training\s+step \d of 6: .*\d+ %", re.DOTALL)
+    wait_for(page, lambda: working.search(header.inner_text()), "a bar", 120)
+    assert re.match(r"\d+ % – CoFT Studio", page.title())
+    # Somebody looks at another page of the browser, and gradio's timers rest.
+    page.evaluate("Object.defineProperty(document, 'hidden', { value: true })")
+    wait_for(page, lambda: page.evaluate("window.notes.length"), "a notification", 900)
+    (note,) = page.evaluate("window.notes")
+    assert re.match(r"CoFT Studio: demo, finished: .* right .*% of the labels clean$", note)
+    assert re.match(r"✓ \d+ % clean – CoFT Studio", page.title())
+    assert watch.faults == []
+
+
 def test_a_folder_is_completed_misspelt_and_found_again(
     open_page: Open, tmp_path: Path, prepared: Any
 ) -> None:
@@ -249,29 +274,4 @@ def test_nothing_on_the_page_is_a_key_without_its_text(open_page: Open, watch: W
         })"""
     )
     assert not [text for text in seen if re.search(r"common\.\w+", text)]
-    assert watch.faults == []
-
-
-def test_training_starts_in_one_press_and_its_end_is_news(open_page: Open, watch: Watch) -> None:
-    page = labelled(open_page)
-    go(page, "Train")
-    set_settings(page, {**FIELDS, "phase1_epochs": "2"}, OTHERS)
-    go(page, "Data")
-    page.evaluate(STAND_IN)
-    button = page.locator("#start-now")
-    wait_for(page, button.is_enabled, "a button to start", 60)
-    button.click()
-    page.locator("#run-status").wait_for()  # the Train tab has opened
-    page.locator(".state-notify").click()
-    page.locator(".state-notify", has_text="You will be notified").wait_for()
-    header = page.locator("#header-status")
-    working = re.compile(r"Training\s+step \d of 6: .*\d+ %", re.DOTALL)
-    wait_for(page, lambda: working.search(header.inner_text()), "a bar", 120)
-    assert re.match(r"\d+ % – CoFT Studio", page.title())
-    # Somebody looks at another page of the browser, and gradio's timers rest.
-    page.evaluate("Object.defineProperty(document, 'hidden', { value: true })")
-    wait_for(page, lambda: page.evaluate("window.notes.length"), "a notification", 900)
-    (note,) = page.evaluate("window.notes")
-    assert re.match(r"CoFT Studio: demo, finished: .* right .*% of the labels clean$", note)
-    assert re.match(r"✓ \d+ % clean – CoFT Studio", page.title())
     assert watch.faults == []
