@@ -303,6 +303,8 @@ def test_labels_given_before_any_run_go_with_the_next_one(
     open_page: Open, server: Server, watch: Watch
 ) -> None:
     page = open_page()
+    # A server that has just started first takes up the last data set.
+    page.locator("#data-preview .class-row").first.wait_for(timeout=240_000)
     explore(page, "Galleries", run=re.escape(IMAGES_AT_HAND))
     open_corrections(page)
     summary = page.locator("#correct-summary")
