@@ -25,6 +25,7 @@ from studio.files import (
     write_json,
 )
 from studio.runs.result import RunResult
+from studio.settings import Settings
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -85,7 +86,7 @@ class RunInfo:
     truth_known: bool | None = None  # whether sub-folders told the labels, for scoring only
     seed: int = 0
     test_folder: str | None = None
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)  # under their names of today
     versions: Mapping[str, str] = field(default_factory=dict)
     note: str = ""  # what a person wrote about the run
     state: str = "queued"
@@ -117,6 +118,8 @@ class Run:
         values = {key: item for key, item in value.items() if key in names}
         values["class_names"] = tuple(values.get("class_names") or ())
         values["note"] = str(values.get("note") or "")
+        if isinstance(settings := values.get("settings"), dict):
+            values["settings"] = Settings.by_current_name(settings)
         return RunInfo(**{**values, "id": self.id, "state": self.status()["state"]})
 
     def update_info(self, **changes: Any) -> None:

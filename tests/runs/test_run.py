@@ -8,6 +8,7 @@ import torch
 
 from studio.errors import RunError
 from studio.files import write_json
+from studio.runs.again import command_of
 from studio.runs.result import RunResult
 from studio.runs.run import Run
 
@@ -196,3 +197,9 @@ def test_an_older_result_has_the_share_of_clean_labels_that_the_run_ended_with(r
     result = run.result()
     assert result is not None
     assert result.clean_fraction == 0.6  # a result of today says it itself
+
+
+def test_settings_of_older_runs_have_their_names_of_today(run: Run) -> None:
+    run.update_info(settings={"belief": "hard", "k": 7})
+    assert run.info.settings == {"label_weights": "hard", "k": 7}
+    assert "--set label_weights=hard" in command_of(run)
