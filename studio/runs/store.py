@@ -29,6 +29,7 @@ class RunStore:
 
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root).expanduser().absolute()
+        self._ended: dict[Path, tuple[object, RunInfo]] = {}  # as of the last `list`
 
     def create(
         self,
@@ -112,13 +113,23 @@ class RunStore:
         return sorted((p for p in found if (p / "run.json").is_file()), reverse=True)
 
     def list(self) -> list[RunInfo]:
-        """All runs that can be read, newest first."""
-        infos = []
+        """All runs that can be read, newest first.
+
+        Every open page asks again and again: of a run that has ended nothing is read that was read
+        before and has not changed.
+        """
+        infos: list[RunInfo] = []
+        ended: dict[Path, tuple[object, RunInfo]] = {}
         for path in self._paths():
+            stamp, before = _stamp(path), self._ended.get(path)
             try:
-                infos.append(Run(path).info)
+                info = before[1] if before is not None and before[0] == stamp else Run(path).info
             except (RunError, TypeError):  # somebody else's folder, or one deleted this moment
                 continue
+            infos.append(info)
+            if info.state in FINAL:
+                ended[path] = stamp, info
+        self._ended = ended
         return infos
 
     def active(self) -> str | None:
@@ -165,6 +176,18 @@ class RunStore:
         hidden = self.root / f".deleted-{id}"
         os.rename(run.path, hidden)  # gone at once for every reader, then bit by bit
         shutil.rmtree(hidden, ignore_errors=True)
+
+
+def _stamp(path: Path) -> list[object]:
+    """What changes with the files that `Run.info` reads; each is replaced as a whole."""
+    stamp: list[object] = []
+    for name in ("run.json", "status.json"):
+        try:
+            found = (path / name).stat()
+            stamp.append((found.st_ino, found.st_mtime_ns, found.st_size))
+        except OSError:
+            stamp.append(None)
+    return stamp
 
 
 def _slug(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
@@ -18,7 +18,7 @@ from studio.runs.corrections import Corrections
 from studio.runs.outcome import Outcome
 from studio.runs.reader import RunReader
 from studio.runs.result import RunResult
-from studio.runs.store import RunStore
+from studio.runs.store import ACTIVE, RunInfo, RunStore
 from studio.session.cache import Cache
 from studio.session.dataset import DataSet
 from studio.session.prompts import Prompts
@@ -175,6 +175,10 @@ class Session:
         run = self.store.get(run_id)
         there = (run.path / "result.json").is_file()
         return self._results.get(run_id, run.result, mark=there)
+
+    def results(self, infos: Iterable[RunInfo]) -> dict[str, RunResult | None]:
+        """The results of those of these runs that have ended, by id."""
+        return {info.id: self.result(info.id) for info in infos if info.state not in ACTIVE}
 
     def corrections(self, source: Source) -> Corrections:
         """What people said about the images of a run, or of those at hand before any run.

@@ -145,8 +145,7 @@ class CompareTab:
         """The table of runs; at first the two newest that ended over the same images are ticked."""
         infos = self.session.store.list()
         ids = [info.id for info in infos if info.id in _ids(chosen)] or newest_pair(infos)
-        results = {i.id: self.session.result(i.id) for i in infos if i.state not in ACTIVE}
-        return [compare.choices(infos, results, ids), ids]
+        return [compare.choices(infos, self.session.results(infos), ids), ids]
 
     def choose(self, event: gr.EventData) -> list[Any]:
         """Runs were ticked or unticked; the first page of images is shown."""

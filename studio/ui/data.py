@@ -228,7 +228,9 @@ class DataTab:
         view = self.session.data.state
         typed_here = bool(shown) and view.by == page_of(request, "data")
         busy, folder, step = bool(view.busy), view.folder is not None, step_of(view)
-        idle, recent = self.session.active() is None, self.session.recent_folders()
+        recent = self.session.recent_folders()
+        # Asked only where it is shown: it reads how all runs stand.
+        can_start = step == 3 and not busy and self.session.active() is None
         made_of = (id(view.folder), id(view.preview), view.stale, view.source)
 
         def button(primary: bool, active: bool, shown: bool = True) -> Part:
@@ -257,7 +259,7 @@ class DataTab:
             "bar": (folder, gr.update(visible=folder)),
             "label": button(step in (1, 2), not busy and folder, step < 3),
             "train": button(False, folder),
-            "start": button(step == 3, not busy and idle, step == 3),
+            "start": button(step == 3, can_start, step == 3),
             "path": field(view.path if view.source == "folder" else ""),
             "names": field(view.names_text),
             "model": field(view.model),

@@ -98,33 +98,29 @@ class Header:
         """What a page that nobody looks at asks: its title, and what to notify about."""
 
         def standing(_nothing: Any) -> dict[str, Any]:  # gradio hands over what the page gave
-            work = self.work()
-            return asdict(state.standing(work, None if work is not None else self.ended()))
+            return asdict(state.standing(*self.now()))
 
         return standing
 
     # How things stand -------------------------------------------------------------------------
 
-    def work(self) -> state.Work | None:
-        """What is being done: the run at work, or else what is done to the data set at hand."""
-        running = self.session.active()
-        if running is not None:
-            run = self.session.store.get(running)
-            return runs.work_of(run.info, run.status())
-        return work_on(self.session.data.state)
-
-    def ended(self) -> runs.Ended | None:
-        """The newest run of the images at hand, once it has ended."""
-        folder = self.session.data.state.folder
-        for info in self.session.store.list():
-            if folder is not None and info.folder == str(folder.root) and info.state not in ACTIVE:
-                return runs.ended(info, self.session.result(info.id))
-        return None
+    def now(self) -> tuple[state.Work | None, runs.Ended | None]:
+        """What is being done: the run at work, or else what is done to the data set at hand. If it
+        is nothing, the newest run of the images at hand, once it has ended.
+        """
+        data, infos = self.session.data.state, self.session.store.list()
+        at_work = next((info for info in infos if info.state in ACTIVE), None)
+        if at_work is not None:
+            return runs.work_of(at_work, self.session.store.get(at_work.id).status()), None
+        work, root = work_on(data), None if data.folder is None else str(data.folder.root)
+        ended = next((info for info in infos if info.folder == root), None)
+        if work is not None or ended is None:
+            return work, None
+        return None, runs.ended(ended, self.session.result(ended.id))
 
     def parts(self, _shown: Any, _request: gr.Request) -> dict[str, Part]:
         """What there is to see, see `fresh`."""
-        work = self.work()
-        ended = None if work is not None else self.ended()
+        work, ended = self.now()
         return {"state": ((work, ended), Lazy(state.header, work, ended))}
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from studio.errors import RunError
+from studio.runs import run as run_module
 from studio.runs.store import Run, RunStore
 from tests.runs.conftest import create
 
@@ -33,6 +34,32 @@ def test_runs_of_the_same_second_differ_and_are_listed_newest_first(store: RunSt
         ids.append(run.id)
     assert len(set(ids)) == 3
     assert [info.id for info in store.list()] == ids[::-1]
+
+
+def test_of_a_run_that_has_ended_only_what_changed_is_read_again(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+):
+    run = create(store, name="one")
+    run.set_status(state="running")
+    read: list[str] = []
+    real = run_module.read_json
+    monkeypatch.setattr(run_module, "read_json", lambda path: read.append(path.name) or real(path))
+
+    def listed() -> tuple[str, str, bool]:
+        read.clear()
+        (info,) = store.list()
+        return info.name, info.state, bool(read)
+
+    assert listed() == ("one", "running", True)
+    assert listed() == ("one", "running", True), "while it is at work its state may change"
+    run.set_status(state="finished")
+    assert listed() == ("one", "finished", True)
+    assert listed() == ("one", "finished", False)
+    run.rename("two")
+    assert listed() == ("two", "finished", True)
+    assert listed() == ("two", "finished", False)
+    store.delete(run.id)
+    assert store.list() == []
 
 
 def test_a_folder_without_runs_lists_none(tmp_path: Path):

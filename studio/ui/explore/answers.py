@@ -7,7 +7,7 @@ return is a dictionary of components, so that a panel that is not open is left a
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from studio.analysis.gallery import Side
 from studio.errors import RunError, StudioError
+from studio.runs.store import RunInfo
 from studio.session.session import Session
 from studio.session.similar import vectors_of
 from studio.session.source import AT_HAND, OpenedRun
@@ -105,7 +106,7 @@ class ExploreAnswers:
         if state.preview is not None:
             options.insert(0, (IMAGES_AT_HAND, AT_HAND.choice))
         ids = [id for _, id in options]
-        value = current if current in ids else self._first(ids)
+        value = current if current in ids else self._first(infos, ids)
         names = [ALL, *next((info.class_names for info in infos if info.id == value), ())]
         if value == AT_HAND.choice and state.preview is not None:
             names = [ALL, *state.preview.class_names]
@@ -115,11 +116,11 @@ class ExploreAnswers:
             self.label: gr.update(choices=names, value=stays),
         }
 
-    def _first(self, ids: list[str]) -> str | None:
+    def _first(self, infos: Sequence[RunInfo], ids: list[str]) -> str | None:
         """What to show when nothing was chosen: the latest run of the images at hand, these
         images themselves, or else the latest run.
         """
-        infos, folder = self.session.store.list(), self.session.data.state.folder
+        folder = self.session.data.state.folder
         ended = [info for info in infos if info.state in ("finished", "stopped")]
         here = [i.id for i in ended if folder is not None and i.folder == str(folder.root)]
         before = [id for id in ids if id == AT_HAND.choice]

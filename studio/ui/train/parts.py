@@ -42,7 +42,8 @@ class TrainParts:
         )
         picked = next((info for info in infos if info.id == chosen), None)
         shown = picked or at_work or next(iter(infos), None)
-        table = self._table(infos, shown.id if shown else "")
+        results = self.session.results(infos)
+        table = runs.runs_table(infos, results, shown.id if shown else "")
         return {
             "ready": (ready, ready),
             "model": (view.inputs, gr.skip() if typed_here else field_of(view.model)),
@@ -99,10 +100,6 @@ class TrainParts:
     def _facts(self, run_id: str) -> Markup:
         run = self.session.store.get(run_id)
         return runs.facts(run.info, self.session.result(run_id), command=command_of(run))
-
-    def _table(self, infos: list[RunInfo], chosen: str) -> Markup:
-        done = [info.id for info in infos if info.state not in ACTIVE]
-        return runs.runs_table(infos, {id: self.session.result(id) for id in done}, chosen)
 
 
 def _no_run(*, ready: bool) -> dict[str, Part]:
