@@ -157,7 +157,7 @@ class DetailDialog:
             label = f"Being computed: {task.text.lower()}"
             return {"html": part("progress", task.done, task.total, label=label), "again": True}
         if task.error:
-            return {"html": render("explore/quiet.html", text=task.error), "again": False}
+            return {"html": part("quiet", task.error), "again": False}
         found, cosines = task.value.nearest(place.index, NEAREST)
         label_of = int(opened.outcome.labels[place.index])
         html = detail.nearest(opened.outcome, found, cosines, opened.picture, label=label_of)

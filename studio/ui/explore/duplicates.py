@@ -72,7 +72,7 @@ class DuplicatesPanel(Panel):
             )
             shown = self.gallery.show(body, page, pages)
             if not groups:
-                shown[self.gallery.where] = ""
+                shown[self.gallery.pager.where] = ""
         head = render(
             "explore/duplicates_head.html",
             kind={EXACT: "exact", NEAR: "near", FAR: "far"}[kind],

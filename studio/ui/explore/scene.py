@@ -65,10 +65,7 @@ class Filters:
     def page_numbers(self) -> dict[str, int]:
         """The number of each gallery's page, made safe."""
         sent = self.pages if isinstance(self.pages, dict) else {}
-        return {
-            name: n if isinstance(n := sent.get(name), int) and abs(n) < 10**7 else 0
-            for name in GALLERIES
-        }
+        return {name: gallery.page_number(sent.get(name)) for name in GALLERIES}
 
 
 @dataclass(frozen=True)
