@@ -11,11 +11,12 @@ import gradio as gr
 
 from studio.analysis import gallery
 from studio.analysis.compared import MOST, ComparedRun, newest_pair, same_folder, warnings
+from studio.analysis.differences import card, options
 from studio.analysis.matching import ALL, MatchedRuns, match
+from studio.cache import Cache
 from studio.errors import RunError, StudioError
 from studio.files import read_json
 from studio.runs.store import ACTIVE
-from studio.session.cache import Cache
 from studio.session.opened import Opened, open_run
 from studio.session.session import Session
 from studio.ui.parts import (
@@ -217,13 +218,13 @@ class CompareTab:
         cards = []
         for m in part.shown:
             source = matched.opened.picture(int(matched.runs.indices[0, m]))
-            cards.append(differences.card(matched.runs, matched.letters, m, source))
+            cards.append(card(matched.runs, matched.letters, m, source))
         where, back, on = Pager.show(part)
-        options = differences.options(matched.runs, matched.letters)
+        choices = options(matched.runs, matched.letters)
         summary = differences.summary(matched.runs, matched.letters)
         return Differences(
             summary=_notes(*matched.notes) + summary,
-            show=gr.update(choices=options, value=value, visible=True),
+            show=gr.update(choices=choices, value=value, visible=True),
             cards=differences.cards(cards),
             where=where,
             back=back,

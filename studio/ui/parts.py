@@ -17,7 +17,7 @@ import gradio as gr
 
 from studio.analysis.gallery import Page
 from studio.errors import StudioError
-from studio.views.numbers import index_of
+from studio.numbers import index_of
 from studio.views.render import render
 
 _P = ParamSpec("_P")

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from studio.files import write_json
+from studio.methods import title_of
 from studio.runs.reader import RunReader
 from studio.runs.result import RunResult
 from studio.runs.store import Run, RunStore
@@ -272,8 +273,8 @@ def test_warnings_are_listed_once_each() -> None:
 def test_states_and_methods_have_words() -> None:
     assert runs.state_name("interrupted") == "Interrupted"
     assert runs.when("nonsense") == "–"
-    assert runs.method_name("coft+") == "CoFT+"
-    assert runs.method_name("magic") == "magic"
+    assert title_of("coft+") == "CoFT+"
+    assert title_of("magic") == "magic"
     choices = dict(runs.method_choices())
     assert list(choices.values())[:2] == ["coft", "coft+"]
     assert choices["CoFT"] == "coft"

@@ -9,10 +9,10 @@ import gradio as gr
 
 from studio.analysis import gallery
 from studio.analysis.gallery import Page, Side
+from studio.numbers import count, plural
 from studio.ui.explore.scene import SIDES, Filters, Indices, Scene
 from studio.ui.parts import Pager, folding, pick_list, script
 from studio.views import cards
-from studio.views.numbers import count, plural
 from studio.views.render import render
 
 Drawn = dict[Any, Any]
