@@ -59,12 +59,13 @@ def described(data: PaperSet) -> list[str]:
     """Size, licence, source and split, line by line; said before anything is fetched."""
     known = [file for file in data.downloads if file.need != "derive"]
     size = megabytes(sum(file.bytes for file in known))
-    more = " and more" if any(not file.bytes and file.need == "always" for file in known) else ""
+    unknown = any(not file.bytes and file.need == "always" for file in known)
+    more = " and one more file" if unknown else ""
     lines = [
         f"{data.title}: {data.classes} classes, {data.train:,} images to train on without their "
         f"labels, {data.test:,} to measure on",
         f"size     {size}{more} to fetch, and as much again to lay out",
-        f"licence  {data.licence} (say its publisher's pages; read them yourself)",
+        f"licence  {data.licence} (as far as is known here; read its publisher's page)",
         f"source   {data.page}",
     ]
     for file in data.downloads:

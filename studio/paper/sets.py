@@ -92,6 +92,7 @@ _ALL = (
         (
             Download(
                 "stanford-cars-dataset.zip",
+                bytes=1_956_000_000,  # about
                 page="https://www.kaggle.com/datasets/jessicali9530/stanford-cars-dataset "
                 "(or the original cars_train.tgz and cars_test.tgz)",
             ),
@@ -175,7 +176,7 @@ _ALL = (
 )  # fmt: skip
 
 SETS: dict[str, PaperSet] = {item.name: item for item in _ALL}
-"""All sets by name, in the order of the issue of the tables."""
+"""All sets by name."""
 
 
 def paper_set(name: str) -> PaperSet:
