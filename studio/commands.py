@@ -199,6 +199,13 @@ def bench(options: argparse.Namespace) -> int:
     return compare(options)
 
 
+def paper(options: argparse.Namespace) -> int:
+    """Repeat a row of the paper's tables."""
+    from studio.paper.command import paper as repeat
+
+    return repeat(options)
+
+
 def runs(options: argparse.Namespace) -> int:
     """List past runs, or rename one, or keep a note with it, or print what repeats it."""
     from studio.runs.command import runs as work
