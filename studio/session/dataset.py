@@ -260,7 +260,7 @@ class DataSet:
             self._set(task=task.state)
 
     def _set(self, **changes: Any) -> None:
-        self._state = replace(self._state, **changes, revision=self._state.revision + 1)
+        self._state = replace(self._state, **changes)
 
     def wait(self, seconds: float = 60) -> None:
         """Wait for the work under way to end; for tests and for the shutdown."""

@@ -18,13 +18,12 @@ from studio.session.task import TaskState
 class DataState:
     """What a page needs to draw itself.
 
-    revision: changes with everything that can be seen; inputs: changes when folder, names or model
-    are set. With `by` it keeps a page from overwriting the fields that its own user is typing in.
+    inputs: changes when folder, names or model are set. With `by` it keeps a page from overwriting
+    the fields that its own user is typing in.
     prompt_by: the same for the Prompts tab. before: the labels before the last change of prompts;
     plain: those with the model's own template only.
     """
 
-    revision: int = 0
     inputs: int = 0
     by: str = ""  # the page that typed the inputs; empty: the studio itself
     source: str = ""  # "demo", "folder" or "upload"; empty: nothing chosen yet

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from studio.methods import METHODS, title_of
-from studio.numbers import UNKNOWN, about, count, duration, interval, percent, plural
+from studio.numbers import UNKNOWN, count, duration, percent, plural
 from studio.runs.result import RunResult
 from studio.runs.store import ACTIVE, RunInfo
 from studio.scores.table import shown
@@ -85,7 +85,7 @@ class Ended:
 
 def ended(info: RunInfo, result: RunResult | None) -> Ended:
     """See `Ended`. result: None when the run failed, or was stopped before it learned anything."""
-    text = headline(result) or info.name
+    text = (result.headline if result else "") or info.name
     clean = None if result is None else result.judged_clean
     mark, name = _MARKS.get(info.state, "✗"), state_name(info.state)
     short = f"{percent(clean)} clean" if clean is not None else name.lower()
@@ -97,24 +97,6 @@ def ended(info: RunInfo, result: RunResult | None) -> Ended:
         message=f"{info.name}, {name.lower()}: {text}" if result else f"{info.name}: {name}",
         noisy=clean is not None and clean < 1,
     )
-
-
-def headline(result: RunResult | None) -> str:
-    """`57 % → about 74 % right (66 to 82 %), 83 % of the labels clean`; empty without a result."""
-    if result is None:
-        return ""
-    texts = []
-    before, after = result.estimated_zero_shot_accuracy, result.estimated_accuracy
-    if after is not None:
-        trained = before is not None and result.stage != "zero-shot"
-        start = f"{percent(before.accuracy)} → " if trained and before is not None else ""
-        texts.append(f"{start}{about(after)} right ({interval(after)})")
-    share = percent(result.clean_fraction)
-    if result.judged_clean is not None:
-        texts.append(f"{share} of the labels clean")
-    elif result.clean_fraction is not None:
-        texts.append(f"confidence above 50 % for {share} of the labels")
-    return ", ".join(texts)
 
 
 # How a run stands -----------------------------------------------------------------------------
