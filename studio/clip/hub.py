@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 from studio.clip.hub_errors import HubSilent, explain
 from studio.errors import ModelError, Stopped
 from studio.files import FileLock
-from studio.progress import Begin, Progress, Stop, never
+from studio.progress import FETCHING, Begin, Progress, Stop, never
 
 SILENCE_S = 12.0
 """So long nothing may come before a hub counts as out of reach."""
@@ -135,7 +135,7 @@ class Hub:
             if blob.is_file():
                 return
             self._check_room(partial, about.size)
-            title = f"Fetching {self.repo} ({about.size / _MB:.0f} MB)"
+            title = f"{FETCHING} {self.repo} ({about.size / _MB:.0f} MB)"
             large = about.size >= _LARGE and self.begin is not None
             progress = self.begin(title) if large and self.begin else None
             self._wait_for(lambda life: _write(partial, about, life), progress, about.size)

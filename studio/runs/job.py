@@ -108,6 +108,7 @@ def _work(
     import torch
 
     from studio.clip.backbone import load_backbone
+    from studio.clip.presets import preset
     from studio.clip.texts import TextTower
     from studio.coft.events import Finished, Warned
     from studio.coft.task import Task
@@ -124,6 +125,10 @@ def _work(
     backbone = load_backbone(request.model, begin=report.progress, stop=stop)
     named = request.settings.phase2_model
     second = load_backbone(named, begin=report.progress, stop=stop) if named else None
+    for chosen in (request.model, named):
+        facts = preset(chosen) if chosen else None
+        if facts is not None and facts.research_only:
+            report(Warned(f"{chosen} is for research only: {facts.licence}."))
 
     folder, canvases = _read(request.folder, "reading images", backbone, report, cache_dir, stop)
     names = list(request.class_names or propose_class_names(folder))
