@@ -9,10 +9,10 @@ import open_clip
 import pytest
 import torch
 
-from studio.clip import sources
 from studio.clip.backbone import build_model
 from studio.clip.presets import FORMER, PRESETS, preset, presets
 from studio.clip.sources import at_hand, find_source
+from studio.images.resize import CROP
 from tests.clip.hub_server import COMMIT, FakeHub
 
 LISTED = {**PRESETS, **FORMER}
@@ -55,9 +55,7 @@ def test_names_of_older_runs_are_known_but_not_offered() -> None:
 
 def test_each_is_fed_what_it_was_trained_on() -> None:
     resize = {name: find_source(name).preprocess for name in PRESETS}
-    assert (
-        resize["ViT-B-16"].resize == resize["ViT-B-32-256"].resize == sources.Preprocess(1).resize
-    )
+    assert resize["ViT-B-16"].resize == resize["ViT-B-32-256"].resize == CROP
     assert resize["PE-Core-B-16"].resize.mode == "squash"
     assert resize["PE-Core-B-16"].resize.interpolation == "bilinear"
     assert resize["ViT-B-16-SigLIP2"].mean == (0.5, 0.5, 0.5)
