@@ -1,4 +1,4 @@
-"""The command line: `python -m studio fit | prompts | predict | bench | paper | runs | settings`.
+"""The command line: `python -m studio fit | prompts | predict | bench | paper | runs | models | ...`.
 
 Everything heavy is imported inside `studio.commands`, so that `--help` answers at once.
 """
@@ -70,6 +70,14 @@ def _parser() -> argparse.ArgumentParser:
     runs.add_argument("--json", action="store_true", help="print one JSON object a line")
     runs.set_defaults(command=run_command.runs)
 
+    models = commands.add_parser(
+        "models",
+        help="list the models that have a name, and which are on this machine",
+        description="List the models that have a name: size, licence, accuracy on ImageNet, and "
+        "whether they are on this machine.",
+    )
+    models.set_defaults(command=run_command.models)
+
     settings = commands.add_parser(
         "settings",
         help="list all settings, with where their defaults come from",
@@ -110,7 +118,9 @@ def _add_fit(commands: Any) -> None:
         "--test", type=Path, metavar="FOLDER", help="measure accuracies on these images instead"
     )
     fit.add_argument(
-        "--model", default="embedded", help="a preset or a local checkpoint (default: %(default)s)"
+        "--model",
+        default="embedded",
+        help="one of `python -m studio models`, or as said there (default: %(default)s)",
     )
     fit.add_argument(
         "--phase2-model",

@@ -213,6 +213,32 @@ def runs(options: argparse.Namespace) -> int:
     return work(options)
 
 
+def models(_options: argparse.Namespace) -> int:
+    """List the models that have a name, and whether they are on this machine."""
+    from studio.clip.presets import preset, presets
+    from studio.clip.sources import at_hand
+    from studio.runs.command import text_table
+
+    rows = []
+    for name in presets():
+        facts = preset(name)
+        assert facts is not None
+        fetched = f"{facts.download_mb} MB" if facts.download_mb else "-"
+        known = "-" if facts.imagenet is None else f"{facts.imagenet:.1f}"
+        rows.append(
+            (name, f"{facts.image_size}", f"{facts.parameters:.1f} M", known, fetched,
+             "yes" if at_hand(facts) else "no", facts.licence, facts.purpose)
+        )  # fmt: skip
+    head = ("model", "pixels", "parameters", "ImageNet", "download", "here", "licence", "good for")
+    print(text_table(head, rows))
+    print(
+        "\nImageNet: zero-shot, in percent, as published. Besides these --model takes "
+        "ARCHITECTURE:TAG of\nopen_clip, hf-hub:OWNER/NAME, a folder, and "
+        "ARCHITECTURE=FILE.safetensors or ARCHITECTURE:TAG=FILE.safetensors."
+    )
+    return 0
+
+
 def settings(_options: argparse.Namespace) -> int:
     """List all settings."""
     from studio.runs.command import text_table

@@ -10,6 +10,9 @@ Progress = Callable[[int, int], None]
 Begin = Callable[[str], Progress]
 """Called with the words for a step that begins; what it returns is told how far that step is."""
 
+FETCHING = "Fetching"
+"""How the words of a step begin whose progress is megabytes; that of all others is images."""
+
 Stop = Callable[[], bool]
 """Asked now and then: whether to stop. Whoever stops raises `studio.errors.Stopped`."""
 

@@ -37,6 +37,19 @@ def studio(*arguments: object) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+def test_models_are_listed_with_licence_and_download(capsys: pytest.CaptureFixture[str]) -> None:
+    from studio.clip.presets import PRESETS
+
+    assert main(["models"]) == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line}
+    assert "yes" in lines["embedded"].split()
+    for name, facts in PRESETS.items():
+        assert facts.licence in lines[name]
+        assert "no" in lines[name].split()
+        assert f"{facts.download_mb} MB" in lines[name]
+    assert "research" in lines["MobileCLIP2-S0"]
+
+
 def quick(settings: dict[str, Any]) -> list[str]:
     return [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
 

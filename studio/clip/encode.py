@@ -35,7 +35,7 @@ def preprocess(canvases: Tensor, backbone: Backbone, *, size: int | None = None)
         canvases = transforms.resize(
             canvases,
             [side, side],
-            interpolation=transforms.InterpolationMode.BICUBIC,
+            interpolation=transforms.InterpolationMode(backbone.resize.interpolation),
             antialias=True,
         )
     return to_pixels(canvases, backbone)

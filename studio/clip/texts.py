@@ -12,6 +12,7 @@ from torch.nn.functional import normalize
 
 from studio.clip.backbone import Backbone
 from studio.clip.encode import encode_texts
+from studio.clip.tokens import Tokenizer
 
 _REMEMBERED = 20_000  # sentences; 40 MB at 512 numbers each
 
@@ -58,14 +59,9 @@ class TextTower:
         return _means(_means(features, map(len, groups)), map(len, texts))
 
     def cut_short(self, texts: Sequence[str]) -> list[str]:
-        """Sentences that are longer than the model reads, so that their ends are ignored.
-
-        Told by a last token that is no padding; models whose padding is not 0 cannot tell.
-        """
-        if not texts or int(self.backbone.tokenizer(["a"])[0, -1]) != 0:
-            return []
-        last = self.backbone.tokenizer(list(texts))[:, -1].tolist()
-        return [text for text, token in zip(texts, last, strict=True) if token != 0]
+        """Sentences that are longer than the model reads; they are cut at a word."""
+        tokenizer = self.backbone.tokenizer
+        return tokenizer.longer(texts) if isinstance(tokenizer, Tokenizer) else []
 
 
 def _means(vectors: Tensor, sizes: Iterable[int]) -> Tensor:

@@ -1,18 +1,25 @@
-"""A state dict in several safetensors files, each small enough for any host of a repository.
+"""Weights on disk: safetensors only, in one file or in several, and into a model.
 
-The files are named and indexed as on the Hugging Face hub: `model-00001-of-0000N.safetensors` and
-`model.safetensors.index.json` with a `weight_map` from tensor to file. One thing is added: a tensor
-that is larger than a file may be is stored as blocks of its rows, named `name#0`, `name#1`, ...;
-reading puts them together again, so what is loaded is an ordinary state dict.
+Several files, each small enough for any host of a repository, are named and indexed as on the
+Hugging Face hub: `model-00001-of-0000N.safetensors` and `model.safetensors.index.json` with a
+`weight_map` from tensor to file. One thing is added: a tensor that is larger than a file may be is
+stored as blocks of its rows, named `name#0`, `name#1`, ...; reading puts them together again, so
+what is loaded is an ordinary state dict.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import nn
+
+from studio.errors import ModelError
 
 INDEX_NAME = "model.safetensors.index.json"
 BLOCK_MARK = "#"
@@ -108,3 +115,67 @@ def load_sharded_state_dict(folder: Path) -> dict[str, torch.Tensor]:
             raise ValueError(f"{folder}: blocks {sorted(parts)} of {name} are not complete")
         whole[name] = torch.cat([parts[k] for k in range(len(parts))])
     return whole
+
+
+def read_weights(path: Path) -> dict[str, torch.Tensor]:
+    """The state dict in a .safetensors file, or in a folder with one, or with several and an index.
+
+    Raises:
+        ModelError: there is none, or it cannot be read as safetensors.
+    """
+    if not path.is_dir():
+        return _read(load_file, path)
+    if (path / INDEX_NAME).is_file():
+        return _read(load_sharded_state_dict, path)
+    files = sorted(path.glob("*.safetensors"))
+    if len(files) != 1:
+        raise ModelError(
+            f"{path} holds {len(files)} .safetensors files; it should hold one, or an index."
+        )
+    return _read(load_file, files[0])
+
+
+def _read(read: Callable[[Path], dict[str, torch.Tensor]], path: Path) -> dict[str, torch.Tensor]:
+    try:
+        return read(path)
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(
+            f"{path} cannot be read as safetensors ({error}); fetch or copy it again."
+        ) from error
+
+
+def put_weights(model: nn.Module, state: dict[str, torch.Tensor], *, source: str) -> None:
+    """Load a state dict of any precision into an open_clip model; every tensor has to fit.
+
+    Names and forms that other versions and tools write are taken: `module.` before each name, a
+    text tower of its own or not, scales of shape () or (1,), the bias that older files lack.
+
+    Raises:
+        ModelError: the weights are not of this architecture.
+    """
+    try:
+        model.load_state_dict(_in_form(model, state), strict=True)
+    except RuntimeError as error:
+        first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+        raise ModelError(
+            f"The weights in {source} do not fit the architecture: {first[:160]}"
+        ) from error
+
+
+def _in_form(model: Any, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    from open_clip.convert import convert_state_dict
+    from open_clip.model import convert_to_custom_text_state_dict
+
+    if state and all(name.startswith("module.") for name in state):
+        state = {name.removeprefix("module."): tensor for name, tensor in state.items()}
+    state = convert_state_dict(model, dict(state))
+    if "positional_embedding" in state and not hasattr(model, "positional_embedding"):
+        state = convert_to_custom_text_state_dict(state)
+    state.pop("text.transformer.embeddings.position_ids", None)
+    for name in ("logit_scale", "logit_bias"):
+        own = getattr(model, name, None)
+        if own is not None and name in state and state[name].numel() == own.numel():
+            state[name] = state[name].reshape(own.shape)
+    if getattr(model, "logit_bias", None) is not None and "logit_bias" not in state:
+        state["logit_bias"] = torch.zeros_like(model.logit_bias)
+    return {name: tensor.float() for name, tensor in state.items()}

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from studio.clip.backbone import Backbone, build_model
+from studio.clip.backbone import Backbone, build_visual
 from studio.clip.encode import autocast, preprocess
 from studio.clip.space import Space
 from studio.coft.adapters import PromptTokens, VisualAdapter
 from studio.errors import ModelError
+from studio.images.resize import Resize
 
 
 class Tower(nn.Module):
@@ -83,7 +84,8 @@ class Classifier:
             "image_size": self.backbone.image_size,
             "mean": list(self.backbone.mean),
             "std": list(self.backbone.std),
-            "interpolation": "bicubic",
+            "resize": self.backbone.resize.mode,
+            "interpolation": self.backbone.resize.interpolation,
             "head_input": head_input,
             "head": "cosine" if self.towers[0].mean is not None else "linear",
             "visual_tokens": list(tokens.tokens.shape) if tokens else None,
@@ -108,8 +110,7 @@ class Classifier:
                 for k, v in tensors.items()
                 if k.startswith(prefix)
             }
-            visual = build_model(meta["open_clip"]).visual
-            assert isinstance(visual, nn.Module)
+            visual = build_visual(meta["open_clip"])
             if meta["head_input"] == "pre_proj":
                 visual, _ = without_projection(visual)
             classes, width = own["head.weight"].shape
@@ -143,6 +144,7 @@ class Classifier:
             template="{}",
             center=False,
             device=where,
+            resize=Resize(meta.get("resize", "crop"), meta.get("interpolation", "bicubic")),
         )
         return cls(towers, backbone)
 

@@ -4,28 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
 from studio.clip.backbone import Backbone
 from studio.errors import ModelError
 
-PLACEHOLDER = "x"
-"""A word of one token; its embeddings are replaced by the context vectors."""
+PLACEHOLDERS = (("x", "y"), ("a", "b"), ("cat", "dog"))
+"""Pairs of words of one token each; one's embeddings are replaced by the context vectors."""
+
+
+def learnable_text(class_name: str, n_ctx: int, word: str = "x") -> str:
+    """A class name behind n_ctx placeholders, as it is tokenised."""
+    # Underscores become spaces and a full stop follows the name [DeFT].
+    return " ".join([word] * n_ctx + [f"{class_name.replace('_', ' ')}."])
 
 
 class PromptTemplate:
     """The class names tokenised behind M placeholders, and where these stand.
 
-    tokens: (C, L) int64; start: the first placeholder's position (behind SOS where there is one).
+    tokens: (C, L) int64; places: (C, M) int64, the placeholders' positions, found by tokenising two
+    of them: whatever a tokenizer puts before, between or behind, the positions that differ are
+    theirs.
     """
 
     def __init__(self, backbone: Backbone, class_names: Sequence[str], *, n_ctx: int) -> None:
-        # Underscores become spaces and a full stop follows the name [DeFT].
-        texts = [" ".join([PLACEHOLDER] * n_ctx + [f"{n.replace('_', ' ')}."]) for n in class_names]
-        self.tokens = backbone.tokenizer(texts).to(backbone.device)
+        for words in PLACEHOLDERS:
+            self.tokens, others = (
+                backbone.tokenizer([learnable_text(name, n_ctx, word) for name in class_names])
+                for word in words
+            )
+            differs = self.tokens != others
+            if bool((differs.sum(1) == n_ctx).all()):
+                break
+        else:
+            raise ModelError(
+                f"{n_ctx} context vectors do not fit the model's text length of "
+                f"{self.tokens.shape[1]} tokens; lower n_ctx."
+            )
+        self.places = differs.nonzero()[:, 1].view(len(class_names), n_ctx).to(backbone.device)
+        self.tokens = self.tokens.to(backbone.device)
         self.n_ctx = n_ctx
-        self.start = _run_of_equal_tokens(self.tokens[0].tolist(), n_ctx)
         self._model = backbone.model
         self._embedding = _token_embedding(backbone.model)
 
@@ -40,8 +58,8 @@ class PromptTemplate:
         vectors = context.expand(classes, -1, -1) if context.dim() == 2 else context
 
         def put_in(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
-            before, after = output[:, : self.start], output[:, self.start + self.n_ctx :]
-            return torch.cat([before, vectors.to(output.dtype), after], dim=1)
+            places = self.places.unsqueeze(-1).expand_as(vectors)
+            return output.scatter(1, places, vectors.to(output.dtype))
 
         handle = self._embedding.register_forward_hook(put_in)
         try:
@@ -59,15 +77,4 @@ def _token_embedding(model: nn.Module) -> nn.Embedding:
     raise ModelError(
         "This model's text tower has no open_clip token embedding, so prompts cannot be learned "
         "on it; choose another model."
-    )
-
-
-def _run_of_equal_tokens(tokens: Sequence[int], length: int) -> int:
-    """Position of the first run of `length` equal tokens."""
-    for start in range(len(tokens) - length + 1):
-        if len(set(tokens[start : start + length])) == 1:
-            return start
-    raise ModelError(
-        f"{length} context vectors do not fit the model's text length of {len(tokens)} tokens; "
-        "lower n_ctx."
     )

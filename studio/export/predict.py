@@ -54,6 +54,7 @@ def predict(
         folder,
         cache_dir=cache_dir,
         size=canvas_size(classifier.backbone.image_size),
+        resize=classifier.backbone.resize,
         progress=lambda done, total: tell("reading images", done, total),
     )
     each = label_each(

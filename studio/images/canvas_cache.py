@@ -65,8 +65,12 @@ class ShardStore:
     Leaving the `with` by an exception (the user stopped) keeps what was decoded until then.
     """
 
-    def __init__(self, cache_dir: Path, *, root: Path, size: int, max_pixels: int) -> None:
-        key = hashlib.sha256(f"{root}|{size}|{max_pixels}".encode("utf-8", "surrogateescape"))
+    def __init__(
+        self, cache_dir: Path, *, root: Path, size: int, max_pixels: int, kind: str = ""
+    ) -> None:
+        """kind: of the canvases, where there is more than one kind of this size."""
+        text = f"{root}|{size}|{max_pixels}{kind}"
+        key = hashlib.sha256(text.encode("utf-8", "surrogateescape"))
         self.path = cache_dir / "canvases" / key.hexdigest()[:24]
         self._root, self._size = root, size
         self._verdicts: dict[ImageFile, Verdict] = {}

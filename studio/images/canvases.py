@@ -28,10 +28,10 @@ from studio.images.decoding import (
     MAX_PIXELS,
     REASONS,
     ImageRefused,
-    decode,
     quiet_pillow,
 )
 from studio.images.folder import Folder, ImageFile, Refused, natural_key, scan
+from studio.images.resize import CROP, Resize, square
 from studio.progress import Progress, Stop, never
 
 if TYPE_CHECKING:
@@ -61,10 +61,11 @@ class Canvases:
         size: int,
         files: Sequence[Path],
         places: Sequence[Place | None],
+        resize: Resize = CROP,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
         """files: N paths; places: N places on disk, None where the file has to be decoded."""
-        self.size = size
+        self.size, self.resize = size, resize
         self.on_disk = all(place is not None for place in places)
         self._files = list(files)
         self._places = list(places)
@@ -108,7 +109,7 @@ class Canvases:
 
     def _decode_again(self, file: Path) -> Pixels:
         try:
-            return _canvas(file, size=self.size, max_pixels=self._max_pixels)
+            return square(file, size=self.size, resize=self.resize, max_pixels=self._max_pixels)
         except ImageRefused as refused:
             raise FolderError(
                 f"{file} can no longer be read ({refused}); put it back, or open the folder again."
@@ -125,6 +126,7 @@ def prepare(
     *,
     cache_dir: Path,
     size: int = CANVAS_SIZE,
+    resize: Resize = CROP,
     progress: Progress | None = None,
     stop: Stop | None = None,
     arrived: Callable[[ImageFile, Pixels], None] | None = None,
@@ -133,18 +135,19 @@ def prepare(
     """Scans a folder and decodes its images; those that were decoded before are not read again.
 
     A file counts as unchanged while its path, size and time of change stay the same.
-    size: side of the canvases in pixels; the short side of an image is resized to it (bicubic,
-    antialiased) and the middle is cut out. progress: called with (images done, images in all), at
-    most ten times a second and at the end. stop: asked between images; what was read by then is
-    kept in the cache. arrived: given each image as soon as it is decoded, with its canvas (3, size,
-    size) uint8; not those that were decoded before.
+    size: side of the canvases in pixels; resize: how an image is brought to it. progress: called
+    with (images done, images in all), at most ten times a second and at the end. stop: asked
+    between images; what was read by then is kept in the cache. arrived: given each image as soon as
+    it is decoded, with its canvas (3, size, size) uint8; not those that were decoded before.
     Raises FolderError (no such folder, not a folder, no usable image) and Stopped.
     """
     root, stop = Path(root), stop or never
     scanned = scan(root)
     with (
-        _only_one(f"{scanned.root}|{size}|{max_pixels}", stop),
-        ShardStore(cache_dir, root=scanned.root, size=size, max_pixels=max_pixels) as store,
+        _only_one(f"{scanned.root}|{size}|{max_pixels}{resize}", stop),
+        ShardStore(
+            cache_dir, root=scanned.root, size=size, max_pixels=max_pixels, kind=str(resize)
+        ) as store,
         quiet_pillow(),
     ):
         room = store.has_room_for(sum(store.place(file) is None for file in scanned.images))
@@ -156,7 +159,7 @@ def prepare(
         ]
         report = _Report(progress, len(scanned.images), len(scanned.images) - len(to_decode))
         paths = [scanned.root / file.path for file in to_decode]
-        decoded = _decode_all(paths, size, max_pixels, stop)
+        decoded = _decode_all(paths, size, resize, max_pixels, stop)
         for file, pixels in zip(to_decode, decoded, strict=True):
             if isinstance(pixels, ImageRefused):
                 store.refuse(file, pixels.reason, pixels.detail)
@@ -167,11 +170,11 @@ def prepare(
             report.one_more()
         store.publish(scanned.images)
         report.finished()
-        return _outcome(scanned, store, size, max_pixels)
+        return _outcome(scanned, store, size, resize, max_pixels)
 
 
 def _outcome(
-    scanned: Folder, store: ShardStore, size: int, max_pixels: int
+    scanned: Folder, store: ShardStore, size: int, resize: Resize, max_pixels: int
 ) -> tuple[Folder, Canvases]:
     images: list[ImageFile] = []
     refused = list(scanned.refused)
@@ -186,6 +189,7 @@ def _outcome(
     refused.sort(key=lambda item: natural_key(item.path))
     canvases = Canvases(
         size=size,
+        resize=resize,
         files=[scanned.root / file.path for file in images],
         places=[store.place(file) for file in images],
         max_pixels=max_pixels,
@@ -203,13 +207,13 @@ def _nothing_usable(root: Path, refused: Sequence[Refused]) -> str:
 
 
 def _decode_all(
-    files: Sequence[Path], size: int, max_pixels: int, stop: Stop
+    files: Sequence[Path], size: int, resize: Resize, max_pixels: int, stop: Stop
 ) -> Iterator[Pixels | ImageRefused]:
     """Decodes in threads (Pillow releases the interpreter lock), yields in the order given."""
 
     def work(file: Path) -> Pixels | ImageRefused:
         try:
-            return _canvas(file, size=size, max_pixels=max_pixels)
+            return square(file, size=size, resize=resize, max_pixels=max_pixels)
         except ImageRefused as refused:
             return refused
 
@@ -226,22 +230,6 @@ def _decode_all(
             yield ahead.popleft().result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _canvas(file: Path, *, size: int, max_pixels: int) -> Pixels:
-    """The middle square of an image file, (3, size, size) uint8. Raises ImageRefused."""
-    # Twice the size: JPEG's own reduction is coarse, the bicubic step needs pixels to average.
-    image = decode(file, at_least=2 * size, max_pixels=max_pixels)
-    side = min(image.size)
-    left, top = (image.width - side) / 2, (image.height - side) / 2
-    # Cut and resized in one go: a 1 x 100,000 image must not be blown up before it is cut.
-    square = image.resize(
-        (size, size),
-        Image.Resampling.BICUBIC,
-        box=(left, top, left + side, top + side),
-        reducing_gap=2.0,
-    )
-    return np.ascontiguousarray(np.asarray(square).transpose(2, 0, 1))
 
 
 def _workers() -> int:

@@ -51,7 +51,7 @@ def evaluate(
         backbone, features=features, class_vectors=class_vectors, of=test_features
     )
     classifier = load_classifier(model, device=str(backbone.device))
-    shown = at_size(folder, canvases, classifier.backbone.image_size, cache_dir=cache_dir)
+    shown = at_size(folder, canvases, classifier.backbone, cache_dir=cache_dir)
     each = label_each(classifier, shown, progress=progress)  # (models, n, C)
     singles = [accuracy(single.argmax(-1).numpy(), truth) for single in each]
     return {

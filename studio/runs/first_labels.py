@@ -283,12 +283,13 @@ def encode(
     from studio.images.canvases import prepare
     from studio.runs import inputs
 
-    backbone = load_backbone(model)
-    if backbone.image_size > canvases.size:
+    backbone = load_backbone(model, begin=begin, stop=stop)
+    if backbone.image_size > canvases.size or backbone.resize != canvases.resize:
         folder, canvases = prepare(
             folder.root,
             cache_dir=cache_dir,
-            size=backbone.image_size,
+            size=max(backbone.image_size, canvases.size),
+            resize=backbone.resize,
             stop=stop,
             progress=begin("Reading the images for this model"),
         )

@@ -16,6 +16,8 @@ from studio.clip.backbone import Backbone
 from studio.clip.encode import class_vectors
 from studio.clip.space import Space
 from studio.clip.store import image_features
+from studio.clip.texts import TextTower
+from studio.coft.prompts import learnable_text
 from studio.errors import FolderError
 from studio.files import replace_file
 from studio.images.canvases import Canvases, canvas_size, prepare
@@ -42,27 +44,42 @@ def prompts_of(
     return prompts.with_templates((backbone.template,) if model else TEMPLATES[settings.templates])
 
 
+def cut_warning(
+    tower: TextTower, prompts: PromptSet, class_names: Sequence[str], settings: Settings
+) -> str:
+    """Which texts the model will not read to their ends, in a sentence; "" where there are none."""
+    sentences = [text for own in prompts.texts(class_names) for group in own for text in group]
+    learned = [learnable_text(name, settings.n_ctx) for name in class_names]
+    cut = tower.cut_short([*dict.fromkeys(sentences), *learned])
+    if not cut:
+        return ""
+    example = cut[0] if len(cut[0]) <= 80 else f"{cut[0][:80]} …"
+    many = f"{len(cut)} texts are" if len(cut) > 1 else "1 text is"
+    return f"{many} longer than this model reads and will be cut at a word, such as {example!r}."
+
+
 def at_size(
     folder: Folder,
     canvases: Canvases,
-    size: int,
+    backbone: Backbone,
     *,
     cache_dir: Path,
     progress: Progress | None = None,
     stop: Stop | None = None,
 ) -> Canvases:
-    """The folder's images for a model that looks at `size` pixels, read again where need be.
+    """The folder's images as this model wants them, read again where need be.
 
     Raises:
         FolderError: the folder has changed meanwhile.
         Stopped: `stop` said so.
     """
-    wanted = canvas_size(size)
-    if canvases.size == wanted:
+    wanted = canvas_size(backbone.image_size)
+    if canvases.size == wanted and canvases.resize == backbone.resize:
         return canvases
     found, read = prepare(
-        folder.root, cache_dir=cache_dir, size=wanted, progress=progress, stop=stop
-    )
+        folder.root, cache_dir=cache_dir, size=wanted, resize=backbone.resize, progress=progress,
+        stop=stop,
+    )  # fmt: skip
     if [image.path for image in found.images] != [image.path for image in folder.images]:
         raise FolderError(f"{folder.root} changed while its images were read; start again.")
     return read
@@ -82,7 +99,7 @@ def encode(
         Stopped: `stop` said so.
     """
     keys = [
-        f"{folder.root}/{image.path}|{image.bytes}|{image.mtime_ns}|{canvases.size}"
+        f"{folder.root}/{image.path}|{image.bytes}|{image.mtime_ns}|{canvases.size}{canvases.resize}"
         for image in folder.images
     ]
     return image_features(

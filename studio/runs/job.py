@@ -108,12 +108,13 @@ def _work(
     import torch
 
     from studio.clip.backbone import load_backbone
+    from studio.clip.presets import preset
     from studio.clip.texts import TextTower
     from studio.coft.events import Finished, Warned
     from studio.coft.task import Task
     from studio.runs.estimates import RunEstimates
     from studio.runs.evaluation import evaluate
-    from studio.runs.inputs import encode, knowledge, prompts_of
+    from studio.runs.inputs import cut_warning, encode, knowledge, prompts_of
     from studio.runs.second_model import student_of
 
     began = time.monotonic()
@@ -121,9 +122,13 @@ def _work(
     fit = method_of(request.method).load()
 
     report.stage("loading the model")
-    backbone = load_backbone(request.model)
+    backbone = load_backbone(request.model, begin=report.progress, stop=stop)
     named = request.settings.phase2_model
-    second = load_backbone(named) if named else None
+    second = load_backbone(named, begin=report.progress, stop=stop) if named else None
+    for chosen in (request.model, named):
+        facts = preset(chosen) if chosen else None
+        if facts is not None and facts.research_only:
+            report(Warned(f"{chosen} is for research only: {facts.licence}."))
 
     folder, canvases = _read(request.folder, "reading images", backbone, report, cache_dir, stop)
     names = list(request.class_names or propose_class_names(folder))
@@ -159,7 +164,11 @@ def _work(
     features = encode(
         backbone, folder, canvases, cache_dir, report.progress("encoding images"), stop
     )
-    vectors = TextTower(backbone).class_vectors(prompts.texts(names))
+    tower = TextTower(backbone)
+    vectors = tower.class_vectors(prompts.texts(names))
+    cut = cut_warning(tower, prompts, names, request.settings)
+    if cut:
+        report(Warned(cut))
     student = None
     if second is not None:
         student = student_of(
@@ -250,7 +259,10 @@ def _read(
     from studio.images.canvases import canvas_size, prepare
 
     size = canvas_size(backbone.image_size)
-    return prepare(root, cache_dir=cache_dir, size=size, progress=report.progress(stage), stop=stop)
+    return prepare(
+        root, cache_dir=cache_dir, size=size, resize=backbone.resize,
+        progress=report.progress(stage), stop=stop,
+    )  # fmt: skip
 
 
 def _describe(run: Run, folder: Folder, names: list[str], true_labels: Labels | None) -> None:

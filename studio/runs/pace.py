@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from studio.progress import FETCHING
 from studio.runs.records import kind_of
 
 READING = "reading images"
@@ -107,7 +108,8 @@ class Pace:
         kind = kind_of(event)
         if kind == "progress":
             self._enter(self._step_of(event.stage))
-            return self._fields(event.stage, event.done, event.total, "images")
+            label = "MB" if event.stage.startswith(FETCHING) else "images"
+            return self._fields(event.stage, event.done, event.total, label)
         if kind != "step":
             return None
         self._enter({1: LEARNING, 2: TRAINING}.get(event.phase), LEARNING_ALONE)

@@ -43,7 +43,7 @@ def student_of(
         FolderError: the folder has changed meanwhile.
     """
     seen = at_size(
-        folder, canvases, backbone.image_size, cache_dir=cache_dir,
+        folder, canvases, backbone, cache_dir=cache_dir,
         progress=report.progress("reading images for Phase II"), stop=stop,
     )  # fmt: skip
     features = encode(

@@ -16,6 +16,7 @@ from typing import Any, ParamSpec, TypeVar
 import gradio as gr
 
 from studio.analysis.gallery import Page
+from studio.clip.presets import PRESETS
 from studio.errors import StudioError
 from studio.numbers import index_of
 from studio.views.render import render
@@ -145,8 +146,13 @@ def model_field(models: Sequence[str], *, elem_id: str) -> gr.Dropdown:
         label="Model",
         allow_custom_value=True,
         elem_id=elem_id,
-        info="`embedded` needs no network. Or a local checkpoint: its folder, or "
-        "ARCHITECTURE=FILE.safetensors.",
+        info="`embedded` needs no network. Others are fetched first. "
+        + "".join(
+            f"`{name}` is for research only ({facts.licence}). "
+            for name, facts in PRESETS.items()
+            if facts.research_only
+        )
+        + "Or a local checkpoint: its folder, or ARCHITECTURE=FILE.safetensors.",
     )
 
 

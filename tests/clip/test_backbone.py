@@ -114,7 +114,7 @@ def test_every_preset_names_an_architecture_and_weights_of_open_clip(name: str) 
 
     preset = PRESETS[name]
     assert open_clip.get_model_config(preset.architecture) is not None
-    assert preset.weights in open_clip.list_pretrained_tags_by_model(preset.architecture)
+    assert preset.tag in open_clip.list_pretrained_tags_by_model(preset.architecture)
 
 
 def test_a_convolutional_tower_takes_any_size() -> None:

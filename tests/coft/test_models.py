@@ -28,7 +28,7 @@ def model_of(backbone: Backbone, **overrides: Any) -> DualPromptModel:
 
 def test_context_vectors_stand_between_start_and_name(vit: Backbone) -> None:
     template = PromptTemplate(vit, NAMES, n_ctx=4)
-    assert template.start == 1
+    assert template.places.tolist() == [[1, 2, 3, 4]] * len(NAMES)
     name = vit.tokenizer([f"{NAMES[1]}."])[0]
     length = int((name != 0).sum()) - 1
     assert template.tokens[1, 5 : 5 + length].tolist() == name[1 : 1 + length].tolist()

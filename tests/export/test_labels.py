@@ -20,6 +20,7 @@ from studio.coft.classifier import Classifier, Tower, without_projection
 from studio.errors import FolderError, ModelError, RunError
 from studio.export import labels_csv, predict
 from studio.images.canvases import prepare
+from studio.images.resize import CROP, Resize
 from studio.runs.job import run_job
 from studio.runs.model import load_classifier, save_model
 from studio.runs.request import JobRequest, create_run
@@ -163,22 +164,32 @@ CONVOLUTIONAL = {
 }  # fmt: skip
 
 
+SQUASH = Resize("squash", "bilinear")
+
+
 @pytest.mark.parametrize("vision", [TRANSFORMER, CONVOLUTIONAL], ids=["open_clip", "timm"])
-@pytest.mark.parametrize("head_input", ["pre_proj", "post_proj"])
+@pytest.mark.parametrize(
+    ("head_input", "resize"), [("pre_proj", CROP), ("post_proj", CROP), ("post_proj", SQUASH)]
+)
 def test_the_documented_snippet_agrees_with_predict(
-    vision: dict[str, Any], head_input: str, image_folder: Path, tmp_path: Path, cache_dir: Path
+    vision: dict[str, Any],
+    head_input: str,
+    resize: Resize,
+    image_folder: Path,
+    tmp_path: Path,
+    cache_dir: Path,
 ):
     """docs/export.md: plain open_clip, torch, safetensors and Pillow."""
     text = (ROOT / "docs" / "export.md").read_text(encoding="utf-8")
     (snippet,) = re.findall(r"```python\n(.*?)```", text, flags=re.S)
     imports = ("import ", "from ")
     code = [line for line in snippet.splitlines() if line and not line.startswith(imports)]
-    assert len(code) <= 10
+    assert len(code) <= 11
     assert "studio" not in snippet
 
-    write_model(tmp_path / "model", vision, head_input)
+    write_model(tmp_path / "model", vision, head_input, resize)
     shipped = load_classifier(tmp_path / "model", device="cpu")
-    found, canvases = prepare(image_folder, cache_dir=cache_dir)
+    found, canvases = prepare(image_folder, cache_dir=cache_dir, resize=resize)
     shutil.copy(image_folder / found.images[7].path, tmp_path / "photo.jpg")
     expected = shipped.probabilities(canvases.batch([7]))[0].numpy()
     assert expected.max() - expected.min() > 0.05, "all alike: nothing would be compared"
@@ -193,7 +204,7 @@ def test_the_documented_snippet_agrees_with_predict(
     assert name == f"class {expected.argmax()}"
 
 
-def write_model(folder: Path, vision: dict[str, Any], head_input: str) -> None:
+def write_model(folder: Path, vision: dict[str, Any], head_input: str, resize: Resize) -> None:
     """A model folder as a run writes it, with random weights."""
     torch.manual_seed(0)
     text = {"context_length": 8, "vocab_size": 64, "width": 32, "heads": 2, "layers": 1}
@@ -209,7 +220,7 @@ def write_model(folder: Path, vision: dict[str, Any], head_input: str) -> None:
     backbone = Backbone(
         name="random", model=torch.nn.Module(), tokenizer=torch.tensor, config=config,
         image_size=size, mean=half, std=half, template="{}", center=False,
-        device=torch.device("cpu"),
+        device=torch.device("cpu"), resize=resize,
     )  # fmt: skip
     head = torch.nn.Linear(width, 3)
     torch.nn.init.normal_(head.weight, std=4.0)

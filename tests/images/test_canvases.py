@@ -19,7 +19,9 @@ from PIL import Image
 from studio.errors import FolderError, Stopped
 from studio.images import canvas_cache
 from studio.images import canvases as canvases_module
+from studio.images import resize as resize_module
 from studio.images.canvases import CANVAS_SIZE, Canvases, prepare
+from studio.images.resize import Resize
 
 SIZE = 16
 
@@ -51,13 +53,13 @@ def numbers(canvases: Canvases) -> list[int]:
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the files that are decoded, in any order."""
     names: list[str] = []
-    real = canvases_module.decode
+    real = resize_module.decode
 
     def spy(path: Path, **options):
         names.append(path.name)
         return real(path, **options)
 
-    monkeypatch.setattr(canvases_module, "decode", spy)
+    monkeypatch.setattr(resize_module, "decode", spy)
     return names
 
 
@@ -110,6 +112,38 @@ def test_the_middle_is_cut_out_upright_and_in_colour(tmp_path: Path):
     assert image.getpixel((2, 10))[2] > 150  # type: ignore[index]
     assert np.array_equal(np.asarray(image), canvases.batch([0])[0].permute(1, 2, 0).numpy())
     assert not image.getexif()
+
+
+def test_a_squashed_image_is_all_there_and_has_a_cache_of_its_own(tmp_path: Path):
+    picture = Image.new("RGB", (300, 100), (0, 0, 255))
+    picture.paste((255, 0, 0), (0, 0, 60, 100))  # a fifth at the left: cutting would lose it
+    (tmp_path / "in").mkdir()
+    picture.save(tmp_path / "in" / "a.png")
+    given = {"cache_dir": tmp_path / "cache", "size": 50}
+    _, cut = prepare(tmp_path / "in", **given)
+    _, whole = prepare(tmp_path / "in", resize=Resize("squash"), **given)
+    _, again = prepare(tmp_path / "in", resize=Resize("squash"), **given)
+    assert cut.image(0).getpixel((2, 25)) == (0, 0, 255)
+    assert whole.image(0).getpixel((7, 25)) == (255, 0, 0)
+    assert whole.image(0).getpixel((13, 25)) == (0, 0, 255)
+    assert np.array_equal(whole.batch([0]), again.batch([0]))
+
+
+def test_interpolation_is_as_asked(tmp_path: Path):
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (60, 60), dtype=np.uint8))
+    (tmp_path / "in").mkdir()
+    picture.save(tmp_path / "in" / "a.png")
+    rgb = picture.convert("RGB")
+    for name, method in (
+        ("bicubic", Image.Resampling.BICUBIC),
+        ("bilinear", Image.Resampling.BILINEAR),
+    ):
+        _, canvases = prepare(
+            tmp_path / "in", cache_dir=tmp_path / "cache", size=45, resize=Resize("crop", name)
+        )
+        assert np.array_equal(
+            np.asarray(canvases.image(0)), np.asarray(rgb.resize((45, 45), method))
+        )
 
 
 def test_reduction_is_antialiased(tmp_path: Path):
@@ -175,7 +209,7 @@ def test_a_moved_back_time_counts_as_a_change(root: Path, decoded: list[str]):
 
 
 def test_what_was_unreadable_is_tried_again(root: Path, monkeypatch: pytest.MonkeyPatch):
-    real = canvases_module.decode
+    real = resize_module.decode
 
     def locked(path: Path, **options):
         if path.name == "4.png":
@@ -183,7 +217,7 @@ def test_what_was_unreadable_is_tried_again(root: Path, monkeypatch: pytest.Monk
         return real(path, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(canvases_module, "decode", locked)
+        patch.setattr(resize_module, "decode", locked)
         folder, _ = run(root)
         assert ("sub/4.png", "unreadable") in [(r.path, r.reason) for r in folder.refused]
     assert numbers(run(root)[1]) == list(range(10))
@@ -433,14 +467,14 @@ def test_a_cache_that_cannot_be_written_is_a_clear_error(root: Path, tmp_path: P
 
 
 def test_a_file_that_vanishes_while_it_is_read_is_refused(root: Path, monkeypatch):
-    real = canvases_module.decode
+    real = resize_module.decode
 
     def vanish(path: Path, **options):
         if path.name == "6.png":
             path.unlink()
         return real(path, **options)
 
-    monkeypatch.setattr(canvases_module, "decode", vanish)
+    monkeypatch.setattr(resize_module, "decode", vanish)
     folder, canvases = run(root)
     assert ("sub/6.png", "unreadable") in [(r.path, r.reason) for r in folder.refused]
     assert numbers(canvases) == [0, 1, 2, 3, 4, 5, 7, 8, 9]

@@ -114,7 +114,9 @@ def test_what_is_served_is_a_file_of_plotly_and_two_folders(session: Session) ->
 def test_a_new_model_is_one_entry_and_the_page_offers_it(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(PRESETS, "ViT-Z", Preset("ViT-B-32", "openai"))
+    monkeypatch.setitem(
+        PRESETS, "ViT-Z", Preset("ViT-B-32", "openai", 224, 1.0, "MIT", None, "a test")
+    )
     page = build(session, models=presets())
     offered = [
         [value for _, value in part["props"]["choices"]]

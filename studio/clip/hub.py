@@ -1,0 +1,294 @@
+"""Files of the Hugging Face hub, by its own client: safetensors and JSON, never anything else.
+
+What is on this machine already is taken from there without asking anybody. All else is fetched in a
+thread of its own, so that whoever waits can stop it, and is told after SILENCE_S when nothing comes
+any more, whatever the client below is waiting for. A file that is broken off goes on from where it
+was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, TypeVar
+from urllib.parse import urlsplit
+
+from studio.clip.hub_errors import HubSilent, explain
+from studio.errors import ModelError, Stopped
+from studio.files import FileLock
+from studio.progress import FETCHING, Begin, Progress, Stop, never
+
+SILENCE_S = 12.0
+"""So long nothing may come before a hub counts as out of reach."""
+
+_REQUEST_S = 8.0  # of one question; shorter than SILENCE_S, so that the client names the cause
+_PIECE = 256 * 1024  # bytes between two signs of life
+_MB = 1_000_000
+_ALLOWED = (".safetensors", ".json")
+_LARGE = 5 * _MB  # what is smaller comes without progress
+_NAME = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
+
+T = TypeVar("T")
+
+
+@dataclass
+class _Life:
+    """What a thread that fetches shares with the one that waits for it."""
+
+    last: float = field(default_factory=time.monotonic)
+    done: int = 0
+    ended: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def beat(self) -> None:
+        self.last = time.monotonic()
+
+
+class Hub:
+    """One repository of models, `OWNER/NAME`.
+
+    Raises:
+        ModelError: the name is none; or, of every method that fetches, why it did not work.
+    """
+
+    def __init__(self, repo: str, *, begin: Begin | None = None, stop: Stop | None = None) -> None:
+        """begin: told that a file is fetched, then how many MB of it are here; stop: asked."""
+        if not _NAME.fullmatch(repo) or ".." in repo or "--" in repo:
+            raise ModelError(f"{repo!r} is no name of a repository; give it as OWNER/NAME.")
+        self.repo, self.begin, self.stop = repo, begin, stop or never
+
+    def cached(self, *names: str) -> Path | None:
+        """The first of these files that is on this machine."""
+        from huggingface_hub import constants, try_to_load_from_cache
+
+        for name in names:
+            found = try_to_load_from_cache(self.repo, name, cache_dir=constants.HF_HUB_CACHE)
+            if isinstance(found, str) and Path(found).is_file():
+                return Path(found)
+        return None
+
+    def files(self) -> list[str]:
+        """Names of all files of the repository, as the hub tells them."""
+        from huggingface_hub import HfApi, constants
+
+        def ask(_life: _Life) -> list[str]:
+            info = HfApi(endpoint=constants.ENDPOINT).model_info(self.repo, timeout=_REQUEST_S)
+            return [sibling.rfilename for sibling in info.siblings or []]
+
+        return self._wait_for(ask)
+
+    def get(self, name: str) -> Path:
+        """The file, fetched unless it is on this machine."""
+        if not name.endswith(_ALLOWED):
+            raise ModelError(
+                f"{name} of {self.repo} is not a .safetensors or .json file; other formats can run "
+                "code when opened, and are never fetched."
+            )
+        found = self.cached(name)
+        if found is not None:
+            return found
+        return self._fetch(name)
+
+    def _fetch(self, name: str) -> Path:
+        from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf_hub_url
+
+        url = hf_hub_url(self.repo, name, endpoint=constants.ENDPOINT)
+        about = self._wait_for(lambda _: get_hf_file_metadata(url, timeout=_REQUEST_S))
+        if not about.etag or not about.size:
+            raise ModelError(
+                f"{_host()} does not answer as the Hugging Face hub does; check HF_ENDPOINT and "
+                "the network's proxy, or use the model 'embedded'."
+            )
+        blobs = Path(constants.HF_HUB_CACHE) / f"models--{self.repo.replace('/', '--')}" / "blobs"
+        blob = blobs / about.etag
+        try:
+            blobs.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise explain(error, repo=self.repo, host=_host()) from error
+        if not blob.is_file():
+            self._fill(blob, name, about)
+        # The client finds the finished file in its cache, and links it to its name there.
+        where = self._wait_for(
+            lambda _: hf_hub_download(
+                self.repo, name, cache_dir=constants.HF_HUB_CACHE, endpoint=constants.ENDPOINT,
+                etag_timeout=_REQUEST_S,
+            )
+        )  # fmt: skip
+        return Path(where)
+
+    def _fill(self, blob: Path, name: str, about: Any) -> None:
+        """Fetch a file into the cache's place for it, going on where it broke off."""
+        partial = blob.with_name(f"{blob.name}.studio.incomplete")
+        lock = FileLock(blob.with_name(f"{blob.name}.lock"))
+        while not lock.acquire():  # another page, or another process, fetches the same
+            if self.stop():
+                raise Stopped
+            time.sleep(0.1)
+        try:
+            if blob.is_file():
+                return
+            self._check_room(partial, about.size)
+            title = f"{FETCHING} {self.repo} ({about.size / _MB:.0f} MB)"
+            large = about.size >= _LARGE and self.begin is not None
+            progress = self.begin(title) if large and self.begin else None
+            self._wait_for(lambda life: _write(partial, about, life), progress, about.size)
+            if len(blob.name) == 64 and _sha256(partial) != blob.name:
+                partial.unlink()
+                raise ModelError(
+                    f"{name} of {self.repo} arrived damaged; start again to fetch it anew."
+                )
+            os.replace(partial, blob)
+        except OSError as error:
+            raise explain(error, repo=self.repo, host=_host()) from error
+        finally:
+            lock.release()
+            lock.path.unlink(missing_ok=True)
+
+    def _check_room(self, partial: Path, size: int) -> None:
+        missing = size - (partial.stat().st_size if partial.is_file() else 0)
+        free = shutil.disk_usage(partial.parent).free
+        if missing > free:
+            raise ModelError(
+                f"{self.repo} needs {missing / _MB:.0f} MB more, and the disk of "
+                f"{partial.parents[2]} has {free / _MB:.0f} MB; make room, or set HF_HOME to "
+                "another disk."
+            )
+
+    def _wait_for(
+        self, work: Callable[[_Life], T], progress: Progress | None = None, size: int = 0
+    ) -> T:
+        """Do it in a thread that may be left behind; told in MB how far it is."""
+        life, result, failed = _Life(), [], []
+
+        def run() -> None:
+            try:
+                result.append(work(life))
+            except BaseException as error:
+                failed.append(error)
+
+        thread = threading.Thread(target=run, daemon=True, name=f"fetch {self.repo}")
+        thread.start()
+        shown = -1
+        try:
+            while thread.is_alive():
+                thread.join(0.05)
+                if self.stop():
+                    raise Stopped
+                if time.monotonic() - life.last > SILENCE_S:
+                    raise HubSilent(SILENCE_S, life.done, size)
+                if progress is not None and life.done // _MB != shown:
+                    shown = life.done // _MB
+                    progress(shown, max(round(size / _MB), shown, 1))
+            if failed:
+                raise failed[0]
+            if progress is not None:
+                progress(max(round(size / _MB), 1), max(round(size / _MB), 1))
+            return result[0]
+        except (Stopped, ModelError):
+            raise
+        except Exception as error:  # the client raises dozens of kinds
+            raise explain(error, repo=self.repo, host=_host()) from error
+        finally:
+            with life.lock:  # whatever still comes is not written any more
+                life.ended = True
+
+
+class _Pieces:
+    """A file for the client to write to: says that it lives, and takes nothing once it is over."""
+
+    def __init__(self, file: IO[bytes], life: _Life) -> None:
+        self._file, self._life = file, life
+
+    def write(self, piece: bytes) -> int:
+        with self._life.lock:
+            if self._life.ended:
+                raise Stopped
+            written = self._file.write(piece)
+            self._life.done += written
+            self._life.beat()
+            return written
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+def _write(partial: Path, about: Any, life: _Life) -> None:
+    from huggingface_hub import constants
+    from huggingface_hub.file_download import http_get
+    from huggingface_hub.utils import (  # type: ignore[attr-defined]
+        build_hf_headers,
+        disable_progress_bars,
+    )
+
+    # In place of the client's pieces of 10 MB, between which a slow line would seem dead.
+    constants.DOWNLOAD_CHUNK_SIZE = _PIECE
+    disable_progress_bars("huggingface_hub.http_get")
+    # A place on another host is signed already, and is not told who asks.
+    own = urlsplit(about.location).netloc == urlsplit(constants.ENDPOINT).netloc
+    headers = build_hf_headers() if own else build_hf_headers(token=False)
+    here = partial.stat().st_size if partial.is_file() else 0
+    if here > about.size:
+        partial.unlink()
+        here = 0
+    with open(partial, "ab" if here else "wb", buffering=0) as file:
+        life.done = here
+        pieces: Any = _Pieces(file, life)
+        if here < about.size:
+            http_get(
+                about.location, pieces, resume_size=here, headers=headers,
+                expected_size=about.size,
+            )  # fmt: skip
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def _host() -> str:
+    from huggingface_hub import constants
+
+    return urlsplit(constants.ENDPOINT).netloc.rpartition("@")[2]
+
+
+def weights_name(names: Sequence[str], *, repo: str, wanted: str = "") -> str:
+    """Which file of a repository holds an open_clip model's weights.
+
+    Args:
+        names: All files there.
+        repo: For the message.
+        wanted: The file that open_clip names; its safetensors twin is meant.
+
+    Raises:
+        ModelError: None in safetensors.
+    """
+    found = next((name for name in weights_names(wanted) if name in names), None)
+    if found is not None:
+        return found
+    # model.safetensors is another library's: one tower, or other names of tensors.
+    safe = [n for n in names if n.endswith(".safetensors") and n != "model.safetensors"]
+    if len(safe) == 1:
+        return safe[0]
+    unsafe = [n for n in names if n.endswith((".bin", ".pt", ".pth", ".pkl", ".ckpt"))]
+    has = (
+        f"only {', '.join(unsafe[:3])}, which can run code when opened" if unsafe else "no weights"
+    )
+    raise ModelError(
+        f"{repo} holds no open_clip weights in safetensors ({has}); choose another model."
+    )
+
+
+def weights_names(wanted: str = "") -> list[str]:
+    """Names under which open_clip's weights are kept in safetensors, the likeliest first."""
+    usual = ["open_clip_model.safetensors", "open_clip_pytorch_model.safetensors"]
+    return [f"{wanted.rpartition('.')[0]}.safetensors", *usual] if wanted else usual
