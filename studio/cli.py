@@ -1,4 +1,4 @@
-"""The command line: `python -m studio fit | prompts | predict | bench | paper | runs | models | ...`.
+"""The command line: `python -m studio fit | prompts | predict | bench | paper | models | ...`.
 
 Everything heavy is imported inside `studio.commands`, so that `--help` answers at once.
 """
