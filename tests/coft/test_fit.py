@@ -72,7 +72,11 @@ def test_a_fit_goes_through_all_stages_and_its_classifier_can_be_loaded(
         (2, 0),
         (2, 1),
     }
-    assert {m.phase for m in events if isinstance(m, Monitor)} == {1, 2}
+    monitors = [m for m in events if isinstance(m, Monitor)]
+    assert {m.phase for m in monitors} == {1, 2}
+    for monitor in monitors:
+        same = (monitor.labels[0] == monitor.labels[1]).float().mean()
+        assert monitor.agreement == pytest.approx(float(same))
     assert only(events, SeedSet).per_class == (4, 4, 4)
     checkpoint = classifier_of(events)
     loaded = Classifier.load(checkpoint.tensors, checkpoint.meta, device="cpu")

@@ -147,6 +147,9 @@ def test_a_run_can_be_renamed_and_its_folder_stays(run: Run) -> None:
     ):
         with pytest.raises(RunError, match=reason):
             run.rename(name)
+    run.rename("x" * 100)
+    assert run.info.name == "x" * 100
+    run.rename("Second try[31m of it")
     assert run.info.name == "Second try[31m of it"
 
 
