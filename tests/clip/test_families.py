@@ -13,7 +13,7 @@ from PIL import Image
 from torch.nn.functional import cosine_similarity
 
 from studio.clip.backbone import Backbone, load_backbone
-from studio.clip.encode import encode_images, encode_texts
+from studio.clip.encode import encode_images, encode_texts, to_pixels
 from studio.coft.prompts import PromptTemplate
 from studio.errors import ModelError
 from studio.images.canvases import canvas_size, prepare
@@ -101,6 +101,17 @@ def test_the_learned_context_stands_where_its_words_would(name: str, full_hub: F
     with torch.no_grad():
         expected = backbone.model.encode_text(words)  # type: ignore[operator]
         torch.testing.assert_close(template.encode(context), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_stem_that_crashes_on_channels_last_gets_contiguous_pixels(full_hub: FakeHub) -> None:
+    """MobileCLIP's; in a process of its own a backward pass would end it (torch 2.14, CPU)."""
+    images = torch.zeros(2, 3, 64, 64, dtype=torch.uint8)
+    for name, wanted in (("tiny-MobileCLIP2", True), ("tiny-resnet", False)):
+        backbone = load_backbone(f"{name}:made", device="cpu")
+        assert to_pixels(images, backbone).is_contiguous() == wanted
+        weights = [p for p in backbone.visual.parameters() if p.dim() == 4 and p.shape[2] > 1]
+        plain = [weight.is_contiguous() for weight in weights if weight.shape[1] > 1]
+        assert all(plain) == wanted
 
 
 FORMS = ["tag", "hub", "folder", "file"]
