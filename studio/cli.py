@@ -1,4 +1,4 @@
-"""The command line: `python -m studio fit | prompts | predict | bench | runs | models | settings`.
+"""The command line: `python -m studio fit | prompts | predict | bench | paper | models | ...`.
 
 Everything heavy is imported inside `studio.commands`, so that `--help` answers at once.
 """
@@ -56,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_prompts(commands)
     _add_predict(commands)
     _add_bench(commands)
+    _add_paper(commands)
 
     runs = commands.add_parser(
         "runs",
@@ -233,6 +234,38 @@ def _add_bench(commands: Any) -> None:
     bench.add_argument("--out", type=Path, required=True, metavar="DIR", help="results and runs")
     _add_cache_dir(bench)
     bench.set_defaults(command=run_command.bench)
+
+
+def _add_paper(commands: Any) -> None:
+    paper = commands.add_parser(
+        "paper",
+        help="repeat a row of the paper's tables on its own data set",
+        description="Fetch one of the paper's data sets (size, licence and source are said first), "
+        "lay out train and test as CoOp does, fit, and print the paper's figure beside ours. "
+        "Started again, it goes on where it ended. docs/paper.md says more.",
+    )
+    add = paper.add_argument
+    add("set", metavar="SET", help="e.g. flowers102; docs/paper.md lists all ten")
+    add(
+        "--method",
+        nargs="+",
+        default=["coft+"],
+        dest="methods",
+        metavar="METHOD[:KEY=VALUE,...]",
+        help="as in `bench`, e.g. coft+:preset=paper (default: coft+)",
+    )
+    add("--model", default="ViT-B-16", help="as in `fit` (default: %(default)s, the paper's)")
+    add("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N", help="default: %(default)s")
+    add(
+        "--data",
+        type=Path,
+        metavar="DIR",
+        default=Path("data"),
+        help="where downloads, sets and results are kept (default: ./%(default)s)",
+    )
+    add("--dry-run", action="store_true", help="say what would be done; nothing is fetched")
+    _add_cache_dir(paper)
+    paper.set_defaults(command=run_command.paper)
 
 
 def _add_runs_dir(parser: argparse.ArgumentParser) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -36,9 +35,9 @@ def fit(options: argparse.Namespace) -> int:
 
     request = _request(options)
     run = create_run(request, RunStore(options.runs))
-    print(f"run {run.id}", file=sys.stderr)
     models = METHODS[options.method].models
     with _stop_on_ctrl_c() as stop, Terminal(models=models) as terminal:
+        terminal.line(f"run {run.id}")
         try:
             result = run_job(
                 request, run, cache_dir=options.cache, stop=stop.is_set, listen=terminal.show,
@@ -198,6 +197,13 @@ def bench(options: argparse.Namespace) -> int:
     from studio.bench.command import bench as compare
 
     return compare(options)
+
+
+def paper(options: argparse.Namespace) -> int:
+    """Repeat a row of the paper's tables."""
+    from studio.paper.command import paper as repeat
+
+    return repeat(options)
 
 
 def runs(options: argparse.Namespace) -> int:

@@ -91,6 +91,11 @@ def method_of(name: str) -> Method:
     return METHODS[name]
 
 
+def title_of(name: str) -> str:
+    """A method as people call it; one of another version, not known here, by its name."""
+    return METHODS[name].title if name in METHODS else name
+
+
 def two_phase_methods() -> str:
     """Their names, for messages: "coft and coft+"."""
     return " and ".join(method.name for method in METHODS.values() if method.two_phases)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -20,7 +22,8 @@ class Terminal:
     def __init__(self, stream: TextIO | None = None, *, models: int = 2) -> None:
         """stream: None is stderr; models: how many are trained, one perhaps after the other."""
         self._models = models
-        self._stream = stream or sys.stderr
+        # There is no stderr at all when whoever started this closed it.
+        self._stream: TextIO = stream or sys.stderr or io.StringIO()
         self._live = self._stream.isatty()
         self._bar: Any = None
         self._stage: str | None = None
@@ -41,8 +44,8 @@ class Terminal:
 
     def watch(self, status: Mapping[str, Any]) -> None:
         """Take notice of how far the run is, see `studio.runs.pace`."""
+        from studio.numbers import duration
         from studio.runs.pace import step_text
-        from studio.views.numbers import duration
 
         eta = status.get("eta_seconds")
         self._step_text = step_text(status)
@@ -80,7 +83,7 @@ class Terminal:
             self._bar.update(done - self._bar.n)
         elif done >= total or time.monotonic() - self._told >= _QUIET_EVERY_S:
             self._told = time.monotonic()
-            print(f"{title}: {done}/{total} {note}".rstrip(), file=self._stream, flush=True)
+            self._print(f"{title}: {done}/{total} {note}".rstrip())
         if done >= total:
             self._close()
             self._stage = stage  # a repeated last event opens no second bar
@@ -90,7 +93,13 @@ class Terminal:
         if self._bar is not None:
             self._bar.write(text, file=self._stream)
         else:
+            self._print(text)
+
+    def _print(self, text: str) -> None:
+        try:
             print(text, file=self._stream, flush=True)
+        except BrokenPipeError:  # whoever read it is gone; the run goes on without
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
 
     def _step(self, event: Any) -> None:
         stage = f"phase {event.phase}"

@@ -18,6 +18,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 for _library in ("OMP", "MKL", "OPENBLAS", "NUMBA"):
     os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
 
+NO_CHROMIUM = "no Chromium found (Debian: apt-get install chromium-headless-shell)"
 REQUIRE_BROWSER = os.environ.get("STUDIO_REQUIRE_BROWSER") == "1"
 SHARED_DATA = Path(
     os.environ.get("STUDIO_SHARED_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -29,7 +30,13 @@ def find_chromium() -> str | None:
     named = os.environ.get("STUDIO_CHROMIUM")
     if named:
         return named
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    names = (
+        "chromium-headless-shell",  # the same engine without windows: a third less work
+        "chromium",
+        "chromium-browser",
+        "google-chrome",
+        "google-chrome-stable",
+    )
     return next((path for path in map(shutil.which, names) if path), None)
 
 
@@ -38,7 +45,7 @@ def chromium() -> str:
     """Path of the Chromium that browser tests drive (with playwright's executable_path)."""
     path = find_chromium()
     if path is None:
-        pytest.skip("no Chromium found (Debian: apt-get install chromium)")
+        pytest.skip(NO_CHROMIUM)
     return path
 
 
@@ -75,7 +82,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items.sort(key=place)
     if REQUIRE_BROWSER or find_chromium():
         return
-    skip = pytest.mark.skip(reason="no Chromium found (Debian: apt-get install chromium)")
+    skip = pytest.mark.skip(reason=NO_CHROMIUM)
     for item in items:
         if "browser" in item.keywords:
             item.add_marker(skip)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -294,6 +295,20 @@ def test_class_names_come_from_one_place(image_folder: Path, tmp_path: Path, cap
     error = capsys.readouterr().err
     assert "--names or with --classes" in error
     assert len(error.splitlines()) == 1
+
+
+def test_a_run_goes_on_when_nobody_reads_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    from studio.terminal import Terminal
+
+    reads, writes = os.pipe()
+    os.close(reads)
+    with os.fdopen(writes, "w", encoding="utf-8") as stream, Terminal(stream) as terminal:
+        terminal.line("one")
+        terminal.progress("reading", 1, 1)
+    monkeypatch.setattr(sys, "stderr", None)  # as with 2>&-
+    with Terminal() as terminal:
+        terminal.line("one")
+        terminal.progress("reading", 1, 1)
 
 
 def test_the_terminal_tells_the_step_and_the_time_left_of_the_whole() -> None:

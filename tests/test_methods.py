@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from studio.coft.events import Checkpoint, Event, Finished, Monitor, Step, ZeroS
 from studio.coft.given import REJECTED, UNKNOWN
 from studio.coft.task import Task
 from studio.errors import FolderError, RunError, SettingsError
-from studio.methods import METHODS, Method, method_of
+from studio.methods import METHODS, Method, method_of, title_of
+from studio.runs.given import Correction
 from studio.runs.job import run_job
-from studio.runs.request import JobRequest, create_run
+from studio.runs.request import JobRequest, check, create_run
 from studio.runs.store import RunStore
 from studio.settings import Settings
 from studio.views import runs as look
@@ -178,11 +180,27 @@ def test_supervised_never_sees_the_classes_that_sub_folders_give_the_scorer(
         folder=image_folder, method="supervised", model=str(tiny_model),
         settings=Settings(**quick_settings),
     )  # fmt: skip
+    # The one that is given is of an image that has gone since.
+    corrections = {"blue_line/3.png": Correction("rejected"),
+                   "gone.png": Correction("accepted", "blue line")}  # fmt: skip
+    request = replace(request, corrections=corrections)
     run = create_run(request, RunStore(tmp_path / "runs"))
     with pytest.raises(RunError, match="given labels only"):
         run_job(request, run, cache_dir=tmp_path / "cache", stop=lambda: False)
     assert run.info.truth_known
     assert run.info.state == "failed"
+
+
+def test_a_method_that_needs_given_labels_is_refused_without_any_at_once(
+    image_folder: Path,
+) -> None:
+    request = JobRequest(folder=image_folder, method="supervised")
+    rejected = {"blue_line/3.png": Correction("rejected")}
+    for corrections in ({}, rejected):
+        with pytest.raises(SettingsError, match=r"given labels alone.*--corrections"):
+            check(replace(request, corrections=corrections))
+    check(replace(request, corrections={"blue_line/3.png": Correction("accepted", "blue line")}))
+    check(replace(request, method="coft"))
 
 
 def test_every_method_has_a_title_of_its_own_and_coft_comes_first_to_choose() -> None:
@@ -193,7 +211,7 @@ def test_every_method_has_a_title_of_its_own_and_coft_comes_first_to_choose() ->
     marked = [value for label, value in choices if label.startswith("To compare: ")]
     assert sorted(marked) == RIVALS
     assert len({label for label, _ in choices}) == len(choices)
-    assert look.method_name("of another version") == "of another version"
+    assert title_of("of another version") == "of another version"
 
 
 def test_the_traits_are_what_runs_ask_of_methods() -> None:

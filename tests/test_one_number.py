@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from studio.export import labels_csv
+from studio.numbers import percent
 from studio.runs.command import summary
 from studio.runs.job import run_job
 from studio.runs.reader import RunReader
@@ -21,7 +22,6 @@ from studio.session.session import Options, Session
 from studio.settings import Settings
 from studio.ui.compare import CompareTab
 from studio.views import cards, compare, export, runs
-from studio.views.numbers import percent
 
 
 def text_of(html: str) -> str:

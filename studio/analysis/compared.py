@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from studio.errors import PromptError, RunError
-from studio.methods import METHODS
+from studio.methods import title_of
+from studio.numbers import UNKNOWN
 from studio.prompts.prompt_set import PromptSet
 from studio.runs.curves import Curves
 from studio.runs.result import RunResult
@@ -18,9 +19,6 @@ LETTERS = "ABCDEF"
 
 MOST = len(LETTERS)
 """Runs that can be compared at once."""
-
-MISSING = "–"
-"""What stands for a setting that a run does not have."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +118,7 @@ def settings(runs: Sequence[ComparedRun]) -> Settings:
     names = list(dict.fromkeys(name for values in described for name in values))
     differ, same = [], []
     for name in names:
-        values = [values.get(name, MISSING) for values in described]
+        values = [values.get(name, UNKNOWN) for values in described]
         if len(set(values)) > 1:
             differ.append((name, values))
         else:
@@ -132,11 +130,10 @@ def _described(run: ComparedRun) -> dict[str, str]:
     """Everything that a run was started with, by name, as text."""
     info, result = run.info, run.result or RunResult()
     given, rejected = result.given_labels or 0, result.given_rejected or 0
-    method = METHODS.get(info.method)
     inputs = {
         "folder": run.root,
-        "classes": ", ".join(info.class_names) or MISSING,
-        "method": method.title if method else info.method,
+        "classes": ", ".join(info.class_names) or UNKNOWN,
+        "method": title_of(info.method),
         "model": info.model,
         "test_folder": info.test_folder or "none",
         "seed": str(info.seed),
@@ -154,9 +151,9 @@ def _prompts(runs: Sequence[ComparedRun]) -> list[str]:
     summaries = []
     for run in runs:
         try:
-            prompts = PromptSet.from_dict(run.prompts).summary() if run.prompts else MISSING
+            prompts = PromptSet.from_dict(run.prompts).summary() if run.prompts else UNKNOWN
         except PromptError:
-            prompts = MISSING
+            prompts = UNKNOWN
         summaries.append(prompts)
     wordings: list[Mapping[str, Any]] = []
     for run in runs:

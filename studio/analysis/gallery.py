@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,6 +88,11 @@ def allowed(outcome: Outcome, class_index: int | None, disagree_only: bool) -> N
     if disagree_only:
         chosen &= outcome.disagree
     return chosen
+
+
+def page_number(value: Any) -> int:
+    """The number of a page as a browser may send it; 0 for what is none."""
+    return value if isinstance(value, int) and abs(value) < 10**7 else 0
 
 
 def page(indices: NDArray[np.int64], number: int) -> Page[int]:

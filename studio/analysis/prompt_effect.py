@@ -12,35 +12,12 @@ from studio.scores.per_class import per_class
 
 if TYPE_CHECKING:
     from studio.runs.first_labels import Preview
-    from studio.scores.estimate import Estimate
 
 
-@dataclass(frozen=True)
-class Labels:
-    """Labels of N images under some prompts: (N,) classes and (N,) confidence in [0, 1];
-    accuracy in [0, 1] by sub-folder names, None when they do not tell; estimate: of it, without.
-    """
-
-    labels: NDArray[np.int64]
-    confidence: NDArray[np.float32]
-    accuracy: float | None = None
-    estimate: Estimate | None = None
-
-    @classmethod
-    def of(cls, preview: Preview | None) -> Labels | None:
-        """Those of a preview; None when there is none."""
-        if preview is None:
-            return None
-        return cls(preview.labels, preview.confidence, preview.accuracy, preview.estimate)
-
-    def counts(self, classes: int) -> NDArray[np.int64]:
-        """(C,) images of each class."""
-        return np.bincount(self.labels, minlength=classes)
-
-    def differ(self, other: Labels) -> NDArray[np.int64]:
-        """The images that have another label in the other set, the most confident here first."""
-        images = np.flatnonzero(self.labels != other.labels)
-        return images[np.argsort(-self.confidence[images], kind="stable")]
+def moved(now: Preview, other: Preview) -> NDArray[np.int64]:
+    """The images that have another label in the other one, the most confident here first."""
+    images = np.flatnonzero(now.labels != other.labels)
+    return images[np.argsort(-now.confidence[images], kind="stable")]
 
 
 @dataclass(frozen=True)
@@ -58,29 +35,30 @@ class ClassEffect:
 
 
 def class_effects(
-    now: Labels, *, before: Labels | None, plain: Labels | None, classes: int
+    now: Preview, *, before: Preview | None, plain: Preview | None
 ) -> list[ClassEffect]:
     """The effect on each class. before: before the last step; plain: with the model's own template
-    only.
+    only; both of the same images and classes.
     """
+    classes, estimate = len(now.class_names), now.estimate
     gained = lost = np.zeros(classes, np.int64)
     if before is not None:
-        moved = now.differ(before)
-        gained = np.bincount(now.labels[moved], minlength=classes)
-        lost = np.bincount(before.labels[moved], minlength=classes)
+        changed = moved(now, before)
+        gained = np.bincount(now.labels[changed], minlength=classes)
+        lost = np.bincount(before.labels[changed], minlength=classes)
     right = np.full(classes, np.nan)
-    if now.estimate is not None:
+    if estimate is not None:
         right = per_class(
-            now.estimate.accuracy, labels=now.labels, confidence=now.confidence, classes=classes
+            estimate.accuracy, labels=now.labels, confidence=now.confidence, classes=classes
         )
-    counts, was = now.counts(classes), None if plain is None else plain.counts(classes)
+    was = None if plain is None else plain.counts()
     return [
         ClassEffect(
-            images=int(counts[c]),
+            images=images,
             gained=int(gained[c]),
             lost=int(lost[c]),
-            plain=None if was is None else int(was[c]),
+            plain=None if was is None else was[c],
             right=float(right[c]) if np.isfinite(right[c]) else None,
         )
-        for c in range(classes)
+        for c, images in enumerate(now.counts())
     ]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
-from studio.bench.plan import Entrant, cells, labelled_sets
+from studio.bench.plan import Cell, Entrant, cells, labelled_sets
 from studio.bench.results import Results
 from studio.bench.table import accuracies, tables
 from studio.bench.work import fit
@@ -19,9 +21,17 @@ def bench(options: argparse.Namespace) -> int:
     """
     sets = labelled_sets(options.data)
     entrants = [Entrant.parse(text) for text in options.methods]
-    options.out.mkdir(parents=True, exist_ok=True)
-    results = Results(options.out / "results.jsonl")
     planned = list(cells(sets, entrants, options.seeds))
+    results, failed = run(planned, model=options.model, out=options.out, cache=options.cache)
+    if results.rows:
+        print(accuracies(results.rows), end="")
+    return 1 if failed else 0
+
+
+def run(planned: Sequence[Cell], *, model: str, out: Path, cache: Path) -> tuple[Results, int]:
+    """Fit what is not in OUT/results.jsonl yet; all results there, and how many fits failed."""
+    out.mkdir(parents=True, exist_ok=True)
+    results = Results(out / "results.jsonl")
     failed = 0
     for number, cell in enumerate(planned, start=1):
         label = f"[{number}/{len(planned)}] {' '.join(map(str, cell.key))}"
@@ -29,16 +39,12 @@ def bench(options: argparse.Namespace) -> int:
             continue
         print(label, file=sys.stderr, flush=True)
         try:
-            row = results.add(
-                cell, fit(cell, model=options.model, out=options.out, cache=options.cache)
-            )
+            row = results.add(cell, fit(cell, model=model, out=out, cache=cache))
         except RunError as error:
             failed += 1
             print(f"failed: {error}", file=sys.stderr, flush=True)
             continue
-        (options.out / "tables.md").write_text(tables(results.rows), encoding="utf-8")
+        (out / "tables.md").write_text(tables(results.rows), encoding="utf-8")
         before, after = row["zero_shot_accuracy"], row["accuracy"]
         print(f"{100 * before:.1f} -> {100 * after:.1f}", file=sys.stderr, flush=True)
-    if results.rows:
-        print(accuracies(results.rows), end="")
-    return 1 if failed else 0
+    return results, failed

@@ -28,7 +28,12 @@ class Results:
 
     def has(self, cell: Cell) -> bool:
         """Whether this fit was done."""
-        return any((r["set"], r["entrant"], r["seed"]) == cell.key for r in self.rows)
+        return self.row(cell) is not None
+
+    def row(self, cell: Cell) -> Result | None:
+        """What this fit gave; None where it was not done."""
+        own = (r for r in self.rows if (r["set"], r["entrant"], r["seed"]) == cell.key)
+        return next(own, None)
 
     def add(self, cell: Cell, measured: Mapping[str, Any]) -> Result:
         """Write one more line; the row."""

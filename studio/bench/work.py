@@ -34,15 +34,8 @@ def fit(cell: Cell, *, model: str, out: Path, cache: Path) -> dict[str, Any]:
     Raises:
         RunError: the fit failed; names the cell and its last words.
     """
-    command = [sys.executable, "-m", "studio", "fit", str(cell.data.train), "--json"]
-    command += ["--names", str(cell.data.names), "--test", str(cell.data.test)]
-    command += ["--method", cell.entrant.method, "--model", cell.entrant.model or model]
-    command += ["--seed", str(cell.seed)]
-    command += ["--runs", str(out / "runs"), "--cache", str(cache)]
-    for pair in cell.entrant.settings:
-        command += ["--set", pair]
-    if cell.entrant.prompts is not None:
-        command += ["--prompts", str(cell.entrant.prompts / f"{cell.data.name}.json")]
+    command = [sys.executable, "-m", "studio"]
+    command += fit_command(cell, model=model, out=out, cache=cache)
     shots = cell.entrant.shots or None
     # The upper bound learns from given labels alone: here it gets the true ones, all or its shots.
     if shots or METHODS[cell.entrant.method].needs_given:
@@ -68,6 +61,22 @@ def fit(cell: Cell, *, model: str, out: Path, cache: Path) -> dict[str, Any]:
         raise RunError(f"{' '.join(map(str, cell.key))}: {last}")
     result: dict[str, Any] = json.loads(output.splitlines()[-1])
     return {**result, **usage, "labels": stages(Run(out / "runs" / result["run"]))}
+
+
+def fit_command(cell: Cell, *, model: str, out: Path, cache: Path) -> list[str]:
+    """What stands after `python -m studio`; the true labels of an entrant that has some are not in
+    it.
+    """
+    command = ["fit", str(cell.data.train), "--json"]
+    command += ["--names", str(cell.data.names), "--test", str(cell.data.test)]
+    command += ["--method", cell.entrant.method, "--model", cell.entrant.model or model]
+    command += ["--seed", str(cell.seed)]
+    command += ["--runs", str(out / "runs"), "--cache", str(cache)]
+    for pair in cell.entrant.settings:
+        command += ["--set", pair]
+    if cell.entrant.prompts is not None:
+        command += ["--prompts", str(cell.entrant.prompts / f"{cell.data.name}.json")]
+    return command
 
 
 def _wait(process: subprocess.Popen[str]) -> tuple[int, dict[str, float | None]]:

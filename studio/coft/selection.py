@@ -20,9 +20,9 @@ def without_prior(probabilities: Tensor, *, power: float) -> Tensor:
     """(N, C) class probabilities over a power of their mean over the images [studio].
 
     A model's favourite classes swallow their neighbours, which then get no seed and can never be
-    learned. power 0 changes nothing; 1 takes all classes for equally frequent, which they may not
-    be. Source: logit adjustment (Menon et al., 2021), on the model's own predictions as in
-    DebiasPL (Wang et al., 2022).
+    learned. power 0 leaves the probabilities as they are, but for rounding: rows add up to 1 again;
+    1 takes all classes for equally frequent, which they may not be. Source: logit adjustment (Menon
+    et al., 2021), on the model's own predictions as in DebiasPL (Wang et al., 2022).
     """
     adjusted = probabilities / probabilities.mean(0).clamp_min(1e-12) ** power
     return adjusted / adjusted.sum(1, keepdim=True)

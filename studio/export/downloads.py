@@ -22,7 +22,6 @@ class Downloads:
 
     def __init__(self, cache_dir: Path) -> None:
         self._cache_dir, self._folder = cache_dir, cache_dir / "exports"
-        self._folder.mkdir(parents=True, exist_ok=True)
         for old in self._folder.glob("*/*"):  # made anew when asked for again
             if old.stat().st_mtime < time.time() - KEEP_SECONDS:
                 old.unlink(missing_ok=True)

@@ -82,6 +82,14 @@ class PromptSet:
         """The same set with other templates; none: the model's own."""
         return PromptSet(tuple(templates), self.sentences)
 
+    def merged(self, new: PromptSet) -> PromptSet:
+        """New sentences in the place of a class's old ones; new templates after the old ones."""
+        templates = tuple(dict.fromkeys((*self.templates, *new.templates)))[:MAX_TEMPLATES]
+        found = self.with_templates(templates)
+        for name, texts in new.sentences.items():
+            found = found.with_sentences(name, texts)
+        return found
+
     def only(self, class_names: Sequence[str]) -> PromptSet:
         """The same set without sentences of classes that are not among the names."""
         own = {name: self.of(name) for name in class_names}

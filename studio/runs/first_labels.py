@@ -200,8 +200,8 @@ class Encoded:
             cache_dir=self._cache_dir,
         )
         return replace(
-            preview, verdict=judgement.sentence, level=judgement.level, z=judgement.numbers["z"],
-            judged=True,
+            preview, verdict=judgement.explanation, level=judgement.level,
+            z=judgement.numbers["z"], judged=True,
         )  # fmt: skip
 
 

@@ -83,6 +83,11 @@ def check(request: JobRequest) -> None:
         raise SettingsError(
             f"Labels are checked by {two_phase_methods()}, not by {request.method}."
         )
+    if method.needs_given and not any(given.label for given in request.corrections.values()):
+        raise SettingsError(
+            f"The method {method.name} learns from given labels alone, and there are none: give "
+            "some on the Explore tab, or with --corrections FILE, or choose another method."
+        )
     _check_phase2_model(request)
     found = scan(request.folder)
     if request.class_names is None and not propose_class_names(found):

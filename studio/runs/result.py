@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from studio.numbers import about, interval, percent
 from studio.scores.estimate import Estimate
 
 
@@ -86,6 +87,22 @@ class RunResult:
     def judged_clean(self) -> float | None:
         """The share of clean labels; None where no label was judged, as before any training."""
         return None if self.stage == "zero-shot" else self.clean_fraction
+
+    @property
+    def headline(self) -> str:
+        """`57 % → about 74 % right (66 to 82 %), 83 % of the labels clean`, as far as known."""
+        texts = []
+        before, after = self.estimated_zero_shot_accuracy, self.estimated_accuracy
+        if after is not None:
+            trained = before is not None and self.stage != "zero-shot"
+            start = f"{percent(before.accuracy)} → " if trained and before is not None else ""
+            texts.append(f"{start}{about(after)} right ({interval(after)})")
+        share = percent(self.clean_fraction)
+        if self.judged_clean is not None:
+            texts.append(f"{share} of the labels clean")
+        elif self.clean_fraction is not None:
+            texts.append(f"confidence above 50 % for {share} of the labels")
+        return ", ".join(texts)
 
     @classmethod
     def from_dict(cls, value: object) -> RunResult:

@@ -1,6 +1,6 @@
 """Images that are there twice, nearly twice, or far from all others.
 
-All of it is read off the nearest neighbours (`views.neighbours`). Pairs are joined to groups by
+All of it is read off the nearest neighbours (`scores.neighbours`). Pairs are joined to groups by
 following them from image to image, so a group's first and last image may be less alike than each
 pair on the way.
 """

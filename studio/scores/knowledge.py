@@ -63,6 +63,17 @@ class Knowledge:
     sentence: str
     numbers: dict[str, float | None]
 
+    @property
+    def explanation(self) -> str:
+        """The sentence with the figure behind it, where there is one."""
+        z = self.numbers["z"]
+        if z is None:
+            return self.sentence
+        return (
+            f"{self.sentence} In figures: {z:.1f} standard deviations above random nouns; by "
+            f"chance it is below {NEAR_CHANCE_BELOW:g}."
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-able, with `knows`: False only for "near chance"."""
         return {**asdict(self), "knows": self.level != "near chance"}
@@ -144,21 +155,20 @@ def knowledge(
         "random_std": std,
         "images": float(len(images)),
     }
-    return Knowledge(level, _SENTENCES[level].format(z=z), numbers)
+    return Knowledge(level, _SENTENCES[level], numbers)
 
 
 _SENTENCES = {
     "promising": (
-        "The model decides between these names far more clearly than between random nouns "
-        "({z:.1f} standard deviations; chance stays below 2): it knows these images."
+        "The model decides between these names far more clearly than between random nouns: it "
+        "knows these images."
     ),
     "doubtful": (
         "The model decides between these names only a little more clearly than between random "
-        "nouns ({z:.1f} standard deviations; chance stays below 2): expect many wrong labels."
+        "nouns: expect many wrong labels."
     ),
     "near chance": (
-        "To this model these names fit these images no better than random nouns ({z:.1f} standard "
-        "deviations; chance stays below 2): expect labels near chance. Try other names or another "
-        "model before you train."
+        "To this model these names fit these images no better than random nouns: expect labels "
+        "near chance. Try other names or another model before you train."
     ),
 }

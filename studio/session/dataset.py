@@ -15,7 +15,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from studio.cache import Cache, Same
 from studio.errors import FolderError
+from studio.images.arriving import Arriving
 from studio.images.canvas_cache import Pixels
 from studio.images.canvases import prepare
 from studio.images.choosing import RecentFolders
@@ -23,8 +25,6 @@ from studio.images.folder import ImageFile, parse_class_names, propose_class_nam
 from studio.runs.corrections import Corrections, Subjects
 from studio.runs.first_labels import LOADING, STEPS, Preview, label_images
 from studio.runs.given import Correction, usable
-from studio.session.arriving import Arriving
-from studio.session.cache import Cache, Same
 from studio.session.saved import Saved, load, save
 from studio.session.state import DataState
 from studio.session.tasks import Lane, Task
@@ -260,7 +260,7 @@ class DataSet:
             self._set(task=task.state)
 
     def _set(self, **changes: Any) -> None:
-        self._state = replace(self._state, **changes, revision=self._state.revision + 1)
+        self._state = replace(self._state, **changes)
 
     def wait(self, seconds: float = 60) -> None:
         """Wait for the work under way to end; for tests and for the shutdown."""

@@ -6,13 +6,13 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from studio.cache import Same
 from studio.errors import FolderError, RunError
 from studio.images.canvases import Canvases
 from studio.images.folder import Folder, truth
 from studio.runs.given import Correction
 from studio.runs.outcome import Outcome
 from studio.runs.reader import zero_shot_outcome
-from studio.session.cache import Same
 from studio.session.session import Session
 from studio.session.source import AT_HAND, NOTHING, OpenedFolder, OpenedRun, Source, parse
 

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from studio.cache import Cache, Same
 from studio.images.folder import truth
 from studio.prompts.form import LlmForm
 from studio.prompts.prompt_set import PromptSet
 from studio.runs.first_labels import Preview
-from studio.session.cache import Cache, Same
 from studio.session.dataset import DataSet
 from studio.session.state import DataState
 from studio.session.tasks import Lane, Task

@@ -1,14 +1,13 @@
-"""workspace.json: the data set at hand on disk, for the next start of the session."""
+"""workspace.json: the data set at hand on disk, for the next start of the studio."""
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from studio.errors import StudioError
+from studio.files import read_json, write_json
 from studio.prompts.form import LlmForm
 from studio.prompts.prompt_set import PromptSet
 
@@ -39,19 +38,14 @@ def save(file: Path, saved: Saved) -> None:
     }
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        partial = file.with_suffix(f".{os.getpid()}.tmp")
-        partial.write_text(json.dumps(state, ensure_ascii=False), encoding="utf-8")
-        os.replace(partial, file)
-    except OSError:
+        write_json(file, state)
+    except (OSError, UnicodeEncodeError):  # a full disk; a path that is no text
         _log.warning("cannot write %s", file)
 
 
 def load(file: Path) -> Saved:
     """Read it; whatever is damaged, of another version or not there is as if never set."""
-    try:
-        state = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return Saved()
+    state = read_json(file)
     if not isinstance(state, dict) or state.get("version") != _VERSION:
         return Saved()
     texts = {

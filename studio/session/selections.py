@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from studio.session.cache import Cache
+from studio.cache import Cache
 from studio.session.source import Source
 
 _SELECTIONS = 256

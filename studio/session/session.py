@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import monotonic
 from typing import TYPE_CHECKING
 
-from studio.errors import FolderError, RunError
-from studio.images import choosing, picker
+from studio.cache import Cache
+from studio.errors import RunError
 from studio.images.canvases import prepare
 from studio.images.folder import Folder
+from studio.images.machine import MachineFolders
 from studio.images.thumbnails import Pictures, Thumbnails
 from studio.imports import import_torch
 from studio.runs.corrections import Corrections
@@ -19,7 +19,6 @@ from studio.runs.outcome import Outcome
 from studio.runs.reader import RunReader
 from studio.runs.result import RunResult
 from studio.runs.store import ACTIVE, RunInfo, RunStore
-from studio.session.cache import Cache
 from studio.session.dataset import DataSet
 from studio.session.prompts import Prompts
 from studio.session.selections import Selections
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
 
 _READERS = 12
 _FOLDERS = 4
-_LOOK_UP_S = 10.0
 _RESULTS = 1000  # small, and a page shows those of all runs at once
 
 
@@ -71,6 +69,7 @@ class Session:
     prompts: Prompts = field(init=False)
     writer: Writer = field(init=False)
     thumbnails: Thumbnails = field(init=False)
+    folders: MachineFolders = field(init=False)
     selections: Selections = field(default_factory=Selections)
     tasks: Tasks = field(default_factory=Tasks)
     _readers: Cache[str, RunReader] = field(default_factory=lambda: Cache(most=_READERS))
@@ -79,69 +78,17 @@ class Session:
         default_factory=lambda: Cache(most=_FOLDERS)
     )
     _opened: Cache[str, Opened] = field(default_factory=lambda: Cache(most=_FOLDERS))
-    _recent: Cache[str, list[str]] = field(default_factory=lambda: Cache(most=1))
 
     def __post_init__(self) -> None:
         self.store = self.worker.store
-        self.data = DataSet(self.options.cache_dir)
-        self.prompts = Prompts(self.data)
-        self.writer = Writer(self.prompts, self.options.cache_dir, public=self.options.public)
-        self.thumbnails = Thumbnails(cache_dir=self.options.cache_dir)
-
-    # Folders of this machine ------------------------------------------------------------------
-
-    def typed_folder(self, text: str) -> Path:
-        """A folder from what a user typed.
-
-        Raises:
-            FolderError: paths cannot be typed here, or it is not a folder within the roots.
-        """
-        if not self.options.paths_allowed:
-            raise FolderError(
-                "Folders of this machine cannot be opened from here; upload the images."
-            )
-        return choosing.typed_folder(text, roots=self.options.roots)
-
-    def completions(self, text: str) -> list[str]:
-        """Folders that a typed path may go on to; none where paths cannot be typed."""
-        if not self.options.paths_allowed:
-            return []
-        return choosing.completions(text, roots=self.options.roots)
-
-    def recent_folders(self) -> list[str]:
-        """The folders that were opened last, newest first; none where paths cannot be typed.
-
-        Every page asks again and again: whether they are still there is looked up now and then.
-        """
-        recent = self.data.recent
-
-        def make() -> list[str]:
-            return [str(folder) for folder in recent.there() if self._allowed(folder)]
-
-        return self._recent.get("", make, mark=(recent.added, int(monotonic() / _LOOK_UP_S)))
-
-    def _allowed(self, folder: Path) -> bool:
-        try:
-            return bool(self.typed_folder(str(folder)))
-        except FolderError:
-            return False
-
-    @property
-    def can_pick(self) -> bool:
-        """Whether a folder can be chosen in a window of this machine, where its user sits."""
         options = self.options
-        return options.paths_allowed and options.local and picker.available()
-
-    def pick_folder(self) -> Path | None:
-        """The folder that was chosen in that window; None when it was closed.
-
-        Raises:
-            FolderError: there is no such window here, or it lies outside of the roots.
-        """
-        if not self.can_pick:
-            raise FolderError("This machine has no window to choose a folder in; type its path.")
-        picked = picker.pick_folder()
-        return None if picked is None else self.typed_folder(str(picked))
+        self.data = DataSet(options.cache_dir)
+        self.prompts = Prompts(self.data)
+        self.writer = Writer(self.prompts, options.cache_dir, public=options.public)
+        self.thumbnails = Thumbnails(cache_dir=options.cache_dir)
+        self.folders = MachineFolders(
+            self.data.recent, options.paths_allowed, options.roots, options.local
+        )
 
     # Runs -------------------------------------------------------------------------------------
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from studio.errors import FolderError
+from studio.images.arriving import Arriving
 from studio.images.canvases import Canvases
 from studio.images.folder import Folder, parse_aliases, parse_class_names
 from studio.prompts.form import LlmForm
 from studio.prompts.prompt_set import PromptSet
 from studio.runs.first_labels import Preview
-from studio.session.arriving import Arriving
 from studio.session.task import TaskState
 
 
@@ -18,13 +18,12 @@ from studio.session.task import TaskState
 class DataState:
     """What a page needs to draw itself.
 
-    revision: changes with everything that can be seen; inputs: changes when folder, names or model
-    are set. With `by` it keeps a page from overwriting the fields that its own user is typing in.
+    inputs: changes when folder, names or model are set. With `by` it keeps a page from overwriting
+    the fields that its own user is typing in.
     prompt_by: the same for the Prompts tab. before: the labels before the last change of prompts;
     plain: those with the model's own template only.
     """
 
-    revision: int = 0
     inputs: int = 0
     by: str = ""  # the page that typed the inputs; empty: the studio itself
     source: str = ""  # "demo", "folder" or "upload"; empty: nothing chosen yet
@@ -47,16 +46,6 @@ class DataState:
     def busy(self) -> str:
         """What is being done, in words; empty: nothing."""
         return "" if self.task is None or self.task.ended else self.task.text
-
-    @property
-    def done(self) -> int:
-        """How much of the step at work is done."""
-        return self.task.done if self.task is not None and self.busy else 0
-
-    @property
-    def total(self) -> int:
-        """How much that step is in all; 0 while not known."""
-        return self.task.total if self.task is not None and self.busy else 0
 
     @property
     def error(self) -> str:

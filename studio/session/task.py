@@ -41,11 +41,9 @@ class TaskState:
     ended: bool = False
 
     @property
-    def where(self) -> str:
-        """The step in words: "step 2 of 5: reading the images"."""
-        if not self.steps:
-            return self.text
-        return f"step {self.step} of {self.steps}: {self.text[:1].lower()}{self.text[1:]}"
+    def how_far(self) -> str:
+        """The step and how far it is, in words: "Reading the images, 3 of 9"."""
+        return f"{self.text}, {self.done} of {self.total}" if self.total else self.text
 
 
 class Task:
@@ -92,16 +90,6 @@ class Task:
     def text(self) -> str:
         """What is being done."""
         return self.state.text
-
-    @property
-    def done(self) -> int:
-        """How much of the step is done."""
-        return self.state.done
-
-    @property
-    def total(self) -> int:
-        """How much the step is in all; 0 while not known."""
-        return self.state.total
 
     @property
     def error(self) -> str:

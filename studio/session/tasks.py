@@ -11,8 +11,8 @@ from collections import deque
 from collections.abc import Callable, Hashable
 from typing import Any
 
+from studio.cache import Cache
 from studio.errors import StudioError
-from studio.session.cache import Cache
 from studio.session.task import Task
 
 __all__ = ["Lane", "Task", "Tasks"]

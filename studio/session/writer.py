@@ -11,7 +11,7 @@ from studio.errors import FolderError
 from studio.prompts.ask import Ask
 from studio.prompts.endpoint import Endpoint, address, find_endpoint, has_key
 from studio.prompts.llm import Written, write
-from studio.prompts.prompt_set import MAX_TEMPLATES, PromptSet
+from studio.prompts.prompt_set import PromptSet
 from studio.session.prompts import Prompts
 from studio.session.tasks import Lane, Task
 
@@ -76,7 +76,7 @@ class Writer:
         self._keys.clear()
 
     def start(self, *, key: str) -> None:
-        """Have written what the data's llm_form says. Returns at once.
+        """Have written what the data set's `LlmForm` asks for. Returns at once.
 
         Args:
             key: as typed; empty: the one known for this address.
@@ -127,7 +127,7 @@ class Writer:
             taken.update(new, [""] if templates else [])
             if new or templates:
                 self.book.edit(
-                    lambda old: _merged(old, PromptSet(templates, new)), what=f"call {self._calls}"
+                    lambda old: old.merged(PromptSet(templates, new)), what=f"call {self._calls}"
                 )
             with self._lock:
                 self._written = written
@@ -135,12 +135,3 @@ class Writer:
         listen(
             self.write(ask, endpoint, cache_dir=self.cache_dir, stop=task.stopping, listen=listen)
         )
-
-
-def _merged(old: PromptSet, new: PromptSet) -> PromptSet:
-    """New sentences in the place of a class's old ones; new templates after the old ones."""
-    templates = tuple(dict.fromkeys((*old.templates, *new.templates)))[:MAX_TEMPLATES]
-    merged = old.with_templates(templates)
-    for name, texts in new.sentences.items():
-        merged = merged.with_sentences(name, texts)
-    return merged

@@ -11,16 +11,18 @@ import gradio as gr
 
 from studio.analysis import gallery
 from studio.analysis.compared import MOST, ComparedRun, newest_pair, same_folder, warnings
+from studio.analysis.differences import card, options
 from studio.analysis.matching import ALL, MatchedRuns, match
+from studio.cache import Cache
 from studio.errors import RunError, StudioError
 from studio.files import read_json
 from studio.runs.store import ACTIVE
-from studio.session.cache import Cache
 from studio.session.opened import Opened, open_run
 from studio.session.session import Session
 from studio.ui.parts import (
     POLL,
     PRIVATE,
+    Pager,
     box,
     check_list,
     checked,
@@ -101,11 +103,7 @@ class CompareTab:
                 [("All that differ", ALL)], value=ALL, label="Show", elem_id="compare-show"
             )
             self.cards = pick_list(elem_id="compare-cards")
-            turn: dict[str, Any] = {"size": "sm", "min_width": 90, "interactive": False}
-            with gr.Row(elem_classes="inline pager"):
-                self.back = gr.Button("Previous", elem_id="compare-back", **turn)
-                self.where = gr.HTML(elem_id="compare-where")
-                self.on = gr.Button("Next", elem_id="compare-on", **turn)
+            self.where, self.back, self.on = Pager("compare").outputs
         self.dialog = dialog(label="Image in several runs", elem_id="compare-dialog")
         self.chosen = gr.State([])
         self.page = gr.State(0)
@@ -216,20 +214,21 @@ class CompareTab:
             hidden = gr.update(visible=False, value=ALL)
             return Differences(_notes(str(error)), hidden, "", "", off, off, 0)
         value = show if show in matched.runs.filters else ALL
-        part = gallery.page(matched.runs.select(value), _number(page))
+        part = gallery.page(matched.runs.select(value), gallery.page_number(page))
         cards = []
         for m in part.shown:
             source = matched.opened.picture(int(matched.runs.indices[0, m]))
-            cards.append(differences.card(matched.runs, matched.letters, m, source))
-        options = differences.options(matched.runs, matched.letters)
+            cards.append(card(matched.runs, matched.letters, m, source))
+        where, back, on = Pager.show(part)
+        choices = options(matched.runs, matched.letters)
         summary = differences.summary(matched.runs, matched.letters)
         return Differences(
             summary=_notes(*matched.notes) + summary,
-            show=gr.update(choices=options, value=value, visible=True),
+            show=gr.update(choices=choices, value=value, visible=True),
             cards=differences.cards(cards),
-            where=render("compare/where.html", text=part.label),
-            back=gr.update(interactive=part.number > 0),
-            on=gr.update(interactive=part.number < part.pages - 1),
+            where=where,
+            back=back,
+            on=on,
             page=part.number,
         )
 
@@ -237,7 +236,7 @@ class CompareTab:
         """The handler that turns the page of images by so many pages."""
 
         def turned(chosen: Any, show: Any, page: Any) -> Differences:
-            return self.differences(chosen, show, _number(page) + by)
+            return self.differences(chosen, show, gallery.page_number(page) + by)
 
         return turned
 
@@ -278,11 +277,6 @@ def _ids(chosen: Any) -> list[str]:
     """Ids of runs as a page may send them."""
     values = chosen if isinstance(chosen, list) else []
     return list(dict.fromkeys(value for value in values if isinstance(value, str)))
-
-
-def _number(value: Any) -> int:
-    """A page number as a page may send it."""
-    return value if isinstance(value, int) and abs(value) < 10**7 else 0
 
 
 def _notes(*sentences: str) -> str:

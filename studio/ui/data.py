@@ -33,7 +33,7 @@ from studio.ui.parts import (
     shown_by,
 )
 from studio.ui.polling import Polling
-from studio.views import data, state
+from studio.views import data
 from studio.views.render import part, render
 
 
@@ -76,7 +76,7 @@ class DataTab:
                 narrow: dict[str, Any] = {"scale": 1, "min_width": 84}
                 self.scan = gr.Button("Open", elem_id="scan", **narrow)
                 self.browse = gr.Button(
-                    "Browse …", visible=self.session.can_pick, elem_id="browse", **narrow
+                    "Browse …", visible=self.session.folders.can_pick, elem_id="browse", **narrow
                 )
             # Completes the path while it is typed, and holds the folders that were opened last.
             self.recent = gr.HTML(
@@ -162,29 +162,29 @@ class DataTab:
     @guarded
     def use_path(self, text: str) -> None:
         """Read a typed folder."""
-        self.session.data.use_folder(self.session.typed_folder(text or ""))
+        self.session.data.use_folder(self.session.folders.typed(text or ""))
 
     @guarded
     def use_picked(self) -> None:
         """Read a folder that is chosen in a window of this machine."""
-        folder = self.session.pick_folder()
+        folder = self.session.folders.pick()
         if folder is not None:  # else the window was closed
             self.session.data.use_folder(folder)
 
     @guarded
     def use_recent(self, event: gr.EventData) -> None:
         """Read one of the folders that were opened last."""
-        folders = self.session.recent_folders()
+        folders = self.session.folders.last()
         index = picked_index(event, len(folders))
         if index is None:
             raise FolderError("That folder is not there any more.")
-        self.session.data.use_folder(self.session.typed_folder(folders[index]))
+        self.session.data.use_folder(self.session.folders.typed(folders[index]))
 
     def completions_of(self) -> Callable[[str], list[str]]:
         """What a page asks while a path is typed: the folders that it may go on to."""
 
         def completions(text: str) -> list[str]:
-            return self.session.completions(text) if isinstance(text, str) else []
+            return self.session.folders.completions(text) if isinstance(text, str) else []
 
         return completions
 
@@ -228,7 +228,7 @@ class DataTab:
         view = self.session.data.state
         typed_here = bool(shown) and view.by == page_of(request, "data")
         busy, folder, step = bool(view.busy), view.folder is not None, step_of(view)
-        recent = self.session.recent_folders()
+        recent = self.session.folders.last()
         # Asked only where it is shown: it reads how all runs stand.
         can_start = step == 3 and not busy and self.session.active() is None
         made_of = (id(view.folder), id(view.preview), view.stale, view.source)
@@ -299,7 +299,7 @@ def status_html(view: DataState) -> Markup:
     """What is being done, or what went wrong, in a live region."""
     work, inside = work_on(view), Markup("")
     if work is not None:
-        inside = state.progress(work)
+        inside = render("page/progress.html", work=work)
     elif view.error:
         inside = part("notice", view.error, kind="bad", title="That did not work.")
     return part("live", inside)

@@ -129,8 +129,9 @@ class ExportTab:
 
 
 def _preview(outcome: Outcome) -> str:
+    """The first rows of labels.csv as a table, and what its columns mean, in HTML."""
     rows = list(islice(label_rows(outcome), PREVIEW_ROWS))
-    return export.preview(LABEL_COLUMNS, rows, images=len(outcome))
+    return render("export/preview.html", columns=LABEL_COLUMNS, rows=rows, images=len(outcome))
 
 
 def snippet() -> str:

@@ -15,9 +15,10 @@ from typing import Any, ParamSpec, TypeVar
 
 import gradio as gr
 
+from studio.analysis.gallery import Page
 from studio.clip.presets import PRESETS
 from studio.errors import StudioError
-from studio.views.numbers import index_of
+from studio.numbers import index_of
 from studio.views.render import render
 
 _P = ParamSpec("_P")
@@ -106,6 +107,29 @@ def box(title: str, **kwargs: Any) -> Iterator[gr.Column]:
     with gr.Column(elem_classes=["box", *kwargs.pop("elem_classes", [])], **kwargs) as column:
         gr.HTML(render("page/title.html", title=title))
         yield column
+
+
+class Pager:
+    """Buttons that turn the pages of a list, and which part of it is shown. `name` begins their
+    ids: NAME-back, NAME-where, NAME-on.
+    """
+
+    def __init__(self, name: str) -> None:
+        turn: dict[str, Any] = {"size": "sm", "min_width": 90, "interactive": False}
+        with gr.Row(elem_classes="inline pager"):
+            self.back = gr.Button("Previous", elem_id=f"{name}-back", **turn)
+            self.where = gr.HTML(elem_id=f"{name}-where")
+            self.on = gr.Button("Next", elem_id=f"{name}-on", **turn)
+        self.outputs: list[Any] = [self.where, self.back, self.on]
+
+    @staticmethod
+    def show(page: Page[Any]) -> tuple[str, Any, Any]:
+        """What `outputs` show beside a page."""
+        return (
+            render("page/where.html", where=page.label),
+            gr.update(interactive=page.number > 0),
+            gr.update(interactive=page.number < page.pages - 1),
+        )
 
 
 def hidden_text(value: str = "") -> gr.Textbox:

@@ -1,1 +1,1 @@
-"""What people look at, made without gradio: figures, galleries, thumbnails, fragments of HTML."""
+"""What people look at, made without gradio: figures, tables, cards, fragments of HTML."""

@@ -6,10 +6,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from studio.analysis.gallery import class_rows
+from studio.numbers import count, percent
 from studio.runs.given import Correction
 from studio.runs.outcome import Outcome
 from studio.runs.result import RunResult
-from studio.views.numbers import count, percent
 from studio.views.render import render
 
 Picture = Callable[[int], str]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from studio.analysis.compared import MOST, ComparedRun, settings
+from studio.numbers import UNKNOWN, count, duration, percent
 from studio.runs.result import RunResult
 from studio.runs.store import RunInfo
 from studio.scores.estimate import Estimate
 from studio.scores.table import shown
-from studio.views.numbers import UNKNOWN, count, duration, percent
 from studio.views.render import part, render
 from studio.views.runs import state_name, table_rows
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from studio.analysis.confusion import Confusion
-from studio.views.numbers import index_of
+from studio.numbers import index_of
 from studio.views.render import render
 
 _PAIRS = 200

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from studio.views.estimates import verdict
-from studio.views.numbers import count
+from studio.analysis.verdict import verdict
+from studio.numbers import count
 from studio.views.render import render
 
 if TYPE_CHECKING:

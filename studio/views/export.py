@@ -1,17 +1,16 @@
-"""What a run can be exported as, in HTML: the run in figures, its files, the labels' first rows."""
+"""What a run can be exported as, in HTML: the run in figures, and its files."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from studio.export.downloads import model_files
+from studio.methods import title_of
+from studio.numbers import size
 from studio.runs.again import command_of
 from studio.runs.outcome import Outcome
 from studio.runs.reader import RunReader
 from studio.runs.result import RunResult
-from studio.views.numbers import size
 from studio.views.render import render
-from studio.views.runs import method_name, when
+from studio.views.runs import when
 
 
 def about(reader: RunReader, outcome: Outcome | None) -> str:
@@ -20,7 +19,7 @@ def about(reader: RunReader, outcome: Outcome | None) -> str:
     return render(
         "export/about.html",
         info=info,
-        method=method_name(info.method),
+        method=title_of(info.method),
         started=when(info.created),
         result=result,
         # Before training there is no other model that could judge a label.
@@ -30,8 +29,3 @@ def about(reader: RunReader, outcome: Outcome | None) -> str:
         command=command_of(reader.run),
         files=[(file.name, size(file.stat().st_size)) for file in model_files(reader.run)],
     )
-
-
-def preview(columns: Sequence[str], rows: Sequence[Sequence[str]], *, images: int) -> str:
-    """The first rows of labels.csv as a table, and what its columns mean, in HTML."""
-    return render("export/preview.html", columns=columns, rows=rows, images=images)

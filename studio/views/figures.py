@@ -25,9 +25,9 @@ from studio.analysis.measures import (
     scored,
     thin,
 )
+from studio.numbers import percent
 from studio.runs.curves import Curves
 from studio.scores.table import shown
-from studio.views.numbers import percent
 from studio.views.render import render
 
 _FEW = 8  # markers on a line of many points: enough to tell it by, and the line is still seen

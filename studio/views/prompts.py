@@ -1,4 +1,4 @@
-"""Prompts in HTML: what an edit does to the labels, what leaves the machine, how a call stands."""
+"""Prompts in HTML: the table in which they are edited, and what an edit does to the labels."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from studio.analysis.prompt_effect import ClassEffect, Labels, class_effects
-from studio.prompts.llm import Written
+from studio.analysis.prompt_effect import ClassEffect, class_effects, moved
+from studio.numbers import count, percent, plural
 from studio.prompts.prompt_set import MAX_LENGTH, PromptSet
 from studio.scores.per_class import MEAN_ERROR
-from studio.views.numbers import count, percent, plural
 from studio.views.render import render
 
 if TYPE_CHECKING:
-    from studio.prompts.leaving import Leaving
+    from studio.runs.first_labels import Preview
 
 CHANGED_SHOWN = 12
 _NOTE = (
@@ -28,9 +27,9 @@ def board(
     *,
     class_names: Sequence[str],
     prompts: PromptSet,
-    now: Labels | None,
-    before: Labels | None,
-    plain: Labels | None,
+    now: Preview | None,
+    before: Preview | None,
+    plain: Preview | None,
 ) -> dict[str, Any]:
     """What assets/prompts.js draws: a row for each class with its sentences and their effect.
 
@@ -42,7 +41,7 @@ def board(
     ]
     if now is not None:
         plain = None if prompts.is_default else plain
-        effects = class_effects(now, before=before, plain=plain, classes=len(rows))
+        effects = class_effects(now, before=before, plain=plain)
         most = max((of_class.images for of_class in effects), default=0) or 1
         for row, of_class in zip(rows, effects, strict=True):
             row |= _effect_on(of_class)
@@ -62,71 +61,40 @@ def _effect_on(of_class: ClassEffect) -> dict[str, str]:
 
 
 def effect(
+    now: Preview,
     *,
-    class_names: Sequence[str],
-    now: Labels,
-    before: Labels | None,
-    plain: Labels | None,
-    own: bool,
-    summary: str,
+    before: Preview | None,
+    plain: Preview | None,
     doubt: str,
     picture: Callable[[int], str],
     path: Callable[[int], str],
-    cut_short: int,
     strangers: Sequence[str],
 ) -> Markup:
     """The effect of the prompts on all images, and of the last step.
 
-    own: whether there is more than the model's own template; summary: what the prompts are;
-    doubt: why training may not help; picture(i), path(i): of image i; cut_short: sentences longer
-    than the model reads; strangers: classes with sentences that are not among the names.
+    before, plain: as for `board`; doubt: why training may not help; picture(i), path(i): of image
+    i; strangers: classes with sentences that are not among the names.
     """
-    compared = plain if own else None
-    moved: list[dict[str, str]] = []
-    changed = None
-    if before is not None:
-        indices = now.differ(before)
-        changed = len(indices)
-        moved = [
+    indices = None if before is None else moved(now, before)
+    shown = []
+    if before is not None and indices is not None:
+        shown = [
             {
                 "path": path(i),
                 "url": picture(i),
-                "was": class_names[before.labels[i]],
-                "now": class_names[now.labels[i]],
+                "was": now.class_names[before.labels[i]],
+                "now": now.class_names[now.labels[i]],
             }
             for i in indices[:CHANGED_SHOWN].tolist()
         ]
+    compared = None if now.prompts.is_default else plain
     return render(
         "prompts/effect.html",
-        summary=summary,
-        images=len(now.labels),
-        changed=changed,
-        other=None if compared is None else len(now.differ(compared)),
-        estimate=now.estimate,
-        accuracy=now.accuracy,
-        plain_accuracy=None if compared is None else compared.accuracy,
+        now=now,
+        changed=None if indices is None else len(indices),
+        compared=compared,
+        other=None if compared is None else len(moved(now, compared)),
         doubt=doubt,
-        cut_short=cut_short,
         strangers=", ".join(strangers[:5]) + (" …" if len(strangers) > 5 else ""),
-        moved=moved,
-    )
-
-
-def leaves(leaving: Leaving) -> Markup:
-    """What leaves the machine, to whom, and what it may cost."""
-    return render("prompts/leaves.html", **vars(leaving))
-
-
-def writing(
-    *, busy: bool, stopping: bool, host: str, written: Written | None, error: str
-) -> Markup:
-    """How a call stands, or how the last one ended, in a live region."""
-    return render(
-        "prompts/writing.html",
-        busy=busy,
-        stopping=stopping,
-        host=host,
-        written=written or Written(),
-        error=error,
-        ended=written is not None,
+        moved=shown,
     )

@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from studio.views import numbers
+from studio import numbers
 
 _TEMPLATES = Path(__file__).resolve().parents[2] / "assets" / "templates"
 
@@ -36,7 +36,7 @@ def render(template: str, **values: Any) -> Markup:
     """A template of assets/templates filled in, e.g. `render("data/folder.html", folder=folder)`.
 
     Numbers are written by the filters `count`, `duration`, `percent` and `plural` of
-    `views.numbers`; the pieces that all tabs share are macros in parts.html.
+    `studio.numbers`; the pieces that all tabs share are macros in parts.html.
     """
     return Markup(_environment.get_template(template).render(**values))
 

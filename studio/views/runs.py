@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from studio.methods import METHODS
+from studio.methods import METHODS, title_of
+from studio.numbers import UNKNOWN, count, duration, percent, plural
 from studio.runs.result import RunResult
 from studio.runs.store import ACTIVE, RunInfo
 from studio.scores.table import shown
-from studio.views.numbers import UNKNOWN, about, count, duration, interval, percent, plural
 from studio.views.render import part, render
 from studio.views.state import Work
 
@@ -37,11 +37,6 @@ _WARNINGS_SHOWN = 50
 # Names ----------------------------------------------------------------------------------------
 
 
-def method_name(method: str) -> str:
-    """A method as people call it."""
-    return METHODS[method].title if method in METHODS else method
-
-
 def method_choices() -> list[tuple[str, str]]:
     """Labels and values to choose a method from, the studio's own first."""
     ordered = sorted(METHODS.values(), key=lambda method: not method.ours)
@@ -55,7 +50,7 @@ def state_name(state: str) -> str:
 
 def run_label(info: RunInfo) -> str:
     """A run in a list to choose from."""
-    return f"{info.name}, {method_name(info.method)}, {when(info.created)}"
+    return f"{info.name}, {title_of(info.method)}, {when(info.created)}"
 
 
 def when(created: str) -> str:
@@ -90,7 +85,7 @@ class Ended:
 
 def ended(info: RunInfo, result: RunResult | None) -> Ended:
     """See `Ended`. result: None when the run failed, or was stopped before it learned anything."""
-    text = headline(result) or info.name
+    text = (result.headline if result else "") or info.name
     clean = None if result is None else result.judged_clean
     mark, name = _MARKS.get(info.state, "✗"), state_name(info.state)
     short = f"{percent(clean)} clean" if clean is not None else name.lower()
@@ -102,24 +97,6 @@ def ended(info: RunInfo, result: RunResult | None) -> Ended:
         message=f"{info.name}, {name.lower()}: {text}" if result else f"{info.name}: {name}",
         noisy=clean is not None and clean < 1,
     )
-
-
-def headline(result: RunResult | None) -> str:
-    """`57 % → about 74 % right (66 to 82 %), 83 % of the labels clean`; empty without a result."""
-    if result is None:
-        return ""
-    texts = []
-    before, after = result.estimated_zero_shot_accuracy, result.estimated_accuracy
-    if after is not None:
-        trained = before is not None and result.stage != "zero-shot"
-        start = f"{percent(before.accuracy)} → " if trained and before is not None else ""
-        texts.append(f"{start}{about(after)} right ({interval(after)})")
-    share = percent(result.clean_fraction)
-    if result.judged_clean is not None:
-        texts.append(f"{share} of the labels clean")
-    elif result.clean_fraction is not None:
-        texts.append(f"confidence above 50 % for {share} of the labels")
-    return ", ".join(texts)
 
 
 # How a run stands -----------------------------------------------------------------------------
@@ -151,7 +128,7 @@ def status_card(info: RunInfo, status: Status, result: RunResult | None) -> Mark
         info=info,
         state=status["state"],
         state_name=state_name(status["state"]),
-        about=f"{method_name(info.method)}, {info.model}, {when(info.created)}",
+        about=f"{title_of(info.method)}, {info.model}, {when(info.created)}",
         work=work_of(info, status) if active else None,
         ended=ended(info, result) if result is not None and not active else None,
         of_those=None if result is None else result.estimated_clean_precision,
@@ -194,7 +171,7 @@ def facts(info: RunInfo, result: RunResult | None, *, command: str) -> Markup:
     rows = [
         ("Folder", info.folder),
         ("Model", info.model),
-        ("Method", method_name(info.method)),
+        ("Method", title_of(info.method)),
         ("Seed", str(info.seed)),
         ("Classes", ", ".join(info.class_names) or UNKNOWN),
     ]
@@ -256,7 +233,7 @@ def table_rows(
             "info": info,
             "chosen": info.id in chosen,
             "state": state_name(info.state),
-            "method": method_name(info.method),
+            "method": title_of(info.method),
             "result": results.get(info.id) or RunResult(),
             "when": when(info.created),
         }

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from studio.numbers import duration, percent
 from studio.runs.pace import rounded
-from studio.views.numbers import duration, percent
 from studio.views.render import render
 
 if TYPE_CHECKING:
@@ -76,8 +76,3 @@ def standing(work: Work | None, ended: Ended | None) -> Standing:
 def header(work: Work | None, ended: Ended | None) -> Markup:
     """The state at the top of the page, seen from every tab."""
     return render("page/state.html", work=work, ended=ended, standing=standing(work, ended))
-
-
-def progress(work: Work) -> Markup:
-    """How far work is, with a bar."""
-    return render("page/progress.html", work=work)

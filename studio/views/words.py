@@ -9,7 +9,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markupsafe import Markup
 
-from studio.views.numbers import slug
+from studio.numbers import slug
 from studio.views.render import render
 
 GLOSSARY = Path(__file__).resolve().parents[2] / "docs" / "glossary.md"

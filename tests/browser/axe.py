@@ -36,14 +36,28 @@ def faults_of(page: Any, *, only: Sequence[str] = ()) -> list[str]:
     return [str(fault) for fault in page.evaluate(_RUN, list(only))]
 
 
+_SET_THEME = """async (dark) => {
+  document.body.classList.toggle("dark", dark);
+  for (let i = 0; i < 2; i++) await new Promise(requestAnimationFrame);
+  const fading = document.getAnimations().filter(
+    (animation) => animation.effect.getComputedTiming().endTime !== Infinity
+  );
+  await Promise.allSettled(fading.map((animation) => animation.finished));
+}"""
+
+
 def set_theme(page: Any, theme: str) -> None:
-    """Turn the page light or dark, as gradio's own switch does it; drawings follow."""
-    page.evaluate("dark => document.body.classList.toggle('dark', dark)", theme == "dark")
-    page.wait_for_timeout(400)  # colours fade over
+    """Turn the page light or dark, as gradio's own switch does it, until all colours have faded
+    over, however slow the machine is; drawings follow.
+    """
+    page.evaluate(_SET_THEME, theme == "dark")
 
 
 COLOURS = ("color-contrast", "link-in-text-block")
 """The rules that a theme decides on."""
+
+WIDTHS = ("scrollable-region-focusable",)
+"""The rule that the width of the window decides on."""
 
 
 def too_wide(page: Any) -> int:

@@ -14,7 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -142,6 +142,8 @@ def lived_in(prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> It
     shutil.copytree(prepared.cache, folder / "cache")
     with serving(folder / "runs", folder / "cache", log=folder / "log.txt") as started:
         yield started
+    with suppress(OSError):  # another module's studio need not make the same map again
+        shutil.copytree(folder / "cache" / "maps", prepared.cache / "maps", dirs_exist_ok=True)
 
 
 @contextmanager

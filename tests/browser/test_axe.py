@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.axe import COLOURS, faults_of, set_theme, too_wide
+from tests.browser.axe import COLOURS, WIDTHS, faults_of, set_theme, too_wide
 from tests.browser.conftest import Server, Watch, go, wait_for
 from tests.browser.rest import settle
 
@@ -53,19 +53,20 @@ def states(page: Any, wanted: Collection[str] | None = None) -> Iterator[str]:
             yield f"{tab}, {name}"
 
 
-@pytest.mark.parametrize("width", [375, 1024, 1920])
-def test_no_tab_has_a_fault(open_page: Open, watch: Watch, width: int) -> None:
-    page = open_page(viewport={"width": width, "height": 900})
+LOOKS = [(375, "light", ()), (1024, "dark", COLOURS), (1920, "light", WIDTHS)]
+"""Widths and colours, and what to look for: all of it once, then what they can change."""
+
+
+@pytest.mark.parametrize(("width", "theme", "rules"), LOOKS)
+def test_no_tab_has_a_fault(
+    open_page: Open, watch: Watch, width: int, theme: str, rules: tuple[str, ...]
+) -> None:
+    page = open_page(f"?__theme={theme}", viewport={"width": width, "height": 900})
     faults = []
     for state in states(page):
         if wide := too_wide(page):
             faults.append(f"{state} is {wide} px too wide")
-        if width != 1024:
-            faults += [f"{state}: {fault}" for fault in faults_of(page)]
-        else:  # dark colours once: they are those of every width
-            set_theme(page, "dark")
-            faults += [f"{state}, dark: {fault}" for fault in faults_of(page, only=COLOURS)]
-            set_theme(page, "light")
+        faults += [f"{state}: {fault}" for fault in faults_of(page, only=rules)]
     assert not faults, "\n".join(faults)
     assert watch.faults == []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,6 +38,7 @@ LEGENDS = {"combined": "clean", "disagree": "agree", "confidence": "confidence",
 
 @pytest.fixture(scope="module")
 def server(lived_in: Server) -> Server:
+    shutil.rmtree(lived_in.cache / "maps", ignore_errors=True)  # UMAP is to be made here
     return lived_in
 
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from studio.clip.backbone import Backbone
 from studio.coft import phase2
-from studio.coft.contrast import MomentumContrast, key_views, queue_size
+from studio.coft.contrast import MomentumContrast, _recolour, key_views, queue_size
 from studio.coft.fit import fit, fit_plus
 from studio.coft.judge import TrainingSet
 from studio.coft.phase2 import with_the_rest
@@ -81,6 +81,17 @@ def test_key_views_change_colours_and_are_the_same_for_the_same_generator() -> N
     assert torch.equal(first, again)
     shift = (first.float().mean((2, 3)) - canvases.float().mean((2, 3))).abs().amax(1)
     assert (shift > 15).any()
+
+
+@pytest.mark.parametrize("draw", range(1, 5))
+def test_colours_change_both_ways_alike(draw: int) -> None:
+    """0.5 leaves each of brightness, contrast, saturation and hue as it is."""
+    view = Canvases(1).data[0]
+    draws = [0.0, 0.5, 0.5, 0.5, 0.5, 1.0]
+    as_it_is = _recolour(view, draws).int()
+    assert (as_it_is - view.int()).abs().max() <= 2  # hue and back again, in whole numbers
+    draws[draw] = 0.9
+    assert (_recolour(view, draws).int() - as_it_is).abs().max() > 10
 
 
 def test_contrast_sees_the_noisy_images_and_the_classifier_does_not(

@@ -114,7 +114,15 @@ def test_predicting_the_fitted_folder_gives_the_runs_labels(
     finished: Run, tmp_path: Path, cache_dir: Path
 ):
     out = tmp_path / "predicted.csv"
-    done = predict(finished, Path(finished.info.folder), out, cache_dir=cache_dir)
+    heard: list[tuple[str, int, int]] = []
+    done = predict(
+        finished,
+        Path(finished.info.folder),
+        out,
+        cache_dir=cache_dir,
+        progress=lambda stage, done, total: heard.append((stage, done, total)),
+    )
+    assert heard[-1] == ("labelling", 36, 36)
     assert (done["images"], done["refused"]) == (36, 1)
     assert done["refused_files"][0]["path"].endswith("broken.png")
     told = {row["path"]: row for row in rows_of(labels_csv(finished, tmp_path / "labels.csv"))}

@@ -84,12 +84,12 @@ def test_where_no_path_can_be_typed_nothing_is_told_of_the_machine(home: Path) -
     for options in ({"public": True}, {"local": False}, {"public": True, "roots": (home,)}):
         closed = make(home, **options)
         closed.data.recent.add(home / "phone")
-        assert closed.completions(f"{home}/") == []
-        assert closed.recent_folders() == []
-        assert not closed.can_pick
+        assert closed.folders.completions(f"{home}/") == []
+        assert closed.folders.last() == []
+        assert not closed.folders.can_pick
         with pytest.raises(FolderError):
-            closed.pick_folder()
-    assert make(home).completions(f"{home}/phot") == [f"{home}/photos/"]
+            closed.folders.pick()
+    assert make(home).folders.completions(f"{home}/phot") == [f"{home}/photos/"]
 
 
 # Recent folders -------------------------------------------------------------------------------
@@ -188,6 +188,6 @@ def test_what_the_window_gives_lies_within_the_roots(
     monkeypatch.setattr(picker, "pick_folder", lambda: chosen.pop(0))
     session = make(home, roots=(home / "photos",))
     with pytest.raises(FolderError, match="--root"):
-        session.pick_folder()
-    assert session.pick_folder() == home / "photos" / "cats"
-    assert session.pick_folder() is None
+        session.folders.pick()
+    assert session.folders.pick() == home / "photos" / "cats"
+    assert session.folders.pick() is None

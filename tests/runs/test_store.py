@@ -96,7 +96,7 @@ def test_a_run_at_work_is_not_deleted_and_a_finished_one_is_gone(store: RunStore
     run.set_status(state="finished")
     store.delete(run.id)
     assert store.list() == []
-    assert not run.path.exists()
+    assert not list(store.root.glob(f"*{run.id}*"))  # no part of it, under no other name
     with pytest.raises(RunError, match="no run"):
         store.get(run.id)
 

@@ -87,15 +87,19 @@ def test_the_same_twice(world):
 
 
 def test_a_verdict_can_be_written_and_read(world):
-    found = knowledge(world["images"], world["names"], noun_vectors=world["nouns"]).to_dict()
+    verdict = knowledge(world["images"], world["names"], noun_vectors=world["nouns"])
+    found, explanation = verdict.to_dict(), verdict.explanation
     assert json.loads(json.dumps(found)) == found
-    assert f"{found['numbers']['z']:.1f}" in found["sentence"]
+    assert "standard deviation" not in found["sentence"], "a run warns in plain words"
+    assert explanation.startswith(found["sentence"])
+    assert f"{found['numbers']['z']:.1f} standard deviations above" in explanation
 
 
 def test_too_few_images_are_no_basis(world):
     found = knowledge(world["images"][:19], world["names"], noun_vectors=world["nouns"])
     assert found.level == "doubtful"
     assert "too few" in found.sentence
+    assert found.explanation == found.sentence
     assert found.numbers["z"] is None
 
 

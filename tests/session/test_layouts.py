@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 
 from studio.places import PROJECT
-from studio.scores import projection, umap_job
+from studio.scores import layout_files, projection, umap_job
 from studio.scores.neighbours import Floats, unit
-from studio.session import layouts
 from studio.session.layouts import Layout, Layouts
 
 
@@ -50,7 +49,7 @@ def test_pca_is_there_at_once_and_umap_later(tmp_path: Path) -> None:
     assert np.array_equal(layout.plane("umap"), layout.pca)  # of what is not there, the other one
     wait(layout, ended)
     assert (layout.state, layout.kind) == ("ready", "umap")
-    assert (layout.done, layout.total, layout.text) == (3, 9, "Half-way")
+    assert layout.text == "Half-way, 3 of 9"
     assert np.array_equal(layout.plane("umap"), units[:, :2])
     assert np.array_equal(layout.plane("pca"), layout.pca)
     assert made.get(units) is layout
@@ -121,7 +120,7 @@ def test_features_do_not_stay_on_the_disk(tmp_path: Path) -> None:
 def test_the_layouts_not_looked_at_for_longest_are_forgotten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(layouts, "_FILES", 2)
+    monkeypatch.setattr(layout_files, "_FILES", 2)
     made = Layouts(tmp_path, command=WORKS)
     kept = []
     for seed in range(4):

@@ -22,21 +22,21 @@ def test_typed_folders_stay_within_the_roots(tmp_path: Path) -> None:
         folder.mkdir(parents=True)
     (root / "out").symlink_to(other)
     session = make(tmp_path, roots=(root,))
-    assert session.typed_folder(f' "{root}/cats" ') == root / "cats"
+    assert session.folders.typed(f' "{root}/cats" ') == root / "cats"
     for bad in (str(other), f"{root}/../photos2", f"{root}/out", "/etc", "", "\0", "~"):
         with pytest.raises(FolderError):
-            session.typed_folder(bad)
+            session.folders.typed(bad)
 
 
 def test_on_a_space_no_path_is_opened_and_on_the_network_only_within_roots(tmp_path: Path) -> None:
     with pytest.raises(FolderError, match="upload"):
-        make(tmp_path, public=True).typed_folder(str(tmp_path))
+        make(tmp_path, public=True).folders.typed(str(tmp_path))
     with pytest.raises(FolderError, match="upload"):
-        make(tmp_path, public=True, roots=(tmp_path,)).typed_folder(str(tmp_path))
+        make(tmp_path, public=True, roots=(tmp_path,)).folders.typed(str(tmp_path))
     with pytest.raises(FolderError, match="upload"):
-        make(tmp_path, local=False).typed_folder(str(tmp_path))
+        make(tmp_path, local=False).folders.typed(str(tmp_path))
     inside = make(tmp_path, local=False, roots=(tmp_path,))
-    assert inside.typed_folder(str(tmp_path)) == tmp_path
+    assert inside.folders.typed(str(tmp_path)) == tmp_path
 
 
 def test_loopback_addresses() -> None:

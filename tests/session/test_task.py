@@ -64,24 +64,28 @@ def test_the_whole_is_known_from_its_steps() -> None:
 
     steps = (("Drawing", 2.0), ("Reading", 1.0), ("Labelling", 1.0))
     Task("Demo", work, steps=steps, clock=clock).run()
-    assert seen["begun"].where == "step 1 of 3: drawing"
+    assert [(s.step, s.steps, s.text) for s in seen.values()] == [
+        (1, 3, "Drawing"),
+        (1, 3, "Drawing"),
+        (2, 3, "Reading"),
+        (2, 3, "Reading"),
+        (2, 3, "something else in between"),
+        (3, 3, "Labelling"),
+    ]
     assert (seen["begun"].fraction, seen["begun"].left) == (0, None)
     assert seen["half of the first"].fraction == pytest.approx(0.25)
     # Ten seconds more of this step, and two steps that take as long together.
     assert seen["half of the first"].left == pytest.approx(10 + 20)
-    assert seen["second"].where == "step 2 of 3: reading"
     assert seen["second"].fraction == pytest.approx(0.5)
     # Two images in four seconds: eight are left, and a step of a hundred.
     assert seen["second, four seconds later"].left == pytest.approx(16 + 200)
-    assert seen["between"].where == "step 2 of 3: something else in between"
-    assert seen["third"].where == "step 3 of 3: labelling"
     assert seen["third"].fraction == pytest.approx(0.75)
 
 
 def test_a_single_step_has_no_number() -> None:
     task = Task("Comparing", lambda task: task.begin("Comparing the images"))
     task.run()
-    assert task.state.where == "Comparing the images"
+    assert task.state.how_far == "Comparing the images"
     assert (task.state.step, task.state.steps, task.state.fraction) == (0, 0, None)
 
 

@@ -44,7 +44,7 @@ def test_tasks_are_done_in_the_order_they_were_asked_for() -> None:
     for task in later:
         ended(task)
     assert order == ["a", "b", "c"]
-    assert (blocked.text, blocked.done, blocked.total) == ("Waiting for the gate", 1, 2)
+    assert blocked.state.how_far == "Waiting for the gate, 1 of 2"
 
 
 def test_failures_are_one_line_and_can_be_tried_again() -> None:

@@ -12,8 +12,8 @@ import pytest
 
 from studio.errors import FolderError
 from studio.images import canvases
+from studio.images.arriving import MOST
 from studio.session import session as session_module
-from studio.session.arriving import MOST
 from studio.session.dataset import DataSet
 from studio.session.opened import open_run
 from studio.session.session import Session
@@ -179,8 +179,8 @@ def test_the_first_images_are_seen_while_the_rest_is_read(
 
 
 def test_only_the_first_images_are_held_in_memory(tmp_path: Path, image_folder: Path) -> None:
+    from studio.images.arriving import Arriving
     from studio.images.folder import ImageFile
-    from studio.session.arriving import Arriving
 
     arriving, pixels = Arriving.none_of(tmp_path), canvases.square(
         next(image_folder.rglob("*.png")), size=8, max_pixels=10**6

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import gradio as gr
 import pytest
 
 gradio = pytest.importorskip("gradio")
@@ -19,6 +20,7 @@ from studio.runs.form import RunForm  # noqa: E402
 from studio.runs.store import RunStore  # noqa: E402
 from studio.runs.worker import Worker  # noqa: E402
 from studio.session.session import Options, Session  # noqa: E402
+from studio.ui.explore.tab import ExploreTab  # noqa: E402
 from studio.ui.parts import file_url, fresh  # noqa: E402
 from studio.ui.train.tab import TrainTab  # noqa: E402
 
@@ -101,6 +103,27 @@ def with_a_copy(image_folder: Path, folder: Path) -> Path:
     images = Path(shutil.copytree(image_folder, folder / "images"))
     shutil.copy(images / "blue_line" / "3.png", images / "blue_line" / "3 (copy).png")
     return images
+
+
+def explore_tab(session: Session) -> ExploreTab:
+    """The Explore tab of a session, with its components."""
+    made = ExploreTab(session)
+    with gr.Blocks():
+        made.build()
+    return made
+
+
+def run_without_images(session: Session, image_folder: Path, tiny: str, folder: Path) -> str:
+    """A run of the session over images that are gone by now; its id."""
+    copy = shutil.copytree(image_folder, folder / "copy")
+    session.data.use_folder(copy)
+    session.data.wait()
+    run_id = start(TrainTab(session), tiny, method="zero-shot")
+    assert session.worker.wait(400)
+    shutil.rmtree(copy)
+    session.data.use_folder(image_folder)
+    session.data.wait()
+    return run_id
 
 
 @pytest.fixture(scope="module")

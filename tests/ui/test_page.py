@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from studio.clip.presets import PRESETS, Preset, presets
-from studio.session.arriving import Arriving
+from studio.images.arriving import Arriving
+from studio.images.machine import MachineFolders
 from studio.session.session import Session
 from studio.session.state import DataState
 from studio.session.task import TaskState
@@ -229,7 +230,7 @@ def test_a_folder_is_chosen_again_completed_and_picked_in_a_window(
     session: Session, image_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tab = DataTab(session)
-    monkeypatch.setattr(Session, "pick_folder", lambda self: image_folder)
+    monkeypatch.setattr(MachineFolders, "pick", lambda self: image_folder)
     tab.use_picked()
     session.data.wait(400)
     assert session.data.state.path == str(image_folder)
@@ -244,7 +245,7 @@ def test_a_folder_is_chosen_again_completed_and_picked_in_a_window(
     complete = tab.completions_of()
     assert complete(str(image_folder)[:-2]) == [f"{image_folder}/"]
     assert complete(3) == []  # type: ignore[arg-type]
-    monkeypatch.setattr(Session, "pick_folder", lambda self: None)
+    monkeypatch.setattr(MachineFolders, "pick", lambda self: None)
     session.data._set(folder=None, path="")
     tab.use_picked()  # the window was closed
     session.data.wait(400)

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from studio.analysis.differences import card, options
 from studio.analysis.matching import ALL, MatchedRuns, match
 from studio.runs.outcome import Outcome
-from studio.views.differences import card, cards, detail, options, summary
+from studio.views.differences import cards, detail, summary
 from tests.analysis.test_matching import SECOND, pair
 
 Make = Callable[..., Outcome]

@@ -68,3 +68,9 @@ def test_of_very_many_classes_the_largest_are_listed(
 def test_what_is_no_cell_is_refused(outcome: Make, pick: Any) -> None:
     with pytest.raises(RunError):
         map_table.picked(outcome(9), pick)
+
+
+def test_what_is_not_drawn_is_said() -> None:
+    assert map_table.note(10, 10, 10) == ""
+    assert map_table.note(9, 36, 36).startswith("9 of 36 images are drawn: the noisy ones")
+    assert map_table.note(9, 9, 11) == "2 images of the run can no longer be found."

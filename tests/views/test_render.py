@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from jinja2 import UndefinedError
 
-from studio.views import numbers
+from studio import numbers
 from studio.views.render import part, render
 
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from studio.files import write_json
+from studio.methods import title_of
 from studio.runs.reader import RunReader
 from studio.runs.result import RunResult
 from studio.runs.store import Run, RunStore
@@ -170,7 +171,7 @@ def test_a_card_tells_why_a_run_ended(run: Run) -> None:
 def test_a_finished_run_says_in_a_line_what_came_of_it(run: Run) -> None:
     run.set_status(state="finished")
     line = "57 % → about 74 % right (66 to 82 %), 83 % of the labels clean"
-    assert runs.headline(RESULT) == line
+    assert RESULT.headline == line
     ended = runs.ended(run.info, RESULT)
     assert (ended.short, ended.noisy) == ("✓ 83 % clean", True)
     assert ended.message.endswith(line)
@@ -184,7 +185,7 @@ def test_a_finished_run_says_in_a_line_what_came_of_it(run: Run) -> None:
 def test_labels_without_training_are_confident_and_not_clean(run: Run) -> None:
     run.set_status(state="finished")
     line = "about 57 % right (40 to 70 %), confidence above 50 % for 40 % of the labels"
-    assert runs.headline(LABELS_ONLY) == line
+    assert LABELS_ONLY.headline == line
     ended = runs.ended(run.info, LABELS_ONLY)
     assert (ended.short, ended.noisy) == ("✓ finished", False)
     for html in (
@@ -197,10 +198,9 @@ def test_labels_without_training_are_confident_and_not_clean(run: Run) -> None:
 
 def test_a_run_without_estimates_or_result_says_what_it_can(run: Run) -> None:
     """Older runs have no estimates; a run that failed at once has no result."""
-    assert (
-        runs.headline(RunResult(clean_fraction=0.5, stage="phase2")) == "50 % of the labels clean"
-    )
-    assert runs.headline(None) == ""
+    some = RunResult(clean_fraction=0.5, stage="phase2")
+    assert some.headline == "50 % of the labels clean"
+    assert RunResult().headline == ""
     run.set_status(state="failed")
     ended = runs.ended(run.info, None)
     assert (ended.headline, ended.short, ended.noisy) == (run.info.name, "✗ failed", False)
@@ -272,8 +272,8 @@ def test_warnings_are_listed_once_each() -> None:
 def test_states_and_methods_have_words() -> None:
     assert runs.state_name("interrupted") == "Interrupted"
     assert runs.when("nonsense") == "–"
-    assert runs.method_name("coft+") == "CoFT+"
-    assert runs.method_name("magic") == "magic"
+    assert title_of("coft+") == "CoFT+"
+    assert title_of("magic") == "magic"
     choices = dict(runs.method_choices())
     assert list(choices.values())[:2] == ["coft", "coft+"]
     assert choices["CoFT"] == "coft"

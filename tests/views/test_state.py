@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from studio.views import state
+from studio.views.render import render
 from studio.views.runs import Ended
 from studio.views.state import Work
 
@@ -45,6 +46,7 @@ def test_nothing_at_work_and_nothing_done_is_idle() -> None:
 
 
 def test_progress_names_the_step_and_escapes_it() -> None:
-    html = state.progress(Work("Preparing", f"reading {EVIL}", share=0.3))
+    work = Work("Preparing", f"reading {EVIL}", share=0.3)
+    html = render("page/progress.html", work=work)
     assert "reading &lt;img" in html
     assert "30 %" in html

@@ -34,7 +34,7 @@ def test_without_the_file_there_is_nothing(tmp_path: Path) -> None:
 def test_every_word_that_the_templates_explain_is_in_the_glossary() -> None:
     import re
 
-    from studio.views.numbers import slug
+    from studio.numbers import slug
 
     if not GLOSSARY.is_file():
         return

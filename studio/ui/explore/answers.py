@@ -16,6 +16,7 @@ import numpy as np
 
 from studio.analysis.gallery import Side
 from studio.errors import RunError, StudioError
+from studio.numbers import plural
 from studio.runs.store import RunInfo
 from studio.session.session import Session
 from studio.session.similar import vectors_of
@@ -39,7 +40,6 @@ from studio.ui.explore.scene import (
 from studio.ui.explore.search import SearchPanel
 from studio.ui.parts import picked, picked_index
 from studio.views import cards, runs
-from studio.views.numbers import plural
 from studio.views.render import part
 
 IMAGES_AT_HAND = "The images at hand (before training)"

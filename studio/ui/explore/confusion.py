@@ -8,11 +8,11 @@ import gradio as gr
 
 from studio.analysis import confusion
 from studio.errors import RunError
+from studio.numbers import plural
 from studio.ui.explore.galleries import Drawn, Panel
 from studio.ui.explore.scene import AGAINST_MODEL, AGAINST_TRUTH, Filters, Indices, Scene
 from studio.ui.parts import pick_list, picked
 from studio.views.confusion import cell, heat_map
-from studio.views.numbers import plural
 from studio.views.render import part
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from studio.errors import RunError
 from studio.imports import import_torch
+from studio.numbers import count, plural
 from studio.runs.corrections import WITHDRAWN, Action
 from studio.session.session import Session
 from studio.session.source import AT_HAND, NOTHING, OpenedRun, parse
@@ -21,7 +22,6 @@ from studio.ui.explore.galleries import Drawn, Panel
 from studio.ui.explore.scene import Filters, Indices, Scene
 from studio.ui.parts import script
 from studio.views.detail import corrections_summary
-from studio.views.numbers import count, plural
 from studio.views.render import render
 
 CHANGED = "The images or labels at hand have changed meanwhile: look at them again first."

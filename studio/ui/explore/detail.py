@@ -15,6 +15,7 @@ import gradio as gr
 import numpy as np
 
 from studio.errors import RunError
+from studio.numbers import count, index_of, plural
 from studio.runs.corrections import WITHDRAWN
 from studio.session.opened import Opened, open_run
 from studio.session.session import Session
@@ -24,7 +25,6 @@ from studio.ui.explore.correct import CHANGED, CorrectPanel
 from studio.ui.explore.scene import NO_IMAGE, Filters, Indices, Scene, is_index, served
 from studio.ui.parts import picked, script
 from studio.views import detail
-from studio.views.numbers import count, index_of, plural
 from studio.views.render import part, render
 
 NEAREST = 12
@@ -154,10 +154,9 @@ class DetailDialog:
         if task is None:
             return {"html": "", "again": False}
         if task.pending:
-            label = f"Being computed: {task.text.lower()}"
-            return {"html": part("progress", task.done, task.total, label=label), "again": True}
+            return {"html": part("waiting", task.state), "again": True}
         if task.error:
-            return {"html": render("explore/quiet.html", text=task.error), "again": False}
+            return {"html": part("quiet", task.error), "again": False}
         found, cosines = task.value.nearest(place.index, NEAREST)
         label_of = int(opened.outcome.labels[place.index])
         html = detail.nearest(opened.outcome, found, cosines, opened.picture, label=label_of)

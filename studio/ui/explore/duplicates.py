@@ -9,15 +9,16 @@ import numpy as np
 
 from studio.analysis.gallery import PAGE_SIZE, Page
 from studio.errors import RunError
-from studio.scores import duplicates as scores
+from studio.numbers import count, plural
+from studio.scores.duplicates import NEAR as NEARLY
 from studio.scores.duplicates import Group
-from studio.session.similar import Similar, similar_of
+from studio.scores.similar import Similar
+from studio.session.similar import similar_of
 from studio.session.tasks import Task
 from studio.ui.explore.galleries import Drawn, PagedCards, Panel
 from studio.ui.explore.scene import EXACT, FAR, NEAR, Filters, Indices, Scene
 from studio.ui.parts import picked, picked_index
 from studio.views import duplicates
-from studio.views.numbers import count, plural
 from studio.views.render import part, render
 
 _LEAST, _MOST = 0.8, 0.99
@@ -38,7 +39,7 @@ class DuplicatesPanel(Panel):
             elem_id="duplicates-kind",
         )  # fmt: skip
         self.at_least = gr.Slider(
-            _LEAST, _MOST, value=scores.NEAR, step=0.01, label="At least this similar",
+            _LEAST, _MOST, value=NEARLY, step=0.01, label="At least this similar",
             info="Cosine of the model's features: 1 = the same", elem_id="duplicates-at-least",
             visible=False,
         )  # fmt: skip
@@ -63,7 +64,9 @@ class DuplicatesPanel(Panel):
         groups = [] if kind == FAR else _groups(scene, similar, filters)
         if kind == FAR:
             indices = _outliers(scene, similar)
-            shown = self.gallery.draw(scene, indices, pages, note=_distance(similar))
+            shown = self.gallery.draw(
+                scene, indices, pages, note=lambda i: f"distance {similar.distance(i):.2f}"
+            )
         else:
             indices = _members(groups)
             page = Page.of(groups, pages[self.gallery.name], size=duplicates.PAGE_SIZE)
@@ -72,7 +75,7 @@ class DuplicatesPanel(Panel):
             )
             shown = self.gallery.show(body, page, pages)
             if not groups:
-                shown[self.gallery.where] = ""
+                shown[self.gallery.pager.where] = ""
         head = render(
             "explore/duplicates_head.html",
             kind={EXACT: "exact", NEAR: "near", FAR: "far"}[kind],
@@ -123,15 +126,10 @@ def _kind(filters: Filters) -> str:
 
 def _groups(scene: Scene, similar: Similar, filters: Filters) -> list[Group]:
     """Groups of the run's images; with a filter, those that one of its images belongs to."""
-    found, least = similar.exact, filters.at_least
-    if _kind(filters) == NEAR:
-        valid = isinstance(least, (int, float)) and _LEAST <= least <= _MOST
-        found = scores.near_groups(
-            similar.neighbours, at_least=float(least) if valid else scores.NEAR, exact=found
-        )
-    rows = similar.rows
-    groups = [Group(tuple(rows[list(g.indices)].tolist()), g.cosine, g.exact) for g in found]
-    return [g for g in groups if scene.allowed[list(g.indices)].any()]
+    least = filters.at_least
+    valid = isinstance(least, (int, float)) and _LEAST <= least <= _MOST
+    at_least = (float(least) if valid else NEARLY) if _kind(filters) == NEAR else None
+    return [g for g in similar.groups(at_least) if scene.allowed[list(g.indices)].any()]
 
 
 def _members(groups: list[Group]) -> Indices:
@@ -140,14 +138,8 @@ def _members(groups: list[Group]) -> Indices:
 
 def _outliers(scene: Scene, similar: Similar) -> Indices:
     """Those that stand out, or else a page of the farthest, as far as the filters leave them."""
-    number = similar.outliers.number or PAGE_SIZE
-    order = similar.rows[similar.outliers.order[:number]]
-    return np.asarray(order[scene.allowed[order]], np.int64)
-
-
-def _distance(similar: Similar) -> Any:
-    distances = dict(zip(similar.rows.tolist(), similar.outliers.distances.tolist(), strict=True))
-    return lambda index: f"distance {distances.get(index, 0.0):.2f}"
+    order = similar.farthest(PAGE_SIZE)
+    return order[scene.allowed[order]]
 
 
 def _wait(task: Task | None) -> str:
@@ -155,4 +147,4 @@ def _wait(task: Task | None) -> str:
         return part("empty", _GONE)
     if task.error:
         return part("empty", f"The images cannot be compared: {task.error}")
-    return part("progress", task.done, task.total, label=f"Being computed: {task.text.lower()}")
+    return part("waiting", task.state)

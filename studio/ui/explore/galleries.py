@@ -9,10 +9,10 @@ import gradio as gr
 
 from studio.analysis import gallery
 from studio.analysis.gallery import Page, Side
+from studio.numbers import count, plural
 from studio.ui.explore.scene import SIDES, Filters, Indices, Scene
-from studio.ui.parts import folding, pick_list, script
+from studio.ui.parts import Pager, folding, pick_list, script
 from studio.views import cards
-from studio.views.numbers import count, plural
 from studio.views.render import render
 
 Drawn = dict[Any, Any]
@@ -66,12 +66,8 @@ class PagedCards(Panel):
     def build(self) -> None:
         """Lay the gallery out."""
         self.cards = gr.HTML(js_on_load=script("cards"), elem_id=f"gallery-{self.name}")
-        turn: dict[str, Any] = {"size": "sm", "min_width": 90, "interactive": False}
-        with gr.Row(elem_classes="inline pager"):
-            self.back = gr.Button("Previous", elem_id=f"{self.name}-back", **turn)
-            self.where = gr.HTML(elem_id=f"{self.name}-where")
-            self.on = gr.Button("Next", elem_id=f"{self.name}-on", **turn)
-        self.outputs = [self.cards, self.where, self.back, self.on]
+        self.pager = Pager(self.name)
+        self.outputs = [self.cards, *self.pager.outputs]
 
     def draw(
         self,
@@ -105,12 +101,8 @@ class PagedCards(Panel):
     def show(self, body: str, page: Page[Any], pages: dict[str, int]) -> Drawn:
         """HTML of a page, whose number is entered into `pages`."""
         pages[self.name] = page.number
-        return {
-            self.cards: body,
-            self.where: render("explore/where.html", where=page.label),
-            self.back: gr.update(interactive=page.number > 0),
-            self.on: gr.update(interactive=page.number < page.pages - 1),
-        }
+        shown = (body, *self.pager.show(page))
+        return dict(zip(self.outputs, shown, strict=True))
 
 
 class SelectionPanel(Panel):

@@ -17,6 +17,7 @@ import numpy as np
 from studio.analysis import map_points
 from studio.analysis.map_points import Plane
 from studio.errors import RunError, StudioError
+from studio.numbers import plural
 from studio.runs.outcome import Outcome, fingerprint
 from studio.session.layouts import Layout, Layouts
 from studio.session.opened import Opened, open_run
@@ -28,7 +29,6 @@ from studio.ui.explore.scene import Filters, Indices, Scene, event_data, is_inde
 from studio.ui.parts import ASSETS, file_url, plotly_file, script
 from studio.views import map as view
 from studio.views.cards import opinion, truth, worth
-from studio.views.numbers import plural
 
 STAGES = {"zero-shot": "Before training", "phase1": "After Phase I", "final": "After training"}
 CLASSES = 20
@@ -68,7 +68,7 @@ class Placed:
 
     def packed(self, indices: Indices, kind: Any) -> dict[str, Any]:
         """What the page needs to draw these images."""
-        return view.packed(indices, self.plane(kind), self.opened.stages, self.last.truth)
+        return map_points.packed(indices, self.plane(kind), self.opened.stages, self.last.truth)
 
 
 class MapPanel(Panel):
@@ -124,8 +124,8 @@ class MapPanel(Panel):
 
         Returns:
             text: one line about how it stands; again: milliseconds after which to ask again, 0 =
-            never; and if there is anything new to draw, what `view.packed` makes, with names of
-            classes, the largest of them, and which layout it is.
+            never; and if there is anything new to draw, what `map_points.packed` makes, with names
+            of classes, the largest of them, and which layout it is.
         """
         placed = self.placed(asked)
         if isinstance(placed, dict):
@@ -169,7 +169,7 @@ class MapPanel(Panel):
         drawn = map_points.drawn(placed.last, limit=limit)
         more = np.setdiff1d(indices, drawn, assume_unique=True)
         return {
-            "indices": view.packed_indices(indices),
+            "indices": map_points.packed_indices(indices),
             "more": placed.packed(more, asked.get("layout")),
         }
 
@@ -182,8 +182,8 @@ class MapPanel(Panel):
         lines = [worth(outcome, index)]
         if outcome.disagree[index]:
             lines += [f"Model {m + 1}: {opinion(outcome, index, m)}" for m in (0, 1)]
-        if known := truth(outcome, index):
-            lines.append(known)
+        if compared := truth(outcome, index):
+            lines.append(compared)
         name = outcome.name(int(outcome.labels[index]))
         return {"src": opened.picture(index), "title": name, "lines": lines}
 
@@ -217,9 +217,7 @@ class MapPanel(Panel):
         if not task.ready:
             before = vectors_of(opened)
             waits = task if before is None or before.ready else before
-            done, total = waits.done, waits.total
-            return {"text": waits.text + (f", {done} of {total}" if total else ""),
-                    "again": _SOON_MS}  # fmt: skip
+            return {"text": waits.state.how_far, "again": _SOON_MS}
         return Placed(opened, *task.value)
 
     def _layout(self, opened: Opened) -> Task | None:
@@ -291,6 +289,5 @@ def _limit(asked: Asked) -> int:
 def _progress(layout: Layout) -> str:
     """How it stands with the UMAP."""
     if layout.state == "running":
-        done = f", {layout.done} of {layout.total}" if layout.total else ""
-        return f"PCA for now. UMAP follows: {layout.text[:1].lower()}{layout.text[1:]}{done}."
+        return f"PCA for now. UMAP follows: {layout.text[:1].lower()}{layout.text[1:]}."
     return f"{layout.text} The map stays with PCA." if layout.state == "failed" else ""

@@ -65,10 +65,7 @@ class Filters:
     def page_numbers(self) -> dict[str, int]:
         """The number of each gallery's page, made safe."""
         sent = self.pages if isinstance(self.pages, dict) else {}
-        return {
-            name: n if isinstance(n := sent.get(name), int) and abs(n) < 10**7 else 0
-            for name in GALLERIES
-        }
+        return {name: gallery.page_number(sent.get(name)) for name in GALLERIES}
 
 
 @dataclass(frozen=True)
@@ -85,12 +82,12 @@ class Ticks:
     @classmethod
     def of(cls, state: Any, source: str, number: int) -> Ticks:
         """Those of a source with `number` images; none when they belong to another one."""
-        known = state if isinstance(state, dict) else {}
-        version = known.get("version")
+        kept = state if isinstance(state, dict) else {}
+        version = kept.get("version")
         version = version if isinstance(version, int) else 0
-        if known.get("source") != source:
+        if kept.get("source") != source:
             return cls(source, version)
-        return cls(source, version, frozenset(indices_in(known.get("images"), number)))
+        return cls(source, version, frozenset(indices_in(kept.get("images"), number)))
 
     def changed(self, images: list[int], *, on: bool) -> Ticks:
         """With some more of them, or some fewer."""
@@ -222,8 +219,8 @@ def served(name: str, answer: Callable[[dict[str, Any]], dict[str, Any]]) -> Cal
 
     def call(asked: Any) -> dict[str, Any]:
         try:
-            known = json.loads(asked) if isinstance(asked, str) else asked
-            return answer(known if isinstance(known, dict) else {})
+            question = json.loads(asked) if isinstance(asked, str) else asked
+            return answer(question if isinstance(question, dict) else {})
         except StudioError as error:
             return {"error": str(error)}
         except (LookupError, TypeError, ValueError):

@@ -14,6 +14,7 @@ import gradio as gr
 import numpy as np
 
 from studio.errors import RunError, StudioError
+from studio.numbers import plural
 from studio.prompts.prompt_set import PromptSet
 from studio.runs.first_labels import LOADING, Encoded, encode_images
 from studio.session.opened import Opened, open_run
@@ -22,7 +23,6 @@ from studio.session.source import OpenedFolder
 from studio.session.tasks import Task
 from studio.ui.explore.scene import Indices
 from studio.ui.parts import UNCHECKED
-from studio.views.numbers import plural
 from studio.views.render import part, render
 
 LONGEST = 200
@@ -67,10 +67,9 @@ class SearchPanel:
         try:
             text = _checked(text)
             opened = open_run(self.session, run, stage)
-            task = sight_of(opened)
+            task = encoded_of(opened)
             while task.pending:
-                label = f"Before the search: {task.text}"
-                yield [part("progress", task.done, task.total, label), *same]
+                yield [part("waiting", task.state, before="Before the search"), *same]
                 task.ended.wait(_WAIT_S)
             if task.error:
                 raise RunError(task.error)
@@ -86,7 +85,7 @@ class SearchPanel:
         yield [_line(line), key, *front]
 
 
-def sight_of(opened: Opened) -> Task:
+def encoded_of(opened: Opened) -> Task:
     """The task whose value is the `Encoded` of a run's folder.
 
     Raises:
@@ -100,7 +99,7 @@ def sight_of(opened: Opened) -> Task:
     if ready is not None and ready.model == opened.model and len(ready) == len(folder.images):
         return Task.of(ready)  # what labelled the images at hand
     return session.tasks.ask(
-        ("sight", opened.model, folder.fingerprint),
+        ("encoded", opened.model, folder.fingerprint),
         LOADING,
         lambda task: encode_images(
             folder=folder,

@@ -136,7 +136,7 @@ class ExploreTab(ExploreAnswers):
         self.duplicates.timer.tick(**timer)
         self.selection.change(**self.event(self.selected, drawn))
         for gallery in self._galleries():
-            for button, by in ((gallery.back, -1), (gallery.on, 1)):
+            for button, by in ((gallery.pager.back, -1), (gallery.pager.on, 1)):
                 turn = partial(self.turn, name=gallery.name, by=by)
                 button.click(**self.event(turn, drawn))
         self.search.wire(

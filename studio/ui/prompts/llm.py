@@ -16,8 +16,7 @@ from studio.prompts.leaving import leaving
 from studio.session.session import Session
 from studio.session.state import DataState
 from studio.ui.parts import POLL, Lazy, Part, box, field_of, guard, line, page_of
-from studio.views import prompts
-from studio.views.render import part
+from studio.views.render import part, render
 
 _KEYS = {
     "typed": "A key was typed; it is kept in memory until the studio ends, and written nowhere.",
@@ -172,21 +171,20 @@ class LlmBox:
             "llm_forget": (key, gr.update(visible=key == "typed")),
             "llm_write": (writing.busy, gr.update(interactive=not writing.busy)),
             "llm_stop": (state[:2], stop),
-            "llm_status": (state, Lazy(lambda: prompts.writing(**vars(writing)))),
+            "llm_status": (state, Lazy(lambda: render("prompts/writing.html", writing=writing))),
         }
 
     def _leaves(self, view: DataState) -> Markup:
         """What leaves the machine and what it may cost, before anything does."""
         options = self.session.options
-        return prompts.leaves(
-            leaving(
-                view.llm_form,
-                names=view.names,
-                prompts=view.prompts,
-                public=options.public,
-                cache_dir=options.cache_dir,
-            )
+        what = leaving(
+            view.llm_form,
+            names=view.names,
+            prompts=view.prompts,
+            public=options.public,
+            cache_dir=options.cache_dir,
         )
+        return render("prompts/leaves.html", **vars(what))
 
 
 def _mark(name: str) -> str:

@@ -10,7 +10,6 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from studio.analysis.prompt_effect import Labels
 from studio.errors import PromptError
 from studio.prompts.prompt_set import PromptSet, parse_sentences, parse_templates
 from studio.prompts.templates import TEMPLATES
@@ -31,8 +30,8 @@ from studio.ui.parts import (
 )
 from studio.ui.polling import Polling
 from studio.ui.prompts.llm import LlmBox
-from studio.views import prompts, state
-from studio.views.render import part
+from studio.views import prompts
+from studio.views.render import part, render
 
 SAVE = """(text) => {
   const link = document.createElement("a");
@@ -231,30 +230,25 @@ class PromptsTab:
         return prompts.board(
             class_names=view.names,
             prompts=view.prompts,
-            now=Labels.of(view.preview) if labelled else None,
-            before=Labels.of(view.before) if labelled else None,
-            plain=Labels.of(view.plain) if labelled else None,
+            now=view.preview if labelled else None,
+            before=view.before,
+            plain=view.plain,
         )
 
     def _effect(self, view: DataState, labelled: bool) -> Markup:
         work = work_on(view)
         if work is not None:
-            return state.progress(work)
+            return render("page/progress.html", work=work)
         preview, folder, canvases = view.preview, view.folder, view.canvases
-        now = Labels.of(preview)
-        if not labelled or preview is None or folder is None or canvases is None or now is None:
+        if not labelled or preview is None or folder is None or canvases is None:
             return part("empty", _nothing(view))
         return prompts.effect(
-            class_names=preview.class_names,
-            now=now,
-            before=Labels.of(view.before),
-            plain=Labels.of(view.plain),
-            own=not preview.prompts.is_default,
-            summary=preview.prompts.summary(),
+            preview,
+            before=view.before,
+            plain=view.plain,
             doubt=view.doubt,
             picture=partial(self.session.picture, folder, canvases),
             path=lambda i: folder.images[i].path,
-            cut_short=preview.cut_short,
             strangers=view.prompts.strangers(view.names),
         )
 

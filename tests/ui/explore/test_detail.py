@@ -7,7 +7,6 @@ import re
 from itertools import pairwise
 from typing import Any
 
-import gradio as gr
 import pytest
 
 from studio.errors import RunError
@@ -17,16 +16,13 @@ from studio.session.similar import vectors_of
 from studio.ui.explore.detail import Place
 from studio.ui.explore.scene import served
 from studio.ui.explore.tab import ExploreTab
-from tests.ui.conftest import event
+from tests.ui.conftest import event, explore_tab
 from tests.ui.explore.test_tab import here, place_of
 
 
 @pytest.fixture(scope="module")
 def tab(shared: Session) -> ExploreTab:
-    made = ExploreTab(shared)
-    with gr.Blocks():
-        made.build()
-    return made
+    return explore_tab(shared)
 
 
 def opened(tab: ExploreTab, run: str, index: int = 0) -> tuple[str, dict[str, Any]]:

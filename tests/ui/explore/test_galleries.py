@@ -23,7 +23,7 @@ def test_a_page_can_be_turned_where_there_is_another(
     pages = {"clean": asked, "noisy": 7}
     shown = cards.show("<p>body</p>", Page.of(range(images), asked, size=24), pages)
     assert set(shown) == set(cards.outputs)
-    assert (shown[cards.back]["interactive"], shown[cards.on]["interactive"]) == turns
+    assert (shown[cards.pager.back]["interactive"], shown[cards.pager.on]["interactive"]) == turns
     assert shown[cards.cards] == "<p>body</p>"
-    assert f"of {images}" in shown[cards.where]
+    assert f"of {images}" in shown[cards.pager.where]
     assert pages == {"clean": number, "noisy": 7}

@@ -17,8 +17,7 @@ from studio.session.session import Session
 from studio.session.source import AT_HAND, OpenedRun
 from studio.ui.explore.map import MapPanel, _limit
 from studio.ui.explore.scene import Filters, Scene, served
-from studio.ui.train.tab import TrainTab
-from tests.ui.conftest import event, start
+from tests.ui.conftest import event, run_without_images
 
 SQUARE = {"xs": [-1.1, 0, 0, -1.1], "ys": [-1.1, -1.1, 1.1, 1.1]}  # the left half
 
@@ -239,17 +238,7 @@ def test_the_table_has_a_row_for_each_class_and_its_numbers_select(
 def test_without_images_the_map_says_why(
     session: Session, image_folder: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
-    import shutil
-
-    copy = tmp_path / "copy"
-    shutil.copytree(image_folder, copy)
-    session.data.use_folder(copy)
-    session.data.wait()
-    run_id = start(TrainTab(session), str(tiny_model), method="zero-shot")
-    assert session.worker.wait(400)
-    shutil.rmtree(copy)
-    session.data.use_folder(image_folder)
-    session.data.wait()
+    run_id = run_without_images(session, image_folder, str(tiny_model), tmp_path)
     found = MapPanel(session).points({"run": run_id})
     assert "Without them there is no map" in found["text"]
 

@@ -19,7 +19,7 @@ from studio.session.opened import open_run
 from studio.session.session import Session
 from studio.session.tasks import Task
 from studio.ui.explore import search
-from studio.ui.explore.search import SearchPanel, sight_of
+from studio.ui.explore.search import SearchPanel, encoded_of
 from tests.ui.conftest import load
 
 
@@ -116,14 +116,14 @@ def test_the_images_at_hand_need_no_second_model(
 def test_while_the_model_loads_a_line_says_so(
     shared: Session, run_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ready = sight_of(open_run(shared, run_id))
+    ready = encoded_of(open_run(shared, run_id))
     slow = Task("Loading the model", lambda _: ready.value)
     monkeypatch.setattr(search, "_WAIT_S", 0.01)
-    monkeypatch.setattr(search, "sight_of", lambda opened: slow)
+    monkeypatch.setattr(search, "encoded_of", lambda opened: slow)
     answers = SearchPanel(shared).search("a dog", run_id)
-    assert "Loading the model" in next(answers)[0]
+    assert "Before the search: loading the model" in next(answers)[0]
     slow.begin("Looking at the images")(12, 36)
-    assert "Looking at the images" in next(answers)[0]
+    assert "looking at the images" in next(answers)[0]
     slow.run()
     line, key, *_ = list(answers)[-1]
     assert "12 images nearest to" in line
@@ -139,7 +139,7 @@ def test_a_model_that_cannot_be_loaded_is_said_and_tried_again(
     failed = Task("Loading the model", fails)
     failed.run()
     with monkeypatch.context() as patch:
-        patch.setattr(search, "sight_of", lambda opened: failed)
+        patch.setattr(search, "encoded_of", lambda opened: failed)
         line, selection, *_ = ask(shared, "a dog", run_id)[-1]
     assert "There is no model" in line
     assert not isinstance(selection, str)

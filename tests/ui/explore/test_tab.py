@@ -3,7 +3,6 @@ from __future__ import annotations
 import html as texts
 import json
 import re
-import shutil
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 
 from studio.errors import ModelError, RunError
+from studio.numbers import percent
 from studio.session.opened import open_run
 from studio.session.session import Session
 from studio.session.similar import similar_of
@@ -29,9 +29,7 @@ from studio.ui.explore.scene import (
     Filters,
 )
 from studio.ui.explore.tab import ExploreTab
-from studio.ui.train.tab import TrainTab
-from studio.views.numbers import percent
-from tests.ui.conftest import event, start, with_a_copy
+from tests.ui.conftest import event, explore_tab, run_without_images, with_a_copy
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +40,7 @@ def shared_images(tmp_path_factory: pytest.TempPathFactory, image_folder: Path) 
 
 @pytest.fixture(scope="module")
 def tab(shared: Session) -> ExploreTab:
-    made = ExploreTab(shared)
-    with gr.Blocks():
-        made.build()
-    return made
+    return explore_tab(shared)
 
 
 def here(run: Any, **more: Any) -> Filters:
@@ -410,18 +405,8 @@ def test_what_takes_long_says_that_it_is_being_computed(
 def test_when_the_images_are_gone_the_labels_still_show(
     session: Session, image_folder: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
-    copy = tmp_path / "copy"
-    shutil.copytree(image_folder, copy)
-    session.data.use_folder(copy)
-    session.data.wait()
-    run_id = start(TrainTab(session), str(tiny_model), method="zero-shot")
-    assert session.worker.wait(400)
-    shutil.rmtree(copy)
-    session.data.use_folder(image_folder)
-    session.data.wait()
-    tab = ExploreTab(session)
-    with gr.Blocks():
-        tab.build()
+    run_id = run_without_images(session, image_folder, str(tiny_model), tmp_path)
+    tab = explore_tab(session)
     page = draw(tab, run_id)
     assert "without pictures" in page["explore-summary"]
     assert "image not found" in page["gallery-clean"] + page["gallery-noisy"]

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from studio.analysis.verdict import verdict
 from studio.scores.estimate import Estimate
-from studio.views.estimates import verdict
 from studio.views.render import part
 
 

@@ -1,11 +1,11 @@
-"""An estimated accuracy as it is shown: with its interval, never as if it were known."""
+"""What first labels are worth, in words that follow the estimate of how many are right."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from studio.numbers import about, interval
 from studio.scores.estimate import Estimate
-from studio.views.numbers import about, interval
 
 GOOD_FROM, GOOD_LOW = 0.70, 0.50
 BAD_BELOW = 0.10

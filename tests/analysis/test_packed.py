@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from studio.views import map as points
-from studio.views.map import packed
+from studio.analysis.map_points import packed
 from tests.views.conftest import make_outcome
 
 
@@ -37,9 +36,3 @@ def test_a_probability_that_is_none_is_drawn_as_zero() -> None:
     made = make_outcome(3, clean_probability=np.array([np.nan, 2.0, -1.0], np.float32))
     found = packed(np.arange(3), np.zeros((3, 2), np.float32), {"a": made}, None)
     assert read(found["stages"]["a"]["clean"], "u1") == [0, 255, 0]
-
-
-def test_what_is_not_drawn_is_said() -> None:
-    assert points.note(10, 10, 10) == ""
-    assert points.note(9, 36, 36).startswith("9 of 36 images are drawn: the noisy ones")
-    assert points.note(9, 9, 11) == "2 images of the run can no longer be found."

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from studio.session.cache import Cache, Same
+from studio.cache import Cache, Same
 
 
 def test_a_value_is_made_once() -> None:

@@ -1,4 +1,4 @@
-"""The way numbers are written, the same on every tab."""
+"""The way numbers are written, the same on every tab and in the terminal."""
 
 from __future__ import annotations
 
