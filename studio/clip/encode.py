@@ -42,11 +42,11 @@ def preprocess(canvases: Tensor, backbone: Backbone, *, size: int | None = None)
 
 
 def to_pixels(images: Tensor, backbone: Backbone) -> Tensor:
-    """(B, 3, s, s) uint8 of the right size to normalised float pixels, channels last on the CPU."""
+    """(B, 3, s, s) uint8 of the right size to normalised float pixels, as the model wants them."""
     mean = torch.tensor(backbone.mean, device=images.device).view(3, 1, 1) * 255
     std = torch.tensor(backbone.std, device=images.device).view(3, 1, 1) * 255
     pixels = (images.float() - mean) / std
-    return pixels.contiguous(memory_format=torch.channels_last)
+    return pixels.contiguous(memory_format=backbone.pixel_format)
 
 
 def autocast(device: torch.device) -> torch.autocast:

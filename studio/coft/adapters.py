@@ -94,7 +94,16 @@ class PromptTokens(VisualAdapter):
         def take_out(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
             return output.narrow(axis, 0, output.shape[axis] - count)
 
+        def turn_not(
+            _module: nn.Module, inputs: tuple[Any, ...], more: dict[str, Any]
+        ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+            return inputs, {**more, "rope": with_unturned(more["rope"], count)}
+
         handles = [blocks[i].register_forward_pre_hook(put_in(i)) for i in range(len(self.tokens))]
+        if getattr(getattr(visual, "trunk", None), "rope", None) is not None:
+            handles += [
+                block.register_forward_pre_hook(turn_not, with_kwargs=True) for block in blocks
+            ]
         handles.append(blocks[-1].register_forward_hook(take_out))
         try:
             features: Tensor = visual(hidden)
@@ -102,6 +111,17 @@ class PromptTokens(VisualAdapter):
             for handle in handles:
                 handle.remove()
         return features
+
+
+def with_unturned(rope: Tensor, count: int) -> Tensor:
+    """Rotary embeddings (..., N, 2w) of N patches, sines then cosines, and of `count` tokens more.
+
+    The tokens have no place in the image, so they are not turned: sine 0, cosine 1.
+    """
+    half = rope.shape[-1] // 2
+    tokens = rope.new_zeros(*rope.shape[:-2], count, rope.shape[-1])
+    tokens[..., half:] = 1
+    return torch.cat([rope, tokens], dim=-2)
 
 
 def _transformer(visual: Any) -> tuple[list[nn.Module], int, int, bool]:

@@ -13,13 +13,18 @@ from PIL import Image
 from torch.nn.functional import cosine_similarity
 
 from studio.clip.backbone import Backbone, load_backbone
-from studio.clip.encode import encode_images, encode_texts
+from studio.clip.encode import encode_images, encode_texts, to_pixels
+from studio.coft.adapters import with_unturned
+from studio.coft.events import Finished, Step
+from studio.coft.fit import fit
 from studio.coft.prompts import PromptTemplate
 from studio.errors import ModelError
 from studio.images.canvases import canvas_size, prepare
 from tests.clip.conftest import FAMILIES
 from tests.clip.hub_server import FakeHub
 from tests.clip.small_hub import as_folder, repository, weights_of
+from tests.coft.conftest import Canvases, random_task
+from tests.conftest import QUICK_SETTINGS
 
 TEXTS = ["a photo of a red bird.", "This is a photo of an Old Cat!", "a dog"]
 
@@ -101,6 +106,17 @@ def test_the_learned_context_stands_where_its_words_would(name: str, full_hub: F
     with torch.no_grad():
         expected = backbone.model.encode_text(words)  # type: ignore[operator]
         torch.testing.assert_close(template.encode(context), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_stem_that_crashes_on_channels_last_gets_contiguous_pixels(full_hub: FakeHub) -> None:
+    """MobileCLIP's; in a process of its own a backward pass would end it (torch 2.14, CPU)."""
+    images = torch.zeros(2, 3, 64, 64, dtype=torch.uint8)
+    for name, wanted in (("tiny-MobileCLIP2", True), ("tiny-resnet", False)):
+        backbone = load_backbone(f"{name}:made", device="cpu")
+        assert to_pixels(images, backbone).is_contiguous() == wanted
+        weights = [p for p in backbone.visual.parameters() if p.dim() == 4 and p.shape[2] > 1]
+        plain = [weight.is_contiguous() for weight in weights if weight.shape[1] > 1]
+        assert all(plain) == wanted
 
 
 FORMS = ["tag", "hub", "folder", "file"]
@@ -187,3 +203,27 @@ def test_long_texts_are_cut_at_a_word(full_hub: FakeHub) -> None:
         assert tokenizer.longer([long, "a dog"]) == [long]
         assert tokenizer.longer([" ".join(long.split()[:kept])]) == []
         assert row.shape == (length,)
+
+
+def test_visual_tokens_have_no_place_in_rotary_embeddings(full_hub: FakeHub) -> None:
+    from timm.layers import apply_rot_embed_cat
+
+    trunk: Any = load_backbone("tiny-PE-Core:made", device="cpu").visual.trunk
+    rope = trunk.rope.get_embed()
+    x = torch.randn(1, 2, len(rope) + 3, rope.shape[-1] // 2)
+    turned = apply_rot_embed_cat(x, with_unturned(rope, 3))
+    torch.testing.assert_close(turned[:, :, :-3], apply_rot_embed_cat(x[:, :, :-3], rope))
+    assert torch.equal(turned[:, :, -3:], x[:, :, -3:])
+
+
+@pytest.mark.parametrize("vpt", ["deep", "shallow"])
+@pytest.mark.parametrize("name", list(FAMILIES))
+def test_both_phases_run_on_every_family(name: str, vpt: str, full_hub: FakeHub) -> None:
+    backbone = load_backbone(f"{name}:made", device="cpu")
+    few = QUICK_SETTINGS | {"phase1_epochs": 1, "vpt": vpt}
+    task = random_task(backbone, Canvases(9, size=64), **few)
+    events = list(fit(task))
+    steps = [event for event in events if isinstance(event, Step)]
+    assert {step.phase for step in steps} == {1, 2}
+    assert all(np.isfinite(step.loss) for step in steps)
+    assert isinstance(events[-1], Finished)

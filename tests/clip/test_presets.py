@@ -85,3 +85,13 @@ def test_what_is_on_this_machine_is_known_without_asking(hub: FakeHub) -> None:
 def test_open_clip_stays_below_the_version_that_was_not_tried() -> None:
     text = (Path(__file__).parents[2] / "requirements.txt").read_text()
     assert re.search(r"^open_clip_torch>=3\.2,<4$", text, re.MULTILINE)
+
+
+def test_the_documented_list_is_the_list() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
+    for name, facts in PRESETS.items():
+        (line,) = (row for row in text.splitlines() if row.startswith(f"| `{name}` |"))
+        size = f"{facts.download_mb} MB"
+        told = (facts.tag, f"{facts.image_size}", f"{facts.imagenet}", facts.licence, size)
+        assert all(word in line for word in told)
+        assert ("research only" in line) == facts.research_only
