@@ -13,7 +13,7 @@ from studio.clip.backbone import Backbone
 from studio.coft.adapters import PromptTokens, ScaleShift
 from studio.coft.classifier import Tower
 from studio.coft.dual import DualPromptModel
-from studio.coft.phase1 import build_models, dual_loss
+from studio.coft.phase1 import _Trainer, build_models, dual_loss
 from studio.coft.prompts import PromptTemplate
 from studio.coft.towers import average_with_start
 from studio.errors import ModelError
@@ -237,3 +237,27 @@ def test_averaging_goes_the_given_share_of_the_way() -> None:
     average_with_start(tower, start, share=0.25)
     for name, tensor in tower.state_dict().items():
         torch.testing.assert_close(tensor, start[name] + 0.25)
+
+
+def test_each_side_takes_its_own_step_however_large_the_others_gradient_is(vit: Backbone) -> None:
+    """At CLIP's scale the texts' gradient is a hundred times that of the visual tokens."""
+    model = model_of(vit)
+    settings = Settings(momentum=0.0, weight_decay=0.0)
+    trainer = _Trainer(model, 0, settings, steps=9, round_number=1, part=8)
+    before = [parameter.detach().clone() for parameter in model.parameters()]
+
+    def gradients(*_arguments: Any) -> tuple[float, dict[str, float]]:
+        for parameter, size in ((model.positive, 300.0), (model.negative, 400.0)):
+            parameter.grad = torch.full_like(parameter, size / parameter.numel() ** 0.5)
+        for parameter in model.adapter.parameters():
+            parameter.grad = torch.full_like(parameter, 0.5 / parameter.numel() ** 0.5)
+        return 0.0, {}
+
+    trainer._gradients = gradients  # type: ignore[method-assign]
+    rate = trainer.rate
+    trainer.step(torch.zeros(2, 3, 32, 32), torch.tensor([0, 1]), torch.rand(2, 3), 100.0)
+    moved = [
+        float((now.detach() - was).norm())
+        for now, was in zip(model.parameters(), before, strict=True)
+    ]
+    assert moved == pytest.approx([0.6 * rate, 0.8 * rate, 0.5 * rate], rel=1e-3)
