@@ -13,7 +13,7 @@ from torch.nn.functional import normalize
 from studio.clip.backbone import Backbone
 from studio.coft.adapters import PromptTokens, ScaleShift
 from studio.coft.classifier import Tower
-from studio.coft.dual import DualPromptModel
+from studio.coft.dual import DualPromptModel, judge
 from studio.coft.judge import TrainingSet
 from studio.coft.phase1 import _Trainer, build_models, dual_loss
 from studio.coft.prompts import PromptTemplate
@@ -239,6 +239,19 @@ def test_averaging_goes_the_given_share_of_the_way() -> None:
     average_with_start(tower, start, share=0.25)
     for name, tensor in tower.state_dict().items():
         torch.testing.assert_close(tensor, start[name] + 0.25)
+
+
+def test_a_judgement_keeps_log_odds_apart_that_half_precision_would_not(vit: Backbone) -> None:
+    model = model_of(vit)
+    texts = torch.randn(40, 16, generator=torch.Generator().manual_seed(1))
+    positive, negative = normalize(texts, dim=1), normalize(-texts, dim=1)
+    pixels = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(2))
+    judged = judge([model], pixels, [(positive, negative)], 1000.0)
+    with torch.no_grad():
+        images = model.images(pixels)
+    assert judged.log_odds.dtype == torch.float32
+    assert torch.equal(judged.log_odds[0], 1000.0 * (images @ positive.T - images @ negative.T))
+    assert float(judged.log_odds.max()) > 100.0
 
 
 def test_heads_work_in_float32_under_autocast() -> None:

@@ -59,17 +59,18 @@ def test_what_all_images_have_in_common_changes_nothing(weight: float) -> None:
 
 
 def test_densities_of_numbers_that_hardly_vary_are_not_lost_in_rounding() -> None:
-    """One large constant, of a variance at its floor: it would weigh 1e8 times a million."""
+    """One large number, nearly the same for all: it would weigh a million times as much."""
     pictures, z = in_a_cone(normalize(draws(50, 6), dim=1)), draws(50, 3, seed=1).softmax(1)
+    pictures[:, 6] += 3e-4 * draws(50, seed=3)
     means, variance = transduction.moments(pictures, z, draws(3, 7, seed=2))
     exact_means, exact_variance = transduction.moments(
         pictures.double(), z.double(), draws(3, 7, seed=2).double()
     )
-    torch.testing.assert_close(variance, exact_variance.float(), rtol=1e-4, atol=1e-9)
+    torch.testing.assert_close(variance, exact_variance.float(), rtol=1e-2, atol=1e-9)
     found = transduction.log_density(pictures, means, variance)
     exact = transduction.log_density(pictures.double(), exact_means, exact_variance)
     apart, expected = (each - each.mean(1, keepdim=True) for each in (found, exact.float()))
-    torch.testing.assert_close(apart, expected, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(apart, expected, rtol=0.02, atol=0.01)
 
 
 def test_images_that_are_all_but_certain_do_not_tie() -> None:
