@@ -153,7 +153,8 @@ class Settings(Choices):
     phase1_clip: float = choice(
         1.0,
         "studio",
-        "Largest norm of the gradient (0 = any); many classes or a small tau diverged without.",
+        "Largest norm of the texts' gradient, and of the images' (0 = any); many classes or a "
+        "small tau diverged without.",
         low=0,
     )
     phase1_resolution: float = choice(

@@ -87,11 +87,11 @@ def _train(task: Task, indices: Tensor, labels: Tensor) -> Iterator[Event]:
     shipped = Classifier(towers[:1] if single else towers, task.backbone)
     meta = shipped.meta(kind="fine-tuned", head_input=head_input, class_names=task.class_names)
     yield Checkpoint("classifier", shipped.state(), meta)
-    own = probabilities.argmax(-1)
-    judged, clean = into_judged(own, clean_sets(probabilities, own), task.given)
+    own, log_odds = probabilities.argmax(-1), probabilities.logit()
+    judged, clean = into_judged(own, clean_sets(log_odds, own), task.given)
     yield finish(
         probabilities,
-        probabilities,
+        log_odds,
         clean,
         judged,
         given=task.given,

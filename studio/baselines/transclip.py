@@ -18,7 +18,7 @@ from studio.baselines.shipping import ship, ship_zero_shot
 from studio.coft.classifier import unit_tower
 from studio.coft.events import Event, Progress
 from studio.coft.task import Task
-from studio.coft.transduction import ROUNDS, TEXT_WEIGHT, Assigned, transduce
+from studio.coft.transduction import ROUNDS, TEXT_WEIGHT, Assigned, linear_density, transduce
 
 
 def fit(task: Task) -> Iterator[Event]:
@@ -39,12 +39,12 @@ def fit(task: Task) -> Iterator[Event]:
         yield from ship_zero_shot(task)
         return
     # log p + lambda log yhat is linear in the unit feature, up to what all classes share.
-    means, variance = assigned.means, assigned.variance
+    weight, bias = linear_density(assigned.means, assigned.variance)
     texts = space.scale * space.texts(task.class_vectors)
     tower = unit_tower(
         task.backbone,
         task.space,
-        means / variance + TEXT_WEIGHT * texts,
-        bias=-0.5 * (means.square() / variance).sum(1),
+        weight + TEXT_WEIGHT * texts,
+        bias=bias,
     )
     yield from ship(task, tower, kind="transduction", probabilities=assigned.z)

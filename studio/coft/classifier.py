@@ -43,6 +43,16 @@ class Tower(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         """Logits (B, C) of normalised pixels (B, 3, S, S)."""
         features = self.tokens.tail(self.visual, pixels) if self.tokens else self.visual(pixels)
+        return self.logits(features)
+
+    def logits(self, features: Tensor) -> Tensor:
+        """Logits (B, C) of the tower's features, always in float32.
+
+        In half precision cosines times 100 lie up to .25 apart: classes would tie.
+        """
+        if torch.is_autocast_enabled(features.device.type):
+            with torch.autocast(features.device.type, enabled=False):
+                return self.logits(features.float())
         if self.mean is not None:
             features = normalize(features - self.mean, dim=-1)
         logits: Tensor = self.head(features)

@@ -12,6 +12,7 @@ from studio.clip.backbone import Backbone
 from studio.clip.encode import Images, autocast, preprocess
 from studio.clip.space import Space
 from studio.coft.adapters import VisualAdapter, build_adapter
+from studio.coft.losses import clean_log_odds
 from studio.coft.prompts import PromptTemplate
 from studio.settings import Settings
 
@@ -67,12 +68,12 @@ class DualPromptModel(nn.Module):
 class Judgement:
     """Both models on a set of n images.
 
-    probabilities: (2, n, C) softmax of s+ / tau; clean: (2, n, C) p_clean of every class;
-    images: (2, n, d) unit image features.
+    probabilities: (2, n, C) softmax of s+ / tau; log_odds: (2, n, C) (s+ - s-) / tau of every
+    class, above 0 = clean, in float32; images: (2, n, d) unit image features, in half precision.
     """
 
     probabilities: Tensor
-    clean: Tensor
+    log_odds: Tensor
     images: Tensor
 
     @property
@@ -97,12 +98,12 @@ def judge(
     scale: float,
 ) -> Judgement:
     """Both models on one batch of prefix outputs, sharing its decoding and the frozen stages."""
-    probabilities, clean, pictures = [], [], []
+    probabilities, log_odds, pictures = [], [], []
     with torch.inference_mode():
         for model, (positive, negative) in zip(models, texts, strict=True):
             images = model.images(hidden)
             similar, dissimilar = images @ positive.T, images @ negative.T
             probabilities.append((scale * similar).softmax(-1).cpu())
-            clean.append((scale * (similar - dissimilar)).sigmoid().half().cpu())
+            log_odds.append(clean_log_odds(similar, dissimilar, scale=scale).cpu())
             pictures.append(images.half().cpu())
-    return Judgement(torch.stack(probabilities), torch.stack(clean), torch.stack(pictures))
+    return Judgement(torch.stack(probabilities), torch.stack(log_odds), torch.stack(pictures))

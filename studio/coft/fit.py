@@ -13,6 +13,12 @@ from studio.coft.outcome import finish, label_all
 from studio.coft.rounds import Learned, phase_one_rounds
 from studio.coft.task import Task
 
+NOTHING_TO_LEARN = (
+    "Phase II was left out, and the labels are those of Phase I: the labels of a model all weigh "
+    "nothing, because the other model finds none of them clean. Check the class names, or set "
+    "filter=none."
+)
+
 
 def fit(task: Task) -> Iterator[Event]:
     """Run CoFT (paper, Sections 3.1 and 3.2): one round, no contrast. See `fit_plus`."""
@@ -43,6 +49,8 @@ def fit_plus(task: Task) -> Iterator[Event]:
             clean_fraction=clean_share(learned.clean),
         )
     else:
+        if settings.phase2_epochs and not task.stop():
+            yield Warned(NOTHING_TO_LEARN)
         stage, kind = "phase1", "phase1"
         shipped_by, images = task.backbone, task.images
         towers, head_input = _phase1_towers(task, learned.models), "post_proj"
@@ -55,7 +63,7 @@ def fit_plus(task: Task) -> Iterator[Event]:
     yield Checkpoint("classifier", shipped.state(), meta)
     yield finish(
         probabilities,
-        learned.scores,
+        learned.log_odds,
         learned.clean,
         learned.labels,
         given=task.given,

@@ -1,4 +1,8 @@
-"""Collaboration: each model's labels are judged clean or noisy by its peer (Section 3.2.1)."""
+"""Collaboration: each model's labels are judged clean or noisy by its peer (Section 3.2.1).
+
+What is compared are log-odds (s+ - s-) / tau in float32, never their sigmoid: that is exactly 1
+from log-odds of 17 on (in half precision from 8.3), and labels that differ would be equally clean.
+"""
 
 from __future__ import annotations
 
@@ -7,35 +11,35 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-CLEAN_THRESHOLD = 0.5
+CLEAN_THRESHOLD = 0.0
 """s+ > s-, that is p_clean > 0.5: the paper's rule has no other threshold."""
 
 
-def peer_clean_probability(clean: Tensor, labels: Tensor) -> Tensor:
+def peer_clean_probability(log_odds: Tensor, labels: Tensor) -> Tensor:
     """(2, N): p_clean of model i's label under the OTHER model.
 
-    clean: (2, N, C) clean probabilities of both models for all classes; labels: (2, N).
+    log_odds: (2, N, C) clean log-odds of both models for all classes; labels: (2, N).
     """
-    return torch.stack([_of_label(clean[1 - i], labels[i]) for i in (0, 1)])
+    return _under_peer(log_odds, labels).sigmoid()
 
 
-def own_clean_probability(clean: Tensor, labels: Tensor) -> Tensor:
+def own_clean_probability(log_odds: Tensor, labels: Tensor) -> Tensor:
     """(2, N): p_clean of model i's label under model i itself; shapes as above."""
-    return torch.stack([_of_label(clean[i], labels[i]) for i in (0, 1)])
+    return _under_itself(log_odds, labels).sigmoid()
 
 
-def clean_sets(clean: Tensor, labels: Tensor, *, rule: str = "peer_clean") -> Tensor:
+def clean_sets(log_odds: Tensor, labels: Tensor, *, rule: str = "peer_clean") -> Tensor:
     """(2, N) bool: membership of S_clean^1 and S_clean^2; the complement is S_noise.
 
     Args:
-        clean: (2, N, C) clean probabilities.
+        log_odds: (2, N, C) clean log-odds.
         labels: (2, N) each model's own labels.
         rule: "peer_clean" [paper]; "peer_clean_and_argmax_agree" [DeFT's real-noise variant]: the
             label must also be the peer's class of largest p_clean; "self_clean", "both_clean",
             "agree" (both models give this label) and "none" (all labels) are ablations.
     """
-    peer = peer_clean_probability(clean, labels) > CLEAN_THRESHOLD
-    own = own_clean_probability(clean, labels) > CLEAN_THRESHOLD
+    peer = _under_peer(log_odds, labels) > CLEAN_THRESHOLD
+    own = _under_itself(log_odds, labels) > CLEAN_THRESHOLD
     if rule == "peer_clean":
         return peer
     if rule == "self_clean":
@@ -45,7 +49,7 @@ def clean_sets(clean: Tensor, labels: Tensor, *, rule: str = "peer_clean") -> Te
     if rule == "both_clean":
         return peer & own
     if rule == "peer_clean_and_argmax_agree":
-        return peer & (clean.argmax(-1).flip(0) == labels)
+        return peer & (log_odds.argmax(-1).flip(0) == labels)
     assert rule == "none", rule
     return torch.ones_like(peer)
 
@@ -59,16 +63,16 @@ def clean_share(clean: Tensor) -> float:
     return float(clean.any(0).float().mean())
 
 
-def soft_weights(clean: Tensor, labels: Tensor, *, rule: str = "peer_clean") -> Tensor:
+def soft_weights(log_odds: Tensor, labels: Tensor, *, rule: str = "peer_clean") -> Tensor:
     """(2, N) in [0, 1]: what each label weighs where none is left out: p_clean under its judges.
 
     Those are the peer, or with "self_clean" the model itself, with "both_clean" the stricter of
     both; "agree" and "none" have no judge, and weigh as they filter. Arguments as of `clean_sets`.
     """
     if rule in ("agree", "none"):
-        return clean_sets(clean, labels, rule=rule).float()
-    peer = peer_clean_probability(clean, labels)
-    own = own_clean_probability(clean, labels)
+        return clean_sets(log_odds, labels, rule=rule).float()
+    peer = peer_clean_probability(log_odds, labels)
+    own = own_clean_probability(log_odds, labels)
     if rule == "both_clean":
         return torch.minimum(peer, own)
     return own if rule == "self_clean" else peer
@@ -112,5 +116,9 @@ def _agree(labels: Tensor) -> Tensor:
     return (labels[0] == labels[1]).expand(2, -1)
 
 
-def _of_label(clean: Tensor, labels: Tensor) -> Tensor:
-    return clean.gather(1, labels[:, None])[:, 0].float()
+def _under_peer(log_odds: Tensor, labels: Tensor) -> Tensor:
+    return _under_itself(log_odds.flip(0), labels)
+
+
+def _under_itself(log_odds: Tensor, labels: Tensor) -> Tensor:
+    return log_odds.gather(2, labels[..., None])[..., 0].float()

@@ -11,6 +11,9 @@ from torch.nn.functional import cross_entropy, logsigmoid
 
 from studio.errors import FolderError
 
+LEAST_SHARE = 1e-6
+"""Of the likeliest other class: with complement=prob_weighted every class is drawn at times."""
+
 
 def clean_log_odds(positive: Tensor, negative: Tensor, *, scale: float) -> Tensor:
     """(s+ - s-) / tau, elementwise; above 0 means clean."""
@@ -77,9 +80,13 @@ def draw_complements(
         shift = torch.randint(1, classes, labels.shape, generator=generator).to(labels.device)
         return (labels + shift) % classes
     assert probabilities is not None, "this mode needs the zero-shot probabilities"
-    weights = probabilities.detach().cpu().clone().clamp_min(1e-6)
-    weights.scatter_(1, labels.cpu()[:, None], 0.0)
+    own = labels.cpu()[:, None]
+    others = probabilities.detach().cpu().scatter(1, own, -1.0)
     if mode == "hard":
-        best = weights.topk(min(top, classes - 1), dim=1).indices
-        weights = torch.zeros_like(weights).scatter_(1, best, 1.0)
+        best = others.topk(min(top, classes - 1), dim=1).indices
+        weights = torch.zeros_like(others).scatter_(1, best, 1.0)
+    else:
+        # In shares of the likeliest other, which itself may be next to nothing.
+        most = others.amax(1, keepdim=True).clamp_min(torch.finfo(others.dtype).tiny)
+        weights = (others / most).clamp_min(LEAST_SHARE).scatter_(1, own, 0.0)
     return torch.multinomial(weights, 1, generator=generator)[:, 0].to(labels.device)

@@ -11,7 +11,7 @@ from studio.clip.encode import Images
 from studio.coft.classifier import Classifier
 from studio.coft.events import Event, Finished, Progress
 from studio.coft.given import REJECTED
-from studio.coft.judge import peer_clean_probability
+from studio.coft.judge import own_clean_probability, peer_clean_probability
 
 TOP = 5
 """Classes per image that `Finished` reports."""
@@ -19,7 +19,7 @@ TOP = 5
 
 def finish(
     probabilities: Tensor,
-    clean_scores: Tensor,
+    log_odds: Tensor,
     clean: Tensor,
     judged: Tensor,
     *,
@@ -32,7 +32,7 @@ def finish(
 
     Args:
         probabilities: (2, N, C) of the final classifiers.
-        clean_scores: (2, N, C) p_clean of both judges for all classes.
+        log_odds: (2, N, C) clean log-odds of both judges for all classes.
         clean: (2, N) bool, S_clean of both models.
         judged: (2, N) the labels that were judged.
         given: (N,) see `studio.coft.given`; a given label is final and clean, that of a rejected
@@ -45,7 +45,7 @@ def finish(
     labels = torch.where(given >= 0, given, mean.argmax(-1))
     top = mean.topk(min(TOP, mean.shape[1]), dim=-1)
     own = probabilities.argmax(-1)
-    of_final = clean_scores.gather(2, labels.expand(2, -1)[..., None])[..., 0].float().mean(0)
+    of_final = own_clean_probability(log_odds, labels.expand(2, -1)).mean(0)
     # Clean: the final label is one that a model gave and its peer judges clean.
     of_a_model = (clean & (judged == labels)).any(0)
     return Finished(
@@ -53,7 +53,7 @@ def finish(
         confidence=mean.gather(1, labels[:, None])[:, 0],
         clean_probability=of_final,
         model_labels=own,
-        model_clean_probability=peer_clean_probability(clean_scores, own),
+        model_clean_probability=peer_clean_probability(log_odds, own),
         clean=(of_a_model | (given >= 0)) & (given != REJECTED),
         top_labels=top.indices,
         top_probabilities=top.values,

@@ -8,6 +8,7 @@ from functools import partial
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
 from studio.coft.dual import DualPromptModel, Judgement, judge, test_hidden
 from studio.coft.events import Event, Monitor, Progress, Step
@@ -116,6 +117,16 @@ def phase_one(
             yield _monitor(task, models, watched, epoch, epochs)
 
 
+def sides_of(model: DualPromptModel) -> tuple[list[Parameter], list[Parameter]]:
+    """The parameters of the texts, V+ and V-, and those of the images.
+
+    Each side's gradient is clipped by itself: clipped together, the side with the larger gradient
+    takes all of the step. At CLIP's scale that is the texts', and visual tokens stay where they
+    are.
+    """
+    return [model.positive, model.negative], list(model.adapter.parameters())
+
+
 class _Trainer:
     """One model with its optimiser and its own streams of randomness.
 
@@ -139,8 +150,9 @@ class _Trainer:
             for purpose in ("shuffle", "views", "complement")
         )
         self.done = 0
+        self._sides = sides_of(model)
         self._optimizer, self._schedule = build_optimizer(
-            [{"params": list(model.parameters()), "lr": settings.phase1_lr}],
+            [{"params": side, "lr": settings.phase1_lr} for side in self._sides],
             kind=settings.phase1_optimizer,
             momentum=settings.momentum,
             weight_decay=settings.weight_decay,
@@ -168,7 +180,8 @@ class _Trainer:
         self._optimizer.zero_grad(set_to_none=True)
         total, parts = self._gradients(hidden, labels, complements, scale)
         if self.settings.phase1_clip:
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.phase1_clip)
+            for side in self._sides:
+                torch.nn.utils.clip_grad_norm_(side, self.settings.phase1_clip)
         self._optimizer.step()
         self._schedule.step()
         self.done += 1
@@ -235,7 +248,7 @@ def join(parts: Sequence[Judgement]) -> Judgement:
     """Judgements of batches, one after the other."""
     return Judgement(
         torch.cat([p.probabilities for p in parts], dim=1),
-        torch.cat([p.clean for p in parts], dim=1),
+        torch.cat([p.log_odds for p in parts], dim=1),
         torch.cat([p.images for p in parts], dim=1),
     )
 
@@ -254,7 +267,7 @@ def _monitor(
     judgement = join([judge(models, part, texts, task.space.scale) for part in hidden])
     own = judgement.labels
     labels = with_claims(own, task.claims[indices])
-    clean = clean_sets(judgement.clean, labels, rule=task.settings.filter)
+    clean = clean_sets(judgement.log_odds, labels, rule=task.settings.filter)
     _, clean = into_judged(labels, clean, task.given[indices])
     agreement = float((own[0] == own[1]).float().mean())
     return Monitor(1, epoch, epochs, indices, own, agreement, clean_share(clean))

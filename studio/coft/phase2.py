@@ -140,7 +140,8 @@ class _Tuner:
         pixels, second: (B, 3, S, S) two views of the same images, the second for contrast only;
         labels: (B,); weights: (B,) of the labels, 0 for images outside of the clean set.
         """
-        share = weights / weights.sum().clamp_min(1e-6)
+        # Shares of the batch, however little its labels weigh; nothing where all weigh nothing.
+        share = weights / weights.sum().clamp_min(torch.finfo(weights.dtype).tiny)
         parts = {"ce": 0.0} | ({"contrast": 0.0} if self.contrast else {})
         keys: list[Tensor] = []
         self._optimizer.zero_grad(set_to_none=True)
@@ -148,11 +149,11 @@ class _Tuner:
             own = slice(start, start + self._part)
             with autocast(pixels.device):
                 features = self.tower.visual(pixels[own])
-                logits = self.tower.head(features)
+                logits = self.tower.logits(features)
                 if self.contrast and second is not None:
                     keys.append(self.contrast.keys(second[own]))
             losses = cross_entropy(
-                logits.float(),
+                logits,
                 labels[own],
                 label_smoothing=self.settings.label_smoothing,
                 reduction="none",

@@ -35,13 +35,13 @@ from studio.settings import Settings
 class Learned:
     """What Phase I leaves behind.
 
-    models: both, trained; scores: (2, N, C) their p_clean; labels: (2, N), given ones worked in;
-    clean: (2, N) bool, S_clean of both; weights: (2, N), what each label counts in Phase II, 0 =
-    nothing; seeds: images in the larger of the two seed sets.
+    models: both, trained; log_odds: (2, N, C) of their p_clean; labels: (2, N), given ones worked
+    in; clean: (2, N) bool, S_clean of both; weights: (2, N), what each label counts in Phase II,
+    0 = nothing; seeds: images in the larger of the two seed sets.
     """
 
     models: tuple[DualPromptModel, DualPromptModel]
-    scores: Tensor
+    log_odds: Tensor
     labels: Tensor
     clean: Tensor
     weights: Tensor
@@ -76,14 +76,14 @@ def phase_one_rounds(task: Task) -> Generator[Event, None, Learned]:
         judgement = yield from judge_all(models, views, task.space.scale)
         assigned = yield from _assigned(judgement, task)
         labels = with_claims(assigned.argmax(-1), task.claims)
-        clean = clean_sets(judgement.clean, labels, rule=settings.filter)
+        clean = clean_sets(judgement.log_odds, labels, rule=settings.filter)
         weights = clean.float()
         if settings.label_weights == "soft":
-            weights = soft_weights(judgement.clean, labels, rule=settings.filter)
+            weights = soft_weights(judgement.log_odds, labels, rule=settings.filter)
         labels, clean = into_judged(labels, clean, given)
         learned = Learned(
             models=models,
-            scores=judgement.clean,
+            log_odds=judgement.log_odds,
             labels=labels,
             clean=clean,
             weights=given_weights(weights, given),
@@ -94,9 +94,9 @@ def phase_one_rounds(task: Task) -> Generator[Event, None, Learned]:
             break
         scores = [
             without_prior(
-                _confidence(own, own_clean.float(), settings), power=settings.prior_correction
+                _confidence(own, log_odds.sigmoid(), settings), power=settings.prior_correction
             )
-            for own, own_clean in zip(assigned, judgement.clean, strict=True)
+            for own, log_odds in zip(assigned, judgement.log_odds, strict=True)
         ]
     assert learned is not None  # there is at least one round
     return learned
@@ -166,8 +166,8 @@ def _judged(judgement: Judgement, learned: Learned, number: int) -> Judged:
     labels = learned.labels
     return Judged(
         labels=labels,
-        clean_probability=peer_clean_probability(judgement.clean, labels),
-        own_clean_probability=own_clean_probability(judgement.clean, labels),
+        clean_probability=peer_clean_probability(judgement.log_odds, labels),
+        own_clean_probability=own_clean_probability(judgement.log_odds, labels),
         clean=learned.clean,
         confidence=judgement.probabilities.gather(2, labels[..., None])[..., 0],
         round_number=number,

@@ -60,13 +60,11 @@ def build_tower(
             )
             head.bias.zero_()
     else:
-        weight, bias = text / length, torch.zeros(len(text), device=text.device)
+        weight = text / length
+        bias = -weight @ mean
         if settings.head_init == "probe":
-            weight, bias = _probe(
-                features - space.image_mean.cpu(), data, weight.cpu(), length=float(length)
-            )
+            weight, bias = _probe(features, data, weight.cpu(), bias.cpu())
             weight, bias = weight.to(text.device), bias.to(text.device)
-        bias = bias - weight @ mean
         if projection is not None:
             weight, bias = weight @ projection[0], bias + weight @ projection[1]
         head = nn.Linear(weight.shape[1], len(weight))
@@ -80,17 +78,23 @@ def build_tower(
 
 
 def _probe(
-    features: Tensor, data: TrainingSet, start: Tensor, *, length: float
+    features: Tensor, data: TrainingSet, weight: Tensor, bias: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Multinomial regression on frozen features (n, d), drawn towards the text head `start` (C, d).
+    """Multinomial regression on frozen features (n, d), drawn towards the text head (C, d), (C,).
 
     A head that already fits keeps fine-tuning from tearing the features apart at its first steps
     (linear probing, then fine-tuning: Kumar et al., 2022).
+
+    What features have in common is taken away, and the rest has length 1 in the mean: so the pull
+    towards the texts is as strong in CLIP's narrow cone as where features lie all around.
     """
-    x = features / length
-    origin, shares = start * length, data.weights / data.weights.sum()
+    middle = features.mean(0)
+    length = (features - middle).norm(dim=-1).mean().clamp_min(1e-12)  # 0 with one image
+    x = (features - middle) / length
+    origin, shares = weight * length, data.weights / data.weights.sum()
+    level = weight @ middle + bias
     weight = origin.clone().requires_grad_(True)
-    bias = torch.zeros(len(start), requires_grad=True)
+    bias = (level - level.mean()).requires_grad_(True)
     optimizer = torch.optim.LBFGS(
         [weight, bias], max_iter=PROBE_STEPS, line_search_fn="strong_wolfe"
     )
@@ -98,13 +102,14 @@ def _probe(
     def closure() -> float:
         optimizer.zero_grad()
         losses = cross_entropy(x @ weight.T + bias, data.labels, reduction="none")
-        moved = (weight - origin).square().mean() * len(start)
+        moved = (weight - origin).square().mean() * len(origin)
         loss = (shares * losses).sum() + PROBE_DECAY * moved
         loss.backward()
         return float(loss.detach())
 
     optimizer.step(closure)
-    return weight.detach() / length, bias.detach()
+    weight = weight.detach() / length
+    return weight, bias.detach() - weight @ middle
 
 
 def average_with_start(tower: Tower, start: dict[str, Tensor], *, share: float) -> None:

@@ -14,6 +14,10 @@ The temperature T is this project's [studio], and so is how it is measured (`tem
 diagonal Gaussian counts d features as independent witnesses; they are not, so every z ends at 0 or
 1, which says nothing about the confidence of an image, and drowns the texts. `temperature` divides
 by how many times the features repeat each other.
+
+For CoFT, what all images have in common is taken away first (`centred`) [studio]. The cosines of
+two images are about 0 on a centred model and .4 to 1 under CLIP, where neighbours would weigh more
+and the first Gaussians less. Without it everything here says the same in any cone.
 """
 
 from __future__ import annotations
@@ -36,6 +40,8 @@ BLOCK = 1024
 LEAST_VARIANCE = 1e-8
 TRACE = 1e-3
 AFFINITY_SLOPE = 5.0
+LEAST_PROBABILITY = 1e-37
+"""Whose logarithm is still finite in float32."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,7 @@ def transduce(
             rejected image shapes no class and no neighbour.
         temperature: T; above 1 the Gaussians weigh less beside the texts.
     """
-    prior = probabilities.clamp_min(1e-12).log()
+    prior = probabilities.clamp_min(LEAST_PROBABILITY).log()
     usable = given != REJECTED
     near, weights = neighbours(pictures, usable, count=NEIGHBOURS)
     z = _fixed(probabilities, given)
@@ -85,13 +91,20 @@ def label_together(
 
     given_evidence: weight of `with_evidence`. device: where it is computed; comparing all pairs of
     images takes time with the square of N. A trace of the probabilities is mixed in, so that images
-    whose assignment is certain (z = 1) are ranked by those.
+    whose assignment is certain (z = 1) are ranked by those; in float64, for in float32 all above
+    .9999 would tie.
     """
     pictures, given = pictures.to(device).float(), given.to(device)
     probabilities = with_evidence(pictures, probabilities.to(device), given, weight=given_evidence)
+    pictures = centred(pictures, given)
     temperature = temperature_of(pictures[given != REJECTED])
     *_, last = transduce(pictures, probabilities, given, temperature=temperature)
-    return last.z.lerp(probabilities, TRACE).cpu()
+    return last.z.cpu().double().lerp(probabilities.cpu().double(), TRACE)
+
+
+def centred(pictures: Tensor, given: Tensor) -> Tensor:
+    """(N, d) unit vectors without what the images that were not rejected have in common."""
+    return normalize(pictures - pictures[given != REJECTED].mean(0), dim=1)
 
 
 def with_evidence(
@@ -99,23 +112,24 @@ def with_evidence(
 ) -> Tensor:
     """Probabilities (N, C) in which the given labels (N,) count as evidence for similar images.
 
-    The log odds of a class grow by weight * exp(-5 (1 - cosine)), the cosine being that with the
-    most similar image that was given this label: Tip-Adapter's affinity (Zhang et al., ECCV 2022,
-    arXiv:2207.09519), but of the nearest instead of the sum of all, and without what all images
-    have in common, so that a class does not grow because many of its images were corrected or
-    none of the others'. So one or two labels a class can name a group of images that the texts call
-    by another class's name.
+    The log-odds of a class, the same at every scale, grow by weight * exp(-5 (1 - cosine)), the
+    cosine being that with the most similar image that was given this label: Tip-Adapter's affinity
+    (Zhang et al., ECCV 2022, arXiv:2207.09519), but of the nearest instead of the sum of all, and
+    without what all images have in common, so that a class does not grow because many of its
+    images were corrected or none of the others'. So one or two labels a class can name a group of
+    images that the texts call by another class's name.
     """
     labelled = (given >= 0).nonzero()[:, 0]
     if not weight or not len(labelled):
         return probabilities
-    own = normalize(pictures - pictures[given != REJECTED].mean(0), dim=1)
+    own = centred(pictures, given)
     weighed = []
     for block, before in zip(own.split(BLOCK), probabilities.split(BLOCK), strict=True):
         affinity = (-AFFINITY_SLOPE * (1 - block @ own[labelled].T)).exp()  # (n, given)
         labels = given[labelled].expand(len(block), -1)
         evidence = torch.zeros_like(before).scatter_reduce(1, labels, affinity, "amax")
-        weighed.append((before.clamp_min(1e-12).log() + weight * evidence).softmax(-1))
+        prior = before.clamp_min(LEAST_PROBABILITY).log()
+        weighed.append((prior + weight * evidence).softmax(-1))
     return torch.cat(weighed)
 
 
@@ -154,8 +168,19 @@ def log_density(pictures: Tensor, means: Tensor, variance: Tensor) -> Tensor:
 
     Up to what all classes share.
     """
-    cross = pictures @ (means / variance).T
-    return cross - 0.5 * (means.square() / variance).sum(1)
+    weight, bias = linear_density(means, variance)
+    return pictures @ weight.T + bias
+
+
+def linear_density(means: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+    """The same as (C, d) and (C,): log densities are linear, for the variance is shared.
+
+    About the mean of the means: numbers that are equal in all classes and hardly vary, as CLIP's
+    features have them, would otherwise weigh 1e8 and be lost in rounding.
+    """
+    centre = means.mean(0)
+    apart = means - centre
+    return apart / variance, -0.5 * ((means + centre) * apart / variance).sum(1)
 
 
 def moments(pictures: Tensor, z: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
@@ -163,8 +188,12 @@ def moments(pictures: Tensor, z: Tensor, before: Tensor) -> tuple[Tensor, Tensor
     mass = z.sum(0)
     means = (z.T @ pictures) / mass.clamp_min(1e-12)[:, None]
     means = torch.where(mass[:, None] > 1e-6, means, before)
-    # E[x^2] - sum_k p_k mu_k^2, which never builds the (N, C, d) differences.
-    second = (z.sum(1) @ pictures.square() - mass @ means.square()) / mass.sum().clamp_min(1e-12)
+    # E[x^2] - sum_k p_k mu_k^2, which never builds the (N, C, d) differences; about the mean, so
+    # that a large number that hardly varies is not lost in rounding.
+    shares, total = z.sum(1), mass.sum().clamp_min(1e-12)
+    centre = shares @ pictures / total
+    around = shares @ (pictures - centre).square() - mass @ (means - centre).square()
+    second = around / total
     return means, second.clamp_min(LEAST_VARIANCE)
 
 

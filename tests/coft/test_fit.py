@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from importlib import import_module
 from typing import Any
 
@@ -13,8 +14,18 @@ from studio.clip.backbone import Backbone
 from studio.clip.encode import preprocess
 from studio.coft import phase2
 from studio.coft.classifier import Classifier
-from studio.coft.events import Checkpoint, Event, Finished, Judged, Monitor, SeedSet, Step, ZeroShot
-from studio.coft.fit import fit
+from studio.coft.events import (
+    Checkpoint,
+    Event,
+    Finished,
+    Judged,
+    Monitor,
+    SeedSet,
+    Step,
+    Warned,
+    ZeroShot,
+)
+from studio.coft.fit import NOTHING_TO_LEARN, fit
 from studio.coft.judge import TrainingSet
 from studio.coft.student import Student
 from studio.coft.task import Task
@@ -130,6 +141,27 @@ def test_a_label_that_is_less_likely_clean_weighs_less(
         assert (own.weights == 1).all()
 
 
+@pytest.mark.parametrize("weights", ["soft", "hard"])
+def test_labels_that_all_weigh_nothing_are_reported(
+    vit: Backbone, inputs: Inputs, monkeypatch: pytest.MonkeyPatch, weights: str
+) -> None:
+    """Their clean probability is zero even in float32: Phase II has nothing to learn."""
+    judge = import_module("studio.coft.phase1").judge
+
+    def rejecting(*arguments: Any) -> Any:
+        found = judge(*arguments)
+        return dataclasses.replace(found, log_odds=torch.full_like(found.log_odds, -200.0))
+
+    monkeypatch.setattr(import_module("studio.coft.phase1"), "judge", rejecting)
+    settings = Settings(**{**QUICK, "filter": "peer_clean", "label_weights": weights})
+    events = list(fit(Task(**inputs(vit, Canvases(30)), settings=settings)))
+    assert only(events, Finished).stage == "phase1"
+    assert NOTHING_TO_LEARN in [e.message for e in events if isinstance(e, Warned)]
+    settings = dataclasses.replace(settings, phase2_epochs=0)
+    events = list(fit(Task(**inputs(vit, Canvases(30)), settings=settings)))
+    assert NOTHING_TO_LEARN not in [e.message for e in events if isinstance(e, Warned)]
+
+
 def test_the_loss_of_phase_two_heeds_the_weights(vit: Backbone, inputs: Inputs) -> None:
     images = Canvases(12)
     given = inputs(vit, images)
@@ -144,7 +176,7 @@ def test_the_loss_of_phase_two_heeds_the_weights(vit: Backbone, inputs: Inputs) 
     pixels = preprocess(images.batch(range(12)), vit)
     losses = torch.nn.functional.cross_entropy(tower(pixels), labels, reduction="none")
     weights = torch.linspace(0, 1, 12)
-    loss, _ = tuner.step(pixels, labels, weights, None)
+    loss, _ = tuner.step(pixels, labels, 1e-20 * weights, None)  # shares of the batch count
     assert loss == pytest.approx(float((weights * losses).sum().detach() / weights.sum()), rel=1e-4)
 
 
@@ -202,7 +234,7 @@ def test_one_share_of_clean_labels_from_stage_to_stage(
     claims = torch.arange(60) % 3 if claimed else None
     changes = {
         "filter": rule, "monitor_images": 60, "phase1_epochs": 3, "transduction": "off",
-        "phase1_lr": 0.1,
+        "phase1_lr": 0.3,
     }  # fmt: skip
     settings = Settings(**QUICK | changes)
     task = Task(**inputs(vit, Canvases(60, seed=3)), settings=settings, given=given, claims=claims)

@@ -17,18 +17,18 @@ from studio.coft.judge import (
 
 @pytest.fixture
 def verdict() -> tuple[torch.Tensor, torch.Tensor]:
-    """p_clean (2, N, C) and labels (2, N) of two models that disagree here and there."""
+    """Log-odds (2, N, C) and labels (2, N) of two models that disagree here and there."""
     generator = torch.Generator().manual_seed(3)
-    clean = torch.rand(2, 40, 4, generator=generator)
-    return clean, torch.randint(4, (2, 40), generator=generator)
+    log_odds = torch.rand(2, 40, 4, generator=generator).logit()
+    return log_odds, torch.randint(4, (2, 40), generator=generator)
 
 
 def test_the_peer_decides(verdict: tuple[torch.Tensor, torch.Tensor]) -> None:
     clean, labels = verdict
     kept = clean_sets(clean, labels)
     for image in range(40):
-        assert kept[0, image] == (clean[1, image, labels[0, image]] > 0.5)
-        assert kept[1, image] == (clean[0, image, labels[1, image]] > 0.5)
+        assert kept[0, image] == (clean[1, image, labels[0, image]].sigmoid() > 0.5)
+        assert kept[1, image] == (clean[0, image, labels[1, image]].sigmoid() > 0.5)
 
 
 def test_swapping_the_models_swaps_the_sets(verdict: tuple[torch.Tensor, torch.Tensor]) -> None:
@@ -72,11 +72,28 @@ def test_the_share_counts_images_with_a_clean_label_of_either_model() -> None:
 
 
 def test_exactly_one_half_is_not_clean() -> None:
-    assert not clean_sets(torch.full((2, 3, 2), 0.5), torch.zeros(2, 3, dtype=torch.long)).any()
+    assert not clean_sets(torch.zeros(2, 3, 2), torch.zeros(2, 3, dtype=torch.long)).any()
+
+
+@pytest.mark.parametrize("scale", [15.0, 100.0, 1000.0])
+def test_log_odds_of_any_size_do_not_tie(scale: float) -> None:
+    """(9, 12) for classes 0 and 1: class 1 is the cleaner one, though both p_clean are 1 in half
+    precision, and at larger scales in float32."""
+    log_odds = torch.tensor([9.0, 12.0, 11.9]).expand(2, 1, 3) * scale / 15
+    second, third = torch.tensor([[1], [1]]), torch.tensor([[2], [2]])
+    rule = "peer_clean_and_argmax_agree"
+    assert clean_sets(log_odds, second, rule=rule).all()
+    assert not clean_sets(log_odds, third, rule=rule).any()
+
+
+def test_a_label_that_is_hardly_clean_still_weighs_something() -> None:
+    weights = soft_weights(torch.full((2, 4, 3), -60.0), torch.zeros(2, 4, dtype=torch.long))
+    assert (weights > 0).all()
+    assert len(training_sets(torch.zeros(2, 4, dtype=torch.long), weights, data="own")[0][0]) == 4
 
 
 def test_peer_and_own_probabilities_look_at_the_right_model() -> None:
-    clean = torch.stack([torch.full((1, 2), 0.9), torch.full((1, 2), 0.1)])
+    clean = torch.stack([torch.full((1, 2), 0.9), torch.full((1, 2), 0.1)]).logit()
     labels = torch.zeros(2, 1, dtype=torch.long)
     torch.testing.assert_close(peer_clean_probability(clean, labels), torch.tensor([[0.1], [0.9]]))
     torch.testing.assert_close(own_clean_probability(clean, labels), torch.tensor([[0.9], [0.1]]))

@@ -106,6 +106,21 @@ def test_hard_complements_come_from_the_likeliest_other_classes() -> None:
     assert set(drawn.tolist()) == {1, 2}
 
 
+@pytest.mark.parametrize("mode", ["hard", "prob_weighted"])
+def test_however_unlikely_the_others_are_the_likeliest_of_them_is_drawn(mode: str) -> None:
+    """At a large scale all other classes are next to nothing; they are no alike for all that."""
+    probabilities = torch.tensor([[1.0, 1e-30, 1e-22, 1e-30, 1e-31]]).expand(300, -1)
+    drawn = draw_complements(
+        torch.zeros(300, dtype=torch.long),
+        classes=5,
+        generator=torch.Generator().manual_seed(0),
+        mode=mode,
+        probabilities=probabilities,
+        top=1,
+    )
+    assert (drawn == 2).float().mean() > 0.98
+
+
 def test_one_class_is_refused() -> None:
     with pytest.raises(FolderError, match="two classes"):
         draw_complements(torch.zeros(3, dtype=torch.long), classes=1, generator=torch.Generator())

@@ -8,14 +8,16 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.nn.functional import normalize
 
 from studio.clip.backbone import Backbone
 from studio.coft.adapters import PromptTokens, ScaleShift
 from studio.coft.classifier import Tower
-from studio.coft.dual import DualPromptModel
-from studio.coft.phase1 import build_models, dual_loss
+from studio.coft.dual import DualPromptModel, judge
+from studio.coft.judge import TrainingSet
+from studio.coft.phase1 import _Trainer, build_models, dual_loss
 from studio.coft.prompts import PromptTemplate
-from studio.coft.towers import average_with_start
+from studio.coft.towers import _probe, average_with_start
 from studio.errors import ModelError
 from studio.settings import Settings
 from tests.coft.conftest import NAMES, Canvases, random_task
@@ -237,3 +239,73 @@ def test_averaging_goes_the_given_share_of_the_way() -> None:
     average_with_start(tower, start, share=0.25)
     for name, tensor in tower.state_dict().items():
         torch.testing.assert_close(tensor, start[name] + 0.25)
+
+
+def test_a_judgement_keeps_log_odds_apart_that_half_precision_would_not(vit: Backbone) -> None:
+    model = model_of(vit)
+    texts = torch.randn(40, 16, generator=torch.Generator().manual_seed(1))
+    positive, negative = normalize(texts, dim=1), normalize(-texts, dim=1)
+    pixels = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(2))
+    judged = judge([model], pixels, [(positive, negative)], 1000.0)
+    with torch.no_grad():
+        images = model.images(pixels)
+    assert judged.log_odds.dtype == torch.float32
+    assert torch.equal(judged.log_odds[0], 1000.0 * (images @ positive.T - images @ negative.T))
+    assert float(judged.log_odds.max()) > 100.0
+
+
+def test_heads_work_in_float32_under_autocast() -> None:
+    """Cosines .3 and .3005 times 100 are one number in bfloat16."""
+    head = nn.Linear(2, 3, bias=False)
+    with torch.no_grad():
+        head.weight.copy_(100 * torch.tensor([[0.3, 0.0], [0.3005, 0.0], [0.3002, 0.0]]))
+    tower = Tower(nn.Identity(), head)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        logits = tower(torch.tensor([[1.0, 0.5]]))
+    assert logits.dtype == torch.float32
+    assert logits[0].argsort().tolist() == [0, 2, 1]
+
+
+@pytest.mark.parametrize("scale", [15.0, 100.0])
+def test_a_probe_says_the_same_of_features_in_a_cone(scale: float) -> None:
+    """The same logits to start from, squeezed into a cone at the larger scale."""
+    draw = torch.Generator().manual_seed(0)
+    labels = torch.arange(60) % 3
+    features = torch.eye(3, 9)[labels] + 0.5 * torch.randn(60, 9, generator=draw)
+    features[:, 8] = 0.0  # room for what the others have in common
+    features = normalize(features - features.mean(0), dim=1)
+    features -= features.mean(0)
+    texts = normalize(torch.randn(3, 9, generator=draw) * (torch.arange(9) < 8), dim=1)
+    data = TrainingSet(torch.arange(60), labels, torch.ones(60))
+    share = 15.0 / scale
+    common = (1 - share) ** 0.5 * torch.eye(9)[8]
+    squeezed, heads = share**0.5 * features + common, share**0.5 * texts + common
+    weight, bias = _probe(features, data, 15.0 * texts, torch.zeros(3))
+    narrow, beside = _probe(squeezed, data, scale * heads, torch.zeros(3))
+    plain, found = (features @ weight.T + bias), (squeezed @ narrow.T + beside)
+    assert (plain.argmax(1) == labels).float().mean() > 0.8
+    torch.testing.assert_close(plain.softmax(1), found.softmax(1), rtol=0, atol=0.01)
+
+
+def test_each_side_takes_its_own_step_however_large_the_others_gradient_is(vit: Backbone) -> None:
+    """At CLIP's scale the texts' gradient is a hundred times that of the visual tokens."""
+    model = model_of(vit)
+    settings = Settings(momentum=0.0, weight_decay=0.0)
+    trainer = _Trainer(model, 0, settings, steps=9, round_number=1, part=8)
+    before = [parameter.detach().clone() for parameter in model.parameters()]
+
+    def gradients(*_arguments: Any) -> tuple[float, dict[str, float]]:
+        for parameter, size in ((model.positive, 300.0), (model.negative, 400.0)):
+            parameter.grad = torch.full_like(parameter, size / parameter.numel() ** 0.5)
+        for parameter in model.adapter.parameters():
+            parameter.grad = torch.full_like(parameter, 0.5 / parameter.numel() ** 0.5)
+        return 0.0, {}
+
+    trainer._gradients = gradients  # type: ignore[method-assign]
+    rate = trainer.rate
+    trainer.step(torch.zeros(2, 3, 32, 32), torch.tensor([0, 1]), torch.rand(2, 3), 100.0)
+    moved = [
+        float((now.detach() - was).norm())
+        for now, was in zip(model.parameters(), before, strict=True)
+    ]
+    assert moved == pytest.approx([0.6 * rate, 0.8 * rate, 0.5 * rate], rel=1e-3)

@@ -22,19 +22,19 @@ PROBABILITIES = torch.tensor(
     ]
 )
 """Of models 1 and 2; their mean says 0, 1, 0, 1; they disagree on image 1."""
-SCORES = torch.tensor(
+LOG_ODDS = torch.tensor(
     [
         [[0.9, 0.2], [0.3, 0.8], [0.7, 0.1], [0.4, 0.6]],
         [[0.5, 0.6], [0.2, 0.4], [0.9, 0.3], [0.1, 0.9]],
     ]
-)
+).logit()
 JUDGED = torch.tensor([[0, 0, 1, 1], [0, 1, 0, 0]])
 CLEAN = torch.tensor([[True, True, True, False], [False, True, False, True]])
 
 
 def outcome(*, given: torch.Tensor = NOTHING, single: bool = False) -> Finished:
     return finish(
-        PROBABILITIES, SCORES, CLEAN, JUDGED, given=given, single=single, stage="phase2",
+        PROBABILITIES, LOG_ODDS, CLEAN, JUDGED, given=given, single=single, stage="phase2",
         stopped=True,
     )  # fmt: skip
 

@@ -90,7 +90,7 @@ def test_a_model_ranks_images_by_what_it_says_itself(
 
     def judge_all(*_: Any) -> Any:
         yield from ()
-        return Judgement(probabilities, clean, torch.randn(2, 60, 16, generator=draw))
+        return Judgement(probabilities, clean.logit(), torch.randn(2, 60, 16, generator=draw))
 
     monkeypatch.setattr(rounds, "judge_all", judge_all)
     monkeypatch.setattr(rounds, "phase_one", lambda *_, **__: iter(()))

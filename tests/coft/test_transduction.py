@@ -36,6 +36,54 @@ def test_neighbours_are_the_nearest_others_that_were_not_rejected(
         torch.testing.assert_close(cosines[i], pictures[best] @ pictures[i])
 
 
+def in_a_cone(pictures: torch.Tensor, share: float = 0.15) -> torch.Tensor:
+    """The same unit vectors with a large number more in common, as CLIP's have."""
+    common = torch.full((len(pictures), 1), (1 - share) ** 0.5)
+    return torch.cat([share**0.5 * pictures, common], dim=1)
+
+
+@pytest.mark.parametrize("weight", [0.0, 20.0])
+def test_what_all_images_have_in_common_changes_nothing(weight: float) -> None:
+    pictures, guess, truth = overlapping()
+    given = torch.full((600,), UNKNOWN)
+    given[:6], given[6] = truth[:6], REJECTED
+    plain, squeezed = (
+        transduction.label_together(
+            each, guess, given, device=torch.device("cpu"), given_evidence=weight
+        )
+        for each in (pictures, in_a_cone(pictures))
+    )
+    # The temperature counts numbers: one more of 96.
+    torch.testing.assert_close(plain, squeezed, rtol=0, atol=0.02)
+    assert torch.equal(plain.argmax(1), squeezed.argmax(1))
+
+
+def test_densities_of_numbers_that_hardly_vary_are_not_lost_in_rounding() -> None:
+    """One large number, nearly the same for all: it would weigh a million times as much."""
+    pictures, z = in_a_cone(normalize(draws(50, 6), dim=1)), draws(50, 3, seed=1).softmax(1)
+    pictures[:, 6] += 3e-4 * draws(50, seed=3)
+    means, variance = transduction.moments(pictures, z, draws(3, 7, seed=2))
+    exact_means, exact_variance = transduction.moments(
+        pictures.double(), z.double(), draws(3, 7, seed=2).double()
+    )
+    torch.testing.assert_close(variance, exact_variance.float(), rtol=1e-2, atol=1e-9)
+    found = transduction.log_density(pictures, means, variance)
+    exact = transduction.log_density(pictures.double(), exact_means, exact_variance)
+    apart, expected = (each - each.mean(1, keepdim=True) for each in (found, exact.float()))
+    torch.testing.assert_close(apart, expected, rtol=0.02, atol=0.01)
+
+
+def test_images_that_are_all_but_certain_do_not_tie() -> None:
+    groups = [draws(1, 8, seed=s) + 0.01 * draws(20, 8, seed=s + 2) for s in (1, 2)]
+    pictures = normalize(torch.cat(groups), dim=1)
+    sure = 1 - torch.logspace(-7, -5, 40)
+    guess = torch.stack([sure, 1 - sure], dim=1)
+    guess[20:] = guess[20:].flip(1)
+    nothing = torch.full((40,), UNKNOWN)
+    z = transduction.label_together(pictures, guess, nothing, device=torch.device("cpu"))
+    assert len(z.amax(1).unique()) >= len(guess.amax(1).unique()) - 1
+
+
 def test_two_images_have_one_neighbour_each() -> None:
     pictures = normalize(torch.tensor([[1.0, 0.0], [-1.0, 0.1]]), dim=1)
     near, cosines = transduction.neighbours(pictures, torch.ones(2, dtype=torch.bool), count=3)
@@ -125,8 +173,8 @@ def test_where_the_first_seeds_of_coft_come_from(vit: Backbone, transduction: st
     events = list(taken())
     (scores,) = returned
     assert bool(events) == (transduction != "off")  # long work is announced
-    assert torch.allclose(scores, start.probabilities) == (transduction == "off")
-    torch.testing.assert_close(scores.sum(1), torch.ones(60))
+    assert torch.allclose(scores.float(), start.probabilities) == (transduction == "off")
+    torch.testing.assert_close(scores.sum(1).float(), torch.ones(60))
 
 
 @pytest.mark.parametrize(("images", "classes"), [(1, 2), (2, 5), (7, 20)])
@@ -137,7 +185,7 @@ def test_tiny_sets_and_equal_images_have_labels_too(images: int, classes: int, a
     nothing, cpu = torch.full((images,), UNKNOWN), torch.device("cpu")
     z = transduction.label_together(pictures, guess, nothing, device=cpu)
     assert torch.isfinite(z).all()
-    torch.testing.assert_close(z.sum(1), torch.ones(images))
+    torch.testing.assert_close(z.sum(1).float(), torch.ones(images))
 
 
 def test_a_few_given_labels_name_a_group_that_was_called_by_another_name() -> None:
