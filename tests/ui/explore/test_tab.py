@@ -111,7 +111,7 @@ def test_only_the_open_part_is_drawn(tab: ExploreTab, run_id: str) -> None:
     assert cards(page["gallery-selection"]) == 24
     assert "gallery-clean" not in page
     assert "confusion-map" not in page
-    assert "heat" in draw(tab, run_id, "confusions")["confusion-map"]
+    assert draw(tab, run_id, "confusions")["confusion-map"]  # of labels, or that all are equal
 
 
 def test_no_more_than_a_page_is_drawn(tab: ExploreTab, run_id: str, monkeypatch: Any) -> None:
