@@ -133,6 +133,7 @@ def test_stopped_at_once_a_method_ships_zero_shot(name: str, vit: Backbone) -> N
     assert not any(isinstance(event, Step) for event in events)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRAINING)
 def test_same_seed_same_run_and_other_seed_other_run(name: str, vit: Backbone) -> None:
     def weights(seed: int) -> dict[str, torch.Tensor]:

@@ -62,6 +62,7 @@ def test_the_labels_learned_are_the_text_heads_on_the_test_view(
     assert torch.equal(labels, expected[indices])
 
 
+@pytest.mark.slow
 def test_adapter_and_head_learn_and_the_tower_stays(
     convnet: Backbone, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,6 +26,8 @@ from tests.clip.small_hub import as_folder, repository, weights_of
 from tests.coft.conftest import Canvases, random_task
 from tests.conftest import QUICK_SETTINGS
 
+pytestmark = pytest.mark.slow
+
 TEXTS = ["a photo of a red bird.", "This is a photo of an Old Cat!", "a dog"]
 
 

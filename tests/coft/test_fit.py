@@ -224,6 +224,7 @@ def test_the_two_models_label_some_images_differently(vit: Backbone, inputs: Inp
     assert not torch.allclose(judged.clean_probability[0], judged.own_clean_probability[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["peer_clean", "peer_clean_and_argmax_agree", "self_clean"])
 @pytest.mark.parametrize("claimed", [False, True])
 def test_one_share_of_clean_labels_from_stage_to_stage(

@@ -167,6 +167,7 @@ CONVOLUTIONAL = {
 SQUASH = Resize("squash", "bilinear")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("vision", [TRANSFORMER, CONVOLUTIONAL], ids=["open_clip", "timm"])
 @pytest.mark.parametrize(
     ("head_input", "resize"), [("pre_proj", CROP), ("post_proj", CROP), ("post_proj", SQUASH)]

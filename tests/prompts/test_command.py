@@ -88,6 +88,7 @@ def test_what_fails_is_one_line_and_code_2(server: ChatServer, command: Command,
     assert not (tmp_path / "prompts.json").exists()
 
 
+@pytest.mark.slow
 def test_a_file_with_gaps_is_written_and_code_1(
     server: ChatServer, command: Command, tmp_path: Path
 ):

@@ -167,6 +167,7 @@ def test_500_is_tried_again(server: ChatServer, go: Callable[..., Written]):
     assert "failed (500)" in fails(go, description="b")
 
 
+@pytest.mark.slow
 def test_a_time_out_is_tried_again_and_told(server: ChatServer, go: Callable[..., Written]):
     server.replies = [Reply(wait=1.5)]
     assert len(go().prompts.sentences) == 3
@@ -199,6 +200,7 @@ def test_a_request_that_is_refused_says_why_without_the_key(
     assert "your plan ([key]) has no such thing" in fails(go)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     ["{", "no json at all", "[]", '{"classes": []}', '{"classes": [{"name": "cat"}]}', "null", " ",

@@ -135,6 +135,7 @@ def test_rejected_images_are_in_no_training_set(first: Run, second: Run, told: l
 
 
 # One round: in a second one, a rejected image is no seed but still among those that are ranked.
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "rounds"), [("coft", 1), ("coft+", 1)])
 def test_training_never_sees_rejected_images(
     first: Run, runs: RunStore, cache_dir: Path, monkeypatch: pytest.MonkeyPatch, method: str,

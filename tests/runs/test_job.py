@@ -108,6 +108,7 @@ def test_prompts_for_classes_that_do_not_exist_are_refused(request_: JobRequest,
         create_run(request, store)
 
 
+@pytest.mark.slow
 def test_phase_two_may_train_another_model(
     request_: JobRequest, other_tiny_model: Path, store: RunStore, cache_dir: Path
 ):
@@ -194,6 +195,7 @@ def test_a_result_says_how_many_labels_it_takes_to_be_right(
     assert kinds.index("estimate") < kinds.index("zero_shot"), "it comes too late to be of use"
 
 
+@pytest.mark.slow
 def test_the_seed_decides_the_run(request_: JobRequest, store: RunStore, cache_dir: Path):
     first, _ = go(request_, store, cache_dir)
     again, _ = go(request_, store, cache_dir)

@@ -225,6 +225,7 @@ def test_nothing_is_left_of_a_folder_that_was_stopped_while_it_was_read(
     assert (state.busy, state.error, state.arriving, state.folder) == ("", "", None, None)
 
 
+@pytest.mark.slow
 def test_nothing_grows_with_the_number_of_pages(shared: Session, run_id: str) -> None:
     def page_load() -> None:
         for source in (run_id, AT_HAND):
