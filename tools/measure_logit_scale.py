@@ -1,6 +1,6 @@
 """Measure whether the first labels depend on the logit scale and on where zero is among cosines.
 
-    python tools/measure_scale.py SET [SET ...] [--scale 100] [--cache DIR]
+    python tools/measure_logit_scale.py SET [SET ...] [--scale 100] [--cache DIR]
 
 SET is a folder with train/<class>/<image> and classes.txt. The built-in model's features of a set
 are compared with the same in CLIP's narrow cone, exactly: a unit feature u becomes
