@@ -56,9 +56,6 @@ def set_theme(page: Any, theme: str) -> None:
 COLOURS = ("color-contrast", "link-in-text-block")
 """The rules that a theme decides on."""
 
-WIDTHS = ("scrollable-region-focusable",)
-"""The rule that the width of the window decides on."""
-
 
 def too_wide(page: Any) -> int:
     """By how many pixels the page has to be scrolled sideways; 0 when it fits."""
