@@ -224,9 +224,9 @@ def models(_options: argparse.Namespace) -> int:
         facts = preset(name)
         assert facts is not None
         fetched = f"{facts.download_mb} MB" if facts.download_mb else "-"
-        known = "-" if facts.imagenet is None else f"{facts.imagenet:.1f}"
+        accuracy = "-" if facts.imagenet is None else f"{facts.imagenet:.1f}"
         rows.append(
-            (name, f"{facts.image_size}", f"{facts.parameters:.1f} M", known, fetched,
+            (name, f"{facts.image_size}", f"{facts.parameters:.1f} M", accuracy, fetched,
              "yes" if at_hand(facts) else "no", facts.licence, facts.purpose)
         )  # fmt: skip
     head = ("model", "pixels", "parameters", "ImageNet", "download", "here", "licence", "good for")

@@ -57,13 +57,13 @@ def find_source(name: str, *, begin: Begin | None = None, stop: Stop | None = No
     Raises:
         ModelError: unknown, ambiguous, or a model that the studio cannot work with.
     """
-    known = preset(name)
+    listed = preset(name)
     before, equals, file = name.partition("=")
     architecture, colon, tag = before.partition(":")
     if name == "embedded":
         return _folder(EMBEDDED_FOLDER)
-    if known is not None:
-        return _listed(known.architecture, known.tag, begin=begin, stop=stop)
+    if listed is not None:
+        return _listed(listed.architecture, listed.tag, begin=begin, stop=stop)
     if name.startswith(HUB_PREFIX):
         return _repository(Hub(name.removeprefix(HUB_PREFIX), begin=begin, stop=stop))
     if Path(name).expanduser().is_dir():
@@ -93,12 +93,12 @@ def at_hand(chosen: Preset) -> bool:
 
 def _listed(architecture: str, tag: str, *, begin: Begin | None, stop: Stop | None) -> Source:
     """Architecture and tag of open_clip's own list."""
-    config, known = _architecture(architecture), _tag(architecture, tag)
-    if "quick_gelu" in known:  # the weights know; open_clip only warns
-        config["quick_gelu"] = known["quick_gelu"]
+    config, feed = _architecture(architecture), _tag(architecture, tag)
+    if "quick_gelu" in feed:  # the weights know; open_clip only warns
+        config["quick_gelu"] = feed["quick_gelu"]
     name = f"{architecture}:{tag}"
     config = checked_config(config, name=name)
-    repo, wanted = _place(known)
+    repo, wanted = _place(feed)
     hub = Hub(repo, begin=begin, stop=stop)
 
     def weights() -> Path:
@@ -107,7 +107,7 @@ def _listed(architecture: str, tag: str, *, begin: Begin | None, stop: Stop | No
 
     return Source(
         config,
-        preprocess_of(config, known, name=name),
+        preprocess_of(config, feed, name=name),
         lambda: _hub_tokenizer(config, begin=begin, stop=stop),
         weights,
         _template(architecture, tag),
@@ -207,9 +207,9 @@ def _fed(architecture: str, config: dict[str, Any], file: Path) -> dict[str, Any
     twin = architecture.endswith("-quickgelu")
     kinds: dict[tuple[Any, ...], str] = {}
     for tag in open_clip.list_pretrained_tags_by_model(architecture):
-        known = _tag(architecture, tag)
-        quick = True if twin else bool(known.get("quick_gelu", False))
-        kinds.setdefault((quick, *(known[key] for key in _FEED)), tag)
+        feed = _tag(architecture, tag)
+        quick = True if twin else bool(feed.get("quick_gelu", False))
+        kinds.setdefault((quick, *(feed[key] for key in _FEED)), tag)
     if not twin and f"{architecture}-quickgelu" in open_clip.list_models():
         # The plain name may as well mean weights of one's own, trained with the plain activation.
         for kind in list(kinds):
@@ -243,20 +243,21 @@ def _architecture(name: str) -> dict[str, Any]:
 
 
 def _tag(architecture: str, tag: str) -> dict[str, Any]:
+    """What open_clip's list says of these weights: where they are, and what they are fed."""
     import open_clip
     from open_clip.pretrained import get_pretrained_cfg
 
-    known: dict[str, Any] = get_pretrained_cfg(architecture, tag)
-    if not known:
+    feed: dict[str, Any] = get_pretrained_cfg(architecture, tag)
+    if not feed:
         tags = open_clip.list_pretrained_tags_by_model(architecture)
         has = f"its tags are {', '.join(tags)}" if tags else "it has none"
         raise ModelError(f"open_clip knows no weights {tag!r} of {architecture}; {has}.")
-    return known
+    return feed
 
 
-def _place(known: dict[str, Any]) -> tuple[str, str]:
+def _place(feed: dict[str, Any]) -> tuple[str, str]:
     """Repository and, where open_clip names one, file of listed weights."""
-    owner, _, rest = str(known.get("hf_hub") or "").partition("/")
+    owner, _, rest = str(feed.get("hf_hub") or "").partition("/")
     repo, _, file = rest.partition("/")
     if not repo:
         raise ModelError("These weights are not on the Hugging Face hub; choose others.")
@@ -264,9 +265,9 @@ def _place(known: dict[str, Any]) -> tuple[str, str]:
 
 
 def _template(architecture: str, tag: str) -> str:
-    for known in PRESETS.values():
-        if (known.architecture, known.tag) == (architecture, tag):
-            return known.template
+    for listed in PRESETS.values():
+        if (listed.architecture, listed.tag) == (architecture, tag):
+            return listed.template
     return _SIGLIP if "siglip" in architecture.lower() else SIMPLE
 
 
