@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import math
 import os
@@ -18,6 +19,10 @@ if sys.platform == "win32":
     import msvcrt
 else:
     import fcntl
+
+
+# Windows knows no quotas by this name.
+_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:
@@ -97,6 +102,19 @@ def read_json_lines(path: Path, after: int = 0) -> tuple[list[dict[str, Any]], i
         if isinstance(record, dict):
             records.append(record)
     return records, after + end
+
+
+def disk_is_full(error: BaseException) -> bool:
+    """Whether there is no room left, on the disk or within what this user may take of it."""
+    return isinstance(error, OSError) and error.errno in _FULL
+
+
+def file_digest(path: Path, digest: hashlib._Hash) -> str:
+    """The hash of a file as hexadecimal digits; `digest` may have taken something in before."""
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def finite(value: Any) -> Any:

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 from studio.clip.hub_errors import HubSilent, explain
 from studio.errors import ModelError, Stopped
-from studio.files import FileLock
+from studio.files import FileLock, file_digest
 from studio.progress import FETCHING, Begin, Progress, Stop, never
 
 SILENCE_S = 12.0
@@ -101,7 +101,8 @@ class Hub:
 
         url = hf_hub_url(self.repo, name, endpoint=constants.ENDPOINT)
         about = self._wait_for(lambda _: get_hf_file_metadata(url, timeout=_REQUEST_S))
-        if not about.etag or not about.size:
+        # A file is kept under its etag, which must not lead anywhere else.
+        if not about.etag or Path(about.etag).name != about.etag or not about.size:
             raise ModelError(
                 f"{_host()} does not answer as the Hugging Face hub does; check HF_ENDPOINT and "
                 "the network's proxy, or use the model 'embedded'."
@@ -110,10 +111,10 @@ class Hub:
         blob = blobs / about.etag
         try:
             blobs.mkdir(parents=True, exist_ok=True)
+            if not blob.is_file():
+                self._fill(blob, name, about)
         except OSError as error:
             raise explain(error, repo=self.repo, host=_host()) from error
-        if not blob.is_file():
-            self._fill(blob, name, about)
         # The client finds the finished file in its cache, and links it to its name there.
         where = self._wait_for(
             lambda _: hf_hub_download(
@@ -126,7 +127,10 @@ class Hub:
     def _fill(self, blob: Path, name: str, about: Any) -> None:
         """Fetch a file into the cache's place for it, going on where it broke off."""
         partial = blob.with_name(f"{blob.name}.studio.incomplete")
-        lock = FileLock(blob.with_name(f"{blob.name}.lock"))
+        # Where the client keeps its own. It stays: whoever waits for it holds the same file.
+        locks = blob.parents[2] / ".locks" / blob.parents[1].name
+        locks.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(locks / f"{blob.name}.studio.lock")
         while not lock.acquire():  # another page, or another process, fetches the same
             if self.stop():
                 raise Stopped
@@ -139,17 +143,14 @@ class Hub:
             large = about.size >= _LARGE and self.begin is not None
             progress = self.begin(title) if large and self.begin else None
             self._wait_for(lambda life: _write(partial, about, life), progress, about.size)
-            if len(blob.name) == 64 and _sha256(partial) != blob.name:
+            if len(blob.name) == 64 and file_digest(partial, hashlib.sha256()) != blob.name:
                 partial.unlink()
                 raise ModelError(
                     f"{name} of {self.repo} arrived damaged; start again to fetch it anew."
                 )
             os.replace(partial, blob)
-        except OSError as error:
-            raise explain(error, repo=self.repo, host=_host()) from error
         finally:
             lock.release()
-            lock.path.unlink(missing_ok=True)
 
     def _check_room(self, partial: Path, size: int) -> None:
         missing = size - (partial.stat().st_size if partial.is_file() else 0)
@@ -245,14 +246,6 @@ def _write(partial: Path, about: Any, life: _Life) -> None:
                 about.location, pieces, resume_size=here, headers=headers,
                 expected_size=about.size,
             )  # fmt: skip
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()
 
 
 def _host() -> str:

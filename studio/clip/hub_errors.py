@@ -8,9 +8,9 @@ import urllib.request
 from urllib.parse import urlsplit
 
 from studio.errors import ModelError
+from studio.files import disk_is_full
 
 _ELSE = "or use the model 'embedded': it needs no network"
-_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _CLOSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
@@ -106,11 +106,11 @@ def _refused(error: BaseException, repo: str, host: str) -> str | None:
 
 
 def _disk(error: BaseException) -> str | None:
-    number = getattr(error, "errno", None)
-    if not isinstance(error, OSError) or number not in _FULL | _CLOSED:
+    full = disk_is_full(error)
+    if not isinstance(error, OSError) or not (full or error.errno in _CLOSED):
         return None
     place = f" ({error.filename})" if isinstance(error.filename, str) else ""
-    if number in _FULL:
+    if full:
         return f"The disk is full{place}; make room, or set HF_HOME to another disk."
     # A network may be closed to a program as well; then there is no file.
     if not place:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import http.client
 import shutil
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from studio.errors import StudioError
-from studio.files import read_json, write_json
+from studio.files import disk_is_full, file_digest, read_json, write_json
 from studio.paper.model import Download
 from studio.progress import Progress
 
@@ -22,7 +21,6 @@ TIMEOUT_S = 15.0
 TRIES = 4  # in a row that bring nothing
 PAUSE_S = 2.0
 _CHUNK = 1 << 20
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class DownloadError(StudioError):
@@ -88,10 +86,7 @@ def check(download: Download, path: Path) -> bool:
     digest = hashlib.new("sha1" if kind == "git" else kind)
     if kind == "git":
         digest.update(f"blob {path.stat().st_size}\0".encode())
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest() == expected
+    return file_digest(path, digest) == expected
 
 
 def _check(download: Download, path: Path, target: Path) -> None:
@@ -180,7 +175,7 @@ def _write(
                 have += len(chunk)
                 progress(have, max(total, have))
     except OSError as error:
-        if error.errno in _FULL:
+        if disk_is_full(error):
             raise DownloadError(_no_room(download, part.parent, max(total - have, 0))) from error
         raise DownloadError(f"{part} cannot be written: {error.strerror or error}.") from error
     if have < total:  # http.client takes an early end for an end

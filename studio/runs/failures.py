@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import gc
 import sys
 
 from studio.errors import RunError, Stopped, StudioError
+from studio.files import disk_is_full
 
 
 def explain(error: BaseException) -> StudioError | None:
@@ -19,7 +19,7 @@ def explain(error: BaseException) -> StudioError | None:
             "There is not enough memory: set micro_batch lower (16, then 4), choose a smaller "
             "model, or end other programs that use the device."
         )
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+    if disk_is_full(error):
         return RunError("The disk is full: make room, or choose other folders (--runs, --cache).")
     return None
 

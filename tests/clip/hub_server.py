@@ -21,7 +21,8 @@ class FakeHub:
 
     errors: (status, X-Error-Code) for every question about a repository; silent: it takes a
     question and never answers; break_at: a body ends after so many bytes, `breaks` times;
-    pause: seconds between pieces of a body; corrupt: bodies have a wrong byte.
+    pause: seconds between pieces of a body; corrupt: bodies have a wrong byte; tag: in the place of
+    a file's own ETag.
     """
 
     def __init__(self) -> None:
@@ -31,7 +32,7 @@ class FakeHub:
         self.sent = 0
         self.silent = self.corrupt = False
         self.break_at, self.breaks, self.pause = 0, 0, 0.0
-        self.endpoint = ""
+        self.endpoint = self.tag = ""
 
     def bodies(self) -> list[str]:
         """Names of the files whose bodies were asked for."""
@@ -94,7 +95,8 @@ def _handler(hub: FakeHub) -> type[BaseHTTPRequestHandler]:
         def send_file(self, content: bytes, *, body: bool) -> None:
             start = int((self.headers.get("Range") or "bytes=0-")[6:].rstrip("-"))
             self.send_response(206 if start else 200)
-            self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
+            tag = hub.tag or hashlib.sha256(content).hexdigest()
+            self.send_header("ETag", f'"{tag}"')
             self.send_header("X-Repo-Commit", COMMIT)
             self.send_header("X-Linked-Size", str(len(content)))
             self.send_header("Content-Length", str(len(content) - start))

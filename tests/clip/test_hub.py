@@ -215,6 +215,13 @@ def test_another_page_that_wants_the_same_waits(stocked: FakeHub) -> None:
     assert stocked.bodies().count(FILE) == 1
 
 
+def test_a_hub_cannot_choose_where_a_file_is_put(stocked: FakeHub) -> None:
+    stocked.tag = "../../../outside"
+    with pytest.raises(ModelError, match="does not answer as the Hugging Face hub does"):
+        Hub(REPO).get(FILE)
+    assert FILE not in stocked.bodies()
+
+
 @pytest.mark.parametrize("name", ["nobody", "a/b/c", "../a", "a/..", "a b/c", "http://x/y"])
 def test_what_is_no_repository_is_not_asked_for(name: str, hub: FakeHub) -> None:
     with pytest.raises(ModelError, match="OWNER/NAME"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -449,7 +450,8 @@ def test_the_fit_is_told_nothing_but_images_names_and_settings(
     assert not hasattr(task.images, "paths")
 
 
-def test_a_full_disk_is_said_so():
-    error = OSError(28, "No space left on device")
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_said_so(number: int):
+    error = OSError(number, "No space left on device")
     assert "disk is full" in str(job.explain(error))
     assert job.explain(ValueError("x")) is None
