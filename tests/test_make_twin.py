@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from studio.coft.phase1 import dual_loss
 from studio.coft.prompts import PromptTemplate
 from studio.coft.start import ZeroShotStart
 from studio.errors import ModelError
+from studio.images.resize import Resize
 from studio.settings import Settings
 from tests.coft.conftest import (
     NAMES,
@@ -83,6 +85,13 @@ def test_a_transformers_twin_is_exact(center: bool, tmp_path: Path) -> None:
     assert torch.equal(first.event().labels, second.event().labels)
     assert len(first.event().labels.unique()) > (1 if center else 0)
     torch.testing.assert_close(first.probabilities, second.probabilities, rtol=1e-3, atol=1e-4)
+
+
+def test_a_twin_is_fed_as_the_original(vit: Backbone, tmp_path: Path) -> None:
+    original = replace(vit, mean=(0.1, 0.2, 0.3), resize=Resize("squash", "bilinear"))
+    twin = twin_of(original, tmp_path / "twin")
+    for feed in ("image_size", "mean", "std", "resize", "template"):
+        assert getattr(twin, feed) == getattr(original, feed), feed
 
 
 def test_a_linear_towers_twin_has_the_same_labels_and_nearly_the_same_logits(

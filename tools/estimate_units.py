@@ -18,9 +18,8 @@ import torch
 from studio.clip.backbone import load_backbone
 from studio.clip.encode import class_vectors
 from studio.demo import demo_folder
-from studio.images.canvases import canvas_size, prepare
 from studio.images.folder import propose_class_names, read_aliases, truth
-from studio.runs.inputs import encode, knowledge, zero_shot_probabilities
+from studio.runs.inputs import encode, images_for, knowledge, zero_shot_probabilities
 from studio.scores.estimate import Evidence
 
 SETS = ("oxford_pets", "caltech101", "cifar10", "clothing10", "pacs_art_painting", "eurosat")
@@ -65,13 +64,12 @@ def kept_units(data: Path, cache: Path) -> list[Unit]:
 def all_units(data: Path, cache: Path, skip: set[str]) -> Iterator[Unit]:
     """Every part of every set, then its subsets."""
     backbone = load_backbone("embedded", device="cpu")
-    size = canvas_size(backbone.image_size)
     vectors_of: dict[str, torch.Tensor] = {}
     parts = []
     for name in (*SETS, "demo"):
         folders = [(p, data / name / p) for p in ("train", "test")]
         for part, root in folders if name != "demo" else [("train", demo_folder(cache))]:
-            folder, canvases = prepare(root, cache_dir=cache, size=size)
+            folder, canvases = images_for(backbone, root, cache_dir=cache)
             file = data / name / "classes.txt"
             aliases = read_aliases(file) if file.is_file() else {}
             names = list(aliases.values()) or propose_class_names(folder)

@@ -49,9 +49,8 @@ from studio.clip.space import Space  # noqa: E402
 from studio.clip.texts import TextTower  # noqa: E402
 from studio.clip.weights import save_sharded_state_dict  # noqa: E402
 from studio.errors import ModelError, StudioError  # noqa: E402
-from studio.images.canvases import canvas_size, prepare  # noqa: E402
 from studio.images.folder import read_aliases  # noqa: E402
-from studio.runs.inputs import prompts_of  # noqa: E402
+from studio.runs.inputs import images_for, prompts_of  # noqa: E402
 from studio.settings import Settings  # noqa: E402
 
 CLIP_SCALE = 100.0
@@ -76,8 +75,7 @@ def main() -> None:
         backbone = load_backbone(options.model, device="cpu")
         images, names = None, None
         if options.images is not None:
-            size = canvas_size(backbone.image_size)
-            _, images = prepare(options.images, cache_dir=options.cache, size=size)
+            _, images = images_for(backbone, options.images, cache_dir=options.cache)
         if options.names is not None:
             names = list(read_aliases(options.names).values())
         make_twin(backbone, options.out, scale=options.scale, images=images, names=names)
@@ -302,7 +300,11 @@ def _squeeze_linear(
 def _write(out: Path, backbone: Backbone, config: dict[str, Any], state: dict[str, Tensor]) -> None:
     save_sharded_state_dict(state, out)
     size = [backbone.image_size] * 2
-    preprocess = {"size": size, "mean": list(backbone.mean), "std": list(backbone.std)}
+    preprocess = {
+        "size": size, "mean": list(backbone.mean), "std": list(backbone.std),
+        "resize_mode": "squash" if backbone.resize.mode == "squash" else "shortest",
+        "interpolation": backbone.resize.interpolation,
+    }  # fmt: skip
     hints = {"template": backbone.template, "center": False}
     described = {"model_cfg": config, "preprocess_cfg": preprocess}
     for name, content in (("open_clip_config.json", described), ("studio.json", hints)):

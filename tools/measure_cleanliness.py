@@ -33,9 +33,8 @@ from fit_estimate import true_labels  # noqa: E402 (needs the path above)
 from studio.clip.backbone import Backbone, load_backbone  # noqa: E402
 from studio.clip.encode import class_vectors  # noqa: E402
 from studio.clip.space import Space  # noqa: E402
-from studio.images.canvases import canvas_size, prepare  # noqa: E402
 from studio.images.names import canonical  # noqa: E402
-from studio.runs.inputs import encode, zero_shot_probabilities  # noqa: E402
+from studio.runs.inputs import encode, images_for, zero_shot_probabilities  # noqa: E402
 from studio.runs.reader import RunReader  # noqa: E402
 from studio.runs.run import Run  # noqa: E402
 from studio.scores import cleanliness  # noqa: E402
@@ -100,7 +99,7 @@ class Seen:
 
     @classmethod
     def of(cls, backbone: Backbone, folder: Path, names: Sequence[str], cache: Path) -> Seen:
-        found, canvases = prepare(folder, cache_dir=cache, size=canvas_size(backbone.image_size))
+        found, canvases = images_for(backbone, folder, cache_dir=cache)
         features = encode(backbone, found, canvases, cache)
         positive, negative = (class_vectors(backbone, names, [t]) for t in (POSITIVE, NEGATIVE))
         scale = backbone.logit_scale

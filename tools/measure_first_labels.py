@@ -31,10 +31,9 @@ from studio.coft.given import UNKNOWN  # noqa: E402
 from studio.coft.selection import seed_set, seeds_per_class, without_prior  # noqa: E402
 from studio.coft.start import ZeroShotStart  # noqa: E402
 from studio.coft.transduction import TRACE, label_together, temperature_of, transduce  # noqa: E402
-from studio.images.canvases import canvas_size, prepare  # noqa: E402
 from studio.images.folder import read_aliases, truth  # noqa: E402
 from studio.prompts.prompt_set import PromptSet  # noqa: E402
-from studio.runs.inputs import encode, prompts_of  # noqa: E402
+from studio.runs.inputs import encode, images_for, prompts_of  # noqa: E402
 from studio.settings import Settings  # noqa: E402
 
 SETS = ("oxford_pets", "caltech101", "cifar10", "clothing10", "pacs_art_painting")
@@ -63,8 +62,8 @@ def main() -> None:
 
 
 def rows(backbone: Backbone, root: Path, options: argparse.Namespace) -> Iterator[Row]:
-    cache, size = options.cache, canvas_size(backbone.image_size)
-    folder, canvases = prepare(root / options.part, cache_dir=cache, size=size)
+    cache = options.cache
+    folder, canvases = images_for(backbone, root / options.part, cache_dir=cache)
     aliases = read_aliases(root / "classes.txt")
     names = list(aliases.values())
     known = truth(folder, names, aliases=aliases)

@@ -30,9 +30,8 @@ from studio.coft.given import UNKNOWN  # noqa: E402
 from studio.coft.selection import seed_set, seeds_per_class, without_prior  # noqa: E402
 from studio.coft.start import ZeroShotStart  # noqa: E402
 from studio.coft.transduction import label_together  # noqa: E402
-from studio.images.canvases import canvas_size, prepare  # noqa: E402
 from studio.images.folder import read_aliases, truth  # noqa: E402
-from studio.runs.inputs import encode, prompts_of  # noqa: E402
+from studio.runs.inputs import encode, images_for, prompts_of  # noqa: E402
 from studio.settings import Settings  # noqa: E402
 
 HEAD = "| set | given a class | right, plain | right, in the cone | same labels | same seeds |"
@@ -52,9 +51,7 @@ def main() -> None:
 
 
 def rows(backbone: Backbone, root: Path, *, scale: float, cache: Path) -> Iterator[str]:
-    folder, canvases = prepare(
-        root / "train", cache_dir=cache, size=canvas_size(backbone.image_size)
-    )
+    folder, canvases = images_for(backbone, root / "train", cache_dir=cache)
     aliases = read_aliases(root / "classes.txt")
     names = list(aliases.values())
     known = truth(folder, names, aliases=aliases)

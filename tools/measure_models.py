@@ -37,7 +37,7 @@ from studio.clip.backbone import load_backbone
 from studio.clip.encode import class_vectors, encode_images
 from studio.clip.presets import PRESETS, Preset
 from studio.clip.sources import find_source
-from studio.images.canvases import canvas_size, prepare
+from studio.runs.inputs import images_for
 from studio.runs.job import run_job
 from studio.runs.model import label_each, load_classifier
 from studio.runs.request import JobRequest, create_run
@@ -123,10 +123,7 @@ class Trial:
             facts.architecture, pretrained=facts.tag
         )
         plain.eval()
-        found, canvases = prepare(
-            folder, cache_dir=self.place / "cache", size=canvas_size(backbone.image_size),
-            resize=backbone.resize,
-        )  # fmt: skip
+        found, canvases = images_for(backbone, folder, cache_dir=self.place / "cache")
         ours = encode_images(backbone, canvases)
         files = [folder / image.path for image in found.images]
         with torch.no_grad():
@@ -177,10 +174,7 @@ class Trial:
             r"```python\n(.*?)```", (ROOT / "docs" / "export.md").read_text("utf-8"), re.DOTALL
         )
         shipped = load_classifier(self.run.path / "model", device="cpu")
-        found, canvases = prepare(
-            folder, cache_dir=self.place / "cache", size=canvas_size(self.backbone.image_size),
-            resize=self.backbone.resize,
-        )  # fmt: skip
+        found, canvases = images_for(self.backbone, folder, cache_dir=self.place / "cache")
         expected = label_each(shipped, canvases)[0, 0].numpy()
         shutil.copy(folder / found.images[0].path, self.run.path / "photo.jpg")
         done = subprocess.run(

@@ -22,9 +22,9 @@ import torch
 
 from studio.clip.backbone import load_backbone
 from studio.clip.encode import autocast, preprocess
-from studio.images.canvases import canvas_size, prepare
 from studio.memory import keep_freed_memory
 from studio.places import default_cache_dir
+from studio.runs.inputs import images_for
 
 
 def main() -> None:
@@ -38,9 +38,7 @@ def main() -> None:
     backbone = load_backbone(options.model)
     batch = backbone.forward_batch
     began = time.perf_counter()
-    _, canvases = prepare(
-        options.folder, cache_dir=default_cache_dir(), size=canvas_size(backbone.image_size)
-    )
+    _, canvases = images_for(backbone, options.folder, cache_dir=default_cache_dir())
     print(f"reading {len(canvases)} images: {time.perf_counter() - began:.2f} s")
     whole: list[float] = []
     bare: list[float] = []

@@ -40,7 +40,7 @@ def predict(
         RunError: The run has no classifier yet.
         FolderError: The folder cannot be used, or out_csv cannot be written.
     """
-    from studio.images.canvases import canvas_size, prepare
+    from studio.runs.inputs import images_for
 
     if not (run.path / "model" / "model.json").is_file():
         raise RunError(f"run {run.id} has no trained classifier yet; wait for it to finish")
@@ -50,11 +50,10 @@ def predict(
             progress(stage, done, total)
 
     classifier = load_classifier(run.path / "model", device=device)
-    scanned, canvases = prepare(
+    scanned, canvases = images_for(
+        classifier.backbone,
         folder,
         cache_dir=cache_dir,
-        size=canvas_size(classifier.backbone.image_size),
-        resize=classifier.backbone.resize,
         progress=lambda done, total: tell("reading images", done, total),
     )
     each = label_each(

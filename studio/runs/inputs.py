@@ -58,6 +58,25 @@ def cut_warning(
     return f"{many} longer than this model reads and will be cut at a word, such as {example!r}."
 
 
+def images_for(
+    backbone: Backbone,
+    root: Path,
+    *,
+    cache_dir: Path,
+    progress: Progress | None = None,
+    stop: Stop | None = None,
+) -> tuple[Folder, Canvases]:
+    """A folder and its images as this model wants them; see `studio.images.canvases.prepare`."""
+    return prepare(
+        root,
+        cache_dir=cache_dir,
+        size=canvas_size(backbone.image_size),
+        resize=backbone.resize,
+        progress=progress,
+        stop=stop,
+    )
+
+
 def at_size(
     folder: Folder,
     canvases: Canvases,
@@ -76,10 +95,9 @@ def at_size(
     wanted = canvas_size(backbone.image_size)
     if canvases.size == wanted and canvases.resize == backbone.resize:
         return canvases
-    found, read = prepare(
-        folder.root, cache_dir=cache_dir, size=wanted, resize=backbone.resize, progress=progress,
-        stop=stop,
-    )  # fmt: skip
+    found, read = images_for(
+        backbone, folder.root, cache_dir=cache_dir, progress=progress, stop=stop
+    )
     if [image.path for image in found.images] != [image.path for image in folder.images]:
         raise FolderError(f"{folder.root} changed while its images were read; start again.")
     return read

@@ -23,9 +23,7 @@ from studio.runs.store import Run
 
 # What brings torch is imported where it is used: the page and the command line start without it.
 if TYPE_CHECKING:
-    from studio.clip.backbone import Backbone
     from studio.coft.events import Event
-    from studio.images.canvases import Canvases
     from studio.runs.scoring import Labels
 
 
@@ -114,7 +112,7 @@ def _work(
     from studio.coft.task import Task
     from studio.runs.estimates import RunEstimates
     from studio.runs.evaluation import evaluate
-    from studio.runs.inputs import cut_warning, encode, knowledge, prompts_of
+    from studio.runs.inputs import cut_warning, encode, images_for, knowledge, prompts_of
     from studio.runs.second_model import student_of
 
     began = time.monotonic()
@@ -130,7 +128,10 @@ def _work(
         if facts is not None and facts.research_only:
             report(Warned(f"{chosen} is for research only: {facts.licence}."))
 
-    folder, canvases = _read(request.folder, "reading images", backbone, report, cache_dir, stop)
+    folder, canvases = images_for(
+        backbone, request.folder, cache_dir=cache_dir, progress=report.progress("reading images"),
+        stop=stop,
+    )  # fmt: skip
     names = list(request.class_names or propose_class_names(folder))
     true_labels = truth(folder, names, aliases=request.aliases)
     _describe(run, folder, names, true_labels)
@@ -145,7 +146,10 @@ def _work(
         report(Warned(given.warning))
     test = test_truth = None
     if request.test_folder is not None:
-        test = _read(request.test_folder, "reading test images", backbone, report, cache_dir, stop)
+        test = images_for(
+            backbone, request.test_folder, cache_dir=cache_dir,
+            progress=report.progress("reading test images"), stop=stop,
+        )  # fmt: skip
         test_truth = truth(test[0], names, aliases=request.aliases)
         if test_truth is None:
             raise FolderError(
@@ -246,23 +250,6 @@ def _work(
         seconds=round(time.monotonic() - began, 2),
         settings=request.settings.to_dict(),
     )
-
-
-def _read(
-    root: Path,
-    stage: str,
-    backbone: Backbone,
-    report: Report,
-    cache_dir: Path,
-    stop: Callable[[], bool],
-) -> tuple[Folder, Canvases]:
-    from studio.images.canvases import canvas_size, prepare
-
-    size = canvas_size(backbone.image_size)
-    return prepare(
-        root, cache_dir=cache_dir, size=size, resize=backbone.resize,
-        progress=report.progress(stage), stop=stop,
-    )  # fmt: skip
 
 
 def _describe(run: Run, folder: Folder, names: list[str], true_labels: Labels | None) -> None:
