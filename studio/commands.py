@@ -3,49 +3,51 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from studio.errors import FolderError, SettingsError
+from studio.errors import SettingsError
 
 if TYPE_CHECKING:
     import argparse
 
-    from studio.runs.given import Correction
-    from studio.runs.request import JobRequest
-
 INTERRUPTED = 130  # what a shell expects after Ctrl-C
-_DEMO = "demo"
 
 
 def fit(options: argparse.Namespace) -> int:
     """Label and train; the result goes to stdout."""
+    from studio.api.asked import asked
+    from studio.api.fitting import work
     from studio.files import finite
-    from studio.methods import METHODS
     from studio.runs.command import summary
-    from studio.runs.job import JobStopped, run_job
+    from studio.runs.job import JobStopped
     from studio.runs.request import create_run
     from studio.runs.store import RunStore
     from studio.terminal import Terminal
 
-    request = _request(options)
+    with Terminal() as terminal:
+        request = asked(
+            options.folder,
+            cache=options.cache,
+            runs=options.runs,
+            classes=_classes(options),
+            model=options.model,
+            method=options.method,
+            prompts=options.prompts,
+            test=options.test,
+            corrections=options.corrections,
+            labels=options.labels,
+            settings=_settings(options),
+            progress=lambda done, total: terminal.progress("drawing the demo", done, total),
+        )
     run = create_run(request, RunStore(options.runs))
-    models = METHODS[options.method].models
-    with _stop_on_ctrl_c() as stop, Terminal(models=models) as terminal:
-        terminal.line(f"run {run.id}")
-        try:
-            result = run_job(
-                request, run, cache_dir=options.cache, stop=stop.is_set, listen=terminal.show,
-                watch=terminal.watch,
-            )  # fmt: skip
-        except JobStopped as stopped:
-            terminal.line(str(stopped))
-            return INTERRUPTED
+    try:
+        result = work(request, run, cache=options.cache)
+    except JobStopped as stopped:
+        print(stopped, file=sys.stderr)
+        return INTERRUPTED
     if options.json:
         print(json.dumps(finite(result.to_dict())), flush=True)
     else:
@@ -53,78 +55,20 @@ def fit(options: argparse.Namespace) -> int:
     return INTERRUPTED if result.stopped else 0
 
 
-def _request(options: argparse.Namespace) -> JobRequest:
-    from studio.images.folder import (
-        parse_aliases,
-        parse_class_names,
-        propose_class_names,
-        read_aliases,
-        read_class_names,
-        scan,
-    )
-    from studio.methods import method_of
-    from studio.prompts.prompt_set import PromptSet
-    from studio.runs.checking import read_labels
-    from studio.runs.request import JobRequest
-    from studio.settings import Settings
-    from studio.terminal import Terminal
-
-    overrides = _overrides(options.overrides)
-    if options.seed is not None:
-        overrides["seed"] = options.seed
-    if options.phase2_model is not None:
-        overrides["phase2_model"] = options.phase2_model
-    chosen = Settings.from_overrides(overrides)
-    method_of(options.method)
-    prompts = None if options.prompts is None else PromptSet.load(options.prompts)
-    folder, names, aliases = Path(options.folder).expanduser(), None, {}
+def _classes(options: argparse.Namespace) -> Path | str | None:
     if options.names is not None and options.classes is not None:
         raise SettingsError("Give the class names with --names or with --classes, not with both.")
-    if options.names is not None:
-        names = tuple(read_class_names(options.names))
-        aliases = read_aliases(options.names)
-    if options.classes is not None:
-        names = tuple(parse_class_names(options.classes))
-        aliases = parse_aliases(options.classes)
-    if options.folder == _DEMO and not folder.exists():
-        from studio.demo import DEMO_CLASSES, demo_folder
+    names: Path | str | None = options.names or options.classes
+    return names
 
-        with Terminal() as terminal:
-            folder = demo_folder(
-                options.cache,
-                progress=lambda done, total: terminal.progress("drawing the demo", done, total),
-            )
-        names = names or tuple(DEMO_CLASSES)
-    labels = {} if options.labels is None else read_labels(options.labels)
-    if names is None and not propose_class_names(scan(folder)):
-        if not labels:
-            raise FolderError(
-                f"{folder} has no sub-folders to take class names from; give them with "
-                "--names FILE or --classes a,b,c"
-            )
-        names = tuple(sorted(set(labels.values())))
-    corrections: Mapping[str, Correction] = {}
-    if options.corrections is not None:
-        from studio.runs.again import corrections_from
-        from studio.runs.store import RunStore
 
-        table = Path(options.corrections).expanduser()
-        corrections = corrections_from(
-            table if table.is_file() else RunStore(options.runs).find(options.corrections)
-        )
-    return JobRequest(
-        folder=folder,
-        class_names=names,
-        aliases=aliases,
-        method=options.method,
-        model=options.model,
-        settings=chosen,
-        prompts=prompts,
-        test_folder=options.test,
-        name=options.folder if options.folder == _DEMO else None,
-        corrections=corrections,
-        labels=labels,
-    )
+def _settings(options: argparse.Namespace) -> dict[str, str]:
+    settings = _overrides(options.overrides)
+    if options.seed is not None:
+        settings["seed"] = options.seed
+    if options.phase2_model is not None:
+        settings["phase2_model"] = options.phase2_model
+    return settings
 
 
 def _overrides(pairs: Sequence[str]) -> dict[str, str]:
@@ -137,37 +81,17 @@ def _overrides(pairs: Sequence[str]) -> dict[str, str]:
     return overrides
 
 
-@contextmanager
-def _stop_on_ctrl_c() -> Iterator[threading.Event]:
-    """The first Ctrl-C (or SIGTERM) asks to end and keep what was learned; the second just ends."""
-    stop = threading.Event()
-
-    def ask(_number: int, _frame: object) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-        # Not `print`: a signal may arrive in the middle of one.
-        os.write(2, b"\nstopping, keeping what was learned; Ctrl-C again to give that up\n")
-
-    signals = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, ask) for number in signals}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def prompts(options: argparse.Namespace) -> int:
     """Have a language model write prompts, or write down hand-written ones."""
     from studio.images.folder import read_class_names
     from studio.prompts.command import Order, write_file
+    from studio.terminal import stop_on_ctrl_c
 
     order = Order(
         read_class_names(options.names), options.out, options.description, options.sentences,
         options.templates, options.model, options.hand_written, options.dry_run,
     )  # fmt: skip
-    with _stop_on_ctrl_c() as stop:
+    with stop_on_ctrl_c() as stop:
         return write_file(order, cache_dir=options.cache, stop=stop.is_set)
 
 
@@ -186,9 +110,9 @@ def predict(options: argparse.Namespace) -> int:
             cache_dir=options.cache,
             progress=terminal.progress,
         )
-        for refused in done["refused_files"]:
-            terminal.line(f"refused {refused['path']}: {refused['reason']} ({refused['detail']})")
-    print(f"{done['images']} images labelled, {done['refused']} refused: {done['out']}")
+        for refused in done.refused:
+            terminal.line(f"refused {refused.path}: {refused.reason} ({refused.detail})")
+    print(f"{len(done.paths)} images labelled, {len(done.refused)} refused: {options.out}")
     return 0
 
 

@@ -11,6 +11,16 @@ PROJECT = Path(__file__).resolve().parents[1]
 """Where `studio` can be imported from."""
 
 
+def _shipped(name: str) -> Path:
+    """A folder that comes with the code: inside the package once installed, beside it before."""
+    inside = Path(__file__).resolve().parent / name
+    return inside if inside.is_dir() else PROJECT / name
+
+
+ASSETS, DOCS = _shipped("assets"), _shipped("docs")
+"""Scripts, styles, templates and the built-in model; what the page shows of the documents."""
+
+
 def default_runs_dir() -> Path:
     """The environment's STUDIO_RUNS, else ./runs."""
     return Path(os.environ.get("STUDIO_RUNS") or "runs").expanduser()

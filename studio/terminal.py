@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -19,8 +22,14 @@ _QUIET_EVERY_S = 30.0  # between two plain lines of one stage
 class Terminal:
     """Shows events on stderr. Use it in a `with`."""
 
-    def __init__(self, stream: TextIO | None = None, *, models: int = 2) -> None:
-        """stream: None is stderr; models: how many are trained, one perhaps after the other."""
+    def __init__(
+        self, stream: TextIO | None = None, *, models: int = 2, quiet: bool = False
+    ) -> None:
+        """stream: None is stderr; models: how many are trained, one perhaps after the other; quiet:
+        show nothing at all.
+        """
+        if quiet:
+            stream = io.StringIO()
         self._models = models
         # There is no stderr at all when whoever started this closed it.
         self._stream: TextIO = stream or sys.stderr or io.StringIO()
@@ -119,3 +128,27 @@ class Terminal:
             self._bar.close()
             self._bar = None
         self._stage = None
+
+
+@contextmanager
+def stop_on_ctrl_c() -> Iterator[threading.Event]:
+    """The first Ctrl-C (or SIGTERM) asks to end and keep what was learned; the second just ends."""
+    stop = threading.Event()
+
+    def ask(_number: int, _frame: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        # Not `print`: a signal may arrive in the middle of one.
+        os.write(2, b"\nstopping, keeping what was learned; Ctrl-C again to give that up\n")
+
+    if threading.current_thread() is not threading.main_thread():  # only it is told of signals
+        yield stop
+        return
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, ask) for number in signals}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -220,23 +220,21 @@ def test_ctrl_c_stops_and_keeps_what_was_learned(
 
 
 def test_demo_is_drawn_by_the_studio_unless_there_is_such_a_folder(
-    tiny_model: Path, tmp_path: Path, image_folder: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, image_folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    from studio import commands
-    from studio.cli import _parser
+    from studio.api.asked import asked
 
     monkeypatch.chdir(tmp_path)
-    options = _parser().parse_args(["fit", "demo", "--model", str(tiny_model)])
     demo = pytest.importorskip("studio.demo")
     monkeypatch.setattr(demo, "demo_folder", lambda cache_dir, **_: image_folder)
-    request = commands._request(options)
+    request = asked("demo", cache=tmp_path)
     assert request.folder == image_folder
     assert request.class_names == tuple(demo.DEMO_CLASSES)
     (tmp_path / "demo" / "a").mkdir(parents=True)
     (tmp_path / "demo" / "b").mkdir()
     for name in ("a", "b"):
         (tmp_path / "demo" / name / "1.png").write_bytes(b"x")
-    request = commands._request(options)
+    request = asked("demo", cache=tmp_path)
     assert request.folder == Path("demo")
 
 

@@ -26,9 +26,10 @@ from studio.clip.tokens import (
     tokenizers_library,
 )
 from studio.errors import ModelError
+from studio.places import ASSETS
 from studio.progress import Begin, Stop
 
-EMBEDDED_FOLDER = Path(__file__).resolve().parents[2] / "assets" / "embedded"
+EMBEDDED_FOLDER = ASSETS / "embedded"
 CONFIG_FILE = "open_clip_config.json"
 HUB_PREFIX = "hf-hub:"
 _SIGLIP = "This is a photo of {}."

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from studio.errors import RunError
+from studio.images.folder import Refused
 from studio.runs.model import label_each, load_classifier
 from studio.runs.run import Run
 from studio.runs.table import safe_name, safe_path, write_csv
@@ -14,31 +15,40 @@ from studio.runs.table import safe_name, safe_path, write_csv
 PREDICT_COLUMNS = ("path", "label", "confidence")
 
 
-def predict(
+@dataclass(frozen=True)
+class Predictions:
+    """Labels of the N images of a folder that a run was not trained on.
+
+    paths: relative to the folder; labels: class names; confidence: in [0, 1], the probability of
+    the label; refused: files that are no usable images.
+    """
+
+    paths: list[str]
+    labels: list[str]
+    confidence: list[float]
+    refused: tuple[Refused, ...]
+
+
+def predictions(
     run: Run,
     folder: Path,
-    out_csv: Path,
     *,
     cache_dir: Path,
     device: str | None = None,
     progress: Callable[[str, int, int], None] | None = None,
-) -> dict[str, Any]:
+) -> Predictions:
     """Label the images of another folder with the run's classifier; nothing is trained.
 
     Args:
         run: A run with a classifier.
         folder: The images.
-        out_csv: Where the labels go: path, label, confidence (0 to 1).
         cache_dir: Where decoded images are kept.
         device: A torch device; None takes the GPU when there is one.
         progress: Told (what is being done, done, total).
 
-    Returns:
-        {"out", "images", "refused": number, "refused_files": [{path, reason, detail}]}.
-
     Raises:
         RunError: The run has no classifier yet.
-        FolderError: The folder cannot be used, or out_csv cannot be written.
+        FolderError: The folder cannot be used.
     """
     from studio.runs.inputs import images_for
 
@@ -61,16 +71,33 @@ def predict(
     )
     confidence, labels = each.mean(0).max(-1)
     names = run.info.class_names
+    return Predictions(
+        [image.path for image in scanned.images],
+        [names[label] for label in labels.tolist()],
+        confidence.tolist(),
+        tuple(scanned.refused),
+    )
+
+
+def predict(
+    run: Run,
+    folder: Path,
+    out_csv: Path,
+    *,
+    cache_dir: Path,
+    device: str | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Predictions:
+    """As `predictions`, written to `out_csv`: path, label, confidence (0 to 1).
+
+    Raises:
+        RunError: The run has no classifier yet.
+        FolderError: The folder cannot be used, or out_csv cannot be written.
+    """
+    done = predictions(run, folder, cache_dir=cache_dir, device=device, progress=progress)
     rows = (
-        (safe_path(image.path), safe_name(names[label]), f"{share:.6f}")
-        for image, label, share in zip(
-            scanned.images, labels.tolist(), confidence.tolist(), strict=True
-        )
+        (safe_path(path), safe_name(label), f"{share:.6f}")
+        for path, label, share in zip(done.paths, done.labels, done.confidence, strict=True)
     )
     write_csv(out_csv, PREDICT_COLUMNS, rows)
-    return {
-        "out": str(out_csv),
-        "images": len(scanned.images),
-        "refused": len(scanned.refused),
-        "refused_files": [vars(refused) for refused in scanned.refused],
-    }
+    return done

@@ -50,15 +50,16 @@ class JobRequest:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
-def create_run(request: JobRequest, store: RunStore) -> Run:
-    """A new run for the request, "queued".
+def create_run(request: JobRequest, store: RunStore, *, id: str | None = None) -> Run:
+    """A new run for the request, "queued". id: its folder's name; None: one from time and name.
 
     Raises:
-        RunError: Another run is at work.
+        RunError: Another run is at work, or there is something of that name.
         StudioError: The request cannot work, as far as that shows without reading any image.
     """
     check(request)
     return store.create(
+        id=id,
         aliases=request.aliases,
         name=request.name or request.folder.resolve().name,
         method=request.method,

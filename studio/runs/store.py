@@ -17,7 +17,7 @@ from studio.runs.run import ACTIVE, FINAL, Run, RunInfo, Status
 
 __all__ = ["ACTIVE", "FINAL", "Run", "RunInfo", "RunStore", "Status"]
 
-_ID = re.compile(r"\d{8}-\d{6}-[a-z0-9][a-z0-9-]{0,79}")
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}")
 
 
 class RunStore:
@@ -34,6 +34,7 @@ class RunStore:
     def create(
         self,
         *,
+        id: str | None = None,
         name: str,
         method: str,
         model: str,
@@ -48,9 +49,16 @@ class RunStore:
     ) -> Run:
         """Make a new run, "queued" and owned by this process.
 
+        id: its folder's name; None: one that begins with the time.
+
         Raises:
-            RunError: Another run of this folder is being worked on; the message names it.
+            RunError: Another run of this folder is being worked on; the message names it. Or `id`
+                cannot be the name of a run's folder, or is there already.
         """
+        if id is not None and not _ID.fullmatch(id):
+            raise RunError(
+                f"{id!r} cannot be a run's name: take letters, digits, - and _, 100 at most"
+            )
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             gate = FileLock(self.root / ".start.lock")
@@ -66,7 +74,9 @@ class RunStore:
                 )
             created = now()
             stem = f"{created:%Y%m%d-%H%M%S}-{_slug(name)}-{_slug(method)}"
-            path = self._free(stem)
+            path = self._free(stem) if id is None else self.root / id
+            if path.exists():
+                raise RunError(f"{path} is there already; choose another place for the run")
             hidden = self.root / f".new-{path.name}"
             shutil.rmtree(hidden, ignore_errors=True)  # left by a process killed right here
             hidden.mkdir()
@@ -105,12 +115,12 @@ class RunStore:
         return path
 
     def _paths(self) -> list[Path]:
-        """Folders of runs, newest first."""
+        """Folders of runs, in any order."""
         try:
             found = [path for path in self.root.iterdir() if _ID.fullmatch(path.name)]
         except FileNotFoundError:
             return []
-        return sorted((p for p in found if (p / "run.json").is_file()), reverse=True)
+        return [path for path in found if (path / "run.json").is_file()]
 
     def list(self) -> list[RunInfo]:
         """All runs that can be read, newest first.
@@ -130,7 +140,7 @@ class RunStore:
             if info.state in FINAL:
                 ended[path] = stamp, info
         self._ended = ended
-        return infos
+        return sorted(infos, key=lambda info: (info.created, info.id), reverse=True)
 
     def active(self) -> str | None:
         """The id of the run that some process works on, or None."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import islice
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import gradio as gr
@@ -12,6 +11,7 @@ from studio.errors import RunError
 from studio.export.downloads import Downloads, has_labels, model_files
 from studio.export.labels import LABEL_COLUMNS, label_rows
 from studio.imports import import_torch
+from studio.places import DOCS
 from studio.runs.outcome import Outcome
 from studio.runs.store import Run
 from studio.session.session import Session
@@ -29,7 +29,7 @@ DOWNLOAD = """(url) => {
 """Files are made when asked for; then the browser is sent to fetch them."""
 
 PREVIEW_ROWS = 5
-SNIPPET = Path(__file__).resolve().parents[2] / "docs" / "export.md"
+SNIPPET = DOCS / "export.md"
 
 
 class Shown(NamedTuple):

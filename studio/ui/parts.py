@@ -19,12 +19,12 @@ from studio.analysis.gallery import Page
 from studio.clip.presets import PRESETS
 from studio.errors import StudioError
 from studio.numbers import index_of
+from studio.places import ASSETS
 from studio.views.render import render
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-ASSETS = Path(__file__).resolve().parents[2] / "assets"
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 """For events that are plumbing of the page: no entry in the API, no spinner."""

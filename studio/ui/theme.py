@@ -7,7 +7,7 @@ import json
 import gradio as gr
 from gradio.themes.utils import colors, sizes
 
-from studio.ui.parts import ASSETS
+from studio.places import ASSETS
 
 CSS = ASSETS / "studio.css"
 ICON = ASSETS / "logo.svg"

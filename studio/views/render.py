@@ -6,15 +6,15 @@ every other text is escaped, so that a file called `<b>` stays a name.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from studio import numbers
+from studio.places import ASSETS
 
-_TEMPLATES = Path(__file__).resolve().parents[2] / "assets" / "templates"
+_TEMPLATES = ASSETS / "templates"
 
 _environment = Environment(
     loader=FileSystemLoader(_TEMPLATES),

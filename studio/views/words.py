@@ -10,9 +10,10 @@ from markdown_it.token import Token
 from markupsafe import Markup
 
 from studio.numbers import slug
+from studio.places import DOCS
 from studio.views.render import render
 
-GLOSSARY = Path(__file__).resolve().parents[2] / "docs" / "glossary.md"
+GLOSSARY = DOCS / "glossary.md"
 
 
 def words_html(file: Path = GLOSSARY) -> Markup:

@@ -123,8 +123,8 @@ def test_predicting_the_fitted_folder_gives_the_runs_labels(
         progress=lambda stage, done, total: heard.append((stage, done, total)),
     )
     assert heard[-1] == ("labelling", 36, 36)
-    assert (done["images"], done["refused"]) == (36, 1)
-    assert done["refused_files"][0]["path"].endswith("broken.png")
+    assert (len(done.paths), len(done.refused)) == (36, 1)
+    assert done.refused[0].path.endswith("broken.png")
     told = {row["path"]: row for row in rows_of(labels_csv(finished, tmp_path / "labels.csv"))}
     for row in rows_of(out):
         assert row["label"] == told[row["path"]]["label"]

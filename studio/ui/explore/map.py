@@ -18,6 +18,7 @@ from studio.analysis import map_points
 from studio.analysis.map_points import Plane
 from studio.errors import RunError, StudioError
 from studio.numbers import plural
+from studio.places import ASSETS
 from studio.runs.outcome import Outcome, fingerprint
 from studio.session.layouts import Layout, Layouts
 from studio.session.opened import Opened, open_run
@@ -26,7 +27,7 @@ from studio.session.similar import vectors_of
 from studio.session.tasks import Task
 from studio.ui.explore.galleries import Drawn, Panel
 from studio.ui.explore.scene import Filters, Indices, Scene, event_data, is_index, served
-from studio.ui.parts import ASSETS, file_url, plotly_file, script
+from studio.ui.parts import file_url, plotly_file, script
 from studio.views import map as view
 from studio.views.cards import opinion, truth, worth
 

@@ -1,0 +1,203 @@
+"""A run as a notebook holds it: labels, estimates, images worth a look, predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from studio.api.table import Table
+from studio.errors import RunError
+from studio.export.predict import predictions
+from studio.places import default_cache_dir, default_runs_dir
+from studio.runs.command import summary
+from studio.runs.corrections import Corrections
+from studio.runs.outcome import Outcome
+from studio.runs.reader import RunReader
+from studio.runs.result import RunResult
+from studio.runs.run import Run as RunFolder
+from studio.runs.store import RunStore
+from studio.scores.estimate import Estimate
+from studio.terminal import Terminal
+
+
+@dataclass(frozen=True)
+class Share:
+    """An estimated share in [0, 1]: `value`, and the interval from `low` to `high`."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Run:
+    """One run; everything is read from its folder, so that nothing is lost with the notebook."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._run = folder
+        self._reader = RunReader(folder)
+
+    @property
+    def path(self) -> Path:
+        """The run's folder."""
+        return self._run.path
+
+    @property
+    def id(self) -> str:
+        """The name of the run's folder."""
+        return self._run.id
+
+    @property
+    def state(self) -> str:
+        """`finished`, `stopped`, `failed`, `interrupted`; or `queued`, `running`, `stopping`."""
+        return self._run.status()["state"]
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The C class names, in the order of the classifier."""
+        return self._run.info.class_names
+
+    @property
+    def result(self) -> RunResult:
+        """What came of the run: counts, shares, settings; see its own documentation.
+
+        Raises:
+            RunError: The run has no result yet.
+        """
+        result = self._run.result()
+        if result is None:
+            raise RunError(f"run {self.id} has no result: it is {self.state}")
+        return result
+
+    @property
+    def estimate(self) -> Share | None:
+        """The share of right labels, estimated without a true label; None where it is not known."""
+        return _share(self.result.estimated_accuracy)
+
+    @property
+    def estimate_before(self) -> Share | None:
+        """The same for the labels before training."""
+        return _share(self.result.estimated_zero_shot_accuracy)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the run wants its user to know, a line each."""
+        self._reader.refresh()
+        return list(self._reader.warnings)
+
+    @property
+    def labels(self) -> Table:
+        """Every image's label, with corrections applied; the columns of labels.csv, typed.
+
+        path, label: texts; clean: bool; clean_probability, confidence, combined_score: in [0, 1],
+        of the models' own label (combined_score is None for methods without Phase I);
+        model_1_label, model_2_label: what each model says alone; correction: what a person said.
+        """
+        return _labels(self._outcome())
+
+    def noisy(self, n: int = 20) -> Table:
+        """The n images whose label is least likely to be right, which nobody has corrected yet.
+
+        They are in the order of the combined score, or of the clean probability where there is
+        none; the worst comes first.
+        """
+        outcome = self._outcome()
+        score = outcome.clean_probability if outcome.combined is None else outcome.combined
+        order = [
+            i for i in score.argsort(kind="stable").tolist()
+            if outcome.paths[i] not in outcome.corrections
+        ]  # fmt: skip
+        return _labels(outcome).take(order[: max(n, 0)])
+
+    def correct(self, corrections: Mapping[str, str | None]) -> None:
+        """Keep what a person says: by path, the right class name, or None to leave the image out.
+
+        Take them as given with `studio.fit(like=run, corrections=run)`.
+
+        Raises:
+            RunError: There is no such image or class.
+        """
+        kept = Corrections.of(self._run)
+        relabelled = {path: label for path, label in corrections.items() if label is not None}
+        if relabelled:
+            kept.add("relabelled", relabelled)
+        rejected = {path: "" for path, label in corrections.items() if label is None}
+        if rejected:
+            kept.add("rejected", rejected)
+
+    def predict(
+        self, folder: Path | str, *, cache: Path | str | None = None, progress: bool = True
+    ) -> Table:
+        """Label the images of another folder: a table of path, label and confidence in [0, 1].
+
+        Raises:
+            StudioError: The run has no classifier, or the folder cannot be used.
+        """
+        with Terminal(quiet=not progress) as terminal:
+            done = predictions(
+                self._run,
+                Path(folder).expanduser(),
+                cache_dir=default_cache_dir() if cache is None else Path(cache).expanduser(),
+                progress=terminal.progress,
+            )
+            for refused in done.refused:
+                terminal.line(f"refused {refused.path}: {refused.reason} ({refused.detail})")
+        return Table({"path": done.paths, "label": done.labels, "confidence": done.confidence})
+
+    def __repr__(self) -> str:
+        result = self._run.result()
+        if result is None:
+            return f"run {self.id}: {self.state}"
+        return summary(result, self._run)
+
+    def _outcome(self) -> Outcome:
+        self._reader.refresh()
+        outcome = self._reader.final()
+        if outcome is None:
+            raise RunError(f"run {self.id} has no labels: it is {self.state}")
+        return outcome
+
+
+def load(run: Path | str, *, runs: Path | str | None = None) -> Run:
+    """A run from disk.
+
+    Args:
+        run: Its folder, its id, or "latest".
+        runs: Where an id is looked for; None: the environment's STUDIO_RUNS, else ./runs.
+
+    Raises:
+        RunError: There is none.
+    """
+    return Run(RunStore(default_runs_dir() if runs is None else runs).find(str(run)))
+
+
+def folder_of(run: Run | RunFolder | Path | str | None) -> RunFolder | None:
+    """The run's folder behind whatever a user has in hand."""
+    if run is None or isinstance(run, RunFolder):
+        return run
+    return run._run if isinstance(run, Run) else load(run)._run
+
+
+def _share(estimate: Estimate | None) -> Share | None:
+    if estimate is None:
+        return None
+    return Share(estimate.accuracy, estimate.low, estimate.high)
+
+
+def _labels(outcome: Outcome) -> Table:
+    def names(labels: list[int]) -> list[str]:
+        return [outcome.name(label) for label in labels]
+
+    none = [None] * len(outcome)
+    said = (outcome.corrections.get(path) for path in outcome.paths)
+    return Table({
+        "path": outcome.paths,
+        "label": names(outcome.final_labels.tolist()),
+        "clean": outcome.final_clean.tolist(),
+        "clean_probability": outcome.clean_probability.tolist(),
+        "confidence": outcome.confidence.tolist(),
+        "combined_score": none if outcome.combined is None else outcome.combined.tolist(),
+        "model_1_label": names(outcome.model_labels[0].tolist()),
+        "model_2_label": names(outcome.model_labels[1].tolist()),
+        "correction": ["" if one is None else one.verdict for one in said],
+    })  # fmt: skip
