@@ -55,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_fit(commands)
     _add_prompts(commands)
     _add_predict(commands)
+    _add_export(commands)
     _add_bench(commands)
     _add_paper(commands)
 
@@ -202,6 +203,28 @@ def _add_predict(commands: Any) -> None:
     _add_runs_dir(predict)
     _add_cache_dir(predict)
     predict.set_defaults(command=run_command.predict)
+
+
+def _add_export(commands: Any) -> None:
+    export = commands.add_parser(
+        "export",
+        help="take a run's labels, images or model away in a format of another tool",
+        description="Write a run into a folder in one of the formats; without --to they are "
+        "listed. docs/export.md says what each is.",
+    )
+    add = export.add_argument
+    add("run", metavar="RUN", nargs="?", help="the run's id, its folder, or 'latest'")
+    add("--to", metavar="FORMAT", help="the format")
+    add("--out", type=Path, metavar="DIR", help="a folder that is not there yet, or is empty")
+    add(
+        "--only",
+        default="everything",
+        metavar="WHICH",
+        help="'clean': leave out images whose label is noisy (default: %(default)s)",
+    )
+    add("--links", action="store_true", help="make links to the images in place of copies")
+    _add_runs_dir(export)
+    export.set_defaults(command=run_command.export)
 
 
 def _add_bench(commands: Any) -> None:

@@ -97,13 +97,13 @@ def prompts(options: argparse.Namespace) -> int:
 
 def predict(options: argparse.Namespace) -> int:
     """Label another folder with a run's classifier."""
-    from studio import export
+    from studio.export.predict import predict as label
     from studio.runs.store import RunStore
     from studio.terminal import Terminal
 
     run = RunStore(options.runs).find(options.run)
     with Terminal() as terminal:
-        done = export.predict(
+        done = label(
             run,
             options.folder,
             options.out,
@@ -114,6 +114,13 @@ def predict(options: argparse.Namespace) -> int:
             terminal.line(f"refused {refused.path}: {refused.reason} ({refused.detail})")
     print(f"{len(done.paths)} images labelled, {len(done.refused)} refused: {options.out}")
     return 0
+
+
+def export(options: argparse.Namespace) -> int:
+    """Take a run away in one of the formats."""
+    from studio.export.command import export as take
+
+    return take(options)
 
 
 def bench(options: argparse.Namespace) -> int:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from studio.api.table import Table
 from studio.errors import RunError
+from studio.export.command import export_run
 from studio.export.predict import predictions
+from studio.export.subject import EVERYTHING
 from studio.places import default_cache_dir, default_runs_dir
 from studio.runs.command import summary
 from studio.runs.corrections import Corrections
@@ -143,6 +145,25 @@ class Run:
             for refused in done.refused:
                 terminal.line(f"refused {refused.path}: {refused.reason} ({refused.detail})")
         return Table({"path": done.paths, "label": done.labels, "confidence": done.confidence})
+
+    def export(
+        self, to: str, out: Path | str, *, only: str = EVERYTHING, links: bool = False
+    ) -> list[str]:
+        """Write the run into a folder in one of the formats of `python -m studio export`.
+
+        Args:
+            to: The format, e.g. "imagefolder".
+            out: A folder that is not there yet, or is empty.
+            only: "everything", or "clean": without the images whose label is noisy.
+            links: Make links to the images in place of copies.
+
+        Returns:
+            The names of the files.
+
+        Raises:
+            StudioError: The run has no labels, or something that the format needs is missing.
+        """
+        return export_run(self._run, to, Path(out), only=only, links=links)
 
     def __repr__(self) -> str:
         result = self._run.result()

@@ -1,16 +1,15 @@
-"""Files for a browser to fetch: the labels and the model of a run, made when asked for."""
+"""Files for a browser to fetch: a run in any of the formats, made when asked for."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 import time
-import zipfile
 from pathlib import Path
 
-from studio.errors import RunError
-from studio.export.labels import labels_csv
-from studio.files import replace_file
+from studio.export.formats import format_of
+from studio.export.subject import EVERYTHING, Subject
+from studio.export.write import write_file
 from studio.images.thumbnails import secret
 from studio.runs.store import Run
 
@@ -26,50 +25,22 @@ class Downloads:
             if old.stat().st_mtime < time.time() - KEEP_SECONDS:
                 old.unlink(missing_ok=True)
 
-    def labels(self, run: Run) -> Path:
-        """labels.csv of a run.
+    def make(self, run: Run, format: str, *, only: str = EVERYTHING) -> Path:
+        """A run in one of the formats, as one file.
 
         Raises:
-            RunError: The run has no final labels yet.
+            StudioError: The run has no final labels yet, or something that the format needs is
+                missing.
         """
-        return labels_csv(run, self._place(run) / f"{run.id}-labels.csv")
-
-    def model(self, run: Run) -> Path:
-        """The model folder of a run as a zip.
-
-        Raises:
-            RunError: The run has no final labels yet, or it trained no model.
-        """
-        file, parts = self._place(run) / f"{run.id}-model.zip", model_files(run)
-        if not parts:
-            raise RunError("This run trained no model; only its labels can be downloaded.")
-
-        def pack(partial: Path) -> None:
-            # Weights do not shrink: stored, not compressed, is as small and much faster.
-            with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
-                for part in parts:
-                    archive.write(part, f"{run.id}/{part.name}")
-
-        replace_file(file, pack)
-        return file
-
-    def _place(self, run: Run) -> Path:
-        """A served folder for a run's downloads whose name cannot be guessed."""
-        if not has_labels(run):
-            raise RunError("This run has no final labels yet; wait for its end.")
+        chosen = format_of(format)
+        subject = Subject.of(run, only=only)
         name = hmac.new(secret(self._cache_dir), f"export {run.id}".encode(), hashlib.sha256)
         place = self._folder / name.hexdigest()[:32]
         place.mkdir(parents=True, exist_ok=True)
-        return place
+        stem = run.id if chosen.name in ("csv", "json", "parquet") else f"{run.id}-{chosen.name}"
+        return write_file(chosen.entries(subject), place, stem, inside=run.id)
 
 
 def has_labels(run: Run) -> bool:
     """Whether the run has final labels."""
     return any((run.path / "arrays").glob("finished-*"))
-
-
-def model_files(run: Run) -> list[Path]:
-    """The files of a run's model, in order; none where it trained none."""
-    folder = run.path / "model"
-    files = sorted(folder.iterdir()) if folder.is_dir() else []
-    return [file for file in files if file.is_file() and not file.name.startswith(".")]

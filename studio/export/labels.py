@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from studio.errors import RunError
+from studio.export.subject import Entry, Subject
 from studio.runs.outcome import Outcome
-from studio.runs.reader import RunReader
 from studio.runs.run import Run
-from studio.runs.table import safe_name, safe_path, write_csv
+from studio.runs.table import csv_text, safe_name, safe_path, write_csv
 
 LABEL_COLUMNS = (
     "path", "label", "clean_probability", "model_1_label", "model_2_label", "clean", "confidence",
@@ -32,12 +31,14 @@ def labels_csv(run: Run, path: Path) -> Path:
     Raises:
         RunError: The run has no labels yet.
     """
-    reader = RunReader(run)
-    reader.refresh()
-    outcome = reader.final()
-    if outcome is None:
-        raise RunError(f"run {run.id} has no labels yet; wait for it to finish, or stop it")
-    return write_csv(path, LABEL_COLUMNS, label_rows(outcome))
+    return write_csv(path, LABEL_COLUMNS, label_rows(Subject.of(run).outcome))
+
+
+def as_csv(subject: Subject) -> Iterator[Entry]:
+    """labels.csv as an export: all images, or only those whose label is clean."""
+    chosen = set(subject.listed)
+    rows = (row for i, row in enumerate(label_rows(subject.outcome)) if i in chosen)
+    yield Entry("labels.csv", csv_text(LABEL_COLUMNS, rows).encode())
 
 
 def label_rows(outcome: Outcome) -> Iterator[tuple[str, ...]]:

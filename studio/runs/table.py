@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TextIO
 
 from studio.errors import RunError
 from studio.files import replace_file
@@ -21,15 +23,26 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]])
 
     def write(temporary: Path) -> None:
         with temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(columns)
-            writer.writerows(rows)
+            _write(file, columns, rows)
 
     try:
         replace_file(path, write)
     except OSError as error:
         raise RunError(f"cannot write {path}: {error.strerror or error}") from error
     return path
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A head and rows as `write_csv` writes them."""
+    out = io.StringIO()
+    _write(out, columns, rows)
+    return out.getvalue()
+
+
+def _write(file: TextIO, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
 
 
 def read_csv(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:

@@ -7,9 +7,12 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from studio.errors import RunError
-from studio.export.downloads import Downloads, has_labels, model_files
+from studio.errors import RunError, StudioError
+from studio.export.downloads import Downloads, has_labels
+from studio.export.formats import FORMATS, format_of
 from studio.export.labels import LABEL_COLUMNS, label_rows
+from studio.export.subject import CLEAN, EVERYTHING, Subject
+from studio.export.weights import model_files
 from studio.imports import import_torch
 from studio.places import DOCS
 from studio.runs.outcome import Outcome
@@ -29,6 +32,8 @@ DOWNLOAD = """(url) => {
 """Files are made when asked for; then the browser is sent to fetch them."""
 
 PREVIEW_ROWS = 5
+_OTHERS = [format for format in FORMATS.values() if format.name not in ("csv", "model")]
+"""Formats without a button of their own."""
 SNIPPET = DOCS / "export.md"
 
 
@@ -39,6 +44,8 @@ class Shown(NamedTuple):
     preview: str
     labels: Any
     model: Any
+    files: str
+    other: Any
 
 
 class ExportTab:
@@ -63,6 +70,16 @@ class ExportTab:
                 with box("Model"):
                     gr.HTML(render("export/model.html"))
                     self.model = gr.Button("Download the model", elem_id="download-model", **off)
+                with box("For another tool"):
+                    self.format = gr.Dropdown(
+                        [(format.title, format.name) for format in _OTHERS],
+                        value=_OTHERS[0].name, label="Format", elem_id="export-format",
+                    )  # fmt: skip
+                    self.only_clean = gr.Checkbox(
+                        False, label="Only images with a clean label", elem_id="export-clean"
+                    )
+                    self.files = folding(elem_id="export-files")
+                    self.other = gr.Button("Download", elem_id="download-other", **off)
             with gr.Column(scale=7, min_width=320, elem_classes="main"):
                 self.about = folding(elem_id="export-about")
         self.preview = folding(elem_id="export-preview")
@@ -72,13 +89,21 @@ class ExportTab:
     def wire(self, tab: gr.Tab) -> None:
         """Connect events."""
         shown = [getattr(self, name) for name in Shown._fields]
+        asked = [self.run, self.format, self.only_clean]
         tab.select(self.choices, inputs=[self.run], outputs=[self.run], **UNCHECKED).then(
-            self.show, inputs=[self.run], outputs=shown, **UNCHECKED
+            self.show, inputs=asked, outputs=shown, **UNCHECKED
         )
-        self.run.input(self.show, inputs=[self.run], outputs=shown, **UNCHECKED)
-        for button, make in ((self.labels, self.make_labels), (self.model, self.make_model)):
+        self.run.input(self.show, inputs=asked, outputs=shown, **UNCHECKED)
+        for part in (self.format, self.only_clean):
+            part.input(self.show_files, inputs=asked, outputs=[self.files, self.other], **UNCHECKED)
+        makers: tuple[tuple[Any, Any, list[Any]], ...] = (
+            (self.labels, self.make_labels, [self.run]),
+            (self.model, self.make_model, [self.run]),
+            (self.other, self.make_other, asked),
+        )
+        for button, make, inputs in makers:
             spins = {**UNCHECKED, "show_progress": "full"}
-            button.click(make, inputs=[self.run], outputs=[self.url], **spins).success(
+            button.click(make, inputs=inputs, outputs=[self.url], **spins).success(
                 None, inputs=[self.url], js=DOWNLOAD, **PRIVATE
             )
 
@@ -95,11 +120,13 @@ class ExportTab:
         )
 
     @guarded
-    def show(self, run_id: str | None) -> Shown:
+    def show(
+        self, run_id: str | None, format: str = _OTHERS[0].name, only_clean: bool = False
+    ) -> Shown:
         """What the chosen run can be exported as."""
         if not isinstance(run_id, str) or not run_id:
             off = gr.update(interactive=False)
-            return Shown(render("export/nothing.html"), "", off, off)
+            return Shown(render("export/nothing.html"), "", off, off, "", off)
 
         reader = self.session.reader(run_id)
         outcome = self.session.outcome(reader)
@@ -109,23 +136,57 @@ class ExportTab:
             preview="" if final is None else _preview(final),
             labels=gr.update(interactive=final is not None),
             model=gr.update(interactive=bool(model_files(reader.run))),
+            **self._files(run_id, format, only_clean),
         )
+
+    @guarded
+    def show_files(self, run_id: str | None, format: str, only_clean: bool) -> tuple[str, Any]:
+        """The files that the chosen format would have, and whether they can be made."""
+        if not isinstance(run_id, str) or not run_id:
+            return "", gr.update(interactive=False)
+        found = self._files(run_id, format, only_clean)
+        return found["files"], found["other"]
+
+    def _files(self, run_id: str, format: str, only_clean: bool) -> dict[str, Any]:
+        chosen = format_of(format)
+        try:
+            subject = Subject.of(self.session.store.get(run_id), only=_only(only_clean))
+            entries = list(chosen.entries(subject))
+        except StudioError as error:  # no labels yet, images that are gone, a missing library
+            text = export.files(chosen, (), reason=str(error))
+            return {"files": text, "other": gr.update(interactive=False)}
+        return {
+            "files": export.files(chosen, entries),
+            "other": gr.update(interactive=bool(entries)),
+        }
 
     @guarded
     def make_labels(self, run_id: str) -> str:
         """Write labels.csv; its address."""
         import_torch()
-        return file_url(self.downloads.labels(self._run(run_id)))
+        return file_url(self.downloads.make(self._run(run_id), "csv"))
 
     @guarded
     def make_model(self, run_id: str) -> str:
         """Pack the model folder; the address of the zip."""
-        return file_url(self.downloads.model(self._run(run_id)))
+        import_torch()
+        return file_url(self.downloads.make(self._run(run_id), "model"))
+
+    @guarded
+    def make_other(self, run_id: str, format: str, only_clean: bool) -> str:
+        """Make the export in the chosen format; its address."""
+        import_torch()
+        made = self.downloads.make(self._run(run_id), format, only=_only(only_clean))
+        return file_url(made)
 
     def _run(self, run_id: object) -> Run:
         if not isinstance(run_id, str) or not run_id:
             raise RunError("Choose a run first.")
         return self.session.store.get(run_id)
+
+
+def _only(clean: object) -> str:
+    return CLEAN if clean is True else EVERYTHING
 
 
 def _preview(outcome: Outcome) -> str:

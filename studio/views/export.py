@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from studio.export.downloads import model_files
+from collections.abc import Sequence
+
+from studio.export.formats import Format
+from studio.export.subject import Entry
+from studio.export.weights import model_files
 from studio.methods import title_of
 from studio.numbers import size
 from studio.runs.again import command_of
@@ -11,6 +15,8 @@ from studio.runs.reader import RunReader
 from studio.runs.result import RunResult
 from studio.views.render import render
 from studio.views.runs import when
+
+MOST_FILES = 6
 
 
 def about(reader: RunReader, outcome: Outcome | None) -> str:
@@ -28,4 +34,19 @@ def about(reader: RunReader, outcome: Outcome | None) -> str:
         folder=reader.run.path,
         command=command_of(reader.run),
         files=[(file.name, size(file.stat().st_size)) for file in model_files(reader.run)],
+    )
+
+
+def files(format: Format, entries: Sequence[Entry], *, reason: str = "") -> str:
+    """The first files of an export with their sizes, and how many and how large all are.
+
+    reason: why it cannot be made, in place of the files.
+    """
+    return render(
+        "export/files.html",
+        about=format.about,
+        reason=reason,
+        files=[(entry.name, size(entry.size)) for entry in entries[:MOST_FILES]],
+        count=len(entries),
+        bytes=size(sum(entry.size for entry in entries)),
     )

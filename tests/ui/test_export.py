@@ -105,3 +105,37 @@ def test_old_downloads_are_forgotten(session: Session) -> None:
 def test_the_snippet_comes_from_the_documentation() -> None:
     assert "```python" in snippet()
     assert "labels.csv" in snippet()
+
+
+def test_another_format_shows_its_files_before_it_is_made(shared: Session, run_id: str) -> None:
+    tab = ExportTab(shared)
+    html, button = tab.show_files(run_id, "label-studio", False)
+    assert "tasks.json" in html
+    assert "2 files" in html
+    assert button["interactive"]
+    archive = path_of(tab.make_other(run_id, "label-studio", False))
+    with zipfile.ZipFile(archive) as packed:
+        names = [Path(name).name for name in packed.namelist()]
+        size = sum(part.file_size for part in packed.infolist())
+    assert names == ["tasks.json", "config.xml"]
+    assert f"{size / 1e3:,.0f} kB" in html
+    assert tab.show_files(None, "cvat", False)[0] == ""
+    with pytest.raises(gr.Error):
+        tab.show_files(run_id, "coco", False)
+
+
+def test_only_clean_images_can_be_asked_for(shared: Session, run_id: str) -> None:
+    tab = ExportTab(shared)
+    outcome = shared.outcome(shared.reader(run_id))
+    assert outcome is not None
+    rows = list(csv.DictReader(path_of(tab.make_other(run_id, "csv", True)).open()))
+    assert len(rows) == outcome.clean.sum() > 0
+
+
+def test_what_a_format_lacks_is_said_on_the_page(
+    shared: Session, run_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("studio.export.subject.Subject.root", Path("/nowhere"))
+    html, button = ExportTab(shared).show_files(run_id, "imagefolder", False)
+    assert "is not in /nowhere any more" in html
+    assert not button["interactive"]

@@ -1,0 +1,61 @@
+"""`python -m studio export`: a run, in one of the formats, in a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from studio.errors import RunError
+from studio.export.formats import FORMATS, Format, format_of
+from studio.export.subject import EVERYTHING, Subject
+from studio.export.write import Count, write_folder
+from studio.numbers import plural, size
+from studio.runs.command import text_table
+from studio.runs.run import Run
+from studio.runs.store import RunStore
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def export(options: argparse.Namespace) -> int:
+    """Write the export, or list what there is to choose from."""
+    if options.to is None:
+        rows = [(format.name, format.about) for format in FORMATS.values()]
+        print(text_table(("format", "what it is"), rows))
+        return 0
+    if options.run is None or options.out is None:
+        raise RunError("Give a run and --out DIR; `python -m studio runs` lists the runs.")
+    run = RunStore(options.runs).find(options.run)
+    names = export_run(run, options.to, options.out, only=options.only, links=options.links)
+    written = sum((options.out / name).stat().st_size for name in names)
+    print(f"{plural(len(names), 'file')}, {size(written)}: {options.out}")
+    return 0
+
+
+def export_run(
+    run: Run,
+    to: str,
+    out: Path,
+    *,
+    only: str = EVERYTHING,
+    links: bool = False,
+    told: Count | None = None,
+) -> list[str]:
+    """Write a run's export into a folder; returns the names of its files.
+
+    Args:
+        run: A run with final labels.
+        to: A name in `formats.FORMATS`.
+        out: A folder that is not there yet, or is empty.
+        only: One of `subject.ONLY`.
+        links: Make links to the images in place of copies.
+        told: Told how many files are written.
+
+    Raises:
+        StudioError: The run has no labels, the folder is not empty, or something that the format
+            needs is missing.
+    """
+    chosen: Format = format_of(to)
+    subject = Subject.of(run, only=only)
+    return write_folder(chosen.entries(subject), out.expanduser(), links=links, told=told)

@@ -1,0 +1,188 @@
+"""What is exported: a run's labels, its images, and what is known about both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from studio.errors import RunError
+from studio.runs.outcome import Outcome
+from studio.runs.reader import RunReader
+from studio.runs.result import RunResult
+from studio.runs.run import Run
+
+EVERYTHING, CLEAN = "everything", "clean"
+ONLY = (EVERYTHING, CLEAN)
+"""Which images are exported: all but rejected ones, or of those only the clean ones."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file of an export. name: relative, with `/`; data: its bytes, or the file they are in."""
+
+    name: str
+    data: bytes | Path
+
+    @property
+    def size(self) -> int:
+        """Bytes; 0 of a file that is gone."""
+        if isinstance(self.data, bytes):
+            return len(self.data)
+        try:
+            return self.data.stat().st_size
+        except OSError:
+            return 0
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A run with final labels, and which of its images are wanted.
+
+    Attributes:
+        run: The run.
+        reader: It, read.
+        outcome: Its final labels, with corrections beside them.
+        only: One of `ONLY`.
+    """
+
+    run: Run
+    reader: RunReader
+    outcome: Outcome
+    only: str = EVERYTHING
+
+    @classmethod
+    def of(cls, run: Run, *, only: str = EVERYTHING) -> Subject:
+        """A run as something to export.
+
+        Raises:
+            RunError: It has no final labels yet, or `only` is not one of `ONLY`.
+        """
+        if only not in ONLY:
+            raise RunError(f"Only {' or '.join(ONLY)} can be exported, not {only!r}.")
+        reader = RunReader(run)
+        reader.refresh()
+        outcome = reader.final()
+        if outcome is None:
+            state = run.status()["state"]
+            wait = "wait for its end" if state in ("queued", "running", "stopping") else (
+                f"it is {state}; start it again"
+            )  # fmt: skip
+            raise RunError(f"run {run.id} has no final labels yet; {wait}")
+        return cls(run, reader, outcome, only)
+
+    @cached_property
+    def indices(self) -> list[int]:
+        """The images that are wanted, by number, in their order."""
+        kept = []
+        for index, path in enumerate(self.outcome.paths):
+            said = self.outcome.corrections.get(path)
+            rejected = said is not None and said.verdict == "rejected"
+            if not rejected and (self.only != CLEAN or self.outcome.final_clean[index]):
+                kept.append(index)
+        return kept
+
+    @cached_property
+    def listed(self) -> list[int]:
+        """The images that tables have a row for: with `EVERYTHING` rejected ones as well."""
+        return self.indices if self.only == CLEAN else list(range(len(self.outcome)))
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The C class names, in the order of the classifier."""
+        return self.outcome.class_names
+
+    @cached_property
+    def result(self) -> RunResult:
+        """What came of the run."""
+        return self.run.result() or RunResult()
+
+    @property
+    def root(self) -> Path:
+        """The folder of the images."""
+        return self.reader.root
+
+    @property
+    def refused(self) -> list[dict[str, str]]:
+        """Files that could not be used: path, reason, detail."""
+        return list(self.run.images().get("refused", []))
+
+    def file(self, index: int) -> Path:
+        """Where an image lies.
+
+        Raises:
+            RunError: It is there no more, or its path leads out of the folder.
+        """
+        path = self.outcome.paths[index]
+        file = self.root / path
+        if not file.is_file():
+            raise RunError(f"{path} is not in {self.root} any more; exports with images need it")
+        return file
+
+    def row(self, index: int) -> dict[str, Any]:
+        """What is known of an image: the columns of labels.csv, typed; None = not known."""
+        outcome, path = self.outcome, self.outcome.paths[index]
+        one, two = outcome.model_labels[:, index].tolist()
+        combined, said = outcome.combined, outcome.corrections.get(path)
+        return {
+            "path": path,
+            "label": outcome.name(int(outcome.final_labels[index])),
+            "clean_probability": round(float(outcome.clean_probability[index]), 6),
+            "model_1_label": outcome.name(one),
+            "model_2_label": outcome.name(two),
+            "clean": bool(outcome.final_clean[index]),
+            "confidence": round(float(outcome.confidence[index]), 6),
+            "combined_score": None if combined is None else round(float(combined[index]), 6),
+            "correction": None if said is None else said.verdict,
+        }
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """`row` of every image that is wanted."""
+        return map(self.row, self.indices)
+
+    def likely(self, index: int) -> list[tuple[str, float]]:
+        """The classifier's best classes of an image, at most five, with their probabilities."""
+        names = map(self.outcome.name, self.outcome.top_labels[index].tolist())
+        shares = self.outcome.top_probabilities[index].tolist()
+        return [(name, round(share, 6)) for name, share in zip(names, shares, strict=True)]
+
+
+def image_names(subject: Subject, *, by_class: bool) -> dict[int, str]:
+    """A name for each wanted image's file in an export, by the image's number.
+
+    by_class: in a folder that is called like its class; else all in one folder, under a name that
+    is made of its path. No two are equal, also where a disk does not tell upper from lower case.
+    """
+    folders = _folders(subject.class_names)
+    names: dict[int, str] = {}
+    taken: set[str] = set()
+    for index in subject.indices:
+        path = subject.outcome.paths[index]
+        name = path.replace("/", "__")
+        if by_class:
+            name = f"{folders[int(subject.outcome.final_labels[index])]}/{name}"
+        stem, dot, ending = name.rpartition(".")
+        number, free = 2, name
+        while free.casefold() in taken:
+            free = f"{stem}-{number}{dot}{ending}" if dot else f"{name}-{number}"
+            number += 1
+        taken.add(free.casefold())
+        names[index] = free
+    return names
+
+
+def _folders(class_names: tuple[str, ...]) -> list[str]:
+    """A folder's name for each class, such as every system can have; no two are equal."""
+    names: list[str] = []
+    taken: set[str] = set()
+    for name in class_names:
+        plain = "".join(c if c.isalnum() or c in " ._-()," else "_" for c in name)
+        plain = free = plain.strip(" .") or "_"
+        number = 2
+        while free.casefold() in taken:
+            free, number = f"{plain}-{number}", number + 1
+        taken.add(free.casefold())
+        names.append(free)
+    return names

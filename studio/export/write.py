@@ -1,0 +1,113 @@
+"""An export on disk: as a folder, or as one file to download."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterable
+from pathlib import Path, PurePosixPath
+
+from studio.errors import RunError
+from studio.export.subject import Entry
+from studio.files import replace_file
+
+Count = Callable[[int], None]
+"""Told how many files are written."""
+
+
+def write_folder(
+    entries: Iterable[Entry], out: Path, *, links: bool = False, told: Count | None = None
+) -> list[str]:
+    """Write the files into a folder that is not there yet, or is empty; whole or not at all.
+
+    links: make links to the images in place of copies. Returns the names.
+
+    Raises:
+        RunError: There is something already, or it cannot be written.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise RunError(f"{out} is there already and not empty; choose another folder")
+    names: list[str] = []
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    except OSError as error:
+        raise RunError(f"cannot write to {out.parent}: {error.strerror or error}") from error
+    try:
+        for entry in entries:
+            target = partial / _inside(entry.name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(entry.data, bytes):
+                target.write_bytes(entry.data)
+            elif links:
+                os.symlink(entry.data.resolve(), target)
+            else:
+                shutil.copyfile(entry.data, target)
+            names.append(entry.name)
+            if told is not None:
+                told(len(names))
+        partial.chmod(0o755)
+        if out.exists():
+            out.rmdir()
+        os.replace(partial, out)
+    except OSError as error:
+        raise RunError(f"cannot write {out}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return names
+
+
+def write_file(entries: Iterable[Entry], folder: Path, stem: str, *, inside: str) -> Path:
+    """Write one file to download: the only file of an export as it is, several as a zip.
+
+    inside: the folder that a zip unpacks to. Returns its path: `<stem>-<name>`, or `<stem>.zip`.
+
+    Raises:
+        RunError: It cannot be written.
+    """
+    listed = iter(entries)
+    first, second = next(listed, None), next(listed, None)
+    if first is None:
+        raise RunError("There is nothing to export.")
+    try:
+        if second is None:
+            return _single(first, folder / f"{stem}-{PurePosixPath(first.name).name}")
+        target = folder / f"{stem}.zip"
+
+        def pack(partial: Path) -> None:
+            # Neither photographs nor weights shrink: stored is as small, and much faster.
+            with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
+                for entry in (first, second, *listed):
+                    name = f"{inside}/{_inside(entry.name)}"
+                    if isinstance(entry.data, bytes):
+                        archive.writestr(name, entry.data)
+                    else:
+                        archive.write(entry.data, name)
+
+        replace_file(target, pack)
+        return target
+    except OSError as error:
+        raise RunError(f"cannot write the export: {error.strerror or error}") from error
+
+
+def _single(entry: Entry, target: Path) -> Path:
+    data = entry.data
+    if isinstance(data, bytes):
+        replace_file(target, lambda partial: partial.write_bytes(data))
+    else:
+        replace_file(target, lambda partial: shutil.copyfile(data, partial))
+    return target
+
+
+def _inside(name: str) -> str:
+    """A relative name that stays inside of the export.
+
+    Raises:
+        RunError: It leads out.
+    """
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or not path.parts:
+        raise RunError(f"{name} is no name for a file of an export")
+    return str(path)

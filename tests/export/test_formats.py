@@ -1,0 +1,272 @@
+"""Every format, read back by the library that it is for where that is small enough."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import zipfile
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from studio.errors import RunError, StudioError
+from studio.export.command import export_run
+from studio.export.formats import FORMATS, format_of
+from studio.export.subject import Entry, Subject, image_names
+from studio.export.write import write_file, write_folder
+from studio.runs.corrections import Corrections
+from studio.runs.job import run_job
+from studio.runs.request import JobRequest, create_run
+from studio.runs.run import Run
+from studio.runs.store import RunStore
+from studio.settings import Settings
+
+NAMES = ("red square", "green/circle", "Ünïted <b>")
+
+
+@pytest.fixture(scope="module")
+def run(
+    tmp_path_factory: pytest.TempPathFactory, image_folder: Path, tiny_model: Path,
+    quick_settings: dict[str, Any],
+) -> Run:  # fmt: skip
+    """A run with a path and class names that formats must not stumble over, and two corrections."""
+    place = tmp_path_factory.mktemp("formats")
+    folder = place / "photos"
+    shutil.copytree(image_folder, folder)
+    (folder / "red_square" / "0.png").rename(folder / "=a & b, c.png")
+    request = JobRequest(
+        folder=folder, model=str(tiny_model), class_names=NAMES, settings=Settings(**quick_settings)
+    )
+    run = create_run(request, RunStore(place / "runs"))
+    run_job(request, run, cache_dir=place / "cache", stop=lambda: False)
+    corrections = Corrections.of(run)
+    corrections.add("relabelled", {"=a & b, c.png": NAMES[2]})
+    corrections.add("rejected", {"blue_line/3.png": ""})
+    return run
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+def labels(run: Run) -> dict[str, str]:
+    subject = Subject.of(run)
+    return {row["path"]: row["label"] for row in subject.rows()}
+
+
+def test_every_format_has_files_that_stay_inside_and_are_as_large_as_said(
+    run: Run, tmp_path: Path
+) -> None:
+    subject = Subject.of(run)
+    for name, format in FORMATS.items():
+        entries = list(format.entries(subject))
+        assert entries, name
+        assert len({entry.name.casefold() for entry in entries}) == len(entries)
+        write_folder(entries, tmp_path / name)
+        for entry in entries:
+            assert (tmp_path / name / entry.name).stat().st_size == entry.size > 0
+        pictures = [entry for entry in entries if entry.name.endswith(".png")]
+        assert bool(pictures) == format.images
+        with pytest.raises(RunError, match="not empty"):
+            write_folder(entries, tmp_path / name)
+
+
+def test_only_clean_leaves_noisy_images_out_of_everything(run: Run) -> None:
+    everything, clean = Subject.of(run), Subject.of(run, only="clean")
+    rows = list(everything.rows())
+    assert len(rows) == 35, "a rejected image has no class"
+    assert len(everything.listed) == 36, "but a row in a table"
+    assert list(clean.rows()) == [row for row in rows if row["clean"]]
+    assert clean.listed == clean.indices
+    with pytest.raises(RunError, match="everything or clean"):
+        Subject.of(run, only="best")
+
+
+def test_csv_is_the_labels_csv_of_the_page(run: Run, out: Path, tmp_path: Path) -> None:
+    from studio.export.labels import labels_csv
+
+    export_run(run, "csv", out)
+    assert (out / "labels.csv").read_text() == labels_csv(run, tmp_path / "l.csv").read_text()
+    export_run(run, "csv", tmp_path / "clean", only="clean")
+    rows = list(csv.DictReader((tmp_path / "clean" / "labels.csv").open()))
+    assert {row["clean"] for row in rows} == {"true"}
+
+
+def test_json_holds_labels_likely_classes_and_what_was_refused(run: Run, out: Path) -> None:
+    export_run(run, "json", out)
+    value = json.loads((out / "labels.json").read_text())
+    assert value["classes"] == list(NAMES)
+    assert [refused["path"] for refused in value["refused"]] == ["red_square/broken.png"]
+    by_path = {image["path"]: image for image in value["images"]}
+    assert by_path["=a & b, c.png"]["correction"] == "relabelled"
+    assert by_path["=a & b, c.png"]["label"] == NAMES[2]
+    assert by_path["blue_line/3.png"]["correction"] == "rejected"
+    likely = by_path["blue_line/4.png"]["likely"]
+    assert set(likely) == set(NAMES)
+    assert sum(likely.values()) == pytest.approx(1, abs=1e-4)
+
+
+def test_parquet_is_read_by_pandas_with_types(run: Run, out: Path) -> None:
+    pytest.importorskip("pyarrow")
+    pandas = pytest.importorskip("pandas")
+    export_run(run, "parquet", out)
+    frame = pandas.read_parquet(out / "labels.parquet").set_index("path")
+    assert len(frame) == 36
+    assert frame["clean"].dtype == bool
+    assert frame["clean_probability"].between(0, 1).all()
+    assert frame.loc["=a & b, c.png", "label"] == NAMES[2]
+
+
+def test_image_folders_are_read_by_torchvision(run: Run, out: Path) -> None:
+    from torchvision.datasets import ImageFolder
+
+    export_run(run, "imagefolder", out, links=True)
+    read = ImageFolder(str(out))
+    assert len(read) == 35
+    assert set(read.classes) <= {"red square", "green_circle", "Ünïted _b_"}
+    rows = {row["file_name"]: row for row in csv.DictReader((out / "metadata.csv").open())}
+    wanted = labels(run)
+    for file, number in read.samples:
+        row = rows[str(Path(file).relative_to(out))]
+        assert row["label"] == wanted[row["original_path"]]
+        assert read.classes[number] == row["label"].replace("/", "_").replace("<b>", "_b_")
+        assert Path(file).resolve() == (Path(run.info.folder) / row["original_path"]).resolve()
+
+
+def test_a_hugging_face_folder_is_read_by_datasets(
+    run: Run, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_OFFLINE", True)
+    export_run(run, "huggingface", out)
+    read = datasets.load_dataset(str(out), cache_dir=str(tmp_path / "hf"), split="train")
+    assert set(read.features) >= {"image", "label", "clean", "clean_probability"}
+    wanted = labels(run)
+    assert len(read) == len(wanted)
+    for row in read:
+        assert row["label"] == wanted[row["original_path"]]
+        assert row["image"].size == (48, 40)
+
+
+def test_fiftyone_labels_belong_to_the_files_of_the_same_name(run: Run, out: Path) -> None:
+    export_run(run, "fiftyone", out)
+    read = json.loads((out / "labels.json").read_text())["labels"]
+    assert set(read) == {file.stem for file in (out / "data").iterdir()}
+    wanted = labels(run)
+    assert {one["attributes"]["path"]: one["label"] for one in read.values()} == wanted
+    for key, one in read.items():
+        original = Path(run.info.folder) / one["attributes"]["path"]
+        assert (out / "data" / f"{key}.png").read_bytes() == original.read_bytes()
+
+
+def test_cvat_has_a_tag_with_a_known_label_for_each_image(run: Run, out: Path) -> None:
+    export_run(run, "cvat", out)
+    root = ET.parse(out / "annotations.xml").getroot()
+    known = [label.text for label in root.findall("meta/task/labels/label/name")]
+    assert known == list(NAMES)
+    tags = {image.get("name"): image.find("tag") for image in root.findall("image")}
+    assert {name: tag.get("label") for name, tag in tags.items() if tag is not None} == labels(run)
+    for tag in tags.values():
+        assert tag is not None
+        assert {part.get("name") for part in tag} == {"clean", "clean_probability", "confidence"}
+
+
+def test_label_studio_has_predictions_and_what_a_person_said_as_annotations(
+    run: Run, out: Path
+) -> None:
+    export_run(run, "label-studio", out)
+    view = ET.parse(out / "config.xml").getroot()
+    choices = view.find("Choices")
+    assert choices is not None
+    assert [choice.get("value") for choice in choices] == list(NAMES)
+    tasks = {task["data"]["path"]: task for task in json.loads((out / "tasks.json").read_text())}
+    corrected = tasks.pop("=a & b, c.png")
+    assert "predictions" not in corrected
+    assert corrected["annotations"][0]["result"][0]["value"] == {"choices": [NAMES[2]]}
+    assert corrected["data"]["image"] == "/data/local-files/?d=%3Da%20%26%20b%2C%20c.png"
+    for path, task in tasks.items():
+        (said,) = task["predictions"]
+        (result,) = said["result"]
+        assert (result["from_name"], result["to_name"]) == (choices.get("name"), "image")
+        assert result["value"] == {"choices": [labels(run)[path]]}
+        assert 0 <= said["score"] <= 1
+
+
+def test_the_card_says_what_is_known_and_what_is_not(run: Run, out: Path) -> None:
+    export_run(run, "model-card", out)
+    text = (out / "README.md").read_text()
+    assert "| right labels, estimated | about" in text
+    assert "## Limits" in text
+    assert all(name in text for name in NAMES)
+    assert "python -m studio fit" in text
+
+
+def test_names_never_fall_together(run: Run) -> None:
+    from studio.export.subject import _folders
+
+    assert _folders(("A/b", "a:b", "a_b", "..", "")) == ["A_b", "a_b-2", "a_b-3", "_", "_-2"]
+    subject = Subject.of(run)
+    for by_class in (True, False):
+        names = image_names(subject, by_class=by_class)
+        assert len({name.casefold() for name in names.values()}) == len(subject.indices)
+
+
+def test_an_export_is_whole_or_not_there(run: Run, out: Path, tmp_path: Path) -> None:
+    def broken() -> Any:
+        yield Entry("a.txt", b"a")
+        yield Entry("b.txt", tmp_path / "gone")
+
+    with pytest.raises(RunError, match="cannot write"):
+        write_folder(broken(), out)
+    assert list(tmp_path.iterdir()) == []
+    for name in ("../a", "/a", ""):
+        with pytest.raises(RunError, match="no name"):
+            write_folder([Entry(name, b"")], out)
+        with pytest.raises(RunError, match="no name"):
+            write_file([Entry("a", b""), Entry(name, b"")], tmp_path, "x", inside="x")
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(RunError, match="no format 'coco'"):
+        format_of("coco")
+
+
+def test_images_that_are_gone_are_named(run: Run, out: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "runs" / run.id
+    shutil.copytree(run.path, copy)
+    images = json.loads((copy / "images.json").read_text())
+    (copy / "images.json").write_text(json.dumps({**images, "root": str(tmp_path / "gone")}))
+    with pytest.raises(StudioError, match=r"is not in .*gone any more"):
+        export_run(Run(copy), "imagefolder", out)
+    assert not out.exists()
+    export_run(Run(copy), "csv", out)
+
+
+def test_several_files_are_one_zip(run: Run, tmp_path: Path) -> None:
+    subject = Subject.of(run)
+    made = write_file(format_of("label-studio").entries(subject), tmp_path, "run-x", inside="run")
+    with zipfile.ZipFile(made) as packed:
+        assert packed.namelist() == ["run/tasks.json", "run/config.xml"]
+        assert packed.testzip() is None
+    single = write_file(format_of("cvat").entries(subject), tmp_path, "run", inside="run")
+    assert single.name == "run-annotations.xml"
+
+
+def test_the_command_lists_formats_and_writes_one(
+    run: Run, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from studio.cli import main
+
+    runs = ["--runs", str(run.path.parent)]
+    assert main(["export", *runs]) == 0
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in FORMATS)
+    wanted = ["export", run.id, "--to", "label-studio", "--out", str(out), *runs]
+    assert main(wanted) == 0
+    assert "2 files" in capsys.readouterr().out
+    assert main(wanted) == 2
+    assert "not empty" in capsys.readouterr().err
+    assert main(["export", "--to", "csv", *runs]) == 2
+    assert "Give a run" in capsys.readouterr().err
