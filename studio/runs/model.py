@@ -14,9 +14,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from studio import untrusted
 from studio.errors import ModelError
 from studio.files import read_json, replace_file
 from studio.progress import Progress, Stop
+from studio.untrusted import Unreadable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -65,33 +67,34 @@ def load_classifier(folder: Path, *, device: str | None = None) -> Classifier:
     Raises:
         ModelError: There is none, or its files are damaged or of another version.
     """
-    from safetensors import SafetensorError
-
     from studio.coft.classifier import Classifier
 
     meta = read_json(folder / "model.json")
     if not isinstance(meta, dict) or meta.get("format") != FORMAT:
         raise ModelError(f"{folder} holds no classifier that this version can read.")
     try:
-        tensors = load_tensors(folder, models=int(meta["models"]))
-        return Classifier.load(tensors, meta, device=device)
-    except (KeyError, ValueError, OSError, SafetensorError) as error:
-        raise ModelError(f"The classifier in {folder} cannot be read: {error}") from error
+        models = meta["models"]
+        if models not in (1, 2):
+            raise Unreadable(f"model.json: there are no {str(models)[:20]} models in a run")
+        return Classifier.load(load_tensors(folder, models=models), meta, device=device)
+    except ModelError:
+        raise
+    except Exception as error:  # of open_clip, timm or torch, to which it means nothing either
+        why = str(error).strip().splitlines() or [type(error).__name__]
+        raise ModelError(f"The classifier in {folder} cannot be read: {why[0][:200]}") from error
 
 
 def load_tensors(folder: Path, *, models: int | None = None) -> dict[str, Tensor]:
     """What `save_model` was given: tensors named `models.<i>.*`; models: None takes all files.
 
     Raises:
-        OSError, SafetensorError: A file is missing or damaged.
+        Unreadable: A file is missing or damaged.
     """
-    from safetensors.torch import load_file
-
     number = len(list(folder.glob("classifier-*.safetensors"))) if models is None else models
     return {
         f"models.{i}.{name}": tensor
         for i in range(number)
-        for name, tensor in load_file(folder / f"classifier-{i}.safetensors").items()
+        for name, tensor in untrusted.load_tensors(folder / f"classifier-{i}.safetensors").items()
     }
 
 

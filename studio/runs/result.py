@@ -156,12 +156,16 @@ def _float(values: Mapping[str, Any], name: str) -> float | None:
     value = values.get(name)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         return None
-    return float(value)
+    return float(value) if abs(value) <= _MOST else None
 
 
 def _int(values: Mapping[str, Any], name: str) -> int | None:
     value = values.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    known = isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _MOST
+    return value if known else None
+
+
+_MOST = 2**53  # nothing that a run counts or measures is more
 
 
 def _of(kind: type) -> Callable[[Mapping[str, Any], str], Any]:

@@ -14,6 +14,7 @@ from studio.errors import RunError, WriteError
 from studio.files import write_json
 from studio.locks import FileLock
 from studio.room import RUNS, within, writing
+from studio.runs.damage import look_at
 from studio.runs.run import ACTIVE, FINAL, Run, RunInfo, Status
 
 __all__ = ["ACTIVE", "FINAL", "Run", "RunInfo", "RunStore", "Status"]
@@ -127,10 +128,10 @@ class RunStore:
             found = [path for path in self.root.iterdir() if _ID.fullmatch(path.name)]
         except OSError:  # none yet, or see `check_readable`
             return []
-        return sorted((p for p in found if (p / "run.json").is_file()), reverse=True)
+        return sorted((path for path in found if _is_run(path)), reverse=True)
 
     def list(self) -> list[RunInfo]:
-        """All runs that can be read, newest first.
+        """All runs, newest first; one with damaged files is among them, and says why.
 
         Every open page asks again and again: of a run that has ended nothing is read that was read
         before and has not changed.
@@ -139,12 +140,11 @@ class RunStore:
         ended: dict[Path, tuple[object, RunInfo]] = {}
         for path in self._paths():
             stamp, before = _stamp(path), self._ended.get(path)
-            try:
-                info = before[1] if before is not None and before[0] == stamp else Run(path).info
-            except (RunError, TypeError):  # somebody else's folder, or one deleted this moment
+            info = before[1] if before is not None and before[0] == stamp else look_at(Run(path))
+            if info is None:  # deleted this moment
                 continue
             infos.append(info)
-            if info.state in FINAL:
+            if info.state not in ACTIVE:
                 ended[path] = stamp, info
         self._ended = ended
         return infos
@@ -160,7 +160,7 @@ class RunStore:
         Raises:
             RunError: There is none, or the text is no id.
         """
-        if not _ID.fullmatch(id) or not (self.root / id / "run.json").is_file():
+        if not _ID.fullmatch(id) or not _is_run(self.root / id):
             raise RunError(f"no run {id!r} in {self.root}; `python -m studio runs` lists them")
         return Run(self.root / id)
 
@@ -206,10 +206,16 @@ def _lay_out(folder: Path, lock: FileLock, values: Mapping[str, Any]) -> None:
     run.set_status(state="queued")
 
 
+def _is_run(path: Path) -> bool:
+    """Whether a folder is a run's, whole or damaged: one of its files is there, or a link to it."""
+    names = ("run.json", "status.json", "events.jsonl", "images.json", "result.json")
+    return any(os.path.lexists(path / name) for name in names)
+
+
 def _stamp(path: Path) -> list[object]:
     """What changes with the files that `Run.info` reads; each is replaced as a whole."""
     stamp: list[object] = []
-    for name in ("run.json", "status.json"):
+    for name in ("run.json", "status.json", "images.json", "result.json"):
         try:
             found = (path / name).stat()
             stamp.append((found.st_ino, found.st_mtime_ns, found.st_size))

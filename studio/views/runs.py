@@ -29,6 +29,7 @@ _STATES = {
     "stopped": "Stopped",
     "failed": "Failed",
     "interrupted": "Interrupted",
+    "damaged": "Damaged",
 }
 _MARKS = {"finished": "✓", "stopped": "■"}
 _WARNINGS_SHOWN = 50
