@@ -168,7 +168,7 @@ class Run:
     def set_status(self, **changes: Any) -> None:
         """Change fields of status.json and the heartbeat. A final state lets go of the run."""
         with self._writing:
-            before = self._read_status()
+            before: dict[str, Any] = {**self._read_status()}
             if before["state"] == DAMAGED:  # not written yet; or whoever works on it knows better
                 before.update(state="running", reason=None)
             status: dict[str, Any] = {**before, **changes}

@@ -137,6 +137,21 @@ def status_card(info: RunInfo, status: Status, result: RunResult | None) -> Mark
     )
 
 
+def damaged_card(info: RunInfo) -> Markup:
+    """A run whose files are not what they should be, and which."""
+    return render(
+        "train/status.html",
+        info=info,
+        state=info.state,
+        state_name=state_name(info.state),
+        about=info.id,
+        work=None,
+        ended=None,
+        of_those=None,
+        reason=f"The files of this run are damaged: {info.damage}.",
+    )
+
+
 def given(counts: Counts, all_given: int) -> str:
     """The question whether a run takes along what a person gave before any training.
 
