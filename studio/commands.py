@@ -25,6 +25,7 @@ _DEMO = "demo"
 
 def fit(options: argparse.Namespace) -> int:
     """Label and train; the result goes to stdout."""
+    from studio.cache_folder import tidy
     from studio.files import finite
     from studio.methods import METHODS
     from studio.runs.command import summary
@@ -33,8 +34,10 @@ def fit(options: argparse.Namespace) -> int:
     from studio.runs.store import RunStore
     from studio.terminal import Terminal
 
-    request = _request(options)
-    run = create_run(request, RunStore(options.runs))
+    request, store = _request(options), RunStore(options.runs)
+    store.tidy()
+    tidy(options.cache)
+    run = create_run(request, store)
     models = METHODS[options.method].models
     with _stop_on_ctrl_c() as stop, Terminal(models=models) as terminal:
         terminal.line(f"run {run.id}")
@@ -213,6 +216,24 @@ def runs(options: argparse.Namespace) -> int:
     from studio.runs.command import runs as work
 
     return work(options)
+
+
+def cache(options: argparse.Namespace) -> int:
+    """Say what the cache holds, or empty it, or keep it within a limit."""
+    from studio import cache_folder
+    from studio.numbers import size
+    from studio.runs.command import text_table
+
+    if options.clear:
+        print(f"{size(cache_folder.clear(options.cache))} given back")
+    elif options.limit is not None:
+        freed = cache_folder.trim(options.cache, cache_folder.parse_size(options.limit))
+        print(f"{size(freed)} given back")
+    cache_folder.tidy(options.cache)
+    found = cache_folder.sizes(options.cache)
+    rows = [(what, size(bytes)) for what, bytes in found.items() if bytes]
+    print(text_table((str(options.cache), "size"), [*rows, ("in all", size(sum(found.values())))]))
+    return 0
 
 
 def models(_options: argparse.Namespace) -> int:

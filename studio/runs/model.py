@@ -6,6 +6,7 @@ together, classifier-1.safetensors. docs/export.md shows how to load one without
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -17,7 +18,9 @@ from typing import TYPE_CHECKING, Any
 from studio import untrusted
 from studio.errors import ModelError
 from studio.files import read_json, replace_file
+from studio.leftovers import held
 from studio.progress import Progress, Stop
+from studio.room import writing
 from studio.untrusted import Unreadable
 
 if TYPE_CHECKING:
@@ -36,29 +39,34 @@ def save_model(folder: Path, *, tensors: Mapping[str, Tensor], meta: Mapping[str
     """
     from safetensors.torch import save_file
 
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    with writing(folder.parent):
+        folder.parent.mkdir(parents=True, exist_ok=True)
     files: dict[str, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         _, number, rest = name.split(".", 2)
         part = files.setdefault(f"classifier-{int(number)}.safetensors", {})
         part[rest] = tensor.detach().cpu().contiguous().clone()  # safetensors refuses shared memory
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(writing(folder.parent))
+        temporary = _beside(folder)
+        stack.callback(shutil.rmtree, temporary, ignore_errors=True)
+        stack.enter_context(held(temporary))
         for name, part in files.items():
             replace_file(temporary / name, lambda path, part=part: save_file(part, path))  # type: ignore[misc]
         text = json.dumps({"format": FORMAT, "files": sorted(files), **meta}, indent=1)
         replace_file(temporary / "model.json", lambda path: path.write_text(text, encoding="utf-8"))
         temporary.chmod(0o755)
         if folder.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
+            old = _beside(folder)
             os.replace(folder, old)
             os.replace(temporary, folder)
             shutil.rmtree(old, ignore_errors=True)
         else:
             os.replace(temporary, folder)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+
+
+def _beside(folder: Path) -> Path:
+    return Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
 
 
 def load_classifier(folder: Path, *, device: str | None = None) -> Classifier:

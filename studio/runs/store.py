@@ -10,8 +10,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from studio.errors import RunError, WriteError
+from studio.errors import RunError, StudioError, WriteError
 from studio.files import write_json
+from studio.leftovers import sweep
 from studio.locks import FileLock
 from studio.room import RUNS, within, writing
 from studio.runs.damage import look_at
@@ -19,6 +20,7 @@ from studio.runs.run import ACTIVE, FINAL, Run, RunInfo, Status
 
 __all__ = ["ACTIVE", "FINAL", "Run", "RunInfo", "RunStore", "Status"]
 
+_TEMPORARY = (".*.tmp", ".model.*", "arrays/.*.tmp", "checkpoints/.*.tmp", "model/.*.tmp")
 _ID = re.compile(r"\d{8}-\d{6}-[a-z0-9][a-z0-9-]{0,79}")
 
 
@@ -148,6 +150,20 @@ class RunStore:
                 ended[path] = stamp, info
         self._ended = ended
         return infos
+
+    def tidy(self) -> int:
+        """Remove what killed processes left in the folder and in its runs; how much it was."""
+        gate = FileLock(self.root / ".start.lock")
+        try:
+            if not self.root.is_dir() or not gate.acquire():
+                return 0  # somebody starts a run just now
+        except (OSError, StudioError):
+            return 0
+        try:
+            removed = sweep(self.root, (".new-*", ".deleted-*"))
+        finally:
+            gate.release()
+        return removed + sum(sweep(path, _TEMPORARY) for path in self._paths())
 
     def active(self) -> str | None:
         """The id of the run that some process works on, or None."""

@@ -14,6 +14,7 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import gradio as gr
 
+from studio.cache_folder import tidy
 from studio.clip.presets import presets
 from studio.imports import import_torch
 from studio.places import check_port
@@ -155,6 +156,8 @@ def queue(page: gr.Blocks) -> None:
 
 def warm(session: Session) -> None:
     """Take up the last data set and import what is heavy, while the page is already there."""
+    session.store.tidy()
+    tidy(session.options.cache_dir)
     session.data.restore()
     import_torch()
 
