@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from studio.clip.config import checked_config, image_only, least_parameters
 from studio.clip.sources import EMBEDDED_FOLDER, find_source
-from studio.clip.weights import put_weights, read_weights
+from studio.clip.weights import put_weights, read_weights, weights_bytes
 from studio.errors import ModelError
 from studio.images.resize import CROP, Resize
 from studio.progress import Begin, Stop
@@ -144,10 +144,8 @@ def load_backbone(
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     source = find_source(name, begin=begin, stop=stop)
     tokenizer, weights = source.tokenizer(), source.weights()
-    state = read_weights(weights)
-    model = build_model(source.config, name=name, values=count_values(state))
-    put_weights(model, state, source=name)
-    del state
+    model = build_model(source.config, name=name, values=weights_bytes(weights))
+    put_weights(model, read_weights(weights), source=name)
     feed = source.preprocess
     backbone = Backbone(
         name=name,
@@ -168,6 +166,10 @@ def load_backbone(
     return backbone
 
 
+_HARMLESS = 50_000_000
+"""Parameters that can be built whatever the weights hold: 200 MB."""
+
+
 def count_values(state: Mapping[str, Tensor]) -> int:
     """How many numbers a state dict holds."""
     return sum(tensor.numel() for tensor in state.values())
@@ -178,8 +180,8 @@ def build_model(
 ) -> nn.Module:
     """An open_clip model with random weights from its model_cfg; nothing is fetched for it.
 
-    values: how many numbers the weights hold that it is built for: one that is far larger is not
-    built, for it might take all memory.
+    values: how many numbers the weights hold that it is built for, at most: a model that is far
+    larger is not built, for it might take all memory.
 
     Raises:
         ModelError: the studio, or the installed open_clip, cannot work with such a model.
@@ -187,10 +189,10 @@ def build_model(
     import open_clip
 
     config = checked_config(config, name=name)
-    if values is not None and least_parameters(config) > values:
+    if values is not None and least_parameters(config) > values + _HARMLESS:
         raise ModelError(
             f"{name} describes a model of at least {least_parameters(config):,} parameters, and "
-            f"its weights hold {values:,}: they are not of this architecture, or damaged."
+            f"its weights hold at most {values:,}: they are not of this architecture, or damaged."
         )
     config.pop("hf_hub_id", None)
     custom_text = config.pop("custom_text", False)

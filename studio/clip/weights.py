@@ -123,6 +123,12 @@ def load_sharded_state_dict(folder: Path) -> dict[str, torch.Tensor]:
     return whole
 
 
+def weights_bytes(path: Path) -> int:
+    """Bytes of the safetensors files that `read_weights` would read."""
+    files = path.glob("*.safetensors") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
     """The state dict in a .safetensors file, or in a folder with one, or with several and an index.
 

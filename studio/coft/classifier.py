@@ -18,9 +18,6 @@ from studio.coft.adapters import PromptTokens, VisualAdapter
 from studio.errors import ModelError
 from studio.images.resize import Resize
 
-_SMALLEST_TEXT = 10_000
-"""Parameters of the text tower that comes with an image tower alone, and more."""
-
 
 class Tower(nn.Module):
     """An image tower with a head: pixels (B, 3, S, S) to logits (B, C).
@@ -124,7 +121,7 @@ class Classifier:
                 if k.startswith(prefix)
             }
             values = count_values(own)
-            visual = build_visual(meta["open_clip"], values=values + _SMALLEST_TEXT)
+            visual = build_visual(meta["open_clip"], values=values)
             if meta["head_input"] == "pre_proj":
                 visual, _ = without_projection(visual)
             classes, width = own["head.weight"].shape
