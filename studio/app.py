@@ -6,6 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
+from studio.errors import one_line
 from studio.memory import keep_freed_memory
 from studio.places import default_cache_dir, default_runs_dir, has_display, is_loopback
 
@@ -24,6 +25,11 @@ def main() -> None:
     args = parser.parse_args()
 
     keep_freed_memory()
+    with one_line():
+        _serve(args, public=public)
+
+
+def _serve(args: argparse.Namespace, *, public: bool) -> None:
     # Here, because gradio takes seconds and `--help` must answer at once.
     from studio.ui.page import Options, serve
 

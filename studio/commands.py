@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from studio.errors import SettingsError
+from studio.errors import RunError, SettingsError, WriteError
 
 if TYPE_CHECKING:
     import argparse
@@ -20,6 +20,7 @@ def fit(options: argparse.Namespace) -> int:
     """Label and train; the result goes to stdout."""
     from studio.api.asked import asked
     from studio.api.fitting import work
+    from studio.cache_folder import tidy
     from studio.files import finite
     from studio.runs.command import summary
     from studio.runs.job import JobStopped
@@ -27,6 +28,7 @@ def fit(options: argparse.Namespace) -> int:
     from studio.runs.store import RunStore
     from studio.terminal import Terminal
 
+    store = RunStore(options.runs)
     with Terminal() as terminal:
         request = asked(
             options.folder,
@@ -42,12 +44,16 @@ def fit(options: argparse.Namespace) -> int:
             settings=_settings(options),
             progress=lambda done, total: terminal.progress("drawing the demo", done, total),
         )
-    run = create_run(request, RunStore(options.runs))
+    store.tidy()
+    tidy(options.cache)
+    run = create_run(request, store)
     try:
         result = work(request, run, cache=options.cache)
     except JobStopped as stopped:
         print(stopped, file=sys.stderr)
         return INTERRUPTED
+    except WriteError as error:
+        raise RunError(f"run {run.id} failed: {error}") from error
     if options.json:
         print(json.dumps(finite(result.to_dict())), flush=True)
     else:
@@ -142,6 +148,24 @@ def runs(options: argparse.Namespace) -> int:
     from studio.runs.command import runs as work
 
     return work(options)
+
+
+def cache(options: argparse.Namespace) -> int:
+    """Say what the cache holds, or empty it, or keep it within a limit."""
+    from studio import cache_folder
+    from studio.numbers import size
+    from studio.runs.command import text_table
+
+    if options.clear:
+        print(f"{size(cache_folder.clear(options.cache))} given back")
+    elif options.limit is not None:
+        freed = cache_folder.trim(options.cache, cache_folder.parse_size(options.limit))
+        print(f"{size(freed)} given back")
+    cache_folder.tidy(options.cache)
+    found = cache_folder.sizes(options.cache)
+    rows = [(what, size(bytes)) for what, bytes in found.items() if bytes]
+    print(text_table((str(options.cache), "size"), [*rows, ("in all", size(sum(found.values())))]))
+    return 0
 
 
 def models(_options: argparse.Namespace) -> int:

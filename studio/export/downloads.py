@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import time
@@ -11,6 +12,7 @@ from studio.export.formats import format_of
 from studio.export.subject import EVERYTHING, Subject
 from studio.export.write import write_file
 from studio.images.thumbnails import secret
+from studio.room import CACHE, writing
 from studio.runs.store import Run
 
 KEEP_SECONDS = 86_400
@@ -22,8 +24,9 @@ class Downloads:
     def __init__(self, cache_dir: Path) -> None:
         self._cache_dir, self._folder = cache_dir, cache_dir / "exports"
         for old in self._folder.glob("*/*"):  # made anew when asked for again
-            if old.stat().st_mtime < time.time() - KEEP_SECONDS:
-                old.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                if old.stat().st_mtime < time.time() - KEEP_SECONDS:
+                    old.unlink(missing_ok=True)
 
     def make(self, run: Run, format: str, *, only: str = EVERYTHING) -> Path:
         """A run in one of the formats, as one file.
@@ -36,7 +39,8 @@ class Downloads:
         subject = Subject.of(run, only=only)
         name = hmac.new(secret(self._cache_dir), f"export {run.id}".encode(), hashlib.sha256)
         place = self._folder / name.hexdigest()[:32]
-        place.mkdir(parents=True, exist_ok=True)
+        with writing(self._cache_dir, what=CACHE):
+            place.mkdir(parents=True, exist_ok=True)
         stem = run.id if chosen.name in ("csv", "json", "parquet") else f"{run.id}-{chosen.name}"
         return write_file(chosen.entries(subject), place, stem, inside=run.id)
 

@@ -9,9 +9,10 @@ import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 
-from studio.errors import RunError
+from studio.errors import RunError, StudioError
 from studio.export.subject import Entry
 from studio.files import replace_file
+from studio.room import cannot_write
 
 Count = Callable[[int], None]
 """Told how many files are written."""
@@ -34,7 +35,7 @@ def write_folder(
         out.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     except OSError as error:
-        raise RunError(f"cannot write to {out.parent}: {error.strerror or error}") from error
+        raise _said(error, out.parent) from error
     try:
         for entry in entries:
             target = partial / _inside(entry.name)
@@ -53,7 +54,7 @@ def write_folder(
             out.rmdir()
         os.replace(partial, out)
     except OSError as error:
-        raise RunError(f"cannot write {out}: {error.strerror or error}") from error
+        raise _said(error, out.parent) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return names
@@ -89,7 +90,15 @@ def write_file(entries: Iterable[Entry], folder: Path, stem: str, *, inside: str
         replace_file(target, pack)
         return target
     except OSError as error:
-        raise RunError(f"cannot write the export: {error.strerror or error}") from error
+        raise _said(error, folder) from error
+
+
+def _said(error: OSError, folder: Path) -> StudioError:
+    if isinstance(error, StudioError):
+        return error
+    return cannot_write(error, folder) or RunError(
+        f"cannot write the export: {error.strerror or error}"
+    )
 
 
 def _single(entry: Entry, target: Path) -> Path:

@@ -277,6 +277,7 @@ class DataTab:
             source=view.source,
             classes=len(view.names),
             picture=partial(picture, view.folder, view.canvases),
+            note=view.canvases.note,
         )
 
     def _preview_html(self, view: DataState) -> Markup:

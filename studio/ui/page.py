@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
+import tempfile
 import threading
+from pathlib import Path
 
 # Before gradio is imported: it reads these once. Nothing is reported to anyone.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -11,8 +14,12 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import gradio as gr
 
+from studio.cache_folder import tidy
 from studio.clip.presets import presets
 from studio.imports import import_torch
+from studio.places import check_port
+from studio.room import unwritable
+from studio.runs.store import RunStore
 from studio.runs.worker import get_worker, shutdown, stop_on_sigterm
 from studio.session.session import Options, Session
 from studio.ui.compare import CompareTab
@@ -88,7 +95,8 @@ def build(session: Session, *, models: list[str]) -> gr.Blocks:
 
 def serve(options: Options, *, host: str, port: int, browser: bool = False) -> None:
     """Serve the page until the process is asked to end. browser: whether to open it in one."""
-    os.environ.setdefault("GRADIO_TEMP_DIR", str(options.cache_dir / "gradio"))
+    check_port(host, port)
+    look_at_folders(options)
     session = make_studio(options)
     page = build(session, models=presets())
     queue(page)
@@ -122,6 +130,25 @@ def serve(options: Options, *, host: str, port: int, browser: bool = False) -> N
         shutdown()  # a run at work keeps what it has learned
 
 
+def look_at_folders(options: Options) -> None:
+    """Say in the terminal what cannot be done because folders cannot be written.
+
+    Raises:
+        RunError: the runs cannot even be read.
+    """
+    RunStore(options.runs_dir).check_readable()
+    temporary = options.cache_dir / "gradio"  # for uploads
+    for folder, without in (
+        (options.runs_dir, "no run can be started"),
+        (temporary, "nothing is kept from one start to the next"),
+    ):
+        if problem := unwritable(folder):
+            print(f"note: {problem}. Until then {without}.", file=sys.stderr, flush=True)
+            if folder == temporary:
+                temporary = Path(tempfile.gettempdir()) / "coft-studio"
+    os.environ.setdefault("GRADIO_TEMP_DIR", str(temporary))
+
+
 def queue(page: gr.Blocks) -> None:
     """Let events wait for each other, and look for them calmly."""
     page.queue(max_size=64)._queue.sleep_when_free = _QUEUE_SECONDS
@@ -129,6 +156,8 @@ def queue(page: gr.Blocks) -> None:
 
 def warm(session: Session) -> None:
     """Take up the last data set and import what is heavy, while the page is already there."""
+    session.store.tidy()
+    tidy(session.options.cache_dir)
     session.data.restore()
     import_torch()
 
