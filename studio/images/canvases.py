@@ -24,13 +24,13 @@ from PIL import Image
 from studio.errors import FolderError, Stopped
 from studio.images.canvas_cache import Pixels, Place, ShardStore, Verdict
 from studio.images.decoding import (
-    EXTENSIONS,
     MAX_PIXELS,
     REASONS,
     ImageRefused,
     quiet_pillow,
 )
 from studio.images.folder import Folder, ImageFile, Refused, natural_key, scan
+from studio.images.kinds import SHOWN
 from studio.images.resize import CROP, Resize, square
 from studio.progress import Progress, Stop, never
 
@@ -198,7 +198,7 @@ def _outcome(
 
 
 def _nothing_usable(root: Path, refused: Sequence[Refused]) -> str:
-    kinds = ", ".join(sorted(extension[1:] for extension in EXTENSIONS))
+    kinds = SHOWN
     if not refused:
         return f"There is no image in {root}; it needs files of type {kinds}."
     counts = Counter(item.reason for item in refused)

@@ -19,7 +19,8 @@ from itertools import islice
 from pathlib import Path
 
 from studio.errors import FolderError
-from studio.images.decoding import EXTENSIONS, REASONS, ImageRefused, decode
+from studio.images import kinds
+from studio.images.decoding import REASONS, ImageRefused, decode
 from studio.images.names import (
     parse_aliases,
     parse_class_names,
@@ -182,7 +183,7 @@ def _look_at(
     except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, before Python 3.13
         detail = getattr(error, "strerror", None) or "a link that leads nowhere"
         return Refused(relative, "unreadable", detail)
-    if os.path.splitext(entry.name)[1].lower() not in EXTENSIONS:
+    if os.path.splitext(entry.name)[1].lower() not in kinds.EXTENSIONS:
         return Refused(
             relative, "unsupported type", os.path.splitext(entry.name)[1] or "no extension"
         )
