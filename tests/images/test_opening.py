@@ -206,18 +206,16 @@ def test_the_first_bytes_tell_every_kind_that_pillow_writes():
     ]:  # fmt: skip
         assert kinds.kind_of(_saved(format)[: kinds.HEAD]) == kind
         assert kinds.is_read(kind) == bool(kind)
-    for text in (
+    others = (
         b"",
         b"BM",
         b"Buy milk, bread",
         b"P1 is here",
         b"PK\x03\x04",
         b"II*",
-        b"RIFF1234WAVE",
-    ):
-        assert kinds.kind_of(text) in ("", "PPM") and (
-            kinds.kind_of(text) == "" or text[:2] == b"P1"
-        )
+        b"RIFF 4567WAVE",
+    )
+    assert not any(map(kinds.kind_of, others))
 
 
 def _saved(format: str) -> bytes:
