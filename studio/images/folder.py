@@ -19,30 +19,40 @@ from itertools import islice
 from pathlib import Path
 
 from studio.errors import FolderError
-from studio.images.decoding import REASONS, ImageRefused, decode
-from studio.images.kinds import SHOWN
-from studio.images.names import (
+from studio.images.class_folders import ClassFolders, class_folders, propose_class_names
+from studio.images.class_lists import (
+    ClassList,
+    class_text,
     parse_aliases,
     parse_class_names,
-    propose_class_names,
+    parse_classes,
     read_aliases,
     read_class_names,
-    truth,
+    read_classes,
 )
+from studio.images.decoding import REASONS, ImageRefused, decode
+from studio.images.kinds import SHOWN
+from studio.images.names import truth
 from studio.images.walking import A_FOLDER, OUTSIDE, ImageFile, Refused, walk
 
 __all__ = [
     "REASONS",
+    "ClassFolders",
+    "ClassList",
     "Folder",
     "ImageFile",
     "ImageRefused",
     "Refused",
+    "class_folders",
+    "class_text",
     "decode",
     "parse_aliases",
     "parse_class_names",
+    "parse_classes",
     "propose_class_names",
     "read_aliases",
     "read_class_names",
+    "read_classes",
     "scan",
     "truth",
 ]

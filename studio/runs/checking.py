@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studio.errors import RunError
-from studio.images.names import canonical
+from studio.images.names import Matcher
 from studio.runs.given import Correction, given_vector, listed, read_corrections
 from studio.runs.result import CheckedLabels
 from studio.runs.table import safe_name, safe_path, write_csv
@@ -68,12 +68,11 @@ def claimed(
     Raises:
         RunError: A label is not among the class names, or no image is in the folder.
     """
-    name_of = {canonical(name): name for name in class_names}
-    name_of |= {canonical(other): name for other, name in (aliases or {}).items()}
-    claims = {
-        path: Correction("relabelled", name_of.get(canonical(label), label))
-        for path, label in labels.items()
-    }
+    matcher, meant = Matcher(class_names, aliases), {}
+    for label in dict.fromkeys(labels.values()):
+        at = matcher.find(label)
+        meant[label] = label if at is None else class_names[at]
+    claims = {path: Correction("relabelled", meant[label]) for path, label in labels.items()}
     given = given_vector(claims, paths=paths, class_names=class_names, what="labels to check")
     if not given.missing:
         return given.vector, ""

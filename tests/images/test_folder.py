@@ -285,9 +285,10 @@ def test_names_from_lines_or_commas():
     assert parse_class_names('"cat", \'hot dog\'\r\n"t-shirt"') == expected
 
 
-def test_repeated_names_are_dropped_whatever_their_spelling():
-    assert parse_class_names("Hot Dog\nhot_dog\nhot-dog\nhotdog\ncat") == ["Hot Dog", "cat"]
-    assert parse_class_names("cafe\u0301, caf\u00e9, tea") == ["cafe\u0301", "tea"]
+def test_repeated_names_are_dropped_and_other_spellings_are_not():
+    assert parse_class_names("hot dog\nhot_dog\ncat\ncat") == ["hot dog", "cat"]
+    assert parse_class_names("Hot Dog\nhot dog\nhot-dog") == ["Hot Dog", "hot dog", "hot-dog"]
+    assert parse_class_names("cafe\u0301, caf\u00e9, tea") == ["caf\u00e9", "tea"]
 
 
 def test_lines_with_a_tab_give_the_readable_name():
@@ -297,7 +298,7 @@ def test_lines_with_a_tab_give_the_readable_name():
     assert parse_aliases("cat\ndog") == {}
 
 
-@pytest.mark.parametrize("text", ["", "   \n,,\n", "cat", "cat, Cat, CAT", "- _ ,\n_\ncat"])
+@pytest.mark.parametrize("text", ["", "   \n,,\n", "cat", "cat, cat, 'cat'", " ,\n\x00\ncat"])
 def test_fewer_than_two_names_are_refused(text: str):
     with pytest.raises(FolderError, match="at least two"):
         parse_class_names(text)
@@ -320,14 +321,15 @@ def test_names_from_a_file(tmp_path: Path):
 
 
 def test_unusable_files_of_names(tmp_path: Path):
-    (tmp_path / "names.txt").write_bytes(b"\xff\xfe\x00c")
-    for path in (tmp_path / "names.txt", tmp_path / "gone.txt", tmp_path):
+    (tmp_path / "names.txt").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "one.txt").write_bytes(b"cat")
+    for path in (tmp_path / "names.txt", tmp_path / "one.txt", tmp_path / "gone.txt", tmp_path):
         with pytest.raises(FolderError, match=path.name):
             read_class_names(path)
 
 
 def test_names_are_proposed_from_sub_folders():
-    folder = listed("hot_dog/1.png", "002.Cat/1.png", "Cat/2.png", "loose.png", "t-shirt/a/b.png")
+    folder = listed("hot_dog/1.png", "002.Cat/1.png", "loose.png", "t-shirt/a/b.png")
     assert propose_class_names(folder) == ["hot dog", "Cat", "t-shirt"]
 
 
