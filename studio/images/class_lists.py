@@ -64,7 +64,7 @@ def parse_classes(text: str) -> ClassList:
     longer than 100 characters.
     """
     notes: list[str] = []
-    lines = [line for line in text.removeprefix("\ufeff").splitlines() if clean(line)]
+    lines = [line for line in text.removeprefix("\ufeff").splitlines() if _says(line)]
     aliases: dict[str, str] = {}
     if any("\t" in line.strip() for line in lines):
         pieces = _of_table(lines, aliases, notes)
@@ -280,3 +280,8 @@ def _without_numbers(lines: list[str], notes: list[str]) -> list[str]:
         return lines
     notes.append("The numbers behind the names were left out.")
     return names
+
+
+def _says(line: str) -> bool:
+    """Whether there is anything to see in a line."""
+    return any(map(clean, line.split("\t")))
