@@ -11,11 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from studio.errors import FolderError, SettingsError
+from studio.errors import SettingsError
 
 if TYPE_CHECKING:
     import argparse
 
+    from studio.coft.events import Event
     from studio.runs.given import Correction
     from studio.runs.request import JobRequest
 
@@ -27,7 +28,7 @@ def fit(options: argparse.Namespace) -> int:
     """Label and train; the result goes to stdout."""
     from studio.files import finite
     from studio.methods import METHODS
-    from studio.runs.command import summary
+    from studio.runs.command import refusals, summary
     from studio.runs.job import JobStopped, run_job
     from studio.runs.request import create_run
     from studio.runs.store import RunStore
@@ -38,9 +39,19 @@ def fit(options: argparse.Namespace) -> int:
     models = METHODS[options.method].models
     with _stop_on_ctrl_c() as stop, Terminal(models=models) as terminal:
         terminal.line(f"run {run.id}")
+        told = False
+
+        def listen(event: Event) -> None:
+            nonlocal told
+            if not told and (run.path / "images.json").is_file():
+                told = True
+                for line in refusals(run):
+                    terminal.line(line)
+            terminal.show(event)
+
         try:
             result = run_job(
-                request, run, cache_dir=options.cache, stop=stop.is_set, listen=terminal.show,
+                request, run, cache_dir=options.cache, stop=stop.is_set, listen=listen,
                 watch=terminal.watch,
             )  # fmt: skip
         except JobStopped as stopped:
@@ -54,16 +65,11 @@ def fit(options: argparse.Namespace) -> int:
 
 
 def _request(options: argparse.Namespace) -> JobRequest:
-    from studio.images.folder import (
-        parse_aliases,
-        parse_class_names,
-        propose_class_names,
-        read_aliases,
-        read_class_names,
-        scan,
-    )
+    from studio.images.folder import nothing_usable, scan
+    from studio.images.image_names import ImageNames
     from studio.methods import method_of
     from studio.prompts.prompt_set import PromptSet
+    from studio.runs.asked import classes_of
     from studio.runs.checking import read_labels
     from studio.runs.request import JobRequest
     from studio.settings import Settings
@@ -77,45 +83,39 @@ def _request(options: argparse.Namespace) -> JobRequest:
     chosen = Settings.from_overrides(overrides)
     method_of(options.method)
     prompts = None if options.prompts is None else PromptSet.load(options.prompts)
-    folder, names, aliases = Path(options.folder).expanduser(), None, {}
-    if options.names is not None and options.classes is not None:
-        raise SettingsError("Give the class names with --names or with --classes, not with both.")
-    if options.names is not None:
-        names = tuple(read_class_names(options.names))
-        aliases = read_aliases(options.names)
-    if options.classes is not None:
-        names = tuple(parse_class_names(options.classes))
-        aliases = parse_aliases(options.classes)
-    if options.folder == _DEMO and not folder.exists():
-        from studio.demo import DEMO_CLASSES, demo_folder
+    folder = Path(options.folder).expanduser()
+    demo = options.folder == _DEMO and not folder.exists()
+    with Terminal() as terminal:
+        if demo:
+            from studio.demo import demo_folder
 
-        with Terminal() as terminal:
             folder = demo_folder(
                 options.cache,
                 progress=lambda done, total: terminal.progress("drawing the demo", done, total),
             )
-        names = names or tuple(DEMO_CLASSES)
-    labels = {} if options.labels is None else read_labels(options.labels)
-    if names is None and not propose_class_names(scan(folder)):
-        if not labels:
-            raise FolderError(
-                f"{folder} has no sub-folders to take class names from; give them with "
-                "--names FILE or --classes a,b,c"
-            )
-        names = tuple(sorted(set(labels.values())))
-    corrections: Mapping[str, Correction] = {}
-    if options.corrections is not None:
-        from studio.runs.again import corrections_from
-        from studio.runs.store import RunStore
+        found = scan(folder, follow_links=options.follow_links)
+        if not found.images:
+            raise nothing_usable(found)
+        images = ImageNames((image.path for image in found.images), roots=(folder, found.root))
+        labels: dict[str, str] = {}
+        if options.labels is not None:
+            labels = read_labels(options.labels, images=images, tell=terminal.line)
+        classes = classes_of(options, found, labels, demo=demo, tell=terminal.line)
+        corrections: Mapping[str, Correction] = {}
+        if options.corrections is not None:
+            from studio.runs.again import corrections_from
+            from studio.runs.store import RunStore
 
-        table = Path(options.corrections).expanduser()
-        corrections = corrections_from(
-            table if table.is_file() else RunStore(options.runs).find(options.corrections)
-        )
+            table = Path(options.corrections).expanduser()
+            corrections = corrections_from(
+                table if table.is_file() else RunStore(options.runs).find(options.corrections),
+                images=images,
+                tell=terminal.line,
+            )
     return JobRequest(
         folder=folder,
-        class_names=names,
-        aliases=aliases,
+        class_names=classes.names,
+        aliases=classes.aliases,
         method=options.method,
         model=options.model,
         settings=chosen,
@@ -124,6 +124,7 @@ def _request(options: argparse.Namespace) -> JobRequest:
         name=options.folder if options.folder == _DEMO else None,
         corrections=corrections,
         labels=labels,
+        follow_links=options.follow_links,
     )
 
 
@@ -185,6 +186,7 @@ def predict(options: argparse.Namespace) -> int:
             options.out,
             cache_dir=options.cache,
             progress=terminal.progress,
+            follow_links=options.follow_links,
         )
         for refused in done["refused_files"]:
             terminal.line(f"refused {refused['path']}: {refused['reason']} ({refused['detail']})")

@@ -22,6 +22,7 @@ def predict(
     cache_dir: Path,
     device: str | None = None,
     progress: Callable[[str, int, int], None] | None = None,
+    follow_links: bool = False,
 ) -> dict[str, Any]:
     """Label the images of another folder with the run's classifier; nothing is trained.
 
@@ -32,6 +33,7 @@ def predict(
         cache_dir: Where decoded images are kept.
         device: A torch device; None takes the GPU when there is one.
         progress: Told (what is being done, done, total).
+        follow_links: Whether links that leave the folder are followed.
 
     Returns:
         {"out", "images", "refused": number, "refused_files": [{path, reason, detail}]}.
@@ -55,6 +57,7 @@ def predict(
         folder,
         cache_dir=cache_dir,
         progress=lambda done, total: tell("reading images", done, total),
+        follow_links=follow_links,
     )
     each = label_each(
         classifier, canvases, progress=lambda done, total: tell("labelling", done, total)

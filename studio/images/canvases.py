@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -201,7 +202,7 @@ def _outcome(
         places=[store.place(file) for file in images],
         max_pixels=max_pixels,
     )
-    return Folder(scanned.root, tuple(images), tuple(refused), scanned.others), canvases
+    return replace(scanned, images=tuple(images), refused=tuple(refused)), canvases
 
 
 def _decode_all(

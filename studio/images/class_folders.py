@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Literal, get_args
 
 from studio.images.class_lists import ClassList, alike_note, shown
 from studio.images.names import INDEX, canonical, clean, look_alike, same
+from studio.images.splits import Level, Node
 
 if TYPE_CHECKING:
     from studio.images.folder import Folder
@@ -20,19 +19,7 @@ Splits = Literal["auto", "yes", "no"]
 folders look."""
 SPLITS: tuple[str, ...] = get_args(Splits)
 
-_SPLIT = frozenset(
-    {"train", "training", "trn", "test", "testing", "tst", "val", "valid", "validation", "validate"}
-    | {"vali", "eval", "evaluation", "dev", "devel", "development", "holdout", "trainval"}
-    | {"pred", "prediction", "fold", "split", "unlabeled", "unlabelled", "labeled", "labelled"}
-)
-_HOLDER = frozenset(
-    {"images", "image", "imgs", "img", "pictures", "photos", "data", "dataset", "set", "jpegimages"}
-)
-_GLUED = re.compile(
-    r"(train|training|test|testing|val|valid|validation|eval|dev)(set|data|images?|imgs?|dir)"
-)
 _MOST_NOTES = 20
-_LEAST_SHARED = 2  # sub-folders of the same name in two folders, before they mean anything
 
 
 @dataclass(frozen=True)
@@ -82,9 +69,28 @@ def class_folders(folder: Folder, *, splits: Splits = "auto") -> ClassFolders:
     a set (train, test, images, ...): by their names, and by what lies in them, since `train/cat`
     and `test/cat` are a split while a folder `train` beside `bus` and `car` is a class.
     """
-    tree = _Node()
-    for parent in dict.fromkeys(PurePosixPath(image.path).parts[:-1] for image in folder.images):
+    tree = _tree(image.path for image in folder.images)
+    found = _chosen(tree, splits)
+    if not folder.refused:
+        return found
+    paths = [image.path for image in folder.images] + [item.path for item in folder.refused]
+    every = _chosen(_tree(paths), splits).classes.names
+    if gone := [name for name in every if name not in found.classes.names]:
+        note = f"No image can be used of {shown(gone)}, so that there is no such class."
+        classes = replace(found.classes, notes=(*found.classes.notes, note))
+        return replace(found, classes=classes)
+    return found
+
+
+def _tree(paths: Iterable[str]) -> Node:
+    tree = Node()
+    for parent in dict.fromkeys(PurePosixPath(path).parts[:-1] for path in paths):
         tree.add(parent)
+    return tree
+
+
+def _chosen(tree: Node, splits: Splits) -> ClassFolders:
+    """The reading that was asked for."""
     found = _read(tree)
     if splits == "auto" or (found.asked and found.as_parts == (splits == "yes")):
         return found
@@ -104,16 +110,16 @@ def propose_class_names(folder: Folder) -> list[str]:
     return list(class_folders(folder).classes.names)
 
 
-def _first_level(tree: _Node) -> _Level:
-    level = _Level([tree.folders])
+def _first_level(tree: Node) -> Level:
+    level = Level([tree.folders])
     while len(level.names) == 1:
         level = level.below(level.names)
     return level
 
 
-def _read(tree: _Node) -> ClassFolders:
+def _read(tree: Node) -> ClassFolders:
     """The classes as the folders look."""
-    level = _Level([tree.folders])
+    level = Level([tree.folders])
     passed: tuple[str, ...] = ()
     outer: ClassList | None = None
     while level.names:
@@ -136,109 +142,10 @@ def _read(tree: _Node) -> ClassFolders:
     return ClassFolders()
 
 
-class _Node:
-    """A folder that holds images, at any depth."""
-
-    def __init__(self) -> None:
-        self.folders: dict[str, _Node] = {}
-
-    def add(self, parts: Sequence[str]) -> None:
-        node = self
-        for part in parts:
-            node = node.folders.setdefault(part, _Node())
-
-
-@dataclass(frozen=True)
-class _Reading:
-    """expand: folders that may be splits; sure: they are; likely: rather so than not."""
-
-    expand: tuple[str, ...] = ()
-    sure: bool = False
-    likely: bool = False
-
-
-class _Level:
-    """Folders beside each other, those of several splits taken together.
-
-    groups: for each parent its sub-folders by name.
-    """
-
-    def __init__(self, groups: Iterable[dict[str, _Node]]) -> None:
-        self.folders = [group for group in groups if group]
-        self.names = list(dict.fromkeys(name for group in self.folders for name in group))
-
-    def nodes(self, names: Iterable[str]) -> list[_Node]:
-        """The folders of these names, in each place."""
-        return [group[name] for name in names for group in self.folders if name in group]
-
-    def inside(self, *names: str) -> set[str]:
-        """The sub-folders of these folders, by their canonical names."""
-        return {canonical(inner) for node in self.nodes(names) for inner in node.folders}
-
-    def below(self, names: Sequence[str]) -> _Level:
-        """The level in which these folders are replaced by what lies in them."""
-        kept = [{n: f for n, f in group.items() if n not in names} for group in self.folders]
-        return _Level([*kept, *(node.folders for node in self.nodes(names))])
-
-    def read(self) -> _Reading:
-        """Which of these folders split the set, by their names and by what lies in them."""
-        words = {name: _split_word(name) for name in self.names}
-        splits = [name for name in self.names if words[name]]
-        rest = [name for name in self.names if not words[name]]
-        inside = self.inside(*splits)
-        if splits and not rest:
-            whole = all(words[name] == "whole" for name in splits)
-            return _Reading(tuple(splits), sure=True) if whole or inside else _Reading()
-        if not inside:
-            return self._alike()
-        beside = [name for name in rest if canonical(name) in inside]  # cat, next to train/cat
-        pools = [n for n in rest if n not in beside and self.inside(n) & inside]  # more/cat
-        if len(splits) < 2 and not beside and not pools and len(inside) < _LEAST_SHARED:
-            return _Reading()
-        return _Reading(
-            expand=(*splits, *pools),
-            sure=len(beside) + len(pools) == len(rest) and "whole" in words.values(),
-            likely=len(splits) > 1 or bool(beside or pools) or len(inside) > len(rest),
-        )
-
-    def _alike(self) -> _Reading:
-        """Folders with the same sub-folders: places that each hold all classes, or classes that are
-        each seen from the same sides. Nothing tells which for certain.
-        """
-        counts = Counter(key for name in self.names for key in self.inside(name))
-        shared = {key for key, number in counts.items() if number > 1}
-        holders = [name for name in self.names if len(self.inside(name) & shared) > 1]
-        if len(shared) < _LEAST_SHARED or 2 * len(shared) < len(counts):
-            return _Reading()
-        if len(holders) < 2 or 2 * len(holders) < len(self.names):
-            return _Reading()
-        numbered = len({re.sub(r"\d+", "", name) for name in self.names}) == 1
-        expand = tuple(name for name in self.names if self.inside(name))
-        return _Reading(expand, likely=numbered or len(shared) > len(self.names))
-
-
-def _split_word(name: str) -> str:
-    """What a folder's name says: "whole": only that it splits or holds a set, "part": that, and
-    other things (`seg_train`), "": nothing of the kind.
-    """
-    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", clean(name))
-    tokens = re.findall(r"[^\W\d_]+", spaced.casefold())
-    tokens = [piece for token in tokens for piece in _pieces(token)]
-    known = [token in _SPLIT or token in _HOLDER for token in tokens]
-    if tokens and all(known):
-        return "whole"
-    return "part" if any(token in _SPLIT for token in tokens) else ""
-
-
-def _pieces(token: str) -> tuple[str, ...]:
-    found = _GLUED.fullmatch(token)
-    return (found[1], "set") if found else (token,)
-
-
 # Names --------------------------------------------------------------------------------------------
 
 
-def _class_list(groups: Sequence[dict[str, _Node]]) -> ClassList:
+def _class_list(groups: Sequence[dict[str, Node]]) -> ClassList:
     """The class names of folders that lie beside each other in one or several places."""
     found = dict.fromkeys(name for group in groups for name in group)
     names = [name for name in found if same(name)]
@@ -262,7 +169,7 @@ def _class_list(groups: Sequence[dict[str, _Node]]) -> ClassList:
     return ClassList(tuple(classes), {}, tuple(notes)) if len(classes) > 1 else ClassList(())
 
 
-def _spellings(groups: Sequence[dict[str, _Node]], words: dict[str, str]) -> dict[str, str]:
+def _spellings(groups: Sequence[dict[str, Node]], words: dict[str, str]) -> dict[str, str]:
     """Other spelling -> first spelling, of names in different places (train/Cat, test/cat).
 
     Folders beside each other are different classes however alike they are: somebody put them apart.

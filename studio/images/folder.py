@@ -66,13 +66,15 @@ _MOST_NAMES = 5000  # that a mistyped one is compared with
 class Folder:
     """A scanned folder; images and refused are in natural order of their paths (2 before 10).
 
-    others: how many files lie there that are no images and were passed over.
+    others: how many files lie there that are no images and were passed over; follows_links: whether
+    links that leave the folder were followed.
     """
 
     root: Path
     images: tuple[ImageFile, ...]
     refused: tuple[Refused, ...]
     others: int = 0
+    follows_links: bool = False
 
     @cached_property
     def fingerprint(self) -> str:
@@ -113,6 +115,7 @@ def scan(root: Path, *, follow_links: bool = False) -> Folder:
         images=tuple(sorted(images, key=lambda image: natural_key(image.path))),
         refused=tuple(sorted(refused, key=lambda item: natural_key(item.path))),
         others=others,
+        follows_links=follow_links,
     )
 
 

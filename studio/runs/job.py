@@ -20,6 +20,7 @@ from studio.runs.report import Report
 from studio.runs.request import JobRequest, check
 from studio.runs.result import RunResult
 from studio.runs.store import Run
+from studio.runs.table import REFUSED_FILE, safe_path, write_csv
 
 # What brings torch is imported where it is used: the page and the command line start without it.
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def _work(
 
     folder, canvases = images_for(
         backbone, request.folder, cache_dir=cache_dir, progress=report.progress("reading images"),
-        stop=stop,
+        stop=stop, follow_links=request.follow_links,
     )  # fmt: skip
     names = list(request.class_names or propose_class_names(folder))
     true_labels = truth(folder, names, aliases=request.aliases)
@@ -140,7 +141,7 @@ def _work(
     paths = [image.path for image in folder.images]
     given = keep_given(
         run.path, request.corrections,
-        paths=paths, class_names=names,
+        paths=paths, class_names=names, roots=(request.folder, folder.root),
     )  # fmt: skip
     if given.missing:
         report(Warned(given.warning))
@@ -149,6 +150,7 @@ def _work(
         test = images_for(
             backbone, request.test_folder, cache_dir=cache_dir,
             progress=report.progress("reading test images"), stop=stop,
+            follow_links=request.follow_links,
         )  # fmt: skip
         test_truth = truth(test[0], names, aliases=request.aliases)
         if test_truth is None:
@@ -160,8 +162,9 @@ def _work(
     claims = None
     if request.labels:
         claims, warning = claimed(
-            request.labels, paths=paths, class_names=names, aliases=request.aliases
-        )
+            request.labels, paths=paths, class_names=names, aliases=request.aliases,
+            roots=(request.folder, folder.root),
+        )  # fmt: skip
         keep_labels(run.path, request.labels)
         if warning:
             report(Warned(warning))
@@ -261,6 +264,9 @@ def _describe(run: Run, folder: Folder, names: list[str], true_labels: Labels | 
         "refused": [dataclasses.asdict(refused) for refused in folder.refused],
     }
     write_json(run.path / "images.json", images)
+    if folder.refused:
+        rows = ((safe_path(item.path), item.reason, item.detail) for item in folder.refused)
+        write_csv(run.path / REFUSED_FILE, ("path", "reason", "detail"), rows)
 
 
 def _last_phase(request: JobRequest) -> int | None:

@@ -86,6 +86,7 @@ class RunInfo:
     truth_known: bool | None = None  # whether sub-folders told the labels, for scoring only
     seed: int = 0
     test_folder: str | None = None
+    follow_links: bool = False  # whether links that leave the folder were followed
     settings: Mapping[str, Any] = field(default_factory=dict)  # under their names of today
     versions: Mapping[str, str] = field(default_factory=dict)
     note: str = ""  # what a person wrote about the run
@@ -118,6 +119,7 @@ class Run:
         values = {key: item for key, item in value.items() if key in names}
         values["class_names"] = tuple(values.get("class_names") or ())
         values["note"] = str(values.get("note") or "")
+        values["follow_links"] = values.get("follow_links") is True
         if isinstance(settings := values.get("settings"), dict):
             values["settings"] = Settings.by_current_name(settings)
         return RunInfo(**{**values, "id": self.id, "state": self.status()["state"]})

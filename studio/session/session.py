@@ -56,6 +56,11 @@ class Options:
         """Whether folders of the machine can be opened by typing their path."""
         return not self.public and (self.local or bool(self.roots))
 
+    @property
+    def links_allowed(self) -> bool:
+        """Whether links may be followed out of an opened folder: for who could open anything."""
+        return self.paths_allowed and self.local and not self.roots
+
 
 @dataclass
 class Session:
@@ -160,19 +165,31 @@ class Session:
         return self.newest()
 
     def open_folder(
-        self, root: Path, *, progress: Callable[[int, int], None] | None = None
+        self,
+        root: Path,
+        *,
+        progress: Callable[[int, int], None] | None = None,
+        follow_links: bool = False,
     ) -> tuple[Folder, Canvases]:
         """A folder and its pictures; what was read before comes from the cache.
+
+        follow_links: as the run did that the folder is opened for; never where others come in.
 
         Raises:
             FolderError: the folder is gone or holds no image any more.
         """
         view = self.data.state
-        if view.folder is not None and view.canvases is not None and view.folder.root == root:
-            return view.folder, view.canvases
-        return self._folders.get(
-            root, lambda: prepare(root, cache_dir=self.options.cache_dir, progress=progress)
-        )
+        follow_links = follow_links and self.options.links_allowed
+        here = view.folder
+        same = here is not None and (here.root, here.follows_links) == (root, follow_links)
+        if here is not None and view.canvases is not None and same:
+            return here, view.canvases
+
+        def read() -> tuple[Folder, Canvases]:
+            cache = self.options.cache_dir
+            return prepare(root, cache_dir=cache, progress=progress, follow_links=follow_links)
+
+        return self._folders.get(root, read, mark=follow_links)
 
     def picture(self, folder: Folder, canvases: Pictures, index: int) -> str:
         """Address of the thumbnail of an image; empty when it cannot be had.
