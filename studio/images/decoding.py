@@ -87,6 +87,16 @@ def decode(
         raise _refusal(path, error) from error
 
 
+def pixels_of(path: Path) -> int | None:
+    """How many pixels an image has, as its header says; None when that cannot be told."""
+    try:
+        _check_file(path, max_bytes=MAX_BYTES)
+        with quiet_pillow(), open(path, "rb") as file, Image.open(file, formats=_FORMATS) as image:
+            return image.width * image.height
+    except Exception:  # as in `decode`, which says what is wrong with it
+        return None
+
+
 _quiet_lock = threading.Lock()
 _quiet_depth = 0
 _quiet_context: warnings.catch_warnings[None] | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from studio.runs.reader import RunReader
 from studio.runs.result import RunResult
 from studio.runs.store import ACTIVE, RunInfo, RunStore
 from studio.session.dataset import DataSet
+from studio.session.limits import Limits, Rate
 from studio.session.prompts import Prompts
 from studio.session.selections import Selections
 from studio.session.source import OpenedFolder, Source
@@ -28,6 +29,7 @@ from studio.session.writer import Writer
 
 if TYPE_CHECKING:
     from studio.images.canvases import Canvases
+    from studio.runs.request import JobRequest
     from studio.runs.worker import Worker
     from studio.session.opened import Opened
 
@@ -42,7 +44,8 @@ class Options:
 
     public: other people can reach it and share it (a Hugging Face Space), so that no path of the
     machine may be typed. roots: folders that typed paths must lie in; empty: anywhere, which is
-    offered only to a browser on the same machine.
+    offered only to a browser on the same machine. limits: what a visitor may ask for, where
+    strangers share it; root: the path under which a proxy shows the page, empty or "/studio".
     """
 
     runs_dir: Path
@@ -50,6 +53,8 @@ class Options:
     roots: tuple[Path, ...] = ()
     public: bool = False
     local: bool = True
+    limits: Limits | None = None
+    root: str = ""
 
     @property
     def paths_allowed(self) -> bool:
@@ -78,11 +83,13 @@ class Session:
         default_factory=lambda: Cache(most=_FOLDERS)
     )
     _opened: Cache[str, Opened] = field(default_factory=lambda: Cache(most=_FOLDERS))
+    shared: bool = field(default=False, init=False)  # strangers have rooms, see `rooms`
 
     def __post_init__(self) -> None:
         self.store = self.worker.store
         options = self.options
-        self.data = DataSet(options.cache_dir)
+        self._rate = None if options.limits is None else Rate(options.limits.an_hour)
+        self.data = DataSet(options.cache_dir, limits=options.limits)
         self.prompts = Prompts(self.data)
         self.writer = Writer(self.prompts, options.cache_dir, public=options.public)
         self.thumbnails = Thumbnails(cache_dir=options.cache_dir)
@@ -90,7 +97,29 @@ class Session:
             self.data.recent, options.paths_allowed, options.roots, options.local
         )
 
+    def here(self) -> Session:
+        """Itself: whoever is being answered, all share it. See `rooms.Whose`."""
+        return self
+
+    def served(self, _token: str) -> Sequence[Path]:
+        """Folders of pictures and downloads that a browser may fetch from."""
+        return [self.options.cache_dir / "thumbs", self.options.cache_dir / "exports"]
+
     # Runs -------------------------------------------------------------------------------------
+
+    def start(self, request: JobRequest) -> str:
+        """Begin a run; its id.
+
+        Raises:
+            StudioError: it cannot work, asks for too much, or another one is at work.
+        """
+        if self.options.limits is None or self._rate is None:
+            return self.worker.start(request)
+        self.options.limits.check_request(request)
+        self._rate.check()
+        run_id = self.worker.start(request)
+        self._rate.count()
+        return run_id
 
     def reader(self, run_id: str) -> RunReader:
         """The reader of a run, up to date.

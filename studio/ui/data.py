@@ -12,9 +12,10 @@ from markupsafe import Markup
 
 from studio.errors import FolderError
 from studio.images.folder import read_class_names
-from studio.images.uploads import ENDINGS, take_uploads
-from studio.session.session import Session
+from studio.images.uploads import ENDINGS, discard, take_uploads
+from studio.session.rooms import Whose
 from studio.session.state import DataState
+from studio.ui.handlers import InSession
 from studio.ui.header import work_on
 from studio.ui.parts import (
     POLL,
@@ -37,11 +38,11 @@ from studio.views import data
 from studio.views.render import part, render
 
 
-class DataTab:
+class DataTab(InSession):
     """Builds the tab; handlers are methods, so that tests call them without a browser."""
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
+    def __init__(self, session: Whose) -> None:
+        super().__init__(session)
 
     # What is on it ----------------------------------------------------------------------------
 
@@ -149,10 +150,14 @@ class DataTab:
         # Each field tells of itself alone: events of two fields may overtake each other.
         after(self.names.blur, self.remember_names, self.names, **POLL)
         after(self.model.change, self.remember_model, self.model, **POLL)
-        after(self.stop.click, self.session.data.stop)
+        after(self.stop.click, self.stop_work)
         self.train.click(self.go_train, [self.names, self.model], [tabs], **PRIVATE)
 
     # What its buttons do ----------------------------------------------------------------------
+
+    def stop_work(self) -> None:
+        """Stop what is being done to the images; what was read stays."""
+        self.session.data.stop()
 
     @guarded
     def use_demo(self) -> None:
@@ -191,16 +196,25 @@ class DataTab:
     @guarded
     def use_upload(self, files: list[str] | None) -> None:
         """Take uploaded files into a folder of their own and read it."""
-        folder = take_uploads(files or [], self.session.options.cache_dir / "uploads")
-        self.session.data.use_folder(folder, source="upload")
+        session = self.session
+        limits = session.options.limits
+        folder = take_uploads(
+            files or [],
+            session.options.cache_dir / "uploads",
+            allowance=None if limits is None else limits.allowance,
+        )
+        session.data.use_folder(folder, source="upload")
 
     @guarded
     def names_from_file(self, file: str | None) -> None:
         """Class names from an uploaded text file."""
         if not file:
             raise FolderError("That file did not arrive; try again.")
-        read_class_names(Path(file))  # says what is wrong with it
-        text = Path(file).read_text(encoding="utf-8", errors="replace")
+        try:
+            read_class_names(Path(file))  # says what is wrong with it
+            text = Path(file).read_text(encoding="utf-8", errors="replace")
+        finally:
+            discard([file])
         self.session.data.set_inputs(text)
 
     @guarded

@@ -11,10 +11,12 @@ import gradio as gr
 from markupsafe import Markup
 
 from studio.errors import PromptError
+from studio.images.uploads import discard
 from studio.prompts.prompt_set import PromptSet, parse_sentences, parse_templates
 from studio.prompts.templates import TEMPLATES
-from studio.session.session import Session
+from studio.session.rooms import Whose
 from studio.session.state import DataState
+from studio.ui.handlers import InSession
 from studio.ui.header import work_on
 from studio.ui.parts import (
     POLL,
@@ -50,11 +52,11 @@ PRESETS: dict[str, tuple[str, ...]] = {
 _LONGEST_TEXT = 50_000
 
 
-class PromptsTab:
+class PromptsTab(InSession):
     """Builds the tab; handlers are methods, so that tests call them without a browser."""
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
+    def __init__(self, session: Whose) -> None:
+        super().__init__(session)
         self.llm = LlmBox(session)
 
     # What is on it ----------------------------------------------------------------------------
@@ -124,7 +126,7 @@ class PromptsTab:
         for button, templates in zip(self.presets, PRESETS.values(), strict=True):
             after(button.click, _preset(self, templates), outputs=[self.fault, self.templates])
         after(self.board.edit, self.edit_class, trigger_mode="multiple")
-        after(self.undo.click, self.session.prompts.undo)
+        after(self.undo.click, self.undo_edit)
         after(self.clear.click, self.start_over, outputs=[self.fault, self.templates])
         after(self.load.upload, self.take_file, inputs=[self.load])
         after(self.label.click, self.label_now)
@@ -174,6 +176,10 @@ class PromptsTab:
             lambda old: old.with_sentences(str(name), sentences), what=f"class {name}"
         )
 
+    def undo_edit(self) -> None:
+        """Take the last edit back."""
+        self.session.prompts.undo()
+
     def start_over(self) -> list[str]:
         """Back to the model's own template."""
         self.session.prompts.edit(lambda _: PromptSet(), what="start over")
@@ -184,7 +190,10 @@ class PromptsTab:
         """Prompts from a JSON file."""
         if not file:
             raise PromptError("That file did not arrive; try again.")
-        loaded = PromptSet.load(Path(file))
+        try:
+            loaded = PromptSet.load(Path(file))
+        finally:
+            discard([file])
         self.session.prompts.edit(lambda _: loaded, what=f"file {file}")
 
     def to_json(self) -> str:
