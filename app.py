@@ -6,6 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
+from studio.errors import one_line
 from studio.memory import keep_freed_memory
 from studio.places import default_cache_dir, default_runs_dir, has_display, is_loopback
 
@@ -48,4 +49,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line():
+        main()

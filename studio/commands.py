@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from studio.errors import FolderError, SettingsError
+from studio.errors import FolderError, RunError, SettingsError, WriteError
 
 if TYPE_CHECKING:
     import argparse
@@ -46,6 +46,8 @@ def fit(options: argparse.Namespace) -> int:
         except JobStopped as stopped:
             terminal.line(str(stopped))
             return INTERRUPTED
+        except WriteError as error:
+            raise RunError(f"run {run.id} failed: {error}") from error
     if options.json:
         print(json.dumps(finite(result.to_dict())), flush=True)
     else:

@@ -18,8 +18,8 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from studio.errors import FolderError
-from studio.files import disk_is_full
 from studio.images.decoding import pixels_of
+from studio.room import disk_is_full
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 MAX_FILES = 20_000

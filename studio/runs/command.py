@@ -65,6 +65,7 @@ def summary(result: RunResult, run: Run) -> str:
 def runs(options: argparse.Namespace) -> int:
     """List past runs, or rename one, or keep a note with it, or print what repeats it."""
     store = RunStore(options.runs)
+    store.check_readable()
     if options.rename:
         store.find(options.rename[0]).rename(options.rename[1])
     if options.note:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from studio.clip.backbone import Backbone
@@ -28,6 +27,9 @@ from studio.prompts.templates import TEMPLATES
 from studio.scores.knowledge import Knowledge, nouns
 from studio.scores.knowledge import knowledge as judge
 from studio.settings import Settings
+from studio.untrusted import Unreadable, load_tensors
+
+BYTES_PER_IMAGE, _SMALL_FILES = 400, 2_000_000
 
 
 def prompts_of(
@@ -65,6 +67,7 @@ def images_for(
     cache_dir: Path,
     progress: Progress | None = None,
     stop: Stop | None = None,
+    note: Callable[[str], None] | None = None,
 ) -> tuple[Folder, Canvases]:
     """A folder and its images as this model wants them; see `studio.images.canvases.prepare`."""
     return prepare(
@@ -74,6 +77,7 @@ def images_for(
         resize=backbone.resize,
         progress=progress,
         stop=stop,
+        note=note,
     )
 
 
@@ -101,6 +105,16 @@ def at_size(
     if [image.path for image in found.images] != [image.path for image in folder.images]:
         raise FolderError(f"{folder.root} changed while its images were read; start again.")
     return read
+
+
+def bytes_of_run(shipped: Backbone, *, images: int, models: int) -> int:
+    """About how many bytes a run's folder will need: weights of so many models, and its arrays.
+
+    shipped: the model that is trained and kept, in single precision. Per image a run of 10 classes
+    keeps BYTES_PER_IMAGE; the rest is events and small files.
+    """
+    weights = 4 * sum(tensor.numel() for tensor in shipped.visual.parameters())
+    return models * weights + images * BYTES_PER_IMAGE + _SMALL_FILES
 
 
 def encode(
@@ -177,10 +191,11 @@ def _cached_vectors(
     text = json.dumps([backbone.fingerprint, list(names), list(templates)])
     key = hashlib.sha256(text.encode()).hexdigest()[:24]
     path = cache_dir / "nouns" / f"{key}.safetensors"
-    try:
-        return load_file(path)["vectors"]
-    except (OSError, KeyError, SafetensorError):
-        vectors = class_vectors(backbone, names, templates)
+    with contextlib.suppress(Unreadable, KeyError):
+        vectors = load_tensors(path)["vectors"]
+        if vectors.ndim == 2 and len(vectors) == len(names) and vectors.is_floating_point():
+            return vectors
+    vectors = class_vectors(backbone, names, templates)
     with contextlib.suppress(OSError):  # a full disk costs time, not the run
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         replace_file(path, lambda temporary: save_file({"vectors": vectors}, temporary))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from studio.errors import FolderError, PromptError, SettingsError
-from studio.images.folder import propose_class_names, scan
+from studio.images.folder import Folder, propose_class_names, scan
 from studio.methods import method_of, two_phase_methods
 from studio.prompts.prompt_set import PromptSet
 from studio.runs.given import Correction
@@ -72,8 +72,11 @@ def create_run(request: JobRequest, store: RunStore) -> Run:
     )
 
 
-def check(request: JobRequest) -> None:
+def check(request: JobRequest) -> Folder:
     """Raise what can be told at once, before a model is loaded or an image is read.
+
+    Returns:
+        The folder as it was found.
 
     Raises:
         StudioError: The request cannot work.
@@ -107,6 +110,7 @@ def check(request: JobRequest) -> None:
             )
     if request.test_folder is not None:
         scan(request.test_folder)
+    return found
 
 
 def _check_phase2_model(request: JobRequest) -> None:

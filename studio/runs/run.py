@@ -13,17 +13,19 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, cast
 
 from studio.errors import RunError
 from studio.files import (
-    FileLock,
     append_json,
+    keep_spare,
     read_json,
     read_json_lines,
     replace_file,
     write_json,
 )
+from studio.locks import FileLock
+from studio.room import writing
 from studio.runs.result import RunResult
 from studio.settings import Settings
 
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 ACTIVE = ("queued", "running", "stopping")
 FINAL = ("finished", "stopped", "failed", "interrupted")
 
+
+_SPARE_FILE = ".spare"
 
 MOST_NAME, MOST_NOTE = 100, 2000
 """Characters of a run's name and of its note."""
@@ -97,6 +101,8 @@ class Run:
 
     # Locks of the runs that this process works on, by folder: they outlive any one Run object.
     _owned: ClassVar[dict[Path, FileLock]] = {}
+    # Final statuses that no disk took: true all the same, as long as this process lives.
+    _unwritten: ClassVar[dict[Path, dict[str, Any]]] = {}
     # Two threads change a status: the one that works, and the one that asks it to stop.
     _writing: ClassVar[threading.RLock] = threading.RLock()
 
@@ -141,7 +147,7 @@ class Run:
             raise RunError("Give the run a name.")
         if len(name) > MOST_NAME:
             raise RunError(f"A run's name has at most {MOST_NAME} characters, not {len(name)}.")
-        self._keep(name=name)
+        self.update_info(name=name)
 
     def set_note(self, text: str) -> None:
         """Keep a note with the run, of several lines if need be; an empty one takes it away.
@@ -152,16 +158,15 @@ class Run:
         text = "\n".join(_printable(line).rstrip() for line in text.splitlines()).strip()
         if len(text) > MOST_NOTE:
             raise RunError(f"A note has at most {MOST_NOTE:,} characters, not {len(text):,}.")
-        self._keep(note=text)
-
-    def _keep(self, **changes: str) -> None:
-        try:
-            self.update_info(**changes)
-        except OSError as error:
-            raise RunError(f"cannot write to run {self.id}: {error.strerror or error}") from error
+        self.update_info(note=text)
 
     def status(self) -> Status:
         """The run's status now. A run whose process has died is "interrupted" from here on."""
+        if self.path in self._unwritten:
+            with self._writing:
+                if (final := self._unwritten.get(self.path)) is not None:
+                    self._write_final(final)
+                    return cast(Status, dict(final))
         status = self._read_status()
         if status["state"] not in ACTIVE or self.path in self._owned:
             return status
@@ -201,21 +206,47 @@ class Run:
                 raise ValueError(f"no such state: {status['state']}")
             if status["state"] in FINAL:
                 status.update(_AT_REST)
-            try:
+            if status["state"] not in FINAL:
                 write_json(self.path / "status.json", status)
-            finally:  # also on a full disk: the next reader then finds a run without an owner
-                if status["state"] in FINAL and self.path in self._owned:
+                return
+            try:
+                self._write_final(status)
+            finally:
+                if self.path in self._owned:
                     self._owned.pop(self.path).release()
+
+    def _write_final(self, status: dict[str, Any]) -> None:
+        """How the run ended. On a full disk the spare file gives it room; where not even that works
+        this process remembers it, and writes it down when it is next asked and there is room.
+        """
+        spare = self.path / _SPARE_FILE
+        try:
+            write_json(self.path / "status.json", status, spare=spare)
+        except OSError:
+            self._unwritten[self.path] = status
+            return
+        self._unwritten.pop(self.path, None)
+        with contextlib.suppress(OSError):
+            spare.unlink(missing_ok=True)
 
     def ask_to_stop(self) -> None:
         """Show that the run was asked to end; whoever works on it has to be told otherwise."""
-        with self._writing:
+        # Where the disk is full it cannot be shown, and the run ends all the same.
+        with self._writing, contextlib.suppress(OSError):
             if self._read_status()["state"] in ("queued", "running"):
                 self.set_status(state="stopping")
 
     def own(self, lock: FileLock) -> None:
         """This process works on the run, and holds its owner.lock until a final state."""
         self._owned[self.path] = lock
+
+    def keep_room(self) -> None:
+        """Keep so much room on the disk that the run's end can be written down on a full one.
+
+        Raises:
+            WriteError: There is none.
+        """
+        keep_spare(self.path / _SPARE_FILE)
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Add one line to events.jsonl; it is on its way to the disk when this returns.
@@ -238,7 +269,8 @@ class Run:
         from safetensors.torch import save_file
 
         folder = self.path / "arrays"
-        folder.mkdir(exist_ok=True)
+        with writing(self.path):
+            folder.mkdir(exist_ok=True)
         number = sum(1 for _ in folder.glob(f"{kind}-*.safetensors"))
         name = f"arrays/{kind}-{number:04d}.safetensors"
         # Cloned, for safetensors refuses tensors that share memory, as fields of an event may.
@@ -291,8 +323,9 @@ class Run:
 
     def log(self, text: str) -> None:
         """Add text to log.txt, for whoever looks into a failure."""
-        with (self.path / "log.txt").open("a", encoding="utf-8") as file:
-            file.write(text.rstrip("\n") + "\n")
+        # On a full disk the run's status still says what was wrong, if less.
+        with contextlib.suppress(OSError), (self.path / "log.txt").open("a", encoding="utf-8") as f:
+            f.write(text.rstrip("\n") + "\n")
 
 
 def _printable(text: str) -> str:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from studio.errors import RunError
-from studio.files import FileLock, write_json
+from studio.errors import RunError, WriteError
+from studio.files import write_json
+from studio.locks import FileLock
+from studio.room import RUNS, within, writing
 from studio.runs.run import ACTIVE, FINAL, Run, RunInfo, Status
 
 __all__ = ["ACTIVE", "FINAL", "Run", "RunInfo", "RunStore", "Status"]
@@ -51,13 +52,10 @@ class RunStore:
         Raises:
             RunError: Another run of this folder is being worked on; the message names it.
         """
-        try:
+        with writing(self.root, what=RUNS):
             self.root.mkdir(parents=True, exist_ok=True)
-            gate = FileLock(self.root / ".start.lock")
-            while not gate.acquire():
-                time.sleep(0.02)  # held for milliseconds, by whoever starts a run just now
-        except OSError as error:
-            raise RunError(f"cannot write to the folder for runs: {error}") from error
+        gate = FileLock(self.root / ".start.lock")
+        gate.wait()
         try:
             busy = self.active()
             if busy is not None:
@@ -69,34 +67,53 @@ class RunStore:
             path = self._free(stem)
             hidden = self.root / f".new-{path.name}"
             shutil.rmtree(hidden, ignore_errors=True)  # left by a process killed right here
-            hidden.mkdir()
-            write_json(
-                hidden / "run.json",
-                {
-                    "id": path.name,
-                    "created": created.isoformat(timespec="seconds"),
-                    "name": name,
-                    "method": method,
-                    "model": model,
-                    "folder": folder,
-                    "class_names": list(class_names),
-                    "aliases": dict(aliases or {}),
-                    "truth_known": None,
-                    "seed": seed,
-                    "test_folder": test_folder,
-                    "settings": dict(settings or {}),
-                    "versions": dict(versions or {}),
-                },
-            )
+            values = {
+                "id": path.name,
+                "created": created.isoformat(timespec="seconds"),
+                "name": name,
+                "method": method,
+                "model": model,
+                "folder": folder,
+                "class_names": list(class_names),
+                "aliases": dict(aliases or {}),
+                "truth_known": None,
+                "seed": seed,
+                "test_folder": test_folder,
+                "settings": dict(settings or {}),
+                "versions": dict(versions or {}),
+            }
             lock = FileLock(hidden / "owner.lock")
-            lock.acquire()
-            Run(hidden).set_status(state="queued")
-            os.rename(hidden, path)
+            try:
+                _lay_out(hidden, lock, values)
+                os.rename(hidden, path)
+            except BaseException as error:  # a full disk: nothing is left of it
+                lock.release()
+                shutil.rmtree(hidden, ignore_errors=True)
+                if isinstance(error, WriteError):
+                    raise within(error, {RUNS: self.root}) from error
+                raise
             run = Run(path)
             run.own(lock)
             return run
         finally:
             gate.release()
+
+    def check_readable(self) -> None:
+        """Raise when nobody can say what runs there are.
+
+        Raises:
+            RunError: The folder is somebody else's, or no folder.
+        """
+        try:
+            with os.scandir(self.root):
+                return
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise RunError(
+                f"cannot read {self.root}: {reason}; choose another folder for runs (--runs)"
+            ) from None
 
     def _free(self, stem: str) -> Path:
         path, number = self.root / stem, 2
@@ -108,7 +125,7 @@ class RunStore:
         """Folders of runs, newest first."""
         try:
             found = [path for path in self.root.iterdir() if _ID.fullmatch(path.name)]
-        except FileNotFoundError:
+        except OSError:  # none yet, or see `check_readable`
             return []
         return sorted((p for p in found if (p / "run.json").is_file()), reverse=True)
 
@@ -176,6 +193,17 @@ class RunStore:
         hidden = self.root / f".deleted-{id}"
         os.rename(run.path, hidden)  # gone at once for every reader, then bit by bit
         shutil.rmtree(hidden, ignore_errors=True)
+
+
+def _lay_out(folder: Path, lock: FileLock, values: Mapping[str, Any]) -> None:
+    """The folder of a new run, which nobody sees yet."""
+    with writing(folder.parent):
+        folder.mkdir()
+    lock.acquire()
+    write_json(folder / "run.json", values)
+    run = Run(folder)
+    run.keep_room()
+    run.set_status(state="queued")
 
 
 def _stamp(path: Path) -> list[object]:

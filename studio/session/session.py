@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -208,15 +209,21 @@ class Session:
 
         canvases: those of the folder, or of one that is still being read (`DataState.arriving`).
         """
-        file = self.thumbnails.thumbnail(canvases, index, key=picture_key(folder, index))
-        return self.address(file) if file else ""
+        picture = self.thumbnails.thumbnail(canvases, index, key=picture_key(folder, index))
+        return self._address(picture)
 
     def large_picture(self, folder: Folder, index: int) -> str:
         """Address of a large view of an image, without metadata; empty when it cannot be had."""
-        file = self.thumbnails.large(
+        picture = self.thumbnails.large(
             folder.root / folder.images[index].path, key=picture_key(folder, index)
         )
-        return self.address(file) if file else ""
+        return self._address(picture)
+
+    def _address(self, picture: Path | bytes | None) -> str:
+        """Of a picture that is no file, because the cache takes none: the picture itself."""
+        if isinstance(picture, bytes):
+            return f"data:image/jpeg;base64,{b64encode(picture).decode('ascii')}"
+        return self.address(picture) if picture else ""
 
 
 def picture_key(folder: Folder, index: int) -> str:

@@ -291,6 +291,7 @@ class DataTab(InSession):
             source=view.source,
             classes=len(view.names),
             picture=partial(picture, view.folder, view.canvases),
+            note=view.canvases.note,
         )
 
     def _preview_html(self, view: DataState) -> Markup:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import tempfile
 import threading
 import time
 from collections.abc import Sequence
@@ -19,6 +21,9 @@ from starlette.middleware import Middleware
 from studio.clip.presets import presets
 from studio.images.uploads import ENDINGS, MAX_BYTES
 from studio.imports import import_torch
+from studio.places import check_port
+from studio.room import unwritable
+from studio.runs.store import RunStore
 from studio.runs.worker import get_worker, shutdown, stop_on_sigterm
 from studio.session.limits import Limits
 from studio.session.rooms import Rooms, Whose
@@ -117,9 +122,11 @@ def serve(
 
     names: what it is called besides `host`, see `Hosts`; browser: whether to open it in one.
     """
-    uploads = options.cache_dir / "gradio"
-    os.environ["GRADIO_TEMP_DIR"] = str(uploads)
-    sweep(uploads, older_than=time.time() - SWEEP[1])
+    check_port(host.strip("[]"), port)
+    look_at_folders(options)
+    uploads = Path(os.environ["GRADIO_TEMP_DIR"])
+    if uploads.is_relative_to(options.cache_dir):  # else it is not the studio's own
+        sweep(uploads, older_than=time.time() - SWEEP[1])
     session = make_studio(options)
     page = build(session, models=presets())
     queue(page)
@@ -178,6 +185,25 @@ def served_folders(options: Options) -> list[Path]:
     if options.limits is not None:
         return [options.cache_dir.parent]  # of all rooms
     return [options.cache_dir / "thumbs", options.cache_dir / "exports"]
+
+
+def look_at_folders(options: Options) -> None:
+    """Say in the terminal what cannot be done because folders cannot be written.
+
+    Raises:
+        RunError: the runs cannot even be read.
+    """
+    RunStore(options.runs_dir).check_readable()
+    temporary = options.cache_dir / "gradio"  # for uploads
+    for folder, without in (
+        (options.runs_dir, "no run can be started"),
+        (temporary, "nothing is kept from one start to the next"),
+    ):
+        if problem := unwritable(folder):
+            print(f"note: {problem}. Until then {without}.", file=sys.stderr, flush=True)
+            if folder == temporary:
+                temporary = Path(tempfile.gettempdir()) / "coft-studio"
+    os.environ.setdefault("GRADIO_TEMP_DIR", str(temporary))
 
 
 def queue(page: gr.Blocks) -> None:

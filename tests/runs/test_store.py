@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from studio.errors import RunError
+from studio.errors import RunError, StudioError
 from studio.runs import run as run_module
 from studio.runs.store import Run, RunStore
 from tests.runs.conftest import create
@@ -103,7 +103,7 @@ def test_a_run_at_work_is_not_deleted_and_a_finished_one_is_gone(store: RunStore
 
 def test_a_folder_that_cannot_be_written_is_an_error_of_the_user(tmp_path: Path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunError, match="cannot write to the folder for runs"):
+    with pytest.raises(StudioError, match="cannot write to the folder for runs"):
         create(RunStore(tmp_path / "file" / "runs"))
 
 
