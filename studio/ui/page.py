@@ -15,13 +15,15 @@ from pathlib import Path
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
-import gradio as gr
+from studio.places import check_port, direct
+
+with direct():
+    import gradio as gr
 from starlette.middleware import Middleware
 
 from studio.clip.presets import presets
 from studio.images.uploads import ENDINGS, MAX_BYTES
 from studio.imports import import_torch
-from studio.places import check_port
 from studio.room import unwritable
 from studio.runs.store import RunStore
 from studio.runs.worker import get_worker, shutdown, stop_on_sigterm
@@ -32,7 +34,7 @@ from studio.ui.compare import CompareTab
 from studio.ui.data import DataTab
 from studio.ui.door.crowd import next_event
 from studio.ui.door.door import Door, Rules, sweep
-from studio.ui.door.hosts import Hosts, direct
+from studio.ui.door.hosts import Hosts
 from studio.ui.door.visitors import Visitors
 from studio.ui.explore.tab import ExploreTab
 from studio.ui.export import ExportTab
@@ -130,7 +132,6 @@ def serve(
     session = make_studio(options)
     page = build(session, models=presets())
     queue(page)
-    threading.Thread(target=warm, args=(session,), name="warm-up", daemon=True).start()
     host = f"[{host}]" if ":" in host.strip("[]") and not host.startswith("[") else host
     with direct(host):
         page.launch(
@@ -156,6 +157,7 @@ def serve(
             pwa=False,
             prevent_thread_lock=True,
         )
+    threading.Thread(target=warm, args=(session,), name="warm-up", daemon=True).start()
     print(f"CoFT Studio is ready: http://{host}:{port}", flush=True)
     stop_on_sigterm()
     try:

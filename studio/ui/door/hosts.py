@@ -7,11 +7,9 @@ The browser then takes the studio for a part of that site. What gives it away is
 from __future__ import annotations
 
 import ipaddress
-import os
 import re
 import socket
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -110,25 +108,3 @@ def _unknown(host: str) -> str:
     if not name:
         return "A request needs one Host."
     return f"The studio is not called {name}. If it should be: python app.py --allow-host {name}"
-
-
-@contextmanager
-def direct(host: str) -> Iterator[None]:
-    """Let no request of this process to its own machine go through a proxy of the environment.
-
-    Gradio asks its own server at the start whether it is there, by httpx, which needs packages of
-    its own for some proxies, and trips over addresses that are none, even where it uses neither.
-    Inside, there is no proxy at all; afterwards, only none for this machine.
-    """
-    bare = host.strip("[]")
-    own = ["localhost", "127.0.0.1", "::1", *([bare] if bare else [])]
-    named = {n: v for n, v in os.environ.items() if n.lower().endswith("_proxy")}
-    for variable in ("NO_PROXY", "no_proxy"):
-        known = [name for name in named.pop(variable, "").split(",") if name.strip()]
-        os.environ[variable] = ",".join(dict.fromkeys([*known, *own]))
-    for variable in named:
-        del os.environ[variable]
-    try:
-        yield
-    finally:
-        os.environ.update(named)
