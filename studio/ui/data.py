@@ -34,6 +34,7 @@ from studio.ui.parts import (
     shown_by,
 )
 from studio.ui.polling import Polling
+from studio.ui.uploaded import RAW, several, single
 from studio.views import data
 from studio.views.render import part, render
 
@@ -143,10 +144,10 @@ class DataTab(InSession):
         after(self.path.submit, self.use_path, self.path)
         after(self.browse.click, self.use_picked)
         after(self.recent.select, self.use_recent)
-        after(self.upload_files.upload, self.use_upload, self.upload_files)
-        after(self.upload_folder.upload, self.use_upload, self.upload_folder)
+        after(self.upload_files.upload, several(self.use_upload), self.upload_files, **RAW)
+        after(self.upload_folder.upload, several(self.use_upload), self.upload_folder, **RAW)
         after(self.label.click, self.label_now, self.names, self.model)
-        after(self.names_file.upload, self.names_from_file, self.names_file)
+        after(self.names_file.upload, single(self.names_from_file), self.names_file, **RAW)
         # Each field tells of itself alone: events of two fields may overtake each other.
         after(self.names.blur, self.remember_names, self.names, **POLL)
         after(self.model.change, self.remember_model, self.model, **POLL)

@@ -32,6 +32,7 @@ from studio.ui.parts import (
 )
 from studio.ui.polling import Polling
 from studio.ui.prompts.llm import LlmBox
+from studio.ui.uploaded import RAW, single
 from studio.views import prompts
 from studio.views.render import part, render
 
@@ -128,7 +129,7 @@ class PromptsTab(InSession):
         after(self.board.edit, self.edit_class, trigger_mode="multiple")
         after(self.undo.click, self.undo_edit)
         after(self.clear.click, self.start_over, outputs=[self.fault, self.templates])
-        after(self.load.upload, self.take_file, inputs=[self.load])
+        after(self.load.upload, single(self.take_file), inputs=[self.load], **RAW)
         after(self.label.click, self.label_now)
         self.save.click(self.to_json, outputs=[self.file], **PRIVATE).success(
             None, inputs=[self.file], js=SAVE, **PRIVATE
