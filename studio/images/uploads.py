@@ -11,13 +11,13 @@ import struct
 import uuid
 import zipfile
 from collections import defaultdict
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from studio.errors import FolderError
+from studio.errors import FolderError, StudioError
 from studio.images.decoding import pixels_of
 from studio.room import disk_is_full
 
@@ -90,6 +90,25 @@ def discard(files: Sequence[str]) -> None:
             os.unlink(file)
         with suppress(OSError):  # not empty, or somebody else's
             os.rmdir(os.path.dirname(file))
+
+
+@contextmanager
+def reading(file: str | None) -> Iterator[Path]:
+    """An uploaded file, which is gone afterwards; errors call it as its user does.
+
+    Raises:
+        StudioError: it did not arrive, or what the block raises.
+    """
+    if not file:
+        raise FolderError("That file did not arrive; try again.")
+    try:
+        yield Path(file)
+    except StudioError as error:
+        raise type(error)(str(error).replace(file, os.path.basename(file))) from error
+    except OSError as error:
+        raise FolderError(f"That file cannot be read ({error.strerror}); try again.") from error
+    finally:
+        discard([file])
 
 
 class _Taking:

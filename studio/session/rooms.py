@@ -83,6 +83,7 @@ class Rooms:
     lobby: Session = field(init=False)
     _rooms: OrderedDict[str, _Room] = field(default_factory=OrderedDict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
+    _sweeping: threading.Lock = field(default_factory=threading.Lock)
     _swept: float = 0.0
 
     def __post_init__(self) -> None:
@@ -148,7 +149,10 @@ class Rooms:
 
     def sweep(self) -> None:
         """Close the rooms that nobody has visited for long, and delete what was in them."""
-        now, oldest = self.clock(), self.clock() - 3600.0 * self.limits.kept_hours
+        with self._sweeping:
+            self._sweep(self.clock() - 3600.0 * self.limits.kept_hours)
+
+    def _sweep(self, oldest: float) -> None:
         with self._lock:
             idle = [n for n, room in self._rooms.items() if not _at_work(room.session)]
             over = idle[: max(0, len(self._rooms) - MOST)]
@@ -162,9 +166,7 @@ class Rooms:
         for base in (self.options.runs_dir, self.options.cache_dir):
             folder = base / FOLDER
             for path in folder.iterdir() if folder.is_dir() else ():
-                if path.name in gone or (
-                    path.name not in kept and path.stat().st_mtime < min(oldest, now)
-                ):
+                if path.name in gone or (path.name not in kept and path.stat().st_mtime < oldest):
                     shutil.rmtree(path, ignore_errors=True)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -12,7 +11,7 @@ from markupsafe import Markup
 
 from studio.errors import FolderError
 from studio.images.folder import read_class_names
-from studio.images.uploads import ENDINGS, discard, take_uploads
+from studio.images.uploads import ENDINGS, reading, take_uploads
 from studio.session.rooms import Whose
 from studio.session.state import DataState
 from studio.ui.handlers import InSession
@@ -209,13 +208,9 @@ class DataTab(InSession):
     @guarded
     def names_from_file(self, file: str | None) -> None:
         """Class names from an uploaded text file."""
-        if not file:
-            raise FolderError("That file did not arrive; try again.")
-        try:
-            read_class_names(Path(file))  # says what is wrong with it
-            text = Path(file).read_text(encoding="utf-8", errors="replace")
-        finally:
-            discard([file])
+        with reading(file) as path:
+            read_class_names(path)  # says what is wrong with it
+            text = path.read_text(encoding="utf-8", errors="replace")
         self.session.data.set_inputs(text)
 
     @guarded

@@ -210,7 +210,8 @@ def look_at_folders(options: Options) -> None:
 
 def queue(page: gr.Blocks) -> None:
     """Let events wait for each other, but not for those of other pages; look for them calmly."""
-    page.queue(max_size=1000, default_concurrency_limit=8)
+    # Not "auto": each event that begins would then tell every other one how many are before it.
+    page.queue(max_size=1000, default_concurrency_limit=8, status_update_rate=10)
     page._queue.sleep_when_free = _QUEUE_SECONDS
     page._queue.get_events = partial(next_event, page._queue)  # type: ignore[method-assign]
 

@@ -18,6 +18,7 @@ WAITING = 200
 
 PATIENCE_S = 30.0
 _LOOK_S = 0.05
+_LATE_S = 15.0
 
 
 class Crowded(Exception):  # noqa: N818 (a verdict)
@@ -49,14 +50,20 @@ class Crowd:
         if mine.inside >= WAITING + AT_ONCE:
             raise Crowded
         mine.inside += 1
+        ends = time.monotonic() + PATIENCE_S
         try:
-            async with mine.slots:
-                ends = time.monotonic() + PATIENCE_S
+            try:
+                await asyncio.wait_for(mine.slots.acquire(), PATIENCE_S)
+            except asyncio.TimeoutError:
+                raise Crowded from None
+            try:
                 while joins and self._queued(page) >= AT_ONCE:
                     if time.monotonic() > ends:
                         raise Crowded
                     await asyncio.sleep(_LOOK_S)
                 yield
+            finally:
+                mine.slots.release()
         finally:
             mine.inside -= 1
             if not mine.inside:
@@ -67,11 +74,16 @@ def next_event(queue: Any) -> tuple[list[Any], bool, str] | None:
     """The event that gradio's queue works on next: in place of its own `get_events`.
 
     Of one page and one handler one event after another, in the order in which they came. Of
-    several pages, that of the page with the fewest at work; gradio's own takes what came first.
+    several pages, that of the page with the fewest at work and waiting: who presses a button once
+    does not wait for those that press a hundred times. What has waited for long is taken first.
+    Gradio's own takes what came first.
     """
     at_work = [event for job in queue.active_jobs if job for event in job]
     busy = {(event.session_hash, event.fn) for event in at_work}
     load = Counter(event.session_hash for event in at_work)
+    for waiting in queue.event_queue_per_concurrency_id.values():
+        load.update(event.session_hash for event in waiting.queue)
+    now = time.monotonic()
     best: tuple[int, float, str, Any] | None = None
     for name, waiting in queue.event_queue_per_concurrency_id.items():
         limit = waiting.concurrency_limit
@@ -80,7 +92,8 @@ def next_event(queue: Any) -> tuple[list[Any], bool, str] | None:
         for event in waiting.queue:
             if (event.session_hash, event.fn) in busy:
                 continue
-            rank = load[event.session_hash], event.enqueue_time
+            late = now - event.enqueue_time > _LATE_S
+            rank = 0 if late else load[event.session_hash], event.enqueue_time
             if best is None or rank < best[:2]:
                 best = *rank, name, event
     if best is None:

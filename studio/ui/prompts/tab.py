@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from markupsafe import Markup
 
 from studio.errors import PromptError
-from studio.images.uploads import discard
+from studio.images.uploads import reading
 from studio.prompts.prompt_set import PromptSet, parse_sentences, parse_templates
 from studio.prompts.templates import TEMPLATES
 from studio.session.rooms import Whose
@@ -189,12 +188,8 @@ class PromptsTab(InSession):
     @guarded
     def take_file(self, file: str | None) -> None:
         """Prompts from a JSON file."""
-        if not file:
-            raise PromptError("That file did not arrive; try again.")
-        try:
-            loaded = PromptSet.load(Path(file))
-        finally:
-            discard([file])
+        with reading(file) as path:
+            loaded = PromptSet.load(path)
         self.session.prompts.edit(lambda _: loaded, what=f"file {file}")
 
     def to_json(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -291,7 +292,8 @@ def test_a_flood_of_one_page_waits_and_another_is_answered(server: Server) -> No
 
 
 def event_of(page: str, handler: str, at: float) -> SimpleNamespace:
-    return SimpleNamespace(session_hash=page, fn=handler, enqueue_time=at)
+    """at: seconds after now, as it were; none of them is late."""
+    return SimpleNamespace(session_hash=page, fn=handler, enqueue_time=time.monotonic() + at)
 
 
 def test_of_one_page_one_handler_at_a_time_and_the_idle_page_first() -> None:
@@ -316,3 +318,8 @@ def test_of_one_page_one_handler_at_a_time_and_the_idle_page_first() -> None:
     assert next_event(queue) is None  # the second edit comes when the first has ended
     queue.active_jobs = [None, None]
     assert next_event(queue) == ([second], False, "edit")
+    # Of those that wait, the one of a page that asked for little; but nobody waits for ever.
+    many = [event_of("flood", f"f{i}", i) for i in range(5)]
+    single, late = event_of("calm", "edit", 9), event_of("flood", "late", -60)
+    queue.event_queue_per_concurrency_id["edit"].queue = [*many, single, late]
+    assert [next_event(queue)[0][0] for _ in range(3)] == [late, single, many[0]]  # type: ignore[index]
