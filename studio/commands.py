@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from studio.runs.request import JobRequest
 
 INTERRUPTED = 130  # what a shell expects after Ctrl-C
+STOP_S = 8.0  # after SIGTERM, as of `runs.worker`
 _DEMO = "demo"
 
 
@@ -144,21 +146,31 @@ def _overrides(pairs: Sequence[str]) -> dict[str, str]:
 
 @contextmanager
 def _stop_on_ctrl_c() -> Iterator[threading.Event]:
-    """The first Ctrl-C (or SIGTERM) asks to end and keep what was learned; the second just ends."""
-    stop = threading.Event()
+    """The first Ctrl-C (or SIGTERM) asks to end and keep what was learned; the second just ends.
 
-    def ask(_number: int, _frame: object) -> None:
+    After SIGTERM there is so much time for it: whoever sends it sends SIGKILL soon.
+    """
+    stop = threading.Event()
+    main = threading.main_thread().ident
+    alarm = threading.Timer(STOP_S, lambda: signal.pthread_kill(main or 0, signal.SIGINT))
+    alarm.daemon = True
+
+    def ask(number: int, _frame: object) -> None:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
         # Not `print`: a signal may arrive in the middle of one.
-        os.write(2, b"\nstopping, keeping what was learned; Ctrl-C again to give that up\n")
+        with suppress(OSError):
+            os.write(2, b"\nstopping, keeping what was learned; Ctrl-C again to give that up\n")
+        if number == signal.SIGTERM and sys.platform != "win32":
+            alarm.start()
 
     signals = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.signal(number, ask) for number in signals}
     try:
         yield stop
     finally:
+        alarm.cancel()
         for number, handler in before.items():
             signal.signal(number, handler)
 
