@@ -13,6 +13,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
+from studio.leftovers import held
 from studio.room import writing
 from studio.texts import writable
 from studio.untrusted import Unreadable, load_json, parse_json, read_file
@@ -31,12 +32,13 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
         os.close(handle)
         temporary = Path(name)
         try:
-            write(temporary)
-            with temporary.open("rb+") as file:
-                os.fsync(file.fileno())
-            # mkstemp makes files that only the owner reads; a run may be shared like any file.
-            temporary.chmod(0o666 & ~_UMASK)
-            os.replace(temporary, path)
+            with held(temporary):
+                write(temporary)
+                with temporary.open("rb+") as file:
+                    os.fsync(file.fileno())
+                # mkstemp makes files that only the owner reads; a run may be shared like any file.
+                temporary.chmod(0o666 & ~_UMASK)
+                os.replace(temporary, path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise

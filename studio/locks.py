@@ -39,7 +39,12 @@ class FileLock:
         if self._file is not None:
             return False
         with writing(self.path.parent):
-            file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
+            try:
+                file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
+            except OSError as error:
+                if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC):
+                    raise
+                file = os.open(self.path, os.O_RDONLY)  # enough to see whether somebody has it
         try:
             if sys.platform == "win32":
                 msvcrt.locking(file, msvcrt.LK_NBLCK, 1)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import Tensor
 
 MOST_JSON = 1 << 30  # bytes; images.json of a million images takes a tenth of it
@@ -130,6 +131,24 @@ def load_object(path: Path, *, most: int = MOST_JSON) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Unreadable(f"{path.name} is no JSON object")
     return value
+
+
+def load_array(path: Path, *, mapped: bool = False) -> NDArray[Any]:
+    """The array in a .npy file of plain numbers. mapped: stays on the disk until it is looked at.
+
+    Raises:
+        Unreadable: it is missing or damaged.
+    """
+    import numpy as np
+
+    open_file(path).close()
+    try:
+        array = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+    except Exception as error:  # numpy parses the head with Python's own parser
+        raise Unreadable(f"{path.name} cannot be read: {type(error).__name__}") from None
+    if not isinstance(array, np.ndarray):
+        raise Unreadable(f"{path.name} is no .npy file")
+    return array
 
 
 def _named(error: Unreadable, path: Path) -> Unreadable:

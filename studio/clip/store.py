@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from studio.cache_folder import touch
 from studio.clip.backbone import Backbone
 from studio.clip.encode import Images, encode_images
 from studio.files import replace_file
@@ -86,6 +87,7 @@ def _read(file: Path) -> dict[int, Tensor] | None:
         return None
     if features.dtype != torch.float32 or not bool(features.isfinite().all()):
         return None
+    touch(file)
     return dict(zip(keys.tolist(), features, strict=True))
 
 

@@ -26,10 +26,12 @@ import numpy as np
 import numpy.typing as npt
 import PIL
 
+from studio.cache_folder import touch
 from studio.images.folder import ImageFile
+from studio.leftovers import held
 from studio.numbers import percent, plural, size
 from studio.room import free_bytes, unwritable
-from studio.untrusted import Unreadable, load_object
+from studio.untrusted import Unreadable, load_array, load_object
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -202,6 +204,7 @@ class ShardStore:
             self._verdicts, self._rows = {}, {}
             return
         self._in_index = len(index["files"])
+        touch(self.path / "index.json")
         self._open_shards(names)
 
     def _open_shards(self, names: list[str]) -> None:
@@ -254,6 +257,8 @@ class _Writer:
         self._path, self._size = folder / self.name, size
         self._temporary = self._path.with_suffix(".tmp")
         self._file: IO[bytes] = open(self._temporary, "wb")  # noqa: SIM115 (closed by finish)
+        self._holds = contextlib.ExitStack()
+        self._holds.enter_context(held(self._temporary))
         self._write_header()
 
     def append(self, pixels: Pixels) -> int:
@@ -264,6 +269,10 @@ class _Writer:
 
     def finish(self) -> Pixels | None:
         """The finished shard, mapped into memory; None (and no file) when it cannot be written."""
+        with self._holds:
+            return self._finish()
+
+    def _finish(self) -> Pixels | None:
         try:
             self._file.seek(0)
             self._write_header()
@@ -292,7 +301,7 @@ class _Writer:
 def _open(path: Path, size: int) -> Pixels | None:
     """A shard mapped into memory, None when it is missing, cut short or something else."""
     try:
-        shard = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        shard = load_array(path, mapped=True)
+    except Unreadable:
         return None
     return shard if shard.dtype == np.uint8 and shard.shape[1:] == (3, size, size) else None

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from studio.files import finite
 from studio.runs.again import command_of
 from studio.runs.checking import CHECKED_FILE
 from studio.runs.result import RunResult
@@ -76,12 +77,13 @@ def runs(options: argparse.Namespace) -> int:
         print(command_of(store.find(options.repeat)))
         return 0
     rows = []
-    for info in store.list():
-        result = store.get(info.id).result()
+    infos = store.list()
+    for info in infos:
+        result = None if info.damage else Run(store.root / info.id).result()
         if options.json:
             values = {} if result is None else result.to_dict()
             values |= {"run": info.id, "state": info.state, "name": info.name, "note": info.note}
-            print(json.dumps(values))
+            print(json.dumps(finite(values | ({"reason": info.damage} if info.damage else {}))))
             continue
         result = result or RunResult()
         shares = (result.zero_shot_accuracy, result.accuracy, result.clean_fraction)
@@ -97,6 +99,9 @@ def runs(options: argparse.Namespace) -> int:
         )
     if rows:
         print(text_table(_HEAD, rows))
+        for info in infos:
+            if info.damage:
+                print(f"{info.id} is damaged: {info.damage}")
     elif not options.json:
         print(f"no runs in {store.root}")
     return 0

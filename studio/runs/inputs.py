@@ -11,6 +11,7 @@ from pathlib import Path
 from safetensors.torch import save_file
 from torch import Tensor
 
+from studio.cache_folder import touch
 from studio.clip.backbone import Backbone
 from studio.clip.encode import class_vectors
 from studio.clip.space import Space
@@ -194,6 +195,7 @@ def _cached_vectors(
     with contextlib.suppress(Unreadable, KeyError):
         vectors = load_tensors(path)["vectors"]
         if vectors.ndim == 2 and len(vectors) == len(names) and vectors.is_floating_point():
+            touch(path)
             return vectors
     vectors = class_vectors(backbone, names, templates)
     with contextlib.suppress(OSError):  # a full disk costs time, not the run

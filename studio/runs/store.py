@@ -10,14 +10,17 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from studio.errors import RunError, WriteError
+from studio.errors import RunError, StudioError, WriteError
 from studio.files import write_json
+from studio.leftovers import sweep
 from studio.locks import FileLock
 from studio.room import RUNS, within, writing
+from studio.runs.damage import look_at
 from studio.runs.run import ACTIVE, FINAL, Run, RunInfo, Status
 
 __all__ = ["ACTIVE", "FINAL", "Run", "RunInfo", "RunStore", "Status"]
 
+_TEMPORARY = (".*.tmp", ".model.*", "arrays/.*.tmp", "checkpoints/.*.tmp", "model/.*.tmp")
 _ID = re.compile(r"\d{8}-\d{6}-[a-z0-9][a-z0-9-]{0,79}")
 
 
@@ -127,10 +130,10 @@ class RunStore:
             found = [path for path in self.root.iterdir() if _ID.fullmatch(path.name)]
         except OSError:  # none yet, or see `check_readable`
             return []
-        return sorted((p for p in found if (p / "run.json").is_file()), reverse=True)
+        return sorted((path for path in found if _is_run(path)), reverse=True)
 
     def list(self) -> list[RunInfo]:
-        """All runs that can be read, newest first.
+        """All runs, newest first; one with damaged files is among them, and says why.
 
         Every open page asks again and again: of a run that has ended nothing is read that was read
         before and has not changed.
@@ -139,15 +142,28 @@ class RunStore:
         ended: dict[Path, tuple[object, RunInfo]] = {}
         for path in self._paths():
             stamp, before = _stamp(path), self._ended.get(path)
-            try:
-                info = before[1] if before is not None and before[0] == stamp else Run(path).info
-            except (RunError, TypeError):  # somebody else's folder, or one deleted this moment
+            info = before[1] if before is not None and before[0] == stamp else look_at(Run(path))
+            if info is None:  # deleted this moment
                 continue
             infos.append(info)
-            if info.state in FINAL:
+            if info.state not in ACTIVE:
                 ended[path] = stamp, info
         self._ended = ended
         return infos
+
+    def tidy(self) -> int:
+        """Remove what killed processes left in the folder and in its runs; how much it was."""
+        gate = FileLock(self.root / ".start.lock")
+        try:
+            if not self.root.is_dir() or not gate.acquire():
+                return 0  # somebody starts a run just now
+        except (OSError, StudioError):
+            return 0
+        try:
+            removed = sweep(self.root, (".new-*", ".deleted-*"))
+        finally:
+            gate.release()
+        return removed + sum(sweep(path, _TEMPORARY) for path in self._paths())
 
     def active(self) -> str | None:
         """The id of the run that some process works on, or None."""
@@ -160,7 +176,7 @@ class RunStore:
         Raises:
             RunError: There is none, or the text is no id.
         """
-        if not _ID.fullmatch(id) or not (self.root / id / "run.json").is_file():
+        if not _ID.fullmatch(id) or not _is_run(self.root / id):
             raise RunError(f"no run {id!r} in {self.root}; `python -m studio runs` lists them")
         return Run(self.root / id)
 
@@ -206,10 +222,16 @@ def _lay_out(folder: Path, lock: FileLock, values: Mapping[str, Any]) -> None:
     run.set_status(state="queued")
 
 
+def _is_run(path: Path) -> bool:
+    """Whether a folder is a run's, whole or damaged: one of its files is there, or a link to it."""
+    names = ("run.json", "status.json", "events.jsonl", "images.json", "result.json")
+    return any(os.path.lexists(path / name) for name in names)
+
+
 def _stamp(path: Path) -> list[object]:
     """What changes with the files that `Run.info` reads; each is replaced as a whole."""
     stamp: list[object] = []
-    for name in ("run.json", "status.json"):
+    for name in ("run.json", "status.json", "images.json", "result.json"):
         try:
             found = (path / name).stat()
             stamp.append((found.st_ino, found.st_mtime_ns, found.st_size))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from studio.errors import RunError
 from studio.files import replace_file
+from studio.untrusted import Unreadable, open_file
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -41,6 +42,8 @@ def read_csv(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
         RunError: The file cannot be read, or is no CSV in UTF-8.
     """
     try:
+        if path.exists():
+            open_file(path).close()  # no pipe, which would wait for ever
         with path.open(newline="", encoding="utf-8-sig") as file:
             first = file.readline()
             file.seek(0)
@@ -54,6 +57,8 @@ def read_csv(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
             ]
     except OSError as error:
         raise RunError(f"cannot read {path}: {error.strerror or error}") from error
+    except Unreadable as error:
+        raise RunError(f"cannot read {path}: {error}") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise RunError(f"{path} is no CSV file in UTF-8 ({error}); save it as one") from error
     return head, rows

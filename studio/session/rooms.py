@@ -106,6 +106,7 @@ class Rooms:
             found = self._rooms.get(name)
             if found is None:
                 found = self._rooms[name] = _Room(self._make(name), now)
+                found.session.store.tidy()
                 found.session.data.restore()
             found.visited = now
             self._rooms.move_to_end(name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -9,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from studio.cache import Cache
+from studio.cache_folder import sizes
 from studio.errors import RunError
 from studio.images.canvases import prepare
 from studio.images.folder import Folder
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from studio.runs.worker import Worker
     from studio.session.opened import Opened
 
+_MEASURE_S = 60.0
 _READERS = 12
 _FOLDERS = 4
 _RESULTS = 1000  # small, and a page shows those of all runs at once
@@ -85,6 +89,10 @@ class Session:
     )
     _opened: Cache[str, Opened] = field(default_factory=lambda: Cache(most=_FOLDERS))
     shared: bool = field(default=False, init=False)  # strangers have rooms, see `rooms`
+
+    _measuring: threading.Lock = field(default_factory=threading.Lock)
+    _measure_at: float = 0.0
+    _cache_bytes: int | None = None
 
     def __post_init__(self) -> None:
         self.store = self.worker.store
@@ -203,6 +211,20 @@ class Session:
         return self._folders.get(
             root, lambda: prepare(root, cache_dir=self.options.cache_dir, progress=progress)
         )
+
+    def cache_bytes(self) -> int | None:
+        """About how much the cache takes of the disk; None while it is not known yet.
+
+        Every page asks again and again: it is measured in the background, once a minute at most.
+        """
+        with self._measuring:
+            if time.monotonic() >= self._measure_at:
+                self._measure_at = time.monotonic() + _MEASURE_S
+                threading.Thread(target=self._measure, name="cache size", daemon=True).start()
+        return self._cache_bytes
+
+    def _measure(self) -> None:
+        self._cache_bytes = sum(sizes(self.options.cache_dir).values())
 
     def picture(self, folder: Folder, canvases: Pictures, index: int) -> str:
         """Address of the thumbnail of an image; empty when it cannot be had.

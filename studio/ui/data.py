@@ -61,6 +61,7 @@ class DataTab(InSession):
                 )
                 self.folder = folding(render("data/welcome.html"), elem_id="data-folder")
                 self.preview = folding(elem_id="data-preview")
+                self.cache = gr.HTML(elem_id="data-cache")
 
     def _images(self) -> None:
         with box("Images"):
@@ -131,6 +132,7 @@ class DataTab(InSession):
         outputs = shown_by(
             self, "steps", "status", "stop", "folder", "preview", "demo", "scan", "browse",
             "recent", "bar", "label", "train", "start", "path", "names", "model",
+            "cache",
         )  # fmt: skip
         watched = polling.watch(self.parts, outputs)
 
@@ -273,7 +275,12 @@ class DataTab(InSession):
             "path": field(view.path if view.source == "folder" else ""),
             "names": field(view.names_text),
             "model": field(view.model),
+            "cache": (cached := self.session.cache_bytes(), Lazy(self._cache_html, cached)),
         }
+
+    def _cache_html(self, cached: int | None) -> Markup:
+        options = self.session.options
+        return data.cache_html(cached, "" if options.public else str(options.cache_dir))
 
     def _folder_html(self, view: DataState) -> Markup:
         arriving, picture = view.arriving, self.session.picture

@@ -21,6 +21,7 @@ with direct():
     import gradio as gr
 from starlette.middleware import Middleware
 
+from studio.cache_folder import tidy
 from studio.clip.presets import presets
 from studio.images.uploads import ENDINGS, MAX_BYTES
 from studio.imports import import_torch
@@ -221,6 +222,8 @@ def warm(session: Session | Rooms) -> None:
     if isinstance(session, Rooms):
         session.sweep()
     else:
+        session.store.tidy()
+        tidy(session.options.cache_dir)
         session.data.restore()
     import_torch()
 

@@ -75,6 +75,8 @@ class TrainParts(InSession):
 
     def _run(self, info: RunInfo) -> dict[str, Part]:
         """What is shown of a run."""
+        if info.damage:
+            return self._damaged(info)
         run_id, reader = info.id, self.session.reader(info.id)
         status = reader.run.status()
         result = None if status["state"] in ACTIVE else self.session.result(run_id)
@@ -94,6 +96,17 @@ class TrainParts(InSession):
             "numbers": (mark, Lazy(figures.numbers, reader.curves)),
             "facts": ((mark, named), Lazy(self._facts, run_id)),
             "shown_run": (run_id, run_id),
+            "rename": (named, info.name),
+            "note": (named, info.note),
+        }
+
+    def _damaged(self, info: RunInfo) -> dict[str, Part]:
+        """Of a run whose files are not what they should be: what is wrong with them."""
+        card, named = runs.damaged_card(info), (info.id, info.name, info.note)
+        return {
+            **_no_run(ready=True),
+            "status": (card, card),
+            "shown_run": (info.id, info.id),
             "rename": (named, info.name),
             "note": (named, info.note),
         }
