@@ -78,6 +78,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     models.set_defaults(command=run_command.models)
 
+    cache = commands.add_parser(
+        "cache",
+        help="say what the cache holds, empty it, or keep it within a limit",
+        description="Say what the cache holds. What is let go is made anew when it is needed; "
+        "uploads, given labels and what the page remembers always stay.",
+    )
+    _add_cache_dir(cache)
+    how = cache.add_mutually_exclusive_group()
+    how.add_argument("--clear", action="store_true", help="let go of all that can be made anew")
+    how.add_argument(
+        "--limit", metavar="SIZE", help="let go of what was not used for longest, down to 20GB, say"
+    )
+    cache.set_defaults(command=run_command.cache)
+
     settings = commands.add_parser(
         "settings",
         help="list all settings, with where their defaults come from",

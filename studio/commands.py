@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from studio.errors import SettingsError
+from studio.errors import RunError, SettingsError, WriteError
 
 if TYPE_CHECKING:
     import argparse
@@ -21,11 +22,13 @@ if TYPE_CHECKING:
     from studio.runs.request import JobRequest
 
 INTERRUPTED = 130  # what a shell expects after Ctrl-C
+STOP_S = 8.0  # after SIGTERM, as of `runs.worker`
 _DEMO = "demo"
 
 
 def fit(options: argparse.Namespace) -> int:
     """Label and train; the result goes to stdout."""
+    from studio.cache_folder import tidy
     from studio.files import finite
     from studio.methods import METHODS
     from studio.runs.command import refusals, summary
@@ -34,8 +37,10 @@ def fit(options: argparse.Namespace) -> int:
     from studio.runs.store import RunStore
     from studio.terminal import Terminal
 
-    request = _request(options)
-    run = create_run(request, RunStore(options.runs))
+    request, store = _request(options), RunStore(options.runs)
+    store.tidy()
+    tidy(options.cache)
+    run = create_run(request, store)
     models = METHODS[options.method].models
     with _stop_on_ctrl_c() as stop, Terminal(models=models) as terminal:
         terminal.line(f"run {run.id}")
@@ -57,6 +62,8 @@ def fit(options: argparse.Namespace) -> int:
         except JobStopped as stopped:
             terminal.line(str(stopped))
             return INTERRUPTED
+        except WriteError as error:
+            raise RunError(f"run {run.id} failed: {error}") from error
     if options.json:
         print(json.dumps(finite(result.to_dict())), flush=True)
     else:
@@ -140,21 +147,31 @@ def _overrides(pairs: Sequence[str]) -> dict[str, str]:
 
 @contextmanager
 def _stop_on_ctrl_c() -> Iterator[threading.Event]:
-    """The first Ctrl-C (or SIGTERM) asks to end and keep what was learned; the second just ends."""
-    stop = threading.Event()
+    """The first Ctrl-C (or SIGTERM) asks to end and keep what was learned; the second just ends.
 
-    def ask(_number: int, _frame: object) -> None:
+    After SIGTERM there is so much time for it: whoever sends it sends SIGKILL soon.
+    """
+    stop = threading.Event()
+    main = threading.main_thread().ident
+    alarm = threading.Timer(STOP_S, lambda: signal.pthread_kill(main or 0, signal.SIGINT))
+    alarm.daemon = True
+
+    def ask(number: int, _frame: object) -> None:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
         # Not `print`: a signal may arrive in the middle of one.
-        os.write(2, b"\nstopping, keeping what was learned; Ctrl-C again to give that up\n")
+        with suppress(OSError):
+            os.write(2, b"\nstopping, keeping what was learned; Ctrl-C again to give that up\n")
+        if number == signal.SIGTERM and sys.platform != "win32":
+            alarm.start()
 
     signals = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.signal(number, ask) for number in signals}
     try:
         yield stop
     finally:
+        alarm.cancel()
         for number, handler in before.items():
             signal.signal(number, handler)
 
@@ -213,6 +230,24 @@ def runs(options: argparse.Namespace) -> int:
     from studio.runs.command import runs as work
 
     return work(options)
+
+
+def cache(options: argparse.Namespace) -> int:
+    """Say what the cache holds, or empty it, or keep it within a limit."""
+    from studio import cache_folder
+    from studio.numbers import size
+    from studio.runs.command import text_table
+
+    if options.clear:
+        print(f"{size(cache_folder.clear(options.cache))} given back")
+    elif options.limit is not None:
+        freed = cache_folder.trim(options.cache, cache_folder.parse_size(options.limit))
+        print(f"{size(freed)} given back")
+    cache_folder.tidy(options.cache)
+    found = cache_folder.sizes(options.cache)
+    rows = [(what, size(bytes)) for what, bytes in found.items() if bytes]
+    print(text_table((str(options.cache), "size"), [*rows, ("in all", size(sum(found.values())))]))
+    return 0
 
 
 def models(_options: argparse.Namespace) -> int:

@@ -7,6 +7,14 @@ raised is a bug.
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+USER_ERROR = 2
+"""Exit code of a program that ends with a `StudioError`."""
+
 
 class StudioError(Exception):
     """Something that the user can put right; the message is one line that says how."""
@@ -32,8 +40,36 @@ class RunError(StudioError):
     """A run cannot be started, found or read."""
 
 
+class WriteError(StudioError, OSError):
+    """A file cannot be written: the disk is full, or the folder is not ours or read-only.
+
+    It is an OSError too: whoever can do without the file catches both alike.
+
+    Attributes:
+        errno, strerror: As of an OSError.
+        folder: Where it was to be written.
+    """
+
+    def __init__(self, message: str, *, number: int | None, reason: str, folder: Path) -> None:
+        super().__init__(message)
+        self.errno, self.strerror, self.folder = number, reason, folder
+
+    def __str__(self) -> str:
+        return str(self.args[0])  # an OSError would say its number
+
+
 class Stopped(StudioError):  # noqa: N818 (nothing went wrong)
     """A long piece of work was asked to stop, and did; what it had done by then is kept."""
 
     def __init__(self, message: str = "Stopped.") -> None:
         super().__init__(message)
+
+
+@contextmanager
+def one_line() -> Iterator[None]:
+    """Around a program: what its user can put right is one line on stderr, and exit code 2."""
+    try:
+        yield
+    except StudioError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(USER_ERROR)

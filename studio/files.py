@@ -1,58 +1,104 @@
-"""Files that are either old or new, never half of one; and locks that die with their process."""
+"""Files that are either old or new, never half of one."""
 
 from __future__ import annotations
 
-import errno
+import contextlib
 import hashlib
 import json
 import math
 import os
-import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from studio.errors import RunError
+from studio.leftovers import held
+from studio.room import writing
+from studio.texts import writable
+from studio.untrusted import Unreadable, load_json, parse_json, read_file
 
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
-
-
-# Windows knows no quotas by this name.
-_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_SPARE_BYTES = 8192
 
 
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary file beside `path`, flush it to the disk, then rename it."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    """Let `write` fill a temporary file beside `path`, flush it to the disk, then rename it.
+
+    Raises:
+        WriteError: the disk is full, or the folder cannot be written; the old file is still there.
+    """
+    with writing(path.parent):
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            with held(temporary):
+                write(temporary)
+                with temporary.open("rb+") as file:
+                    os.fsync(file.fileno())
+                # mkstemp makes files that only the owner reads; a run may be shared like any file.
+                temporary.chmod(0o666 & ~_UMASK)
+                os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def write_json(path: Path, value: object, *, spare: Path | None = None) -> None:
+    """Write `value` as JSON to `path`, atomically; NaN and infinities become null.
+
+    Args:
+        path: The file.
+        value: What to write.
+        spare: A file of `keep_spare` in the same folder, which is used up where the disk is full.
+
+    Raises:
+        WriteError: It cannot be written; the old file is still there.
+    """
+    text = _json(value, indent=1) + "\n"
     try:
-        write(temporary)
-        with temporary.open("rb+") as file:
+        replace_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    except OSError:
+        if spare is None or not _write_over(spare, path, text.encode()):
+            raise
+
+
+def _json(value: object, **layout: Any) -> str:
+    """JSON as people read it; text that is not UTF-8, such as names of files, keeps its escapes."""
+    text = json.dumps(finite(value), ensure_ascii=False, allow_nan=False, **layout)
+    if writable(text) is text:
+        return text
+    return json.dumps(finite(value), allow_nan=False, **layout)
+
+
+def keep_spare(path: Path) -> None:
+    """A file that takes the place of one that must be written when the disk is full."""
+    with writing(path.parent), path.open("wb") as file:
+        file.write(b" " * _SPARE_BYTES)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _write_over(spare: Path, path: Path, data: bytes) -> bool:
+    """Write into the room that the spare file has, and rename it; blanks at the end do no harm."""
+    if len(data) > _SPARE_BYTES:
+        return False
+    try:
+        with spare.open("rb+") as file:
+            file.write(data.ljust(_SPARE_BYTES))
+            file.flush()
             os.fsync(file.fileno())
-        # mkstemp makes files that only the owner reads; a run may be shared like any other file.
-        temporary.chmod(0o666 & ~_UMASK)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def write_json(path: Path, value: object) -> None:
-    """Write `value` as JSON to `path`, atomically; NaN and infinities become null."""
-    text = json.dumps(finite(value), ensure_ascii=False, allow_nan=False, indent=1)
-    replace_file(path, lambda temporary: temporary.write_text(text + "\n", encoding="utf-8"))
+        os.replace(spare, path)
+    except OSError:
+        return False
+    return True
 
 
 def read_json(path: Path) -> Any:
     """The JSON value in `path`, or None when there is no such file or it holds no JSON."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return load_json(path)
+    except Unreadable:
         return None
 
 
@@ -65,48 +111,50 @@ def append_json(path: Path, record: Mapping[str, Any], *, keep: bool = False) ->
         keep: Wait until the line is on the disk: for what a person did, which cannot be done anew
             by a computer.
     """
-    text = json.dumps(finite(record), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    text += "\n"
-    with path.open("ab+") as file:
+    text = _json(record, separators=(",", ":")) + "\n"
+    with writing(path.parent), path.open("ab+", buffering=0) as file:
         end = file.seek(0, os.SEEK_END)
         if end:
             file.seek(end - 1)
             if file.read(1) != b"\n":  # a line that a killed process left torn
                 text = "\n" + text
-        # One write: a reader sees the whole line or a part without its end, never a mixture.
-        file.write(text.encode())
-        if keep:
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            # One write: a reader sees the whole line or a part without its end, never a mixture.
+            _write_whole(file, text.encode())
+            if keep:
+                os.fsync(file.fileno())
+        except OSError:  # a full disk takes a part of a line
+            with contextlib.suppress(OSError):
+                file.truncate(end)
+            raise
+
+
+def _write_whole(file: FileIO, data: bytes) -> None:
+    """Unbuffered, a write says how much of it the disk took; the next one says why no more."""
+    while data:
+        data = data[file.write(data) :]
 
 
 def read_json_lines(path: Path, after: int = 0) -> tuple[list[dict[str, Any]], int]:
     """The objects from byte `after` of a file of JSON lines on, and where to go on reading.
 
-    A last line that is still being written is left for the next time; a torn one is skipped. A file
-    that is not there has no lines.
+    A last line that is still being written is left for the next time; a torn or damaged one is
+    skipped. A file that is not there, or no ordinary file, has no lines.
     """
     try:
-        with path.open("rb") as file:
-            file.seek(after)
-            data = file.read()
-    except FileNotFoundError:
+        data = read_file(path, after=after)
+    except Unreadable:
         return [], after
     end = data.rfind(b"\n") + 1
     records = []
-    for line in data[:end].splitlines():
+    for line in data[:end].split(b"\n"):
         try:
-            record = json.loads(line)
-        except ValueError:
+            record = parse_json(line)
+        except Unreadable:
             continue
         if isinstance(record, dict):
             records.append(record)
     return records, after + end
-
-
-def disk_is_full(error: BaseException) -> bool:
-    """Whether there is no room left, on the disk or within what this user may take of it."""
-    return isinstance(error, OSError) and error.errno in _FULL
 
 
 def file_digest(path: Path, digest: hashlib._Hash) -> str:
@@ -126,44 +174,6 @@ def finite(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [finite(item) for item in value]
     return value
-
-
-class FileLock:
-    """An exclusive lock on a file; the system lets go of it when this process dies, of whatever.
-
-    A number of a process in a file would have to be checked against processes that reuse numbers,
-    and means nothing in another container; the lock needs no such care.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._file: int | None = None
-
-    def acquire(self) -> bool:
-        """Take the lock without waiting; False when somebody (this process included) holds it."""
-        if self._file is not None:
-            return False
-        file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            if sys.platform == "win32":
-                msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-            else:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(file)
-            if error.errno in (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK):
-                return False
-            raise RunError(
-                f"{self.path.parent} is on a disk without file locks; choose another one for runs"
-            ) from error
-        self._file = file
-        return True
-
-    def release(self) -> None:
-        """Let go; nothing happens when the lock is not held."""
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
 
 
 def _umask() -> int:

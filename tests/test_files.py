@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from studio.files import (
-    FileLock,
     append_json,
     read_json,
     read_json_lines,
     replace_file,
     write_json,
 )
+from studio.locks import FileLock
 
 
 def test_json_comes_back_with_null_for_what_json_cannot_hold(tmp_path: Path):

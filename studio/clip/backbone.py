@@ -7,7 +7,7 @@ code when it is opened.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from studio.clip.config import checked_config, image_only
+from studio.clip.config import checked_config, image_only, least_parameters
 from studio.clip.sources import EMBEDDED_FOLDER, find_source
-from studio.clip.weights import put_weights, read_weights
+from studio.clip.weights import put_weights, read_weights, weights_bytes
 from studio.errors import ModelError
 from studio.images.resize import CROP, Resize
 from studio.progress import Begin, Stop
@@ -144,7 +144,7 @@ def load_backbone(
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     source = find_source(name, begin=begin, stop=stop)
     tokenizer, weights = source.tokenizer(), source.weights()
-    model = build_model(source.config, name=name)
+    model = build_model(source.config, name=name, values=weights_bytes(weights))
     put_weights(model, read_weights(weights), source=name)
     feed = source.preprocess
     backbone = Backbone(
@@ -166,8 +166,22 @@ def load_backbone(
     return backbone
 
 
-def build_model(config: dict[str, Any], *, name: str = "The model") -> nn.Module:
+_HARMLESS = 50_000_000
+"""Parameters that can be built whatever the weights hold: 200 MB."""
+
+
+def count_values(state: Mapping[str, Tensor]) -> int:
+    """How many numbers a state dict holds."""
+    return sum(tensor.numel() for tensor in state.values())
+
+
+def build_model(
+    config: dict[str, Any], *, name: str = "The model", values: int | None = None
+) -> nn.Module:
     """An open_clip model with random weights from its model_cfg; nothing is fetched for it.
+
+    values: how many numbers the weights hold that it is built for, at most: a model that is far
+    larger is not built, for it might take all memory.
 
     Raises:
         ModelError: the studio, or the installed open_clip, cannot work with such a model.
@@ -175,12 +189,17 @@ def build_model(config: dict[str, Any], *, name: str = "The model") -> nn.Module
     import open_clip
 
     config = checked_config(config, name=name)
+    if values is not None and least_parameters(config) > values + _HARMLESS:
+        raise ModelError(
+            f"{name} describes a model of at least {least_parameters(config):,} parameters, and "
+            f"its weights hold at most {values:,}: they are not of this architecture, or damaged."
+        )
     config.pop("hf_hub_id", None)
     custom_text = config.pop("custom_text", False)
     kind = open_clip.CustomTextCLIP if custom_text else open_clip.CLIP
     try:
         model: nn.Module = kind(**config)
-    except (TypeError, ValueError, AssertionError, KeyError, RuntimeError) as error:
+    except Exception as error:  # whatever open_clip and timm make of a configuration
         raise ModelError(
             f"{name} cannot be built by the installed open_clip ({str(error)[:160]}); update "
             "it, or choose another model."
@@ -188,8 +207,8 @@ def build_model(config: dict[str, Any], *, name: str = "The model") -> nn.Module
     return model
 
 
-def build_visual(config: dict[str, Any]) -> nn.Module:
-    """The image tower alone, with random weights. Raises ModelError as `build_model` does."""
-    visual = build_model(image_only(config)).visual
+def build_visual(config: dict[str, Any], *, values: int | None = None) -> nn.Module:
+    """The image tower alone, with random weights. Arguments and errors as of `build_model`."""
+    visual = build_model(image_only(config), values=values).visual
     assert isinstance(visual, nn.Module)
     return visual

@@ -6,7 +6,6 @@ sent. None of them may make open_clip or timm fetch weights of their own, which 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -14,6 +13,15 @@ from typing import Any
 
 from studio.errors import ModelError
 from studio.images.resize import Resize
+from studio.untrusted import Unreadable, parse_json
+
+_MOST_ITEMS = 1000
+_MOST_OF = {
+    "layers": 256, "width": 1 << 15, "embed_dim": 1 << 15, "heads": 1 << 12, "image_size": 1 << 13,
+    "patch_size": 1 << 13, "size": 1 << 13, "vocab_size": 1 << 22, "context_length": 1 << 16,
+    "": 1 << 22,
+}  # fmt: skip
+"""The most that a number of a configuration may be: beyond all models that there are."""
 
 Channels = tuple[float, float, float]
 
@@ -48,6 +56,7 @@ def checked_config(config: Any, *, name: str) -> dict[str, Any]:
         raise ModelError(
             f"{name} has no model_cfg with embed_dim, vision_cfg and text_cfg, as open_clip writes."
         )
+    _check_sizes(config, name)
     config = deepcopy(dict(config))
     vision, text = config["vision_cfg"], config["text_cfg"]
     if "multimodal_cfg" in config or vision.get("output_tokens") or text.get("output_tokens"):
@@ -79,6 +88,41 @@ def checked_config(config: Any, *, name: str) -> dict[str, Any]:
             )
         vision["timm_model_pretrained"] = False
     return config
+
+
+def _check_sizes(value: Any, name: str, key: str = "") -> None:
+    """Raise where a number is none that a model has: it might be asked to take all memory."""
+    if isinstance(value, Mapping):
+        for inner, item in value.items():
+            _check_sizes(item, name, str(inner))
+    elif isinstance(value, (list, tuple)):
+        for item in value[:_MOST_ITEMS]:
+            _check_sizes(item, name, key)
+    most = _MOST_OF.get(key, _MOST_OF[""])
+    long = isinstance(value, (str, list, tuple)) and len(value) > _MOST_ITEMS
+    if long or (isinstance(value, (int, float)) and not abs(value) <= most):
+        raise ModelError(f"{name} has a {key[:40]} that no model has: it is damaged.")
+
+
+def least_parameters(config: Mapping[str, Any]) -> int:
+    """At least how many parameters a model of this (checked) model_cfg has; 0: not known.
+
+    Of open_clip's own transformers, by their widths and numbers of layers.
+    """
+    total, vision, text = 0, config["vision_cfg"], config["text_cfg"]
+    for part in (vision, text):
+        layers, width = part.get("layers"), part.get("width")
+        if part.get("timm_model_name") or not isinstance(layers, int):
+            continue  # timm's own models, and ResNets, are as large as they are
+        if isinstance(width, int):
+            total += 4 * max(layers, 0) * width**2
+            total += width * max(_whole(part.get("vocab_size")), _whole(part.get("context_length")))
+    patches = _whole(vision.get("image_size")) // max(_whole(vision.get("patch_size")), 1)
+    return total + (_whole(vision.get("width")) * patches**2 if vision.get("patch_size") else 0)
+
+
+def _whole(value: Any) -> int:
+    return value if isinstance(value, int) else 0
 
 
 def preprocess_of(
@@ -116,8 +160,8 @@ def read_config(text: str, *, source: str) -> tuple[dict[str, Any], dict[str, An
         ModelError: it is no such file, or the studio cannot work with the model.
     """
     try:
-        whole = json.loads(text)
-    except ValueError:
+        whole = parse_json(text)
+    except Unreadable:
         whole = None
     if not isinstance(whole, dict):
         raise ModelError(f"The open_clip_config.json of {source} is damaged.")

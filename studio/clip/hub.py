@@ -22,7 +22,8 @@ from urllib.parse import urlsplit
 
 from studio.clip.hub_errors import HubSilent, explain
 from studio.errors import ModelError, Stopped
-from studio.files import FileLock, file_digest
+from studio.files import file_digest
+from studio.locks import FileLock
 from studio.progress import FETCHING, Begin, Progress, Stop, never
 
 SILENCE_S = 12.0

@@ -8,7 +8,7 @@ import urllib.request
 from urllib.parse import urlsplit
 
 from studio.errors import ModelError
-from studio.files import disk_is_full
+from studio.room import disk_is_full
 
 _ELSE = "or use the model 'embedded': it needs no network"
 _CLOSED = {errno.EACCES, errno.EPERM, errno.EROFS}

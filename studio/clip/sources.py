@@ -8,7 +8,6 @@ model is found before its weights are fetched.
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +25,9 @@ from studio.clip.tokens import (
     tokenizers_library,
 )
 from studio.errors import ModelError
+from studio.files import read_json
 from studio.progress import Begin, Stop
+from studio.untrusted import Unreadable, read_file
 
 EMBEDDED_FOLDER = Path(__file__).resolve().parents[2] / "assets" / "embedded"
 CONFIG_FILE = "open_clip_config.json"
@@ -57,6 +58,8 @@ def find_source(name: str, *, begin: Begin | None = None, stop: Stop | None = No
     Raises:
         ModelError: unknown, ambiguous, or a model that the studio cannot work with.
     """
+    if len(name) > _LONGEST_NAME:
+        raise ModelError(f"There is no model of that name ({name[:40]}...).")
     listed = preset(name)
     before, equals, file = name.partition("=")
     architecture, colon, tag = before.partition(":")
@@ -77,6 +80,13 @@ def find_source(name: str, *, begin: Begin | None = None, stop: Stop | None = No
         "ARCHITECTURE:TAG of open_clip, hf-hub:OWNER/NAME, a folder with open_clip_config.json and "
         "safetensors, or ARCHITECTURE=FILE.safetensors."
     )
+
+
+def fetch(name: str, *, begin: Begin | None = None, stop: Stop | None = None) -> None:
+    """Fetch what a model needs of the hub, and nothing more; args and errors: of `find_source`."""
+    source = find_source(name, begin=begin, stop=stop)
+    source.tokenizer()
+    source.weights()
 
 
 def at_hand(chosen: Preset) -> bool:
@@ -141,16 +151,25 @@ def _repository(hub: Hub) -> Source:
     )
 
 
+def _text(file: Path, folder: Path) -> str:
+    try:
+        return read_file(file, most=_MOST_CONFIG).decode("utf-8", "replace")
+    except Unreadable as error:
+        raise ModelError(f"The model in {folder} is damaged: {error}.") from None
+
+
+_LONGEST_NAME = 1000
+_MOST_CONFIG = 10 << 20  # bytes
+
+
 def _folder(folder: Path) -> Source:
     """A folder as open_clip saves models; nothing is fetched for it."""
     file = folder / CONFIG_FILE
     if not file.is_file():
         raise ModelError(f"{folder} has no {CONFIG_FILE}; give a folder as open_clip saves it.")
-    config, given = read_config(file.read_text(encoding="utf-8"), source=str(folder))
-    try:
-        extra = json.loads((folder / "studio.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        extra = {}
+    config, given = read_config(_text(file, folder), source=str(folder))
+    extra = read_json(folder / "studio.json")
+    extra = extra if isinstance(extra, dict) else {}
     return Source(
         config,
         preprocess_of(config, given, name=str(folder)),

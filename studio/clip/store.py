@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
+from studio.cache_folder import touch
 from studio.clip.backbone import Backbone
 from studio.clip.encode import Images, encode_images
+from studio.files import replace_file
 from studio.progress import Progress, Stop
+from studio.untrusted import Unreadable, load_tensors
 
 
 def image_features(
@@ -77,10 +79,16 @@ def _read(file: Path) -> dict[int, Tensor] | None:
     if not file.is_file():
         return None
     try:
-        stored = load_file(file)
-        return dict(zip(stored["keys"].tolist(), stored["features"], strict=True))
-    except (SafetensorError, KeyError, ValueError, OSError):
+        stored = load_tensors(file)
+        keys, features = stored["keys"], stored["features"]
+    except (Unreadable, KeyError):
         return None  # a torn or foreign file: encode again and replace it
+    if keys.shape != features.shape[:1] or keys.dtype != torch.int64 or features.ndim != 2:
+        return None
+    if features.dtype != torch.float32 or not bool(features.isfinite().all()):
+        return None
+    touch(file)
+    return dict(zip(keys.tolist(), features, strict=True))
 
 
 def _read_latest(folder: Path) -> dict[int, Tensor] | None:
@@ -94,7 +102,8 @@ def _read_latest(folder: Path) -> dict[int, Tensor] | None:
 
 
 def _write(file: Path, hashes: Sequence[int], features: Tensor) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(f".{os.getpid()}.tmp")
-    save_file({"keys": torch.tensor(hashes), "features": features.contiguous()}, partial)
-    os.replace(partial, file)
+    """On a full disk they are computed anew next time."""
+    tensors = {"keys": torch.tensor(hashes), "features": features.contiguous()}
+    with contextlib.suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(file, lambda partial: save_file(tensors, partial))

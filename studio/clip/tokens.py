@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 
 from studio.errors import ModelError
+from studio.untrusted import Unreadable, load_object
 
 TOKENIZER_FILE, SETTINGS_FILE = "tokenizer.json", "tokenizer_config.json"
 _CLIP_LENGTH = 77
@@ -145,7 +145,10 @@ def _settings(folder: Path) -> dict[str, Any]:
     file = folder / SETTINGS_FILE
     if not file.is_file():
         return {}
-    settings = json.loads(file.read_text(encoding="utf-8"))
+    try:
+        settings = load_object(file)
+    except Unreadable as error:
+        raise ModelError(f"The tokenizer in {folder} is damaged: {error}.") from None
     return {
         key: value["content"] if isinstance(value, dict) and "content" in value else value
         for key, value in settings.items()

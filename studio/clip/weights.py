@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 
 from studio.errors import ModelError
+from studio.untrusted import Unreadable, load_object, load_tensors
 
 INDEX_NAME = "model.safetensors.index.json"
 BLOCK_MARK = "#"
@@ -92,13 +92,19 @@ def load_sharded_state_dict(folder: Path) -> dict[str, torch.Tensor]:
         `model.load_state_dict(..., strict=True)`.
 
     Raises:
-        FileNotFoundError: the index or a shard is missing.
-        ValueError: a shard lacks a tensor that the index promises, or a block is missing.
+        Unreadable: the index or a shard is missing or damaged.
+        ValueError: the index names a file elsewhere, a shard lacks a tensor that the index
+            promises, or a block is missing.
     """
-    weight_map: dict[str, str] = json.loads((folder / INDEX_NAME).read_text("utf-8"))["weight_map"]
+    weight_map = load_object(folder / INDEX_NAME).get("weight_map")
+    if not isinstance(weight_map, dict):
+        raise ValueError(f"{INDEX_NAME} has no weight_map")
     stored: dict[str, torch.Tensor] = {}
-    for file in sorted(set(weight_map.values())):
-        stored.update(load_file(folder / file))
+    files = set(map(str, weight_map.values()))
+    if strange := sorted(file for file in files if Path(file).name != file):
+        raise ValueError(f"{INDEX_NAME} names {strange[0][:80]}, which is not in its folder")
+    for file in sorted(files):
+        stored.update(load_tensors(folder / file))
     missing = sorted(set(weight_map) - set(stored))
     if missing:
         raise ValueError(f"{folder}: shards lack {', '.join(missing)}")
@@ -117,6 +123,12 @@ def load_sharded_state_dict(folder: Path) -> dict[str, torch.Tensor]:
     return whole
 
 
+def weights_bytes(path: Path) -> int:
+    """Bytes of the safetensors files that `read_weights` would read."""
+    files = path.glob("*.safetensors") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
     """The state dict in a .safetensors file, or in a folder with one, or with several and an index.
 
@@ -124,7 +136,7 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
         ModelError: there is none, or it cannot be read as safetensors.
     """
     if not path.is_dir():
-        return _read(load_file, path)
+        return _read(load_tensors, path)
     if (path / INDEX_NAME).is_file():
         return _read(load_sharded_state_dict, path)
     files = sorted(path.glob("*.safetensors"))
@@ -132,13 +144,13 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
         raise ModelError(
             f"{path} holds {len(files)} .safetensors files; it should hold one, or an index."
         )
-    return _read(load_file, files[0])
+    return _read(load_tensors, files[0])
 
 
 def _read(read: Callable[[Path], dict[str, torch.Tensor]], path: Path) -> dict[str, torch.Tensor]:
     try:
         return read(path)
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+    except (Unreadable, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise ModelError(
             f"{path} cannot be read as safetensors ({error}); fetch or copy it again."
         ) from error

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from studio.clip.backbone import Backbone, build_visual
+from studio.clip.backbone import Backbone, build_visual, count_values
 from studio.clip.encode import autocast, preprocess
 from studio.clip.space import Space
 from studio.coft.adapters import PromptTokens, VisualAdapter
@@ -120,13 +120,16 @@ class Classifier:
                 for k, v in tensors.items()
                 if k.startswith(prefix)
             }
-            visual = build_visual(meta["open_clip"])
+            values = count_values(own)
+            visual = build_visual(meta["open_clip"], values=values)
             if meta["head_input"] == "pre_proj":
                 visual, _ = without_projection(visual)
             classes, width = own["head.weight"].shape
             tokens = None
             if meta["visual_tokens"]:
                 depth, count, _ = meta["visual_tokens"]
+                if not 0 < depth * count <= values:
+                    raise ModelError("The classifier's weights do not fit its description.")
                 tokens = PromptTokens(
                     visual,
                     kind="deep" if depth > 1 else "shallow",

@@ -6,6 +6,7 @@ same everywhere. The sub-folders carry the class names, which only the scoring l
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import uuid
@@ -17,7 +18,9 @@ import numpy as np
 from studio.demo import food, things, vessels
 from studio.demo.scene import Subject, photograph
 from studio.errors import FolderError
+from studio.leftovers import held
 from studio.progress import Progress
+from studio.room import CACHE, writing
 
 PER_CLASS = 38
 
@@ -60,7 +63,9 @@ def draw(folder: Path, *, seed: int = 0, progress: Progress | None = None) -> Pa
         photo = photograph(_SUBJECTS[name], rng)
         stem = _folder_name(name)
         path = folder / stem / f"{stem}_{picture + 1:03d}.jpg"
-        photo.save(path, quality=int(rng.integers(60, 93)))
+        data = io.BytesIO()  # first, for Pillow hides what the disk says
+        photo.save(data, "JPEG", quality=int(rng.integers(60, 93)))
+        path.write_bytes(data.getbuffer())
 
     with ThreadPoolExecutor(2, thread_name_prefix="draw") as pool:
         for done, _ in enumerate(pool.map(work, jobs), start=1):
@@ -81,14 +86,14 @@ def demo_folder(cache_dir: Path, *, progress: Progress | None = None) -> Path:
         return target
     temporary = cache_dir / f".demo-{uuid.uuid4().hex}"
     try:
-        draw(temporary, progress=progress)
-        os.rename(temporary, target)
+        with writing(cache_dir, what=CACHE):
+            temporary.mkdir(parents=True)
+            with held(temporary):
+                draw(temporary, progress=progress)
+                os.rename(temporary, target)
     except OSError as error:
         if not target.is_dir():
-            raise FolderError(
-                f"Cannot draw the demo set in {cache_dir} ({error.strerror}); "
-                "set STUDIO_CACHE to a folder that can be written."
-            ) from None
+            raise FolderError(f"Cannot draw the demo set: {error}.") from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return target

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import time
@@ -12,6 +13,7 @@ from studio.errors import RunError
 from studio.export.labels import labels_csv
 from studio.files import replace_file
 from studio.images.thumbnails import secret
+from studio.room import CACHE, writing
 from studio.runs.store import Run
 
 KEEP_SECONDS = 86_400
@@ -23,8 +25,9 @@ class Downloads:
     def __init__(self, cache_dir: Path) -> None:
         self._cache_dir, self._folder = cache_dir, cache_dir / "exports"
         for old in self._folder.glob("*/*"):  # made anew when asked for again
-            if old.stat().st_mtime < time.time() - KEEP_SECONDS:
-                old.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                if old.stat().st_mtime < time.time() - KEEP_SECONDS:
+                    old.unlink(missing_ok=True)
 
     def labels(self, run: Run) -> Path:
         """labels.csv of a run.
@@ -59,7 +62,8 @@ class Downloads:
             raise RunError("This run has no final labels yet; wait for its end.")
         name = hmac.new(secret(self._cache_dir), f"export {run.id}".encode(), hashlib.sha256)
         place = self._folder / name.hexdigest()[:32]
-        place.mkdir(parents=True, exist_ok=True)
+        with writing(self._cache_dir, what=CACHE):
+            place.mkdir(parents=True, exist_ok=True)
         return place
 
 

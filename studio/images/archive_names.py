@@ -37,7 +37,7 @@ def member_names(archive: zipfile.ZipFile) -> tuple[dict[zipfile.ZipInfo, str], 
 
 
 def _bytes(member: zipfile.ZipInfo) -> bytes | None:
-    """The bytes of a name that zipfile has decoded as if they were cp437; None if it knew better."""
+    """The bytes of a name that zipfile decoded as if they were cp437; None if it knew better."""
     if member.flag_bits & _UTF8_FLAG:
         return None
     try:

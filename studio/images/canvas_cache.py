@@ -9,10 +9,10 @@ does not know are decoded again), and a changed folder costs only its new and ch
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
-import shutil
 import time
 import uuid
 from collections import Counter
@@ -26,14 +26,19 @@ import numpy as np
 import numpy.typing as npt
 import PIL
 
-from studio.errors import FolderError
+from studio.cache_folder import touch
 from studio.images.folder import ImageFile
+from studio.leftovers import held
+from studio.numbers import percent, plural, size
+from studio.room import free_bytes, unwritable
+from studio.untrusted import Unreadable, load_array, load_object
 
 Pixels = npt.NDArray[np.uint8]
 
 _VERSION = 1
 _SHARD_ROWS = 2048  # 400 MB at size 256: the most that a killed process loses
 _DISK_SHARE = 0.5  # of the disk's free space may be filled with canvases
+_ANEW = "The images are decoded anew whenever they are needed, which takes longer"
 _SMALL_ROWS, _MOST_SMALL_SHARDS = 256, 32  # a folder that grows image by image: merged now and then
 _LEFTOVER_AFTER_S = 6 * 3600.0  # a shard that no index names and that is older is nobody's
 
@@ -79,13 +84,7 @@ class ShardStore:
         self._writer: _Writer | None = None
         self._changed = self._disk_full = False
         self._in_index = 0
-        try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise FolderError(
-                f"Cannot write to the cache folder {cache_dir} ({error.strerror}); "
-                "set STUDIO_CACHE to a folder that can be written."
-            ) from None
+        self._cache_dir = cache_dir
         self._read()
 
     def __enter__(self) -> ShardStore:
@@ -111,10 +110,21 @@ class ShardStore:
         shard, row = self._rows[file]
         return Place(self._shards[shard], row) if shard in self._shards else None
 
-    def has_room_for(self, images: int) -> bool:
-        """Whether that many more canvases may be written to this disk."""
-        free = shutil.disk_usage(self.path).free
-        return images * 3 * self._size**2 <= free * _DISK_SHARE
+    def no_room_for(self, images: int) -> str:
+        """Why that many more canvases are not to be written to this disk; "" when they may be."""
+        if not images:
+            return ""
+        # Without a cache they are decoded again whenever they are needed: slow, but right.
+        if problem := unwritable(self.path):
+            return f"{_ANEW}: {problem}."
+        needed, free = images * 3 * self._size**2, free_bytes(self.path)
+        if needed <= free * _DISK_SHARE:
+            return ""
+        return (
+            f"{_ANEW}: to keep {plural(images, 'image')} takes {size(needed)} in "
+            f"{self._cache_dir}, where {size(free)} are free; at most {percent(_DISK_SHARE)} of "
+            "that is used."
+        )
 
     def refuse(self, file: ImageFile, reason: str, detail: str) -> None:
         """A file that is not used. reason: one of folder.REASONS."""
@@ -163,7 +173,8 @@ class ShardStore:
             temporary.write_text(json.dumps(index), encoding="utf-8")
             os.replace(temporary, self.path / "index.json")
         except OSError:  # without an index the next start is slow; this one has all it needs
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
             return
         self._changed, self._in_index = False, len(wanted)
         self._remove_leftovers()
@@ -177,7 +188,7 @@ class ShardStore:
     def _read(self) -> None:
         """Takes over what the index says and the shards bear out; anything damaged is redone."""
         try:
-            index = json.loads((self.path / "index.json").read_text(encoding="utf-8"))
+            index = load_object(self.path / "index.json")
             if index["version"] != _VERSION:
                 return
             names = [str(name) for name in index["shards"]]
@@ -187,12 +198,13 @@ class ShardStore:
                 if reason and not same_pillow:
                     continue  # another version may well decode it
                 self._verdicts[file] = Verdict(str(reason), str(detail))
-                if number >= 0:
+                if number >= 0 and row >= 0:
                     self._rows[file] = (names[number], int(row))
-        except (OSError, ValueError, KeyError, TypeError, IndexError):
+        except (Unreadable, ValueError, KeyError, TypeError, IndexError, OverflowError):
             self._verdicts, self._rows = {}, {}
             return
         self._in_index = len(index["files"])
+        touch(self.path / "index.json")
         self._open_shards(names)
 
     def _open_shards(self, names: list[str]) -> None:
@@ -245,6 +257,8 @@ class _Writer:
         self._path, self._size = folder / self.name, size
         self._temporary = self._path.with_suffix(".tmp")
         self._file: IO[bytes] = open(self._temporary, "wb")  # noqa: SIM115 (closed by finish)
+        self._holds = contextlib.ExitStack()
+        self._holds.enter_context(held(self._temporary))
         self._write_header()
 
     def append(self, pixels: Pixels) -> int:
@@ -255,13 +269,20 @@ class _Writer:
 
     def finish(self) -> Pixels | None:
         """The finished shard, mapped into memory; None (and no file) when it cannot be written."""
+        with self._holds:
+            return self._finish()
+
+    def _finish(self) -> Pixels | None:
         try:
             self._file.seek(0)
             self._write_header()
             self._file.close()
             os.replace(self._temporary, self._path)
         except OSError:
-            self._temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self._file.close()
+            with contextlib.suppress(OSError):
+                self._temporary.unlink(missing_ok=True)
             return None
         return _open(self._path, self._size)
 
@@ -280,7 +301,7 @@ class _Writer:
 def _open(path: Path, size: int) -> Pixels | None:
     """A shard mapped into memory, None when it is missing, cut short or something else."""
     try:
-        shard = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        shard = load_array(path, mapped=True)
+    except Unreadable:
         return None
     return shard if shard.dtype == np.uint8 and shard.shape[1:] == (3, size, size) else None

@@ -58,7 +58,8 @@ class Canvases:
     """The images of a folder as uint8 RGB squares of side `size`, in the order of folder.images.
 
     They come from shards on disk or, those that the disk had no room for, from the image files
-    themselves, decoded again each time; `on_disk` says whether all of them are on disk.
+    themselves, decoded again each time; `on_disk` says whether all of them are on disk, `note` why
+    they are not, in a sentence for people.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Canvases:
         """files: N paths; places: N places on disk, None where the file has to be decoded."""
         self.size, self.resize = size, resize
         self.on_disk = all(place is not None for place in places)
+        self.note = ""
         self._files = list(files)
         self._places = list(places)
         self._max_pixels = max_pixels
@@ -136,6 +138,7 @@ def prepare(
     progress: Progress | None = None,
     stop: Stop | None = None,
     arrived: Callable[[ImageFile, Pixels], None] | None = None,
+    note: Callable[[str], None] | None = None,
     max_pixels: int = MAX_PIXELS,
     follow_links: bool = False,
 ) -> tuple[Folder, Canvases]:
@@ -145,8 +148,9 @@ def prepare(
     size: side of the canvases in pixels; resize: how an image is brought to it. progress: called
     with (images done, images in all), at most ten times a second and at the end. stop: asked
     between images; what was read by then is kept in the cache. arrived: given each image as soon as
-    it is decoded, with its canvas (3, size, size) uint8; not those that were decoded before.
-    follow_links: see `studio.images.folder.scan`.
+    it is decoded, with its canvas (3, size, size) uint8; not those that were decoded before. note:
+    told before, in a sentence, when the cache has no room for the canvases. follow_links: see
+    `studio.images.folder.scan`.
     Raises FolderError (no such folder, not a folder, no usable image) and Stopped.
     """
     root, stop = Path(root), stop or never
@@ -158,7 +162,10 @@ def prepare(
         ) as store,
         quiet_pillow(),
     ):
-        room = store.has_room_for(sum(store.place(file) is None for file in scanned.images))
+        unkept = store.no_room_for(sum(store.place(file) is None for file in scanned.images))
+        room = not unkept
+        if unkept and note is not None:
+            note(unkept)
         to_decode = [
             file
             for file in scanned.images
@@ -178,7 +185,9 @@ def prepare(
             report.one_more()
         store.publish(scanned.images)
         report.finished()
-        return _outcome(scanned, store, size, resize, max_pixels)
+        folder, canvases = _outcome(scanned, store, size, resize, max_pixels)
+        canvases.note = unkept
+        return folder, canvases
 
 
 def _outcome(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
 from studio.errors import FolderError
-from studio.files import write_json
+from studio.files import read_json, write_json
 from studio.images.folder import natural_key
 
 MOST_RECENT = 12
@@ -81,10 +80,7 @@ class RecentFolders:
         return [folder for folder in map(Path, self._read()) if folder.is_dir()]
 
     def _read(self) -> list[str]:
-        try:
-            folders = json.loads(self._file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return []
+        folders = read_json(self._file)
         kept = folders if isinstance(folders, list) else []
         return [path for path in kept if isinstance(path, str) and "\0" not in path][:MOST_RECENT]
 

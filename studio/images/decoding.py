@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from studio.images.kinds import SHOWN, is_read, kind_of, read_head, why_not
-from studio.images.opening import TooLargeError, open_image
+from studio.images.opening import TooLargeError, header_pixels, open_image
 
 MAX_PIXELS = 90_000_000
 """Most pixels that are decoded (Pillow's own warning level is 89.5 million). A larger JPEG file is
@@ -84,6 +84,16 @@ def decode(
         raise
     except Exception as error:  # decoders raise whatever a damaged file makes them trip over
         raise _refusal(path, error) from error
+
+
+def pixels_of(path: Path) -> int | None:
+    """How many pixels an image has, as its header says; None when that cannot be told."""
+    try:
+        _check_file(path, max_bytes=MAX_BYTES)
+        with quiet_pillow(), open(path, "rb") as file:
+            return header_pixels(file, path.name)
+    except Exception:  # as in `decode`, which says what is wrong with it
+        return None
 
 
 _quiet_lock = threading.Lock()

@@ -68,6 +68,15 @@ def open_image(
         yield Opened(image, pixels)
 
 
+def header_pixels(file: IO[bytes], name: str) -> int:
+    """How many pixels an image has, decoded or not. Raises what Pillow's readers raise."""
+    kind = kind_of(file.read(HEAD))
+    file.seek(0)
+    opened = JpegImagePlugin.jpeg_factory(file) if kind == "JPEG" else _open_whole(file, kind, name)
+    with opened as image:
+        return image.width * image.height
+
+
 def _open_whole(file: IO[bytes], kind: str, name: str) -> Image.Image:
     if kind == HEIC:
         try:

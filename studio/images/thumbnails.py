@@ -6,8 +6,10 @@ away. Thumbnails come from the canvases, large views from a guarded decode.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
+import io
 import os
 import secrets
 import time
@@ -17,6 +19,7 @@ from typing import Protocol
 from PIL import Image
 
 from studio.images.folder import ImageRefused, decode
+from studio.untrusted import Unreadable, read_file
 
 THUMBNAIL_SIDE = 224
 LARGE_SIDE = 1280
@@ -41,12 +44,14 @@ class Thumbnails:
 
     def __init__(self, *, cache_dir: Path) -> None:
         self.folder = cache_dir / "thumbs"
-        self.folder.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(OSError):  # of a cache that cannot be written: see `_save`
+            self.folder.mkdir(parents=True, exist_ok=True)
         self._key = secret(cache_dir)
         self._prune()
 
-    def thumbnail(self, pictures: Pictures, index: int, *, key: str) -> Path | None:
-        """The file of a square thumbnail; None when the image cannot be had.
+    def thumbnail(self, pictures: Pictures, index: int, *, key: str) -> Path | bytes | None:
+        """The file of a square thumbnail, or what would be in it where the cache cannot be written;
+        None when the image cannot be had.
 
         key: identifies the image's content (folder, path, size and time of change).
         """
@@ -56,13 +61,12 @@ class Thumbnails:
                 picture = pictures.image(index)
             except (ImageRefused, OSError, IndexError):
                 return None
-            self._save(
-                picture.resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS), file, 82
-            )
+            small = picture.resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS)
+            return self._save(small, file, 82)
         return file
 
-    def large(self, path: Path, *, key: str) -> Path | None:
-        """The file of a whole image, its longer side at most LARGE_SIDE pixels; None when gone."""
+    def large(self, path: Path, *, key: str) -> Path | bytes | None:
+        """The same of a whole image, its longer side at most LARGE_SIDE pixels; None when gone."""
         file = self._file(f"large {key}")
         if not file.is_file():
             try:
@@ -70,7 +74,7 @@ class Thumbnails:
             except (ImageRefused, OSError):
                 return None
             picture.thumbnail((LARGE_SIDE, LARGE_SIDE), Image.Resampling.LANCZOS)
-            self._save(picture, file, 90)
+            return self._save(picture, file, 90)
         return file
 
     def _file(self, key: str) -> Path:
@@ -79,30 +83,62 @@ class Thumbnails:
         ).hexdigest()[:40]
         return self.folder / name[:2] / f"{name}.jpg"
 
-    def _save(self, picture: Image.Image, file: Path, quality: int) -> None:
+    def _save(self, picture: Image.Image, file: Path, quality: int) -> Path | bytes:
         # A new image of the bare pixels: EXIF, comments and colour profiles stay behind.
-        bare = Image.new("RGB", picture.size)
+        bare, data = Image.new("RGB", picture.size), io.BytesIO()
         bare.paste(picture)
-        file.parent.mkdir(exist_ok=True)
+        # In memory first: Pillow hides what the disk says.
+        bare.save(data, "JPEG", quality=quality, optimize=True)
         partial = file.with_suffix(f".{os.getpid()}.{secrets.token_hex(4)}.tmp")
-        bare.save(partial, "JPEG", quality=quality, optimize=True)
-        os.replace(partial, file)
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            partial.write_bytes(data.getbuffer())
+            os.replace(partial, file)
+        except OSError:
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
+            return data.getvalue()
+        return file
 
     def _prune(self) -> None:
         """Forget pictures that have not been made anew for a while."""
         oldest = time.time() - KEEP_DAYS * 86400
         for file in self.folder.glob("*/*"):
-            if file.stat().st_mtime < oldest:
-                file.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                if file.stat().st_mtime < oldest:
+                    file.unlink(missing_ok=True)
 
 
 def secret(cache_dir: Path) -> bytes:
-    """A random key that belongs to this cache; made once, readable by its owner only."""
+    """A random key that belongs to this cache; made once, readable by its owner only.
+
+    Where the cache cannot be written it lasts as long as this process.
+    """
     file = cache_dir / "secret"
-    if not file.is_file():
-        cache_dir.mkdir(parents=True, exist_ok=True)
+    if (key := _read_secret(file)) is None:
+        fresh = secrets.token_hex(_SECRET_BYTES)
         partial = cache_dir / f"secret.{os.getpid()}.tmp"
-        partial.touch(mode=0o600)
-        partial.write_text(secrets.token_hex(32), encoding="ascii")
-        os.replace(partial, file)
-    return bytes.fromhex(file.read_text(encoding="ascii"))
+        try:
+            cache_dir.mkdir(parents=True, exist_ok=True)
+            partial.touch(mode=0o600)
+            partial.write_text(fresh, encoding="ascii")
+            os.replace(partial, file)
+        except OSError:
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
+            return _in_memory.setdefault(cache_dir, bytes.fromhex(fresh))
+        key = bytes.fromhex(fresh)
+    return key
+
+
+def _read_secret(file: Path) -> bytes | None:
+    """None when there is none, or what is there is damaged."""
+    try:
+        key = bytes.fromhex(read_file(file, most=4 * _SECRET_BYTES).decode("ascii"))
+    except (Unreadable, ValueError):
+        return None
+    return key if len(key) == _SECRET_BYTES else None
+
+
+_SECRET_BYTES = 32
+_in_memory: dict[Path, bytes] = {}

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from studio.errors import StudioError
-from studio.files import disk_is_full, file_digest, read_json, write_json
+from studio.files import file_digest, read_json, write_json
 from studio.paper.model import Download
 from studio.progress import Progress
+from studio.room import disk_is_full
 
 TIMEOUT_S = 15.0
 TRIES = 4  # in a row that bring nothing

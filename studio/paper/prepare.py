@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from studio.errors import StudioError
-from studio.files import FileLock
+from studio.locks import FileLock
 from studio.paper.archives import members
 from studio.paper.fetch import DownloadError, fetch, megabytes
 from studio.paper.layout import LaidOut, laid_out, lay_out

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from studio.files import finite
 from studio.runs.again import command_of
 from studio.runs.checking import CHECKED_FILE
 from studio.runs.result import RunResult
@@ -77,6 +78,7 @@ def refusals(run: Run) -> list[str]:
 def runs(options: argparse.Namespace) -> int:
     """List past runs, or rename one, or keep a note with it, or print what repeats it."""
     store = RunStore(options.runs)
+    store.check_readable()
     if options.rename:
         store.find(options.rename[0]).rename(options.rename[1])
     if options.note:
@@ -87,12 +89,13 @@ def runs(options: argparse.Namespace) -> int:
         print(command_of(store.find(options.repeat)))
         return 0
     rows = []
-    for info in store.list():
-        result = store.get(info.id).result()
+    infos = store.list()
+    for info in infos:
+        result = None if info.damage else Run(store.root / info.id).result()
         if options.json:
             values = {} if result is None else result.to_dict()
             values |= {"run": info.id, "state": info.state, "name": info.name, "note": info.note}
-            print(json.dumps(values))
+            print(json.dumps(finite(values | ({"reason": info.damage} if info.damage else {}))))
             continue
         result = result or RunResult()
         shares = (result.zero_shot_accuracy, result.accuracy, result.clean_fraction)
@@ -108,6 +111,9 @@ def runs(options: argparse.Namespace) -> int:
         )
     if rows:
         print(text_table(_HEAD, rows))
+        for info in infos:
+            if info.damage:
+                print(f"{info.id} is damaged: {info.damage}")
     elif not options.json:
         print(f"no runs in {store.root}")
     return 0

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from studio.errors import RunError
-from studio.files import FileLock, append_json, read_json_lines
+from studio.files import append_json, read_json_lines
+from studio.locks import FileLock
 from studio.runs.given import GIVEN_FILE, VERDICTS, Correction, Verdict, listed, read_corrections
 from studio.runs.run import Run
 

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections.abc import Mapping
+from pathlib import Path
 
-from studio.errors import RunError, Stopped, StudioError
-from studio.files import disk_is_full
+from studio.errors import RunError, Stopped, StudioError, WriteError
+from studio.room import disk_is_full, within
 
 
-def explain(error: BaseException) -> StudioError | None:
-    """What a user can do about the error, or None when it is a bug."""
+def explain(error: BaseException, *, folders: Mapping[str, Path] = {}) -> StudioError | None:
+    """What a user can do about the error, or None when it is a bug.
+
+    folders: those of runs and of the cache by their names, see `studio.room.within`.
+    """
+    if isinstance(error, WriteError):
+        return within(error, folders)
     if isinstance(error, StudioError):
         return error
     name, text = type(error).__name__, str(error)
@@ -20,7 +27,7 @@ def explain(error: BaseException) -> StudioError | None:
             "model, or end other programs that use the device."
         )
     if disk_is_full(error):
-        return RunError("The disk is full: make room, or choose other folders (--runs, --cache).")
+        return RunError("the disk is full: make room, or choose other folders (--runs, --cache)")
     return None
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
+from studio.cache_folder import touch
 from studio.clip.backbone import Backbone
 from studio.clip.encode import class_vectors
 from studio.clip.space import Space
@@ -28,6 +28,9 @@ from studio.prompts.templates import TEMPLATES
 from studio.scores.knowledge import Knowledge, nouns
 from studio.scores.knowledge import knowledge as judge
 from studio.settings import Settings
+from studio.untrusted import Unreadable, load_tensors
+
+BYTES_PER_IMAGE, _SMALL_FILES = 400, 2_000_000
 
 
 def prompts_of(
@@ -66,6 +69,7 @@ def images_for(
     progress: Progress | None = None,
     stop: Stop | None = None,
     follow_links: bool = False,
+    note: Callable[[str], None] | None = None,
 ) -> tuple[Folder, Canvases]:
     """A folder and its images as this model wants them; see `studio.images.canvases.prepare`."""
     return prepare(
@@ -76,6 +80,7 @@ def images_for(
         progress=progress,
         stop=stop,
         follow_links=follow_links,
+        note=note,
     )
 
 
@@ -108,6 +113,16 @@ def at_size(
     if [image.path for image in found.images] != [image.path for image in folder.images]:
         raise FolderError(f"{folder.root} changed while its images were read; start again.")
     return read
+
+
+def bytes_of_run(shipped: Backbone, *, images: int, models: int) -> int:
+    """About how many bytes a run's folder will need: weights of so many models, and its arrays.
+
+    shipped: the model that is trained and kept, in single precision. Per image a run of 10 classes
+    keeps BYTES_PER_IMAGE; the rest is events and small files.
+    """
+    weights = 4 * sum(tensor.numel() for tensor in shipped.visual.parameters())
+    return models * weights + images * BYTES_PER_IMAGE + _SMALL_FILES
 
 
 def encode(
@@ -184,10 +199,12 @@ def _cached_vectors(
     text = json.dumps([backbone.fingerprint, list(names), list(templates)])
     key = hashlib.sha256(text.encode()).hexdigest()[:24]
     path = cache_dir / "nouns" / f"{key}.safetensors"
-    try:
-        return load_file(path)["vectors"]
-    except (OSError, KeyError, SafetensorError):
-        vectors = class_vectors(backbone, names, templates)
+    with contextlib.suppress(Unreadable, KeyError):
+        vectors = load_tensors(path)["vectors"]
+        if vectors.ndim == 2 and len(vectors) == len(names) and vectors.is_floating_point():
+            touch(path)
+            return vectors
+    vectors = class_vectors(backbone, names, templates)
     with contextlib.suppress(OSError):  # a full disk costs time, not the run
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         replace_file(path, lambda temporary: save_file({"vectors": vectors}, temporary))

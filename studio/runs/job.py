@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 import traceback
@@ -9,10 +10,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from studio.errors import FolderError, RunError
+from studio.errors import FolderError, RunError, StudioError
 from studio.files import write_json
 from studio.images.folder import Folder, propose_class_names, truth
 from studio.methods import METHODS, method_of
+from studio.numbers import plural
+from studio.room import CACHE, RUNS, check_room
 from studio.runs.checking import check_labels, claimed, keep_labels
 from studio.runs.failures import explain, first_line, release_memory, was_stopped
 from studio.runs.given import keep_given
@@ -80,8 +83,8 @@ def run_job(
             reason = "stopped before anything was learned"
             run.set_status(state="stopped", reason=reason)
             raise JobStopped(f"run {run.id}: {reason}") from error
-        explained = explain(error)
-        if explained is None or explained is not error:
+        explained = explain(error, folders={RUNS: run.path.parent, CACHE: cache_dir})
+        if not isinstance(error, StudioError):
             run.log("".join(traceback.format_exception(error)))
         reason = (
             str(explained)
@@ -96,7 +99,8 @@ def run_job(
         run.set_status(state="interrupted", reason="the program was ended before the run was done")
         raise
     finally:
-        report.close()
+        with contextlib.suppress(OSError):  # on a full disk; it has been said why the run ended
+            report.close()
         release_memory()
 
 
@@ -113,11 +117,18 @@ def _work(
     from studio.coft.task import Task
     from studio.runs.estimates import RunEstimates
     from studio.runs.evaluation import evaluate
-    from studio.runs.inputs import cut_warning, encode, images_for, knowledge, prompts_of
+    from studio.runs.inputs import (
+        bytes_of_run,
+        cut_warning,
+        encode,
+        images_for,
+        knowledge,
+        prompts_of,
+    )
     from studio.runs.second_model import student_of
 
     began = time.monotonic()
-    check(request)
+    found = check(request)
     fit = method_of(request.method).load()
 
     report.stage("loading the model")
@@ -129,9 +140,17 @@ def _work(
         if facts is not None and facts.research_only:
             report(Warned(f"{chosen} is for research only: {facts.licence}."))
 
+    def note(text: str) -> None:
+        report(Warned(text))
+
+    method = METHODS[request.method]
+    needed = bytes_of_run(
+        second or backbone, images=len(found.images), models=method.models if method.trains else 0
+    )
+    check_room(run.path, needed, what=f"a run over {plural(len(found.images), 'image')}")
     folder, canvases = images_for(
         backbone, request.folder, cache_dir=cache_dir, progress=report.progress("reading images"),
-        stop=stop, follow_links=request.follow_links,
+        stop=stop, note=note, follow_links=request.follow_links,
     )  # fmt: skip
     names = list(request.class_names or propose_class_names(folder))
     true_labels = truth(folder, names, aliases=request.aliases)

@@ -6,6 +6,7 @@ together, classifier-1.safetensors. docs/export.md shows how to load one without
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -14,9 +15,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from studio import untrusted
 from studio.errors import ModelError
 from studio.files import read_json, replace_file
+from studio.leftovers import held
 from studio.progress import Progress, Stop
+from studio.room import writing
+from studio.untrusted import Unreadable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,29 +39,34 @@ def save_model(folder: Path, *, tensors: Mapping[str, Tensor], meta: Mapping[str
     """
     from safetensors.torch import save_file
 
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    with writing(folder.parent):
+        folder.parent.mkdir(parents=True, exist_ok=True)
     files: dict[str, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         _, number, rest = name.split(".", 2)
         part = files.setdefault(f"classifier-{int(number)}.safetensors", {})
         part[rest] = tensor.detach().cpu().contiguous().clone()  # safetensors refuses shared memory
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(writing(folder.parent))
+        temporary = _beside(folder)
+        stack.callback(shutil.rmtree, temporary, ignore_errors=True)
+        stack.enter_context(held(temporary))
         for name, part in files.items():
             replace_file(temporary / name, lambda path, part=part: save_file(part, path))  # type: ignore[misc]
         text = json.dumps({"format": FORMAT, "files": sorted(files), **meta}, indent=1)
         replace_file(temporary / "model.json", lambda path: path.write_text(text, encoding="utf-8"))
         temporary.chmod(0o755)
         if folder.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
+            old = _beside(folder)
             os.replace(folder, old)
             os.replace(temporary, folder)
             shutil.rmtree(old, ignore_errors=True)
         else:
             os.replace(temporary, folder)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+
+
+def _beside(folder: Path) -> Path:
+    return Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
 
 
 def load_classifier(folder: Path, *, device: str | None = None) -> Classifier:
@@ -65,33 +75,34 @@ def load_classifier(folder: Path, *, device: str | None = None) -> Classifier:
     Raises:
         ModelError: There is none, or its files are damaged or of another version.
     """
-    from safetensors import SafetensorError
-
     from studio.coft.classifier import Classifier
 
     meta = read_json(folder / "model.json")
     if not isinstance(meta, dict) or meta.get("format") != FORMAT:
         raise ModelError(f"{folder} holds no classifier that this version can read.")
     try:
-        tensors = load_tensors(folder, models=int(meta["models"]))
-        return Classifier.load(tensors, meta, device=device)
-    except (KeyError, ValueError, OSError, SafetensorError) as error:
-        raise ModelError(f"The classifier in {folder} cannot be read: {error}") from error
+        models = meta["models"]
+        if models not in (1, 2):
+            raise Unreadable(f"model.json: there are no {str(models)[:20]} models in a run")
+        return Classifier.load(load_tensors(folder, models=models), meta, device=device)
+    except ModelError:
+        raise
+    except Exception as error:  # of open_clip, timm or torch, to which it means nothing either
+        why = str(error).strip().splitlines() or [type(error).__name__]
+        raise ModelError(f"The classifier in {folder} cannot be read: {why[0][:200]}") from error
 
 
 def load_tensors(folder: Path, *, models: int | None = None) -> dict[str, Tensor]:
     """What `save_model` was given: tensors named `models.<i>.*`; models: None takes all files.
 
     Raises:
-        OSError, SafetensorError: A file is missing or damaged.
+        Unreadable: A file is missing or damaged.
     """
-    from safetensors.torch import load_file
-
     number = len(list(folder.glob("classifier-*.safetensors"))) if models is None else models
     return {
         f"models.{i}.{name}": tensor
         for i in range(number)
-        for name, tensor in load_file(folder / f"classifier-{i}.safetensors").items()
+        for name, tensor in untrusted.load_tensors(folder / f"classifier-{i}.safetensors").items()
     }
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from studio.errors import PromptError
 from studio.files import read_json
 from studio.images.names import truth_of
 from studio.prompts.prompt_set import PromptSet
@@ -24,10 +25,12 @@ from studio.runs.curves import Curves
 from studio.runs.history import STAGED, LabelHistory
 from studio.runs.measured import Score
 from studio.runs.outcome import Outcome, better_judged
-from studio.runs.records import decode
+from studio.runs.records import decode, kind_of
 from studio.runs.store import Run, RunInfo
+from studio.runs.tensors import check_classes, images_in
 from studio.scores.estimate import Estimate
 from studio.scores.knowledge import Knowledge
+from studio.untrusted import Unreadable
 
 if TYPE_CHECKING:
     from studio.coft.events import Finished, Judged, ZeroShot
@@ -61,7 +64,7 @@ class RunReader:
         self.scores: list[Score] = []
         self.estimates: dict[str, Estimate] = {}
         self.knowledge: Knowledge | None = None
-        self.history = LabelHistory(lambda: tuple(self._staged))
+        self.history = LabelHistory(self._fitting)
         self.corrections = Corrections.of(run)
         self._lock = threading.RLock()
         self._next = 0
@@ -141,7 +144,10 @@ class RunReader:
     def prompts(self) -> PromptSet:
         """What the run read about each class; nothing where it has not come that far."""
         saved = read_json(self.run.path / "prompts.json")
-        return PromptSet() if saved is None else PromptSet.from_dict(saved)
+        try:
+            return PromptSet() if saved is None else PromptSet.from_dict(saved)
+        except PromptError as error:
+            raise self.run.damaged(f"prompts.json: {error}") from None
 
     @property
     def mark(self) -> tuple[object, ...]:
@@ -163,12 +169,41 @@ class RunReader:
         files = tuple(self._latest[k][0] for k in kinds if k in self._latest)
         if kind not in self._made or self._made[kind][0] != files:
             event = self._latest[kind][1]
+            self._check(kind)
             paths, names = self._paths(event.labels.shape[-1]), tuple(self.info.class_names)
             outcome = replace(_BUILD[kind](event, paths, names), truth=self._truth(paths))
             if len(files) > 1:
+                self._check("combined")
                 outcome = replace(outcome, combined=self._latest["combined"][1].score.numpy())
             self._made[kind] = files, outcome
         return self._made[kind][1]
+
+    def _check(self, kind: str) -> None:
+        """Raise where labels are not of the run's images and classes."""
+        file, event = self._latest[kind]
+        if reason := self._misfit(kind, event, file):
+            raise self.run.damaged(reason)
+
+    def _misfit(self, kind: str, event: Any, file: str) -> str:
+        """Why the tensors of an event cannot be those of this run; "" when they can."""
+        tensors = vars(event) if images_in(kind, vars(event)) is not None else _loaded(event)
+        images = images_in(kind, tensors)
+        paths = self._paths(images) if images is not None else self._described()[1]
+        if images is not None and images != len(paths):
+            return f"{file} is about {images} images, images.json lists {len(paths)}"
+        try:
+            check_classes(
+                kind, tensors, classes=len(self.info.class_names), images=len(paths), file=file
+            )
+        except Unreadable as error:
+            return str(error)
+        return ""
+
+    def _fitting(self) -> tuple[Any, ...]:
+        """The events with labels of single images, without those that are not of this run."""
+        with self._lock:
+            staged = tuple(self._staged)
+        return tuple(e for e in staged if not self._misfit(kind_of(e), e, kind_of(e)))
 
     def _described(self) -> tuple[str, tuple[str, ...]]:
         """The folder and its images. A long list reads slowly, and it is written once."""
@@ -260,6 +295,12 @@ def _from_finished(event: Finished, paths: tuple[str, ...], names: tuple[str, ..
         top_probabilities=event.top_probabilities.numpy(),
         stage=event.stage,
     )
+
+
+def _loaded(event: Any) -> dict[str, Any]:
+    """All that an event holds, its tensors read from the run's folder."""
+    event.labels if kind_of(event) != "combined" else event.score
+    return vars(event)
 
 
 _BUILD: dict[str, Any] = {

@@ -15,12 +15,15 @@ from studio.runs.measured import Combined, Estimated, Score
 from studio.runs.run import Run
 from studio.scores.estimate import Estimate
 from studio.scores.knowledge import Knowledge
+from studio.untrusted import Unreadable
 
 if TYPE_CHECKING:
     from studio.coft.events import Event
 
 _E = TypeVar("_E")
 
+MOST = 10**9
+"""Of what an event counts: epochs, steps, images."""
 STEP_INTERVAL_S = 0.2  # between two written steps of one model: five points a second draw a curve
 
 
@@ -157,8 +160,19 @@ def _score(record: Mapping[str, Any]) -> Score:
         for name, value in record.items()
         if name not in places and not isinstance(value, (str, list))
     }
-    place = {name: record.get(name) for name in ("phase", "epoch", "model")}
-    return Score(str(record["stage"]), values, round_number=record.get("round"), **place)
+    place = {name: _place(record.get(name)) for name in ("phase", "epoch", "model")}
+    return Score(str(record["stage"]), values, round_number=_place(record.get("round")), **place)
+
+
+def _place(value: Any) -> int | None:
+    return None if value is None else _whole(value)
+
+
+def _whole(value: Any) -> int:
+    """A number that counts something; raises what `decode` catches when it is none."""
+    if isinstance(value, bool) or not 0 <= int(value) <= MOST:
+        raise ValueError("no such number")
+    return int(value)
 
 
 class _Stored:
@@ -206,13 +220,19 @@ def _tensors_of(record: Mapping[str, Any], run: Run | None) -> dict[str, Any]:
     if record["kind"] == "checkpoint":
         from studio.runs.model import load_tensors
 
-        return {"tensors": load_tensors(run.path / str(record["path"]))}
+        try:
+            return {"tensors": load_tensors(run.path / str(record["path"]))}
+        except Unreadable as error:
+            raise run.damaged(error) from None
     if not isinstance(record.get("arrays"), str):
         return {}
-    arrays = run.arrays(record["arrays"])
-    if "kept" in arrays:  # what `clean` was called once
-        arrays["clean"] = arrays.pop("kept").bool()
-    return arrays
+    from studio.runs.tensors import checked
+
+    kind, name = str(record["kind"]), record["arrays"]
+    try:
+        return checked(kind, run.arrays(name), file=name)
+    except Unreadable as error:
+        raise run.damaged(error) from None
 
 
 def _plain_event(cls: type[_E], record: Mapping[str, Any]) -> _E:
@@ -226,6 +246,8 @@ def _value(kind: str, value: Any) -> Any:
         if "None" in kind:
             return None
         return {"float": math.nan}[kind]  # JSON has no NaN: it was written as null
-    plain: dict[str, Callable[[Any], Any]] = {"int": int, "float": float, "bool": bool, "str": str}
+    plain: dict[str, Callable[[Any], Any]] = {
+        "int": _whole, "float": float, "bool": bool, "str": str
+    }  # fmt: skip
     what = kind.split("[")[0].split(" ")[0]
     return {**plain, "tuple": tuple, "dict": dict}[what](value)

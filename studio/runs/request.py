@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from studio.errors import FolderError, PromptError, SettingsError
-from studio.images.folder import nothing_usable, propose_class_names, scan
+from studio.images.folder import Folder, nothing_usable, propose_class_names, scan
 from studio.methods import method_of, two_phase_methods
 from studio.prompts.prompt_set import PromptSet
 from studio.runs.given import Correction
@@ -77,8 +77,11 @@ def create_run(request: JobRequest, store: RunStore) -> Run:
     return run
 
 
-def check(request: JobRequest) -> None:
+def check(request: JobRequest) -> Folder:
     """Raise what can be told at once, before a model is loaded or an image is read.
+
+    Returns:
+        The folder as it was found.
 
     Raises:
         StudioError: The request cannot work.
@@ -116,6 +119,7 @@ def check(request: JobRequest) -> None:
         test = scan(request.test_folder, follow_links=request.follow_links)
         if not test.images:
             raise nothing_usable(test)
+    return found
 
 
 def _check_phase2_model(request: JobRequest) -> None:

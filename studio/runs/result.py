@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -154,14 +153,18 @@ def _estimate(values: Mapping[str, Any], name: str) -> Estimate | None:
 
 def _float(values: Mapping[str, Any], name: str) -> float | None:
     value = values.get(name)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= _MOST:
         return None
     return float(value)
 
 
 def _int(values: Mapping[str, Any], name: str) -> int | None:
     value = values.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    known = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST
+    return value if known else None
+
+
+_MOST = 2**53  # nothing that a run counts or measures is more; NaN is not less
 
 
 def _of(kind: type) -> Callable[[Mapping[str, Any], str], Any]:

@@ -11,58 +11,40 @@ import os
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from studio.errors import RunError
+from studio.errors import RunError, StudioError
 from studio.files import (
-    FileLock,
     append_json,
+    keep_spare,
     read_json,
     read_json_lines,
     replace_file,
     write_json,
 )
+from studio.locks import FileLock
+from studio.room import writing
+from studio.runs.info import (
+    ACTIVE,
+    DAMAGED,
+    FINAL,
+    RunInfo,
+    StageProgress,
+    Status,
+    damaged_status,
+    read_images,
+    read_info,
+    read_status,
+)
 from studio.runs.result import RunResult
-from studio.settings import Settings
+from studio.untrusted import Unreadable, load_object
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-ACTIVE = ("queued", "running", "stopping")
-FINAL = ("finished", "stopped", "failed", "interrupted")
-
-
-MOST_NAME, MOST_NOTE = 100, 2000
-"""Characters of a run's name and of its note."""
-
-
-class StageProgress(TypedDict):
-    """`done` of `total` units of what `label` names ("images", "steps")."""
-
-    done: int
-    total: int
-    label: str
-
-
-class Status(TypedDict):
-    """What status.json holds. Times are seconds since 1970; None means not known."""
-
-    state: str  # one of ACTIVE or FINAL
-    pid: int  # of the process that works on the run, for people to read
-    heartbeat: float  # when the status was last written
-    reason: str | None  # one line: why the run failed or was interrupted
-    stage: str | None  # what is being done, in words
-    progress: StageProgress | None  # of the stage
-    rate: float | None  # units of progress a second
-    stage_eta_seconds: float | None  # until the stage ends
-    step: int | None  # of the whole run, from 1
-    steps: int | None  # how many there are
-    step_name: str | None  # in plain words, see `runs.pace`
-    fraction: float | None  # of the whole run, in [0, 1]; guessed
-    eta_seconds: float | None  # until the run ends; guessed and rounded
-
+__all__ = ["ACTIVE", "FINAL", "Run", "RunInfo", "StageProgress", "Status"]
 
 _AT_REST: dict[str, Any] = dict.fromkeys(
     ("progress", "rate", "stage_eta_seconds", "step", "steps", "step_name", "fraction",
@@ -70,27 +52,10 @@ _AT_REST: dict[str, Any] = dict.fromkeys(
 )  # fmt: skip
 """What a status says of how far a run is, when nobody works on it."""
 
+_SPARE_FILE = ".spare"
 
-@dataclass(frozen=True)
-class RunInfo:
-    """What run.json holds, and the state that the run was in when this was read."""
-
-    id: str
-    created: str  # ISO 8601, UTC
-    name: str
-    method: str
-    model: str
-    folder: str
-    class_names: tuple[str, ...] = ()  # empty until they are known
-    aliases: Mapping[str, str] = field(default_factory=dict)  # folder -> class, for scoring only
-    truth_known: bool | None = None  # whether sub-folders told the labels, for scoring only
-    seed: int = 0
-    test_folder: str | None = None
-    follow_links: bool = False  # whether links that leave the folder were followed
-    settings: Mapping[str, Any] = field(default_factory=dict)  # under their names of today
-    versions: Mapping[str, str] = field(default_factory=dict)
-    note: str = ""  # what a person wrote about the run
-    state: str = "queued"
+MOST_NAME, MOST_NOTE = 100, 2000
+"""Characters of a run's name and of its note."""
 
 
 class Run:
@@ -98,6 +63,8 @@ class Run:
 
     # Locks of the runs that this process works on, by folder: they outlive any one Run object.
     _owned: ClassVar[dict[Path, FileLock]] = {}
+    # Final statuses that no disk took: true all the same, as long as this process lives.
+    _unwritten: ClassVar[dict[Path, dict[str, Any]]] = {}
     # Two threads change a status: the one that works, and the one that asks it to stop.
     _writing: ClassVar[threading.RLock] = threading.RLock()
 
@@ -111,26 +78,32 @@ class Run:
 
     @property
     def info(self) -> RunInfo:
-        """What the run is; read anew each time."""
-        value = read_json(self.path / "run.json")
-        if not isinstance(value, dict):
-            raise RunError(f"run {self.id} has no readable run.json")
-        names = {f.name for f in fields(RunInfo)}
-        values = {key: item for key, item in value.items() if key in names}
-        values["class_names"] = tuple(values.get("class_names") or ())
-        values["note"] = str(values.get("note") or "")
-        values["follow_links"] = values.get("follow_links") is True
-        if isinstance(settings := values.get("settings"), dict):
-            values["settings"] = Settings.by_current_name(settings)
-        return RunInfo(**{**values, "id": self.id, "state": self.status()["state"]})
+        """What the run is; read anew each time.
+
+        Raises:
+            RunError: run.json is damaged.
+        """
+        status = self.status()
+        try:
+            info = read_info(self._described(), id=self.id, state=status["state"])
+        except Unreadable as error:
+            raise self.damaged(error) from None
+        return replace(info, damage=status["reason"] or "") if info.state == DAMAGED else info
+
+    def _described(self) -> dict[str, Any]:
+        try:
+            return load_object(self.path / "run.json")
+        except Unreadable as error:
+            raise self.damaged(error) from None
+
+    def damaged(self, reason: object) -> RunError:
+        """What to say of a run whose files are not what they should be."""
+        return RunError(f"run {self.id} is damaged: {reason}")
 
     def update_info(self, **changes: Any) -> None:
         """Change fields of run.json: what was not known when the run was created."""
         with self._writing:
-            value = read_json(self.path / "run.json")
-            if not isinstance(value, dict):
-                raise RunError(f"run {self.id} has no readable run.json")
-            write_json(self.path / "run.json", {**value, **changes})
+            write_json(self.path / "run.json", {**self._described(), **changes})
 
     def rename(self, name: str) -> None:
         """Call the run otherwise; its folder and id stay. Blanks become single spaces.
@@ -143,7 +116,7 @@ class Run:
             raise RunError("Give the run a name.")
         if len(name) > MOST_NAME:
             raise RunError(f"A run's name has at most {MOST_NAME} characters, not {len(name)}.")
-        self._keep(name=name)
+        self.update_info(name=name)
 
     def set_note(self, text: str) -> None:
         """Keep a note with the run, of several lines if need be; an empty one takes it away.
@@ -154,21 +127,24 @@ class Run:
         text = "\n".join(_printable(line).rstrip() for line in text.splitlines()).strip()
         if len(text) > MOST_NOTE:
             raise RunError(f"A note has at most {MOST_NOTE:,} characters, not {len(text):,}.")
-        self._keep(note=text)
-
-    def _keep(self, **changes: str) -> None:
-        try:
-            self.update_info(**changes)
-        except OSError as error:
-            raise RunError(f"cannot write to run {self.id}: {error.strerror or error}") from error
+        self.update_info(note=text)
 
     def status(self) -> Status:
         """The run's status now. A run whose process has died is "interrupted" from here on."""
+        if self.path in self._unwritten:
+            with self._writing:
+                if (final := self._unwritten.get(self.path)) is not None:
+                    self._write_final(final)
+                    return cast(Status, dict(final))
         status = self._read_status()
-        if status["state"] not in ACTIVE or self.path in self._owned:
-            return status
         lock = FileLock(self.path / "owner.lock")
-        if not lock.acquire():
+        damaged = status["state"] == DAMAGED and lock.path.is_file()
+        if (status["state"] not in ACTIVE and not damaged) or self.path in self._owned:
+            return status
+        try:
+            if not lock.acquire():  # somebody works on it, whatever status.json says
+                return {**status, "state": "running", "reason": None} if damaged else status
+        except (OSError, StudioError):  # not ours, or on a disk without locks
             return status
         try:
             # Read again under the lock: the owner may have finished in between.
@@ -184,40 +160,64 @@ class Run:
         return status
 
     def _read_status(self) -> Status:
-        value = read_json(self.path / "status.json")
-        status = Status(
-            state="interrupted", pid=0, heartbeat=0.0, reason=None, stage=None, progress=None,
-            rate=None, stage_eta_seconds=None, step=None, steps=None, step_name=None, fraction=None,
-            eta_seconds=None,
-        )  # fmt: skip
-        if isinstance(value, dict):
-            status.update(value)  # type: ignore[typeddict-item]
-        return status
+        try:
+            return read_status(load_object(self.path / "status.json"))
+        except Unreadable as error:
+            return damaged_status(str(error))
 
     def set_status(self, **changes: Any) -> None:
         """Change fields of status.json and the heartbeat. A final state lets go of the run."""
         with self._writing:
-            status: dict[str, Any] = {**self._read_status(), **changes}
+            before: dict[str, Any] = {**self._read_status()}
+            if before["state"] == DAMAGED:  # not written yet; or whoever works on it knows better
+                before.update(state="running", reason=None)
+            status: dict[str, Any] = {**before, **changes}
             status.update(pid=os.getpid(), heartbeat=time.time())
             if status["state"] not in ACTIVE + FINAL:
                 raise ValueError(f"no such state: {status['state']}")
             if status["state"] in FINAL:
                 status.update(_AT_REST)
-            try:
+            if status["state"] not in FINAL:
                 write_json(self.path / "status.json", status)
-            finally:  # also on a full disk: the next reader then finds a run without an owner
-                if status["state"] in FINAL and self.path in self._owned:
+                return
+            try:
+                self._write_final(status)
+            finally:
+                if self.path in self._owned:
                     self._owned.pop(self.path).release()
+
+    def _write_final(self, status: dict[str, Any]) -> None:
+        """How the run ended. On a full disk the spare file gives it room; where not even that works
+        this process remembers it, and writes it down when it is next asked and there is room.
+        """
+        spare = self.path / _SPARE_FILE
+        try:
+            write_json(self.path / "status.json", status, spare=spare)
+        except OSError:
+            self._unwritten[self.path] = status
+            return
+        self._unwritten.pop(self.path, None)
+        with contextlib.suppress(OSError):
+            spare.unlink(missing_ok=True)
 
     def ask_to_stop(self) -> None:
         """Show that the run was asked to end; whoever works on it has to be told otherwise."""
-        with self._writing:
+        # Where the disk is full it cannot be shown, and the run ends all the same.
+        with self._writing, contextlib.suppress(OSError):
             if self._read_status()["state"] in ("queued", "running"):
                 self.set_status(state="stopping")
 
     def own(self, lock: FileLock) -> None:
         """This process works on the run, and holds its owner.lock until a final state."""
         self._owned[self.path] = lock
+
+    def keep_room(self) -> None:
+        """Keep so much room on the disk that the run's end can be written down on a full one.
+
+        Raises:
+            WriteError: There is none.
+        """
+        keep_spare(self.path / _SPARE_FILE)
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Add one line to events.jsonl; it is on its way to the disk when this returns.
@@ -240,7 +240,8 @@ class Run:
         from safetensors.torch import save_file
 
         folder = self.path / "arrays"
-        folder.mkdir(exist_ok=True)
+        with writing(self.path):
+            folder.mkdir(exist_ok=True)
         number = sum(1 for _ in folder.glob(f"{kind}-*.safetensors"))
         name = f"arrays/{kind}-{number:04d}.safetensors"
         # Cloned, for safetensors refuses tensors that share memory, as fields of an event may.
@@ -254,23 +255,30 @@ class Run:
         Raises:
             RunError: The file is not there or is no safetensors file of this run.
         """
-        from safetensors.torch import load_file
+        from studio.runs.tensors import load_arrays
 
-        path = (self.path / name).resolve()
-        if not path.is_relative_to(self.path.resolve()):
+        path = self.path / name
+        if not path.resolve().is_relative_to(self.path.resolve()):
             raise RunError(f"{name} is not a file of run {self.id}")
         try:
-            return dict(load_file(path))
-        except Exception as error:
-            raise RunError(f"run {self.id}: cannot read {name}: {error}") from error
+            return load_arrays(path)
+        except (Unreadable, OSError, RuntimeError) as error:
+            raise self.damaged(f"cannot read {name}: {error}") from None
 
     def images(self) -> dict[str, Any]:
-        """What images.json holds.
+        """What images.json holds; no images while there is none.
 
         {"root": folder, "images": [relative paths], "refused": [{"path", "reason", "detail"}]}.
+
+        Raises:
+            RunError: It is damaged.
         """
-        value = read_json(self.path / "images.json")
-        return value if isinstance(value, dict) else {"root": "", "images": [], "refused": []}
+        try:
+            return read_images(load_object(self.path / "images.json"))
+        except Unreadable as error:
+            if (self.path / "images.json").exists():
+                raise self.damaged(error) from None
+            return {"root": "", "images": [], "refused": []}
 
     def result(self) -> RunResult | None:
         """What came of the run; None while there is no result."""
@@ -293,8 +301,9 @@ class Run:
 
     def log(self, text: str) -> None:
         """Add text to log.txt, for whoever looks into a failure."""
-        with (self.path / "log.txt").open("a", encoding="utf-8") as file:
-            file.write(text.rstrip("\n") + "\n")
+        # On a full disk the run's status still says what was wrong, if less.
+        with contextlib.suppress(OSError), (self.path / "log.txt").open("a", encoding="utf-8") as f:
+            f.write(text.rstrip("\n") + "\n")
 
 
 def _printable(text: str) -> str:

@@ -5,18 +5,22 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from studio.errors import RunError
-from studio.files import FileLock, write_json
+from studio.errors import RunError, StudioError, WriteError
+from studio.files import write_json
+from studio.leftovers import sweep
+from studio.locks import FileLock
+from studio.room import RUNS, within, writing
+from studio.runs.damage import look_at
 from studio.runs.run import ACTIVE, FINAL, Run, RunInfo, Status
 
 __all__ = ["ACTIVE", "FINAL", "Run", "RunInfo", "RunStore", "Status"]
 
+_TEMPORARY = (".*.tmp", ".model.*", "arrays/.*.tmp", "checkpoints/.*.tmp", "model/.*.tmp")
 _ID = re.compile(r"\d{8}-\d{6}-[a-z0-9][a-z0-9-]{0,79}")
 
 
@@ -51,13 +55,10 @@ class RunStore:
         Raises:
             RunError: Another run of this folder is being worked on; the message names it.
         """
-        try:
+        with writing(self.root, what=RUNS):
             self.root.mkdir(parents=True, exist_ok=True)
-            gate = FileLock(self.root / ".start.lock")
-            while not gate.acquire():
-                time.sleep(0.02)  # held for milliseconds, by whoever starts a run just now
-        except OSError as error:
-            raise RunError(f"cannot write to the folder for runs: {error}") from error
+        gate = FileLock(self.root / ".start.lock")
+        gate.wait()
         try:
             busy = self.active()
             if busy is not None:
@@ -69,34 +70,53 @@ class RunStore:
             path = self._free(stem)
             hidden = self.root / f".new-{path.name}"
             shutil.rmtree(hidden, ignore_errors=True)  # left by a process killed right here
-            hidden.mkdir()
-            write_json(
-                hidden / "run.json",
-                {
-                    "id": path.name,
-                    "created": created.isoformat(timespec="seconds"),
-                    "name": name,
-                    "method": method,
-                    "model": model,
-                    "folder": folder,
-                    "class_names": list(class_names),
-                    "aliases": dict(aliases or {}),
-                    "truth_known": None,
-                    "seed": seed,
-                    "test_folder": test_folder,
-                    "settings": dict(settings or {}),
-                    "versions": dict(versions or {}),
-                },
-            )
+            values = {
+                "id": path.name,
+                "created": created.isoformat(timespec="seconds"),
+                "name": name,
+                "method": method,
+                "model": model,
+                "folder": folder,
+                "class_names": list(class_names),
+                "aliases": dict(aliases or {}),
+                "truth_known": None,
+                "seed": seed,
+                "test_folder": test_folder,
+                "settings": dict(settings or {}),
+                "versions": dict(versions or {}),
+            }
             lock = FileLock(hidden / "owner.lock")
-            lock.acquire()
-            Run(hidden).set_status(state="queued")
-            os.rename(hidden, path)
+            try:
+                _lay_out(hidden, lock, values)
+                os.rename(hidden, path)
+            except BaseException as error:  # a full disk: nothing is left of it
+                lock.release()
+                shutil.rmtree(hidden, ignore_errors=True)
+                if isinstance(error, WriteError):
+                    raise within(error, {RUNS: self.root}) from error
+                raise
             run = Run(path)
             run.own(lock)
             return run
         finally:
             gate.release()
+
+    def check_readable(self) -> None:
+        """Raise when nobody can say what runs there are.
+
+        Raises:
+            RunError: The folder is somebody else's, or no folder.
+        """
+        try:
+            with os.scandir(self.root):
+                return
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise RunError(
+                f"cannot read {self.root}: {reason}; choose another folder for runs (--runs)"
+            ) from None
 
     def _free(self, stem: str) -> Path:
         path, number = self.root / stem, 2
@@ -108,12 +128,12 @@ class RunStore:
         """Folders of runs, newest first."""
         try:
             found = [path for path in self.root.iterdir() if _ID.fullmatch(path.name)]
-        except FileNotFoundError:
+        except OSError:  # none yet, or see `check_readable`
             return []
-        return sorted((p for p in found if (p / "run.json").is_file()), reverse=True)
+        return sorted((path for path in found if _is_run(path)), reverse=True)
 
     def list(self) -> list[RunInfo]:
-        """All runs that can be read, newest first.
+        """All runs, newest first; one with damaged files is among them, and says why.
 
         Every open page asks again and again: of a run that has ended nothing is read that was read
         before and has not changed.
@@ -122,15 +142,28 @@ class RunStore:
         ended: dict[Path, tuple[object, RunInfo]] = {}
         for path in self._paths():
             stamp, before = _stamp(path), self._ended.get(path)
-            try:
-                info = before[1] if before is not None and before[0] == stamp else Run(path).info
-            except (RunError, TypeError):  # somebody else's folder, or one deleted this moment
+            info = before[1] if before is not None and before[0] == stamp else look_at(Run(path))
+            if info is None:  # deleted this moment
                 continue
             infos.append(info)
-            if info.state in FINAL:
+            if info.state not in ACTIVE:
                 ended[path] = stamp, info
         self._ended = ended
         return infos
+
+    def tidy(self) -> int:
+        """Remove what killed processes left in the folder and in its runs; how much it was."""
+        gate = FileLock(self.root / ".start.lock")
+        try:
+            if not self.root.is_dir() or not gate.acquire():
+                return 0  # somebody starts a run just now
+        except (OSError, StudioError):
+            return 0
+        try:
+            removed = sweep(self.root, (".new-*", ".deleted-*"))
+        finally:
+            gate.release()
+        return removed + sum(sweep(path, _TEMPORARY) for path in self._paths())
 
     def active(self) -> str | None:
         """The id of the run that some process works on, or None."""
@@ -143,7 +176,7 @@ class RunStore:
         Raises:
             RunError: There is none, or the text is no id.
         """
-        if not _ID.fullmatch(id) or not (self.root / id / "run.json").is_file():
+        if not _ID.fullmatch(id) or not _is_run(self.root / id):
             raise RunError(f"no run {id!r} in {self.root}; `python -m studio runs` lists them")
         return Run(self.root / id)
 
@@ -178,10 +211,27 @@ class RunStore:
         shutil.rmtree(hidden, ignore_errors=True)
 
 
+def _lay_out(folder: Path, lock: FileLock, values: Mapping[str, Any]) -> None:
+    """The folder of a new run, which nobody sees yet."""
+    with writing(folder.parent):
+        folder.mkdir()
+    lock.acquire()
+    write_json(folder / "run.json", values)
+    run = Run(folder)
+    run.keep_room()
+    run.set_status(state="queued")
+
+
+def _is_run(path: Path) -> bool:
+    """Whether a folder is a run's, whole or damaged: one of its files is there, or a link to it."""
+    names = ("run.json", "status.json", "events.jsonl", "images.json", "result.json")
+    return any(os.path.lexists(path / name) for name in names)
+
+
 def _stamp(path: Path) -> list[object]:
     """What changes with the files that `Run.info` reads; each is replaced as a whole."""
     stamp: list[object] = []
-    for name in ("run.json", "status.json"):
+    for name in ("run.json", "status.json", "images.json", "result.json"):
         try:
             found = (path / name).stat()
             stamp.append((found.st_ino, found.st_mtime_ns, found.st_size))

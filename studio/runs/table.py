@@ -10,6 +10,7 @@ from pathlib import Path
 from studio.errors import RunError
 from studio.files import replace_file
 from studio.images.encodings import decode_text
+from studio.untrusted import Unreadable, open_file
 
 REFUSED_FILE = "refused.csv"
 """In a run's folder: the files that were not used, and why; not there when there are none."""
@@ -49,6 +50,8 @@ def read_csv(
         RunError: The file cannot be read, or is no CSV.
     """
     try:
+        if path.exists():
+            open_file(path).close()  # no pipe, which would wait for ever
         text, guessed = decode_text(path.read_bytes())
         first = text.partition("\n")[0]
         delimiter = max(",;\t|", key=first.count)
@@ -61,6 +64,8 @@ def read_csv(
         ]
     except OSError as error:
         raise RunError(f"cannot read {path}: {error.strerror or error}") from error
+    except Unreadable as error:
+        raise RunError(f"cannot read {path}: {error}") from None
     except (ValueError, csv.Error) as error:
         raise RunError(f"{path} is no CSV file in UTF-8 ({error}); save it as one") from error
     if guessed and tell is not None:

@@ -21,10 +21,13 @@ from pathlib import Path
 import numpy as np
 
 from studio.errors import StudioError
+from studio.leftovers import held
 from studio.places import PROJECT
+from studio.room import CACHE, cannot_write
 from studio.scores import projection
 from studio.scores.neighbours import Floats
 from studio.scores.projection import Report
+from studio.untrusted import Unreadable, load_array
 
 _log = logging.getLogger(__name__)
 _FILES = 100
@@ -54,12 +57,13 @@ class LayoutFiles:
     def read(self, key: str, number: int) -> Floats | None:
         """The layout (N, 2) of so many images; None when there is none that can be used."""
         try:
-            umap = np.load(self._file(key), allow_pickle=False)
-            os.utime(self._file(key))
-        except (OSError, ValueError, EOFError):
+            umap = load_array(self._file(key))
+        except Unreadable:
             return None
         if umap.shape != (number, 2) or umap.dtype != np.float32 or not np.isfinite(umap).all():
             return None
+        with contextlib.suppress(OSError):  # of a cache that cannot be written
+            os.utime(self._file(key))
         self._prune()
         return np.asarray(umap)
 
@@ -73,7 +77,8 @@ class LayoutFiles:
         try:
             self._run(key, units, report)
         except OSError as error:  # a full disk, no memory for a process
-            raise StudioError(f"UMAP could not be computed: {error.strerror}.") from None
+            said = cannot_write(error, self.folder, what=CACHE)
+            raise said or StudioError(f"UMAP could not be computed: {error.strerror}.") from None
         umap = self.read(key, len(units))
         if umap is None:
             raise StudioError("UMAP could not be computed; the terminal shows why.")
@@ -81,7 +86,10 @@ class LayoutFiles:
 
     def _run(self, key: str, units: Floats, report: Report) -> None:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="umap-", dir=self.folder) as folder:
+        with (
+            tempfile.TemporaryDirectory(prefix="umap-", dir=self.folder) as folder,
+            held(Path(folder)),
+        ):
             features = Path(folder) / "features.npy"
             np.save(features, units, allow_pickle=False)
             process = subprocess.Popen(

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from studio.files import replace_file
+from studio.scores.neighbours import Floats
 from studio.scores.projection import umap
 
 
@@ -26,10 +28,12 @@ def main(features: Path, layout: Path) -> None:
         print(done, total, text, sep="\t", flush=True)
 
     plane = umap(units, report=report)
-    partial = layout.with_suffix(f".{os.getpid()}.tmp")
-    with partial.open("wb") as file:
-        np.save(file, plane, allow_pickle=False)
-    os.replace(partial, layout)
+    replace_file(layout, lambda partial: _save(partial, plane))
+
+
+def _save(file: Path, plane: Floats) -> None:
+    with file.open("wb") as opened:
+        np.save(opened, plane, allow_pickle=False)
 
 
 def _end_with_the_parent() -> None:

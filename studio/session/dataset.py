@@ -25,6 +25,8 @@ from studio.images.folder import ImageFile, parse_class_names, propose_class_nam
 from studio.runs.corrections import Corrections, Subjects
 from studio.runs.first_labels import LOADING, STEPS, Preview, label_images
 from studio.runs.given import Correction, usable
+from studio.runs.turns import Turns
+from studio.session.limits import Limits
 from studio.session.saved import Saved, load, save
 from studio.session.state import DataState
 from studio.session.tasks import Lane, Task
@@ -43,6 +45,8 @@ class DataSet:
     labeller: Callable[..., Preview] = label_images
     draw: Callable[..., Path] | None = None
     after_label: Callable[[], None] | None = None  # called in the thread that labelled
+    limits: Limits | None = None  # where strangers share the page
+    turns: Turns = field(default_factory=lambda: Turns(at_once=1000))  # of all that label
     recent: RecentFolders = field(init=False)
     _state: DataState = field(default_factory=DataState)
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -81,7 +85,10 @@ class DataSet:
         """
         if self.state.folder is None:
             raise FolderError(_NO_IMAGES)
-        parse_class_names(names_text[:_MAX_NAMES_TEXT])
+        names = parse_class_names(names_text[:_MAX_NAMES_TEXT])
+        if self.limits is not None:
+            self.limits.check_names(names)
+            self.limits.check_model(model.strip() or "embedded")
         self.set_inputs(names_text, model, by=by)
         self._start(LOADING, self._label, STEPS)
 
@@ -228,17 +235,26 @@ class DataSet:
         assert view.folder is not None
         assert view.canvases is not None
         names = parse_class_names(view.names_text)
-        preview = self.labeller(
-            folder=view.folder,
-            canvases=view.canvases,
-            class_names=names,
-            model=view.model,
-            prompts=view.prompts,
-            cache_dir=self.cache_dir,
-            begin=task.begin,
-            stop=task.stopping,
-            truth=truth(view.folder, names, aliases=view.aliases),
-        )
+        model = view.model
+        if self.limits is not None:
+            from studio.clip.sources import fetch
+
+            self.limits.check_model(model)
+            fetch(model, begin=task.begin, stop=task.stopping)  # nobody waits for a slow network
+        if self.turns.full:
+            task.wait_for_others()
+        with self.turns.taken(task.stopping):
+            preview = self.labeller(
+                folder=view.folder,
+                canvases=view.canvases,
+                class_names=names,
+                model=model,
+                prompts=view.prompts,
+                cache_dir=self.cache_dir,
+                begin=task.begin,
+                stop=task.stopping,
+                truth=truth(view.folder, names, aliases=view.aliases),
+            )
         with self._lock:
             self._set(preview=preview, before=None, plain=None)
             self._save()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import threading
+import time
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from studio.cache import Cache
+from studio.cache_folder import sizes
 from studio.errors import RunError
 from studio.images.canvases import prepare
 from studio.images.folder import Folder
@@ -20,6 +24,7 @@ from studio.runs.reader import RunReader
 from studio.runs.result import RunResult
 from studio.runs.store import ACTIVE, RunInfo, RunStore
 from studio.session.dataset import DataSet
+from studio.session.limits import Limits, Rate
 from studio.session.prompts import Prompts
 from studio.session.selections import Selections
 from studio.session.source import OpenedFolder, Source
@@ -28,9 +33,11 @@ from studio.session.writer import Writer
 
 if TYPE_CHECKING:
     from studio.images.canvases import Canvases
+    from studio.runs.request import JobRequest
     from studio.runs.worker import Worker
     from studio.session.opened import Opened
 
+_MEASURE_S = 60.0
 _READERS = 12
 _FOLDERS = 4
 _RESULTS = 1000  # small, and a page shows those of all runs at once
@@ -42,7 +49,8 @@ class Options:
 
     public: other people can reach it and share it (a Hugging Face Space), so that no path of the
     machine may be typed. roots: folders that typed paths must lie in; empty: anywhere, which is
-    offered only to a browser on the same machine.
+    offered only to a browser on the same machine. limits: what a visitor may ask for, where
+    strangers share it; root: the path under which a proxy shows the page, empty or "/studio".
     """
 
     runs_dir: Path
@@ -50,6 +58,8 @@ class Options:
     roots: tuple[Path, ...] = ()
     public: bool = False
     local: bool = True
+    limits: Limits | None = None
+    root: str = ""
 
     @property
     def paths_allowed(self) -> bool:
@@ -83,11 +93,17 @@ class Session:
         default_factory=lambda: Cache(most=_FOLDERS)
     )
     _opened: Cache[str, Opened] = field(default_factory=lambda: Cache(most=_FOLDERS))
+    shared: bool = field(default=False, init=False)  # strangers have rooms, see `rooms`
+
+    _measuring: threading.Lock = field(default_factory=threading.Lock)
+    _measure_at: float = 0.0
+    _cache_bytes: int | None = None
 
     def __post_init__(self) -> None:
         self.store = self.worker.store
         options = self.options
-        self.data = DataSet(options.cache_dir)
+        self._rate = None if options.limits is None else Rate(options.limits.an_hour)
+        self.data = DataSet(options.cache_dir, limits=options.limits)
         self.prompts = Prompts(self.data)
         self.writer = Writer(self.prompts, options.cache_dir, public=options.public)
         self.thumbnails = Thumbnails(cache_dir=options.cache_dir)
@@ -95,7 +111,29 @@ class Session:
             self.data.recent, options.paths_allowed, options.roots, options.local
         )
 
+    def here(self) -> Session:
+        """Itself: whoever is being answered, all share it. See `rooms.Whose`."""
+        return self
+
+    def served(self, _token: str) -> Sequence[Path]:
+        """Folders of pictures and downloads that a browser may fetch from."""
+        return [self.options.cache_dir / "thumbs", self.options.cache_dir / "exports"]
+
     # Runs -------------------------------------------------------------------------------------
+
+    def start(self, request: JobRequest) -> str:
+        """Begin a run; its id.
+
+        Raises:
+            StudioError: it cannot work, asks for too much, or another one is at work.
+        """
+        if self.options.limits is None or self._rate is None:
+            return self.worker.start(request)
+        self.options.limits.check_request(request)
+        self._rate.check()
+        run_id = self.worker.start(request)
+        self._rate.count()
+        return run_id
 
     def reader(self, run_id: str) -> RunReader:
         """The reader of a run, up to date.
@@ -191,20 +229,40 @@ class Session:
 
         return self._folders.get(root, read, mark=follow_links)
 
+    def cache_bytes(self) -> int | None:
+        """About how much the cache takes of the disk; None while it is not known yet.
+
+        Every page asks again and again: it is measured in the background, once a minute at most.
+        """
+        with self._measuring:
+            if time.monotonic() >= self._measure_at:
+                self._measure_at = time.monotonic() + _MEASURE_S
+                threading.Thread(target=self._measure, name="cache size", daemon=True).start()
+        return self._cache_bytes
+
+    def _measure(self) -> None:
+        self._cache_bytes = sum(sizes(self.options.cache_dir).values())
+
     def picture(self, folder: Folder, canvases: Pictures, index: int) -> str:
         """Address of the thumbnail of an image; empty when it cannot be had.
 
         canvases: those of the folder, or of one that is still being read (`DataState.arriving`).
         """
-        file = self.thumbnails.thumbnail(canvases, index, key=picture_key(folder, index))
-        return self.address(file) if file else ""
+        picture = self.thumbnails.thumbnail(canvases, index, key=picture_key(folder, index))
+        return self._address(picture)
 
     def large_picture(self, folder: Folder, index: int) -> str:
         """Address of a large view of an image, without metadata; empty when it cannot be had."""
-        file = self.thumbnails.large(
+        picture = self.thumbnails.large(
             folder.root / folder.images[index].path, key=picture_key(folder, index)
         )
-        return self.address(file) if file else ""
+        return self._address(picture)
+
+    def _address(self, picture: Path | bytes | None) -> str:
+        """Of a picture that is no file, because the cache takes none: the picture itself."""
+        if isinstance(picture, bytes):
+            return f"data:image/jpeg;base64,{b64encode(picture).decode('ascii')}"
+        return self.address(picture) if picture else ""
 
 
 def picture_key(folder: Folder, index: int) -> str:

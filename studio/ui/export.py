@@ -14,8 +14,9 @@ from studio.export.labels import LABEL_COLUMNS, label_rows
 from studio.imports import import_torch
 from studio.runs.outcome import Outcome
 from studio.runs.store import Run
-from studio.session.session import Session
-from studio.ui.parts import PRIVATE, UNCHECKED, box, file_url, folding, guarded
+from studio.session.rooms import Whose
+from studio.ui.handlers import InSession
+from studio.ui.parts import PRIVATE, UNCHECKED, box, folding, guarded
 from studio.views import export, runs
 from studio.views.render import render
 
@@ -41,12 +42,11 @@ class Shown(NamedTuple):
     model: Any
 
 
-class ExportTab:
+class ExportTab(InSession):
     """Builds the tab; handlers are methods, so that tests call them without a browser."""
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
-        self.downloads = Downloads(session.options.cache_dir)
+    def __init__(self, session: Whose) -> None:
+        super().__init__(session)
 
     def build(self) -> None:
         """Lay the tab out, inside of gr.Tab."""
@@ -115,12 +115,15 @@ class ExportTab:
     def make_labels(self, run_id: str) -> str:
         """Write labels.csv; its address."""
         import_torch()
-        return file_url(self.downloads.labels(self._run(run_id)))
+        return self.session.address(self._downloads().labels(self._run(run_id)))
 
     @guarded
     def make_model(self, run_id: str) -> str:
         """Pack the model folder; the address of the zip."""
-        return file_url(self.downloads.model(self._run(run_id)))
+        return self.session.address(self._downloads().model(self._run(run_id)))
+
+    def _downloads(self) -> Downloads:
+        return Downloads(self.session.options.cache_dir)
 
     def _run(self, run_id: object) -> Run:
         if not isinstance(run_id, str) or not run_id:

@@ -29,11 +29,12 @@ def steps(current: int) -> Markup:
 
 
 def folder_html(
-    folder: Folder, *, source: str, classes: int, picture: Callable[[int], str]
+    folder: Folder, *, source: str, classes: int, picture: Callable[[int], str], note: str = ""
 ) -> Markup:
     """Counts, where the images are, a sample of them and what was refused.
 
-    picture: address of the thumbnail of image i, empty when there is none.
+    picture: address of the thumbnail of image i, empty when there is none; note: what the cache
+    has no room for, in a sentence.
     """
     total = len(folder.images)
     sample = range(0, total, max(1, total // SAMPLE))[:SAMPLE]
@@ -47,7 +48,16 @@ def folder_html(
         bytes=sum(image.bytes for image in folder.images),
         pictures=_pictures(folder, sample, picture),
         refused_list=refused_html(folder.refused),
+        note=note,
     )
+
+
+def cache_html(cached: int | None, where: str) -> Markup:
+    """How much the cache takes, and what makes it less; empty while that is not known.
+
+    where: its folder; "" when that is nobody's business.
+    """
+    return Markup("") if cached is None else render("data/cache.html", bytes=cached, where=where)
 
 
 def arriving_html(folder: Folder, *, picture: Callable[[int], str]) -> Markup:

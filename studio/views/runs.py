@@ -29,6 +29,7 @@ _STATES = {
     "stopped": "Stopped",
     "failed": "Failed",
     "interrupted": "Interrupted",
+    "damaged": "Damaged",
 }
 _MARKS = {"finished": "✓", "stopped": "■"}
 _WARNINGS_SHOWN = 50
@@ -133,6 +134,21 @@ def status_card(info: RunInfo, status: Status, result: RunResult | None) -> Mark
         ended=ended(info, result) if result is not None and not active else None,
         of_those=None if result is None else result.estimated_clean_precision,
         reason="" if active else reason[:1].upper() + reason[1:],
+    )
+
+
+def damaged_card(info: RunInfo) -> Markup:
+    """A run whose files are not what they should be, and which."""
+    return render(
+        "train/status.html",
+        info=info,
+        state=info.state,
+        state_name=state_name(info.state),
+        about=info.id,
+        work=None,
+        ended=None,
+        of_those=None,
+        reason=f"The files of this run are damaged: {info.damage}.",
     )
 
 

@@ -22,7 +22,7 @@ from weakref import WeakKeyDictionary
 
 import pytest
 
-from studio.files import FileLock
+from studio.locks import FileLock
 from tests.browser.prepared import Prepared, prepare
 from tests.browser.rest import follow
 

@@ -463,10 +463,18 @@ def test_no_usable_image_says_what_was_refused(tmp_path: Path):
         prepare(tmp_path / "in", cache_dir=tmp_path / "cache")
 
 
-def test_a_cache_that_cannot_be_written_is_a_clear_error(root: Path, tmp_path: Path):
+def test_a_cache_that_cannot_be_written_costs_time_only(root: Path, tmp_path: Path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(FolderError, match="STUDIO_CACHE"):
-        prepare(root, cache_dir=tmp_path / "file")
+    notes: list[str] = []
+    folder, canvases = prepare(root, cache_dir=tmp_path / "file", note=notes.append)
+    right = prepare(root, cache_dir=tmp_path / "cache", note=notes.append)
+    assert notes == [canvases.note]
+    assert "decoded anew" in canvases.note
+    assert str(tmp_path / "file") in canvases.note
+    assert (canvases.on_disk, right[1].on_disk, right[1].note) == (False, True, "")
+    assert folder.images == right[0].images
+    every = range(len(folder.images))
+    assert torch.equal(canvases.batch(every), right[1].batch(every))
 
 
 def test_a_file_that_vanishes_while_it_is_read_is_refused(root: Path, monkeypatch):

@@ -17,8 +17,8 @@ import pytest
 from PIL import Image
 
 from studio.errors import FolderError, StudioError
-from studio.files import FileLock
 from studio.images.folder import read_aliases, read_class_names, scan, truth
+from studio.locks import FileLock
 from studio.paper import sets
 from studio.paper.archives import members
 from studio.paper.layout import folder_names

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from studio.errors import RunError
-from studio.files import FileLock, write_json
+from studio.files import write_json
+from studio.locks import FileLock
 from studio.runs.corrections import (
     WITHDRAWN,
     Corrections,

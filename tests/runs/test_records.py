@@ -136,9 +136,9 @@ def test_what_is_no_number_in_json_comes_back_as_such(run: Run, clock: Clock):
 
 
 def test_tensors_that_are_not_there_are_an_error_that_says_so(run: Run):
-    Recorder(run).write("combined", {}, {"score": P})
+    Recorder(run).write("combined", {}, {"score": P[0]})
     (line,) = written(run, "combined")
-    assert torch.equal(decode(line, run=run).score, P)
+    assert torch.equal(decode(line, run=run).score, P[0])
     assert isinstance(decode(line), Combined)
     with pytest.raises(RunError, match="kind combined has no score"):
         decode(line).score  # noqa: B018

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from studio.errors import RunError
+from studio.errors import RunError, StudioError
 from studio.runs import run as run_module
 from studio.runs.store import Run, RunStore
 from tests.runs.conftest import create
@@ -42,8 +42,10 @@ def test_of_a_run_that_has_ended_only_what_changed_is_read_again(
     run = create(store, name="one")
     run.set_status(state="running")
     read: list[str] = []
-    real = run_module.read_json
-    monkeypatch.setattr(run_module, "read_json", lambda path: read.append(path.name) or real(path))
+    real = run_module.load_object
+    monkeypatch.setattr(
+        run_module, "load_object", lambda path: read.append(path.name) or real(path)
+    )
 
     def listed() -> tuple[str, str, bool]:
         read.clear()
@@ -70,10 +72,22 @@ def test_a_folder_without_runs_lists_none(tmp_path: Path):
 def test_what_is_no_run_is_passed_over(store: RunStore, run: Run):
     (store.root / "notes").mkdir()
     (store.root / "20261121-205312-empty-coft").mkdir()
+    (store.root / "20261121-205313-file-coft").write_text("no folder")
+    assert [info.id for info in store.list()] == [run.id]
+
+
+def test_a_torn_run_is_listed_as_damaged_and_can_be_deleted(store: RunStore, run: Run):
     torn = store.root / "20261121-205313-torn-coft"
     torn.mkdir()
     (torn / "run.json").write_text('{"id": "2026')
-    assert [info.id for info in store.list()] == [run.id]
+    assert [(info.id, info.state, info.damage) for info in store.list()] == [
+        (run.id, "queued", ""),
+        (torn.name, "damaged", "run.json is no JSON"),
+    ]
+    with pytest.raises(RunError, match=r"torn-coft is damaged: run\.json is no JSON"):
+        _ = store.get(torn.name).info
+    store.delete(torn.name)
+    assert not torn.exists()
 
 
 @pytest.mark.parametrize("id", ["", "..", "../x", "20261121-205312-a/../b", "20261121-205312-zz-x"])
@@ -103,7 +117,7 @@ def test_a_run_at_work_is_not_deleted_and_a_finished_one_is_gone(store: RunStore
 
 def test_a_folder_that_cannot_be_written_is_an_error_of_the_user(tmp_path: Path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunError, match="cannot write to the folder for runs"):
+    with pytest.raises(StudioError, match="cannot write to the folder for runs"):
         create(RunStore(tmp_path / "file" / "runs"))
 
 

@@ -10,18 +10,19 @@ from markupsafe import Markup
 from studio.runs.again import command_of
 from studio.runs.given import Counts, count
 from studio.runs.store import ACTIVE, RunInfo
-from studio.session.session import Session
+from studio.session.rooms import Whose
 from studio.session.state import DataState
+from studio.ui.handlers import InSession
 from studio.ui.parts import Lazy, Part, field_of
 from studio.views import figures, runs
 from studio.views.render import render
 
 
-class TrainParts:
+class TrainParts(InSession):
     """The parts of the tab as they are now."""
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
+    def __init__(self, session: Whose) -> None:
+        super().__init__(session)
 
     def all(self, seen: bool, chosen: str, page: str) -> dict[str, Part]:
         """Every part by its name. seen: this page has shown them before; chosen: the run to show;
@@ -74,6 +75,8 @@ class TrainParts:
 
     def _run(self, info: RunInfo) -> dict[str, Part]:
         """What is shown of a run."""
+        if info.damage:
+            return self._damaged(info)
         run_id, reader = info.id, self.session.reader(info.id)
         status = reader.run.status()
         result = None if status["state"] in ACTIVE else self.session.result(run_id)
@@ -93,6 +96,17 @@ class TrainParts:
             "numbers": (mark, Lazy(figures.numbers, reader.curves)),
             "facts": ((mark, named), Lazy(self._facts, run_id)),
             "shown_run": (run_id, run_id),
+            "rename": (named, info.name),
+            "note": (named, info.note),
+        }
+
+    def _damaged(self, info: RunInfo) -> dict[str, Part]:
+        """Of a run whose files are not what they should be: what is wrong with them."""
+        card, named = runs.damaged_card(info), (info.id, info.name, info.note)
+        return {
+            **_no_run(ready=True),
+            "status": (card, card),
+            "shown_run": (info.id, info.id),
             "rename": (named, info.name),
             "note": (named, info.note),
         }

@@ -1,0 +1,130 @@
+"""Disks that take no more: whether one is full, which folder that concerns, and what is needed.
+
+Libraries say so in words of their own: safetensors, numpy and sqlite raise errors without a number.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from studio.errors import RunError, WriteError
+from studio.numbers import size
+
+# Windows knows no quotas by this name.
+_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_FULL_WORDS = re.compile(
+    rf"no space left on device|disk quota exceeded|os error ({errno.ENOSPC}|{errno.EDQUOT})\b"
+    r"|database or disk is full|^\d+ requested and \d+ written$"
+    if hasattr(errno, "EDQUOT")
+    else r"no space left on device|database or disk is full|^\d+ requested and \d+ written$",
+    re.IGNORECASE,
+)
+_NOT_OURS = {
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ELOOP, errno.EIO,
+    errno.ENAMETOOLONG,
+}  # fmt: skip
+_PROBE_BYTES = 1 << 16
+
+RUNS, CACHE = "the folder for runs", "the cache folder"
+
+
+def disk_is_full(error: BaseException) -> bool:
+    """Whether there is no room left, on the disk or within what this user may take of it."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in _FULL
+    return bool(_FULL_WORDS.search(str(error)))
+
+
+@contextmanager
+def writing(folder: Path, *, what: str = "") -> Iterator[None]:
+    """Around whatever writes into a folder: what the disk says becomes one line with its name.
+
+    what: the folder is for, such as RUNS; "" when that goes without saying.
+
+    Raises:
+        WriteError: the disk is full, or the folder cannot be written.
+    """
+    try:
+        yield
+    except WriteError:
+        raise
+    except Exception as error:
+        if (said := cannot_write(error, folder, what=what)) is None:
+            raise
+        raise said from error
+
+
+def cannot_write(error: BaseException, folder: Path, *, what: str = "") -> WriteError | None:
+    """The error of a write into the folder as one line; None when it is about something else."""
+    place = f"{what} {folder}".strip()
+    if disk_is_full(error):
+        return WriteError(
+            f"the disk is full: no room is left in {place}; make room there, or choose another "
+            "folder (--runs, --cache)",
+            number=errno.ENOSPC, reason="no space left on device", folder=folder,
+        )  # fmt: skip
+    if not isinstance(error, OSError):
+        return None
+    number = error.errno
+    gone = number == errno.ENOENT and not folder.is_dir()
+    if number in _NOT_OURS or gone:
+        reason = (error.strerror or str(error)).lower()
+        return WriteError(
+            f"cannot write to {place}: {reason}; choose another folder (--runs, --cache), or have "
+            "it made writable",
+            number=number, reason=reason, folder=folder,
+        )  # fmt: skip
+    return None
+
+
+def within(error: WriteError, folders: Mapping[str, Path]) -> WriteError:
+    """The error of one of these folders where it lies somewhere in it: that is how people know it.
+
+    folders: by what they are for, such as RUNS and CACHE.
+    """
+    for what, folder in folders.items():
+        if error.folder.is_relative_to(folder):
+            return cannot_write(error, folder, what=what) or error
+    return error
+
+
+def unwritable(folder: Path) -> str:
+    """Why nothing can be written into a folder, in one line; "" when it can be.
+
+    The folder is made when it is not there.
+    """
+    try:
+        with writing(folder):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder) as file:
+                file.write(bytes(_PROBE_BYTES))
+                file.flush()
+    except OSError as error:
+        return str(error)
+    return ""
+
+
+def free_bytes(folder: Path) -> int:
+    """Bytes that may still be written into a folder, whether or not it is there already."""
+    there = next(path for path in (folder, *folder.parents) if path.is_dir())
+    return shutil.disk_usage(there).free
+
+
+def check_room(folder: Path, needed: int, *, what: str) -> None:
+    """Raise when a folder's disk has less room than is needed. what: needs it, in words.
+
+    Raises:
+        RunError: with both sizes.
+    """
+    free = free_bytes(folder)
+    if needed > free:
+        raise RunError(
+            f"the disk is too full: {what} needs about {size(needed)} in {folder}, and "
+            f"{size(free)} are free; make room there, or choose another folder (--runs, --cache)"
+        )
