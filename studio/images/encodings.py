@@ -86,12 +86,10 @@ def _sense(text: str, encoding: str) -> float:
         number += 1
         before, after = text[max(0, at - 1) : at], text[at + 1 : at + 2]
         total += _worth(char, encoding)
-        if encoding in _COMMON_LEADS:
+        if encoding in _COMMON_LEADS or encoding in _CYRILLIC:
             if any(c.isascii() and c.isalpha() for c in before + after):
-                total -= 0.7  # a Latin word torn up into Chinese characters
-        elif encoding not in _CYRILLIC and (
-            (after > "\x7f" and after.isalpha()) or (char.islower() and "A" <= after <= "Z")
-        ):
+                total -= 0.7  # a Latin word torn up into other letters
+        elif (after > "\x7f" and after.isalpha()) or (char.islower() and "A" <= after <= "Z"):
             total -= 0.5  # accents side by side, or a capital inside a word: no Latin word
     return total / number if number else 0.0
 

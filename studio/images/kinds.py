@@ -22,9 +22,9 @@ SHOWN = "jpg, png, webp, avif, gif, tiff, bmp, jpeg 2000, ppm or tga"
 _READ = frozenset({"JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP", "JPEG2000", "PPM"})
 _CONVERT = "convert it to JPEG or PNG"
 HEIC, JXL = "HEIC", "JPEG XL"
-_HEIF_ENDINGS = (".heic", ".heif", ".hif", ".heics", ".heifs")
+HEIF_ENDINGS = frozenset({".heic", ".heif", ".hif", ".heics", ".heifs"})
 _KNOWN_ENDINGS = {
-    **dict.fromkeys(_HEIF_ENDINGS, HEIC),
+    **dict.fromkeys(HEIF_ENDINGS, HEIC),
     ".jxl": JXL,
     ".svg": "SVG, a drawing",
     ".svgz": "SVG, a drawing",
@@ -137,7 +137,7 @@ def by_name(name: str) -> str | None:
     image that is not read here.
     """
     ending = os.path.splitext(name)[1].lower()
-    if ending in EXTENSIONS or (ending in _HEIF_ENDINGS and reads_heic()):
+    if ending in EXTENSIONS or (ending in HEIF_ENDINGS and reads_heic()):
         return ""
     if ending in _KNOWN_ENDINGS:
         return _KNOWN_ENDINGS[ending]

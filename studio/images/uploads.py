@@ -11,17 +11,19 @@ import struct
 import uuid
 import zipfile
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 from studio.errors import FolderError, StudioError
+from studio.images import kinds
+from studio.images.archive_names import member_names
 from studio.images.decoding import pixels_of
 from studio.room import disk_is_full
 
-ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+ENDINGS = tuple(sorted(kinds.EXTENSIONS | (kinds.HEIF_ENDINGS if kinds.reads_heic() else set())))
 MAX_FILES = 20_000
 MAX_BYTES = 8 << 30
 MAX_RATIO = 100
@@ -50,10 +52,17 @@ class Allowance:
     kept: int | None = None
 
 
-def take_uploads(files: Sequence[str], folder: Path, *, allowance: Allowance | None = None) -> Path:
+def take_uploads(
+    files: Sequence[str],
+    folder: Path,
+    *,
+    allowance: Allowance | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Path:
     """Move uploaded images, and those in uploaded zips, into a new folder, and return it.
 
-    The browser's folder upload tells file names only; a zip keeps its sub-folders.
+    The browser's folder upload tells file names only; a zip keeps its sub-folders. tell: told what
+    was guessed about their names.
 
     Raises:
         FolderError: nothing usable arrived, too much, or an archive that is not safe.
@@ -63,7 +72,8 @@ def take_uploads(files: Sequence[str], folder: Path, *, allowance: Allowance | N
     try:
         try:
             target.mkdir(parents=True)
-            taking = _Taking(target, allowance, before=_size(folder) if allowance.kept else 0)
+            before = _size(folder) if allowance.kept else 0
+            taking = _Taking(target, allowance, before=before, tell=tell)
             for file in dict.fromkeys(files):
                 taking.take(Path(file))
         except OSError as error:
@@ -72,8 +82,10 @@ def take_uploads(files: Sequence[str], folder: Path, *, allowance: Allowance | N
             reason = error.strerror or type(error).__name__
             raise FolderError(f"The upload cannot be kept ({reason}); try again.") from error
         if not taking.taken:
+            what = f": {', '.join(sorted(taking.others))}" if taking.others else ""
             raise FolderError(
-                "No image arrived; upload jpg, png, webp, bmp, tiff or gif files, or a zip of them."
+                f"No image arrived that is read here{what}; upload {kinds.SHOWN} files, or a zip "
+                "of them."
             )
     except BaseException:
         shutil.rmtree(target, ignore_errors=True)
@@ -114,8 +126,10 @@ def reading(file: str | None) -> Iterator[Path]:
 class _Taking:
     """Images on their way into `target`; before: bytes that lay in the folder for uploads."""
 
-    def __init__(self, target: Path, allowance: Allowance, *, before: int) -> None:
-        self.taken = 0
+    def __init__(
+        self, target: Path, allowance: Allowance, *, before: int, tell: Callable[[str], None]
+    ) -> None:
+        self.taken, self.others, self._tell = 0, set[str](), tell
         self._target, self._allowance = target, allowance
         self._bytes, self._before, self._ask_at = 0, before, 0
         # By folder and name: the number of the next one of that name. To try 2, 3, 4 and so on for
@@ -128,7 +142,7 @@ class _Taking:
         """An uploaded file; what is neither image nor zip is passed over."""
         if file.suffix.lower() == ".zip":
             self._unzip(file)
-        elif _is_image(file.name):
+        elif self._is_image(file.name) and _is_read(file):
             try:
                 size = file.stat().st_size
             except OSError:
@@ -202,6 +216,13 @@ class _Taking:
                 f"{most / 1e6:.0f} here. Make it smaller, then upload again."
             )
 
+    def _is_image(self, name: str) -> bool:
+        """Whether a file may be one that is read; notes what others of that kind are."""
+        kind = None if name.startswith(".") else kinds.by_name(name)
+        if kind not in ("", "?", None):
+            self.others.add(str(kind))
+        return kind in ("", "?")
+
     def _unzip(self, archive: Path) -> None:
         """Images of a zip, with their sub-folders.
 
@@ -214,10 +235,17 @@ class _Taking:
                     "taken."
                 )
             with zipfile.ZipFile(archive) as source:
-                wanted = [m for m in source.infolist() if _path_of(m) is not None]
-                self._room(sum(member.file_size for member in wanted))
-                for member in wanted:
-                    self._member(source, member)
+                names, guessed = member_names(source)
+                if guessed:
+                    self._tell(f"{archive.name}: {guessed}.")
+                wanted = [
+                    (member, path)
+                    for member, name in names.items()
+                    if (path := _path_of(member, name)) and self._is_image(path.name)
+                ]
+                self._room(sum(member.file_size for member, _ in wanted))
+                for member, path in wanted:
+                    self._member(source, member, path)
         except FolderError:
             raise
         except OSError as error:
@@ -227,9 +255,13 @@ class _Taking:
         except Exception as error:  # zipfile and zlib raise whatever a damaged archive trips over
             raise _unreadable(error) from error
 
-    def _member(self, source: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
-        path = _path_of(member)
-        assert path is not None
+    def _member(
+        self, source: zipfile.ZipFile, member: zipfile.ZipInfo, path: PurePosixPath
+    ) -> None:
+        if kinds.by_name(path.name) == "?":  # its first bytes tell
+            with source.open(member) as packed:
+                if not kinds.is_read(kinds.kind_of(packed.read(kinds.HEAD))):
+                    return
         self._count(0)
         # What the header promises is checked first, and what comes out of it as well.
         most = MAX_RATIO * max(member.compress_size, 1) + 1_000_000
@@ -254,14 +286,20 @@ class _Taking:
             file.write(piece)
 
 
-def _is_image(name: str) -> bool:
-    return name.lower().endswith(ENDINGS) and not name.startswith(".")
+def _is_read(file: Path) -> bool:
+    """Whether a file's ending, or else its first bytes, are those of an image that is read."""
+    if kinds.by_name(file.name) == "":
+        return True
+    try:
+        return kinds.is_read(kinds.kind_of(kinds.read_head(file)))
+    except OSError:
+        return False
 
 
-def _path_of(member: zipfile.ZipInfo) -> PurePosixPath | None:
+def _path_of(member: zipfile.ZipInfo, name: str) -> PurePosixPath | None:
     """Where in a folder a member belongs; None when it is not taken."""
-    path = PurePosixPath(member.filename.replace("\\", "/"))
-    if member.is_dir() or not _is_image(path.name) or _is_link(member) or path.is_absolute():
+    path = PurePosixPath(name)
+    if member.is_dir() or _is_link(member) or path.is_absolute() or "\0" in name:
         return None
     if any(part in ("..", "__MACOSX") or ":" in part for part in path.parts):
         return None

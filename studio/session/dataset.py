@@ -21,7 +21,8 @@ from studio.images.arriving import Arriving
 from studio.images.canvas_cache import Pixels
 from studio.images.canvases import prepare
 from studio.images.choosing import RecentFolders
-from studio.images.folder import ImageFile, parse_class_names, propose_class_names, truth
+from studio.images.class_folders import Splits
+from studio.images.folder import ImageFile, class_folders, class_text, parse_class_names, truth
 from studio.runs.corrections import Corrections, Subjects
 from studio.runs.first_labels import LOADING, STEPS, Preview, label_images
 from studio.runs.given import Correction, usable
@@ -46,6 +47,7 @@ class DataSet:
     draw: Callable[..., Path] | None = None
     after_label: Callable[[], None] | None = None  # called in the thread that labelled
     limits: Limits | None = None  # where strangers share the page
+    links_allowed: bool = False  # whether links may be followed out of a folder
     turns: Turns = field(default_factory=lambda: Turns(at_once=1000))  # of all that label
     recent: RecentFolders = field(init=False)
     _state: DataState = field(default_factory=DataState)
@@ -69,13 +71,42 @@ class DataSet:
         """Draw the demo set if need be, scan it and label it. Returns at once."""
         self._start(_DRAWING, self._demo, ((_DRAWING, 6.0), *_READ, *STEPS))
 
-    def use_folder(self, path: Path, *, source: str = "folder") -> None:
-        """Scan a folder; class names are proposed from its sub-folders. Returns at once."""
+    def use_folder(
+        self,
+        path: Path,
+        *,
+        source: str = "folder",
+        follow_links: bool = False,
+        notes: Sequence[str] = (),
+    ) -> None:
+        """Scan a folder; class names are proposed from its sub-folders. Returns at once.
+
+        follow_links: out of the folder as well; notes: what is to be said of how it came here.
+        """
 
         def work(task: Task) -> None:
-            self._scan(task, path, source, keep_names=False)
+            self._scan(task, path, source, keep_names=False, follow_links=follow_links)
+            with self._lock:
+                self._set(notes=tuple(notes))
 
+        with self._lock:
+            self._set(follow_links=follow_links)
         self._start("Reading the folder", work)
+
+    def read_as(self, splits: Splits) -> None:
+        """Say which sub-folders are the classes, where that was in doubt: "yes" takes the outer
+        ones for parts of a split set.
+        """
+        with self._lock:
+            folder = self._state.folder
+            if folder is None:
+                raise FolderError(_NO_IMAGES)
+            classes = replace(class_folders(folder, splits=splits), doubt=True)
+            self._set(
+                classes=classes, names_text=class_text(classes.classes.names),
+                inputs=self._state.inputs + 1, by="",
+            )  # fmt: skip
+            self._save()
 
     def label(self, names_text: str, model: str, *, by: str = "") -> None:
         """Label the images zero-shot with these names. Returns at once.
@@ -174,11 +205,16 @@ class DataSet:
                 inputs=self._state.inputs + 1,
                 prompts=saved.prompts,
                 llm_form=saved.llm_form,
+                follow_links=saved.follow_links and self.links_allowed,
             )
         if saved.path and Path(saved.path).is_dir():
 
             def again(task: Task) -> None:
-                self._scan(task, Path(saved.path), saved.source or "folder", keep_names=True)
+                links = saved.follow_links and self.links_allowed
+                self._scan(
+                    task, Path(saved.path), saved.source or "folder", keep_names=True,
+                    follow_links=links,
+                )  # fmt: skip
                 if saved.labelled and self.state.names:
                     self._label(task)
 
@@ -197,7 +233,9 @@ class DataSet:
         self._scan(task, path, "demo", keep_names=False)
         self._label(task)
 
-    def _scan(self, task: Task, path: Path, source: str, *, keep_names: bool) -> None:
+    def _scan(
+        self, task: Task, path: Path, source: str, *, keep_names: bool, follow_links: bool = False
+    ) -> None:
         progress, arriving = task.begin(_READING), Arriving.none_of(path)
 
         def arrived(file: ImageFile, pixels: Pixels) -> None:
@@ -211,19 +249,20 @@ class DataSet:
 
         try:
             folder, canvases = prepare(
-                path, cache_dir=self.cache_dir, stop=task.stopping, progress=report, arrived=arrived
-            )
+                path, cache_dir=self.cache_dir, stop=task.stopping, progress=report, arrived=arrived,
+                follow_links=follow_links and self.links_allowed,
+            )  # fmt: skip
         finally:
             with self._lock:
                 self._set(arriving=None)
         with self._lock:
-            names = self._state.names_text
+            names, classes = self._state.names_text, class_folders(folder)
             if not keep_names:
-                proposed = propose_class_names(folder)
                 same = self._state.folder is not None and self._state.folder.root == folder.root
-                names = names if same and names.strip() else "\n".join(proposed)
+                names = names if same and names.strip() else class_text(classes.classes.names)
             self._set(
                 folder=folder, canvases=canvases, path=str(path), source=source, names_text=names,
+                classes=classes, notes=(),
                 preview=None, before=None, plain=None, inputs=self._state.inputs + 1, by="",
             )  # fmt: skip
             self._save()
@@ -290,6 +329,6 @@ class DataSet:
         view = self._state
         saved = Saved(
             view.path, view.source, view.names_text, view.model, view.preview is not None,
-            view.prompts, view.llm_form,
+            view.prompts, view.llm_form, view.follow_links,
         )  # fmt: skip
         save(self._file, saved)

@@ -103,7 +103,9 @@ class Session:
         self.store = self.worker.store
         options = self.options
         self._rate = None if options.limits is None else Rate(options.limits.an_hour)
-        self.data = DataSet(options.cache_dir, limits=options.limits)
+        self.data = DataSet(
+            options.cache_dir, limits=options.limits, links_allowed=options.links_allowed
+        )
         self.prompts = Prompts(self.data)
         self.writer = Writer(self.prompts, options.cache_dir, public=options.public)
         self.thumbnails = Thumbnails(cache_dir=options.cache_dir)

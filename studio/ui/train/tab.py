@@ -148,6 +148,7 @@ class TrainTab(InSession):
             folder=root,
             class_names=tuple(class_names),
             aliases=view.aliases,
+            follow_links=view.folder.follows_links if view.folder else False,
             method=form.method,
             model=view.model,
             settings=form.settings(),
