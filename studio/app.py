@@ -13,36 +13,45 @@ from studio.places import default_cache_dir, default_runs_dir, has_display, is_l
 
 def main() -> None:
     """Read the flags, build the page, serve it."""
-    public = "SPACE_ID" in os.environ  # on a Hugging Face Space
+    space = os.environ.get("SPACE_HOST", "") if "SPACE_ID" in os.environ else None
     parser = argparse.ArgumentParser(description="CoFT Studio, in the browser.")
     add = parser.add_argument
-    add("--host", default="0.0.0.0" if public else "127.0.0.1", help="address to listen on")
+    add("--host", default="127.0.0.1" if space is None else "0.0.0.0", help="address to listen on")
     add("--port", type=int, default=7860, help="port to listen on (default: %(default)s)")
     add("--runs", type=Path, default=default_runs_dir(), help="where runs are kept")
     add("--cache", type=Path, default=default_cache_dir(), help="where features and such are kept")
     add("--root", type=Path, action="append", default=[], help="only open folders in here")
+    add("--public", action="store_true", help="for strangers: a room for each, and limits")
+    add("--allow-host", action="append", default=[], metavar="NAME", help="a proxy's name")
+    add("--root-path", default="", metavar="/PATH", help="where that proxy shows the page")
     add("--no-browser", action="store_true", help="do not open the page in a browser")
     args = parser.parse_args()
 
     keep_freed_memory()
     with one_line():
-        _serve(args, public=public)
+        _serve(args, space=space)
 
 
-def _serve(args: argparse.Namespace, *, public: bool) -> None:
+def _serve(args: argparse.Namespace, *, space: str | None) -> None:
+    """space: the name of the Hugging Face Space that this is; None: it is none."""
     # Here, because gradio takes seconds and `--help` must answer at once.
-    from studio.ui.page import Options, serve
+    from studio.ui.page import Limits, Options, serve
 
+    public = args.public or space is not None
     options = Options(
         runs_dir=args.runs.expanduser().resolve(),
         cache_dir=args.cache.expanduser().resolve(),
         roots=tuple(root.expanduser().resolve() for root in args.root),
         public=public,
         local=is_loopback(args.host),
+        limits=Limits() if public else None,
+        root=args.root_path.strip("/") and f"/{args.root_path.strip('/')}",
     )
+    names = [*args.allow_host, *([space, "*.hf.space"] if space else [])]
     # Where its user sits: not on a Space, and not on a server that is reached from elsewhere.
     here = options.local and not public and has_display()
-    serve(options, host=args.host, port=args.port, browser=here and not args.no_browser)
+    browser = here and not args.no_browser
+    serve(options, host=args.host, port=args.port, names=names, browser=browser)
 
 
 if __name__ == "__main__":

@@ -116,13 +116,22 @@ def _add_fit(commands: Any) -> None:
         "--names",
         type=Path,
         metavar="FILE",
-        help="class names, one a line, or lines FOLDER<TAB>NAME (default: the sub-folders' names)",
+        help="class names, one a line, or lines FOLDER<TAB>NAME, or a list of another tool "
+        "(default: the sub-folders' names)",
     )
     fit.add_argument(
         "--classes",
         metavar="NAMES",
         help="class names on the command line, separated by commas, or as in --names FILE",
     )
+    fit.add_argument(
+        "--splits",
+        choices=["auto", "yes", "no"],
+        default="auto",
+        help="yes: the outer sub-folders (train, test, ...) are parts of a split set, and the "
+        "folders in them are the classes; no: they are the classes (default: as they look)",
+    )
+    _add_follow_links(fit)
     fit.add_argument(
         "--prompts",
         type=Path,
@@ -214,6 +223,7 @@ def _add_predict(commands: Any) -> None:
     predict.add_argument("run", metavar="RUN", help="the run's id, its folder, or 'latest'")
     predict.add_argument("folder", type=Path, metavar="FOLDER", help="the images")
     predict.add_argument("--out", type=Path, required=True, metavar="FILE", help="a CSV file")
+    _add_follow_links(predict)
     _add_runs_dir(predict)
     _add_cache_dir(predict)
     predict.set_defaults(command=run_command.predict)
@@ -303,6 +313,14 @@ def _add_paper(commands: Any) -> None:
     add("--dry-run", action="store_true", help="say what would be done; nothing is fetched")
     _add_cache_dir(paper)
     paper.set_defaults(command=run_command.paper)
+
+
+def _add_follow_links(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--follow-links",
+        action="store_true",
+        help="take the images that links lead to, out of the folder as well",
+    )
 
 
 def _add_runs_dir(parser: argparse.ArgumentParser) -> None:

@@ -42,6 +42,9 @@ def fit(options: argparse.Namespace) -> int:
             corrections=options.corrections,
             labels=options.labels,
             settings=_settings(options),
+            splits=options.splits,
+            follow_links=options.follow_links,
+            tell=terminal.line,
             progress=lambda done, total: terminal.progress("drawing the demo", done, total),
         )
     store.tidy()
@@ -115,6 +118,7 @@ def predict(options: argparse.Namespace) -> int:
             options.out,
             cache_dir=options.cache,
             progress=terminal.progress,
+            follow_links=options.follow_links,
         )
         for refused in done.refused:
             terminal.line(f"refused {refused.path}: {refused.reason} ({refused.detail})")

@@ -15,6 +15,7 @@ from typing import Any
 
 from studio.leftovers import held
 from studio.room import writing
+from studio.texts import writable
 from studio.untrusted import Unreadable, load_json, parse_json, read_file
 
 _SPARE_BYTES = 8192
@@ -54,12 +55,20 @@ def write_json(path: Path, value: object, *, spare: Path | None = None) -> None:
     Raises:
         WriteError: It cannot be written; the old file is still there.
     """
-    text = json.dumps(finite(value), ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+    text = _json(value, indent=1) + "\n"
     try:
         replace_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
     except OSError:
         if spare is None or not _write_over(spare, path, text.encode()):
             raise
+
+
+def _json(value: object, **layout: Any) -> str:
+    """JSON as people read it; text that is not UTF-8, such as names of files, keeps its escapes."""
+    text = json.dumps(finite(value), ensure_ascii=False, allow_nan=False, **layout)
+    if writable(text) is text:
+        return text
+    return json.dumps(finite(value), allow_nan=False, **layout)
 
 
 def keep_spare(path: Path) -> None:
@@ -102,8 +111,7 @@ def append_json(path: Path, record: Mapping[str, Any], *, keep: bool = False) ->
         keep: Wait until the line is on the disk: for what a person did, which cannot be done anew
             by a computer.
     """
-    text = json.dumps(finite(record), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    text += "\n"
+    text = _json(record, separators=(",", ":")) + "\n"
     with writing(path.parent), path.open("ab+", buffering=0) as file:
         end = file.seek(0, os.SEEK_END)
         if end:

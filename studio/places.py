@@ -7,6 +7,8 @@ import ipaddress
 import os
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from studio.errors import StudioError
@@ -80,3 +82,26 @@ def _no_port(error: OSError, host: str, port: int) -> str:
     if error.errno in (errno.EACCES, errno.EPERM):
         return f"this user may not listen on port {port}; choose one above 1023 with --port"
     return f"cannot listen on {host}: {error.strerror}; give an address of this machine to --host"
+
+
+@contextmanager
+def direct(host: str = "") -> Iterator[None]:
+    """Let no request of this process to its own machine go through a proxy of the environment.
+
+    Gradio makes clients of httpx while it is imported, and asks its own server at the start whether
+    it is there. For some proxies httpx needs more packages, and it trips over addresses that are
+    none, even where it is not to use them. host: what is listened on. Inside, there is no proxy at
+    all; afterwards, only none for this machine.
+    """
+    bare = host.strip("[]")
+    own = ["localhost", "127.0.0.1", "::1", *([bare] if bare else [])]
+    named = {n: v for n, v in os.environ.items() if n.lower().endswith("_proxy")}
+    for variable in ("NO_PROXY", "no_proxy"):
+        known = [name for name in named.pop(variable, "").split(",") if name.strip()]
+        os.environ[variable] = ",".join(dict.fromkeys([*known, *own]))
+    for variable in named:
+        del os.environ[variable]
+    try:
+        yield
+    finally:
+        os.environ.update(named)

@@ -9,13 +9,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from studio.coft.events import Event
 
+STOP_S = 8.0  # after SIGTERM, as of `runs.worker`
 _QUIET_EVERY_S = 30.0  # between two plain lines of one stage
 
 
@@ -132,23 +133,33 @@ class Terminal:
 
 @contextmanager
 def stop_on_ctrl_c() -> Iterator[threading.Event]:
-    """The first Ctrl-C (or SIGTERM) asks to end and keep what was learned; the second just ends."""
-    stop = threading.Event()
+    """The first Ctrl-C (or SIGTERM) asks to end and keep what was learned; the second just ends.
 
-    def ask(_number: int, _frame: object) -> None:
+    After SIGTERM there is so much time for it: whoever sends it sends SIGKILL soon.
+    """
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():  # only it is told of signals
+        yield stop
+        return
+    main = threading.main_thread().ident
+    alarm = threading.Timer(STOP_S, lambda: signal.pthread_kill(main or 0, signal.SIGINT))
+    alarm.daemon = True
+
+    def ask(number: int, _frame: object) -> None:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
         # Not `print`: a signal may arrive in the middle of one.
-        os.write(2, b"\nstopping, keeping what was learned; Ctrl-C again to give that up\n")
+        with suppress(OSError):
+            os.write(2, b"\nstopping, keeping what was learned; Ctrl-C again to give that up\n")
+        if number == signal.SIGTERM and sys.platform != "win32":
+            alarm.start()
 
-    if threading.current_thread() is not threading.main_thread():  # only it is told of signals
-        yield stop
-        return
     signals = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.signal(number, ask) for number in signals}
     try:
         yield stop
     finally:
+        alarm.cancel()
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from studio.api.classes import Classes, classes_of, listed
 from studio.errors import FolderError, RunError, SettingsError
-from studio.images.names import (
-    canonical,
-    parse_aliases,
-    parse_class_names,
-    read_aliases,
-    read_class_names,
-)
+from studio.images.class_folders import Splits
+from studio.images.folder import ClassList, nothing_usable, scan
+from studio.images.image_names import ImageNames
 from studio.methods import method_of
 from studio.progress import Progress
 from studio.prompts.prompt_set import PromptSet
@@ -29,41 +26,21 @@ from studio.settings import Settings
 DEMO = "demo"
 """In the place of a folder: the set that the studio draws itself."""
 
-Classes = Iterable[str] | Mapping[str, str] | str | Path
-"""Class names; or folder name -> class name; or a text of names; or a file of them."""
-
-
-def classes_of(classes: Classes | None) -> tuple[tuple[str, ...] | None, dict[str, str]]:
-    """Class names, None = those of the sub-folders, and the aliases (folder -> class) with them.
-
-    Raises:
-        FolderError: They are fewer than two, or the file cannot be read.
-    """
-    if classes is None:
-        return None, {}
-    if isinstance(classes, Path):
-        return tuple(read_class_names(classes)), read_aliases(classes)
-    if isinstance(classes, str):
-        return tuple(parse_class_names(classes)), parse_aliases(classes)
-    names = tuple(dict.fromkeys(classes.values() if isinstance(classes, Mapping) else classes))
-    if not all(isinstance(name, str) and name.strip() for name in names):
-        raise FolderError("Class names are texts, and none of them is empty.")
-    alike: dict[str, str] = {}
-    for name in names:
-        first = alike.setdefault(canonical(name), name)
-        if first != name:
-            raise FolderError(f"{first!r} and {name!r} are the same class name; leave one out.")
-    if len(names) < 2:
-        raise FolderError("Give at least two class names.")
-    return names, dict(classes) if isinstance(classes, Mapping) else {}
-
 
 def corrections_in(
-    corrections: Mapping[str, str | None] | str | Path | Run | None, *, runs: Path | None = None
+    corrections: Mapping[str, str | None] | str | Path | Run | None,
+    *,
+    images: ImageNames,
+    runs: Path | None = None,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Correction]:
     """Corrections by path: from {path: class name, or None to leave the image out}, a CSV or a run.
 
-    runs: where a run is looked for that is named by its id.
+    Args:
+        corrections: In one of these forms; None: none.
+        images: The images, by whatever name.
+        runs: Where a run is looked for that is named by its id.
+        tell: Told what was guessed or passed over.
 
     Raises:
         RunError: There are none, or they cannot be read.
@@ -72,17 +49,19 @@ def corrections_in(
         return {}
     if isinstance(corrections, Mapping):
         return {
-            path: Correction("rejected") if label is None else Correction("relabelled", label)
+            images.find(path) or path: (
+                Correction("rejected") if label is None else Correction("relabelled", label)
+            )
             for path, label in corrections.items()
         }
     if isinstance(corrections, Run):
         return corrections_from(corrections)
     table = Path(corrections).expanduser()
     if table.is_file():
-        return corrections_from(table)
+        return corrections_from(table, images=images, tell=tell)
     if runs is None:
         raise RunError(f"{corrections} is no file; give a CSV with the columns path,label")
-    return corrections_from(RunStore(runs).find(str(corrections)))
+    return corrections_from(RunStore(runs).find(str(corrections)), images=images, tell=tell)
 
 
 def asked(
@@ -100,6 +79,9 @@ def asked(
     like: Run | None = None,
     name: str | None = None,
     settings: Mapping[str, Any] | None = None,
+    splits: Splits = "auto",
+    follow_links: bool | None = None,
+    tell: Callable[[str], None] = lambda _: None,
     progress: Progress | None = None,
 ) -> JobRequest:
     """The request of a run. None: as in `like`, else the studio's own default.
@@ -119,6 +101,9 @@ def asked(
         like: A run whose folder, names, prompts, model and settings are taken where nothing else
             is said.
         settings: By name, with values as `python -m studio settings` lists them.
+        splits: Whether outer sub-folders are parts of a split set: auto, yes or no.
+        follow_links: Whether links that leave the folder are followed.
+        tell: Told the classes, and whatever was merged, left out or guessed.
         progress: Told while the demo is drawn.
 
     Raises:
@@ -130,34 +115,42 @@ def asked(
     chosen = _settings(settings or {}, base.settings)
     if method is not None:
         method_of(method)
-    names, aliases = classes_of(classes)
-    if classes is None:
-        names, aliases = base.class_names, dict(base.aliases)
-    path = base.folder if folder is None else Path(folder).expanduser()
-    if folder == DEMO and not path.exists():
-        from studio.demo import DEMO_CLASSES, demo_folder
-
-        path, name = demo_folder(cache, progress=progress), name or DEMO
-        names = names or tuple(DEMO_CLASSES)
+    given = None if classes is None else listed(classes)
+    if given is None and base.class_names is not None:
+        given = ClassList(base.class_names, base.aliases)
     if prompts is not None and not isinstance(prompts, PromptSet):
         prompts = PromptSet.load(Path(prompts))
-    if labels is not None and not isinstance(labels, Mapping):
-        labels = read_labels(Path(labels).expanduser())
-    request = dataclasses.replace(
+    path = base.folder if folder is None else Path(folder).expanduser()
+    demo = folder == DEMO and not path.exists()
+    if demo:
+        from studio.demo import demo_folder
+
+        path, name = demo_folder(cache, progress=progress), name or DEMO
+    links = base.follow_links if follow_links is None else follow_links
+    found = scan(path, follow_links=links)
+    if not found.images:
+        raise nothing_usable(found)
+    images = ImageNames((image.path for image in found.images), roots=(path, found.root))
+    if labels is None:
+        labels = base.labels
+    elif not isinstance(labels, Mapping):
+        labels = read_labels(Path(labels).expanduser(), images=images, tell=tell)
+    used = classes_of(given, found, labels, splits=splits, demo=demo, tell=tell)
+    return dataclasses.replace(
         base,
         folder=path,
-        class_names=names,
-        aliases=aliases,
+        class_names=used.names,
+        aliases=used.aliases,
         method=method or base.method,
         model=model or base.model,
         settings=chosen,
         prompts=prompts or base.prompts,
         test_folder=Path(test).expanduser() if test is not None else base.test_folder,
         name=name or base.name,
-        corrections=corrections_in(corrections, runs=runs),
-        labels=base.labels if labels is None else labels,
+        corrections=corrections_in(corrections, images=images, runs=runs, tell=tell),
+        labels=labels,
+        follow_links=links,
     )
-    return _named(request)
 
 
 def _settings(changes: Mapping[str, Any], base: Settings) -> Settings:
@@ -168,21 +161,6 @@ def _settings(changes: Mapping[str, Any], base: Settings) -> Settings:
     if "preset" not in texts:
         texts = {**{key: _text(value) for key, value in kept.items()}, **texts}
     return Settings.from_overrides(texts)
-
-
-def _named(request: JobRequest) -> JobRequest:
-    """The request, with class names from its labels where neither it nor sub-folders have any."""
-    from studio.images.folder import propose_class_names, scan
-
-    if request.class_names is not None or propose_class_names(scan(request.folder)):
-        return request
-    if not request.labels:
-        raise FolderError(
-            f"{request.folder} has no sub-folders to take class names from; give them with "
-            "--names FILE or --classes a,b,c (in Python: classes=[...])."
-        )
-    names = tuple(sorted(set(request.labels.values())))
-    return dataclasses.replace(request, class_names=names)
 
 
 def _text(value: Any) -> str:

@@ -9,11 +9,14 @@ from queue import Queue
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from studio.api.asked import Classes, asked
+from studio.api.asked import asked
+from studio.api.classes import Classes
 from studio.api.run import Run, folder_of
 from studio.errors import RunError
+from studio.images.class_folders import Splits
 from studio.methods import METHODS
 from studio.places import default_cache_dir, default_runs_dir
+from studio.runs.command import refusals
 from studio.runs.job import JobStopped, run_job
 from studio.runs.request import JobRequest, create_run
 from studio.runs.run import Run as RunFolder
@@ -44,6 +47,8 @@ def fit(
     name: str | None = None,
     seed: int | None = None,
     settings: Mapping[str, Any] | None = None,
+    splits: Splits = "auto",
+    follow_links: bool | None = None,
     cache: Path | str | None = None,
     progress: bool = True,
 ) -> Run:
@@ -68,6 +73,9 @@ def fit(
         name: What the run is called; None: the folder's name.
         seed: Of all random numbers; short for settings={"seed": ...}.
         settings: By name, as `python -m studio settings` lists them.
+        splits: "yes": the outer sub-folders (train, test, ...) are parts of a split set, and the
+            folders in them are the classes; "no": they are the classes; "auto": as they look.
+        follow_links: Whether links that leave the folder are followed; None: no, or as `like`.
         cache: Where decoded images and features are kept; None: see `studio.places`.
         progress: Whether bars are shown, in a notebook or on stderr.
 
@@ -82,7 +90,8 @@ def fit(
         request = asked(
             folder, cache=place, classes=classes, model=model, method=method, prompts=prompts,
             test=test, corrections=_corrections(corrections), labels=labels, like=folder_of(like),
-            name=name, settings=_seeded(settings, seed),
+            name=name, settings=_seeded(settings, seed), splits=splits, follow_links=follow_links,
+            tell=terminal.line,
             progress=lambda done, total: terminal.progress("drawing the demo", done, total),
         )  # fmt: skip
     run = create(request, out=out)
@@ -100,10 +109,19 @@ def work(request: JobRequest, run: RunFolder, *, cache: Path, progress: bool = T
     models = METHODS[request.method].models
     with stop_on_ctrl_c() as stop, Terminal(models=models, quiet=not progress) as terminal:
         terminal.line(f"run {run.id}")
+        told = False
+
+        def listen(event: Event) -> None:
+            nonlocal told
+            if not told and (run.path / "images.json").is_file():
+                told = True
+                for line in refusals(run):
+                    terminal.line(line)
+            terminal.show(event)
+
         return run_job(
-            request, run, cache_dir=cache, stop=stop.is_set, listen=terminal.show,
-            watch=terminal.watch,
-        )  # fmt: skip
+            request, run, cache_dir=cache, stop=stop.is_set, listen=listen, watch=terminal.watch
+        )
 
 
 def create(request: JobRequest, *, out: Path | str | None = None) -> RunFolder:
@@ -194,6 +212,8 @@ def stream(
     name: str | None = None,
     seed: int | None = None,
     settings: Mapping[str, Any] | None = None,
+    splits: Splits = "auto",
+    follow_links: bool | None = None,
     cache: Path | str | None = None,
 ) -> Stream:
     """As `fit`, but every event of the run can be iterated over while it works.
@@ -205,7 +225,7 @@ def stream(
     request = asked(
         folder, cache=place, classes=classes, model=model, method=method, prompts=prompts,
         test=test, corrections=_corrections(corrections), labels=labels, like=folder_of(like),
-        name=name, settings=_seeded(settings, seed),
+        name=name, settings=_seeded(settings, seed), splits=splits, follow_links=follow_links,
     )  # fmt: skip
     run = create(request, out=out)
 

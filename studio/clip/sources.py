@@ -83,6 +83,13 @@ def find_source(name: str, *, begin: Begin | None = None, stop: Stop | None = No
     )
 
 
+def fetch(name: str, *, begin: Begin | None = None, stop: Stop | None = None) -> None:
+    """Fetch what a model needs of the hub, and nothing more; args and errors: of `find_source`."""
+    source = find_source(name, begin=begin, stop=stop)
+    source.tokenizer()
+    source.weights()
+
+
 def at_hand(chosen: Preset) -> bool:
     """Whether a listed model is on this machine, weights and tokenizer."""
     if not chosen.architecture:

@@ -36,6 +36,7 @@ def predictions(
     cache_dir: Path,
     device: str | None = None,
     progress: Callable[[str, int, int], None] | None = None,
+    follow_links: bool = False,
 ) -> Predictions:
     """Label the images of another folder with the run's classifier; nothing is trained.
 
@@ -45,6 +46,7 @@ def predictions(
         cache_dir: Where decoded images are kept.
         device: A torch device; None takes the GPU when there is one.
         progress: Told (what is being done, done, total).
+        follow_links: Whether links that leave the folder are followed.
 
     Raises:
         RunError: The run has no classifier yet.
@@ -65,6 +67,7 @@ def predictions(
         folder,
         cache_dir=cache_dir,
         progress=lambda done, total: tell("reading images", done, total),
+        follow_links=follow_links,
     )
     each = label_each(
         classifier, canvases, progress=lambda done, total: tell("labelling", done, total)
@@ -87,6 +90,7 @@ def predict(
     cache_dir: Path,
     device: str | None = None,
     progress: Callable[[str, int, int], None] | None = None,
+    follow_links: bool = False,
 ) -> Predictions:
     """As `predictions`, written to `out_csv`: path, label, confidence (0 to 1).
 
@@ -94,7 +98,10 @@ def predict(
         RunError: The run has no classifier yet.
         FolderError: The folder cannot be used, or out_csv cannot be written.
     """
-    done = predictions(run, folder, cache_dir=cache_dir, device=device, progress=progress)
+    done = predictions(
+        run, folder, cache_dir=cache_dir, device=device, progress=progress,
+        follow_links=follow_links,
+    )  # fmt: skip
     rows = (
         (safe_path(path), safe_name(label), f"{share:.6f}")
         for path, label, share in zip(done.paths, done.labels, done.confidence, strict=True)

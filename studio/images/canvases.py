@@ -10,10 +10,11 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,13 +25,18 @@ from PIL import Image
 from studio.errors import FolderError, Stopped
 from studio.images.canvas_cache import Pixels, Place, ShardStore, Verdict
 from studio.images.decoding import (
-    EXTENSIONS,
     MAX_PIXELS,
-    REASONS,
     ImageRefused,
     quiet_pillow,
 )
-from studio.images.folder import Folder, ImageFile, Refused, natural_key, scan
+from studio.images.folder import (
+    Folder,
+    ImageFile,
+    Refused,
+    natural_key,
+    nothing_usable,
+    scan,
+)
 from studio.images.resize import CROP, Resize, square
 from studio.progress import Progress, Stop, never
 
@@ -134,6 +140,7 @@ def prepare(
     arrived: Callable[[ImageFile, Pixels], None] | None = None,
     note: Callable[[str], None] | None = None,
     max_pixels: int = MAX_PIXELS,
+    follow_links: bool = False,
 ) -> tuple[Folder, Canvases]:
     """Scans a folder and decodes its images; those that were decoded before are not read again.
 
@@ -142,11 +149,12 @@ def prepare(
     with (images done, images in all), at most ten times a second and at the end. stop: asked
     between images; what was read by then is kept in the cache. arrived: given each image as soon as
     it is decoded, with its canvas (3, size, size) uint8; not those that were decoded before. note:
-    told before, in a sentence, when the cache has no room for the canvases.
+    told before, in a sentence, when the cache has no room for the canvases. follow_links: see
+    `studio.images.folder.scan`.
     Raises FolderError (no such folder, not a folder, no usable image) and Stopped.
     """
     root, stop = Path(root), stop or never
-    scanned = scan(root)
+    scanned = scan(root, follow_links=follow_links)
     with (
         _only_one(f"{scanned.root}|{size}|{max_pixels}{resize}", stop),
         ShardStore(
@@ -194,7 +202,7 @@ def _outcome(
         else:
             refused.append(Refused(file.path, verdict.reason, verdict.detail))
     if not images:
-        raise FolderError(_nothing_usable(scanned.root, refused))
+        raise nothing_usable(scanned, refused)
     refused.sort(key=lambda item: natural_key(item.path))
     canvases = Canvases(
         size=size,
@@ -203,16 +211,7 @@ def _outcome(
         places=[store.place(file) for file in images],
         max_pixels=max_pixels,
     )
-    return Folder(scanned.root, tuple(images), tuple(refused)), canvases
-
-
-def _nothing_usable(root: Path, refused: Sequence[Refused]) -> str:
-    kinds = ", ".join(sorted(extension[1:] for extension in EXTENSIONS))
-    if not refused:
-        return f"There is no image in {root}; it needs files of type {kinds}."
-    counts = Counter(item.reason for item in refused)
-    reasons = ", ".join(f"{reason}: {counts[reason]}" for reason in REASONS if counts[reason])
-    return f"There is no usable image in {root} ({reasons}); it needs files of type {kinds}."
+    return replace(scanned, images=tuple(images), refused=tuple(refused)), canvases
 
 
 def _decode_all(

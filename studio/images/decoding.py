@@ -2,7 +2,8 @@
 
 Files come from anywhere, so nothing about them is trusted: the content is checked against an
 allow-list of formats whatever the extension says, the number of pixels is read from the header
-before anything is decoded, and whatever a decoder raises becomes a refusal.
+before anything is decoded, and whatever a decoder raises becomes a refusal. How a file is opened is
+in `studio.images.opening`.
 """
 
 from __future__ import annotations
@@ -18,13 +19,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from studio.images.kinds import SHOWN, is_read, kind_of, read_head, why_not
+from studio.images.opening import TooLargeError, header_pixels, open_image
+
 MAX_PIXELS = 90_000_000
-"""Largest image that is decoded, in pixels (Pillow's own warning level is 89.5 million)."""
+"""Most pixels that are decoded (Pillow's own warning level is 89.5 million). A larger JPEG file is
+decoded at a half, a quarter or an eighth of its size, see `studio.images.opening`."""
 
 MAX_BYTES = 320 * 2**20
 """Largest file that is opened; 90 million uncompressed RGB pixels are 257 MiB."""
-
-EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 
 REASONS = (
     "corrupt",
@@ -36,11 +39,8 @@ REASONS = (
     "unsupported type",
 )
 
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
-# First bytes of the formats above: a file that has them is a damaged image, nothing else.
-_MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"BM", b"II*\0", b"MM\0*", b"GIF87a", b"GIF89a")
-# Images above this many decoded pixels are decoded one at a time, whatever the number of threads:
-# eight threads with a 90-megapixel image each would need several gigabytes.
+# Images that need more memory than this many pixels are decoded one at a time, whatever the number
+# of threads: eight threads with a 90-megapixel image each would need several gigabytes.
 _LARGE = 12_000_000
 _one_large_image = threading.Lock()
 _EXIF_ORIENTATION = 0x0112
@@ -65,26 +65,35 @@ def decode(
     """The first frame of an image file, upright, in mode RGB, transparent parts on white.
 
     at_least: JPEG files may be decoded at a reduced size, as long as both sides keep at least this
-    many pixels; several times faster for photos. None: full size.
-    max_pixels, max_bytes: larger images are refused before they are decoded.
+    many pixels; several times faster for photos. None: full size, or as much of it as is allowed.
+    max_pixels, max_bytes: of what is decoded; larger images are refused before that.
     Raises ImageRefused, and nothing else.
     """
     try:
         _check_file(path, max_bytes=max_bytes)
-        with quiet_pillow(), open(path, "rb") as file, Image.open(file, formats=_FORMATS) as image:
-            width, height = image.size
-            if width * height > max_pixels:
-                raise ImageRefused("too large", f"{width} x {height} pixels")
-            if at_least is not None:
-                image.draft(None, (at_least, at_least))  # a no-op except for JPEG
-            if image.width * image.height > _LARGE:
+        with (
+            quiet_pillow(),
+            open(path, "rb") as file,
+            open_image(file, path.name, at_least=at_least, max_pixels=max_pixels) as opened,
+        ):
+            if opened.held_pixels > _LARGE:
                 with _one_large_image:
-                    return _to_upright_rgb(image)
-            return _to_upright_rgb(image)
+                    return _to_upright_rgb(opened.image)
+            return _to_upright_rgb(opened.image)
     except ImageRefused:
         raise
     except Exception as error:  # decoders raise whatever a damaged file makes them trip over
         raise _refusal(path, error) from error
+
+
+def pixels_of(path: Path) -> int | None:
+    """How many pixels an image has, as its header says; None when that cannot be told."""
+    try:
+        _check_file(path, max_bytes=MAX_BYTES)
+        with quiet_pillow(), open(path, "rb") as file:
+            return header_pixels(file, path.name)
+    except Exception:  # as in `decode`, which says what is wrong with it
+        return None
 
 
 _quiet_lock = threading.Lock()
@@ -131,13 +140,10 @@ def _refusal(path: Path, error: Exception) -> ImageRefused:
     """What went wrong, in the words of REASONS."""
     text = " ".join(str(error).replace(str(path), path.name).split())[:200]
     detail = text or type(error).__name__
-    if isinstance(error, UnidentifiedImageError):
-        with open(path, "rb") as file:
-            head = file.read(12)
-        if head.startswith(_MAGIC) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
-            return ImageRefused("corrupt", "the header is damaged")
-        return ImageRefused("not an image", f"no content of type {', '.join(_FORMATS)}")
-    if isinstance(error, (Image.DecompressionBombError, MemoryError)) or "too large" in text:
+    if isinstance(error, (UnidentifiedImageError, SyntaxError)):
+        return _unknown(path, "" if isinstance(error, UnidentifiedImageError) else detail)
+    too_large = (TooLargeError, Image.DecompressionBombError, MemoryError)
+    if isinstance(error, too_large) or "too large" in text:
         return ImageRefused("too large", detail)
     if "truncated" in text.lower():
         return ImageRefused("truncated", detail)
@@ -145,6 +151,16 @@ def _refusal(path: Path, error: Exception) -> ImageRefused:
     if isinstance(error, OSError) and error.errno is not None:
         return ImageRefused("unreadable", error.strerror or detail)
     return ImageRefused("corrupt", detail)
+
+
+def _unknown(path: Path, detail: str) -> ImageRefused:
+    """What a file is that no reader takes, by its first bytes. detail: what a reader said."""
+    kind = kind_of(read_head(path))
+    if is_read(kind):
+        return ImageRefused("corrupt", detail or "the header is damaged")
+    if kind:
+        return ImageRefused("unsupported type", why_not(kind))
+    return ImageRefused("not an image", f"no content of type {SHOWN}")
 
 
 def _to_upright_rgb(image: Image.Image) -> Image.Image:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import stat
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
@@ -19,61 +19,62 @@ from itertools import islice
 from pathlib import Path
 
 from studio.errors import FolderError
-from studio.images.decoding import EXTENSIONS, REASONS, ImageRefused, decode
-from studio.images.names import (
+from studio.images.class_folders import ClassFolders, class_folders, propose_class_names
+from studio.images.class_lists import (
+    ClassList,
+    class_text,
     parse_aliases,
     parse_class_names,
-    propose_class_names,
+    parse_classes,
     read_aliases,
     read_class_names,
-    truth,
+    read_classes,
 )
+from studio.images.decoding import REASONS, ImageRefused, decode
+from studio.images.kinds import SHOWN
+from studio.images.names import truth
+from studio.images.walking import A_FOLDER, OUTSIDE, ImageFile, Refused, walk
 
 __all__ = [
     "REASONS",
+    "ClassFolders",
+    "ClassList",
     "Folder",
     "ImageFile",
     "ImageRefused",
     "Refused",
+    "class_folders",
+    "class_text",
     "decode",
     "parse_aliases",
     "parse_class_names",
+    "parse_classes",
     "propose_class_names",
     "read_aliases",
     "read_class_names",
+    "read_classes",
     "scan",
     "truth",
 ]
 
+FOLLOW_LINKS = "follow them with --follow-links, on the page with “Follow links”"
+"""How to have links followed that leave the folder."""
 _MOST_NAMES = 5000  # that a mistyped one is compared with
-_SKIPPED_FOLDERS = frozenset({"__MACOSX"})
-
-
-@dataclass(frozen=True)
-class ImageFile:
-    """A file that holds an image. path: relative to the folder, with `/`."""
-
-    path: str
-    bytes: int
-    mtime_ns: int
-
-
-@dataclass(frozen=True)
-class Refused:
-    """A file or folder that is not used. reason: one of REASONS; detail: more, in one line."""
-
-    path: str
-    reason: str
-    detail: str
 
 
 @dataclass(frozen=True)
 class Folder:
-    """A scanned folder; images and refused are in natural order of their paths (2 before 10)."""
+    """A scanned folder; images and refused are in natural order of their paths (2 before 10).
+
+    others: how many files lie there that are no images and were passed over; follows_links: whether
+    links that leave the folder were followed.
+    """
 
     root: Path
     images: tuple[ImageFile, ...]
     refused: tuple[Refused, ...]
+    others: int = 0
+    follows_links: bool = False
 
     @cached_property
     def fingerprint(self) -> str:
@@ -84,13 +85,15 @@ class Folder:
         return digest.hexdigest()[:32]
 
 
-def scan(root: Path) -> Folder:
-    """Lists the image files below `root` by extension, without opening any of them.
+def scan(root: Path, *, follow_links: bool = False) -> Folder:
+    """Lists the image files below `root`, by the endings of their names.
 
-    Dot-files, dot-folders and __MACOSX are passed over. A link to a file inside the folder counts
-    as that file; a link that leaves the folder is refused; a link to a folder inside it is passed
-    over, since its images are counted where they lie (which also makes loops harmless).
-    Raises FolderError when `root` is not a folder that can be read.
+    Only files whose ending says nothing are opened, for their first bytes. Dot-files, dot-folders
+    and __MACOSX are passed over, and so is what lies among images and is none (`others`). A link to
+    a file inside the folder counts as that file; a link to a folder inside it is passed over, since
+    its images are counted where they lie. Links that leave the folder are refused, unless
+    `follow_links`: then what they lead to counts as if it lay here, each folder once, so that loops
+    end. Raises FolderError when `root` is not a folder that can be read.
     """
     if not root.exists():
         raise _no_such_folder(root)
@@ -99,13 +102,51 @@ def scan(root: Path) -> Folder:
     root = root.resolve()
     images: list[ImageFile] = []
     refused: list[Refused] = []
-    for entry in _walk(root):
-        (images if isinstance(entry, ImageFile) else refused).append(entry)  # type: ignore[arg-type]
+    others = 0
+    for found in walk(root, follow_links=follow_links):
+        if found is None:
+            others += 1
+        elif isinstance(found, ImageFile):
+            images.append(found)
+        else:
+            refused.append(found)
     return Folder(
         root=root,
         images=tuple(sorted(images, key=lambda image: natural_key(image.path))),
         refused=tuple(sorted(refused, key=lambda item: natural_key(item.path))),
+        others=others,
+        follows_links=follow_links,
     )
+
+
+def nothing_usable(folder: Folder, refused: Sequence[Refused] | None = None) -> FolderError:
+    """What to say of a folder without one usable image: the true cause.
+
+    refused: all that is, where more was found out than the scan could; None: the folder's own.
+    """
+    refused = folder.refused if refused is None else refused
+    if not refused:
+        only = f", only {folder.others:,} files of other kinds" if folder.others else ""
+        return FolderError(f"There is no image in {folder.root}{only}; it needs {SHOWN} files.")
+    links = sum(item.detail == A_FOLDER for item in refused)
+    what = [(len(refused) - links, "image"), (links, "folder")]
+    found = " and ".join(f"{n:,} {one}{'s' * (n > 1)}" for n, one in what if n)
+    causes = Counter(_cause(item) for item in refused)
+    told = ", ".join(f"{n:,} {cause}" for cause, n in causes.most_common(4))
+    if len(causes) == 1:
+        told = "all " * (len(refused) > 1) + next(iter(causes))
+    advice = f"; {FOLLOW_LINKS}" if causes[_LINKS] else ""
+    return FolderError(f"There is no usable image in {folder.root}: {found}, {told}{advice}.")
+
+
+_LINKS = "links out of the folder"
+
+
+def _cause(item: Refused) -> str:
+    """Why a file is not used, in words that hold for all files of that kind."""
+    if item.reason == OUTSIDE:
+        return _LINKS
+    return item.detail if item.reason == "unsupported type" else item.reason
 
 
 def _no_such_folder(path: Path) -> FolderError:
@@ -135,57 +176,3 @@ def natural_key(path: str) -> tuple[list[list[tuple[int, int, str]]], str]:
         for pieces in (re.findall(r"[0-9]+|[^0-9]+", part.casefold()) for part in path.split("/"))
     ]
     return parts, path
-
-
-def _walk(root: Path) -> Iterator[ImageFile | Refused]:
-    pending = [""]
-    while pending:
-        relative_folder = pending.pop()
-        try:
-            with os.scandir(root / relative_folder) as listing:
-                entries = list(listing)
-        except OSError as error:
-            if not relative_folder:
-                raise FolderError(f"Cannot read the folder {root}: {error.strerror}.") from None
-            yield Refused(relative_folder, "unreadable", error.strerror or "cannot be listed")
-            continue
-        for entry in entries:
-            if entry.name.startswith(".") or entry.name in _SKIPPED_FOLDERS:
-                continue
-            relative = f"{relative_folder}/{entry.name}" if relative_folder else entry.name
-            result = _look_at(entry, relative, root)
-            if isinstance(result, str):
-                pending.append(result)
-            elif result is not None:
-                yield result
-
-
-def _look_at(
-    entry: os.DirEntry[str], relative: str, root: Path
-) -> ImageFile | Refused | str | None:
-    """An image, a refusal, the path of a folder to go into, or None for what is passed over."""
-    try:
-        relative.encode()
-    except UnicodeEncodeError:
-        shown = relative.encode("utf-8", "backslashreplace").decode()
-        return Refused(shown, "unreadable", "the name is not valid UTF-8; rename it")
-    try:
-        if entry.is_symlink():
-            target = Path(entry.path).resolve(strict=True)
-            if not target.is_relative_to(root):
-                return Refused(relative, "symlink out of the tree", "leads out of the folder")
-            if target.is_dir():
-                return None
-        elif entry.is_dir(follow_symlinks=False):
-            return relative
-        status = entry.stat()
-    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, before Python 3.13
-        detail = getattr(error, "strerror", None) or "a link that leads nowhere"
-        return Refused(relative, "unreadable", detail)
-    if os.path.splitext(entry.name)[1].lower() not in EXTENSIONS:
-        return Refused(
-            relative, "unsupported type", os.path.splitext(entry.name)[1] or "no extension"
-        )
-    if not stat.S_ISREG(status.st_mode):
-        return Refused(relative, "unreadable", "not a regular file")
-    return ImageFile(relative, status.st_size, status.st_mtime_ns)

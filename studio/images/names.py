@@ -1,107 +1,124 @@
-"""Class names: typed, pasted, read from a file or proposed from folders; and what folders say."""
+"""How names are compared: those of classes, of folders, and of labels in tables.
+
+A name is one class. Two names are the same only when they are written alike, blanks, underscores
+and Unicode forms aside; a folder or a label that is written otherwise still finds its class as long
+as there is no doubt which (`Matcher`). Lists of names are read in `class_lists`, and proposed from
+sub-folders in `class_folders`; both are offered here too, as is the truth that sub-folders tell.
+"""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from studio.errors import FolderError
-
 if TYPE_CHECKING:
     from studio.images.folder import Folder
 
-MAX_NAME_LENGTH = 100
+INDEX = re.compile(r"^(\d+)(?:[._\s-]|\. )\s*(?=\D)")
+"""A number before a name, which may be an index: `007.traffic_light`."""
+_QUOTES = {'"': '"', "'": "'", "“": "”", "„": "“", "«": "»"}
+_DOUBT = -1
 
-# Folders that split or hold a data set rather than name a class.
-_NOT_CLASSES = frozenset(
-    {"train", "training", "test", "testing", "val", "valid", "validation", "eval", "dev"}
-    | {"images", "image", "img", "data", "dataset"}
-)
+
+def clean(text: str) -> str:
+    """A name as it is shown: composed Unicode, single blanks, no quotes around it, one line."""
+    printable = "".join(c if c.isprintable() else " " for c in unicodedata.normalize("NFC", text))
+    name = " ".join(printable.split())
+    while len(name) > 2 and _QUOTES.get(name[0]) == name[-1]:
+        name = name[1:-1].strip()
+    return name
+
+
+def same(name: str) -> str:
+    """What is equal for names that are written alike: an underscore is a blank."""
+    return " ".join(clean(name).replace("_", " ").split()) or clean(name)
 
 
 def canonical(name: str) -> str:
-    """The form in which names are compared: case, spaces, `_` and `-` do not count.
+    """The form in which names that differ in their spelling are compared: without regard to case,
+    and to blanks, `_` and `-` inside of words.
 
-    Unicode is normalised too, since macOS spells accents in two characters.
+    Signs count (`-1`, `A-`), and so does what separates two numbers (`1-2` is not `12`).
     """
-    return re.sub(r"[\s_-]+", "", unicodedata.normalize("NFKC", name).casefold())
-
-
-def parse_class_names(text: str) -> list[str]:
-    """Class names from typed or pasted text: one a line, or separated by commas.
-
-    A line `folder<TAB>readable name` gives the readable name (see parse_aliases). Blanks, quotes
-    around a name and repeated names (in the sense of `canonical`) are dropped, order is kept.
-    Raises FolderError when fewer than two names are left or one is longer than 100 characters.
-    """
-    names: dict[str, str] = {}
-    for line in map(str.strip, text.splitlines()):
-        pieces = [line.split("\t", 1)[1]] if "\t" in line else line.split(",")
-        for piece in pieces:
-            name = _clean(piece)
-            if len(name) > MAX_NAME_LENGTH:
-                raise FolderError(
-                    f"The class name “{name[:40]}…” is longer than {MAX_NAME_LENGTH} characters; "
-                    "give one name a line, or names separated by commas."
-                )
-            if canonical(name):
-                names.setdefault(canonical(name), name)
-    if len(names) < 2:
-        raise FolderError("Give at least two class names, one a line or separated by commas.")
-    return list(names.values())
-
-
-def parse_aliases(text: str) -> dict[str, str]:
-    """Folder name -> class name, from the lines that have the form `folder<TAB>readable name`."""
-    aliases: dict[str, str] = {}
-    for line in text.splitlines():
-        folder, tab, name = line.strip().partition("\t")
-        if tab and _clean(folder) and _clean(name):
-            aliases[_clean(folder)] = _clean(name)
-    return aliases
-
-
-def read_class_names(path: Path) -> list[str]:
-    """Class names from a UTF-8 text file, in the forms of parse_class_names. Raises FolderError."""
-    return parse_class_names(_read(path))
-
-
-def read_aliases(path: Path) -> dict[str, str]:
-    """Folder name -> class name from a file in the form of parse_aliases. Raises FolderError."""
-    return parse_aliases(_read(path))
-
-
-def propose_class_names(folder: Folder) -> list[str]:
-    """Class names read off the sub-folders; [] when they do not suggest at least two.
-
-    Leading folders that all images share, or that only split a set (train, test, images, ...), are
-    passed over: `train/cat/1.jpg` proposes "cat".
-    """
-    parents = [PurePosixPath(image.path).parts[:-1] for image in folder.images]
-    level = 0
-    while True:
-        here = {parts[level] for parts in parents if len(parts) > level}
-        if not here:
-            return []
-        if len(here) > 1 and not all(canonical(name) in _NOT_CLASSES for name in here):
-            break
-        level += 1
-    names: dict[str, str] = {}
-    for parts in parents:
-        if len(parts) > level and canonical(name := readable(parts[level])):
-            names.setdefault(canonical(name), name)
-    return list(names.values()) if len(names) >= 2 else []
+    text = unicodedata.normalize("NFKC", clean(name)).casefold()
+    text = re.sub(r"[\s_]+", " ", text).strip()
+    return re.sub(
+        r"(?<=\w)[ -]+(?=\w)",
+        lambda found: " " * (text[found.start() - 1].isdigit() and text[found.end()].isdigit()),
+        text,
+    )
 
 
 def readable(folder_name: str) -> str:
-    """A folder's name as words: `007.traffic_light` -> "traffic light"."""
-    return _clean(re.sub(r"^\d+[._\s-]+(?=\D)", "", folder_name).replace("_", " "))
+    """A folder's name as words, without a number before it: `007.traffic_light` -> "traffic light".
+
+    For comparing only: whether the number is an index is decided in `class_folders`.
+    """
+    return same(INDEX.sub("", clean(folder_name)) or folder_name)
+
+
+class Matcher:
+    """Finds the class that a text means: written alike, or else spelled differently.
+
+    Where two classes are spelled so, none is meant: a label must not go to the wrong one.
+
+    Args:
+        class_names: The C names.
+        aliases: Other name -> class name; they come before the names themselves.
+    """
+
+    _FORMS: tuple[Callable[[str], str], ...] = (
+        clean,
+        same,
+        lambda text: same(text).casefold(),
+        canonical,
+    )
+
+    def __init__(
+        self, class_names: Sequence[str], aliases: Mapping[str, str] | None = None
+    ) -> None:
+        self._tables = [self._table(form, enumerate(class_names)) for form in self._FORMS]
+        others = [
+            (at, alias)
+            for alias, name in (aliases or {}).items()
+            if (at := self.find(name)) is not None
+        ]
+        for form, table in zip(self._FORMS, self._tables, strict=True):
+            table.update(self._table(form, ((at, alias) for at, alias in others)))
+
+    @staticmethod
+    def _table(form: Callable[[str], str], names: Iterable[tuple[int, str]]) -> dict[str, int]:
+        table: dict[str, int] = {}
+        for at, name in names:
+            key = form(name)
+            table[key] = at if table.get(key, at) == at else _DOUBT
+        return table
+
+    def find(self, text: str) -> int | None:
+        """The index of the class, None when there is none or more than one that it could be."""
+        for form, table in zip(self._FORMS, self._tables, strict=True):
+            if (at := table.get(form(text), None)) is not None:
+                return None if at == _DOUBT else at
+        return None
+
+    def find_folder(self, name: str) -> int | None:
+        """As `find`, of a folder's name, which may begin with an index."""
+        found = self.find(name)
+        return self.find(readable(name)) if found is None else found
+
+
+def look_alike(names: Sequence[str]) -> list[tuple[str, ...]]:
+    """Groups of names that are written differently and spelled alike, such as `A` and `a`."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(canonical(name), []).append(name)
+    return [tuple(group) for group in groups.values() if len(group) > 1]
 
 
 def truth(
@@ -120,39 +137,13 @@ def truth_of(
     paths: Sequence[str], class_names: Sequence[str], *, aliases: Mapping[str, str] | None = None
 ) -> npt.NDArray[np.int64] | None:
     """As `truth`, of the N images at these paths, which are relative to their folder."""
-    index = {canonical(name): i for i, name in enumerate(class_names)}
-    by_folder = dict(index)
-    for alias, name in (aliases or {}).items():
-        if canonical(name) in index:
-            by_folder[canonical(alias)] = index[canonical(name)]
-    cache: dict[PurePosixPath, int] = {}
+    matcher = Matcher(class_names, aliases)
+    by_folder: dict[PurePosixPath, int] = {}
     labels = np.full(len(paths), -1, dtype=np.int64)
     for i, path in enumerate(paths):
         parent = PurePosixPath(path).parent
-        if parent not in cache:
-            cache[parent] = _innermost(reversed(parent.parts), by_folder)
-        labels[i] = cache[parent]
+        if parent not in by_folder:
+            found = map(matcher.find_folder, reversed(parent.parts))
+            by_folder[parent] = next((at for at in found if at is not None), -1)
+        labels[i] = by_folder[parent]
     return labels if (labels >= 0).any() else None
-
-
-def _innermost(folder_names: Iterable[str], index: Mapping[str, int]) -> int:
-    for name in folder_names:
-        for key in (canonical(name), canonical(readable(name))):
-            if key in index:
-                return index[key]
-    return -1
-
-
-def _clean(text: str) -> str:
-    printable = "".join(c if c.isprintable() else " " for c in text)
-    return " ".join(printable.split()).strip("\"'“”").strip()
-
-
-def _read(path: Path) -> str:
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            return file.read(4_000_000)
-    except UnicodeDecodeError:
-        raise FolderError(f"{path} is not a UTF-8 text file; give one class name a line.") from None
-    except OSError as error:
-        raise FolderError(f"Cannot read the class names in {path}: {error.strerror}.") from None

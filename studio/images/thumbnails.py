@@ -70,7 +70,7 @@ class Thumbnails:
         file = self._file(f"large {key}")
         if not file.is_file():
             try:
-                picture = decode(path)
+                picture = decode(path, at_least=LARGE_SIDE)
             except (ImageRefused, OSError):
                 return None
             picture.thumbnail((LARGE_SIDE, LARGE_SIDE), Image.Resampling.LANCZOS)

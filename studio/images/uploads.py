@@ -1,104 +1,345 @@
-"""Uploaded images and zip files, moved into a folder of their own. No gradio in here."""
+"""Uploaded images and zip files, moved into a folder of their own. No gradio in here.
+
+What is uploaded is gone afterwards, whether it was of use or not.
+"""
 
 from __future__ import annotations
 
+import os
 import shutil
+import struct
 import uuid
 import zipfile
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import IO
 
-from studio.errors import FolderError
+from studio.errors import FolderError, StudioError
+from studio.images import kinds
+from studio.images.archive_names import member_names
+from studio.images.decoding import pixels_of
+from studio.room import disk_is_full
 
-ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+ENDINGS = tuple(sorted(kinds.EXTENSIONS | (kinds.HEIF_ENDINGS if kinds.reads_heic() else set())))
 MAX_FILES = 20_000
 MAX_BYTES = 8 << 30
 MAX_RATIO = 100
 """Unpacked over packed size of a member: images hardly shrink, so more than this is a bomb."""
 
+MAX_DIRECTORY = 16 << 20
+"""Bytes of a zip's list of members, which is read as a whole: 20,000 names need about 3 MB."""
 
-def take_uploads(files: Sequence[str], folder: Path) -> Path:
+SPARE = 256 << 20
+"""Bytes that stay free on the disk."""
+
+_PIECE, _ASK_EVERY = 1 << 20, 32 << 20
+_LONGEST_NAME = 200
+"""Bytes of a file's name, of 255 that file systems take; longer ones are cut."""
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """What an upload may hold; `bytes`: unpacked; `pixels`: of one image, None: as decoding has it;
+    `kept`: bytes that lie in the folder for uploads in all, None: any number.
+    """
+
+    files: int = MAX_FILES
+    bytes: int = MAX_BYTES
+    pixels: int | None = None
+    kept: int | None = None
+
+
+def take_uploads(
+    files: Sequence[str],
+    folder: Path,
+    *,
+    allowance: Allowance | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Path:
     """Move uploaded images, and those in uploaded zips, into a new folder, and return it.
 
-    The browser's folder upload tells file names only; a zip keeps its sub-folders.
+    The browser's folder upload tells file names only; a zip keeps its sub-folders. tell: told what
+    was guessed about their names.
 
     Raises:
         FolderError: nothing usable arrived, too much, or an archive that is not safe.
     """
+    allowance = allowance or Allowance(MAX_FILES, MAX_BYTES)
     target = folder / uuid.uuid4().hex
-    target.mkdir(parents=True)
     try:
-        taken = 0
-        for file in dict.fromkeys(files):
-            path = Path(file)
-            if path.suffix.lower() == ".zip":
-                taken += _unzip(path, target, room=MAX_FILES - taken)
-            elif _is_image(path.name):
-                shutil.move(path, _free(target / path.name))
-                taken += 1
-            if taken > MAX_FILES:
-                raise FolderError(
-                    f"At most {MAX_FILES:,} images can be uploaded; open their folder by its path."
-                )
-        if not taken:
+        try:
+            target.mkdir(parents=True)
+            before = _size(folder) if allowance.kept else 0
+            taking = _Taking(target, allowance, before=before, tell=tell)
+            for file in dict.fromkeys(files):
+                taking.take(Path(file))
+        except OSError as error:
+            if disk_is_full(error):
+                raise FolderError("The disk is full; make room, then upload again.") from error
+            reason = error.strerror or type(error).__name__
+            raise FolderError(f"The upload cannot be kept ({reason}); try again.") from error
+        if not taking.taken:
+            what = f": {', '.join(sorted(taking.others))}" if taking.others else ""
             raise FolderError(
-                "No image arrived; upload jpg, png, webp, bmp, tiff or gif files, or a zip of them."
+                f"No image arrived that is read here{what}; upload {kinds.SHOWN} files, or a zip "
+                "of them."
             )
     except BaseException:
         shutil.rmtree(target, ignore_errors=True)
         raise
+    finally:
+        discard(files)
     return target
 
 
-def _is_image(name: str) -> bool:
-    return name.lower().endswith(ENDINGS) and not name.startswith(".")
+def discard(files: Sequence[str]) -> None:
+    """Delete uploaded files, and the folders that were made for each of them."""
+    for file in files:
+        with suppress(OSError):
+            os.unlink(file)
+        with suppress(OSError):  # not empty, or somebody else's
+            os.rmdir(os.path.dirname(file))
 
 
-def _free(path: Path) -> Path:
-    """The path, or one like it that does not exist yet."""
-    number, free = 2, path
-    while free.exists():
-        free = path.with_name(f"{path.stem}-{number}{path.suffix}")
-        number += 1
-    return free
+@contextmanager
+def reading(file: str | None) -> Iterator[Path]:
+    """An uploaded file, which is gone afterwards; errors call it as its user does.
 
-
-def _unzip(archive: Path, target: Path, *, room: int) -> int:
-    """Images of a zip into target, with their sub-folders; returns how many.
-
-    Members that leave the folder, links, and whatever is no image are passed over.
+    Raises:
+        StudioError: it did not arrive, or what the block raises.
     """
-    taken, total = 0, 0
+    if not file:
+        raise FolderError("That file did not arrive; try again.")
     try:
-        with zipfile.ZipFile(archive) as source:
-            for member in source.infolist():
-                path = PurePosixPath(member.filename.replace("\\", "/"))
-                if member.is_dir() or not _is_image(path.name) or _is_link(member):
-                    continue
-                if path.is_absolute() or any(
-                    part in ("..", "__MACOSX") or ":" in part for part in path.parts
-                ):
-                    continue
-                taken, total = taken + 1, total + member.file_size
-                if taken > room or total > MAX_BYTES:
-                    raise FolderError(
-                        f"The zip holds too much; at most {MAX_FILES:,} images and 8 GB are taken."
-                    )
-                if member.file_size > MAX_RATIO * max(member.compress_size, 1) + 1_000_000:
-                    raise FolderError(
-                        "The zip would unpack to much more than images do; it was refused."
-                    )
-                place = target.joinpath(*path.parts)
-                place.parent.mkdir(parents=True, exist_ok=True)
-                with source.open(member) as packed, _free(place).open("wb") as file:
-                    # zipfile stops at the size that the header promises, which was checked above.
-                    shutil.copyfileobj(packed, file)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError) as error:
-        raise FolderError(
-            f"The zip cannot be read ({error}); unpack it and upload the images."
-        ) from error
-    return taken
+        yield Path(file)
+    except StudioError as error:
+        raise type(error)(str(error).replace(file, os.path.basename(file))) from error
+    except OSError as error:
+        raise FolderError(f"That file cannot be read ({error.strerror}); try again.") from error
+    finally:
+        discard([file])
+
+
+class _Taking:
+    """Images on their way into `target`; before: bytes that lay in the folder for uploads."""
+
+    def __init__(
+        self, target: Path, allowance: Allowance, *, before: int, tell: Callable[[str], None]
+    ) -> None:
+        self.taken, self.others, self._tell = 0, set[str](), tell
+        self._target, self._allowance = target, allowance
+        self._bytes, self._before, self._ask_at = 0, before, 0
+        # By folder and name: the number of the next one of that name. To try 2, 3, 4 and so on for
+        # each anew took 19 minutes for 20,000 files of one name.
+        self._next: dict[str, int] = defaultdict(lambda: 2)
+        self._used: set[str] = set()
+        self._made: set[Path] = set()
+
+    def take(self, file: Path) -> None:
+        """An uploaded file; what is neither image nor zip is passed over."""
+        if file.suffix.lower() == ".zip":
+            self._unzip(file)
+        elif self._is_image(file.name) and _is_read(file):
+            try:
+                size = file.stat().st_size
+            except OSError:
+                raise FolderError("That file did not arrive; try again.") from None
+            self._count(size)
+            place = self._free(PurePosixPath(file.name))
+            shutil.move(file, place)
+            self._look(place)
+
+    def _count(self, size: int) -> None:
+        """One more image of `size` bytes."""
+        self.taken += 1
+        if self.taken > self._allowance.files:
+            raise FolderError(
+                f"At most {self._allowance.files:,} images can be uploaded at once; where paths "
+                "can be typed, open their folder instead."
+            )
+        self._more(size)
+
+    def _more(self, size: int) -> None:
+        """So many bytes more."""
+        self._bytes += size
+        allowed = self._allowance
+        if self._bytes > allowed.bytes:
+            raise FolderError(f"That is too much: {_amount(allowed.bytes)} are taken at most.")
+        if allowed.kept is not None and self._before + self._bytes > allowed.kept:
+            raise FolderError(
+                f"Your uploads would need more than {_amount(allowed.kept)} in all; come back when "
+                "the first ones have been deleted."
+            )
+        if self._bytes >= self._ask_at:
+            self._ask_at = self._bytes + _ASK_EVERY
+            self._room(0)
+
+    def _room(self, needed: int) -> None:
+        free = shutil.disk_usage(self._target).free
+        if free < needed + SPARE:
+            raise FolderError(
+                f"There is not enough room on the disk: {_amount(max(0, free))} are free, and "
+                f"{_amount(needed + SPARE)} are needed."
+            )
+
+    def _free(self, path: PurePosixPath) -> Path:
+        """A place for this path, or one like it that is not taken yet; its folder is made."""
+        stem, ending = os.path.splitext(path.name)
+        while len(os.fsencode(stem)) > _LONGEST_NAME - len(ending):
+            stem = stem[:-1]
+        folder = self._target.joinpath(*path.parts[:-1])
+        if folder not in self._made:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._made.add(folder)
+        # Some disks take "A.jpg" and "a.jpg" for one name.
+        first = free = f"{folder}/{stem}{ending}".lower()
+        name = stem + ending
+        while free in self._used:
+            name = f"{stem}-{self._next[first]}{ending}"
+            free = f"{folder}/{name}".lower()
+            self._next[first] += 1
+        self._used.add(free)
+        return folder / name
+
+    def _look(self, place: Path) -> None:
+        """Refuse an image that is too large; what is damaged is listed when it is read."""
+        most = self._allowance.pixels
+        if most is None:
+            return
+        pixels = pixels_of(place)
+        if pixels is not None and pixels > most:
+            raise FolderError(
+                f"{place.name} has {pixels / 1e6:.0f} megapixels; images may have "
+                f"{most / 1e6:.0f} here. Make it smaller, then upload again."
+            )
+
+    def _is_image(self, name: str) -> bool:
+        """Whether a file may be one that is read; notes what others of that kind are."""
+        kind = None if name.startswith(".") else kinds.by_name(name)
+        if kind not in ("", "?", None):
+            self.others.add(str(kind))
+        return kind in ("", "?")
+
+    def _unzip(self, archive: Path) -> None:
+        """Images of a zip, with their sub-folders.
+
+        Members that leave the folder, links, and whatever is no image are passed over.
+        """
+        try:
+            if _directory_bytes(archive) > MAX_DIRECTORY:
+                raise FolderError(
+                    f"The zip lists too many files; at most {self._allowance.files:,} images are "
+                    "taken."
+                )
+            with zipfile.ZipFile(archive) as source:
+                names, guessed = member_names(source)
+                if guessed:
+                    self._tell(f"{archive.name}: {guessed}.")
+                wanted = [
+                    (member, path)
+                    for member, name in names.items()
+                    if (path := _path_of(member, name)) and self._is_image(path.name)
+                ]
+                self._room(sum(member.file_size for member, _ in wanted))
+                for member, path in wanted:
+                    self._member(source, member, path)
+        except FolderError:
+            raise
+        except OSError as error:
+            if disk_is_full(error):
+                raise
+            raise _unreadable(error) from error
+        except Exception as error:  # zipfile and zlib raise whatever a damaged archive trips over
+            raise _unreadable(error) from error
+
+    def _member(
+        self, source: zipfile.ZipFile, member: zipfile.ZipInfo, path: PurePosixPath
+    ) -> None:
+        if kinds.by_name(path.name) == "?":  # its first bytes tell
+            with source.open(member) as packed:
+                if not kinds.is_read(kinds.kind_of(packed.read(kinds.HEAD))):
+                    return
+        self._count(0)
+        # What the header promises is checked first, and what comes out of it as well.
+        most = MAX_RATIO * max(member.compress_size, 1) + 1_000_000
+        if member.file_size > most:
+            raise FolderError("The zip would unpack to much more than images do; it was refused.")
+        if self._bytes + member.file_size > self._allowance.bytes:
+            self._more(member.file_size)
+        place = self._free(path)
+        with source.open(member) as packed, place.open("wb") as file:
+            self._copy(packed, file, most=most)
+        self._look(place)
+
+    def _copy(self, packed: IO[bytes], file: IO[bytes], *, most: int) -> None:
+        written = 0
+        while piece := packed.read(_PIECE):
+            written += len(piece)
+            if written > most:
+                raise FolderError(
+                    "The zip would unpack to much more than images do; it was refused."
+                )
+            self._more(len(piece))
+            file.write(piece)
+
+
+def _is_read(file: Path) -> bool:
+    """Whether a file's ending, or else its first bytes, are those of an image that is read."""
+    if kinds.by_name(file.name) == "":
+        return True
+    try:
+        return kinds.is_read(kinds.kind_of(kinds.read_head(file)))
+    except OSError:
+        return False
+
+
+def _path_of(member: zipfile.ZipInfo, name: str) -> PurePosixPath | None:
+    """Where in a folder a member belongs; None when it is not taken."""
+    path = PurePosixPath(name)
+    if member.is_dir() or _is_link(member) or path.is_absolute() or "\0" in name:
+        return None
+    if any(part in ("..", "__MACOSX") or ":" in part for part in path.parts):
+        return None
+    return path
 
 
 def _is_link(member: zipfile.ZipInfo) -> bool:
     return (member.external_attr >> 16) & 0o170000 == 0o120000
+
+
+def _directory_bytes(archive: Path) -> int:
+    """Bytes of a zip's list of members, as the end of the file says; 0 when it says nothing."""
+    with archive.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - (1 << 16) - 22))
+        tail = file.read()
+        found = tail.rfind(b"PK\5\6")
+        if found < 0 or len(tail) < found + 22:
+            return 0
+        listed = int(struct.unpack_from("<L", tail, found + 12)[0])
+        if listed != 0xFFFFFFFF:
+            return listed
+        at = tail.rfind(b"PK\6\6", 0, found)
+        return size if at < 0 or len(tail) < at + 48 else struct.unpack_from("<Q", tail, at + 40)[0]
+
+
+def _unreadable(error: Exception) -> FolderError:
+    reason = " ".join(str(error).split())[:120] or type(error).__name__
+    return FolderError(f"The zip cannot be read ({reason}); unpack it and upload the images.")
+
+
+def _size(folder: Path) -> int:
+    """Bytes of all files in a folder."""
+    total = 0
+    for root, _, files in os.walk(folder):
+        for name in files:
+            with suppress(OSError):
+                total += os.lstat(os.path.join(root, name)).st_size
+    return total
+
+
+def _amount(size: int) -> str:
+    return f"{size / 2**30:.1f} GB" if size >= 1 << 30 else f"{size / 2**20:.0f} MB"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from studio.errors import PromptError
-from studio.images.names import canonical
+from studio.images.names import Matcher
 from studio.prompts.prompt_set import MAX_SENTENCES, check_sentences, check_templates, tidy
 
 CLASSES_PER_REQUEST = 20
@@ -107,10 +107,11 @@ class Question:
             if not good:
                 raise UnusableAnswerError("The answer holds no template that can be used.")
             return Answer(templates=good)
-        wanted = {canonical(name): name for name in self.classes}
+        matcher = Matcher(self.classes)
         sentences: dict[str, tuple[str, ...]] = {}
         for name, texts in _entries(value):
-            asked = wanted.get(canonical(tidy(name)))
+            at = matcher.find(tidy(name))
+            asked = None if at is None else self.classes[at]
             good, _ = check_sentences(_strings(texts), where=name)
             if asked is not None and good and asked not in sentences:
                 sentences[asked] = good[: self.number]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from studio.errors import PromptError
-from studio.images.names import canonical
+from studio.images.names import Matcher, canonical, same
 from studio.prompts.templates import sentences as fill
 
 FORMAT = 1
@@ -33,7 +33,7 @@ class PromptSet:
     Attributes:
         templates: Each with {} in the place of the class name; empty: the model's own.
         sentences: Class name -> finished sentences about this class, besides the templates. Names
-            are compared as everywhere (`names.canonical`).
+            find their class as everywhere (`names.Matcher`).
     """
 
     templates: tuple[str, ...] = ()
@@ -46,11 +46,16 @@ class PromptSet:
 
     def of(self, class_name: str) -> tuple[str, ...]:
         """The sentences of one class; () when it has none."""
-        own = self.sentences.get(class_name)
-        if own is not None:
-            return own
-        wanted = canonical(class_name)
-        return next((own for name, own in self.sentences.items() if canonical(name) == wanted), ())
+        return self._by_class([class_name]).get(class_name, ())
+
+    def _by_class(self, class_names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """The sentences of each class that has any; those under its very name come first."""
+        matcher, own = Matcher(class_names), {}
+        for name, texts in self.sentences.items():
+            at = matcher.find(name)
+            if at is not None and (class_names[at] not in own or name == class_names[at]):
+                own[class_names[at]] = texts
+        return own
 
     def texts(
         self, class_names: Sequence[str], templates: Sequence[str] = ()
@@ -63,20 +68,28 @@ class PromptSet:
             class_names: The C names; underscores become spaces [DeFT].
             templates: Used when the set has none of its own; one of both has to be there.
         """
-        own = {canonical(name): list(texts) for name, texts in self.sentences.items()}
+        own = {name: list(texts) for name, texts in self._by_class(class_names).items()}
         used = self.templates or tuple(templates)
         filled = [list(fill(name.replace("_", " "), used)) for name in class_names]
         return [
-            [group, own[canonical(name)]] if own.get(canonical(name)) else [group]
+            [group, own[name]] if own.get(name) else [group]
             for name, group in zip(class_names, filled, strict=True)
         ]
 
     def with_sentences(self, class_name: str, sentences: Iterable[str]) -> PromptSet:
         """The same set with other sentences for one class; none takes them away."""
-        wanted = canonical(class_name)
-        kept = {n: own for n, own in self.sentences.items() if canonical(n) != wanted}
+        old = class_name if class_name in self.sentences else self._spelled(class_name)
+        kept = {name: own for name, own in self.sentences.items() if name != old}
         new = tuple(sentences)
         return PromptSet(self.templates, {**kept, class_name: new} if new else kept)
+
+    def _spelled(self, class_name: str) -> str | None:
+        """The name under which a class has its sentences, where it is spelled otherwise."""
+        names = list(self.sentences)
+        at = Matcher(names).find(class_name)
+        if at is None or same(names[at]).casefold() == same(class_name).casefold():
+            return None  # `A` and `a` are two classes
+        return names[at]
 
     def with_templates(self, templates: Iterable[str]) -> PromptSet:
         """The same set with other templates; none: the model's own."""
@@ -92,13 +105,14 @@ class PromptSet:
 
     def only(self, class_names: Sequence[str]) -> PromptSet:
         """The same set without sentences of classes that are not among the names."""
-        own = {name: self.of(name) for name in class_names}
+        found = self._by_class(class_names)
+        own = {name: found.get(name, ()) for name in class_names}
         return PromptSet(self.templates, {name: texts for name, texts in own.items() if texts})
 
     def strangers(self, class_names: Sequence[str]) -> list[str]:
         """Classes that have sentences here and are not among the names."""
-        names = {canonical(name) for name in class_names}
-        return [name for name in self.sentences if canonical(name) not in names]
+        matcher = Matcher(class_names)
+        return [name for name in self.sentences if matcher.find(name) is None]
 
     def summary(self) -> str:
         """In a few words: `the model's own template`, `3 templates and 40 sentences`."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from studio.errors import RunError
 from studio.files import read_json
+from studio.images.folder import class_text, parse_class_names
+from studio.images.image_names import ImageNames
 from studio.prompts.prompt_set import PromptSet
 from studio.runs.checking import CLAIMED_FILE, read_labels
 from studio.runs.corrections import corrections_of
@@ -33,7 +35,12 @@ def _arguments(run: Run) -> Iterator[str]:
     info = run.info
     yield from ("fit", info.folder)
     if info.class_names:
-        yield from ("--classes", class_text(info.class_names, info.aliases))
+        text = ",".join(info.class_names)
+        if info.aliases or tuple(parse_class_names(text)) != info.class_names:
+            text = class_text(info.class_names, info.aliases)
+        yield from ("--classes", text)
+    if info.follow_links:
+        yield "--follow-links"
     yield from ("--method", info.method, "--model", info.model, "--seed", str(info.seed))
     if info.test_folder is not None:
         yield from ("--test", info.test_folder)
@@ -48,21 +55,6 @@ def _arguments(run: Run) -> Iterator[str]:
                 "--set",
                 f"{name}={str(value).lower() if value in (True, False) else value}",
             )
-
-
-def class_text(class_names: Sequence[str], aliases: Mapping[str, str]) -> str:
-    """Class names and aliases (folder -> class) as `images.names.parse_class_names` reads them."""
-    folders: dict[str, list[str]] = {name: [] for name in class_names}
-    for folder, name in aliases.items():
-        folders.setdefault(name, []).append(folder)
-    if not aliases and not any("," in name for name in class_names):
-        return ",".join(class_names)
-    lines = []
-    for name in class_names:
-        lines += [f"{folder}\t{name}" for folder in folders[name]]
-        if not folders[name]:  # only behind a folder's name may a name have a comma
-            lines.append(f"{name}\t{name}" if "," in name else name)
-    return "\n".join(lines)
 
 
 def request_of(run: Run) -> JobRequest:
@@ -83,6 +75,7 @@ def request_of(run: Run) -> JobRequest:
         prompts=None if prompts is None else PromptSet.from_dict(prompts),
         test_folder=None if info.test_folder is None else Path(info.test_folder),
         name=info.name,
+        follow_links=info.follow_links,
         labels=read_labels(claimed) if (claimed := run.path / CLAIMED_FILE).is_file() else {},
     )
 
@@ -102,13 +95,21 @@ def corrected(run: Run) -> JobRequest:
     return dataclasses.replace(asked, name=name, corrections=corrections)
 
 
-def corrections_from(source: Path | Run) -> dict[str, Correction]:
-    """The corrections in a CSV file, or those of a run.
+def corrections_from(
+    source: Path | Run,
+    *,
+    images: ImageNames | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> dict[str, Correction]:
+    """The corrections in a CSV file, or those of a run; images, tell: see `read_corrections`.
 
     Raises:
         RunError: There are none, or they cannot be read.
     """
-    found = dict(corrections_of(source) if isinstance(source, Run) else read_corrections(source))
+    if isinstance(source, Run):
+        found = dict(corrections_of(source))
+    else:
+        found = read_corrections(source, images=images, tell=tell)
     if not found:
         name = source.id if isinstance(source, Run) else source
         raise RunError(f"{name} holds no corrections: nothing was accepted, relabelled or rejected")

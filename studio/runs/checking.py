@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studio.errors import RunError
-from studio.images.names import canonical
+from studio.images.image_names import ImageNames
+from studio.images.names import Matcher
 from studio.runs.given import Correction, given_vector, listed, read_corrections
 from studio.runs.result import CheckedLabels
 from studio.runs.table import safe_name, safe_path, write_csv
@@ -27,15 +28,22 @@ CLAIMED_FILE = "claimed.csv"
 COLUMNS = ("path", "label", "combined_score", "clean_probability", "clean", "suggested")
 
 
-def read_labels(path: Path) -> dict[str, str]:
+def read_labels(
+    path: Path,
+    *,
+    images: ImageNames | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> dict[str, str]:
     """Class names by image, from a CSV with the columns path and label; empty labels say nothing.
+
+    images, tell: see `read_corrections`.
 
     Raises:
         RunError: It cannot be read or lacks a column, or it has no label at all.
     """
     labels = {
         image: correction.label
-        for image, correction in read_corrections(path).items()
+        for image, correction in read_corrections(path, images=images, tell=tell).items()
         if correction.label
     }
     if not labels:
@@ -59,6 +67,7 @@ def claimed(
     paths: Sequence[str],
     class_names: Sequence[str],
     aliases: Mapping[str, str] | None = None,
+    roots: Iterable[Path] = (),
 ) -> tuple[NDArray[np.int64], str]:
     """(N,) the labels in the order of a fit's images, -1 = none; and a warning, "" if all is well.
 
@@ -68,13 +77,14 @@ def claimed(
     Raises:
         RunError: A label is not among the class names, or no image is in the folder.
     """
-    name_of = {canonical(name): name for name in class_names}
-    name_of |= {canonical(other): name for other, name in (aliases or {}).items()}
-    claims = {
-        path: Correction("relabelled", name_of.get(canonical(label), label))
-        for path, label in labels.items()
-    }
-    given = given_vector(claims, paths=paths, class_names=class_names, what="labels to check")
+    matcher, meant = Matcher(class_names, aliases), {}
+    for label in dict.fromkeys(labels.values()):
+        at = matcher.find(label)
+        meant[label] = label if at is None else class_names[at]
+    claims = {path: Correction("relabelled", meant[label]) for path, label in labels.items()}
+    given = given_vector(
+        claims, paths=paths, class_names=class_names, what="labels to check", roots=roots
+    )
     if not given.missing:
         return given.vector, ""
     return given.vector, (

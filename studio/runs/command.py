@@ -12,10 +12,12 @@ from studio.runs.checking import CHECKED_FILE
 from studio.runs.result import RunResult
 from studio.runs.run import Run
 from studio.runs.store import RunStore
+from studio.runs.table import REFUSED_FILE
 
 if TYPE_CHECKING:
     import argparse
 
+_SHOWN = 10
 _HEAD = ("run", "name", "state", "model", "images", "zero-shot %", "accuracy %", "clean %")
 
 
@@ -61,6 +63,16 @@ def summary(result: RunResult, run: Run) -> str:
         lines.append(f"clean labels right      {share(result.clean_precision)}")
     lines.append(f"run                     {run.path}")
     return "\n".join(lines)
+
+
+def refusals(run: Run) -> list[str]:
+    """What to tell of the files that a run does not use; [] when there are none."""
+    refused = run.images()["refused"]
+    if not refused:
+        return []
+    lines = [f"refused {item['path']}: {item['reason']} ({item['detail']})" for item in refused]
+    more = [f"... and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
+    return [*lines[:_SHOWN], *more, f"{len(lines)} refused in all: {run.path / REFUSED_FILE}"]
 
 
 def runs(options: argparse.Namespace) -> int:

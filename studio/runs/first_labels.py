@@ -292,6 +292,7 @@ def encode(
             resize=backbone.resize,
             stop=stop,
             progress=begin("Reading the images for this model"),
+            follow_links=folder.follows_links,
         )
     features = inputs.encode(
         backbone, folder, canvases, cache_dir, progress=begin(ENCODING), stop=stop

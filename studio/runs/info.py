@@ -61,6 +61,7 @@ class RunInfo:
     truth_known: bool | None = None  # whether sub-folders told the labels, for scoring only
     seed: int = 0
     test_folder: str | None = None
+    follow_links: bool = False  # whether links that leave the folder were followed
     settings: Mapping[str, Any] = field(default_factory=dict)  # under their names of today
     versions: Mapping[str, str] = field(default_factory=dict)
     note: str = ""  # what a person wrote about the run
@@ -88,6 +89,7 @@ def read_info(value: Mapping[str, Any], *, id: str, state: str) -> RunInfo:
         truth_known=take.one("truth_known", bool),
         seed=take.whole("seed") or 0,
         test_folder=take.one("test_folder", str),
+        follow_links=take.one("follow_links", bool) or False,
         settings=Settings.by_current_name(settings),
         versions=take.mapping("versions"),
         note=take.one("note", str) or "",

@@ -68,6 +68,7 @@ def images_for(
     cache_dir: Path,
     progress: Progress | None = None,
     stop: Stop | None = None,
+    follow_links: bool = False,
     note: Callable[[str], None] | None = None,
 ) -> tuple[Folder, Canvases]:
     """A folder and its images as this model wants them; see `studio.images.canvases.prepare`."""
@@ -78,6 +79,7 @@ def images_for(
         resize=backbone.resize,
         progress=progress,
         stop=stop,
+        follow_links=follow_links,
         note=note,
     )
 
@@ -101,7 +103,12 @@ def at_size(
     if canvases.size == wanted and canvases.resize == backbone.resize:
         return canvases
     found, read = images_for(
-        backbone, folder.root, cache_dir=cache_dir, progress=progress, stop=stop
+        backbone,
+        folder.root,
+        cache_dir=cache_dir,
+        progress=progress,
+        stop=stop,
+        follow_links=folder.follows_links,
     )
     if [image.path for image in found.images] != [image.path for image in folder.images]:
         raise FolderError(f"{folder.root} changed while its images were read; start again.")

@@ -23,6 +23,7 @@ from studio.runs.report import Report
 from studio.runs.request import JobRequest, check
 from studio.runs.result import RunResult
 from studio.runs.store import Run
+from studio.runs.table import REFUSED_FILE, safe_path, write_csv
 
 # What brings torch is imported where it is used: the page and the command line start without it.
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def _work(
     check_room(run.path, needed, what=f"a run over {plural(len(found.images), 'image')}")
     folder, canvases = images_for(
         backbone, request.folder, cache_dir=cache_dir, progress=report.progress("reading images"),
-        stop=stop, note=note,
+        stop=stop, note=note, follow_links=request.follow_links,
     )  # fmt: skip
     names = list(request.class_names or propose_class_names(folder))
     true_labels = truth(folder, names, aliases=request.aliases)
@@ -159,7 +160,7 @@ def _work(
     paths = [image.path for image in folder.images]
     given = keep_given(
         run.path, request.corrections,
-        paths=paths, class_names=names,
+        paths=paths, class_names=names, roots=(request.folder, folder.root),
     )  # fmt: skip
     if given.missing:
         report(Warned(given.warning))
@@ -168,6 +169,7 @@ def _work(
         test = images_for(
             backbone, request.test_folder, cache_dir=cache_dir,
             progress=report.progress("reading test images"), stop=stop,
+            follow_links=request.follow_links,
         )  # fmt: skip
         test_truth = truth(test[0], names, aliases=request.aliases)
         if test_truth is None:
@@ -179,8 +181,9 @@ def _work(
     claims = None
     if request.labels:
         claims, warning = claimed(
-            request.labels, paths=paths, class_names=names, aliases=request.aliases
-        )
+            request.labels, paths=paths, class_names=names, aliases=request.aliases,
+            roots=(request.folder, folder.root),
+        )  # fmt: skip
         keep_labels(run.path, request.labels)
         if warning:
             report(Warned(warning))
@@ -280,6 +283,9 @@ def _describe(run: Run, folder: Folder, names: list[str], true_labels: Labels | 
         "refused": [dataclasses.asdict(refused) for refused in folder.refused],
     }
     write_json(run.path / "images.json", images)
+    if folder.refused:
+        rows = ((safe_path(item.path), item.reason, item.detail) for item in folder.refused)
+        write_csv(run.path / REFUSED_FILE, ("path", "reason", "detail"), rows)
 
 
 def _last_phase(request: JobRequest) -> int | None:

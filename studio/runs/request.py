@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from studio.errors import FolderError, PromptError, SettingsError
-from studio.images.folder import Folder, propose_class_names, scan
+from studio.images.folder import Folder, nothing_usable, propose_class_names, scan
 from studio.methods import method_of, two_phase_methods
 from studio.prompts.prompt_set import PromptSet
 from studio.runs.given import Correction
@@ -35,6 +35,7 @@ class JobRequest:
             left out. The fit is told them; the truth it is never told.
         labels: By image path, class names that came with the images and may be wrong: what is
             judged in place of pseudo-labels.
+        follow_links: Whether links that leave the folder are followed, see `folder.scan`.
     """
 
     folder: Path
@@ -48,6 +49,7 @@ class JobRequest:
     name: str | None = None
     corrections: Mapping[str, Correction] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
+    follow_links: bool = False
 
 
 def create_run(request: JobRequest, store: RunStore, *, id: str | None = None) -> Run:
@@ -58,7 +60,7 @@ def create_run(request: JobRequest, store: RunStore, *, id: str | None = None) -
         StudioError: The request cannot work, as far as that shows without reading any image.
     """
     check(request)
-    return store.create(
+    run = store.create(
         id=id,
         aliases=request.aliases,
         name=request.name or request.folder.resolve().name,
@@ -71,6 +73,9 @@ def create_run(request: JobRequest, store: RunStore, *, id: str | None = None) -
         settings=request.settings.to_dict(),
         versions=versions(),
     )
+    if request.follow_links:
+        run.update_info(follow_links=True)
+    return run
 
 
 def check(request: JobRequest) -> Folder:
@@ -93,7 +98,9 @@ def check(request: JobRequest) -> Folder:
             "some on the Explore tab, or with --corrections FILE, or choose another method."
         )
     _check_phase2_model(request)
-    found = scan(request.folder)
+    found = scan(request.folder, follow_links=request.follow_links)
+    if not found.images:
+        raise nothing_usable(found)
     if request.class_names is None and not propose_class_names(found):
         raise FolderError(
             f"{request.folder} has no sub-folders to take class names from; "
@@ -110,7 +117,9 @@ def check(request: JobRequest) -> Folder:
                 "use the same names in both."
             )
     if request.test_folder is not None:
-        scan(request.test_folder)
+        test = scan(request.test_folder, follow_links=request.follow_links)
+        if not test.images:
+            raise nothing_usable(test)
     return found
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TextIO
 
 from studio.errors import RunError
 from studio.files import replace_file
+from studio.images.encodings import decode_text
 from studio.untrusted import Unreadable, open_file
 
+REFUSED_FILE = "refused.csv"
+"""In a run's folder: the files that were not used, and why; not there when there are none."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -46,34 +49,39 @@ def _write(file: TextIO, columns: Sequence[str], rows: Iterable[Sequence[object]
     writer.writerows(rows)
 
 
-def read_csv(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+def read_csv(
+    path: Path, *, tell: Callable[[str], None] | None = None
+) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     """The head in lower case, and each row that is not empty with its line's number in the file.
 
-    Takes what spreadsheets write: a byte-order mark, semicolons, missing cells at the end.
+    Takes what spreadsheets and other tools write: UTF-8, UTF-16 or an older encoding, a byte-order
+    mark, semicolons or tabs in place of commas, missing cells at the end. tell: told what was
+    guessed.
 
     Raises:
-        RunError: The file cannot be read, or is no CSV in UTF-8.
+        RunError: The file cannot be read, or is no CSV.
     """
     try:
         if path.exists():
             open_file(path).close()  # no pipe, which would wait for ever
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            first = file.readline()
-            file.seek(0)
-            semicolons = first.count(";") > first.count(",")
-            reader = csv.reader(file, delimiter=";" if semicolons else ",")
-            head = [name.strip().lower() for name in next(reader, [])]
-            rows = [
-                (reader.line_num, dict(zip(head, cells + [""] * len(head), strict=False)))
-                for cells in reader
-                if any(cell.strip() for cell in cells)
-            ]
+        text, guessed = decode_text(path.read_bytes())
+        first = text.partition("\n")[0]
+        delimiter = max(",;\t|", key=first.count)
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        head = [name.strip().lower() for name in next(reader, [])]
+        rows = [
+            (reader.line_num, dict(zip(head, cells + [""] * len(head), strict=False)))
+            for cells in reader
+            if any(cell.strip() for cell in cells)
+        ]
     except OSError as error:
         raise RunError(f"cannot read {path}: {error.strerror or error}") from error
     except Unreadable as error:
         raise RunError(f"cannot read {path}: {error}") from None
-    except (UnicodeDecodeError, csv.Error) as error:
+    except (ValueError, csv.Error) as error:
         raise RunError(f"{path} is no CSV file in UTF-8 ({error}); save it as one") from error
+    if guessed and tell is not None:
+        tell(f"{path.name} is {guessed}")
     return head, rows
 
 

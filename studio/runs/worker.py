@@ -12,15 +12,20 @@ from pathlib import Path
 from studio.runs.job import run_job
 from studio.runs.request import JobRequest, create_run
 from studio.runs.store import RunStore
+from studio.runs.turns import Turns
 
 
 class Worker:
-    """Works on one run at a time, in a daemon thread; whoever looks on reads the run's folder."""
+    """Works on one run at a time, in a daemon thread; whoever looks on reads the run's folder.
+
+    turns: of the device, where other workers share it; a run that waits for its turn is "queued".
+    """
 
     def __init__(self, store: RunStore, *, cache_dir: Path) -> None:
         """Runs that a process left behind when it died are "interrupted" from here on."""
         self.store = store
-        self._cache_dir = cache_dir
+        self.turns = Turns()
+        self.cache_dir = cache_dir
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -35,13 +40,15 @@ class Worker:
             StudioError: The request cannot work, as far as that can be told at once.
         """
         with self._lock:
+            self.turns.check()
             run = create_run(request, self.store)
             stop = self._stop = threading.Event()
             self._id = run.id
 
             def work() -> None:
                 try:
-                    run_job(request, run, cache_dir=self._cache_dir, stop=stop.is_set)
+                    with self.turns.taken(stop.is_set) as stopping:
+                        run_job(request, run, cache_dir=self.cache_dir, stop=stopping)
                 except Exception:
                     # The run's status.json and log.txt say what was wrong; this thread's caller has
                     # long gone.
@@ -73,6 +80,24 @@ class Worker:
 
 _workers: dict[tuple[Path, Path], Worker] = {}
 _workers_lock = threading.Lock()
+_ends: float | None = None  # when a shutdown that has begun waits no longer
+STOP_S = 8.0
+"""How long a run has to end in order: the process ends within 10 seconds of being asked to."""
+
+
+def employ(worker: Worker) -> None:
+    """Have a worker stopped in order when the process ends."""
+    with _workers_lock:
+        if not _workers:
+            atexit.register(shutdown)
+            stop_on_sigterm()
+        _workers[worker.store.root, worker.cache_dir] = worker
+
+
+def let_go(worker: Worker) -> None:
+    """A worker that is not needed any more, at rest."""
+    with _workers_lock:
+        _workers.pop((worker.store.root, worker.cache_dir), None)
 
 
 def get_worker(*, runs_dir: Path | str, cache_dir: Path | str) -> Worker:
@@ -80,25 +105,26 @@ def get_worker(*, runs_dir: Path | str, cache_dir: Path | str) -> Worker:
     store = RunStore(runs_dir)
     key = (store.root, Path(cache_dir).expanduser().absolute())
     with _workers_lock:
-        if not _workers:
-            atexit.register(shutdown)
-            stop_on_sigterm()
-        if key not in _workers:
-            _workers[key] = Worker(store, cache_dir=key[1])
-        return _workers[key]
+        known = _workers.get(key)
+    if known is None:
+        known = Worker(store, cache_dir=key[1])
+        employ(known)
+    return known
 
 
-def shutdown(*, wait_s: float = 10.0) -> None:
+def shutdown(*, wait_s: float = STOP_S) -> None:
     """Stop all workers and let their runs keep what they learned, for at most `wait_s` seconds.
 
     Call it before the interpreter shuts down: `atexit` calls it too, but by then threads can no
     longer start threads nor import everything, so that a run may fail there instead of ending.
+    Called again it does not wait any longer: a signal, the end of the page and `atexit` all do.
     """
-    ends = time.monotonic() + wait_s
-    for worker in _workers.values():
+    global _ends
+    _ends = time.monotonic() + wait_s if _ends is None else _ends
+    for worker in list(_workers.values()):
         worker.stop()
-    for worker in _workers.values():
-        worker.wait(max(0.0, ends - time.monotonic()))
+    for worker in list(_workers.values()):
+        worker.wait(max(0.0, _ends - time.monotonic()))
 
 
 def stop_on_sigterm() -> None:

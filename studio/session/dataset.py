@@ -21,10 +21,13 @@ from studio.images.arriving import Arriving
 from studio.images.canvas_cache import Pixels
 from studio.images.canvases import prepare
 from studio.images.choosing import RecentFolders
-from studio.images.folder import ImageFile, parse_class_names, propose_class_names, truth
+from studio.images.class_folders import Splits
+from studio.images.folder import ImageFile, class_folders, class_text, parse_class_names, truth
 from studio.runs.corrections import Corrections, Subjects
 from studio.runs.first_labels import LOADING, STEPS, Preview, label_images
 from studio.runs.given import Correction, usable
+from studio.runs.turns import Turns
+from studio.session.limits import Limits
 from studio.session.saved import Saved, load, save
 from studio.session.state import DataState
 from studio.session.tasks import Lane, Task
@@ -43,6 +46,9 @@ class DataSet:
     labeller: Callable[..., Preview] = label_images
     draw: Callable[..., Path] | None = None
     after_label: Callable[[], None] | None = None  # called in the thread that labelled
+    limits: Limits | None = None  # where strangers share the page
+    links_allowed: bool = False  # whether links may be followed out of a folder
+    turns: Turns = field(default_factory=lambda: Turns(at_once=1000))  # of all that label
     recent: RecentFolders = field(init=False)
     _state: DataState = field(default_factory=DataState)
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -65,13 +71,42 @@ class DataSet:
         """Draw the demo set if need be, scan it and label it. Returns at once."""
         self._start(_DRAWING, self._demo, ((_DRAWING, 6.0), *_READ, *STEPS))
 
-    def use_folder(self, path: Path, *, source: str = "folder") -> None:
-        """Scan a folder; class names are proposed from its sub-folders. Returns at once."""
+    def use_folder(
+        self,
+        path: Path,
+        *,
+        source: str = "folder",
+        follow_links: bool = False,
+        notes: Sequence[str] = (),
+    ) -> None:
+        """Scan a folder; class names are proposed from its sub-folders. Returns at once.
+
+        follow_links: out of the folder as well; notes: what is to be said of how it came here.
+        """
 
         def work(task: Task) -> None:
-            self._scan(task, path, source, keep_names=False)
+            self._scan(task, path, source, keep_names=False, follow_links=follow_links)
+            with self._lock:
+                self._set(notes=tuple(notes))
 
+        with self._lock:
+            self._set(follow_links=follow_links)
         self._start("Reading the folder", work)
+
+    def read_as(self, splits: Splits) -> None:
+        """Say which sub-folders are the classes, where that was in doubt: "yes" takes the outer
+        ones for parts of a split set.
+        """
+        with self._lock:
+            folder = self._state.folder
+            if folder is None:
+                raise FolderError(_NO_IMAGES)
+            classes = replace(class_folders(folder, splits=splits), doubt=True)
+            self._set(
+                classes=classes, names_text=class_text(classes.classes.names),
+                inputs=self._state.inputs + 1, by="",
+            )  # fmt: skip
+            self._save()
 
     def label(self, names_text: str, model: str, *, by: str = "") -> None:
         """Label the images zero-shot with these names. Returns at once.
@@ -81,7 +116,10 @@ class DataSet:
         """
         if self.state.folder is None:
             raise FolderError(_NO_IMAGES)
-        parse_class_names(names_text[:_MAX_NAMES_TEXT])
+        names = parse_class_names(names_text[:_MAX_NAMES_TEXT])
+        if self.limits is not None:
+            self.limits.check_names(names)
+            self.limits.check_model(model.strip() or "embedded")
         self.set_inputs(names_text, model, by=by)
         self._start(LOADING, self._label, STEPS)
 
@@ -167,11 +205,16 @@ class DataSet:
                 inputs=self._state.inputs + 1,
                 prompts=saved.prompts,
                 llm_form=saved.llm_form,
+                follow_links=saved.follow_links and self.links_allowed,
             )
         if saved.path and Path(saved.path).is_dir():
 
             def again(task: Task) -> None:
-                self._scan(task, Path(saved.path), saved.source or "folder", keep_names=True)
+                links = saved.follow_links and self.links_allowed
+                self._scan(
+                    task, Path(saved.path), saved.source or "folder", keep_names=True,
+                    follow_links=links,
+                )  # fmt: skip
                 if saved.labelled and self.state.names:
                     self._label(task)
 
@@ -190,7 +233,9 @@ class DataSet:
         self._scan(task, path, "demo", keep_names=False)
         self._label(task)
 
-    def _scan(self, task: Task, path: Path, source: str, *, keep_names: bool) -> None:
+    def _scan(
+        self, task: Task, path: Path, source: str, *, keep_names: bool, follow_links: bool = False
+    ) -> None:
         progress, arriving = task.begin(_READING), Arriving.none_of(path)
 
         def arrived(file: ImageFile, pixels: Pixels) -> None:
@@ -204,19 +249,20 @@ class DataSet:
 
         try:
             folder, canvases = prepare(
-                path, cache_dir=self.cache_dir, stop=task.stopping, progress=report, arrived=arrived
-            )
+                path, cache_dir=self.cache_dir, stop=task.stopping, progress=report,
+                arrived=arrived, follow_links=follow_links and self.links_allowed,
+            )  # fmt: skip
         finally:
             with self._lock:
                 self._set(arriving=None)
         with self._lock:
-            names = self._state.names_text
+            names, classes = self._state.names_text, class_folders(folder)
             if not keep_names:
-                proposed = propose_class_names(folder)
                 same = self._state.folder is not None and self._state.folder.root == folder.root
-                names = names if same and names.strip() else "\n".join(proposed)
+                names = names if same and names.strip() else class_text(classes.classes.names)
             self._set(
                 folder=folder, canvases=canvases, path=str(path), source=source, names_text=names,
+                classes=classes, notes=(),
                 preview=None, before=None, plain=None, inputs=self._state.inputs + 1, by="",
             )  # fmt: skip
             self._save()
@@ -228,17 +274,26 @@ class DataSet:
         assert view.folder is not None
         assert view.canvases is not None
         names = parse_class_names(view.names_text)
-        preview = self.labeller(
-            folder=view.folder,
-            canvases=view.canvases,
-            class_names=names,
-            model=view.model,
-            prompts=view.prompts,
-            cache_dir=self.cache_dir,
-            begin=task.begin,
-            stop=task.stopping,
-            truth=truth(view.folder, names, aliases=view.aliases),
-        )
+        model = view.model
+        if self.limits is not None:
+            from studio.clip.sources import fetch
+
+            self.limits.check_model(model)
+            fetch(model, begin=task.begin, stop=task.stopping)  # nobody waits for a slow network
+        if self.turns.full:
+            task.wait_for_others()
+        with self.turns.taken(task.stopping):
+            preview = self.labeller(
+                folder=view.folder,
+                canvases=view.canvases,
+                class_names=names,
+                model=model,
+                prompts=view.prompts,
+                cache_dir=self.cache_dir,
+                begin=task.begin,
+                stop=task.stopping,
+                truth=truth(view.folder, names, aliases=view.aliases),
+            )
         with self._lock:
             self._set(preview=preview, before=None, plain=None)
             self._save()
@@ -274,6 +329,6 @@ class DataSet:
         view = self._state
         saved = Saved(
             view.path, view.source, view.names_text, view.model, view.preview is not None,
-            view.prompts, view.llm_form,
+            view.prompts, view.llm_form, view.follow_links,
         )  # fmt: skip
         save(self._file, saved)

@@ -80,7 +80,7 @@ def _run(session: Session, source: OpenedRun) -> Opened:
     if not outcomes:
         raise RunError("This run has no labels yet: they come once the images have been read.")
     try:
-        folder, canvases = session.open_folder(reader.root)
+        folder, canvases = session.open_folder(reader.root, follow_links=reader.info.follow_links)
     except FolderError as error:
         last = list(outcomes.values())[-1]
         return Opened(

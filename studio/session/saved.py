@@ -26,6 +26,7 @@ class Saved:
     labelled: bool = False
     prompts: PromptSet = field(default_factory=PromptSet)
     llm_form: LlmForm = field(default_factory=LlmForm)
+    follow_links: bool = False
 
 
 def save(file: Path, saved: Saved) -> None:
@@ -58,4 +59,7 @@ def load(file: Path) -> Saved:
     except StudioError:
         prompts = PromptSet()
     llm_form = LlmForm.from_dict(state.get("llm_form", state.get("wish")))
-    return Saved(**texts, labelled=bool(state.get("labelled")), prompts=prompts, llm_form=llm_form)
+    return Saved(
+        **texts, labelled=bool(state.get("labelled")), prompts=prompts, llm_form=llm_form,
+        follow_links=state.get("follow_links") is True,
+    )  # fmt: skip

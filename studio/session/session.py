@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from base64 import b64encode
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from studio.cache import Cache
+from studio.cache_folder import sizes
 from studio.errors import RunError
 from studio.images.canvases import prepare
 from studio.images.folder import Folder
@@ -21,6 +24,7 @@ from studio.runs.reader import RunReader
 from studio.runs.result import RunResult
 from studio.runs.store import ACTIVE, RunInfo, RunStore
 from studio.session.dataset import DataSet
+from studio.session.limits import Limits, Rate
 from studio.session.prompts import Prompts
 from studio.session.selections import Selections
 from studio.session.source import OpenedFolder, Source
@@ -29,9 +33,11 @@ from studio.session.writer import Writer
 
 if TYPE_CHECKING:
     from studio.images.canvases import Canvases
+    from studio.runs.request import JobRequest
     from studio.runs.worker import Worker
     from studio.session.opened import Opened
 
+_MEASURE_S = 60.0
 _READERS = 12
 _FOLDERS = 4
 _RESULTS = 1000  # small, and a page shows those of all runs at once
@@ -43,7 +49,8 @@ class Options:
 
     public: other people can reach it and share it (a Hugging Face Space), so that no path of the
     machine may be typed. roots: folders that typed paths must lie in; empty: anywhere, which is
-    offered only to a browser on the same machine.
+    offered only to a browser on the same machine. limits: what a visitor may ask for, where
+    strangers share it; root: the path under which a proxy shows the page, empty or "/studio".
     """
 
     runs_dir: Path
@@ -51,11 +58,18 @@ class Options:
     roots: tuple[Path, ...] = ()
     public: bool = False
     local: bool = True
+    limits: Limits | None = None
+    root: str = ""
 
     @property
     def paths_allowed(self) -> bool:
         """Whether folders of the machine can be opened by typing their path."""
         return not self.public and (self.local or bool(self.roots))
+
+    @property
+    def links_allowed(self) -> bool:
+        """Whether links may be followed out of an opened folder: for who could open anything."""
+        return self.paths_allowed and self.local and not self.roots
 
 
 @dataclass
@@ -79,11 +93,19 @@ class Session:
         default_factory=lambda: Cache(most=_FOLDERS)
     )
     _opened: Cache[str, Opened] = field(default_factory=lambda: Cache(most=_FOLDERS))
+    shared: bool = field(default=False, init=False)  # strangers have rooms, see `rooms`
+
+    _measuring: threading.Lock = field(default_factory=threading.Lock)
+    _measure_at: float = 0.0
+    _cache_bytes: int | None = None
 
     def __post_init__(self) -> None:
         self.store = self.worker.store
         options = self.options
-        self.data = DataSet(options.cache_dir)
+        self._rate = None if options.limits is None else Rate(options.limits.an_hour)
+        self.data = DataSet(
+            options.cache_dir, limits=options.limits, links_allowed=options.links_allowed
+        )
         self.prompts = Prompts(self.data)
         self.writer = Writer(self.prompts, options.cache_dir, public=options.public)
         self.thumbnails = Thumbnails(cache_dir=options.cache_dir)
@@ -91,7 +113,29 @@ class Session:
             self.data.recent, options.paths_allowed, options.roots, options.local
         )
 
+    def here(self) -> Session:
+        """Itself: whoever is being answered, all share it. See `rooms.Whose`."""
+        return self
+
+    def served(self, _token: str) -> Sequence[Path]:
+        """Folders of pictures and downloads that a browser may fetch from."""
+        return [self.options.cache_dir / "thumbs", self.options.cache_dir / "exports"]
+
     # Runs -------------------------------------------------------------------------------------
+
+    def start(self, request: JobRequest) -> str:
+        """Begin a run; its id.
+
+        Raises:
+            StudioError: it cannot work, asks for too much, or another one is at work.
+        """
+        if self.options.limits is None or self._rate is None:
+            return self.worker.start(request)
+        self.options.limits.check_request(request)
+        self._rate.check()
+        run_id = self.worker.start(request)
+        self._rate.count()
+        return run_id
 
     def reader(self, run_id: str) -> RunReader:
         """The reader of a run, up to date.
@@ -161,19 +205,45 @@ class Session:
         return self.newest()
 
     def open_folder(
-        self, root: Path, *, progress: Callable[[int, int], None] | None = None
+        self,
+        root: Path,
+        *,
+        progress: Callable[[int, int], None] | None = None,
+        follow_links: bool = False,
     ) -> tuple[Folder, Canvases]:
         """A folder and its pictures; what was read before comes from the cache.
+
+        follow_links: as the run did that the folder is opened for; never where others come in.
 
         Raises:
             FolderError: the folder is gone or holds no image any more.
         """
         view = self.data.state
-        if view.folder is not None and view.canvases is not None and view.folder.root == root:
-            return view.folder, view.canvases
-        return self._folders.get(
-            root, lambda: prepare(root, cache_dir=self.options.cache_dir, progress=progress)
-        )
+        follow_links = follow_links and self.options.links_allowed
+        here = view.folder
+        same = here is not None and (here.root, here.follows_links) == (root, follow_links)
+        if here is not None and view.canvases is not None and same:
+            return here, view.canvases
+
+        def read() -> tuple[Folder, Canvases]:
+            cache = self.options.cache_dir
+            return prepare(root, cache_dir=cache, progress=progress, follow_links=follow_links)
+
+        return self._folders.get(root, read, mark=follow_links)
+
+    def cache_bytes(self) -> int | None:
+        """About how much the cache takes of the disk; None while it is not known yet.
+
+        Every page asks again and again: it is measured in the background, once a minute at most.
+        """
+        with self._measuring:
+            if time.monotonic() >= self._measure_at:
+                self._measure_at = time.monotonic() + _MEASURE_S
+                threading.Thread(target=self._measure, name="cache size", daemon=True).start()
+        return self._cache_bytes
+
+    def _measure(self) -> None:
+        self._cache_bytes = sum(sizes(self.options.cache_dir).values())
 
     def picture(self, folder: Folder, canvases: Pictures, index: int) -> str:
         """Address of the thumbnail of an image; empty when it cannot be had.

@@ -7,7 +7,13 @@ from dataclasses import dataclass, field
 from studio.errors import FolderError
 from studio.images.arriving import Arriving
 from studio.images.canvases import Canvases
-from studio.images.folder import Folder, parse_aliases, parse_class_names
+from studio.images.folder import (
+    ClassFolders,
+    Folder,
+    parse_aliases,
+    parse_class_names,
+    parse_classes,
+)
 from studio.prompts.form import LlmForm
 from studio.prompts.prompt_set import PromptSet
 from studio.runs.first_labels import Preview
@@ -33,6 +39,9 @@ class DataState:
     task: TaskState | None = None  # the last work that was asked for; None: none yet
     arriving: Arriving | None = None  # what is there of the folder that is being read
     folder: Folder | None = None
+    classes: ClassFolders = field(default_factory=ClassFolders)  # what its sub-folders say
+    notes: tuple[str, ...] = ()  # what was guessed when the images or the names arrived
+    follow_links: bool = False  # whether that is asked for
     canvases: Canvases | None = None
     preview: Preview | None = None
     prompts: PromptSet = field(default_factory=PromptSet)
@@ -59,6 +68,17 @@ class DataState:
             return parse_class_names(self.names_text)
         except FolderError:
             return []
+
+    @property
+    def names_notes(self) -> tuple[str, ...]:
+        """What was merged, left out or looks doubtful in the class names as they stand."""
+        try:
+            found = parse_classes(self.names_text).notes
+        except FolderError:
+            return ()
+        proposed = self.classes.classes
+        own = proposed.notes if self.names == list(proposed.names) else ()
+        return tuple(dict.fromkeys((*own, *found)))
 
     @property
     def aliases(self) -> dict[str, str]:

@@ -18,7 +18,8 @@ from studio.errors import RunError, StudioError
 from studio.files import read_json
 from studio.runs.store import ACTIVE
 from studio.session.opened import Opened, open_run
-from studio.session.session import Session
+from studio.session.rooms import Whose
+from studio.ui.handlers import InSession
 from studio.ui.parts import (
     POLL,
     PRIVATE,
@@ -77,11 +78,11 @@ class Matched:
     notes: tuple[str, ...]
 
 
-class CompareTab:
+class CompareTab(InSession):
     """Builds the tab; handlers are methods, so that tests call them without a browser."""
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
+    def __init__(self, session: Whose) -> None:
+        super().__init__(session)
         self._matches: Cache[tuple[Any, ...], MatchedRuns] = Cache(most=_MATCHES)
 
     # What is on it ----------------------------------------------------------------------------

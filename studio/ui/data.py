@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -12,9 +11,10 @@ from markupsafe import Markup
 
 from studio.errors import FolderError
 from studio.images.folder import read_class_names
-from studio.images.uploads import ENDINGS, take_uploads
-from studio.session.session import Session
+from studio.images.uploads import ENDINGS, reading, take_uploads
+from studio.session.rooms import Whose
 from studio.session.state import DataState
+from studio.ui.handlers import InSession
 from studio.ui.header import work_on
 from studio.ui.parts import (
     POLL,
@@ -33,15 +33,16 @@ from studio.ui.parts import (
     shown_by,
 )
 from studio.ui.polling import Polling
+from studio.ui.uploaded import RAW, several, single
 from studio.views import data
 from studio.views.render import part, render
 
 
-class DataTab:
+class DataTab(InSession):
     """Builds the tab; handlers are methods, so that tests call them without a browser."""
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
+    def __init__(self, session: Whose) -> None:
+        super().__init__(session)
 
     # What is on it ----------------------------------------------------------------------------
 
@@ -60,6 +61,7 @@ class DataTab:
                 )
                 self.folder = folding(render("data/welcome.html"), elem_id="data-folder")
                 self.preview = folding(elem_id="data-preview")
+                self.cache = gr.HTML(elem_id="data-cache")
 
     def _images(self) -> None:
         with box("Images"):
@@ -130,6 +132,7 @@ class DataTab:
         outputs = shown_by(
             self, "steps", "status", "stop", "folder", "preview", "demo", "scan", "browse",
             "recent", "bar", "label", "train", "start", "path", "names", "model",
+            "cache",
         )  # fmt: skip
         watched = polling.watch(self.parts, outputs)
 
@@ -142,17 +145,21 @@ class DataTab:
         after(self.path.submit, self.use_path, self.path)
         after(self.browse.click, self.use_picked)
         after(self.recent.select, self.use_recent)
-        after(self.upload_files.upload, self.use_upload, self.upload_files)
-        after(self.upload_folder.upload, self.use_upload, self.upload_folder)
+        after(self.upload_files.upload, several(self.use_upload), self.upload_files, **RAW)
+        after(self.upload_folder.upload, several(self.use_upload), self.upload_folder, **RAW)
         after(self.label.click, self.label_now, self.names, self.model)
-        after(self.names_file.upload, self.names_from_file, self.names_file)
+        after(self.names_file.upload, single(self.names_from_file), self.names_file, **RAW)
         # Each field tells of itself alone: events of two fields may overtake each other.
         after(self.names.blur, self.remember_names, self.names, **POLL)
         after(self.model.change, self.remember_model, self.model, **POLL)
-        after(self.stop.click, self.session.data.stop)
+        after(self.stop.click, self.stop_work)
         self.train.click(self.go_train, [self.names, self.model], [tabs], **PRIVATE)
 
     # What its buttons do ----------------------------------------------------------------------
+
+    def stop_work(self) -> None:
+        """Stop what is being done to the images; what was read stays."""
+        self.session.data.stop()
 
     @guarded
     def use_demo(self) -> None:
@@ -191,16 +198,21 @@ class DataTab:
     @guarded
     def use_upload(self, files: list[str] | None) -> None:
         """Take uploaded files into a folder of their own and read it."""
-        folder = take_uploads(files or [], self.session.options.cache_dir / "uploads")
-        self.session.data.use_folder(folder, source="upload")
+        session = self.session
+        limits = session.options.limits
+        folder = take_uploads(
+            files or [],
+            session.options.cache_dir / "uploads",
+            allowance=None if limits is None else limits.allowance,
+        )
+        session.data.use_folder(folder, source="upload")
 
     @guarded
     def names_from_file(self, file: str | None) -> None:
         """Class names from an uploaded text file."""
-        if not file:
-            raise FolderError("That file did not arrive; try again.")
-        read_class_names(Path(file))  # says what is wrong with it
-        text = Path(file).read_text(encoding="utf-8", errors="replace")
+        with reading(file) as path:
+            read_class_names(path)  # says what is wrong with it
+            text = path.read_text(encoding="utf-8", errors="replace")
         self.session.data.set_inputs(text)
 
     @guarded
@@ -263,7 +275,12 @@ class DataTab:
             "path": field(view.path if view.source == "folder" else ""),
             "names": field(view.names_text),
             "model": field(view.model),
+            "cache": (cached := self.session.cache_bytes(), Lazy(self._cache_html, cached)),
         }
+
+    def _cache_html(self, cached: int | None) -> Markup:
+        options = self.session.options
+        return data.cache_html(cached, "" if options.public else str(options.cache_dir))
 
     def _folder_html(self, view: DataState) -> Markup:
         arriving, picture = view.arriving, self.session.picture

@@ -17,8 +17,9 @@ from studio.imports import import_torch
 from studio.places import DOCS
 from studio.runs.outcome import Outcome
 from studio.runs.store import Run
-from studio.session.session import Session
-from studio.ui.parts import PRIVATE, UNCHECKED, box, file_url, folding, guarded
+from studio.session.rooms import Whose
+from studio.ui.handlers import InSession
+from studio.ui.parts import PRIVATE, UNCHECKED, box, folding, guarded
 from studio.views import export, runs
 from studio.views.render import render
 
@@ -48,12 +49,11 @@ class Shown(NamedTuple):
     other: Any
 
 
-class ExportTab:
+class ExportTab(InSession):
     """Builds the tab; handlers are methods, so that tests call them without a browser."""
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
-        self.downloads = Downloads(session.options.cache_dir)
+    def __init__(self, session: Whose) -> None:
+        super().__init__(session)
 
     def build(self) -> None:
         """Lay the tab out, inside of gr.Tab."""
@@ -164,20 +164,24 @@ class ExportTab:
     def make_labels(self, run_id: str) -> str:
         """Write labels.csv; its address."""
         import_torch()
-        return file_url(self.downloads.make(self._run(run_id), "csv"))
+        return self._address(run_id, "csv")
 
     @guarded
     def make_model(self, run_id: str) -> str:
         """Pack the model folder; the address of the zip."""
         import_torch()
-        return file_url(self.downloads.make(self._run(run_id), "model"))
+        return self._address(run_id, "model")
 
     @guarded
     def make_other(self, run_id: str, format: str, only_clean: bool) -> str:
         """Make the export in the chosen format; its address."""
         import_torch()
-        made = self.downloads.make(self._run(run_id), format, only=_only(only_clean))
-        return file_url(made)
+        return self._address(run_id, format, only=_only(only_clean))
+
+    def _address(self, run_id: str, format: str, *, only: str = EVERYTHING) -> str:
+        run = self._run(run_id)
+        made = Downloads(self.session.options.cache_dir).make(run, format, only=only)
+        return self.session.address(made)
 
     def _run(self, run_id: object) -> Run:
         if not isinstance(run_id, str) or not run_id:

@@ -10,8 +10,9 @@ import gradio as gr
 from markupsafe import Markup
 
 from studio.runs.store import ACTIVE
-from studio.session.session import Session
+from studio.session.rooms import Whose
 from studio.session.state import DataState
+from studio.ui.handlers import InSession
 from studio.ui.parts import PRIVATE, UNCHECKED, Lazy, Part, guard, hidden_text, picked, script
 from studio.ui.polling import Polling
 from studio.ui.theme import ICON
@@ -28,11 +29,11 @@ _HERE = """() => document.querySelector(
   "#tabs > .tab-wrapper [role=tab][aria-selected=true]").dataset.tabId"""
 
 
-class Header:
+class Header(InSession):
     """Builds the header; the rest of the page asks it how things stand."""
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
+    def __init__(self, session: Whose) -> None:
+        super().__init__(session)
 
     def build(self) -> None:
         """Lay it out, at the top of the page."""

@@ -54,9 +54,9 @@ def plotly_file() -> Path:
     return Path(spec.submodule_search_locations[0]) / "package_data" / "plotly.min.js"
 
 
-def file_url(path: Path) -> str:
-    """Address of a file in a served folder, relative to the page, so that any root path works."""
-    return f"gradio_api/file={path.as_posix()}"
+def file_url(path: Path, *, root: str = "") -> str:
+    """Address of a file in a served folder, relative to the page unless there is a root path."""
+    return f"{root}/gradio_api/file={path.as_posix()}".lstrip("" if root else "/")
 
 
 def curve_board(**kwargs: Any) -> gr.HTML:

@@ -52,6 +52,14 @@ def folder_html(
     )
 
 
+def cache_html(cached: int | None, where: str) -> Markup:
+    """How much the cache takes, and what makes it less; empty while that is not known.
+
+    where: its folder; "" when that is nobody's business.
+    """
+    return Markup("") if cached is None else render("data/cache.html", bytes=cached, where=where)
+
+
 def arriving_html(folder: Folder, *, picture: Callable[[int], str]) -> Markup:
     """The images of a folder that is being read, as far as they are there."""
     pictures = _pictures(folder, range(len(folder.images)), picture)

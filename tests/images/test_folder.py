@@ -9,9 +9,11 @@ import pytest
 from PIL import Image
 
 from studio.errors import FolderError
+from studio.images import kinds, walking
 from studio.images.folder import (
     Folder,
     ImageFile,
+    nothing_usable,
     parse_aliases,
     parse_class_names,
     propose_class_names,
@@ -57,17 +59,58 @@ def test_files_carry_size_and_time(tmp_path: Path):
     assert image == ImageFile("a.png", (tmp_path / "a.png").stat().st_size, 1_000_000_007)
 
 
-def test_hidden_and_system_files_are_passed_over_and_others_refused(tmp_path: Path):
+def test_hidden_and_system_files_are_passed_over(tmp_path: Path):
     put(
         tmp_path, "a.png", ".hidden.jpg", ".ipynb_checkpoints/a.png", "__MACOSX/a.png", ".git/b.png"
     )
-    for name in ("notes.txt", "Thumbs.db", "x.svg", "noextension", "a.pdf"):
-        (tmp_path / name).write_text("x")
+    put(tmp_path, ".DS_Store")
     folder = scan(tmp_path)
-    assert paths(folder) == ["a.png"]
-    assert reasons(folder) == dict.fromkeys(
-        ["notes.txt", "Thumbs.db", "x.svg", "noextension", "a.pdf"], "unsupported type"
-    )
+    assert (paths(folder), folder.refused, folder.others) == (["a.png"], (), 0)
+
+
+def test_what_is_no_image_is_counted_and_not_refused(tmp_path: Path):
+    names = ("Thumbs.db", "a.pdf", "a.txt", "a.xml", "a.csv", "a.json", "a.mat", "README", "a.xyz")
+    for name in names:
+        (tmp_path / name).write_text("x")
+    (tmp_path / "b.txt").symlink_to("/etc/hostname")
+    (tmp_path / "c.json").symlink_to("gone")
+    folder = scan(tmp_path)
+    assert (folder.images, folder.refused, folder.others) == ((), (), len(names) + 2)
+    with pytest.raises(FolderError, match=r"no image .* only 11 files of other kinds"):
+        raise nothing_usable(folder)
+
+
+def test_the_first_bytes_tell_where_the_ending_does_not(tmp_path: Path):
+    names = ["photo", "photo.1", "image.jpg_large", "scan.tmp"]
+    put(tmp_path, *names)
+    assert sorted(paths(scan(tmp_path))) == sorted(names)
+
+
+@pytest.mark.parametrize("ending", sorted(kinds.EXTENSIONS))
+def test_usual_endings_are_taken_without_a_look(tmp_path: Path, ending: str):
+    (tmp_path / f"a{ending.upper()}").write_bytes(b"")
+    assert len(scan(tmp_path).images) == 1
+
+
+def test_images_that_are_not_read_are_refused_by_their_true_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(kinds, "reads_heic", lambda: False)
+    for name in ("a.HEIC", "b.jxl", "c.svg", "d.NEF"):
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "e").write_bytes(b"\0\0\0\x18ftypheic")
+    folder = scan(tmp_path)
+    assert {item.reason for item in folder.refused} == {"unsupported type"}
+    said = [item.detail for item in folder.refused]
+    for word, detail in zip(("HEIC", "JPEG XL", "SVG", "raw", "HEIC"), said, strict=True):
+        assert word in detail
+    (tmp_path / "heic").mkdir()
+    (tmp_path / "heic" / "1.heic").write_bytes(b"")
+    (tmp_path / "heic" / "2.heic").write_bytes(b"")
+    with pytest.raises(FolderError, match=r"2 images, all HEIC, .* pip install pillow-heif"):
+        raise nothing_usable(scan(tmp_path / "heic"))
+    monkeypatch.setattr(kinds, "reads_heic", lambda: True)
+    assert paths(scan(tmp_path)) == ["a.HEIC", "e", "heic/1.heic", "heic/2.heic"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need rights on Windows")
@@ -110,6 +153,54 @@ class TestLinks:
         put(tmp_path, "a.png")
         (tmp_path / "b.png").symlink_to("gone.png")
         assert reasons(scan(tmp_path)) == {"b.png": "unreadable"}
+
+    def test_links_out_of_the_folder_are_named_where_there_is_nothing_else(self, tmp_path: Path):
+        put(tmp_path, "store/1", "store/2")
+        (tmp_path / "in").mkdir()
+        for name in ("1.jpg", "2.jpg"):
+            (tmp_path / "in" / name).symlink_to(tmp_path / "store" / name[0])
+        with pytest.raises(FolderError, match=r"2 images, all links out of the folder; .*--follow"):
+            raise nothing_usable(scan(tmp_path / "in"))
+        (tmp_path / "in" / "more").symlink_to(tmp_path / "store")
+        with pytest.raises(FolderError, match="2 images and 1 folder, all links out"):
+            raise nothing_usable(scan(tmp_path / "in"))
+
+    def test_links_are_followed_when_asked(self, tmp_path: Path):
+        put(tmp_path, "store/1", "store/deep/2.png", "store/deep/.3.png")
+        (tmp_path / "in").mkdir()
+        (tmp_path / "in" / "a.jpg").symlink_to("../store/1")
+        (tmp_path / "in" / "b").symlink_to("../store/deep")
+        (tmp_path / "in" / "c").symlink_to("../store/deep")
+        folder = scan(tmp_path / "in", follow_links=True)
+        assert paths(folder) == ["a.jpg", "b/2.png", "c/2.png"]
+        assert folder.refused == ()
+        assert folder.images[0].bytes == (tmp_path / "store" / "1").stat().st_size
+
+    def test_loops_end_where_links_are_followed(self, tmp_path: Path):
+        put(tmp_path, "store/x/1.png", "other/2.png", "in/3.png")
+        (tmp_path / "in" / "store").symlink_to(tmp_path / "store")
+        (tmp_path / "in" / "up").symlink_to(tmp_path)  # holds the folder itself
+        (tmp_path / "store" / "again").symlink_to(tmp_path / "store")
+        (tmp_path / "store" / "x" / "up").symlink_to("..")
+        (tmp_path / "store" / "other").symlink_to(tmp_path / "other")
+        (tmp_path / "other" / "back").symlink_to(tmp_path / "store")
+        (tmp_path / "other" / "in").symlink_to(tmp_path / "in")
+        folder = scan(tmp_path / "in", follow_links=True)
+        assert paths(folder) == ["3.png", "store/other/2.png", "store/x/1.png"]
+
+    def test_links_to_folders_do_not_multiply_for_ever(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setattr(walking, "_MOST_LINKS", 20)
+        for name in "abcdefgh":
+            put(tmp_path, f"store-{name}/1.png")
+            for other in "abcdefgh":
+                (tmp_path / f"store-{name}" / other).symlink_to(tmp_path / f"store-{other}")
+        (tmp_path / "in").mkdir()
+        (tmp_path / "in" / "a").symlink_to(tmp_path / "store-a")
+        folder = scan(tmp_path / "in", follow_links=True)
+        assert len(folder.images) == 20
+        assert {item.reason for item in folder.refused} == {"symlink out of the tree"}
 
     def test_the_folder_itself_may_be_a_link(self, tmp_path: Path):
         put(tmp_path, "real/a.png")
@@ -194,9 +285,10 @@ def test_names_from_lines_or_commas():
     assert parse_class_names('"cat", \'hot dog\'\r\n"t-shirt"') == expected
 
 
-def test_repeated_names_are_dropped_whatever_their_spelling():
-    assert parse_class_names("Hot Dog\nhot_dog\nhot-dog\nhotdog\ncat") == ["Hot Dog", "cat"]
-    assert parse_class_names("cafe\u0301, caf\u00e9, tea") == ["cafe\u0301", "tea"]
+def test_repeated_names_are_dropped_and_other_spellings_are_not():
+    assert parse_class_names("hot dog\nhot_dog\ncat\ncat") == ["hot dog", "cat"]
+    assert parse_class_names("Hot Dog\nhot dog\nhot-dog") == ["Hot Dog", "hot dog", "hot-dog"]
+    assert parse_class_names("cafe\u0301, caf\u00e9, tea") == ["caf\u00e9", "tea"]
 
 
 def test_lines_with_a_tab_give_the_readable_name():
@@ -206,7 +298,7 @@ def test_lines_with_a_tab_give_the_readable_name():
     assert parse_aliases("cat\ndog") == {}
 
 
-@pytest.mark.parametrize("text", ["", "   \n,,\n", "cat", "cat, Cat, CAT", "- _ ,\n_\ncat"])
+@pytest.mark.parametrize("text", ["", "   \n,,\n", "cat", "cat, cat, 'cat'", " ,\n\x00\ncat"])
 def test_fewer_than_two_names_are_refused(text: str):
     with pytest.raises(FolderError, match="at least two"):
         parse_class_names(text)
@@ -229,14 +321,15 @@ def test_names_from_a_file(tmp_path: Path):
 
 
 def test_unusable_files_of_names(tmp_path: Path):
-    (tmp_path / "names.txt").write_bytes(b"\xff\xfe\x00c")
-    for path in (tmp_path / "names.txt", tmp_path / "gone.txt", tmp_path):
+    (tmp_path / "names.txt").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "one.txt").write_bytes(b"cat")
+    for path in (tmp_path / "names.txt", tmp_path / "one.txt", tmp_path / "gone.txt", tmp_path):
         with pytest.raises(FolderError, match=path.name):
             read_class_names(path)
 
 
 def test_names_are_proposed_from_sub_folders():
-    folder = listed("hot_dog/1.png", "002.Cat/1.png", "Cat/2.png", "loose.png", "t-shirt/a/b.png")
+    folder = listed("hot_dog/1.png", "002.Cat/1.png", "loose.png", "t-shirt/a/b.png")
     assert propose_class_names(folder) == ["hot dog", "Cat", "t-shirt"]
 
 

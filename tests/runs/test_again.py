@@ -19,7 +19,7 @@ from studio.coft.task import Task
 from studio.errors import RunError
 from studio.export.labels import labels_csv
 from studio.images.canvases import Canvases
-from studio.images.names import parse_aliases, parse_class_names
+from studio.images.folder import parse_aliases, parse_class_names
 from studio.prompts.prompt_set import PromptSet
 from studio.runs.again import class_text, command_of, corrected, corrections_from, request_of
 from studio.runs.checking import CLAIMED_FILE

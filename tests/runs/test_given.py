@@ -73,7 +73,7 @@ def test_what_a_spreadsheet_makes_of_it_is_read(tmp_path: Path):
     ("text", "said"),
     [
         ("", "no column path, label"),
-        ("path,class\na.png,cat\n", "no column label"),
+        ("path,colour\na.png,cat\n", "no column label"),
         ("path,label,correction\na.png,cat,perhaps\n", "line 2: correction must be one of"),
         ("path,label,correction\na.png,cat,accepted\nb.png,,accepted\n", "line 3"),
         ("path,label,correction\n,cat,accepted\n", "line 2"),
@@ -84,7 +84,9 @@ def test_what_makes_no_sense_is_said_with_its_place(tmp_path: Path, text: str, s
         read_corrections(write(tmp_path / "bad.csv", text))
 
 
-@pytest.mark.parametrize("data", [b"\xff\xfe\x00p", b"path,label\n" + b"x" * 200_000 + b",y\n"])
+@pytest.mark.parametrize(
+    "data", [b"\xff\xfe\x00", b"\0path", b"path,label\n" + b"x" * 200_000 + b",y\n"]
+)
 def test_what_is_no_csv_is_an_error_of_the_user(tmp_path: Path, data: bytes):
     path = tmp_path / "bad.csv"
     path.write_bytes(data)

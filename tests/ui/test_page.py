@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import inspect
 import json
+import os
 import re
 import subprocess
 import sys
@@ -15,11 +17,13 @@ import pytest
 from studio.clip.presets import PRESETS, Preset, presets
 from studio.images.arriving import Arriving
 from studio.images.machine import MachineFolders
-from studio.session.session import Session
+from studio.session.session import Options, Session
 from studio.session.state import DataState
 from studio.session.task import TaskState
 from studio.ui.data import DataTab, status_html, step_of
-from studio.ui.page import build, queue
+from studio.ui.door.door import Door
+from studio.ui.page import build, queue, serve
+from studio.ui.parts import plotly_file
 from studio.ui.theme import CSS, theme
 from tests.ui.conftest import event, sent
 from tests.ui.conftest import page as page_of
@@ -109,6 +113,38 @@ def test_what_is_served_is_a_file_of_plotly_and_two_folders(session: Session) ->
     cache = session.options.cache_dir
     others = [path for path in served if path.name != "plotly.min.js"]
     assert set(others) == {cache / "thumbs", cache / "exports"}
+
+
+def test_how_the_page_is_launched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is shared, kept, measured or told to anyone, and no other folder is served."""
+    launched: dict[str, Any] = {}
+    proxies: list[str] = []
+
+    def launch(_page: Any, **given: Any) -> None:
+        launched.update(given)
+        proxies.extend(name for name in os.environ if name.lower() == "http_proxy")
+
+    monkeypatch.setattr(gr.Blocks, "launch", launch)
+    monkeypatch.setattr(gr.Blocks, "block_thread", lambda _: None)
+    monkeypatch.setattr("studio.ui.page.shutdown", lambda: None)
+    monkeypatch.setattr("studio.ui.page.check_port", lambda *_: None)
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.delenv("GRADIO_TEMP_DIR", raising=False)
+    serve(Options(tmp_path / "runs", tmp_path / "cache"), host="127.0.0.1", port=1, names=["x.y"])
+    off = ("share", "run_history", "show_error", "mcp_server", "enable_monitoring", "ssr_mode")
+    assert [launched[name] for name in off] == [False] * len(off)
+    assert launched["allowed_paths"] == []
+    assert proxies == []
+    (middleware,) = launched["app_kwargs"]["middleware"]
+    assert middleware.cls is Door
+    rules = middleware.kwargs["rules"]
+    assert rules.hosts.allows("x.y")
+    assert not rules.hosts.allows("evil.example")
+    assert {*rules.files("")} == {
+        plotly_file(),
+        *(tmp_path / "cache" / n for n in ("thumbs", "exports")),
+    }
+    assert os.environ["GRADIO_ANALYTICS_ENABLED"] == "False"
 
 
 def test_a_new_model_is_one_entry_and_the_page_offers_it(
@@ -267,7 +303,7 @@ def test_every_part_of_every_tab_has_a_component(loaded: Session) -> None:
     page = build(loaded, models=presets())
     polls = [one for one in page.fns.values() if one.name == "poll"]
     for one in polls:
-        watched = one.fn.__self__  # type: ignore[union-attr]
+        watched = inspect.unwrap(one.fn).__self__  # type: ignore[arg-type, attr-defined]
         parts = watched.parts({}, *("" for _ in watched.inputs), page_of())
         assert set(parts) == set(watched.outputs)
     assert len(polls) == 4

@@ -18,7 +18,7 @@ from studio.analysis.gallery import Side
 from studio.errors import RunError, StudioError
 from studio.numbers import plural
 from studio.runs.store import RunInfo
-from studio.session.session import Session
+from studio.session.rooms import Whose
 from studio.session.similar import vectors_of
 from studio.session.source import AT_HAND, OpenedRun
 from studio.ui.explore.confusion import ConfusionPanel
@@ -38,6 +38,7 @@ from studio.ui.explore.scene import (
     is_index,
 )
 from studio.ui.explore.search import SearchPanel
+from studio.ui.handlers import InSession
 from studio.ui.parts import picked, picked_index
 from studio.views import cards, runs
 from studio.views.render import part
@@ -45,11 +46,11 @@ from studio.views.render import part
 IMAGES_AT_HAND = "The images at hand (before training)"
 
 
-class ExploreAnswers:
+class ExploreAnswers(InSession):
     """Handlers as methods, so that tests call them without a browser."""
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
+    def __init__(self, session: Whose) -> None:
+        super().__init__(session)
         self.galleries, self.chosen = GalleriesPanel(), SelectionPanel()
         self.confusions, self.duplicates = ConfusionPanel(), DuplicatesPanel()
         self.map, self.search = MapPanel(session), SearchPanel(session)

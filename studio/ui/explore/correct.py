@@ -16,10 +16,11 @@ from studio.errors import RunError
 from studio.imports import import_torch
 from studio.numbers import count, plural
 from studio.runs.corrections import WITHDRAWN, Action
-from studio.session.session import Session
+from studio.session.rooms import Whose
 from studio.session.source import AT_HAND, NOTHING, OpenedRun, parse
 from studio.ui.explore.galleries import Drawn, Panel
 from studio.ui.explore.scene import Filters, Indices, Scene
+from studio.ui.handlers import InSession
 from studio.ui.parts import script
 from studio.views.detail import corrections_summary
 from studio.views.render import render
@@ -37,11 +38,11 @@ _BUTTONS = {
 """Of each verdict the button's id, what stands on it, and what is counted there."""
 
 
-class CorrectPanel(Panel):
+class CorrectPanel(InSession, Panel):
     """Components and what they do; the Explore tab connects them."""
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
+    def __init__(self, session: Whose) -> None:
+        super().__init__(session)
 
     def build(self) -> None:
         """Lay the panel out, inside of the Explore tab."""
@@ -162,7 +163,7 @@ class CorrectPanel(Panel):
             raise RunError(NOTHING)
         request = corrected(self.session.store.get(source.run_id))
         import_torch()
-        return self.session.worker.start(request)
+        return self.session.start(request)
 
 
 def targets(scene: Scene) -> tuple[Indices, str]:

@@ -18,11 +18,12 @@ from studio.errors import RunError
 from studio.numbers import count, index_of, plural
 from studio.runs.corrections import WITHDRAWN
 from studio.session.opened import Opened, open_run
-from studio.session.session import Session
+from studio.session.rooms import Whose
 from studio.session.similar import vectors_of
 from studio.session.source import OpenedRun, parse
 from studio.ui.explore.correct import CHANGED, CorrectPanel
 from studio.ui.explore.scene import NO_IMAGE, Filters, Indices, Scene, is_index, served
+from studio.ui.handlers import InSession
 from studio.ui.parts import picked, script
 from studio.views import detail
 from studio.views.render import part, render
@@ -59,11 +60,12 @@ class Place:
         return place
 
 
-class DetailDialog:
+class DetailDialog(InSession):
     """Components and what they show; the Explore tab connects them."""
 
-    def __init__(self, session: Session, correct: CorrectPanel) -> None:
-        self.session, self.correct = session, correct
+    def __init__(self, session: Whose, correct: CorrectPanel) -> None:
+        super().__init__(session)
+        self.correct = correct
 
     def build(self) -> None:
         """Lay the dialog out; it takes no room on the page."""

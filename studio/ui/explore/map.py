@@ -22,11 +22,12 @@ from studio.places import ASSETS
 from studio.runs.outcome import Outcome, fingerprint
 from studio.session.layouts import Layout, Layouts
 from studio.session.opened import Opened, open_run
-from studio.session.session import Session
+from studio.session.rooms import Whose
 from studio.session.similar import vectors_of
 from studio.session.tasks import Task
 from studio.ui.explore.galleries import Drawn, Panel
 from studio.ui.explore.scene import Filters, Indices, Scene, event_data, is_index, served
+from studio.ui.handlers import InSession
 from studio.ui.parts import file_url, plotly_file, script
 from studio.views import map as view
 from studio.views.cards import opinion, truth, worth
@@ -72,15 +73,15 @@ class Placed:
         return map_points.packed(indices, self.plane(kind), self.opened.stages, self.last.truth)
 
 
-class MapPanel(Panel):
+class MapPanel(InSession, Panel):
     """Components, and what a pick selects; the Explore tab connects them.
 
     layouts: where the images of each set stand.
     """
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
-        self.layouts = Layouts(session.options.cache_dir)
+    def __init__(self, session: Whose) -> None:
+        super().__init__(session)
+        self.layouts = Layouts(session.here().options.cache_dir)  # by content: of whoever looks
 
     def build(self) -> None:
         """Lay the panel out, inside of a gr.Tab."""

@@ -18,10 +18,11 @@ from studio.numbers import plural
 from studio.prompts.prompt_set import PromptSet
 from studio.runs.first_labels import LOADING, Encoded, encode_images
 from studio.session.opened import Opened, open_run
-from studio.session.session import Session
+from studio.session.rooms import Whose
 from studio.session.source import OpenedFolder
 from studio.session.tasks import Task
 from studio.ui.explore.scene import Indices
+from studio.ui.handlers import InSession
 from studio.ui.parts import UNCHECKED
 from studio.views.render import part, render
 
@@ -29,11 +30,11 @@ LONGEST = 200
 _WAIT_S = 0.4
 
 
-class SearchPanel:
+class SearchPanel(InSession):
     """Components and what they do; the Explore tab connects them."""
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
+    def __init__(self, session: Whose) -> None:
+        super().__init__(session)
 
     def build(self) -> None:
         """Lay the field out, inside of the row of filters."""

@@ -13,8 +13,9 @@ from studio.errors import PromptError
 from studio.prompts.endpoint import DEFAULT_MODEL
 from studio.prompts.form import LlmForm
 from studio.prompts.leaving import leaving
-from studio.session.session import Session
+from studio.session.rooms import Whose
 from studio.session.state import DataState
+from studio.ui.handlers import InSession
 from studio.ui.parts import POLL, Lazy, Part, box, field_of, guard, line, page_of
 from studio.views.render import part, render
 
@@ -27,11 +28,11 @@ _KEYS = {
 _PUBLIC_KEY = "Your own key; it is used for this call only, and kept nowhere."
 
 
-class LlmBox:
+class LlmBox(InSession):
     """A box of fields; handlers are methods, so that tests call them without a browser."""
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
+    def __init__(self, session: Whose) -> None:
+        super().__init__(session)
 
     def build(self) -> None:
         """Lay it out, inside of a column."""
@@ -106,8 +107,8 @@ class LlmBox:
                 after(field.blur, self.remember(name), inputs=[field], **POLL)
         inputs = {self.key, *self.fields.values()}
         after(self.write.click, self.begin_with, inputs=inputs, outputs=[self.key])
-        after(self.stop.click, self.session.writer.stop)
-        after(self.forget.click, self.session.writer.forget)
+        after(self.stop.click, self.hang_up)
+        after(self.forget.click, self.forget_keys)
 
     # What its buttons do ----------------------------------------------------------------------
 
@@ -143,6 +144,14 @@ class LlmBox:
         self._take(request, typed)
         guard(lambda: self.session.writer.start(key=key if isinstance(key, str) else ""))
         return gr.skip() if self.session.options.public else ""
+
+    def hang_up(self) -> None:
+        """Stop the call; what came is kept."""
+        self.session.writer.stop()
+
+    def forget_keys(self) -> None:
+        """Forget the keys that were typed."""
+        self.session.writer.forget()
 
     def _take(self, request: gr.Request, typed: Mapping[str, Any]) -> None:
         self.session.prompts.llm_form(dict(typed), by=page_of(request, "prompts"))

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from markupsafe import Markup
 
 from studio.errors import PromptError
+from studio.images.uploads import reading
 from studio.prompts.prompt_set import PromptSet, parse_sentences, parse_templates
 from studio.prompts.templates import TEMPLATES
-from studio.session.session import Session
+from studio.session.rooms import Whose
 from studio.session.state import DataState
+from studio.ui.handlers import InSession
 from studio.ui.header import work_on
 from studio.ui.parts import (
     POLL,
@@ -30,6 +31,7 @@ from studio.ui.parts import (
 )
 from studio.ui.polling import Polling
 from studio.ui.prompts.llm import LlmBox
+from studio.ui.uploaded import RAW, single
 from studio.views import prompts
 from studio.views.render import part, render
 
@@ -50,11 +52,11 @@ PRESETS: dict[str, tuple[str, ...]] = {
 _LONGEST_TEXT = 50_000
 
 
-class PromptsTab:
+class PromptsTab(InSession):
     """Builds the tab; handlers are methods, so that tests call them without a browser."""
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
+    def __init__(self, session: Whose) -> None:
+        super().__init__(session)
         self.llm = LlmBox(session)
 
     # What is on it ----------------------------------------------------------------------------
@@ -124,9 +126,9 @@ class PromptsTab:
         for button, templates in zip(self.presets, PRESETS.values(), strict=True):
             after(button.click, _preset(self, templates), outputs=[self.fault, self.templates])
         after(self.board.edit, self.edit_class, trigger_mode="multiple")
-        after(self.undo.click, self.session.prompts.undo)
+        after(self.undo.click, self.undo_edit)
         after(self.clear.click, self.start_over, outputs=[self.fault, self.templates])
-        after(self.load.upload, self.take_file, inputs=[self.load])
+        after(self.load.upload, single(self.take_file), inputs=[self.load], **RAW)
         after(self.label.click, self.label_now)
         self.save.click(self.to_json, outputs=[self.file], **PRIVATE).success(
             None, inputs=[self.file], js=SAVE, **PRIVATE
@@ -174,6 +176,10 @@ class PromptsTab:
             lambda old: old.with_sentences(str(name), sentences), what=f"class {name}"
         )
 
+    def undo_edit(self) -> None:
+        """Take the last edit back."""
+        self.session.prompts.undo()
+
     def start_over(self) -> list[str]:
         """Back to the model's own template."""
         self.session.prompts.edit(lambda _: PromptSet(), what="start over")
@@ -182,9 +188,8 @@ class PromptsTab:
     @guarded
     def take_file(self, file: str | None) -> None:
         """Prompts from a JSON file."""
-        if not file:
-            raise PromptError("That file did not arrive; try again.")
-        loaded = PromptSet.load(Path(file))
+        with reading(file) as path:
+            loaded = PromptSet.load(path)
         self.session.prompts.edit(lambda _: loaded, what=f"file {file}")
 
     def to_json(self) -> str:

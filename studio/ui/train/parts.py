@@ -10,18 +10,19 @@ from markupsafe import Markup
 from studio.runs.again import command_of
 from studio.runs.given import Counts, count
 from studio.runs.store import ACTIVE, RunInfo
-from studio.session.session import Session
+from studio.session.rooms import Whose
 from studio.session.state import DataState
+from studio.ui.handlers import InSession
 from studio.ui.parts import Lazy, Part, field_of
 from studio.views import figures, runs
 from studio.views.render import render
 
 
-class TrainParts:
+class TrainParts(InSession):
     """The parts of the tab as they are now."""
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
+    def __init__(self, session: Whose) -> None:
+        super().__init__(session)
 
     def all(self, seen: bool, chosen: str, page: str) -> dict[str, Part]:
         """Every part by its name. seen: this page has shown them before; chosen: the run to show;

@@ -11,7 +11,8 @@ from studio.errors import FolderError, RunError
 from studio.images.folder import parse_class_names
 from studio.imports import import_torch
 from studio.runs.form import RunForm
-from studio.session.session import Session
+from studio.session.rooms import Whose
+from studio.ui.handlers import InSession
 from studio.ui.parts import (
     POLL,
     PRIVATE,
@@ -34,11 +35,11 @@ from studio.ui.train.parts import TrainParts
 from studio.views.render import render
 
 
-class TrainTab:
+class TrainTab(InSession):
     """Builds the tab; handlers are methods, so that tests call them without a browser."""
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
+    def __init__(self, session: Whose) -> None:
+        super().__init__(session)
         self.shows = TrainParts(session)
 
     # What is on it ----------------------------------------------------------------------------
@@ -147,6 +148,7 @@ class TrainTab:
             folder=root,
             class_names=tuple(class_names),
             aliases=view.aliases,
+            follow_links=view.folder.follows_links if view.folder else False,
             method=form.method,
             model=view.model,
             settings=form.settings(),
@@ -155,7 +157,7 @@ class TrainTab:
             name=form.name.strip()[:60] or ("demo" if view.source == "demo" else root.name),
         )
         import_torch()
-        return self.session.worker.start(request)
+        return self.session.start(request)
 
     def remember(self, model: str, request: gr.Request) -> None:
         """Keep the model that was chosen for the Data tab, for a reload and for other pages."""

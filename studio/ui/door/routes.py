@@ -1,0 +1,42 @@
+"""What the page needs of gradio's addresses; all others answer as if they were not there."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import unquote
+
+API = "/gradio_api"
+_FILE = f"{API}/file="
+_READ = re.compile(
+    r"/|/config/?|/theme\.css|/favicon\.ico|/robots\.txt|/(assets|static|svelte)/.+"
+    rf"|{API}/(startup-events|app_id|info|theme\.css|queue/data|upload_progress)/?"
+    rf"|{API}/heartbeat/[^/]+"
+)
+_WRITE = re.compile(rf"{API}/(queue/join|run/[^/]+|component_server|upload|cancel|reset)/?")
+
+
+def is_open(method: str, path: str) -> bool:
+    """Whether the page uses this address. path: as it was decoded by the server, without root."""
+    if method in ("GET", "HEAD"):
+        return path.startswith(_FILE) or _READ.fullmatch(path) is not None
+    return method == "POST" and _WRITE.fullmatch(path) is not None
+
+
+def served_file(path: str) -> Path | None:
+    """The file that an address asks for, without looking at the disk; None when it asks for none.
+
+    Addresses of other servers, and whatever is no plain absolute path, are no files.
+    """
+    if not path.startswith(_FILE):
+        return None
+    text = path.removeprefix(_FILE)
+    plain = os.path.isabs(text) and "\0" not in text and unquote(text) == text
+    return Path(text) if plain and os.path.normpath(text) == os.path.abspath(text) == text else None
+
+
+def within(file: Path, folders: Sequence[Path]) -> bool:
+    """Whether it is one of these files, or lies in one of these folders, by its name alone."""
+    return any(file == folder or file.is_relative_to(folder) for folder in folders)
