@@ -47,7 +47,7 @@ def _serve(args: argparse.Namespace, *, space: str | None) -> None:
         limits=Limits() if public else None,
         root=args.root_path.strip("/") and f"/{args.root_path.strip('/')}",
     )
-    names = [*args.allow_host, *([space, "*.hf.space"] if space else [])]
+    names = args.allow_host + ([] if space is None else [space, "*.hf.space"])
     # Where its user sits: not on a Space, and not on a server that is reached from elsewhere.
     here = options.local and not public and has_display()
     browser = here and not args.no_browser

@@ -44,6 +44,7 @@ from studio.ui.header import Header
 from studio.ui.parts import file_url, plotly_file
 from studio.ui.polling import Polling
 from studio.ui.prompts.tab import PromptsTab
+from studio.ui.states import keep_little
 from studio.ui.theme import CSS, ICON, theme
 from studio.ui.train.tab import TrainTab
 from studio.views.render import render
@@ -129,7 +130,10 @@ def serve(
     look_at_folders(options)
     uploads = Path(os.environ["GRADIO_TEMP_DIR"])
     if uploads.is_relative_to(options.cache_dir):  # else it is not the studio's own
-        sweep(uploads, older_than=time.time() - SWEEP[1])
+        age = SWEEP[0] if options.limits is not None else SWEEP[1]
+        threading.Thread(
+            target=keep_swept, args=(uploads, age), name="sweep uploads", daemon=True
+        ).start()
     session = make_studio(options)
     page = build(session, models=presets())
     queue(page)
@@ -158,6 +162,7 @@ def serve(
             pwa=False,
             prevent_thread_lock=True,
         )
+    keep_little(page)
     threading.Thread(target=warm, args=(session,), name="warm-up", daemon=True).start()
     print(f"CoFT Studio is ready: http://{host}:{port}", flush=True)
     stop_on_sigterm()
@@ -165,6 +170,13 @@ def serve(
         page.block_thread()
     finally:
         shutdown()  # a run at work keeps what it has learned
+
+
+def keep_swept(uploads: Path, age: float) -> None:
+    """Delete uploads that nobody has taken, for ever. age: seconds that they may have."""
+    while True:
+        sweep(uploads, older_than=time.time() - age)
+        time.sleep(SWEEP[0])
 
 
 def door(session: Session | Rooms, page: gr.Blocks, uploads: Path, hosts: Hosts) -> Middleware:

@@ -126,6 +126,8 @@ def test_how_the_page_is_launched(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(gr.Blocks, "launch", launch)
     monkeypatch.setattr(gr.Blocks, "block_thread", lambda _: None)
+    for name in ("keep_little", "warm", "keep_swept"):
+        monkeypatch.setattr(f"studio.ui.page.{name}", lambda *_: None)
     monkeypatch.setattr("studio.ui.page.shutdown", lambda: None)
     monkeypatch.setattr("studio.ui.page.check_port", lambda *_: None)
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")

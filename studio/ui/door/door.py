@@ -81,6 +81,9 @@ class Door:
         if refused:
             await _say(send, 403, refused)
             return
+        if scope["path"] == self._rules.root != "":  # addresses on the page are relative to it
+            await _say(send, 307, "", (b"location", f"{self._rules.root}/".encode()))
+            return
         path = self._local_path(scope["path"])
         scope = {**scope, "path": path}
         if not is_open(scope["method"], path):
@@ -174,9 +177,7 @@ class Door:
     def _local_path(self, path: str) -> str:
         """The path as gradio knows it, whether or not the proxy has taken the root away."""
         root = self._rules.root
-        if root and (path == root or path.startswith(f"{root}/")):
-            return path.removeprefix(root) or "/"
-        return path
+        return path.removeprefix(root) if root and path.startswith(f"{root}/") else path
 
     def _polite(self, send: Send, scope: Scope, headers: Headers, token: str) -> Send:
         """A `send` that adds headers: what the browser may do with it, and a cookie if need be."""
@@ -254,12 +255,13 @@ def _again(body: bytes, receive: Receive) -> Receive:
     return more
 
 
-async def _say(send: Send, status: int, line: str) -> None:
+async def _say(send: Send, status: int, line: str, *more: tuple[bytes, bytes]) -> None:
     text = line.encode("utf-8", "replace")
     headers = [
         (b"content-type", b"text/plain; charset=utf-8"),
         (b"content-length", str(len(text)).encode()),
         *_SAFE,
+        *more,
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": text})

@@ -262,7 +262,8 @@ def test_where_nobody_shares_there_is_no_cookie_and_no_frame(server: Server) -> 
 
 def test_under_a_root_path_gradio_is_asked_as_if_there_were_none(tmp_path: Path) -> None:
     server = Server(tmp_path, root="/studio")
-    for path in ("/studio", "/studio/", "/"):  # some proxies take it away, some do not
+    assert server.get("/studio").headers["location"] == "/studio/"
+    for path in ("/studio/", "/"):  # some proxies take it away, some do not
         assert server.get(path).status == 200
         assert server.came[-1]["path"] == "/"
     assert server.get("/studio/config").status == 200
