@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from studio.errors import FolderError, SettingsError
+from studio.errors import FolderError, SettingsError, Stopped
 
 if TYPE_CHECKING:
     import argparse
@@ -54,14 +54,7 @@ def fit(options: argparse.Namespace) -> int:
 
 
 def _request(options: argparse.Namespace) -> JobRequest:
-    from studio.images.folder import (
-        parse_aliases,
-        parse_class_names,
-        propose_class_names,
-        read_aliases,
-        read_class_names,
-        scan,
-    )
+    from studio.images.folder import propose_class_names, scan
     from studio.methods import method_of
     from studio.prompts.prompt_set import PromptSet
     from studio.runs.checking import read_labels
@@ -77,15 +70,7 @@ def _request(options: argparse.Namespace) -> JobRequest:
     chosen = Settings.from_overrides(overrides)
     method_of(options.method)
     prompts = None if options.prompts is None else PromptSet.load(options.prompts)
-    folder, names, aliases = Path(options.folder).expanduser(), None, {}
-    if options.names is not None and options.classes is not None:
-        raise SettingsError("Give the class names with --names or with --classes, not with both.")
-    if options.names is not None:
-        names = tuple(read_class_names(options.names))
-        aliases = read_aliases(options.names)
-    if options.classes is not None:
-        names = tuple(parse_class_names(options.classes))
-        aliases = parse_aliases(options.classes)
+    folder, (names, aliases) = Path(options.folder).expanduser(), _names(options)
     if options.folder == _DEMO and not folder.exists():
         from studio.demo import DEMO_CLASSES, demo_folder
 
@@ -98,10 +83,7 @@ def _request(options: argparse.Namespace) -> JobRequest:
     labels = {} if options.labels is None else read_labels(options.labels)
     if names is None and not propose_class_names(scan(folder)):
         if not labels:
-            raise FolderError(
-                f"{folder} has no sub-folders to take class names from; give them with "
-                "--names FILE or --classes a,b,c"
-            )
+            raise _nameless(folder)
         names = tuple(sorted(set(labels.values())))
     corrections: Mapping[str, Correction] = {}
     if options.corrections is not None:
@@ -124,6 +106,27 @@ def _request(options: argparse.Namespace) -> JobRequest:
         name=options.folder if options.folder == _DEMO else None,
         corrections=corrections,
         labels=labels,
+    )
+
+
+def _names(options: argparse.Namespace) -> tuple[tuple[str, ...] | None, dict[str, str]]:
+    """Class names as --names or --classes give them, else None; and class names by sub-folder."""
+    from studio.images import folder
+
+    if options.names is not None and options.classes is not None:
+        raise SettingsError("Give the class names with --names or with --classes, not with both.")
+    if options.names is not None:
+        return tuple(folder.read_class_names(options.names)), folder.read_aliases(options.names)
+    if options.classes is not None:
+        names = tuple(folder.parse_class_names(options.classes))
+        return names, folder.parse_aliases(options.classes)
+    return None, {}
+
+
+def _nameless(folder: Path) -> FolderError:
+    return FolderError(
+        f"{folder} has no sub-folders to take class names from; give them with "
+        "--names FILE or --classes a,b,c"
     )
 
 
@@ -213,8 +216,13 @@ def runs(options: argparse.Namespace) -> int:
     return work(options)
 
 
-def models(_options: argparse.Namespace) -> int:
-    """List the models that have a name, and whether they are on this machine."""
+def models(options: argparse.Namespace) -> int:
+    """List the models that have a name, or rank those at hand for a folder."""
+    if options.rank is not None:
+        return _rank(options)
+    given = [name for name in ("names", "classes", "prompts", "model") if getattr(options, name)]
+    if given:
+        raise SettingsError(f"--{given[0]} belongs to --rank FOLDER; give the folder as well.")
     from studio.clip.presets import preset, presets
     from studio.clip.sources import at_hand
     from studio.runs.command import text_table
@@ -233,9 +241,48 @@ def models(_options: argparse.Namespace) -> int:
     print(text_table(head, rows))
     print(
         "\nImageNet: zero-shot, in percent, as published. Besides these --model takes "
-        "ARCHITECTURE:TAG of\nopen_clip, hf-hub:OWNER/NAME, a folder, and "
+        "ARCHITECTURE:TAG of\nopen_clip, hf-hub:OWNER/NAME[@REVISION], a folder, and "
         "ARCHITECTURE=FILE.safetensors or ARCHITECTURE:TAG=FILE.safetensors."
     )
+    return 0
+
+
+def _rank(options: argparse.Namespace) -> int:
+    from functools import partial
+
+    from studio.analysis.which_model import ranking_text
+    from studio.clip.sources import models_at_hand
+    from studio.images.canvases import prepare
+    from studio.images.folder import propose_class_names, truth
+    from studio.prompts.prompt_set import PromptSet
+    from studio.runs.which_model import rank_models
+    from studio.terminal import Terminal
+
+    root, (names, aliases) = options.rank.expanduser(), _names(options)
+    prompts = None if options.prompts is None else PromptSet.load(options.prompts)
+    with _stop_on_ctrl_c() as stop, Terminal() as terminal:
+        reading = partial(terminal.progress, "reading the images")
+        try:
+            folder, canvases = prepare(
+                root, cache_dir=options.cache, progress=reading, stop=stop.is_set
+            )
+            chosen = names or tuple(propose_class_names(folder))
+            if not chosen:
+                raise _nameless(root)
+            ranked = rank_models(
+                folder=folder,
+                canvases=canvases,
+                class_names=chosen,
+                models=[*models_at_hand(), *options.model],
+                prompts=prompts,
+                cache_dir=options.cache,
+                begin=lambda text: partial(terminal.progress, text),
+                stop=stop.is_set,
+                truth=truth(folder, chosen, aliases=aliases),
+            )
+        except Stopped:
+            return INTERRUPTED
+    print(ranking_text(ranked))
     return 0
 
 

@@ -106,19 +106,38 @@ def _embedded(name: str) -> Source:
 
 def at_hand(chosen: Preset) -> bool:
     """Whether a listed model is on this machine, weights and tokenizer."""
-    if not chosen.architecture:
-        return True
-    config = architecture_config(chosen.architecture)
-    repo, wanted = place_of(listed_feed(chosen.architecture, chosen.tag))
-    tokenizer = config["text_cfg"].get("hf_tokenizer_name")
-    return cached_weights(Hub(repo), wanted=wanted) is not None and (
-        not tokenizer or Hub(tokenizer).cached(TOKENIZER_FILE) is not None
-    )
+    return not chosen.architecture or _has(chosen.architecture, chosen.tag)
 
 
 def models_at_hand() -> list[str]:
     """Names of the listed models that are on this machine, the embedded one first."""
-    return [name for name in presets() if (facts := preset(name)) and at_hand(facts)]
+    return [name for name in presets() if is_here(name)]
+
+
+def is_here(name: str) -> bool:
+    """Whether a model is on this machine, by any form of its name; False for what is no name."""
+    listed = preset(name)
+    architecture, colon, tag = name.partition(":")
+    try:
+        if listed is not None:
+            return at_hand(listed)
+        if name.startswith(HUB_PREFIX):
+            hub = Hub(name.removeprefix(HUB_PREFIX))
+            return hub.cached(CONFIG_FILE) is not None and cached_weights(hub) is not None
+        if name.startswith(f"{EMBEDDED}@") or "=" in name or Path(name).expanduser().is_dir():
+            find_source(name)  # for these nothing is fetched; it says what is wrong with the name
+            return True
+        return bool(colon) and _has(architecture, tag)
+    except ModelError:
+        return False
+
+
+def _has(architecture: str, tag: str) -> bool:
+    repo, wanted = place_of(listed_feed(architecture, tag))
+    tokenizer = architecture_config(architecture)["text_cfg"].get("hf_tokenizer_name")
+    return cached_weights(Hub(repo), wanted=wanted) is not None and (
+        not tokenizer or Hub(tokenizer).cached(TOKENIZER_FILE) is not None
+    )
 
 
 def _listed(architecture: str, tag: str, *, begin: Begin | None, stop: Stop | None) -> Source:

@@ -25,6 +25,7 @@ from studio.images.folder import ImageFile, parse_class_names, propose_class_nam
 from studio.runs.corrections import Corrections, Subjects
 from studio.runs.first_labels import LOADING, STEPS, Preview, label_images
 from studio.runs.given import Correction, usable
+from studio.runs.which_model import Ranked, models_here, rank_models
 from studio.session.saved import Saved, load, save
 from studio.session.state import DataState
 from studio.session.tasks import Lane, Task
@@ -37,10 +38,12 @@ _READ = ((_READING, 3.0),)
 
 @dataclass
 class DataSet:
-    """See the module. `labeller` and `draw` are replaced in tests."""
+    """See the module. `labeller`, `ranker`, `at_hand` and `draw` are replaced in tests."""
 
     cache_dir: Path
     labeller: Callable[..., Preview] = label_images
+    ranker: Callable[..., Ranked] = rank_models
+    at_hand: Callable[[str], list[str]] = models_here
     draw: Callable[..., Path] | None = None
     after_label: Callable[[], None] | None = None  # called in the thread that labelled
     recent: RecentFolders = field(init=False)
@@ -79,11 +82,24 @@ class DataSet:
         Raises:
             StudioError: there are no images yet, the names cannot be used, or work is under way.
         """
+        self._check(names_text)
+        self.set_inputs(names_text, model, by=by)
+        self._start(LOADING, self._label, STEPS)
+
+    def rank(self, names_text: str, model: str, *, by: str = "") -> None:
+        """Rank the models on this machine, and this one if it is here. Returns at once.
+
+        Raises:
+            StudioError: as `label`.
+        """
+        self._check(names_text)
+        self.set_inputs(names_text, model, by=by)
+        self._start("Comparing the models", self._rank)
+
+    def _check(self, names_text: str) -> None:
         if self.state.folder is None:
             raise FolderError(_NO_IMAGES)
         parse_class_names(names_text[:_MAX_NAMES_TEXT])
-        self.set_inputs(names_text, model, by=by)
-        self._start(LOADING, self._label, STEPS)
 
     def set_inputs(
         self, names_text: str | None = None, model: str | None = None, *, by: str = ""
@@ -217,7 +233,8 @@ class DataSet:
                 names = names if same and names.strip() else "\n".join(proposed)
             self._set(
                 folder=folder, canvases=canvases, path=str(path), source=source, names_text=names,
-                preview=None, before=None, plain=None, inputs=self._state.inputs + 1, by="",
+                preview=None, before=None, plain=None, ranked=None,
+                inputs=self._state.inputs + 1, by="",
             )  # fmt: skip
             self._save()
         if source == "folder":
@@ -244,6 +261,26 @@ class DataSet:
             self._save()
         if self.after_label is not None:
             self.after_label()
+
+    def _rank(self, task: Task) -> None:
+        view = self.state
+        assert view.folder is not None
+        assert view.canvases is not None
+        names = parse_class_names(view.names_text)
+        task.begin("Looking which models are here")
+        ranked = self.ranker(
+            folder=view.folder,
+            canvases=view.canvases,
+            class_names=names,
+            models=self.at_hand(view.model),
+            prompts=view.prompts,
+            cache_dir=self.cache_dir,
+            begin=task.begin,
+            stop=task.stopping,
+            truth=truth(view.folder, names, aliases=view.aliases),
+        )
+        with self._lock:
+            self._set(ranked=ranked)
 
     # Plumbing -------------------------------------------------------------------------------
 
