@@ -10,6 +10,7 @@ from studio.runs.command import text_table
 
 if TYPE_CHECKING:
     from studio.runs.which_model import Ranked
+    from studio.scores.consensus import Standing
 
 BELOW_PROMISING = ("doubtful", "near chance")
 
@@ -58,6 +59,11 @@ def meaning(ranked: Ranked) -> str:
     )
 
 
+def shown_agreement(ranked: Ranked, standing: Standing) -> float | None:
+    """A model's agreement; None where there is no other to agree with."""
+    return standing.agreement if len(ranked.models) > 1 else None
+
+
 def places(ranked: Ranked) -> list[str]:
     """The place of each model, the best first: `1`, or `1 =` where it is shared."""
     numbers = [standing.place for _, standing in ranked.models]
@@ -71,7 +77,7 @@ def ranking_text(ranked: Ranked) -> str:
     lines = []
     for place, (looked, standing) in zip(places(ranked), ranked.models, strict=True):
         line = [
-            place, looked.model, percent(standing.agreement),
+            place, looked.model, percent(shown_agreement(ranked, standing)),
             UNKNOWN if looked.estimate is None else looked.estimate.text(), looked.level,
             f"{looked.images_per_second:.0f}",
         ]  # fmt: skip

@@ -54,10 +54,11 @@ class DataTab:
                 self._names()
                 self._labels(models)
             with gr.Column(scale=7, min_width=320, elem_classes="main"):
-                self.status = gr.HTML(elem_id="data-status")
-                self.stop = gr.Button(
-                    "Stop", visible=False, variant="stop", size="sm", elem_id="data-stop"
-                )
+                with gr.Column(elem_id="data-work"):
+                    self.status = gr.HTML(elem_id="data-status")
+                    self.stop = gr.Button(
+                        "Stop", visible=False, variant="stop", size="sm", elem_id="data-stop"
+                    )
                 self.folder = folding(render("data/welcome.html"), elem_id="data-folder")
                 self.ranking = folding(elem_id="data-ranking")
                 self.preview = folding(elem_id="data-preview")
@@ -262,7 +263,7 @@ class DataTab:
                 Lazy(self._folder_html, view),
             ),
             "ranking": (
-                (id(view.ranked), view.ranked_stale),
+                (id(view.ranked), view.ranked_stale, view.preview is None),
                 Lazy(_ranking_html, view),
             ),
             "preview": (made_of, Lazy(self._preview_html, view)),
@@ -302,7 +303,7 @@ class DataTab:
 
 
 def _ranking_html(view: DataState) -> Markup:
-    return data.ranking_html(view.ranked, stale=view.ranked_stale)
+    return data.ranking_html(view.ranked, stale=view.ranked_stale, recommend=view.preview is None)
 
 
 def step_of(view: DataState) -> int:

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from studio.analysis.verdict import verdict
-from studio.analysis.which_model import conclusion, meaning, places, recommended
+from studio.analysis.which_model import (
+    conclusion,
+    meaning,
+    places,
+    recommended,
+    shown_agreement,
+)
 from studio.clip.presets import spoken
 from studio.numbers import count
 from studio.views.render import render
@@ -116,22 +122,26 @@ def labels_html(
     )
 
 
-def ranking_html(ranked: Ranked | None, *, stale: bool) -> Markup:
+def ranking_html(ranked: Ranked | None, *, stale: bool, recommend: bool) -> Markup:
     """The models at hand, the best first, with what the scores are; empty when none was asked.
 
-    stale: whether names or prompts have changed since.
+    stale: whether names or prompts have changed since; recommend: a larger model where the best one
+    knows little, unless the labels on the same page do so.
     """
     if ranked is None:
         return Markup("")
     best = ranked.models[0][0]
     return render(
         "data/ranking.html",
-        models=zip(places(ranked), ranked.models, strict=True),
+        models=[
+            (place, looked, shown_agreement(ranked, standing))
+            for place, (looked, standing) in zip(places(ranked), ranked.models, strict=True)
+        ],
         conclusion=conclusion(ranked),
         meaning=meaning(ranked),
         known=any(looked.accuracy is not None for looked, _ in ranked.models),
         failed=ranked.failed,
-        recommended=recommended(best.model, best.level, best.z),
+        recommended=recommended(best.model, best.level, best.z) if recommend else [],
         stale=stale,
     )
 

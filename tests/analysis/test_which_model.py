@@ -45,6 +45,7 @@ def test_a_clear_first_is_said_and_so_are_ties() -> None:
 def test_one_or_two_models_say_what_that_is_worth() -> None:
     a, b = looked("A"), looked("B")
     assert "nothing to compare" in conclusion(ranked((a, 1)))
+    assert ranking_text(ranked((a, 1))).splitlines()[1].split()[2] == "–", "with nobody to agree"
     assert "two models" in conclusion(ranked((a, 1), (b, 2)))
 
 

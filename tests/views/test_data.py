@@ -154,7 +154,7 @@ def test_the_ranking_shows_places_scores_and_what_they_mean() -> None:
         (looked(EVIL), Standing(1, 0.79, 0.5)),
     )
     found = Ranked(40, ("a", "b"), PromptSet(), pairs, ((EVIL, f"no {EVIL}"),))
-    html = data.ranking_html(found, stale=False)
+    html = data.ranking_html(found, stale=False, recommend=True)
     assert EVIL not in html
     for text in (
         "1 =", "81 %", "about 60 % (50 to 70 %)", "55 %", "doubtful", "1\u202f234",
@@ -162,5 +162,7 @@ def test_the_ranking_shows_places_scores_and_what_they_mean() -> None:
     ):  # fmt: skip
         assert text in html
     assert "Not up to date" not in html
-    assert "Not up to date" in data.ranking_html(found, stale=True)
-    assert data.ranking_html(None, stale=False) == ""
+    again = data.ranking_html(found, stale=True, recommend=False)
+    assert "Not up to date" in again
+    assert "ViT-B-32-256" not in again, "the labels beside it say so already"
+    assert data.ranking_html(None, stale=False, recommend=True) == ""
