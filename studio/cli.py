@@ -71,13 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     runs.add_argument("--json", action="store_true", help="print one JSON object a line")
     runs.set_defaults(command=run_command.runs)
 
-    models = commands.add_parser(
-        "models",
-        help="list the models that have a name, and which are on this machine",
-        description="List the models that have a name: size, licence, accuracy on ImageNet, and "
-        "whether they are on this machine.",
-    )
-    models.set_defaults(command=run_command.models)
+    _add_models(commands)
 
     cache = commands.add_parser(
         "cache",
@@ -102,6 +96,49 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_models(commands: Any) -> None:
+    models = commands.add_parser(
+        "models",
+        help="list the models that have a name, or rank those at hand for a folder",
+        description="List the models that have a name: size, licence, accuracy on ImageNet, and "
+        "whether they are on this machine. With --rank FOLDER: which of those that are here suits "
+        "these images, told without a label.",
+    )
+    add = models.add_argument
+    add("--rank", type=Path, metavar="FOLDER", help="rank models for the images of this folder")
+    _add_names(models)
+    add(
+        "--model",
+        action="append",
+        default=[],
+        metavar="MODEL",
+        help="rank this one as well, fetched if it is not here; may be given many times",
+    )
+    _add_cache_dir(models)
+    models.set_defaults(command=run_command.models)
+
+
+def _add_names(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--names",
+        type=Path,
+        metavar="FILE",
+        help="class names, one a line, or lines FOLDER<TAB>NAME, or a list of another tool "
+        "(default: the sub-folders' names)",
+    )
+    parser.add_argument(
+        "--classes",
+        metavar="NAMES",
+        help="class names on the command line, separated by commas, or as in --names FILE",
+    )
+    parser.add_argument(
+        "--prompts",
+        type=Path,
+        metavar="FILE",
+        help="templates and sentences for the first labels, from the page or from `prompts`",
+    )
+
+
 def _add_fit(commands: Any) -> None:
     fit = commands.add_parser(
         "fit",
@@ -112,18 +149,7 @@ def _add_fit(commands: Any) -> None:
     fit.add_argument(
         "folder", metavar="FOLDER", help="the images; 'demo' is a set that the studio draws itself"
     )
-    fit.add_argument(
-        "--names",
-        type=Path,
-        metavar="FILE",
-        help="class names, one a line, or lines FOLDER<TAB>NAME, or a list of another tool "
-        "(default: the sub-folders' names)",
-    )
-    fit.add_argument(
-        "--classes",
-        metavar="NAMES",
-        help="class names on the command line, separated by commas, or as in --names FILE",
-    )
+    _add_names(fit)
     fit.add_argument(
         "--splits",
         choices=["auto", "yes", "no"],
@@ -132,12 +158,6 @@ def _add_fit(commands: Any) -> None:
         "folders in them are the classes; no: they are the classes (default: as they look)",
     )
     _add_follow_links(fit)
-    fit.add_argument(
-        "--prompts",
-        type=Path,
-        metavar="FILE",
-        help="templates and sentences for the first labels, from the page or from `prompts`",
-    )
     fit.add_argument(
         "--test", type=Path, metavar="FOLDER", help="measure accuracies on these images instead"
     )

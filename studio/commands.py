@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from studio.errors import RunError, SettingsError, WriteError
+from studio.errors import RunError, SettingsError, Stopped, WriteError
 
 if TYPE_CHECKING:
     import argparse
@@ -172,8 +172,13 @@ def cache(options: argparse.Namespace) -> int:
     return 0
 
 
-def models(_options: argparse.Namespace) -> int:
-    """List the models that have a name, and whether they are on this machine."""
+def models(options: argparse.Namespace) -> int:
+    """List the models that have a name, or rank those at hand for a folder."""
+    if options.rank is not None:
+        return _rank(options)
+    given = [name for name in ("names", "classes", "prompts", "model") if getattr(options, name)]
+    if given:
+        raise SettingsError(f"--{given[0]} belongs to --rank FOLDER; give the folder as well.")
     from studio.clip.presets import preset, presets
     from studio.clip.sources import at_hand
     from studio.runs.command import text_table
@@ -192,9 +197,50 @@ def models(_options: argparse.Namespace) -> int:
     print(text_table(head, rows))
     print(
         "\nImageNet: zero-shot, in percent, as published. Besides these --model takes "
-        "ARCHITECTURE:TAG of\nopen_clip, hf-hub:OWNER/NAME, a folder, and "
+        "ARCHITECTURE:TAG of\nopen_clip, hf-hub:OWNER/NAME[@REVISION], a folder, and "
         "ARCHITECTURE=FILE.safetensors or ARCHITECTURE:TAG=FILE.safetensors."
     )
+    return 0
+
+
+def _rank(options: argparse.Namespace) -> int:
+    from functools import partial
+
+    from studio.analysis.which_model import ranking_text
+    from studio.api.classes import classes_of, listed
+    from studio.clip.sources import models_at_hand
+    from studio.images.canvases import prepare
+    from studio.images.folder import truth
+    from studio.prompts.prompt_set import PromptSet
+    from studio.runs.which_model import rank_models
+    from studio.terminal import Terminal, stop_on_ctrl_c
+
+    root, given = options.rank.expanduser(), _classes(options)
+    prompts = None if options.prompts is None else PromptSet.load(options.prompts)
+    with stop_on_ctrl_c() as stop, Terminal() as terminal:
+        reading = partial(terminal.progress, "reading the images")
+        try:
+            folder, canvases = prepare(
+                root, cache_dir=options.cache, progress=reading, stop=stop.is_set
+            )
+            classes = classes_of(
+                None if given is None else listed(given), folder, {},
+                splits="auto", demo=False, tell=terminal.line,
+            )  # fmt: skip
+            ranked = rank_models(
+                folder=folder,
+                canvases=canvases,
+                class_names=classes.names,
+                models=[*models_at_hand(), *options.model],
+                prompts=prompts,
+                cache_dir=options.cache,
+                begin=lambda text: partial(terminal.progress, text),
+                stop=stop.is_set,
+                truth=truth(folder, classes.names, aliases=classes.aliases),
+            )
+        except Stopped:
+            return INTERRUPTED
+    print(ranking_text(ranked))
     return 0
 
 

@@ -50,6 +50,41 @@ def test_models_are_listed_with_licence_and_download(capsys: pytest.CaptureFixtu
     assert "research" in lines["MobileCLIP2-S0"]
 
 
+@pytest.mark.slow
+def test_models_are_ranked_for_a_folder(
+    image_folder: Path, tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    names = tmp_path / "names.txt"
+    names.write_text("red_square\tscarlet box\ngreen_circle\tgreen circle\nblue_line\tblue line\n")
+    rank = ["models", "--rank", str(image_folder), "--cache", str(tmp_path / "cache")]
+    asked = ["--model", str(tiny_model), "--model", "embedded@128", "--model", "nothing"]
+    assert main([*rank, "--names", str(names), *asked]) == 0
+    done = capsys.readouterr()
+    head, *lines = done.out.splitlines()
+    assert head.split()[:3] == ["place", "model", "agreement"]
+    assert head.endswith("right"), "the names of the sub-folders tell, by their lines in the file"
+    found = {word for line in lines[:3] for word in line.split()}
+    assert found >= {"embedded", "embedded@128", str(tiny_model)}
+    assert "Left out: nothing: There is no model 'nothing'" in done.out
+    assert "36 images" in done.out
+
+    assert main(["models", "--names", str(names)]) == 2
+    assert "--names belongs to --rank FOLDER" in capsys.readouterr().err
+    assert main([*rank, "--names", str(names), "--classes", "a,b"]) == 2
+    assert "not with both" in capsys.readouterr().err
+    assert main(["models", "--rank", str(tmp_path / "nowhere")]) == 2
+    assert "no folder" in capsys.readouterr().err
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    (bare / "a.png").write_bytes((image_folder / "red_square" / "0.png").read_bytes())
+    assert main(["models", "--rank", str(bare), "--cache", str(tmp_path / "cache")]) == 2
+    assert "no sub-folders to take class names from" in capsys.readouterr().err
+
+
 def quick(settings: dict[str, Any]) -> list[str]:
     return [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
 

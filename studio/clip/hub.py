@@ -14,7 +14,7 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -35,6 +35,7 @@ _MB = 1_000_000
 _ALLOWED = (".safetensors", ".json")
 _LARGE = 5 * _MB  # what is smaller comes without progress
 _NAME = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
+_REVISION = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*", re.ASCII)
 
 T = TypeVar("T")
 
@@ -53,24 +54,38 @@ class _Life:
 
 
 class Hub:
-    """One repository of models, `OWNER/NAME`.
+    """One repository of models, `OWNER/NAME`, as it is now or at a revision, `OWNER/NAME@REVISION`.
+
+    A revision is a branch, a tag or a commit. `name` is the whole, `repo` the first part.
 
     Raises:
         ModelError: the name is none; or, of every method that fetches, why it did not work.
     """
 
-    def __init__(self, repo: str, *, begin: Begin | None = None, stop: Stop | None = None) -> None:
+    def __init__(self, name: str, *, begin: Begin | None = None, stop: Stop | None = None) -> None:
         """begin: told that a file is fetched, then how many MB of it are here; stop: asked."""
+        repo, at, revision = name.partition("@")
         if not _NAME.fullmatch(repo) or ".." in repo or "--" in repo:
             raise ModelError(f"{repo!r} is no name of a repository; give it as OWNER/NAME.")
-        self.repo, self.begin, self.stop = repo, begin, stop or never
+        if at and (not _REVISION.fullmatch(revision) or ".." in revision):
+            raise ModelError(
+                f"{revision!r} is no revision; give a branch, a tag or a commit: {repo}@main."
+            )
+        self.name, self.repo, self.revision = name, repo, revision or None
+        self.begin, self.stop = begin, stop or never
+
+    def at(self, revision: str) -> Hub:
+        """The same repository at a revision."""
+        return Hub(f"{self.repo}@{revision}", begin=self.begin, stop=self.stop)
 
     def cached(self, *names: str) -> Path | None:
         """The first of these files that is on this machine."""
         from huggingface_hub import constants, try_to_load_from_cache
 
         for name in names:
-            found = try_to_load_from_cache(self.repo, name, cache_dir=constants.HF_HUB_CACHE)
+            found = try_to_load_from_cache(
+                self.repo, name, cache_dir=constants.HF_HUB_CACHE, revision=self.revision
+            )
             if isinstance(found, str) and Path(found).is_file():
                 return Path(found)
         return None
@@ -80,13 +95,15 @@ class Hub:
         from huggingface_hub import HfApi, constants
 
         def ask(_life: _Life) -> list[str]:
-            info = HfApi(endpoint=constants.ENDPOINT).model_info(self.repo, timeout=_REQUEST_S)
+            info = HfApi(endpoint=constants.ENDPOINT).model_info(
+                self.repo, revision=self.revision, timeout=_REQUEST_S
+            )
             return [sibling.rfilename for sibling in info.siblings or []]
 
         return self._wait_for(ask)
 
-    def get(self, name: str) -> Path:
-        """The file, fetched unless it is on this machine."""
+    def get(self, name: str, *, part: str = "") -> Path:
+        """The file, fetched unless it is on this machine; part: "2 of 3" where there are more."""
         if not name.endswith(_ALLOWED):
             raise ModelError(
                 f"{name} of {self.repo} is not a .safetensors or .json file; other formats can run "
@@ -95,12 +112,12 @@ class Hub:
         found = self.cached(name)
         if found is not None:
             return found
-        return self._fetch(name)
+        return self._fetch(name, part)
 
-    def _fetch(self, name: str) -> Path:
+    def _fetch(self, name: str, part: str) -> Path:
         from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf_hub_url
 
-        url = hf_hub_url(self.repo, name, endpoint=constants.ENDPOINT)
+        url = hf_hub_url(self.repo, name, revision=self.revision, endpoint=constants.ENDPOINT)
         about = self._wait_for(lambda _: get_hf_file_metadata(url, timeout=_REQUEST_S))
         # A file is kept under its etag, which must not lead anywhere else.
         if not about.etag or Path(about.etag).name != about.etag or not about.size:
@@ -113,19 +130,19 @@ class Hub:
         try:
             blobs.mkdir(parents=True, exist_ok=True)
             if not blob.is_file():
-                self._fill(blob, name, about)
+                self._fill(blob, name, about, part)
         except OSError as error:
-            raise explain(error, repo=self.repo, host=_host()) from error
+            raise explain(error, repo=self.name, host=_host()) from error
         # The client finds the finished file in its cache, and links it to its name there.
         where = self._wait_for(
             lambda _: hf_hub_download(
-                self.repo, name, cache_dir=constants.HF_HUB_CACHE, endpoint=constants.ENDPOINT,
-                etag_timeout=_REQUEST_S,
+                self.repo, name, revision=self.revision, cache_dir=constants.HF_HUB_CACHE,
+                endpoint=constants.ENDPOINT, etag_timeout=_REQUEST_S,
             )
         )  # fmt: skip
         return Path(where)
 
-    def _fill(self, blob: Path, name: str, about: Any) -> None:
+    def _fill(self, blob: Path, name: str, about: Any, part: str) -> None:
         """Fetch a file into the cache's place for it, going on where it broke off."""
         partial = blob.with_name(f"{blob.name}.studio.incomplete")
         # Where the client keeps its own. It stays: whoever waits for it holds the same file.
@@ -140,7 +157,8 @@ class Hub:
             if blob.is_file():
                 return
             self._check_room(partial, about.size)
-            title = f"{FETCHING} {self.repo} ({about.size / _MB:.0f} MB)"
+            which = f", part {part}" if part else ""
+            title = f"{FETCHING} {self.repo}{which} ({about.size / _MB:.0f} MB)"
             large = about.size >= _LARGE and self.begin is not None
             progress = self.begin(title) if large and self.begin else None
             self._wait_for(lambda life: _write(partial, about, life), progress, about.size)
@@ -196,7 +214,7 @@ class Hub:
         except (Stopped, ModelError):
             raise
         except Exception as error:  # the client raises dozens of kinds
-            raise explain(error, repo=self.repo, host=_host()) from error
+            raise explain(error, repo=self.name, host=_host()) from error
         finally:
             with life.lock:  # whatever still comes is not written any more
                 life.ended = True
@@ -253,36 +271,3 @@ def _host() -> str:
     from huggingface_hub import constants
 
     return urlsplit(constants.ENDPOINT).netloc.rpartition("@")[2]
-
-
-def weights_name(names: Sequence[str], *, repo: str, wanted: str = "") -> str:
-    """Which file of a repository holds an open_clip model's weights.
-
-    Args:
-        names: All files there.
-        repo: For the message.
-        wanted: The file that open_clip names; its safetensors twin is meant.
-
-    Raises:
-        ModelError: None in safetensors.
-    """
-    found = next((name for name in weights_names(wanted) if name in names), None)
-    if found is not None:
-        return found
-    # model.safetensors is another library's: one tower, or other names of tensors.
-    safe = [n for n in names if n.endswith(".safetensors") and n != "model.safetensors"]
-    if len(safe) == 1:
-        return safe[0]
-    unsafe = [n for n in names if n.endswith((".bin", ".pt", ".pth", ".pkl", ".ckpt"))]
-    has = (
-        f"only {', '.join(unsafe[:3])}, which can run code when opened" if unsafe else "no weights"
-    )
-    raise ModelError(
-        f"{repo} holds no open_clip weights in safetensors ({has}); choose another model."
-    )
-
-
-def weights_names(wanted: str = "") -> list[str]:
-    """Names under which open_clip's weights are kept in safetensors, the likeliest first."""
-    usual = ["open_clip_model.safetensors", "open_clip_pytorch_model.safetensors"]
-    return [f"{wanted.rpartition('.')[0]}.safetensors", *usual] if wanted else usual

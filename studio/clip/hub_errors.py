@@ -29,7 +29,7 @@ def explain(error: BaseException, *, repo: str, host: str) -> ModelError:
 
     Args:
         error: What was raised.
-        repo: OWNER/NAME.
+        repo: OWNER/NAME, with @REVISION where one was asked for.
         host: The hub's.
     """
     chain = _chain(error)
@@ -65,6 +65,7 @@ def _kinds(error: BaseException) -> set[str]:
 def _refused(error: BaseException, repo: str, host: str) -> str | None:
     """What the hub itself said."""
     kinds = _kinds(error)
+    plain, _, revision = repo.partition("@")
     if "OfflineModeIsEnabled" in kinds:
         return (
             f"{repo} is not on this machine, and HF_HUB_OFFLINE forbids to fetch it; unset it, "
@@ -72,7 +73,7 @@ def _refused(error: BaseException, repo: str, host: str) -> str | None:
         )
     if "GatedRepoError" in kinds:
         return (
-            f"{repo} is gated: ask its owner for access at https://{host}/{repo}, then run "
+            f"{repo} is gated: ask its owner for access at https://{host}/{plain}, then run "
             "`hf auth login` or set HF_TOKEN."
         )
     if "DisabledRepoError" in kinds:
@@ -82,7 +83,11 @@ def _refused(error: BaseException, repo: str, host: str) -> str | None:
             f"{host} has no repository {repo}, or it is private; check its name, or run "
             "`hf auth login`."
         )
-    if "RevisionNotFoundError" in kinds or "RemoteEntryNotFoundError" in kinds:
+    if "RevisionNotFoundError" in kinds:
+        if revision:
+            return f"{plain} has no revision {revision}; give a branch, a tag or a commit of it."
+        return f"{host} has no files of {repo}; choose another model."
+    if "RemoteEntryNotFoundError" in kinds:
         return f"{repo} lacks a file that belongs to an open_clip model; choose another model."
     response = getattr(error, "response", None)
     status = getattr(response, "status_code", None)

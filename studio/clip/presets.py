@@ -67,6 +67,10 @@ PRESETS: dict[str, Preset] = {
     ),
 }  # fmt: skip
 
+RECOMMENDED = ("ViT-B-32-256", "ViT-B-16-SigLIP2")
+"""What to try where the embedded model knows too little: on a laptop, and where time is no matter.
+Both may be used for anything."""
+
 FORMER: dict[str, Preset] = {
     "ViT-B-32": Preset(
         "ViT-B-32-quickgelu", "openai", 224, 151.3, "MIT", 63.3, "for runs that were made with it"
@@ -80,6 +84,19 @@ def preset(name: str) -> Preset | None:
     if name == "embedded":
         return EMBEDDED
     return PRESETS.get(name) or FORMER.get(name)
+
+
+def is_embedded(name: str) -> bool:
+    """Whether it is the model that is part of the studio, at whatever size."""
+    return name.partition("@")[0] == "embedded"
+
+
+def spoken(name: str) -> str:
+    """A model's name as a page says it: the embedded one is the built-in model."""
+    if not is_embedded(name):
+        return name
+    side = name.partition("@")[2]
+    return f"built-in model at {side} pixels" if side else "built-in model"
 
 
 def presets() -> list[str]:

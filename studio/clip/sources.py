@@ -1,21 +1,30 @@
 """Where a model comes from: the five forms of its name, each to the same few facts.
 
-A preset; ARCHITECTURE:TAG of open_clip's list; hf-hub:OWNER/NAME; a folder; and, for weights in a
-file, ARCHITECTURE=FILE.safetensors or ARCHITECTURE:TAG=FILE.safetensors. Whatever speaks against a
-model is found before its weights are fetched.
+A preset (`embedded` also as embedded@PIXELS); ARCHITECTURE:TAG of open_clip's list;
+hf-hub:OWNER/NAME[@REVISION]; a folder; and, for weights in a file, ARCHITECTURE=FILE.safetensors or
+ARCHITECTURE:TAG=FILE.safetensors. Whatever speaks against a model is found before its weights are
+fetched.
 """
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from studio.clip.config import Preprocess, checked_config, preprocess_of, read_config
-from studio.clip.hub import Hub, weights_name, weights_names
-from studio.clip.presets import PRESETS, SIMPLE, Preset, preset, presets
+from studio.clip.hub import Hub
+from studio.clip.hub_weights import cached_weights, fetch_weights, weights_name
+from studio.clip.listed import (
+    CONFIG_FILE,
+    architecture_config,
+    feed_of_file,
+    listed_feed,
+    place_of,
+    template_of,
+)
+from studio.clip.presets import SIMPLE, Preset, preset, presets
 from studio.clip.tokens import (
     SETTINGS_FILE,
     TOKENIZER_FILE,
@@ -30,11 +39,11 @@ from studio.places import ASSETS
 from studio.progress import Begin, Stop
 from studio.untrusted import Unreadable, read_file
 
+EMBEDDED = "embedded"
+EMBEDDED_SIDES = range(64, 513, 32)
+"""Pixels a side at which the embedded model may be asked for: its tower halves them five times."""
 EMBEDDED_FOLDER = ASSETS / "embedded"
-CONFIG_FILE = "open_clip_config.json"
 HUB_PREFIX = "hf-hub:"
-_SIGLIP = "This is a photo of {}."
-_FEED = ("mean", "std", "interpolation", "resize_mode")
 
 
 @dataclass(frozen=True)
@@ -64,8 +73,8 @@ def find_source(name: str, *, begin: Begin | None = None, stop: Stop | None = No
     listed = preset(name)
     before, equals, file = name.partition("=")
     architecture, colon, tag = before.partition(":")
-    if name == "embedded":
-        return _folder(EMBEDDED_FOLDER)
+    if name == EMBEDDED or name.startswith(f"{EMBEDDED}@"):
+        return _embedded(name)
     if listed is not None:
         return _listed(listed.architecture, listed.tag, begin=begin, stop=stop)
     if name.startswith(HUB_PREFIX):
@@ -90,38 +99,74 @@ def fetch(name: str, *, begin: Begin | None = None, stop: Stop | None = None) ->
     source.weights()
 
 
+def _embedded(name: str) -> Source:
+    """The embedded model, also at another size: its tower, all convolutions, takes any."""
+    _, at, side = name.partition("@")
+    source = _folder(EMBEDDED_FOLDER)
+    if not at:
+        return source
+    if not (side.isascii() and side.isdigit() and int(side) in EMBEDDED_SIDES):
+        raise ModelError(
+            f"{name!r} is no size that the embedded model takes; give a multiple of "
+            f"{EMBEDDED_SIDES.step} pixels from {EMBEDDED_SIDES[0]} to {EMBEDDED_SIDES[-1]}, such "
+            f"as {EMBEDDED}@128."
+        )
+    source.config["vision_cfg"]["image_size"] = int(side)
+    return replace(source, preprocess=replace(source.preprocess, size=int(side)))
+
+
 def at_hand(chosen: Preset) -> bool:
     """Whether a listed model is on this machine, weights and tokenizer."""
-    if not chosen.architecture:
-        return True
-    config = _architecture(chosen.architecture)
-    repo, wanted = _place(_tag(chosen.architecture, chosen.tag))
-    tokenizer = config["text_cfg"].get("hf_tokenizer_name")
-    return Hub(repo).cached(*weights_names(wanted)) is not None and (
+    return not chosen.architecture or _has(chosen.architecture, chosen.tag)
+
+
+def models_at_hand() -> list[str]:
+    """Names of the listed models that are on this machine, the embedded one first."""
+    return [name for name in presets() if is_here(name)]
+
+
+def is_here(name: str) -> bool:
+    """Whether a model is on this machine, by any form of its name; False for what is no name."""
+    listed = preset(name)
+    architecture, colon, tag = name.partition(":")
+    try:
+        if listed is not None:
+            return at_hand(listed)
+        if name.startswith(HUB_PREFIX):
+            hub = Hub(name.removeprefix(HUB_PREFIX))
+            return hub.cached(CONFIG_FILE) is not None and cached_weights(hub) is not None
+        if name.startswith(f"{EMBEDDED}@") or "=" in name or Path(name).expanduser().is_dir():
+            find_source(name)  # for these nothing is fetched; it says what is wrong with the name
+            return True
+        return bool(colon) and _has(architecture, tag)
+    except ModelError:
+        return False
+
+
+def _has(architecture: str, tag: str) -> bool:
+    repo, wanted = place_of(listed_feed(architecture, tag))
+    tokenizer = architecture_config(architecture)["text_cfg"].get("hf_tokenizer_name")
+    return cached_weights(Hub(repo), wanted=wanted) is not None and (
         not tokenizer or Hub(tokenizer).cached(TOKENIZER_FILE) is not None
     )
 
 
 def _listed(architecture: str, tag: str, *, begin: Begin | None, stop: Stop | None) -> Source:
     """Architecture and tag of open_clip's own list."""
-    config, feed = _architecture(architecture), _tag(architecture, tag)
+    config, feed = architecture_config(architecture), listed_feed(architecture, tag)
     if "quick_gelu" in feed:  # the weights know; open_clip only warns
         config["quick_gelu"] = feed["quick_gelu"]
     name = f"{architecture}:{tag}"
     config = checked_config(config, name=name)
-    repo, wanted = _place(feed)
+    repo, wanted = place_of(feed)
     hub = Hub(repo, begin=begin, stop=stop)
-
-    def weights() -> Path:
-        found = hub.cached(*weights_names(wanted))
-        return found or hub.get(weights_name(hub.files(), repo=repo, wanted=wanted))
 
     return Source(
         config,
         preprocess_of(config, feed, name=name),
         lambda: _hub_tokenizer(config, begin=begin, stop=stop),
-        weights,
-        _template(architecture, tag),
+        lambda: fetch_weights(hub, wanted=wanted),
+        template_of(architecture, tag),
     )
 
 
@@ -132,23 +177,18 @@ def _repository(hub: Hub) -> Source:
         names = hub.files()
         if CONFIG_FILE not in names:
             raise ModelError(
-                f"{hub.repo} has no {CONFIG_FILE}, so it is no model of open_clip; choose another."
+                f"{hub.name} has no {CONFIG_FILE}, so it is no model of open_clip; choose another."
             )
         found = hub.get(CONFIG_FILE)
     config, given = read_config(found.read_text(encoding="utf-8"), source=hub.repo)
     if names is not None:
-        weights_name(names, repo=hub.repo)  # said before anything else is fetched
-
-    def weights() -> Path:
-        here = hub.cached(*weights_names())
-        return here or hub.get(weights_name(names or hub.files(), repo=hub.repo))
-
+        weights_name(names, repo=hub.name)  # said before anything else is fetched
     return Source(
         config,
         preprocess_of(config, given, name=hub.repo),
         lambda: _hub_tokenizer(config, begin=hub.begin, stop=hub.stop, own=hub),
-        weights,
-        _template(hub.repo, ""),
+        lambda: fetch_weights(hub, names=names),
+        template_of(hub.repo, ""),
     )
 
 
@@ -185,14 +225,14 @@ def _file(
     architecture: str, tag: str, file: Path, *, begin: Begin | None, stop: Stop | None
 ) -> Source:
     """Weights in one file, of an architecture of open_clip's list."""
-    config = _architecture(architecture)
+    config = architecture_config(architecture)
     if file.suffix != ".safetensors":
         raise ModelError(
             f"{file.name} is not a .safetensors file; other formats can run code when opened."
         )
     if not file.is_file():
         raise ModelError(f"There is no file {file}.")
-    feed = _tag(architecture, tag) if tag else _fed(architecture, config, file)
+    feed = listed_feed(architecture, tag) if tag else feed_of_file(architecture, config, file)
     if "quick_gelu" in feed:
         config["quick_gelu"] = feed["quick_gelu"]
     config = checked_config(config, name=architecture)
@@ -207,88 +247,8 @@ def _file(
         preprocess_of(config, feed, name=architecture),
         tokenizer,
         lambda: file,
-        _template(architecture, tag),
+        template_of(architecture, tag),
     )
-
-
-def _fed(architecture: str, config: dict[str, Any], file: Path) -> dict[str, Any]:
-    """What weights of this architecture were trained on, where a file alone does not say.
-
-    From the configuration beside the file, or from open_clip's list where all its weights of this
-    architecture agree, activation included.
-    """
-    import open_clip
-
-    beside = file.parent / CONFIG_FILE
-    if beside.is_file():
-        own, given = read_config(beside.read_text(encoding="utf-8"), source=str(file.parent))
-        if own["vision_cfg"] == checked_config(config, name=architecture)["vision_cfg"]:
-            return {**given, "quick_gelu": bool(own.get("quick_gelu", False))}
-    twin = architecture.endswith("-quickgelu")
-    kinds: dict[tuple[Any, ...], str] = {}
-    for tag in open_clip.list_pretrained_tags_by_model(architecture):
-        feed = _tag(architecture, tag)
-        quick = True if twin else bool(feed.get("quick_gelu", False))
-        kinds.setdefault((quick, *(feed[key] for key in _FEED)), tag)
-    if not twin and f"{architecture}-quickgelu" in open_clip.list_models():
-        # The plain name may as well mean weights of one's own, trained with the plain activation.
-        for kind in list(kinds):
-            kinds.setdefault((False, *kind[1:]), "")
-    if len(kinds) > 1:
-        named = " or ".join(f"{architecture}:{tag}={file.name}" for tag in kinds.values() if tag)
-        raise ModelError(
-            f"Weights of {architecture} differ in activation or preprocessing, and a file does not "
-            f"tell which it needs. Name the weights that yours come from, such as {named}; for "
-            f"weights of your own put their {CONFIG_FILE} beside the file."
-        )
-    for (quick, *values), _tag_name in kinds.items():
-        return {"quick_gelu": quick, **dict(zip(_FEED, values, strict=True))}
-    return {}
-
-
-def _architecture(name: str) -> dict[str, Any]:
-    import open_clip
-
-    config: dict[str, Any] | None = None
-    if ":" not in name:  # open_clip would take hf-hub:... and local-dir:... here
-        config = open_clip.get_model_config(name)
-    if config is None:
-        near = difflib.get_close_matches(name, open_clip.list_models(), 3)
-        hint = f" (did you mean {', '.join(near)}?)" if near else ""
-        raise ModelError(
-            f"open_clip knows no architecture {name!r}{hint}; `python -m studio models` lists "
-            "models that are worth trying."
-        )
-    return config
-
-
-def _tag(architecture: str, tag: str) -> dict[str, Any]:
-    """What open_clip's list says of these weights: where they are, and what they are fed."""
-    import open_clip
-    from open_clip.pretrained import get_pretrained_cfg
-
-    feed: dict[str, Any] = get_pretrained_cfg(architecture, tag)
-    if not feed:
-        tags = open_clip.list_pretrained_tags_by_model(architecture)
-        has = f"its tags are {', '.join(tags)}" if tags else "it has none"
-        raise ModelError(f"open_clip knows no weights {tag!r} of {architecture}; {has}.")
-    return feed
-
-
-def _place(feed: dict[str, Any]) -> tuple[str, str]:
-    """Repository and, where open_clip names one, file of listed weights."""
-    owner, _, rest = str(feed.get("hf_hub") or "").partition("/")
-    repo, _, file = rest.partition("/")
-    if not repo:
-        raise ModelError("These weights are not on the Hugging Face hub; choose others.")
-    return f"{owner}/{repo}", file
-
-
-def _template(architecture: str, tag: str) -> str:
-    for listed in PRESETS.values():
-        if (listed.architecture, listed.tag) == (architecture, tag):
-            return listed.template
-    return _SIGLIP if "siglip" in architecture.lower() else SIMPLE
 
 
 def _folder_tokenizer(config: dict[str, Any], folder: Path) -> Tokenizer:

@@ -21,7 +21,8 @@ from torch import nn
 from studio.errors import ModelError
 from studio.untrusted import Unreadable, load_object, load_tensors
 
-INDEX_NAME = "model.safetensors.index.json"
+INDEX_ENDING = ".safetensors.index.json"
+INDEX_NAME = f"model{INDEX_ENDING}"
 BLOCK_MARK = "#"
 DEFAULT_MAX_BYTES = 9_500_000
 FORMAT_NOTE = "tensors named X#0, X#1, ... are blocks of rows of X, in this order"
@@ -50,16 +51,16 @@ def save_sharded_state_dict(
     for old in folder.glob("model-*-of-*.safetensors"):
         old.unlink()
     paths = []
-    weight_map: dict[str, str] = {}
+    places: dict[str, str] = {}
     for number, shard in enumerate(shards, start=1):
         path = folder / f"model-{number:05d}-of-{len(shards):05d}.safetensors"
         save_file(shard, path, metadata={"format": "pt"})
-        weight_map.update(dict.fromkeys(shard, path.name))
+        places.update(dict.fromkeys(shard, path.name))
         paths.append(path)
     total = sum(t.numel() * t.element_size() for t in state_dict.values())
     index = {
         "metadata": {"total_size": total, "blocks": FORMAT_NOTE},
-        "weight_map": dict(sorted(weight_map.items())),
+        "weight_map": dict(sorted(places.items())),
     }
     index_path = folder / INDEX_NAME
     index_path.write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
@@ -84,7 +85,23 @@ def _blocks(state_dict: dict[str, torch.Tensor], max_bytes: int) -> list[tuple[s
     return out
 
 
-def load_sharded_state_dict(folder: Path) -> dict[str, torch.Tensor]:
+def weight_map(index: Path) -> dict[str, str]:
+    """Which file beside an index holds which tensor, or block of one.
+
+    Raises:
+        ValueError: it is no index, or it names files that are not beside it.
+    """
+    found = load_object(index).get("weight_map")
+    if not found or not isinstance(found, dict):
+        raise ValueError("it has no weight_map")
+    for file in found.values():
+        plain = isinstance(file, str) and Path(file).name == file
+        if not plain or not file.endswith(".safetensors"):
+            raise ValueError(f"it names {file!r}, which is no .safetensors file beside it")
+    return found
+
+
+def load_sharded_state_dict(folder: Path, *, index: str = INDEX_NAME) -> dict[str, torch.Tensor]:
     """Read all shards that the folder's index names and join the blocks of split tensors.
 
     Returns:
@@ -93,19 +110,13 @@ def load_sharded_state_dict(folder: Path) -> dict[str, torch.Tensor]:
 
     Raises:
         Unreadable: the index or a shard is missing or damaged.
-        ValueError: the index names a file elsewhere, a shard lacks a tensor that the index
-            promises, or a block is missing.
+        ValueError: it is no index, a shard lacks a tensor that it promises, or a block is missing.
     """
-    weight_map = load_object(folder / INDEX_NAME).get("weight_map")
-    if not isinstance(weight_map, dict):
-        raise ValueError(f"{INDEX_NAME} has no weight_map")
+    places = weight_map(folder / index)
     stored: dict[str, torch.Tensor] = {}
-    files = set(map(str, weight_map.values()))
-    if strange := sorted(file for file in files if Path(file).name != file):
-        raise ValueError(f"{INDEX_NAME} names {strange[0][:80]}, which is not in its folder")
-    for file in sorted(files):
+    for file in sorted(set(places.values())):
         stored.update(load_tensors(folder / file))
-    missing = sorted(set(weight_map) - set(stored))
+    missing = sorted(set(places) - set(stored))
     if missing:
         raise ValueError(f"{folder}: shards lack {', '.join(missing)}")
     blocks: dict[str, dict[int, torch.Tensor]] = {}
@@ -130,21 +141,29 @@ def weights_bytes(path: Path) -> int:
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
-    """The state dict in a .safetensors file, or in a folder with one, or with several and an index.
+    """The state dict in a .safetensors file, in several that an index beside them names, or in a
+    folder with either.
 
     Raises:
         ModelError: there is none, or it cannot be read as safetensors.
     """
     if not path.is_dir():
-        return _read(load_tensors, path)
-    if (path / INDEX_NAME).is_file():
-        return _read(load_sharded_state_dict, path)
+        return _read(_load, path)
+    indexes = sorted(path.glob(f"*{INDEX_ENDING}"))
+    if (path / INDEX_NAME).is_file() or len(indexes) == 1:
+        return _read(_load, path / INDEX_NAME if len(indexes) > 1 else indexes[0])
     files = sorted(path.glob("*.safetensors"))
     if len(files) != 1:
         raise ModelError(
             f"{path} holds {len(files)} .safetensors files; it should hold one, or an index."
         )
-    return _read(load_tensors, files[0])
+    return _read(_load, files[0])
+
+
+def _load(path: Path) -> dict[str, torch.Tensor]:
+    if path.name.endswith(INDEX_ENDING):
+        return load_sharded_state_dict(path.parent, index=path.name)
+    return load_tensors(path)
 
 
 def _read(read: Callable[[Path], dict[str, torch.Tensor]], path: Path) -> dict[str, torch.Tensor]:

@@ -94,6 +94,16 @@ class Canvases:
         array = indices if hasattr(indices, "__array__") else list(indices)
         return torch.from_numpy(self._gather(np.asarray(array, dtype=np.int64).reshape(-1)))
 
+    def some(self, indices: Sequence[int]) -> Canvases:
+        """The images with these indices alone, in this order."""
+        return Canvases(
+            size=self.size,
+            resize=self.resize,
+            files=[self._files[i] for i in indices],
+            places=[self._places[i] for i in indices],
+            max_pixels=self._max_pixels,
+        )
+
     def image(self, index: int) -> Image.Image:
         """One canvas as a picture, for thumbnails; it carries none of the file's metadata."""
         return as_picture(self._gather(np.array([index], dtype=np.int64))[0])

@@ -104,6 +104,16 @@ class Encoded:
             prompts: sentences of other classes are left out.
             truth: (N,) with -1 = unknown, or None; for the accuracy only.
         """
+        return self.label_softly(class_names, prompts, truth=truth)[0]
+
+    def label_softly(
+        self,
+        class_names: Sequence[str],
+        prompts: PromptSet,
+        *,
+        truth: NDArray[np.int64] | None,
+    ) -> tuple[Preview, NDArray[np.float32]]:
+        """As `label`, and the probabilities (N, C) that the labels come from."""
         from studio.runs.inputs import zero_shot_probabilities
         from studio.scores import accuracy
         from studio.scores.estimate import Evidence
@@ -117,7 +127,7 @@ class Encoded:
             of=self._features,
         )
         confidence, labels = probabilities.max(-1)
-        return Preview(
+        preview = Preview(
             class_names=tuple(class_names),
             model=self.model,
             labels=labels.numpy(),
@@ -133,6 +143,7 @@ class Encoded:
             ),
             evidence=Evidence.of(probabilities.numpy()),
         )
+        return preview, probabilities.numpy()
 
     def similar(
         self, text: str, class_names: Sequence[str], prompts: PromptSet

@@ -27,6 +27,7 @@ from studio.runs.corrections import Corrections, Subjects
 from studio.runs.first_labels import LOADING, STEPS, Preview, label_images
 from studio.runs.given import Correction, usable
 from studio.runs.turns import Turns
+from studio.runs.which_model import Ranked, models_here, rank_models
 from studio.session.limits import Limits
 from studio.session.saved import Saved, load, save
 from studio.session.state import DataState
@@ -40,10 +41,12 @@ _READ = ((_READING, 3.0),)
 
 @dataclass
 class DataSet:
-    """See the module. `labeller` and `draw` are replaced in tests."""
+    """See the module. `labeller`, `ranker`, `at_hand` and `draw` are replaced in tests."""
 
     cache_dir: Path
     labeller: Callable[..., Preview] = label_images
+    ranker: Callable[..., Ranked] = rank_models
+    at_hand: Callable[[str], list[str]] = models_here
     draw: Callable[..., Path] | None = None
     after_label: Callable[[], None] | None = None  # called in the thread that labelled
     limits: Limits | None = None  # where strangers share the page
@@ -114,14 +117,27 @@ class DataSet:
         Raises:
             StudioError: there are no images yet, the names cannot be used, or work is under way.
         """
+        self._check(names_text, model)
+        self.set_inputs(names_text, model, by=by)
+        self._start(LOADING, self._label, STEPS)
+
+    def rank(self, names_text: str, model: str, *, by: str = "") -> None:
+        """Rank the models on this machine, and this one if it is here. Returns at once.
+
+        Raises:
+            StudioError: as `label`.
+        """
+        self._check(names_text, model)
+        self.set_inputs(names_text, model, by=by)
+        self._start("Comparing the models", self._rank)
+
+    def _check(self, names_text: str, model: str) -> None:
         if self.state.folder is None:
             raise FolderError(_NO_IMAGES)
         names = parse_class_names(names_text[:_MAX_NAMES_TEXT])
         if self.limits is not None:
             self.limits.check_names(names)
             self.limits.check_model(model.strip() or "embedded")
-        self.set_inputs(names_text, model, by=by)
-        self._start(LOADING, self._label, STEPS)
 
     def set_inputs(
         self, names_text: str | None = None, model: str | None = None, *, by: str = ""
@@ -263,7 +279,8 @@ class DataSet:
             self._set(
                 folder=folder, canvases=canvases, path=str(path), source=source, names_text=names,
                 classes=classes, notes=(),
-                preview=None, before=None, plain=None, inputs=self._state.inputs + 1, by="",
+                preview=None, before=None, plain=None, ranked=None,
+                inputs=self._state.inputs + 1, by="",
             )  # fmt: skip
             self._save()
         if source == "folder":
@@ -299,6 +316,26 @@ class DataSet:
             self._save()
         if self.after_label is not None:
             self.after_label()
+
+    def _rank(self, task: Task) -> None:
+        view = self.state
+        assert view.folder is not None
+        assert view.canvases is not None
+        names = parse_class_names(view.names_text)
+        task.begin("Looking which models are here")
+        ranked = self.ranker(
+            folder=view.folder,
+            canvases=view.canvases,
+            class_names=names,
+            models=self.at_hand(view.model),
+            prompts=view.prompts,
+            cache_dir=self.cache_dir,
+            begin=task.begin,
+            stop=task.stopping,
+            truth=truth(view.folder, names, aliases=view.aliases),
+        )
+        with self._lock:
+            self._set(ranked=ranked)
 
     # Plumbing -------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from studio.images.folder import (
 from studio.prompts.form import LlmForm
 from studio.prompts.prompt_set import PromptSet
 from studio.runs.first_labels import Preview
+from studio.runs.which_model import Ranked
 from studio.session.task import TaskState
 
 
@@ -44,6 +45,7 @@ class DataState:
     follow_links: bool = False  # whether that is asked for
     canvases: Canvases | None = None
     preview: Preview | None = None
+    ranked: Ranked | None = None  # the models at hand, for these images
     prompts: PromptSet = field(default_factory=PromptSet)
     llm_form: LlmForm = field(default_factory=LlmForm)
     prompt_by: str = ""
@@ -93,6 +95,14 @@ class DataState:
             list(preview.class_names) != names
             or preview.model != self.model
             or preview.prompts != self.prompts.only(names)
+        )
+
+    @property
+    def ranked_stale(self) -> bool:
+        """Whether the models were compared with other names or prompts."""
+        ranked, names = self.ranked, self.names
+        return ranked is not None and (
+            list(ranked.class_names) != names or ranked.prompts != self.prompts.only(names)
         )
 
     @property

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from studio.errors import Stopped, StudioError
-from studio.progress import Progress
+from studio.progress import FETCHING, Progress
 
 _log = logging.getLogger(__name__)
 FAULT = "Something went wrong that should not have; the terminal shows what."
@@ -121,6 +121,9 @@ class Task:
     def begin(self, text: str) -> Progress:
         """Go on to a step; how far that is goes to what this returns.
 
+        What has to be fetched first counts as a whole of its own: the speed of a line says nothing
+        about how long the steps behind it take.
+
         Raises:
             Stopped: it was asked to stop, here and whenever progress is told.
         """
@@ -131,10 +134,11 @@ class Task:
             self._check()
             if total and self._first < 0:  # some of it may have been done long ago
                 self._first, self._began = done, self._clock()
-            fraction, left = self._whole(done, total)
+            steps = () if text.startswith(FETCHING) else self._steps
+            fraction, left = self._whole(done, total, steps)
             self._set(
                 text=text, done=done, total=total, fraction=fraction, left=left,
-                step=number + 1 if self._steps else 0, steps=len(self._steps),
+                step=number + 1 if steps else 0, steps=len(steps),
             )  # fmt: skip
 
         progress(0, 0)
@@ -187,16 +191,19 @@ class Task:
         if self._changed is not None:
             self._changed(self)
 
-    def _whole(self, done: int, total: int) -> tuple[float | None, float | None]:
+    def _whole(
+        self, done: int, total: int, steps: Sequence[tuple[str, float]]
+    ) -> tuple[float | None, float | None]:
         """The share of the whole that is done, and the seconds that are left for it."""
-        shares = [share for _, share in self._steps] or [1.0]
+        shares = [share for _, share in steps] or [1.0]
         share = done / total if total else 0.0
         if not total and len(shares) == 1:
             return None, None
-        before, after = sum(shares[: self._step]), sum(shares[self._step + 1 :])
-        fraction = (before + shares[self._step] * share) / sum(shares)
+        step = self._step if steps else 0
+        before, after = sum(shares[:step]), sum(shares[step + 1 :])
+        fraction = (before + shares[step] * share) / sum(shares)
         passed, new = self._clock() - self._began, done - self._first
         if not total or passed < _SOON_S or new <= 0:
             return fraction, None
         each = passed / new  # the steps to come are as fast as their shares say
-        return fraction, each * (total - done) + each * total * after / shares[self._step]
+        return fraction, each * (total - done) + each * total * after / shares[step]

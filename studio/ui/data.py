@@ -55,11 +55,13 @@ class DataTab(InSession):
                 self._names()
                 self._labels(models)
             with gr.Column(scale=7, min_width=320, elem_classes="main"):
-                self.status = gr.HTML(elem_id="data-status")
-                self.stop = gr.Button(
-                    "Stop", visible=False, variant="stop", size="sm", elem_id="data-stop"
-                )
+                with gr.Column(elem_id="data-work"):
+                    self.status = gr.HTML(elem_id="data-status")
+                    self.stop = gr.Button(
+                        "Stop", visible=False, variant="stop", size="sm", elem_id="data-stop"
+                    )
                 self.folder = folding(render("data/welcome.html"), elem_id="data-folder")
+                self.ranking = folding(elem_id="data-ranking")
                 self.preview = folding(elem_id="data-preview")
                 self.cache = gr.HTML(elem_id="data-cache")
 
@@ -118,6 +120,9 @@ class DataTab(InSession):
     def _labels(self, models: Sequence[str]) -> None:
         with box("First labels"):
             self.model = model_field(models, elem_id="model")
+            self.rank = gr.Button(
+                "Which model?", size="sm", interactive=False, elem_id="rank-models"
+            )
         # Outside of the box: it stays in sight, at the lower end of the window.
         with gr.Row(
             elem_classes="inline next-step", elem_id="next-step", visible=False
@@ -130,8 +135,8 @@ class DataTab(InSession):
     def wire(self, polling: Polling, tabs: gr.Tabs) -> None:
         """Connect events; whatever changes anything has the tab asked at once."""
         outputs = shown_by(
-            self, "steps", "status", "stop", "folder", "preview", "demo", "scan", "browse",
-            "recent", "bar", "label", "train", "start", "path", "names", "model",
+            self, "steps", "status", "stop", "folder", "ranking", "preview", "demo", "scan",
+            "browse", "recent", "bar", "label", "rank", "train", "start", "path", "names", "model",
             "cache",
         )  # fmt: skip
         watched = polling.watch(self.parts, outputs)
@@ -148,6 +153,7 @@ class DataTab(InSession):
         after(self.upload_files.upload, several(self.use_upload), self.upload_files, **RAW)
         after(self.upload_folder.upload, several(self.use_upload), self.upload_folder, **RAW)
         after(self.label.click, self.label_now, self.names, self.model)
+        after(self.rank.click, self.rank_models, self.names, self.model)
         after(self.names_file.upload, single(self.names_from_file), self.names_file, **RAW)
         # Each field tells of itself alone: events of two fields may overtake each other.
         after(self.names.blur, self.remember_names, self.names, **POLL)
@@ -220,6 +226,11 @@ class DataTab(InSession):
         """Make the first labels."""
         self.session.data.label(names or "", model or "", by=page_of(request, "data"))
 
+    @guarded
+    def rank_models(self, names: str, model: str, request: gr.Request) -> None:
+        """Rank the models on this machine for these images."""
+        self.session.data.rank(names or "", model or "", by=page_of(request, "data"))
+
     def remember_names(self, names: str, request: gr.Request) -> None:
         """Keep what was typed for a reload and for other tabs."""
         self.session.data.set_inputs(names or "", by=page_of(request, "data"))
@@ -263,6 +274,10 @@ class DataTab(InSession):
                 (*made_of[::3], len(view.names), len(view.arriving or ())),
                 Lazy(self._folder_html, view),
             ),
+            "ranking": (
+                (id(view.ranked), view.ranked_stale, view.preview is None),
+                Lazy(_ranking_html, view),
+            ),
             "preview": (made_of, Lazy(self._preview_html, view)),
             "demo": button(step == 0, not busy),
             "scan": (busy, gr.update(interactive=not busy)),
@@ -270,6 +285,7 @@ class DataTab(InSession):
             "recent": (recent, Lazy(data.recent_html, recent)),
             "bar": (folder, gr.update(visible=folder)),
             "label": button(step in (1, 2), not busy and folder, step < 3),
+            "rank": button(False, not busy and step >= 2),
             "train": button(False, folder),
             "start": button(step == 3, can_start, step == 3),
             "path": field(view.path if view.source == "folder" else ""),
@@ -302,6 +318,10 @@ class DataTab(InSession):
             return Markup("")
         picture = partial(self.session.picture, view.folder, view.canvases)
         return data.labels_html(view.preview, folder=view.folder, picture=picture, stale=view.stale)
+
+
+def _ranking_html(view: DataState) -> Markup:
+    return data.ranking_html(view.ranked, stale=view.ranked_stale, recommend=view.preview is None)
 
 
 def step_of(view: DataState) -> int:

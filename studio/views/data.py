@@ -9,12 +9,21 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from studio.analysis.verdict import verdict
+from studio.analysis.which_model import (
+    conclusion,
+    meaning,
+    places,
+    recommended,
+    shown_agreement,
+)
+from studio.clip.presets import spoken
 from studio.numbers import count
 from studio.views.render import render
 
 if TYPE_CHECKING:
     from studio.images.folder import Folder, Refused
     from studio.runs.first_labels import Preview
+    from studio.runs.which_model import Ranked
 
 SAMPLE = 18
 RECENT = 5
@@ -106,7 +115,8 @@ def labels_html(
         rows.append({"name": names[c], "images": counts[c], "pictures": pictures})
     return render(
         "data/labels.html",
-        model=preview.model,
+        model=spoken(preview.model),
+        recommended=recommended(preview.model, preview.level, preview.z),
         stale=stale,
         verdict=verdict(preview.estimate, preview.level, len(names)),
         explanation=preview.verdict,
@@ -119,6 +129,30 @@ def labels_html(
         rows=rows,
         most=max([*counts, 1]),
         more=[(names[c], count(counts[c])) for c in used[CLASSES_WITH_PICTURES:]],
+    )
+
+
+def ranking_html(ranked: Ranked | None, *, stale: bool, recommend: bool) -> Markup:
+    """The models at hand, the best first, with what the scores are; empty when none was asked.
+
+    stale: whether names or prompts have changed since; recommend: a larger model where the best one
+    knows little, unless the labels on the same page do so.
+    """
+    if ranked is None:
+        return Markup("")
+    best = ranked.models[0][0]
+    return render(
+        "data/ranking.html",
+        models=[
+            (place, looked, shown_agreement(ranked, standing))
+            for place, (looked, standing) in zip(places(ranked), ranked.models, strict=True)
+        ],
+        conclusion=conclusion(ranked),
+        meaning=meaning(ranked),
+        known=any(looked.accuracy is not None for looked, _ in ranked.models),
+        failed=ranked.failed,
+        recommended=recommended(best.model, best.level, best.z) if recommend else [],
+        stale=stale,
     )
 
 

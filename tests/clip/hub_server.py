@@ -14,11 +14,14 @@ from urllib.parse import unquote
 import pytest
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
+EARLIER = "89abcdef0123456789abcdef0123456789abcdef"
+"""The commit of all that is not the newest."""
 
 
 class FakeHub:
     """Repositories by name, each with files by name; and what goes wrong.
 
+    revisions: files of a repository at another revision than `main`, by (repository, revision);
     errors: (status, X-Error-Code) for every question about a repository; silent: it takes a
     question and never answers; break_at: a body ends after so many bytes, `breaks` times;
     pause: seconds between pieces of a body; corrupt: bodies have a wrong byte; tag: in the place of
@@ -27,6 +30,7 @@ class FakeHub:
 
     def __init__(self) -> None:
         self.repos: dict[str, dict[str, bytes]] = {}
+        self.revisions: dict[tuple[str, str], dict[str, bytes]] = {}
         self.errors: dict[str, tuple[int, str]] = {}
         self.asked: list[tuple[str, str, str]] = []  # method, path, Range
         self.sent = 0
@@ -65,15 +69,21 @@ def _handler(hub: FakeHub) -> type[BaseHTTPRequestHandler]:
                 return self.refuse(*hub.errors[repo], body=body)
             if repo not in hub.repos:
                 return self.refuse(401, "RepoNotFound", body=body)
-            files = hub.repos[repo]
+            files, revision, commit = hub.repos[repo], "main", COMMIT
+            if len(parts) > 4 and (api or parts[2] == "resolve"):
+                revision = parts[5] if api else parts[3]
+            if revision not in ("main", COMMIT):
+                if (repo, revision) not in hub.revisions:
+                    return self.refuse(404, "RevisionNotFound", body=body)
+                files, commit = hub.revisions[repo, revision], EARLIER
             if api:
                 listed = [{"rfilename": name} for name in files]
-                about = {"id": repo, "modelId": repo, "sha": COMMIT, "siblings": listed}
+                about = {"id": repo, "modelId": repo, "sha": commit, "siblings": listed}
                 return self.send(json.dumps(about).encode(), body=body)
             name = "/".join(parts[4:])
             if parts[2] != "resolve" or name not in files:
                 return self.refuse(404, "EntryNotFound", body=body)
-            return self.send_file(files[name], body=body)
+            return self.send_file(files[name], commit, body=body)
 
         def refuse(self, status: int, code: str, *, body: bool) -> None:
             text = b"" if not body else b"{}"
@@ -92,12 +102,12 @@ def _handler(hub: FakeHub) -> type[BaseHTTPRequestHandler]:
             if body:
                 self.wfile.write(content)
 
-        def send_file(self, content: bytes, *, body: bool) -> None:
+        def send_file(self, content: bytes, commit: str, *, body: bool) -> None:
             start = int((self.headers.get("Range") or "bytes=0-")[6:].rstrip("-"))
             self.send_response(206 if start else 200)
             tag = hub.tag or hashlib.sha256(content).hexdigest()
             self.send_header("ETag", f'"{tag}"')
-            self.send_header("X-Repo-Commit", COMMIT)
+            self.send_header("X-Repo-Commit", commit)
             self.send_header("X-Linked-Size", str(len(content)))
             self.send_header("Content-Length", str(len(content) - start))
             if start:

@@ -219,3 +219,44 @@ def test_the_preview_labels_as_a_run_starts(
     assert edited.estimate is not None, "an edit is answered before it is judged"
     assert edited.estimate.z is None
     assert edited.estimate.low <= 1 / 3
+
+
+def ranker(**asked: Any) -> Any:
+    from studio.runs.which_model import Ranked
+
+    return Ranked(3, tuple(asked["class_names"]), asked["prompts"].only(asked["class_names"]), ())
+
+
+def test_models_at_hand_are_ranked_and_the_ranking_goes_with_what_it_is_about(
+    data: DataSet, image_folder: Path
+) -> None:
+    asked: dict[str, Any] = {}
+
+    def ask(**what: Any) -> Any:
+        asked.update(what)
+        return ranker(**what)
+
+    data.ranker, data.at_hand = ask, lambda chosen: ["embedded", chosen]
+    with pytest.raises(FolderError, match="images first"):
+        data.rank("a\nb", "mine")
+    data.use_demo()
+    data.wait()
+    with pytest.raises(FolderError, match="two class names"):
+        data.rank("just one", "mine")
+    names = data.state.names_text
+    data.rank(names, "mine")
+    data.wait()
+    assert data.state.error == ""
+    assert asked["models"] == ["embedded", "mine"]
+    assert len(asked["truth"]) == 36
+    assert data.state.ranked is not None
+    assert data.state.ranked.class_names == tuple(data.state.names)
+    assert not data.state.ranked_stale
+    assert data.state.preview is not None, "the labels stay"
+    data.set_inputs("cat\ndog")
+    assert data.state.ranked_stale
+    data.set_inputs(names)
+    assert not data.state.ranked_stale
+    data.use_folder(image_folder)
+    data.wait()
+    assert data.state.ranked is None

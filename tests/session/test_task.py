@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from studio.errors import RunError, Stopped, StudioError
+from studio.progress import FETCHING
 from studio.session.task import FAULT, Task, TaskState
 
 
@@ -80,6 +81,30 @@ def test_the_whole_is_known_from_its_steps() -> None:
     # Two images in four seconds: eight are left, and a step of a hundred.
     assert seen["second, four seconds later"].left == pytest.approx(16 + 200)
     assert seen["third"].fraction == pytest.approx(0.75)
+
+
+def test_what_is_fetched_first_is_a_whole_of_its_own() -> None:
+    """A slow line used to make the steps behind it look as slow."""
+    clock, seen = Clock(), list[TaskState]()
+
+    def work(task: Task) -> None:
+        task.begin("Loading")
+        fetch = task.begin(f"{FETCHING} makers/some (40 MB)")
+        fetch(0, 40)
+        clock.now += 10
+        fetch(10, 40)
+        seen.append(task.state)
+        look = task.begin("Looking")
+        look(0, 100)
+        clock.now += 5
+        look(50, 100)
+        seen.append(task.state)
+
+    Task("Label", work, steps=(("Loading", 1.0), ("Looking", 9.0)), clock=clock).run()
+    fetching, looking = seen
+    assert (fetching.step, fetching.steps, fetching.fraction, fetching.left) == (0, 0, 0.25, 30)
+    assert (looking.step, looking.steps, looking.left) == (2, 2, 5)
+    assert looking.fraction == pytest.approx(0.55)
 
 
 def test_a_single_step_has_no_number() -> None:

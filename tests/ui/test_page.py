@@ -217,6 +217,7 @@ def test_every_handler_says_what_is_wrong_in_one_line(session: Session) -> None:
         lambda: tab.use_upload([]), lambda: tab.use_upload(None),
         lambda: tab.names_from_file(None),
         lambda: tab.label_now("a\nb", "embedded", page_of()),
+        lambda: tab.rank_models("a\nb", "embedded", page_of()),
     ):  # fmt: skip
         with pytest.raises(gr.Error) as caught:
             work()
@@ -326,3 +327,22 @@ def test_the_next_step_is_the_one_button_that_stands_out(loaded: Session) -> Non
     assert primary() == ["label"]
     loaded.data._set(folder=None, preview=None)
     assert primary() == ["demo"]
+
+
+def test_the_models_at_hand_are_ranked_by_one_press(loaded: Session) -> None:
+    tab, view = DataTab(loaded), loaded.data.state
+    loaded.data.at_hand = lambda chosen: [chosen]
+    first = poll(tab, {}, "a")
+    assert first["rank"]["interactive"]
+    assert first["ranking"] == ""
+    tab.rank_models(view.names_text, view.model, page_of("a"))
+    loaded.data.wait(400)
+    assert loaded.data.state.error == ""
+    then = poll(tab, first["shown"], "a")
+    assert Path(view.model).name in then["ranking"]
+    assert "nothing to compare it with" in then["ranking"]
+    assert "ranking" not in poll(tab, then["shown"], "a"), "left alone while it stays the same"
+    loaded.data.set_inputs("other\nnames")
+    assert "Not up to date" in poll(tab, then["shown"], "a")["ranking"]
+    loaded.data.set_inputs("")
+    assert not poll(tab, {}, "a")["rank"]["interactive"]

@@ -124,3 +124,45 @@ def test_an_estimated_accuracy_stands_beside_the_known_one(
     assert "about 62 %" in html
     assert "50 to 74 %" in html
     assert ("71.0 %" in html) is (accuracy is not None)
+
+
+def test_a_larger_model_is_recommended_with_its_download_and_licence() -> None:
+    lost = shown(labels([5, 20, 0], level="near chance", z=0.2))
+    for name, facts in (("ViT-B-32-256", "605 MB"), ("ViT-B-16-SigLIP2", "1501 MB")):
+        assert name in lost
+        assert facts in lost
+    assert "licence MIT" in lost
+    assert "licence Apache-2.0" in lost
+    for other in (labels([5, 20, 0], z=9.0), labels([5, 20], level="doubtful", z=2, model="ViT")):
+        assert "ViT-B-32-256" not in shown(other)
+
+
+def test_the_ranking_shows_places_scores_and_what_they_mean() -> None:
+    from studio.prompts.prompt_set import PromptSet
+    from studio.runs.which_model import Looked, Ranked
+    from studio.scores.consensus import Standing
+    from studio.scores.estimate import Estimate
+
+    def looked(model: str, **more: Any) -> Looked:
+        return Looked(
+            model, np.ones((2, 2), np.float32), "doubtful", "", 2.5, Estimate(0.6, 0.5, 0.7),
+            1234.4, **more,
+        )  # fmt: skip
+
+    pairs = (
+        (looked("embedded", accuracy=0.55), Standing(1, 0.81, 0.5)),
+        (looked(EVIL), Standing(1, 0.79, 0.5)),
+    )
+    found = Ranked(40, ("a", "b"), PromptSet(), pairs, ((EVIL, f"no {EVIL}"),))
+    html = data.ranking_html(found, stale=False, recommend=True)
+    assert EVIL not in html
+    for text in (
+        "1 =", "81 %", "about 60 % (50 to 70 %)", "55 %", "doubtful", "1\u202f234",
+        "too close to call", "of the 40 images", "was left out", "ViT-B-32-256",
+    ):  # fmt: skip
+        assert text in html
+    assert "Not up to date" not in html
+    again = data.ranking_html(found, stale=True, recommend=False)
+    assert "Not up to date" in again
+    assert "ViT-B-32-256" not in again, "the labels beside it say so already"
+    assert data.ranking_html(None, stale=False, recommend=True) == ""
