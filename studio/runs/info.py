@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from os.path import normpath
 from pathlib import PurePath
 from typing import Any, TypedDict
 
@@ -104,7 +105,7 @@ def no_folder(path: str) -> str:
     """Why a path can be no folder of images, in words; "" when it may be one."""
     if "\0" in path:
         return "the path of the folder of images holds what no path does"
-    if path and PurePath(path) == PurePath(PurePath(path).anchor):
+    if path and len(PurePath(normpath(path)).parts) == 1 and PurePath(path).is_absolute():
         return f"the folder of images is {path}, the whole disk"
     return ""
 
