@@ -1,19 +1,23 @@
 from __future__ import annotations
 
+import errno
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from studio import files
+from studio.errors import WriteError
 from studio.files import (
     append_json,
+    keep_spare,
     read_json,
     read_json_lines,
     replace_file,
     write_json,
 )
-from studio.locks import FileLock
 
 
 def test_json_comes_back_with_null_for_what_json_cannot_hold(tmp_path: Path):
@@ -43,16 +47,6 @@ def test_what_is_no_json_reads_as_nothing(tmp_path: Path, text: str):
     assert read_json(tmp_path / "missing.json") is None
 
 
-def test_a_lock_is_had_once_and_again_after_its_release(tmp_path: Path):
-    first, second = FileLock(tmp_path / "lock"), FileLock(tmp_path / "lock")
-    assert first.acquire()
-    assert not first.acquire()
-    assert not second.acquire()
-    first.release()
-    assert second.acquire()
-    second.release()
-
-
 def test_lines_are_added_and_read_from_where_one_left_off(tmp_path: Path):
     path = tmp_path / "a.jsonl"
     assert read_json_lines(path) == ([], 0)
@@ -76,3 +70,44 @@ def test_a_file_is_as_open_as_others_are(tmp_path: Path):
     (tmp_path / "plain").write_text("")
     replace_file(tmp_path / "made", lambda temporary: temporary.write_text("x"))
     assert (tmp_path / "made").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_a_line_that_the_disk_took_only_half_of_is_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    path = tmp_path / "a.jsonl"
+    append_json(path, {"n": 1})
+    before = path.read_bytes()
+
+    def full(file: Any, data: bytes) -> None:
+        file.write(data[:5])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "_write_whole", full)
+        with pytest.raises(WriteError, match="disk is full"):
+            append_json(path, {"n": 2})
+    assert path.read_bytes() == before
+    append_json(path, {"n": 3})
+    assert [record["n"] for record in read_json_lines(path)[0]] == [1, 3]
+
+
+def test_a_spare_file_gives_the_last_word_room_on_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    path, spare = tmp_path / "status.json", tmp_path / ".spare"
+    write_json(path, {"state": "running"})
+    keep_spare(spare)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files, "replace_file", full)
+    with pytest.raises(OSError, match="No space"):
+        write_json(path, {"state": "failed"})
+    with pytest.raises(OSError, match="No space"):
+        write_json(path, {"state": "x" * 9000}, spare=spare)  # more than there is room for
+    assert read_json(path) == {"state": "running"}
+    write_json(path, {"state": "failed"}, spare=spare)
+    assert read_json(path) == {"state": "failed"}
+    assert not spare.exists()

@@ -92,7 +92,8 @@ def _events(path: Path) -> None:
     with open_file(path) as file:
         data = file.read(_LINES)
     lines = data.split(b"\n")[:-1]  # the last one may be torn
-    if lines and not any(_event(line) for line in lines[:_BEGINNING]):
+    torn = not lines and data[:1] in (b"", b"{")  # killed while it wrote the first
+    if not torn and not any(_event(line) for line in lines[:_BEGINNING]):
         raise Unreadable(f"{path.name} holds no events")
     for line in lines:
         name = _event(line).get("arrays") if b'"arrays"' in line else None

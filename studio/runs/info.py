@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from os.path import normpath
 from pathlib import PurePath
 from typing import Any, TypedDict
 
@@ -106,7 +107,7 @@ def no_folder(path: str) -> str:
     """Why a path can be no folder of images, in words; "" when it may be one."""
     if "\0" in path:
         return "the path of the folder of images holds what no path does"
-    if path and PurePath(path) == PurePath(PurePath(path).anchor):
+    if path and len(PurePath(normpath(path)).parts) == 1 and PurePath(path).is_absolute():
         return f"the folder of images is {path}, the whole disk"
     return ""
 
@@ -174,8 +175,8 @@ class _Fields:
         value = self._value.get(name)
         if value is not None and not isinstance(value, kind):
             raise Unreadable(f"{self._file}: {name} is {_kind(value)}")
-        if isinstance(value, str) and len(value) > _MOST_TEXT:
-            raise Unreadable(f"{self._file}: {name} is too long")
+        if isinstance(value, str) and not _is_text(value):
+            raise Unreadable(f"{self._file}: {name} is no text, or too long")
         return value
 
     def whole(self, name: str) -> int | None:
@@ -186,15 +187,28 @@ class _Fields:
 
     def texts(self, name: str) -> list[str]:
         values: list[str] = self.one(name, list) or []
-        if not all(isinstance(value, str) for value in values):
+        if not all(isinstance(value, str) and _is_text(value) for value in values):
             raise Unreadable(f"{self._file}: {name} is no list of texts")
         return values
 
     def mapping(self, name: str, *, of: type = object) -> dict[str, Any]:
         values: dict[str, Any] = self.one(name, dict) or {}
-        if not all(isinstance(value, of) for value in values.values()):
-            raise Unreadable(f"{self._file}: {name} holds {_kind(next(iter(values.values())))}")
+        for key, value in values.items():
+            if not isinstance(value, of) or not _is_text(key):
+                raise Unreadable(f"{self._file}: {name} holds {_kind(value)}")
+            if isinstance(value, str) and not _is_text(value):
+                raise Unreadable(f"{self._file}: {name} holds what is no text, or too long")
         return values
+
+
+def _is_text(text: str) -> bool:
+    """Whether it can be written into a file and a page: JSON may hold halves of characters."""
+    if len(text) > _MOST_TEXT:
+        return False
+    try:
+        return text.isascii() or bool(text.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def _kind(value: object) -> str:
