@@ -124,13 +124,20 @@ class DataSet:
         self._start(LOADING, self._label, STEPS)
 
     def set_inputs(
-        self, names_text: str | None = None, model: str | None = None, *, by: str = ""
+        self,
+        names_text: str | None = None,
+        model: str | None = None,
+        *,
+        by: str = "",
+        notes: Sequence[str] = (),
     ) -> None:
         """Remember what was typed, for all tabs and the next start; None: as it is.
 
-        by: see `DataState`.
+        by: see `DataState`; notes: what was guessed of the names.
         """
         with self._lock:
+            if notes:
+                self._set(notes=tuple(dict.fromkeys((*self._state.notes, *notes))))
             names_text = self._state.names_text if names_text is None else names_text
             model = self._state.model if model is None else model
             names_text, model = names_text[:_MAX_NAMES_TEXT], model.strip()[:1000] or "embedded"
@@ -249,8 +256,8 @@ class DataSet:
 
         try:
             folder, canvases = prepare(
-                path, cache_dir=self.cache_dir, stop=task.stopping, progress=report, arrived=arrived,
-                follow_links=follow_links and self.links_allowed,
+                path, cache_dir=self.cache_dir, stop=task.stopping, progress=report,
+                arrived=arrived, follow_links=follow_links and self.links_allowed,
             )  # fmt: skip
         finally:
             with self._lock:
