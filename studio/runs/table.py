@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TextIO
@@ -16,6 +17,8 @@ from studio.untrusted import Unreadable, open_file
 REFUSED_FILE = "refused.csv"
 """In a run's folder: the files that were not used, and why; not there when there are none."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# A name may begin with an apostrophe of its own, which must not be taken for the one in front.
+_SAFE_OR_NOT = re.compile(r"'*[=+\-@\t\r]")
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Path:
@@ -92,7 +95,7 @@ def safe_path(path: str) -> str:
 
 def safe_name(name: str) -> str:
     """A class name that no spreadsheet takes for a formula."""
-    return f"'{name}" if name.startswith(_FORMULA) else name
+    return f"'{name}" if _SAFE_OR_NOT.match(name) else name
 
 
 def plain_path(cell: str) -> str:
@@ -102,4 +105,4 @@ def plain_path(cell: str) -> str:
 
 def plain_name(cell: str) -> str:
     """What `safe_name` was given."""
-    return cell[1:] if cell.startswith("'") and cell[1:].startswith(_FORMULA) else cell
+    return cell[1:] if cell.startswith("'") and _SAFE_OR_NOT.match(cell[1:]) else cell

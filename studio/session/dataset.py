@@ -140,13 +140,20 @@ class DataSet:
             self.limits.check_model(model.strip() or "embedded")
 
     def set_inputs(
-        self, names_text: str | None = None, model: str | None = None, *, by: str = ""
+        self,
+        names_text: str | None = None,
+        model: str | None = None,
+        *,
+        by: str = "",
+        notes: Sequence[str] = (),
     ) -> None:
         """Remember what was typed, for all tabs and the next start; None: as it is.
 
-        by: see `DataState`.
+        by: see `DataState`; notes: what was guessed of the names.
         """
         with self._lock:
+            if notes:
+                self._set(notes=tuple(dict.fromkeys((*self._state.notes, *notes))))
             names_text = self._state.names_text if names_text is None else names_text
             model = self._state.model if model is None else model
             names_text, model = names_text[:_MAX_NAMES_TEXT], model.strip()[:1000] or "embedded"

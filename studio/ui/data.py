@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from markupsafe import Markup
 
 from studio.errors import FolderError
+from studio.images.class_lists import read_text, shown
 from studio.images.folder import read_class_names
 from studio.images.uploads import ENDINGS, reading, take_uploads
 from studio.session.rooms import Whose
@@ -82,6 +84,12 @@ class DataTab(InSession):
                 self.browse = gr.Button(
                     "Browse …", visible=self.session.folders.can_pick, elem_id="browse", **narrow
                 )
+            self.links = gr.Checkbox(
+                label="Follow links out of the folder",
+                visible=self.session.options.links_allowed,
+                elem_id="follow-links",
+                container=False,
+            )
             # Completes the path while it is typed, and holds the folders that were opened last.
             self.recent = gr.HTML(
                 elem_id="recent",
@@ -106,13 +114,17 @@ class DataTab(InSession):
     def _names(self) -> None:
         with box("Class names"):
             self.names = gr.Textbox(
-                label="One on each line, or separated by commas",
+                label="One on each line, or all on one line with commas between",
                 lines=5,
                 max_lines=14,
                 placeholder="cat\ndog\nsomething else",
                 elem_id="class-names",
                 interactive=False,
             )
+            self.question = gr.Radio(
+                label="Which folders are the classes?", visible=False, elem_id="class-folders"
+            )
+            self.notes = gr.HTML(elem_id="names-notes")
             self.names_file = gr.UploadButton(
                 "From a text file", file_types=[".txt", ".tsv", ".csv"], size="sm"
             )
@@ -137,7 +149,7 @@ class DataTab(InSession):
         outputs = shown_by(
             self, "steps", "status", "stop", "folder", "ranking", "preview", "demo", "scan",
             "browse", "recent", "bar", "label", "rank", "train", "start", "path", "names", "model",
-            "cache",
+            "links", "question", "notes", "cache",
         )  # fmt: skip
         watched = polling.watch(self.parts, outputs)
 
@@ -146,10 +158,11 @@ class DataTab(InSession):
             done.success(**watched.now)
 
         after(self.demo.click, self.use_demo)
-        after(self.scan.click, self.use_path, self.path)
-        after(self.path.submit, self.use_path, self.path)
-        after(self.browse.click, self.use_picked)
-        after(self.recent.select, self.use_recent)
+        after(self.scan.click, self.use_path, self.path, self.links)
+        after(self.path.submit, self.use_path, self.path, self.links)
+        after(self.browse.click, self.use_picked, self.links)
+        after(self.recent.select, self.use_recent, self.links)
+        after(self.question.input, self.read_as, self.question, preprocess=False)
         after(self.upload_files.upload, several(self.use_upload), self.upload_files, **RAW)
         after(self.upload_folder.upload, several(self.use_upload), self.upload_folder, **RAW)
         after(self.label.click, self.label_now, self.names, self.model)
@@ -173,25 +186,36 @@ class DataTab(InSession):
         self.session.data.use_demo()
 
     @guarded
-    def use_path(self, text: str) -> None:
-        """Read a typed folder."""
-        self.session.data.use_folder(self.session.folders.typed(text or ""))
+    def use_path(self, text: str, links: bool = False) -> None:
+        """Read a typed folder; links: whether those that leave it are followed."""
+        self._use(self.session.folders.typed(text or ""), links)
+
+    def _use(self, folder: Path, links: object) -> None:
+        allowed = self.session.options.links_allowed
+        self.session.data.use_folder(folder, follow_links=allowed and links is True)
 
     @guarded
-    def use_picked(self) -> None:
+    def read_as(self, splits: object) -> None:
+        """Say whether the outer folders or those in them are the classes."""
+        if splits not in ("yes", "no"):
+            raise FolderError("Choose one of the two.")
+        self.session.data.read_as("yes" if splits == "yes" else "no")
+
+    @guarded
+    def use_picked(self, links: bool = False) -> None:
         """Read a folder that is chosen in a window of this machine."""
         folder = self.session.folders.pick()
         if folder is not None:  # else the window was closed
-            self.session.data.use_folder(folder)
+            self._use(folder, links)
 
     @guarded
-    def use_recent(self, event: gr.EventData) -> None:
+    def use_recent(self, event: gr.EventData, links: bool = False) -> None:
         """Read one of the folders that were opened last."""
         folders = self.session.folders.last()
         index = picked_index(event, len(folders))
         if index is None:
             raise FolderError("That folder is not there any more.")
-        self.session.data.use_folder(self.session.folders.typed(folders[index]))
+        self._use(self.session.folders.typed(folders[index]), links)
 
     def completions_of(self) -> Callable[[str], list[str]]:
         """What a page asks while a path is typed: the folders that it may go on to."""
@@ -206,20 +230,22 @@ class DataTab(InSession):
         """Take uploaded files into a folder of their own and read it."""
         session = self.session
         limits = session.options.limits
+        notes: list[str] = []
         folder = take_uploads(
             files or [],
             session.options.cache_dir / "uploads",
             allowance=None if limits is None else limits.allowance,
+            tell=notes.append,
         )
-        session.data.use_folder(folder, source="upload")
+        session.data.use_folder(folder, source="upload", notes=notes)
 
     @guarded
     def names_from_file(self, file: str | None) -> None:
         """Class names from an uploaded text file."""
         with reading(file) as path:
             read_class_names(path)  # says what is wrong with it
-            text = path.read_text(encoding="utf-8", errors="replace")
-        self.session.data.set_inputs(text)
+            text, guessed = read_text(path)
+        self.session.data.set_inputs(text, notes=guessed)
 
     @guarded
     def label_now(self, names: str, model: str, request: gr.Request) -> None:
@@ -271,7 +297,7 @@ class DataTab(InSession):
             "status": ((work_on(view), view.error), Lazy(status_html, view)),
             "stop": (busy, gr.update(visible=busy)),
             "folder": (
-                (*made_of[::3], len(view.names), len(view.arriving or ())),
+                (*made_of[::3], len(view.names), len(view.arriving or ()), view.notes),
                 Lazy(self._folder_html, view),
             ),
             "ranking": (
@@ -291,6 +317,12 @@ class DataTab(InSession):
             "path": field(view.path if view.source == "folder" else ""),
             "names": field(view.names_text),
             "model": field(view.model),
+            "links": (view.follow_links, gr.update(value=view.follow_links)),
+            "question": (view.classes, Lazy(question_of, view)),
+            "notes": (
+                (view.names_text, view.classes),
+                Lazy(data.notes_html, view.classes.sentence, view.names_notes),
+            ),
             "cache": (cached := self.session.cache_bytes(), Lazy(self._cache_html, cached)),
         }
 
@@ -311,6 +343,7 @@ class DataTab(InSession):
             classes=len(view.names),
             picture=partial(picture, view.folder, view.canvases),
             note=view.canvases.note,
+            notes=view.notes,
         )
 
     def _preview_html(self, view: DataState) -> Markup:
@@ -322,6 +355,21 @@ class DataTab(InSession):
 
 def _ranking_html(view: DataState) -> Markup:
     return data.ranking_html(view.ranked, stale=view.ranked_stale, recommend=view.preview is None)
+
+
+def question_of(view: DataState) -> Any:
+    """The choice between two readings of the sub-folders, shown where they are in doubt."""
+    classes = view.classes
+    if not classes.doubt or classes.other is None:
+        return gr.update(visible=False)
+    here, there = classes.classes.names, classes.other.names
+    inner, outer = (here, there) if classes.as_parts else (there, here)
+    choices = [
+        (f"{shown(outer)}", "no"),
+        (f"{shown(inner)} (what lies in {shown(classes.asked)})", "yes"),
+    ]
+    value = "yes" if classes.as_parts else "no"
+    return gr.update(choices=choices, value=value, visible=True)
 
 
 def step_of(view: DataState) -> int:

@@ -38,12 +38,18 @@ def steps(current: int) -> Markup:
 
 
 def folder_html(
-    folder: Folder, *, source: str, classes: int, picture: Callable[[int], str], note: str = ""
+    folder: Folder,
+    *,
+    source: str,
+    classes: int,
+    picture: Callable[[int], str],
+    note: str = "",
+    notes: Sequence[str] = (),
 ) -> Markup:
     """Counts, where the images are, a sample of them and what was refused.
 
     picture: address of the thumbnail of image i, empty when there is none; note: what the cache
-    has no room for, in a sentence.
+    has no room for, in a sentence; notes: what was guessed about the files.
     """
     total = len(folder.images)
     sample = range(0, total, max(1, total // SAMPLE))[:SAMPLE]
@@ -58,7 +64,17 @@ def folder_html(
         pictures=_pictures(folder, sample, picture),
         refused_list=refused_html(folder.refused),
         note=note,
+        notes=notes,
+        others=folder.others,
     )
+
+
+def notes_html(sentence: str, notes: Sequence[str]) -> Markup:
+    """What is to be said of the class names: how sub-folders were read (`sentence`), and what was
+    merged, left out or looks doubtful; empty when there is nothing.
+    """
+    told = [text for text in (sentence, *notes) if text]
+    return render("data/notes.html", notes=told) if told else Markup("")
 
 
 def cache_html(cached: int | None, where: str) -> Markup:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from studio.errors import FolderError, StudioError
 from studio.progress import Progress, never
@@ -167,7 +168,8 @@ def test_what_is_saved_is_small_and_plain(data: DataSet) -> None:
     data.wait()
     saved = json.loads((data.cache_dir / "workspace.json").read_text())
     assert set(saved) == {
-        "version", "path", "source", "names_text", "model", "labelled", "prompts", "llm_form"
+        "version", "path", "source", "names_text", "model", "labelled", "prompts", "llm_form",
+        "follow_links",
     }  # fmt: skip
     assert not list(data.cache_dir.glob("*.tmp"))
 
@@ -260,3 +262,54 @@ def test_models_at_hand_are_ranked_and_the_ranking_goes_with_what_it_is_about(
     data.use_folder(image_folder)
     data.wait()
     assert data.state.ranked is None
+
+
+def test_two_readings_of_sub_folders_can_be_chosen_between(tmp_path: Path) -> None:
+    for side in ("photo", "sketch"):
+        for name in ("cat", "dog", "cow"):
+            (tmp_path / "in" / side / name).mkdir(parents=True)
+            Image.new("RGB", (8, 8)).save(tmp_path / "in" / side / name / "1.png")
+    data = DataSet(tmp_path / "cache", labeller=labeller)
+    data.use_folder(tmp_path / "in")
+    data.wait()
+    assert data.state.classes.doubt
+    assert data.state.names == ["cat", "cow", "dog"]
+    data.read_as("no")
+    assert data.state.names == ["photo", "sketch"]
+    assert data.state.classes.doubt, "the choice can be changed again"
+    data.read_as("yes")
+    assert data.state.names == ["cat", "cow", "dog"]
+    assert "photo, sketch" in data.state.classes.sentence
+
+
+def test_links_are_followed_where_that_is_allowed_and_asked(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "store.png")
+    Image.new("RGB", (8, 8)).save(tmp_path / "in" / "1.png")
+    (tmp_path / "in" / "2.png").symlink_to(tmp_path / "store.png")
+    for allowed in (True, False):
+        data = DataSet(tmp_path / f"cache {allowed}", labeller=labeller, links_allowed=allowed)
+        for asked in (True, False):
+            data.use_folder(tmp_path / "in", follow_links=asked)
+            data.wait()
+            assert data.state.folder is not None
+            assert len(data.state.folder.images) == 1 + (allowed and asked)
+        data.use_folder(tmp_path / "in", follow_links=True)
+        data.wait()
+        again = DataSet(data.cache_dir, labeller=labeller, links_allowed=allowed)
+        again.restore()
+        again.wait()
+        assert again.state.folder is not None
+        assert len(again.state.folder.images) == 1 + allowed
+
+
+def test_proposed_names_survive_the_page(tmp_path: Path) -> None:
+    names = ["5_euro", "10_euro", "tench, Tinca tinca", "A", "a", "class"]
+    for name in names:
+        (tmp_path / "in" / name).mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / "in" / name / "1.png")
+    data = DataSet(tmp_path / "cache", labeller=labeller)
+    data.use_folder(tmp_path / "in")
+    data.wait()
+    assert sorted(data.state.names) == sorted(name.replace("_", " ") for name in names)
+    assert "“A” and “a”" in " ".join(data.state.names_notes)
