@@ -28,6 +28,7 @@ PAPER: dict[str, str] = {
     "filter": "peer_clean",
     "label_weights": "hard",
     "phase2_epochs": "10",
+    "phase2_optimizer": "sgd",
     "phase2_lr": "0.0005",
     "phase2_resolution": "1",
     "head_init": "random",
@@ -215,8 +216,31 @@ class Settings(Choices):
         2, "studio", "Epochs over the clean set (0 = stop after Phase I).", low=0
     )
     phase2_batch: int = choice(64, "DeFT", "Batch size.", low=2)
-    phase2_lr: float = choice(3e-4, "studio", "Learning rate of the visual encoder.", low=0)
-    phase2_optimizer: str = choice("sgd", "DeFT", "Optimiser.", options=("sgd", "adamw"))
+    phase2_optimizer: str = choice(
+        "auto",
+        "inferred (WiSE-FT, MUST); DeFT: sgd",
+        "Optimiser; auto is AdamW for transformers and SGD for convolutional towers.",
+        options=("auto", "sgd", "adamw"),
+    )
+    phase2_lr: float = choice(
+        0.0,
+        "studio",
+        "Learning rate of the visual encoder (0 = the optimiser's: 3e-4 of SGD, 3e-5 of AdamW).",
+        low=0,
+    )
+    phase2_layer_decay: float = choice(
+        1.0,
+        "inferred (BEiT, MUST)",
+        "Transformers: learning rate of a block over that of the block behind it.",
+        low=0.1,
+        high=1,
+    )
+    phase2_frozen_patches: bool = choice(
+        False, "inferred (MoCo v3)", "Transformers: the patch embedding does not train."
+    )
+    phase2_clip: float = choice(
+        0.0, "inferred", "Largest norm of the gradient of encoder and head (0 = any).", low=0
+    )
     phase2_model: str = choice(
         "",
         "paper, Table 3",

@@ -31,7 +31,7 @@ from studio.coft.classifier import Tower
 from studio.coft.contrast import follow, key_views
 from studio.coft.events import Event, Step
 from studio.coft.judge import TrainingSet
-from studio.coft.optim import build_optimizer, generator_of
+from studio.coft.optim import clip_gradient, generator_of, tower_optimizer
 from studio.coft.task import Task
 from studio.coft.towers import build_tower
 from studio.coft.views import random_views, training_size
@@ -69,17 +69,7 @@ def _train(task: Task, student: Tower, teacher: Tower, epochs: int) -> Iterator[
         generator_of(settings, purpose, 0) for purpose in ("shuffle", "phase2", "contrast")
     )
     steps = math.ceil(len(pool) / settings.phase2_batch) * epochs
-    head_rate = settings.phase2_lr * settings.head_lr_factor
-    optimizer, schedule = build_optimizer(
-        [
-            {"params": list(student.visual.parameters()), "lr": settings.phase2_lr},
-            {"params": list(student.head.parameters()), "lr": head_rate},
-        ],
-        kind=settings.phase2_optimizer,
-        momentum=settings.momentum,
-        weight_decay=settings.weight_decay,
-        steps=steps,
-    )
+    optimizer, schedule = tower_optimizer(student, settings, steps=steps)
     done = 0
     for epoch in range(1, epochs + 1):
         for batch in pool[torch.randperm(len(pool), generator=order)].split(settings.phase2_batch):
@@ -108,6 +98,7 @@ def _train(task: Task, student: Tower, teacher: Tower, epochs: int) -> Iterator[
                 loss = (each * accepted).sum() / len(batch)
                 loss.backward()
                 value += float(loss.detach())
+            clip_gradient(optimizer, settings.phase2_clip)
             optimizer.step()
             schedule.step()
             done += 1

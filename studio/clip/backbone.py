@@ -22,7 +22,14 @@ from studio.errors import ModelError
 from studio.images.resize import CROP, Resize
 from studio.progress import Begin, Stop
 
-__all__ = ["EMBEDDED_FOLDER", "Backbone", "build_model", "build_visual", "load_backbone"]
+__all__ = [
+    "EMBEDDED_FOLDER",
+    "Backbone",
+    "build_model",
+    "build_visual",
+    "is_transformer",
+    "load_backbone",
+]
 
 
 @dataclass(frozen=True)
@@ -77,11 +84,8 @@ class Backbone:
 
     @property
     def is_transformer(self) -> bool:
-        """Whether the image tower is a vision transformer, open_clip's own or timm's."""
-        trunk = getattr(self.visual, "trunk", None)
-        return hasattr(self.visual, "transformer") or (
-            hasattr(trunk, "patch_embed") and hasattr(trunk, "blocks")
-        )
+        """Whether the image tower is a vision transformer."""
+        return is_transformer(self.visual)
 
     @cached_property
     def pixel_format(self) -> torch.memory_format:
@@ -117,6 +121,14 @@ class Backbone:
         Transformers have a position embedding per patch, and so has the pooling of CLIP's ResNets.
         """
         return not self.is_transformer and not hasattr(self.visual, "attnpool")
+
+
+def is_transformer(visual: nn.Module) -> bool:
+    """Whether an image tower is a vision transformer, open_clip's own or timm's."""
+    trunk = getattr(visual, "trunk", None)
+    return hasattr(visual, "transformer") or (
+        hasattr(trunk, "patch_embed") and hasattr(trunk, "blocks")
+    )
 
 
 def load_backbone(

@@ -65,7 +65,8 @@ class PromptTokens(VisualAdapter):
 
     def __init__(self, visual: nn.Module, *, kind: str, tokens: int, generator: Generator) -> None:
         super().__init__()
-        blocks, width, patch, batch_first = _transformer(visual)
+        blocks, embedding, batch_first = transformer_of(visual)
+        width, patch = embedding.out_channels, embedding.kernel_size[0]
         depth = len(blocks) if kind == "deep" else 1
         bound = math.sqrt(6 / (3 * patch * patch + width))
         start = torch.rand(depth, tokens, width, generator=generator) * 2 * bound - bound
@@ -74,7 +75,7 @@ class PromptTokens(VisualAdapter):
 
     def tail(self, visual: nn.Module, hidden: Tensor) -> Tensor:
         """Normalised pixels (B, 3, S, S) to raw features (B, d), with the tokens in."""
-        blocks, *_ = _transformer(visual)
+        blocks, *_ = transformer_of(visual)
         axis = 1 if self._batch_first else 0
         count = self.tokens.shape[1]
 
@@ -124,8 +125,8 @@ def with_unturned(rope: Tensor, count: int) -> Tensor:
     return torch.cat([rope, tokens], dim=-2)
 
 
-def _transformer(visual: Any) -> tuple[list[nn.Module], int, int, bool]:
-    """Blocks, width, patch size and batch-first layout of open_clip's and timm's transformers."""
+def transformer_of(visual: Any) -> tuple[list[nn.Module], nn.Conv2d, bool]:
+    """Blocks, patch embedding and batch-first layout of open_clip's and timm's transformers."""
     if hasattr(visual, "transformer") and hasattr(visual.transformer, "resblocks"):
         transformer, convolution = visual.transformer, visual.conv1
         batch_first = bool(getattr(transformer, "batch_first", False))
@@ -144,7 +145,7 @@ def _transformer(visual: Any) -> tuple[list[nn.Module], int, int, bool]:
         raise ModelError(
             "This model's image tower takes no visual prompt tokens; choose another model."
         )
-    return blocks, int(convolution.out_channels), int(convolution.kernel_size[0]), batch_first
+    return blocks, convolution, batch_first
 
 
 class ScaleShift(VisualAdapter):

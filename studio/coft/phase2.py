@@ -14,7 +14,7 @@ from studio.coft.classifier import Tower
 from studio.coft.contrast import MomentumContrast, key_views, queue_size
 from studio.coft.events import Event, Monitor, Step
 from studio.coft.judge import TrainingSet
-from studio.coft.optim import build_optimizer, generator_of
+from studio.coft.optim import clip_gradient, generator_of, tower_optimizer
 from studio.coft.task import Task
 from studio.coft.views import random_views, training_size
 from studio.settings import Settings
@@ -112,20 +112,7 @@ class _Tuner:
             )
         self.steps = math.ceil(images / settings.phase2_batch) * settings.phase2_epochs
         self.done = 0
-        groups = [
-            {"params": list(tower.visual.parameters()), "lr": settings.phase2_lr},
-            {
-                "params": list(tower.head.parameters()),
-                "lr": settings.phase2_lr * settings.head_lr_factor,
-            },
-        ]
-        self._optimizer, self._schedule = build_optimizer(
-            groups,
-            kind=settings.phase2_optimizer,
-            momentum=settings.momentum,
-            weight_decay=settings.weight_decay,
-            steps=self.steps,
-        )
+        self._optimizer, self._schedule = tower_optimizer(tower, settings, steps=self.steps)
 
     @property
     def rate(self) -> float:
@@ -165,6 +152,7 @@ class _Tuner:
                 parts["contrast"] += float(contrast.detach())
                 loss = loss + self.settings.contrast_weight * contrast
             loss.backward()
+        clip_gradient(self._optimizer, self.settings.phase2_clip)
         self._optimizer.step()
         self._schedule.step()
         if self.contrast and keys:

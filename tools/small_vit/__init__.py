@@ -1,0 +1,1 @@
+"""The parts of tools/build_test_vit.py: lessons, student, learning."""
