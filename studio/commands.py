@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from studio.runs.request import JobRequest
 
 INTERRUPTED = 130  # what a shell expects after Ctrl-C
-STOP_S = 8.0  # after SIGTERM, as of `runs.worker`
+STOP_S, GRACE_S = 9.2, 0.6  # after SIGTERM, as of `runs.worker`
 _DEMO = "demo"
 
 
@@ -150,10 +150,14 @@ def _stop_on_ctrl_c() -> Iterator[threading.Event]:
 
     After SIGTERM there is so much time for it: whoever sends it sends SIGKILL soon.
     """
-    stop = threading.Event()
-    main = threading.main_thread().ident
-    alarm = threading.Timer(STOP_S, lambda: signal.pthread_kill(main or 0, signal.SIGINT))
-    alarm.daemon = True
+    stop, over = threading.Event(), threading.Event()
+
+    def hurry() -> None:
+        """A stage that does not end in time is given up, and then the process itself."""
+        if not over.wait(STOP_S):
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            if not over.wait(GRACE_S):
+                os._exit(INTERRUPTED)
 
     def ask(number: int, _frame: object) -> None:
         if stop.is_set():
@@ -163,14 +167,14 @@ def _stop_on_ctrl_c() -> Iterator[threading.Event]:
         with suppress(OSError):
             os.write(2, b"\nstopping, keeping what was learned; Ctrl-C again to give that up\n")
         if number == signal.SIGTERM and sys.platform != "win32":
-            alarm.start()
+            threading.Thread(target=hurry, name="hurry", daemon=True).start()
 
     signals = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.signal(number, ask) for number in signals}
     try:
         yield stop
     finally:
-        alarm.cancel()
+        over.set()
         for number, handler in before.items():
             signal.signal(number, handler)
 
