@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 if TYPE_CHECKING:
     from studio.coft.events import Event
 
-STOP_S = 8.0  # after SIGTERM, as of `runs.worker`
+STOP_S, GRACE_S = 9.2, 0.6  # after SIGTERM, as of `runs.worker`
+INTERRUPTED = 130  # what a shell expects after Ctrl-C
 _QUIET_EVERY_S = 30.0  # between two plain lines of one stage
 
 
@@ -137,13 +138,17 @@ def stop_on_ctrl_c() -> Iterator[threading.Event]:
 
     After SIGTERM there is so much time for it: whoever sends it sends SIGKILL soon.
     """
-    stop = threading.Event()
+    stop, over = threading.Event(), threading.Event()
     if threading.current_thread() is not threading.main_thread():  # only it is told of signals
         yield stop
         return
-    main = threading.main_thread().ident
-    alarm = threading.Timer(STOP_S, lambda: signal.pthread_kill(main or 0, signal.SIGINT))
-    alarm.daemon = True
+
+    def hurry() -> None:
+        """A stage that does not end in time is given up, and then the process itself."""
+        if not over.wait(STOP_S):
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            if not over.wait(GRACE_S):
+                os._exit(INTERRUPTED)
 
     def ask(number: int, _frame: object) -> None:
         if stop.is_set():
@@ -153,13 +158,13 @@ def stop_on_ctrl_c() -> Iterator[threading.Event]:
         with suppress(OSError):
             os.write(2, b"\nstopping, keeping what was learned; Ctrl-C again to give that up\n")
         if number == signal.SIGTERM and sys.platform != "win32":
-            alarm.start()
+            threading.Thread(target=hurry, name="hurry", daemon=True).start()
 
     signals = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.signal(number, ask) for number in signals}
     try:
         yield stop
     finally:
-        alarm.cancel()
+        over.set()
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import signal
 import sys
 import threading
@@ -81,7 +82,7 @@ class Worker:
 _workers: dict[tuple[Path, Path], Worker] = {}
 _workers_lock = threading.Lock()
 _ends: float | None = None  # when a shutdown that has begun waits no longer
-STOP_S = 8.0
+STOP_S, GRACE_S = 9.2, 0.6
 """How long a run has to end in order: the process ends within 10 seconds of being asked to."""
 
 
@@ -131,6 +132,10 @@ def stop_on_sigterm() -> None:
     """Make SIGTERM stop the workers in order and then end the process as `sys.exit` does."""
 
     def leave(number: int, _frame: object) -> None:
+        # Whatever else does not come to its end: servers, libraries.
+        last = threading.Timer(STOP_S + GRACE_S, os._exit, [128 + number])
+        last.daemon = True
+        last.start()
         shutdown()
         sys.exit(128 + number)
 
