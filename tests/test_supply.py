@@ -1,4 +1,4 @@
-"""What is installed, what the code does with what it reads, and that the list of threats is true."""
+"""What is installed, what the code does with what it reads, and the list of threats."""
 
 from __future__ import annotations
 
