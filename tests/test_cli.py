@@ -175,7 +175,7 @@ def test_an_error_of_the_user_is_one_line_and_code_2(
     assert code == 2
     assert shown.out == ""
     told = ("run ", "3 classes: ")  # by then it may have said which run and classes
-        lines = [line for line in shown.err.splitlines() if not line.startswith(told)]
+    lines = [line for line in shown.err.splitlines() if not line.startswith(told)]
     assert len(lines) == 1, shown.err
     assert lines[0].startswith("error: ")
     assert says in lines[0]
