@@ -121,7 +121,7 @@ def _request(options: argparse.Namespace) -> JobRequest:
         settings=chosen,
         prompts=prompts,
         test_folder=options.test,
-        name=options.folder if options.folder == _DEMO else None,
+        name=options.name or (options.folder if options.folder == _DEMO else None),
         corrections=corrections,
         labels=labels,
     )
