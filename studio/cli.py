@@ -178,6 +178,7 @@ def _add_fit(commands: Any) -> None:
         metavar="NAME",
         help=f"one of {', '.join(METHODS)} (default: %(default)s)",
     )
+    fit.add_argument("--name", metavar="NAME", help="what the run is called (default: the folder)")
     fit.add_argument("--seed", default=None, metavar="N", help="same as --set seed=N (default: 0)")
     fit.add_argument(
         "--set",
@@ -296,6 +297,21 @@ def _add_bench(commands: Any) -> None:
     )
     bench.add_argument(
         "--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N", help="default: %(default)s"
+    )
+    bench.add_argument(
+        "--present",
+        type=float,
+        default=1.0,
+        metavar="SHARE",
+        help="keep the images of this share of the listed classes, and list all (default: 1)",
+    )
+    bench.add_argument(
+        "--tail",
+        type=float,
+        default=1.0,
+        metavar="TIMES",
+        help="keep so many times more images of the largest class than of the smallest, e.g. 50 "
+        "(default: 1)",
     )
     bench.add_argument("--model", default="embedded", help="a preset or a local checkpoint")
     bench.add_argument("--out", type=Path, required=True, metavar="DIR", help="results and runs")

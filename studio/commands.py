@@ -8,12 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from studio.errors import RunError, SettingsError, Stopped, WriteError
+from studio.errors import INTERRUPTED, RunError, SettingsError, Stopped, WriteError
 
 if TYPE_CHECKING:
     import argparse
-
-INTERRUPTED = 130  # what a shell expects after Ctrl-C
 
 
 def fit(options: argparse.Namespace) -> int:
@@ -41,6 +39,7 @@ def fit(options: argparse.Namespace) -> int:
             test=options.test,
             corrections=options.corrections,
             labels=options.labels,
+            name=options.name,
             settings=_settings(options),
             splits=options.splits,
             follow_links=options.follow_links,

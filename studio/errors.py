@@ -14,6 +14,8 @@ from pathlib import Path
 
 USER_ERROR = 2
 """Exit code of a program that ends with a `StudioError`."""
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as a shell expects it."""
 
 
 class StudioError(Exception):

@@ -13,11 +13,12 @@ from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
+from studio.errors import INTERRUPTED
+
 if TYPE_CHECKING:
     from studio.coft.events import Event
 
 STOP_S, GRACE_S = 9.2, 0.6  # after SIGTERM, as of `runs.worker`
-INTERRUPTED = 130  # what a shell expects after Ctrl-C
 _QUIET_EVERY_S = 30.0  # between two plain lines of one stage
 
 

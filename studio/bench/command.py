@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from studio.bench.plan import Cell, Entrant, cells, labelled_sets
+from studio.bench.plan import Cell, Entrant, cells, labelled_sets, subsets
 from studio.bench.results import Results
+from studio.bench.subsets import Subset
 from studio.bench.table import accuracies, tables
 from studio.bench.work import fit
 from studio.errors import RunError
@@ -21,8 +25,11 @@ def bench(options: argparse.Namespace) -> int:
     """
     sets = labelled_sets(options.data)
     entrants = [Entrant.parse(text) for text in options.methods]
-    planned = list(cells(sets, entrants, options.seeds))
-    results, failed = run(planned, model=options.model, out=options.out, cache=options.cache)
+    subset = Subset(present=options.present, tail=options.tail)
+    cut = subsets(sets, subset, into=options.out / "sets", seeds=options.seeds)
+    planned = [cell for seed in options.seeds for cell in cells(cut[seed], entrants, [seed])]
+    with _ended_with_its_child():
+        results, failed = run(planned, model=options.model, out=options.out, cache=options.cache)
     if results.rows:
         print(accuracies(results.rows), end="")
     return 1 if failed else 0
@@ -46,5 +53,31 @@ def run(planned: Sequence[Cell], *, model: str, out: Path, cache: Path) -> tuple
             continue
         (out / "tables.md").write_text(tables(results.rows), encoding="utf-8")
         before, after = row["zero_shot_accuracy"], row["accuracy"]
-        print(f"{100 * before:.1f} -> {100 * after:.1f}", file=sys.stderr, flush=True)
+        print(f"{100 * before:.1f} -> {100 * after:.1f}{told(row)}", file=sys.stderr, flush=True)
     return results, failed
+
+
+def told(row: Mapping[str, Any]) -> str:
+    """What the run said of its own labels, beside what is true: verdict and estimates."""
+    parts = [row.get("knowledge") or ""]
+    for title, key in (("before", "zero_shot_accuracy"), ("after", "accuracy")):
+        value, low, high = (row.get(f"estimated_{key}{end}") for end in ("", "_low", "_high"))
+        if value is not None and low is not None and high is not None:
+            span = f"({100 * low:.0f} to {100 * high:.0f})"
+            parts.append(f"estimated {title} {100 * value:.0f} % {span}")
+    said = "; ".join(part for part in parts if part)
+    return f" ({said})" if said else ""
+
+
+@contextmanager
+def _ended_with_its_child() -> Iterator[None]:
+    """SIGTERM ends the benchmark as Ctrl-C does, so that the fit in progress ends with it."""
+
+    def end(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from studio.bench.subsets import Subset
 from studio.errors import FolderError, SettingsError
 from studio.methods import method_of
 from studio.settings import Settings
@@ -126,6 +127,20 @@ def cells(
         for entrant in entrants:
             for data in sets:
                 yield Cell(data, entrant, seed)
+
+
+def subsets(
+    sets: Sequence[LabelledSet], subset: Subset, *, into: Path, seeds: Sequence[int]
+) -> dict[int, list[LabelledSet]]:
+    """For each seed the sets as they are, or their subsets, cut into INTO/seed-N."""
+    if not subset.suffix:
+        return {seed: list(sets) for seed in seeds}
+    return {
+        seed: [
+            LabelledSet(subset.cut(data.root, into / f"seed-{seed}", seed=seed)) for data in sets
+        ]
+        for seed in seeds
+    }
 
 
 def _is_set(folder: Path) -> bool:

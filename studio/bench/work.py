@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,9 @@ from studio.images.folder import read_aliases, read_class_names, scan, truth
 from studio.methods import METHODS
 from studio.runs.given import Correction, write_corrections
 from studio.runs.run import Run
+
+PATIENCE = 10.0
+"""Seconds that a fit gets to end."""
 
 
 def fit(cell: Cell, *, model: str, out: Path, cache: Path) -> dict[str, Any]:
@@ -46,14 +49,19 @@ def fit(cell: Cell, *, model: str, out: Path, cache: Path) -> dict[str, Any]:
     assert process.stdout is not None
     assert process.stderr is not None
     messages: list[str] = []
-    listener = threading.Thread(target=lambda: messages.extend(process.stderr or ()), daemon=True)
+
+    def listen(lines: Iterable[str]) -> None:
+        for line in lines:
+            messages.append(line)
+            print(f"  {line.rstrip()}", file=sys.stderr, flush=True)
+
+    listener = threading.Thread(target=listen, args=(process.stderr,), daemon=True)
     listener.start()
     try:
         output = process.stdout.read()
         code, usage = _wait(process)
     except BaseException:
-        process.terminate()
-        process.wait()
+        end(process)
         raise
     listener.join(5)
     if code:
@@ -63,6 +71,22 @@ def fit(cell: Cell, *, model: str, out: Path, cache: Path) -> dict[str, Any]:
     return {**result, **usage, "labels": stages(Run(out / "runs" / result["run"]))}
 
 
+def end(process: subprocess.Popen[str]) -> None:
+    """End a fit: the first signal asks it to stop and keep its work, the second just ends it.
+
+    One that does not listen for `PATIENCE` seconds is killed.
+    """
+    for _ in range(2):
+        process.terminate()
+        try:
+            process.wait(PATIENCE)
+            return
+        except subprocess.TimeoutExpired:
+            continue
+    process.kill()
+    process.wait()
+
+
 def fit_command(cell: Cell, *, model: str, out: Path, cache: Path) -> list[str]:
     """What stands after `python -m studio`; the true labels of an entrant that has some are not in
     it.
@@ -70,7 +94,7 @@ def fit_command(cell: Cell, *, model: str, out: Path, cache: Path) -> list[str]:
     command = ["fit", str(cell.data.train), "--json"]
     command += ["--names", str(cell.data.names), "--test", str(cell.data.test)]
     command += ["--method", cell.entrant.method, "--model", cell.entrant.model or model]
-    command += ["--seed", str(cell.seed)]
+    command += ["--seed", str(cell.seed), "--name", cell.data.name]
     command += ["--runs", str(out / "runs"), "--cache", str(cache)]
     for pair in cell.entrant.settings:
         command += ["--set", pair]

@@ -42,7 +42,7 @@ class Preview:
     when not judged; evidence: what the accuracy is estimated from, without a label;
     prompts: those of these classes; encoded: what labels the images again at once, with other
     prompts; judged: whether the verdict is about these prompts; cut_short: sentences that are
-    longer than the model reads.
+    longer than the model reads; alike: pairs of classes that are hardly told apart.
     """
 
     class_names: tuple[str, ...]
@@ -58,6 +58,7 @@ class Preview:
     cut_short: int = 0
     z: float | None = None
     evidence: Evidence | None = None
+    alike: tuple[tuple[int, int], ...] = ()
 
     @property
     def estimate(self) -> Estimate | None:
@@ -116,14 +117,16 @@ class Encoded:
         """As `label`, and the probabilities (N, C) that the labels come from."""
         from studio.runs.inputs import zero_shot_probabilities
         from studio.scores import accuracy
+        from studio.scores.alike import alike
         from studio.scores.estimate import Evidence
 
         prompts = prompts.only(class_names)
         texts = prompts.texts(class_names, (self.template,))
+        vectors = self._tower.class_vectors(texts)
         probabilities = zero_shot_probabilities(
             self._tower.backbone,
             features=self._features,
-            class_vectors=self._tower.class_vectors(texts),
+            class_vectors=vectors,
             of=self._features,
         )
         confidence, labels = probabilities.max(-1)
@@ -142,6 +145,7 @@ class Encoded:
                 self._tower.cut_short([text for own in texts for group in own for text in group])
             ),
             evidence=Evidence.of(probabilities.numpy()),
+            alike=tuple(alike(class_names, vectors)),
         )
         return preview, probabilities.numpy()
 

@@ -113,7 +113,7 @@ def _work(
     from studio.clip.backbone import load_backbone
     from studio.clip.presets import preset
     from studio.clip.texts import TextTower
-    from studio.coft.events import Finished, Warned
+    from studio.coft.events import Finished, Warned, ZeroShot
     from studio.coft.task import Task
     from studio.runs.estimates import RunEstimates
     from studio.runs.evaluation import evaluate
@@ -126,6 +126,8 @@ def _work(
         prompts_of,
     )
     from studio.runs.second_model import student_of
+    from studio.scores.alike import alike
+    from studio.scores.listed import Listed
 
     began = time.monotonic()
     found = check(request)
@@ -223,6 +225,10 @@ def _work(
     for event in fit(task):
         report(event)
         estimates.take(event)
+        if isinstance(event, ZeroShot):
+            counts = torch.bincount(event.labels, minlength=len(names)).tolist()
+            for sentence in Listed.of(names, counts, alike(names, vectors)).sentences():
+                report(Warned(sentence))
         if isinstance(event, Finished):
             finished = event
     if finished is None:

@@ -18,6 +18,7 @@ from studio.analysis.which_model import (
 )
 from studio.clip.presets import spoken
 from studio.numbers import count
+from studio.scores.listed import Listed
 from studio.views.render import render
 
 if TYPE_CHECKING:
@@ -122,7 +123,6 @@ def labels_html(
     names, counts = preview.class_names, preview.counts()
     order = sorted(range(len(names)), key=lambda c: -counts[c])
     used = [c for c in order if counts[c]]
-    unused = [names[c] for c in order if not counts[c]]
     rows = []
     for c in used[:CLASSES_WITH_PICTURES]:
         pictures = _pictures(folder, preview.best(c, PICTURES_PER_CLASS), picture)
@@ -140,8 +140,7 @@ def labels_html(
         classes=len(names),
         estimate=preview.estimate,
         accuracy=preview.accuracy,
-        unused=len(unused),
-        unused_names=", ".join(unused[:8]) + (" …" if len(unused) > 8 else ""),
+        listed=Listed.of(names, counts, preview.alike),
         rows=rows,
         most=max([*counts, 1]),
         more=[(names[c], count(counts[c])) for c in used[CLASSES_WITH_PICTURES:]],

@@ -83,17 +83,33 @@ def test_the_verdict_comes_before_the_labels_and_deviations_are_folded_away() ->
     before, _, after = html.partition("<details")
     assert "deviations" not in before
     assert "deviations" in after
-    assert "<details" not in shown(labels([5, 20, 0], verdict="", level="near chance"))
+    assert "<details" not in shown(labels([5, 20, 9], verdict="", level="near chance"))
 
 
 def test_classes_are_listed_by_size_and_empty_ones_named() -> None:
     html = shown()
     assert html.index(">dog<") < html.index(">cat<")
-    assert "1 class without any image" in html
-    assert "bird" in html
+    assert "1 name with hardly any image" in html
+    assert "<b>Never given:</b> bird" in html
+    assert "Seldom given" not in html
     assert "5 images" in html
     assert "0.jpg: confidence 90 %" in html
     assert EVIL not in shown(labels([2, 1], [EVIL, "dog"]), name=EVIL)
+
+
+def test_names_that_are_seldom_given_seem_absent_or_unknown_and_no_more_is_said() -> None:
+    html = shown(labels([20, 20, 1], ["cat", "dog", EVIL]))
+    assert "Seldom given" in html
+    assert "seem to be absent, or the model does not know them" in html
+    assert EVIL not in html
+    assert "hardly any image" not in shown(labels([20, 20, 20]))
+
+
+def test_names_that_are_hardly_told_apart_are_shown_in_pairs() -> None:
+    html = shown(labels([20, 20, 20], ["cat", "Cat", EVIL], alike=((0, 1), (0, 2))))
+    assert "cat / Cat, cat / &lt;script" in html
+    assert EVIL not in html
+    assert "hardly tells apart" not in shown(labels([20, 20, 20]))
 
 
 def test_many_classes_send_pictures_for_some_only() -> None:

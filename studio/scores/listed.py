@@ -1,0 +1,57 @@
+"""What first labels show of a list of class names: which seem not to fit, which are too alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+SELDOM = 0.25
+"""Of an even share of the images; a name with fewer first labels is seldom given."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """never: names that no image was given; seldom: names that fewer than a quarter of an even
+    share were given; alike: pairs of names that are hardly told apart.
+
+    A name that is never or seldom given may be that of a class which is not in the folder, or one
+    that the model does not know although its images are there: without a label the two look the
+    same. docs/benchmarks.md says how often it is which.
+    """
+
+    never: tuple[str, ...]
+    seldom: tuple[str, ...]
+    alike: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of(
+        cls, names: Sequence[str], counts: Sequence[int], alike: Sequence[tuple[int, int]] = ()
+    ) -> Listed:
+        """From how many images each of the names was given first, and pairs of their numbers."""
+        even = sum(counts) / max(1, len(counts))
+        return cls(
+            never=tuple(name for name, n in zip(names, counts, strict=True) if not n),
+            seldom=tuple(
+                name for name, n in zip(names, counts, strict=True) if 0 < n < SELDOM * even
+            ),
+            alike=tuple((names[i], names[j]) for i, j in alike),
+        )
+
+    def sentences(self, *, most: int = 8) -> list[str]:
+        """Each in one line for the terminal, with at most so many names."""
+        said = []
+        if self.never or self.seldom:
+            names = [*self.never, *self.seldom]
+            said.append(
+                f"{len(names)} names that hardly any image is first labelled as; they seem to be "
+                f"absent, or the model does not know them: {_some(names, most)}"
+            )
+        if self.alike:
+            pairs = [f"{one} / {other}" for one, other in self.alike]
+            said.append(f"names that are hardly told apart: {_some(pairs, most)}")
+        return said
+
+
+def _some(names: Sequence[str], most: int) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
