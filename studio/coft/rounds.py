@@ -128,6 +128,7 @@ def _assigned(judgement: Judgement, task: Task) -> Generator[Event, None, Tensor
             task.given,
             device=task.space.image_mean.device,
             given_evidence=task.settings.given_evidence,
+            anchor=task.settings.anchor,
         )
         together.append(assigned)
     return torch.stack(together)
