@@ -70,10 +70,7 @@ def test_an_image_of_no_class_is_no_seed_unless_a_person_named_it() -> None:
     assert without_strangers(None, strangers).tolist() == [-3, -1, -3, -3, -1]
     assert checked(told, images=5, classes=2).tolist() == told.tolist()
     scores = torch.tensor([[0.9, 0.1]] * 5)
-    events = seeds(scores, told, Settings(k=9, k_cap=False))
-    next(events)
-    with pytest.raises(StopIteration) as end:
-        while True:
-            next(events)
-    rows, labels = end.value.value
-    assert dict(zip(rows.tolist(), labels.tolist(), strict=True)) == {1: 0, 4: 0, 2: 1}
+    event = next(seeds(scores, told, Settings(k=9, k_cap=False)))
+    assert isinstance(event, SeedSet)
+    found = zip(event.indices.tolist(), event.labels.tolist(), strict=True)
+    assert dict(found) == {1: 0, 4: 0, 2: 1}
