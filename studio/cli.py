@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from studio import commands as run_command
-from studio.errors import StudioError
+from studio.errors import INTERRUPTED, StudioError
 from studio.memory import keep_freed_memory
 from studio.methods import METHODS
 from studio.places import default_cache_dir, default_runs_dir
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return USER_ERROR
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        return run_command.INTERRUPTED
+        return INTERRUPTED
     except BrokenPipeError:  # `python -m studio runs | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

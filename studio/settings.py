@@ -18,6 +18,7 @@ PAPER: dict[str, str] = {
     "k_cap": "false",
     "transduction": "off",
     "prior_correction": "0",
+    "leave_out_strangers": "false",
     "adapted_stages": "0",
     "complement": "uniform",
     "phase1_lr": "0.03",
@@ -108,6 +109,11 @@ class Settings(Choices):
         "Power of the mean prediction that seeds' probabilities are divided by.",
         low=0,
         high=1,
+    )
+    leave_out_strangers: bool = choice(
+        True,
+        "studio",
+        "No seeds of images that are, by strong evidence, of none of the classes.",
     )
 
     # Dual prompts and visual adapter (paper, Section 3.1)

@@ -1,121 +1,219 @@
 """Images under names, with what is known of them: what the estimate is fitted to and measured on.
 
-Units of a labelled set are each of its parts as it is, and random subsets of classes and images of
-its train part, some of them under names that belong to other sets. True labels are used here.
+Units of a labelled set are its train part as it is, and parts of it: with the images of some
+classes only under all names (`present`), with classes of very different sizes (`tail`), with half
+of the names replaced by names of other sets (their images are never right then), and with some of
+the classes under their own names (`subset`). True labels are used here.
+
+What training does to labels is stood in for by what takes seconds (`trained`): whole runs take
+minutes each.
+
+Names that are exchanged among themselves are no kind of their own: images and list of names are the
+same then, so that every estimate is, and none can tell.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 import torch
+from estimate_rivals import rivals
 
-from studio.clip.backbone import load_backbone
+from studio.clip.backbone import Backbone, load_backbone
 from studio.clip.encode import class_vectors
+from studio.coft.given import UNKNOWN
+from studio.coft.start import ZeroShotStart, first_scores, seeds
 from studio.demo import demo_folder
 from studio.images.folder import propose_class_names, read_aliases, truth
-from studio.runs.inputs import encode, images_for, knowledge, zero_shot_probabilities
-from studio.scores.estimate import Evidence
+from studio.images.names import canonical
+from studio.runs.inputs import encode, images_for, knowledge
+from studio.scores.estimate import Evidence, belief_in
+from studio.settings import Settings
 
-SETS = ("oxford_pets", "caltech101", "cifar10", "clothing10", "pacs_art_painting", "eurosat")
-SUBSETS = 36  # of each set: two thirds of classes as they are, the rest under other names
+Found = TypeVar("Found")
+
+DEMO = "demo"
+PRESENT = (0.5, 0.5, 0.25, 0.25, 0.1)
+TAILS = (10, 50)
+REPLACED, SUBSETS = 3, 3
+WHOLE = 4.0  # weight of a set as it is, in units
 
 
 @dataclass(frozen=True)
 class Unit:
-    """Images under names. kind: "whole", "subset", "some names" or "other names" exchanged."""
+    """Images under names. kind: "whole", "present 50 %", "tail 10:1", "names", "subset"."""
 
     set: str
     kind: str
-    part: str
     evidence: Evidence
     accuracy: float
-    z: float
-    share: float  # weight of one unit of its kind
+    after: dict[str, tuple[float, float]]  # by `trained`: mean zero-shot probability, accuracy
+    rivals: dict[str, float]
 
     @property
-    def target(self) -> float:
-        """Logit of the accuracy above chance; bounded, for subsets without any error."""
-        chance = 1 / self.evidence.classes
-        skill = float(np.clip((self.accuracy - chance) / (1 - chance), 0.02, 0.97))
-        return float(np.log(skill / (1 - skill)))
+    def weight(self) -> float:
+        """In a mean over the units of its set."""
+        return WHOLE if self.kind == "whole" else 1.0
+
+
+class Set(NamedTuple):
+    """A labelled set. features: (N, d) raw; vectors: (C, d) of its names; labels: (N,)."""
+
+    names: list[str]
+    features: torch.Tensor
+    vectors: torch.Tensor
+    labels: np.ndarray
+
+
+class Part(NamedTuple):
+    """A unit to be: images `rows` of a set, under names with vectors; labels: -1 = of none."""
+
+    kind: str
+    rows: np.ndarray
+    names: list[str]
+    vectors: torch.Tensor
+    labels: np.ndarray
 
 
 def kept_units(data: Path, cache: Path) -> list[Unit]:
     """All units. Those of a set are kept in CACHE/units; delete them to measure anew."""
     folder = cache / "units"
     folder.mkdir(parents=True, exist_ok=True)
-    done = {file.stem: json.loads(file.read_text("utf-8")) for file in folder.glob("*.json")}
-    if not {*SETS, "demo"} <= set(done):
-        for unit in all_units(data, cache, skip=set(done)):
-            done.setdefault(unit.set, []).append(asdict(unit))
-            text = json.dumps(done[unit.set])
-            if len(done[unit.set]) == SUBSETS + (1 if unit.set == "demo" else 2):
-                (folder / f"{unit.set}.json").write_text(text, encoding="utf-8")
-    rows = [row for name in (*SETS, "demo") for row in done[name]]
+    names = [*labelled(data), DEMO]
+    missing = [name for name in names if not (folder / f"{name}.json").is_file()]
+    if missing:
+        backbone = load_backbone("embedded", device="cpu")
+        sets = {name: read(backbone, data, name, cache) for name in names}
+        for name in missing:
+            found = [asdict(unit) for unit in measured(backbone, sets, name, cache)]
+            (folder / f"{name}.json").write_text(json.dumps(found), encoding="utf-8")
+            print(name, len(found), file=sys.stderr, flush=True)
+    rows = [row for name in names for row in json.loads((folder / f"{name}.json").read_text())]
     return [Unit(**{**row, "evidence": Evidence(**row["evidence"])}) for row in rows]
 
 
-def all_units(data: Path, cache: Path, skip: set[str]) -> Iterator[Unit]:
-    """Every part of every set, then its subsets."""
-    backbone = load_backbone("embedded", device="cpu")
-    vectors_of: dict[str, torch.Tensor] = {}
-    parts = []
-    for name in (*SETS, "demo"):
-        folders = [(p, data / name / p) for p in ("train", "test")]
-        for part, root in folders if name != "demo" else [("train", demo_folder(cache))]:
-            folder, canvases = images_for(backbone, root, cache_dir=cache)
-            file = data / name / "classes.txt"
-            aliases = read_aliases(file) if file.is_file() else {}
-            names = list(aliases.values()) or propose_class_names(folder)
-            known = truth(folder, names, aliases=aliases)
-            features = encode(backbone, folder, canvases, cache)
-            vectors_of[name] = class_vectors(backbone, names, [backbone.template])
-            parts.append((name, part, names, features, np.asarray(known)))
+def labelled(data: Path) -> list[str]:
+    """The sets of a folder, by name."""
+    return sorted(file.parent.name for file in data.glob("*/classes.txt"))
 
-    def unit(name, kind, part, names, features, vectors, known, share=1.0):  # type: ignore[no-untyped-def]
-        p = zero_shot_probabilities(backbone, features=features, class_vectors=vectors, of=features)
-        verdict = knowledge(
-            backbone, features=features, class_vectors=vectors, class_names=names,
+
+def read(backbone: Backbone, data: Path, name: str, cache: Path) -> Set:
+    """A set's train part; its classes.txt names the classes."""
+    root = demo_folder(cache) if name == DEMO else data / name / "train"
+    folder, canvases = images_for(backbone, root, cache_dir=cache)
+    file = data / name / "classes.txt"
+    aliases = read_aliases(file) if file.is_file() else {}
+    names = list(aliases.values()) or propose_class_names(folder)
+    known = truth(folder, names, aliases=aliases)
+    features = encode(backbone, folder, canvases, cache)
+    return Set(
+        names, features, class_vectors(backbone, names, [backbone.template]), np.array(known)
+    )
+
+
+def measured(backbone: Backbone, sets: dict[str, Set], name: str, cache: Path) -> Iterator[Unit]:
+    """All units of a set."""
+    whole = sets[name]
+    others = [own for other, own in sets.items() if other not in (name, DEMO)]
+    for part in parts(whole, others):
+        features = whole.features[torch.from_numpy(part.rows)]
+        found = knowledge(
+            backbone, features=features, class_vectors=part.vectors, class_names=part.names,
             templates=[backbone.template], cache_dir=cache,
         )  # fmt: skip
-        right = float((p.argmax(1).numpy() == known).mean())
-        return Unit(
-            name,
-            kind,
-            part,
-            Evidence.of(p.numpy()),
-            right,
-            float(verdict.numbers["z"] or 0.0),
-            share,
-        )
+        start = ZeroShotStart.of(backbone, features, part.vectors)
+        p = start.probabilities.numpy()
+        after = {
+            how: (belief_in(p, labels), float((labels == part.labels).mean()))
+            for how, labels in trained(start)
+        }
+        right = float((p.argmax(1) == part.labels).mean())
+        evidence = Evidence.of(p, **found.indicators)
+        rival = rivals(start.pictures.numpy(), p)
+        yield Unit(name, part.kind, evidence, right, after, rival)
 
-    for name, part, names, features, known in parts:
-        if name in skip:
-            continue
-        yield unit(name, "whole", part, names, features, vectors_of[name], known, 8.0)
-        if part != "train":
-            continue
-        foreign = torch.cat([v for other, v in vectors_of.items() if other != name])
-        for number in range(SUBSETS):
-            rng = np.random.default_rng(number)
-            size = min(int(np.exp(rng.uniform(np.log(3), np.log(len(names) + 0.5)))), len(names))
-            classes = rng.choice(len(names), size, replace=False)
-            mine = np.flatnonzero(np.isin(known, classes))
-            mine = rng.choice(mine, min(len(mine), int(rng.integers(100, 401))), replace=False)
-            position = {int(c): i for i, c in enumerate(classes)}
-            labels = np.array([position[int(k)] for k in known[mine]])
-            vectors = vectors_of[name][classes].clone()
-            kind = ("subset", "subset", "subset", "subset", "some names", "other names")[number % 6]
-            if kind != "subset":
-                share = 1.0 if kind == "other names" else rng.uniform(0.2, 0.8)
-                other = rng.random(size) < share
-                vectors[other] = foreign[rng.choice(len(foreign), int(other.sum()), replace=False)]
-            # The nouns to compare with are those of the whole set: they are cached.
-            yield unit(name, kind, part, names, features[mine], vectors, labels)
-        print(name, file=sys.stderr, flush=True)
+
+def trained(start: ZeroShotStart) -> Iterator[tuple[str, np.ndarray]]:
+    """Labels as training might leave them, by how they were made: labelled together as a run does
+    it, and by a linear classifier (ridge) on the features, fitted to a run's seeds or to all
+    zero-shot labels.
+    """
+    settings, p = Settings(), start.probabilities
+    given = torch.full((len(p),), UNKNOWN)
+    scores = last(first_scores(start, given, settings, device=torch.device("cpu")))
+    rows, labels = last(seeds(scores, given, settings))
+    yield "together", scores.argmax(1).numpy()
+    yield "seeds", ridge(start.pictures, rows, labels, p.shape[1])
+    yield "all", ridge(start.pictures, torch.arange(len(p)), p.argmax(1), p.shape[1])
+
+
+def last(events: Generator[Any, None, Found]) -> Found:
+    """What a generator of events returns."""
+    while True:
+        try:
+            next(events)
+        except StopIteration as end:
+            return cast(Found, end.value)
+
+
+def ridge(pictures: torch.Tensor, rows: torch.Tensor, labels: torch.Tensor, count: int) -> Any:
+    """(N,) labels of a linear classifier that was fitted to some of them."""
+    own = pictures[rows].double()
+    wanted = torch.eye(count, dtype=torch.float64)[labels] - 1 / count
+    weights = torch.linalg.solve(own.T @ own + torch.eye(own.shape[1]), own.T @ wanted)
+    return (pictures.double() @ weights).argmax(1).numpy()
+
+
+def parts(whole: Set, others: list[Set]) -> Iterator[Part]:
+    """The set and parts of it, always the same ones."""
+    names, _, vectors, labels = whole
+    count, everything = len(names), np.arange(len(labels))
+    yield Part("whole", everything, names, vectors, labels)
+    for number, share in enumerate(PRESENT):
+        rng = np.random.default_rng(100 + number)
+        kept = rng.choice(count, max(2, round(share * count)), replace=False)
+        rows = np.flatnonzero(np.isin(labels, kept))
+        yield Part(f"present {100 * share:.0f} %", rows, names, vectors, labels[rows])
+    for number, ratio in enumerate(TAILS):
+        rows = tail(labels, count, ratio, np.random.default_rng(200 + number))
+        yield Part(f"tail {ratio}:1", rows, names, vectors, labels[rows])
+    foreign = [n for own in others for n in own.names]
+    of_them = torch.cat([own.vectors for own in others])
+    for number in range(REPLACED):
+        rng = np.random.default_rng(400 + number)
+        gone = rng.choice(count, count // 2, replace=False)
+        mine = {canonical(n) for n in names}
+        free = [i for i, n in enumerate(foreign) if canonical(n) not in mine]
+        taken = rng.choice(free, len(gone), replace=False)
+        given, mixed = list(names), vectors.clone()
+        for place, other in zip(gone, taken, strict=True):
+            given[place], mixed[place] = foreign[other], of_them[other]
+        yield Part("names", everything, given, mixed, np.where(np.isin(labels, gone), -1, labels))
+    for number in range(SUBSETS):
+        rng = np.random.default_rng(500 + number)
+        size = max(3, int(np.exp(rng.uniform(np.log(3), np.log(count + 0.5)))))
+        kept = rng.choice(count, min(count, size), replace=False)
+        rows = np.flatnonzero(np.isin(labels, kept))
+        place = {int(c): i for i, c in enumerate(kept)}
+        own = np.array([place[int(c)] for c in labels[rows]])
+        yield Part("subset", rows, [names[c] for c in kept], vectors[torch.from_numpy(kept)], own)
+
+
+def tail(labels: np.ndarray, count: int, ratio: float, rng: np.random.Generator) -> np.ndarray:
+    """Rows of classes whose sizes fall geometrically, in a random order, to 1 / ratio."""
+    sizes, order = np.bincount(labels, minlength=count), rng.permutation(count)
+    wanted = np.empty(count, int)
+    shares = ratio ** (-np.arange(count) / max(count - 1, 1))
+    wanted[order] = np.maximum(1, np.round(sizes[order] * shares))
+    rows = [
+        rng.choice(np.flatnonzero(labels == c), min(wanted[c], sizes[c]), replace=False)
+        for c in range(count)
+        if sizes[c]
+    ]
+    return np.sort(np.concatenate(rows))

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from studio.numbers import interval
 from studio.runs.curves import Curves, Epoch
 from studio.scores.table import shown
 
@@ -69,6 +70,29 @@ AGREEMENT = Measure(
     "Agreement of the two models",
     _by_epoch(lambda row: row.agreement),
     "On a fixed sample of the images.",
+)
+
+
+def _estimated(curves: Curves) -> list[Point]:
+    points = []
+    for point in curves.estimates:
+        found = point.found
+        when = _when(found.phase, found.epoch, found.stage)
+        points.append((point.place, found.estimate.accuracy, f"{interval(found.estimate)}; {when}"))
+    return points
+
+
+def estimated_band(curves: Curves) -> list[tuple[float, float, float]]:
+    """The intervals of `ESTIMATED`: place on the axis, lower and upper end."""
+    return [(p.place, p.found.estimate.low, p.found.estimate.high) for p in curves.estimates]
+
+
+ESTIMATED = Measure(
+    "estimated",
+    "Accuracy, estimated",
+    _estimated,
+    "Estimated: without a true label; the band is the interval, which is meant to hold nine times "
+    "out of ten.",
 )
 
 

@@ -22,9 +22,12 @@ UNKNOWN = -1
 REJECTED = -2
 """The image is left out of training, and its label is noisy whatever the models judge."""
 
+NO_SEED = -3
+"""The image has no label of this kind, and may be of none of the classes: it is in no seed set."""
+
 
 def checked(labels: Tensor | None, *, images: int, classes: int) -> Tensor:
-    """(N,) int64 of classes, UNKNOWN or REJECTED; None stands for no labels at all.
+    """(N,) int64 of classes, UNKNOWN, REJECTED or NO_SEED; None stands for no labels at all.
 
     Raises:
         ValueError: another length, or a number that is no class.
@@ -33,8 +36,8 @@ def checked(labels: Tensor | None, *, images: int, classes: int) -> Tensor:
         return torch.full((images,), UNKNOWN)
     if labels.shape != (images,):
         raise ValueError(f"given labels of shape {tuple(labels.shape)} for {images} images")
-    if len(labels) and not (int(labels.min()) >= REJECTED and int(labels.max()) < classes):
-        raise ValueError(f"given labels must lie between {REJECTED} and {classes - 1}")
+    if len(labels) and not (int(labels.min()) >= NO_SEED and int(labels.max()) < classes):
+        raise ValueError(f"given labels must lie between {NO_SEED} and {classes - 1}")
     return labels.to(torch.int64)
 
 
@@ -56,6 +59,17 @@ def into_judged(labels: Tensor, clean: Tensor, given: Tensor) -> tuple[Tensor, T
 def given_weights(weights: Tensor, given: Tensor) -> Tensor:
     """Weights of labels (2, N) in which given labels count in full and rejected images nothing."""
     return weights.masked_fill(given >= 0, 1.0).masked_fill(given == REJECTED, 0.0)
+
+
+def without_strangers(given: Tensor | None, strangers: Tensor) -> Tensor:
+    """Given labels (N,) in which images that may be of none of the classes are in no seed set.
+
+    given: None stands for no labels at all; strangers: (N,) bool. What a person said of an image
+    stands.
+    """
+    if given is None:
+        given = torch.full(strangers.shape, UNKNOWN)
+    return given.masked_fill(strangers & (given == UNKNOWN), NO_SEED)
 
 
 def claimed_scores(scores: Tensor, claims: Tensor) -> Tensor:

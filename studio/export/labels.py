@@ -12,7 +12,7 @@ from studio.runs.table import csv_text, safe_name, safe_path, write_csv
 
 LABEL_COLUMNS = (
     "path", "label", "clean_probability", "model_1_label", "model_2_label", "clean", "confidence",
-    "combined_score", "correction",
+    "combined_score", "of_none", "correction",
 )  # fmt: skip
 
 
@@ -20,13 +20,14 @@ def labels_csv(run: Run, path: Path) -> Path:
     """Write the run's labels, one row an image, in the order of its images; returns `path`.
 
     Columns: path (relative to the folder), label, clean_probability (0 to 1, 1 = clean),
-    model_1_label and model_2_label (what each model says alone), clean (true or false),
-    confidence (0 to 1), combined_score (0 to 1; finds wrong labels better than clean_probability
-    does; empty for methods without Phase I) and correction (accepted, relabelled, rejected, or
-    empty). A corrected image has the label that a person gave it and is clean, a rejected one is
-    not; the three scores are always those of the models' own label. A path that a spreadsheet
-    would take for a formula is written with ./ before it, which is the same file; such a class name
-    gets a leading apostrophe.
+    model_1_label and model_2_label (what each model says alone), clean (true or false), confidence
+    (0 to 1), combined_score (0 to 1; finds wrong labels better than clean_probability does; empty
+    for methods without Phase I), of_none (0 to 1: how far the image seems to be of none of the
+    classes, see `scores.strangers`; empty for runs of earlier versions) and correction (accepted,
+    relabelled, rejected, or empty). A corrected image has the label that a person gave it and is
+    clean, a rejected one is not; the three scores are always those of the models' own label. A path
+    that a spreadsheet would take for a formula is written with ./ before it, which is the same
+    file; such a class name gets a leading apostrophe.
 
     Raises:
         RunError: The run has no labels yet.
@@ -43,18 +44,21 @@ def as_csv(subject: Subject) -> Iterator[Entry]:
 
 def label_rows(outcome: Outcome) -> Iterator[tuple[str, ...]]:
     """The rows of labels.csv, without its head; see `labels_csv`."""
-    scores = [""] * len(outcome)
-    if outcome.combined is not None:
-        scores = [f"{value:.6f}" for value in outcome.combined.tolist()]
+    scores, strangers = (
+        [""] * len(outcome) if found is None else [f"{value:.6f}" for value in found.tolist()]
+        for found in (outcome.combined, outcome.strangers)
+    )
     columns = (
         outcome.final_labels, outcome.clean_probability, *outcome.model_labels,
         outcome.final_clean, outcome.confidence,
     )  # fmt: skip
-    cells = zip(outcome.paths, *(column.tolist() for column in columns), scores, strict=True)
-    for path, label, probability, one, two, clean, confidence, score in cells:
+    cells = zip(
+        outcome.paths, *(column.tolist() for column in columns), scores, strangers, strict=True
+    )
+    for path, label, probability, one, two, clean, confidence, score, stranger in cells:
         correction = outcome.corrections.get(path)
         yield (
             safe_path(path), safe_name(outcome.name(label)), f"{probability:.6f}",
             safe_name(outcome.name(one)), safe_name(outcome.name(two)), str(clean).lower(),
-            f"{confidence:.6f}", score, "" if correction is None else correction.verdict,
+            f"{confidence:.6f}", score, stranger, "" if correction is None else correction.verdict,
         )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import argparse
 
 _SHOWN = 10
+_INDENT = " " * 24
 _HEAD = ("run", "name", "state", "model", "images", "zero-shot %", "accuracy %", "clean %")
 
 
@@ -44,6 +46,9 @@ def summary(result: RunResult, run: Run) -> str:
     ):
         if estimate is not None:
             lines.append(f"{of}{estimate.text()}, without true labels")
+    if result.estimated_accuracy is not None and result.estimated_accuracy.source:
+        source = textwrap.wrap(result.estimated_accuracy.source, 96 - len(_INDENT))
+        lines += [_INDENT + part for part in source]
     if result.accuracy is not None:
         lines += [
             f"zero-shot accuracy      {share(result.zero_shot_accuracy)} on {where}",

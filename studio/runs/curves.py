@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from studio.runs.measured import Score
+from studio.runs.measured import Estimated, Score
 from studio.runs.records import kind_of
 from studio.scores.table import shown
 
@@ -39,6 +39,14 @@ class ScorePoint:
         return self.score.stage
 
 
+@dataclass(frozen=True)
+class EstimatePoint:
+    """An estimate of how many labels are right. place: on the axis of epochs."""
+
+    place: float
+    found: Estimated
+
+
 @dataclass
 class Curves:
     """Collects a run's events one by one, in order.
@@ -51,6 +59,7 @@ class Curves:
     seen: int = 0
     loss: dict[tuple[int, int], list[tuple[int, float]]] = field(default_factory=dict)
     scores: list[ScorePoint] = field(default_factory=list)
+    estimates: list[EstimatePoint] = field(default_factory=list)
     lengths: dict[int, int] = field(default_factory=dict)
     _epochs: dict[tuple[int, int], Epoch] = field(default_factory=dict)
 
@@ -61,6 +70,7 @@ class Curves:
             "step": self._step,
             "monitor": self._monitor,
             "score": self._score,
+            "estimated": self._estimate,
         }
         if (kind := kind_of(event)) in take:
             take[kind](event)
@@ -93,11 +103,16 @@ class Curves:
         # The accuracy of the seeds alone is no point of the same curve.
         if score.stage == "seed" or all(score.get(s.name) is None for s in shown("curve")):
             return
-        if score.phase is not None and score.epoch is not None:
-            place = self.place(score.phase, score.epoch)
-        else:
-            place = max((self.place(*key) for key in self._epochs), default=0.0)
-        self.scores.append(ScorePoint(place, score))
+        self.scores.append(ScorePoint(self._where(score), score))
+
+    def _estimate(self, found: Estimated) -> None:
+        if found.stage != "clean":  # of some of the labels only
+            self.estimates.append(EstimatePoint(self._where(found), found))
+
+    def _where(self, event: Score | Estimated) -> float:
+        if event.phase is not None and event.epoch is not None:
+            return self.place(event.phase, event.epoch)
+        return max((self.place(*key) for key in self._epochs), default=0.0)
 
     def _at(self, phase: int, epoch: int) -> Epoch:
         return self._epochs.setdefault((phase, epoch), Epoch(phase, epoch))

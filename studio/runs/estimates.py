@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.coft.events import Finished, Judged
+from studio.coft.events import Finished, Judged, Monitor
 from studio.runs.inputs import zero_shot_probabilities
 from studio.scores.cleanliness import combined, neighbour_share
-from studio.scores.estimate import Estimate, estimate_clean, estimate_run, estimate_zero_shot
+from studio.scores.estimate import Estimate, Evidence, estimate_clean, estimate_run
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,13 +19,16 @@ if TYPE_CHECKING:
     from studio.clip.backbone import Backbone
     from studio.coft.events import Event
     from studio.runs.report import Report
+    from studio.scores.knowledge import Knowledge
 
 
 class RunEstimates:
-    """Writes records of kind "estimate", before and after, and one of kind "combined".
+    """Writes records of kind "estimate", from before training on, and one of kind "combined".
 
     The latter holds a score of each final label that ranks better than p_clean does, see
-    `scores.cleanliness.combined`; methods without Phase I have none.
+    `scores.cleanliness.combined`; methods without Phase I have none. While a run trains, the labels
+    of the monitored sample are estimated after each epoch ("monitor"), and all labels after each
+    round of Phase I ("judged"): the mean of both models, as their accuracy is.
 
     judged: the last judgement so far; before, after, clean: the estimates before training, of the
     labels that the run ended with, and of those that are clean; None until `finish`.
@@ -38,17 +41,21 @@ class RunEstimates:
         backbone: Backbone,
         features: Tensor,
         class_vectors: Tensor,
-        z: float | None,
+        known: Knowledge,
+        given: NDArray[np.int64] | None,
     ) -> None:
-        """features: (N, d) raw; class_vectors: (C, d); z: of `scores.knowledge`, None = unknown."""
-        probabilities = zero_shot_probabilities(
+        """features: (N, d) raw; class_vectors: (C, d); known: of the same; given: (N,), labels from
+        0 on that a person gave, or None.
+        """
+        self._probabilities = zero_shot_probabilities(
             backbone, features=features, class_vectors=class_vectors, of=features
         ).numpy()
         self._report = report
-        self._labels = probabilities.argmax(axis=1)
+        self._given = None if given is None else given >= 0
         self._features, self._center = features, backbone.center
+        self.evidence = Evidence.of(self._probabilities, **known.indicators)
         self.judged: Judged | None = None
-        self.before = estimate_zero_shot(probabilities, z=z)
+        self.before = self.evidence.estimate()
         self.after: Estimate | None = None
         self.clean: Estimate | None = None
         self._write("zero-shot", self.before)
@@ -64,33 +71,51 @@ class RunEstimates:
         """To be called with every event of the fit."""
         if isinstance(event, Judged):
             self.judged = event
+            self._write("judged", self._of_both(event.labels.numpy()))
+        elif isinstance(event, Monitor) and len(event.indices):
+            rows = event.indices.numpy()
+            place = {"phase": event.phase, "epoch": event.epoch}
+            self._write("monitor", self._of_both(event.labels.numpy(), rows), **place)
 
-    def finish(self, finished: Finished, given: NDArray[np.int64] | None) -> None:
-        """Make the estimates of the labels that the run ended with.
-
-        given: (N,), labels from 0 on that a person gave, or None.
-        """
-        labels, scores = finished.labels, None
+    def finish(self, finished: Finished) -> None:
+        """Make the estimates of the labels that the run ended with."""
+        scores = None
         if self.judged is not None:
             scores = self._combined(finished, self.judged)
             self._report.write("combined", {}, {"score": scores})
-        self.after = estimate_run(
-            before=self.before,
-            zero_shot_labels=self._labels,
-            labels=labels.numpy(),
-            scores=None if scores is None else scores.numpy(),
-            given=None if given is None else given >= 0,
-        )
+        self.after = self._of(finished.labels.numpy())
         self._write("finished", self.after)
         if scores is not None:
             self.clean = estimate_clean(
-                before=self.before,
+                after=self.after,
                 scores=scores.numpy(),
                 clean=finished.clean.numpy(),
-                given=None if given is None else given >= 0,
+                given=self._given,
             )
         if self.clean is not None:
             self._write("clean", self.clean)
+
+    def _of(
+        self, labels: NDArray[np.int64], rows: NDArray[np.int64] | slice = slice(None)
+    ) -> Estimate:
+        """Of labels of the images `rows`."""
+        return estimate_run(
+            evidence=self.evidence,
+            probabilities=self._probabilities[rows],
+            labels=labels,
+            given=None if self._given is None else self._given[rows],
+        )
+
+    def _of_both(
+        self, labels: NDArray[np.int64], rows: NDArray[np.int64] | slice = slice(None)
+    ) -> Estimate:
+        """The mean of both models' labels (2, n)."""
+        each = [self._of(own, rows) for own in labels]
+        middle, low, high = (
+            float(np.mean([getattr(found, part) for found in each]))
+            for part in ("accuracy", "low", "high")
+        )
+        return Estimate(middle, low, high, self.before.z, each[0].source)
 
     def _combined(self, finished: Finished, judged: Judged) -> Tensor:
         import torch
@@ -102,6 +127,6 @@ class RunEstimates:
         )
         return torch.from_numpy(score).float()
 
-    def _write(self, stage: str, found: Estimate) -> None:
-        values: dict[str, Any] = {"stage": stage, **found.to_dict()}
+    def _write(self, stage: str, found: Estimate, **place: int) -> None:
+        values: dict[str, Any] = {"stage": stage, **place, **found.to_dict()}
         self._report.write("estimate", values)

@@ -38,8 +38,8 @@ class Preview:
     """What a model says about N images that it was never trained on.
 
     labels: (N,); confidence: (N,) in [0, 1]; accuracy: in [0, 1], None when the truth is unknown;
-    verdict, level, z: whether the labels can be any good, see `scores.knowledge`; "", "" and None
-    when not judged; evidence: what the accuracy is estimated from, without a label;
+    verdict, level: whether the labels can be any good, see `scores.knowledge`; "" when not judged;
+    evidence: what the accuracy is estimated from, without a label;
     prompts: those of these classes; encoded: what labels the images again at once, with other
     prompts; judged: whether the verdict is about these prompts; cut_short: sentences that are
     longer than the model reads; alike: pairs of classes that are hardly told apart.
@@ -56,14 +56,26 @@ class Preview:
     encoded: Encoded | None = field(default=None, repr=False, compare=False)
     judged: bool = True
     cut_short: int = 0
-    z: float | None = None
     evidence: Evidence | None = None
     alike: tuple[tuple[int, int], ...] = ()
 
     @property
     def estimate(self) -> Estimate | None:
         """How many labels are right, as far as that can be told without knowing any."""
-        return None if self.evidence is None else self.evidence.estimate(z=self.z)
+        return None if self.evidence is None else self.evidence.estimate()
+
+    @property
+    def z(self) -> float | None:
+        """How much better the names fit than random nouns, in standard deviations; see
+        `scores.knowledge`. None where that was not asked.
+        """
+        return None if self.evidence is None else self.evidence.z
+
+    def knowing(self, *, z: float | None, near: float | None, agreement: float | None) -> Preview:
+        """The same, with what `scores.knowledge` found of these prompts, or of prompts before."""
+        if self.evidence is None:
+            return self
+        return replace(self, evidence=replace(self.evidence, z=z, near=near, agreement=agreement))
 
     def counts(self) -> list[int]:
         """Images per class."""
@@ -215,9 +227,8 @@ class Encoded:
             cache_dir=self._cache_dir,
         )
         return replace(
-            preview, verdict=judgement.explanation, level=judgement.level,
-            z=judgement.numbers["z"], judged=True,
-        )  # fmt: skip
+            preview, verdict=judgement.explanation, level=judgement.level, judged=True,
+        ).knowing(**judgement.indicators)  # fmt: skip
 
 
 def label_images(

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -25,8 +26,9 @@ from studio.images.folder import Folder
 from studio.progress import Progress, Stop
 from studio.prompts.prompt_set import PromptSet
 from studio.prompts.templates import TEMPLATES
-from studio.scores.knowledge import Knowledge, nouns
+from studio.scores.knowledge import OTHER_TEMPLATES, Knowledge, nouns
 from studio.scores.knowledge import knowledge as judge
+from studio.scores.strangers import stranger_score
 from studio.settings import Settings
 from studio.untrusted import Unreadable, load_tensors
 
@@ -187,15 +189,41 @@ def knowledge(
         features,
         class_vectors,
         noun_vectors=vectors,
+        other_vectors=[
+            _cached_vectors(backbone, class_names, [template], cache_dir)
+            for template in OTHER_TEMPLATES
+        ],
         logit_scale=backbone.logit_scale,
         center=backbone.center,
     )
 
 
+def strangers(
+    backbone: Backbone,
+    *,
+    features: Tensor,
+    class_vectors: Tensor,
+    class_names: Sequence[str],
+    templates: Sequence[str],
+    cache_dir: Path,
+) -> Tensor:
+    """(N,) float32, how far each image seems to be of none of the classes (`scores.strangers`).
+
+    Args: as for `knowledge`.
+    """
+    score = stranger_score(
+        features,
+        class_vectors,
+        noun_vectors=_cached_vectors(backbone, nouns(class_names), templates, cache_dir),
+        center=backbone.center,
+    )
+    return torch.from_numpy(score).float()
+
+
 def _cached_vectors(
     backbone: Backbone, names: Sequence[str], templates: Sequence[str], cache_dir: Path
 ) -> Tensor:
-    """Class vectors from the cache: 500 nouns take a large text tower a minute on a CPU."""
+    """Vectors of names from the cache: 500 nouns take a large text tower a minute on a CPU."""
     text = json.dumps([backbone.fingerprint, list(names), list(templates)])
     key = hashlib.sha256(text.encode()).hexdigest()[:24]
     path = cache_dir / "nouns" / f"{key}.safetensors"

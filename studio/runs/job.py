@@ -114,6 +114,7 @@ def _work(
     from studio.clip.presets import preset
     from studio.clip.texts import TextTower
     from studio.coft.events import Finished, Warned, ZeroShot
+    from studio.coft.given import without_strangers
     from studio.coft.task import Task
     from studio.runs.estimates import RunEstimates
     from studio.runs.evaluation import evaluate
@@ -124,10 +125,12 @@ def _work(
         images_for,
         knowledge,
         prompts_of,
+        strangers,
     )
     from studio.runs.second_model import student_of
     from studio.scores.alike import alike
     from studio.scores.listed import Listed
+    from studio.scores.strangers import STRONG
 
     began = time.monotonic()
     found = check(request)
@@ -211,15 +214,25 @@ def _work(
     if verdict.level != "promising":
         report(Warned(verdict.sentence))
     estimates = RunEstimates(
-        report, backbone=backbone, features=features, class_vectors=vectors, z=verdict.numbers["z"]
-    )
+        report, backbone=backbone, features=features, class_vectors=vectors, known=verdict,
+        given=given.vector,
+    )  # fmt: skip
+
+    strange = strangers(
+        backbone, features=features, class_vectors=vectors, class_names=names,
+        templates=prompts.templates, cache_dir=cache_dir,
+    )  # fmt: skip
+    report.write("strangers", {}, {"score": strange})
+    told = given.tensor()
+    if request.settings.leave_out_strangers:
+        told = without_strangers(told, strange >= STRONG)
 
     # The fit is not told the truth: only `report` compares its events with it.
     report.score_against(true_labels)
     finished = None
     task = Task(
         backbone=backbone, images=canvases, features=features, class_vectors=vectors,
-        class_names=names, settings=request.settings, given=given.tensor(),
+        class_names=names, settings=request.settings, given=told,
         claims=None if claims is None else torch.from_numpy(claims), student=student, stop=stop,
     )  # fmt: skip
     for event in fit(task):
@@ -235,7 +248,7 @@ def _work(
         raise RuntimeError(f"method {request.method} ended without a Finished event")
     report.flush()
 
-    estimates.finish(finished, given.vector)
+    estimates.finish(finished)
     checked = None
     if claims is not None and estimates.judged is not None:
         checked = check_labels(

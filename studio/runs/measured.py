@@ -35,14 +35,29 @@ class Score:
 
 @dataclass(frozen=True)
 class Estimated:
-    """How many labels are right, estimated; kind "estimate". stage: "zero-shot", "finished", ..."""
+    """How many labels are right, estimated; kind "estimate".
+
+    stage: "zero-shot", "monitor", "judged", "finished", or "clean" (of the clean labels at the
+    end); phase, epoch: of "monitor".
+    """
 
     stage: str
     estimate: Estimate
+    phase: int | None = None
+    epoch: int | None = None
 
 
 @dataclass(frozen=True)
 class Combined:
     """The combined score of each final label; kind "combined". score: (N,) float32 in [0, 1]."""
+
+    score: Tensor
+
+
+@dataclass(frozen=True)
+class Strangers:
+    """How far each image seems to be of none of the classes; kind "strangers". score: (N,) float32
+    in [0, 1], see `scores.strangers`.
+    """
 
     score: Tensor

@@ -36,7 +36,9 @@ class Outcome:
     clean: (N,) bool, False = noisy; model_labels: (2, N) and model_clean_probability: (2, N),
     each model's label and the other model's judgement of it; top_labels, top_probabilities: (N, k),
     k may be 0; truth: (N,) with -1 = unknown, or None; stage: how far the run came; combined: (N,)
-    the score of `scores.cleanliness.combined`, or None; by_combined: what `cleanliness` is;
+    the score of `scores.cleanliness.combined`, or None; strangers: (N,) that of `scores.strangers`,
+    how far an image seems to be of none of the classes, or None; by_combined: what `cleanliness`
+    is;
     corrections: by path, what people said about images, which all of the above leave out.
     """
 
@@ -53,6 +55,7 @@ class Outcome:
     truth: NDArray[np.int64] | None = None
     stage: str = ""
     combined: NDArray[np.float32] | None = None
+    strangers: NDArray[np.float32] | None = None
     by_combined: bool = False
     corrections: Mapping[str, Correction] = field(default_factory=dict)
 
@@ -139,7 +142,7 @@ def fingerprint(stages: Mapping[str, Outcome], *, of: object) -> str:
     for name, outcome in stages.items():
         digest.update(repr((name, outcome.class_names)).encode())
         arrays = (outcome.labels, outcome.clean_probability)
-        for array in (*arrays, outcome.combined, outcome.clean, outcome.truth):
+        for array in (*arrays, outcome.combined, outcome.strangers, outcome.clean, outcome.truth):
             if array is not None:
                 digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()

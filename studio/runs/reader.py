@@ -165,16 +165,20 @@ class RunReader:
         return self._merged[kind][1]
 
     def _without_corrections(self, kind: str) -> Outcome:
-        kinds = (kind, "combined") if kind == "finished" else (kind,)
+        more = ("combined", "strangers") if kind == "finished" else ("strangers",)
+        kinds = (kind, *more)
         files = tuple(self._latest[k][0] for k in kinds if k in self._latest)
         if kind not in self._made or self._made[kind][0] != files:
             event = self._latest[kind][1]
             self._check(kind)
             paths, names = self._paths(event.labels.shape[-1]), tuple(self.info.class_names)
             outcome = replace(_BUILD[kind](event, paths, names), truth=self._truth(paths))
-            if len(files) > 1:
+            if "combined" in kinds and "combined" in self._latest:
                 self._check("combined")
                 outcome = replace(outcome, combined=self._latest["combined"][1].score.numpy())
+            if "strangers" in self._latest:
+                self._check("strangers")
+                outcome = replace(outcome, strangers=self._latest["strangers"][1].score.numpy())
             self._made[kind] = files, outcome
         return self._made[kind][1]
 

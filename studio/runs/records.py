@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from studio.errors import RunError
-from studio.runs.measured import Combined, Estimated, Score
+from studio.runs.measured import Combined, Estimated, Score, Strangers
 from studio.runs.run import Run
 from studio.scores.estimate import Estimate
 from studio.scores.knowledge import Knowledge
@@ -144,7 +144,8 @@ def decode(record: Mapping[str, Any], *, run: Run | None = None) -> Any:
         if kind == "score":
             return _score(record)
         if kind == "estimate":
-            return Estimated(str(record["stage"]), _plain_event(Estimate, record))
+            place = {name: record.get(name) for name in ("phase", "epoch")}
+            return Estimated(str(record["stage"]), _plain_event(Estimate, record), **place)
         if kind == "knowledge":
             return _plain_event(Knowledge, record)
         cls = _stored_classes().get(kind) if isinstance(kind, str) else None
@@ -195,7 +196,7 @@ def _stored_classes() -> dict[str, type[Any]]:
 
     classes = (
         events.Progress, events.Warned, events.ZeroShot, events.SeedSet, events.Step,
-        events.Monitor, events.Judged, events.Checkpoint, events.Finished, Combined,
+        events.Monitor, events.Judged, events.Checkpoint, events.Finished, Combined, Strangers,
     )  # fmt: skip
     made = (type(cls.__name__, (_Stored, cls), {"__doc__": cls.__doc__}) for cls in classes)
     return {_kind(cls): cls for cls in made}

@@ -113,15 +113,15 @@ class RunResult:
         return cls(**{f.name: _READ[str(f.type)](values, f.name) for f in fields(cls)})
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able and flat: an estimate is three values, those of checked labels begin so."""
+        """JSON-able and flat: an estimate is four values, those of checked labels begin so."""
         found: dict[str, Any] = {}
         for name in (f.name for f in fields(self)):
             value = getattr(self, name)
             if name == "checked":
                 found |= {} if value is None else _checked_to_dict(value)
             elif name.startswith("estimated_"):
-                parts = ("accuracy", "low", "high")
-                keys = (name, f"{name}_low", f"{name}_high")
+                parts = ("accuracy", "low", "high", "source")
+                keys = (name, f"{name}_low", f"{name}_high", f"{name}_source")
                 found |= {
                     k: getattr(value, part, None) for k, part in zip(keys, parts, strict=True)
                 }
@@ -146,9 +146,12 @@ def _checked(values: Mapping[str, Any], _name: str) -> CheckedLabels | None:
 
 
 def _estimate(values: Mapping[str, Any], name: str) -> Estimate | None:
-    found = [_float(values, f"{name}{end}") for end in ("", "_low", "_high")]
-    known = [value for value in found if value is not None]
-    return Estimate(*known) if len(known) == 3 else None
+    middle, low, high = (_float(values, f"{name}{end}") for end in ("", "_low", "_high"))
+    if middle is None or low is None or high is None:
+        return None
+    source = values.get(f"{name}_source")
+    said = source if isinstance(source, str) else ""  # earlier versions did not say
+    return Estimate(middle, low, high, source=said)
 
 
 def _float(values: Mapping[str, Any], name: str) -> float | None:

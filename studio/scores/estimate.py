@@ -1,62 +1,96 @@
 """How many labels are right, estimated without a single true label; always with an interval.
 
-Before training (`estimate_zero_shot`) two numbers of the zero-shot probabilities are looked at: the
-mean confidence, and how clearly the best class wins over the second, the mean of log(p1 / p2). A
-line through them, fitted to labelled sets, gives the accuracy of a model that knows the images;
-`studio.scores.knowledge` says whether it does. At z <= 1 the estimate is chance, from z = 3 on it
-is the line's, in between a mixture, and the interval allows for z being off by one.
+Before training (`estimate_zero_shot`) four numbers are looked at: how confident the model is; how
+much more confident than under random nouns (z) and under nouns near to the names (near); and how
+many labels stay the same under other templates (agreement), see `studio.scores.knowledge`. A line
+through them, fitted to labelled sets, gives the logit of the skill, the share of the way from
+chance to all right. Where the last three are not known, how clearly the best class wins over the
+second is all there is, the mean of log(p1 / p2), and the interval is wider.
 
-After training (`estimate_run`) it is the mean of the combined scores (`studio.scores.cleanliness`),
-each the belief of three witnesses that a label is right. Methods without such scores move the
-estimate from before by what they changed: a changed label was right more often afterwards than
-before, by GAIN of the changed labels in the median set.
+While training runs and after it (`estimate_run`) a fifth number is looked at: how far the names
+still fit, the mean probability that the model gave the new labels before it was trained. Nothing
+that training itself is sure of counts: on sets where it does harm, its confidence, the agreement of
+its models and that of similar images all rise.
 
-Neither sees a true label. Mean absolute error on sets that nothing was fitted to: 4.1 points
-before training (13 parts of 7 sets, all inside their intervals), 4.6 after it (141 runs of
-twelve methods and ablations on seven sets; 94 % inside), 6.8 for CoFT's own with its defaults; 14
-where some of the names are foreign to the images. The intervals are meant to hold nine times out
-of ten.
-
-The constants are made by `tools/fit_estimate.py`, which also measures what they are worth;
-docs/benchmarks.md has its tables. They were fitted with the embedded model: with another model the
-same formula is a guess whose error was not measured.
+None of it sees a true label. The constants are made by `tools/fit_estimate.py`, which also measures
+what they are worth; docs/benchmarks.md has its tables. Each of eight labelled sets and of parts of
+them (classes missing, long tails, half of the names wrong) was estimated with constants fitted to
+the other sets only. The intervals are meant to hold nine times out of ten. The constants were
+fitted with the embedded model: with another model the same formula is a guess whose error was not
+measured.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.floating]
 LabelArray = npt.NDArray[np.integer]
+BoolArray = npt.NDArray[np.bool_]
 
-# Made by `python tools/fit_estimate.py DATA RUNS ...`, see there.
-INTERCEPT, CONFIDENCE, GAP = -1.43, -0.33, 1.26
-SPREAD = 0.60  # 90 % of the residuals of left-out sets are smaller, in logits of the skill
-SCORE_SPREAD = 0.16  # as SPREAD, of the mean score, in shares
-GAIN, GAIN_SPREAD = 0.12, 0.04
-CLEAN_SPREAD = 0.20  # as SCORE_SPREAD, of the clean labels alone: a quarter more, not fitted
 
-_CHANCE_UNTIL, _KNOWN_FROM = 1.0, 3.0  # of z
+class Line(NamedTuple):
+    """Weights of an intercept and of indicators, which give the logit of the skill.
+
+    spread: half the width of the interval, in radians of the arcsine of the root of the accuracy,
+    where a share's error is about the same everywhere.
+    """
+
+    weights: tuple[float, ...]
+    spread: float
+
+
+# Made by `python tools/fit_estimate.py DATA --write`, see there. The indicators are those of
+# `Evidence.indicators`, in order.
+LINES = {
+    "before": Line((-10.360, 0.520, 0.692, 0.776, 8.531), 0.20),
+    "before, without z": Line((-0.957, 2.671), 0.30),
+    "after": Line((-7.951, 0.379, 0.692, 0.861, 5.911, 0.378), 0.30),
+    "after, without z": Line((-0.906, 2.877, -0.042), 0.36),
+}
+
+BAD_BELOW = 0.10
+"""Less than this share of the way from chance to all right is hardly better than guessing."""
+
 _NINETY = 1.645  # standard deviations of a normal distribution on either side of 90 %
+
+_MEASURED = (
+    "The interval is how far off such estimates were on eight labelled data sets and parts of "
+    "them, each estimated from the other sets."
+)
+SOURCES = {
+    "before": "Read from how clearly the model decides between these names, how much more clearly "
+    "than between random nouns and nouns near to them, and how many labels stay the same when the "
+    f"names stand in other sentences. {_MEASURED}",
+    "before, without z": "Read from how clearly the model decides between these names alone, so "
+    f"that it is rough. {_MEASURED}",
+    "after": "Read from what the model knew before training and how far the names fit the new "
+    f"labels. {_MEASURED}",
+    "after, without z": "Read from how clearly the model decided between these names before "
+    f"training and how far they fit the new labels, so that it is rough. {_MEASURED}",
+    "given": "All labels were given by a person and are taken for right.",
+}
+"""Where an estimate and its interval come from, in words; by the line."""
 
 
 @dataclass(frozen=True)
 class Estimate:
     """Share of labels that are right, in [0, 1], and the interval it lies in, as far as is known.
 
-    z: what `studio.scores.knowledge` found, None when it was not asked; the estimate after training
-    needs it again.
+    z: what `studio.scores.knowledge` found, None when it was not asked; source: where the estimate
+    and its interval come from, in words.
     """
 
     accuracy: float
     low: float
     high: float
     z: float | None = None
+    source: str = ""
 
     def text(self) -> str:
         """For people: "about 62 % (50 to 74 %)"."""
@@ -71,15 +105,29 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is looked at before training: the logit of the mean confidence, and the mean gap."""
+    """What is looked at before training.
+
+    images, classes: how many; confidence: the logit of its mean; gap: the mean of log(p1 / p2); z,
+    near, agreement: of `knowledge` for the same images and class vectors; None: not asked.
+    """
 
     images: int
     classes: int
     confidence: float
     gap: float
+    z: float | None = None
+    near: float | None = None
+    agreement: float | None = None
 
     @classmethod
-    def of(cls, probabilities: FloatArray) -> Evidence:
+    def of(
+        cls,
+        probabilities: FloatArray,
+        *,
+        z: float | None = None,
+        near: float | None = None,
+        agreement: float | None = None,
+    ) -> Evidence:
         """Of zero-shot probabilities (N, C), N >= 1, C >= 2, at the model's own scale.
 
         Raises:
@@ -90,103 +138,145 @@ class Evidence:
             raise ValueError(f"probabilities of shape {values.shape}: (N, C) with C >= 2 needed")
         # A class of probability 0 would be infinitely far behind.
         best = np.maximum(np.partition(values, -2, axis=1)[:, -2:], 1e-12)
-        mean = min(float(best[:, 1].mean()), 1 - 1e-6)
         gap = float(np.log(best[:, 1] / best[:, 0]).mean())
-        return cls(len(values), values.shape[1], math.log(mean / (1 - mean)), gap)
+        confidence = _logit(float(best[:, 1].mean()))
+        return cls(len(values), values.shape[1], confidence, gap, z, near, agreement)
 
-    def estimate(self, *, z: float | None) -> Estimate:
-        """Accuracy of the labels argmax(probabilities); z: see `estimate_zero_shot`."""
+    def line(self, belief: float | None) -> str:
+        """Which of LINES applies."""
+        known = "" if self._known else ", without z"
+        return ("before" if belief is None else "after") + known
+
+    def indicators(self, belief: float | None) -> tuple[float, ...]:
+        """What the weights of that line belong to, after the intercept."""
+        if known := self._known:
+            z, near, agreement = known
+            found = [
+                self.confidence,
+                math.log1p(max(z, 0.0)),
+                math.log1p(max(near, 0.0)),
+                agreement,
+            ]
+        else:
+            found = [math.log(max(self.gap, 1e-3))]
+        return (*found, *(() if belief is None else (_logit(belief),)))
+
+    @property
+    def _known(self) -> tuple[float, float, float] | None:
+        if self.z is None or self.near is None or self.agreement is None:
+            return None
+        return self.z, self.near, self.agreement
+
+    def estimate(self, *, belief: float | None = None, images: int | None = None) -> Estimate:
+        """Accuracy of the labels argmax(probabilities).
+
+        belief: of other labels of the same images, see `belief_in`; images: how many these are, all
+        if None.
+        """
+        name, found = self.line(belief), self.indicators(belief)
+        weights, spread = LINES[name]
+        logit = weights[0] + sum(w * value for w, value in zip(weights[1:], found, strict=True))
         chance = 1.0 / self.classes
-        line = INTERCEPT + CONFIDENCE * self.confidence + GAP * self.gap
-
-        def at(z: float, line: float, deviations: float) -> float:
-            known = _known(z)
-            skilled = chance + (1 - chance) / (1 + math.exp(-line))
-            # Without knowledge each class hits or misses as a whole: C draws, not N.
-            unknown = chance + deviations * _NINETY * math.sqrt(chance * (1 - chance) * chance)
-            return known * skilled + (1 - known) * unknown
-
-        sure = _KNOWN_FROM + 1 if z is None else z
-        middle = at(sure, line, 0.0)
-        sampling = _NINETY * math.sqrt(middle * (1 - middle) / self.images)
-        low = middle - math.hypot(middle - at(sure - 1, line - SPREAD, -1.0), sampling)
-        high = middle + math.hypot(at(sure + 1, line + SPREAD, 1.0) - middle, sampling)
-        return _estimate(middle, min(low, chance) if z is None else low, high, z)
+        accuracy = chance + (1 - chance) / (1 + math.exp(-min(max(logit, -20.0), 20.0)))
+        low, high = around(accuracy, spread, images=images or self.images)
+        return Estimate(accuracy, min(low, accuracy), max(high, accuracy), self.z, SOURCES[name])
 
 
-def estimate_zero_shot(probabilities: FloatArray, *, z: float | None = None) -> Estimate:
+def belief_in(probabilities: FloatArray, labels: LabelArray) -> float:
+    """The mean zero-shot probability (N, C) of labels (N,): how far the names still fit them."""
+    values = np.asarray(probabilities, dtype=np.float64)
+    return float(values[np.arange(len(values)), np.asarray(labels)].mean())
+
+
+def around(accuracy: float, spread: float, *, images: int) -> tuple[float, float]:
+    """The ends of an interval about an accuracy in [0, 1].
+
+    spread: half its width in radians of the arcsine of the root; the chance of so few images comes
+    on top.
+    """
+    middle = math.asin(math.sqrt(min(max(accuracy, 0.0), 1.0)))
+    half = math.hypot(spread, _NINETY / 2 / math.sqrt(images))
+    return math.sin(max(middle - half, 0.0)) ** 2, math.sin(min(middle + half, math.pi / 2)) ** 2
+
+
+def estimate_zero_shot(
+    probabilities: FloatArray,
+    *,
+    z: float | None = None,
+    near: float | None = None,
+    agreement: float | None = None,
+) -> Estimate:
     """Accuracy of the zero-shot labels argmax(probabilities).
 
-    probabilities: (N, C), N >= 1, C >= 2, at the model's own scale; z: of `knowledge` for the same
-    images and class vectors. None takes it that the model knows the images, which is wrong just
-    where it matters most: then the interval begins at chance.
+    probabilities: (N, C), N >= 1, C >= 2, at the model's own scale; the rest: see `Evidence`.
+    Without them all that is known is how clearly the model decides, which tells less: the interval
+    is wider.
 
     Raises:
         ValueError: The shape is another.
     """
-    return Evidence.of(probabilities).estimate(z=z)
+    return Evidence.of(probabilities, z=z, near=near, agreement=agreement).estimate()
+
+
+def level_of(estimate: Estimate, classes: int) -> str:
+    """What first labels are worth: "promising", "doubtful" or "near chance".
+
+    Promising: even the lower end of the interval is at least 10 points above twice chance (of two
+    or three classes: three quarters of the way from chance to all right). Near chance: the estimate
+    is less than a tenth of that way, or the names fit no better than random nouns (z below 1). Else
+    doubtful.
+    """
+    chance = 1.0 / classes
+    no_better = estimate.z is not None and estimate.z < 1.0
+    if no_better or estimate.accuracy < chance + BAD_BELOW * (1 - chance):
+        return "near chance"
+    enough = min(2 * chance + 0.1, chance + 0.75 * (1 - chance))
+    return "promising" if estimate.low >= enough - 1e-9 else "doubtful"
 
 
 def estimate_run(
     *,
-    before: Estimate,
-    zero_shot_labels: LabelArray,
+    evidence: Evidence,
+    probabilities: FloatArray,
     labels: LabelArray,
-    scores: FloatArray | None = None,
-    given: npt.NDArray[np.bool_] | None = None,
+    given: BoolArray | None = None,
 ) -> Estimate:
-    """Accuracy of the labels of a trained model.
+    """Accuracy of labels that training led to.
 
-    before: `estimate_zero_shot` of the same images; zero_shot_labels, labels: (N,), N >= 1; scores:
-    (N,) combined scores of the labels, where there are any; given: (N,) labels that a person gave,
-    which are taken for right.
+    evidence: from before training, of all images; probabilities: (n, C) zero-shot, of the images
+    that have these labels, n >= 1; labels: (n,); given: (n,) labels that a person gave, which are
+    taken for right. Labels that are still the zero-shot ones have the estimate from before.
 
     Raises:
         ValueError: The labels are not of the same images.
     """
-    zero_shot_labels, labels = np.asarray(zero_shot_labels), np.asarray(labels)
-    if labels.shape != zero_shot_labels.shape or labels.ndim != 1 or not len(labels):
-        raise ValueError(f"{labels.shape} labels against {zero_shot_labels.shape} before training")
+    probabilities, labels = np.asarray(probabilities), np.asarray(labels)
+    if labels.shape != probabilities.shape[:1] or probabilities.ndim != 2 or not len(labels):
+        raise ValueError(f"{labels.shape} labels for probabilities of shape {probabilities.shape}")
     free = np.ones(len(labels), dtype=bool) if given is None else ~np.asarray(given, dtype=bool)
     if not free.any():
-        return Estimate(1.0, 1.0, 1.0, before.z)
-    # Where the model knows nothing, nothing is learned: labels change from wrong to wrong.
-    known = _known(before.z) if before.z is not None else 1.0
-    if scores is None:
-        moved = known * float((labels != zero_shot_labels)[free].mean())
-        middle, spread = before.accuracy + GAIN * moved, GAIN_SPREAD * moved
-        below, above = before.accuracy - before.low, before.high - before.accuracy
-    else:
-        mean = float(np.asarray(scores, dtype=np.float64)[free].mean())
-        middle, spread = known * mean + (1 - known) * before.accuracy, SCORE_SPREAD * known
-        below = (1 - known) * (before.accuracy - before.low)
-        above = (1 - known) * (before.high - before.accuracy)
-    low, high = middle - math.hypot(below, spread), middle + math.hypot(above, spread)
-    share = float(free.mean())
-    middle, low, high = (1 - share + share * value for value in (middle, low, high))
-    return _estimate(middle, low, high, before.z)
+        return Estimate(1.0, 1.0, 1.0, evidence.z, SOURCES["given"])
+    own, labels = probabilities[free], labels[free]
+    belief = None if (labels == own.argmax(1)).all() else belief_in(own, labels)
+    found = evidence.estimate(belief=belief, images=len(labels))
+    return _with_given(found, float(free.mean()))
 
 
 def estimate_clean(
     *,
-    before: Estimate,
+    after: Estimate,
     scores: FloatArray,
-    clean: npt.NDArray[np.bool_],
-    given: npt.NDArray[np.bool_] | None = None,
+    clean: BoolArray,
+    given: BoolArray | None = None,
 ) -> Estimate | None:
-    """Share of right labels among the clean ones of a trained model.
+    """Share of right labels among the clean ones of a trained model; None: no label is clean.
 
-    The same evidence as `estimate_run`: the mean of the combined scores, here of the clean labels.
-    None: no label is clean.
+    The estimate of all labels and its ends, moved by as much, in logits, as the mean combined score
+    of the clean labels is above that of all labels. How good it is was measured on few sets, by
+    tools/measure_clean_estimate.py.
 
-    How good it is was measured on two sets only, by tools/measure_clean_estimate.py, one CoFT run
-    each: pacs_art_painting 85 % for 87 %; clothing10, of the labels after Phase I, 70 % for 61 %.
-    Where CoFT's own estimate of all labels is too high (11 points on pets, 17 on clothing10), so
-    must this one be. The interval is therefore wider than that of `estimate_run`; whether it holds
-    eight times in ten is not known.
-
-    before: `estimate_zero_shot` of the same images; scores: (N,) combined scores of the labels;
-    clean: (N,) which labels are clean; given: (N,) labels that a person gave, taken for right.
+    after: `estimate_run` of the same labels; scores: (N,) combined scores of the labels; clean:
+    (N,) which labels are clean; given: (N,) labels that a person gave, taken for right.
 
     Raises:
         ValueError: The arguments are not of the same images.
@@ -196,26 +286,25 @@ def estimate_clean(
         raise ValueError(f"{scores.shape} scores for {clean.shape} labels")
     if not clean.any():
         return None
-    free = clean if given is None else clean & ~np.asarray(given, dtype=bool)
-    if not free.any():
-        return Estimate(1.0, 1.0, 1.0, before.z)
-    # Where the model knows nothing, what it finds clean is no better than the rest.
-    known = _known(before.z) if before.z is not None else 1.0
-    mean = float(scores[free].mean())
-    middle, spread = known * mean + (1 - known) * before.accuracy, CLEAN_SPREAD * known
-    below = (1 - known) * (before.accuracy - before.low)
-    above = (1 - known) * (before.high - before.accuracy)
-    low, high = middle - math.hypot(below, spread), middle + math.hypot(above, spread)
-    share = float(free.sum() / clean.sum())
-    middle, low, high = (1 - share + share * value for value in (middle, low, high))
-    return _estimate(middle, low, high, before.z)
+    told = np.zeros(len(clean), dtype=bool) if given is None else np.asarray(given, dtype=bool)
+    if not (clean & ~told).any():
+        return Estimate(1.0, 1.0, 1.0, after.z, SOURCES["given"])
+    lift = _logit(float(scores[clean & ~told].mean())) - _logit(float(scores[~told].mean()))
+    share = float((~told).mean())
+    ends = [1 - (1 - end) / share for end in (after.accuracy, after.low, after.high)]
+    middle, low, high = (1 / (1 + math.exp(-_logit(end) - lift)) for end in ends)
+    found = Estimate(middle, min(low, middle), max(high, middle), after.z, after.source)
+    return _with_given(found, float((clean & ~told).sum() / clean.sum()))
 
 
-def _known(z: float) -> float:
-    """How far an image set counts as known to the model: 0 to 1."""
-    return min(max((z - _CHANCE_UNTIL) / (_KNOWN_FROM - _CHANCE_UNTIL), 0.0), 1.0)
+def _with_given(found: Estimate, share: float) -> Estimate:
+    """Of all labels, where `found` is that of a share of them and the others are right."""
+    middle, low, high = (
+        1 - share + share * value for value in (found.accuracy, found.low, found.high)
+    )
+    return Estimate(middle, low, high, found.z, found.source)
 
 
-def _estimate(accuracy: float, low: float, high: float, z: float | None) -> Estimate:
-    accuracy = min(max(accuracy, 0.0), 1.0)
-    return Estimate(accuracy, min(max(low, 0.0), accuracy), max(min(high, 1.0), accuracy), z)
+def _logit(share: float) -> float:
+    share = min(max(share, 1e-4), 1 - 1e-4)
+    return math.log(share / (1 - share))

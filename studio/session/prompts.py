@@ -101,7 +101,9 @@ class Prompts:
         if view.stale:
             new = old.encoded.label(names, view.prompts, truth=true)
             # Until it is judged, the last verdict stands.
-            new = replace(new, verdict=old.verdict, level=old.level, z=old.z)
+            new = replace(new, verdict=old.verdict, level=old.level)
+            if (known := old.evidence) is not None:
+                new = new.knowing(z=known.z, near=known.near, agreement=known.agreement)
         if plain is None or plain.class_names != new.class_names:
             plain = new
             if not new.prompts.is_default:

@@ -9,7 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from studio.analysis.compared import ComparedRun
-from studio.analysis.measures import AGREEMENT, CLEAN, Measure, loss_points, scored
+from studio.analysis.measures import (
+    AGREEMENT,
+    CLEAN,
+    ESTIMATED,
+    Measure,
+    loss_points,
+    scored,
+)
 from studio.views.figures import Figure, Line, loss_figure, share_figure, twin
 
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "star")
@@ -21,7 +28,7 @@ def figures(runs: Sequence[ComparedRun]) -> list[Figure]:
     """All figures that at least one of the runs has something for, in reading order."""
     phases = sorted({phase for run in runs for phase, _ in run.curves.loss})
     drawn = [_loss(runs, phase) for phase in phases]
-    for measure in (CLEAN, AGREEMENT, *scored()):
+    for measure in (CLEAN, AGREEMENT, *scored(), ESTIMATED):
         if any(measure.points(run.curves) for run in runs):
             drawn.append(_shares(runs, measure))
     return drawn

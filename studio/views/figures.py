@@ -8,7 +8,7 @@ stands alone. The figures of one run are at the end; `views.compare_figures` has
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from typing import Any
@@ -18,8 +18,11 @@ from markupsafe import escape
 from studio.analysis.measures import (
     AGREEMENT,
     CLEAN,
+    ESTIMATED,
     STAGES,
+    Measure,
     Point,
+    estimated_band,
     loss_points,
     phase_name,
     scored,
@@ -38,6 +41,7 @@ _LOSSES = {
 _STYLES = (  # colour, dash and marker of the lines of a figure, in order
     (1, "solid", "circle"), (5, "dot", "diamond"), (2, "dash", "square"), (4, "solid", "cross"),
 )  # fmt: skip
+_STYLE_OF_ESTIMATES = (6, "dash", "triangle-up")
 _STYLES_OF_SHARES = ((3, "solid", "circle"), (4, "dash", "square"))
 
 Figure = dict[str, Any]
@@ -113,6 +117,23 @@ def share_figure(key: str, title: str, lines: Sequence[Line], *, zoom: str, hint
     return figure
 
 
+def band(points: Sequence[tuple[float, float, float]], *, colour: int) -> dict[str, Any]:
+    """A band between the lower and the upper of (place, lower, upper), as plotly takes it."""
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "x": [x for x, _, _ in points] + [x for x, _, _ in reversed(points)],
+        "y": [round(high, 4) for _, _, high in points]
+        + [round(low, 4) for _, low, _ in reversed(points)],
+        "fill": "toself",
+        "fillcolor": f"var(--series-{colour})",
+        "line": {"width": 0},
+        "opacity": 0.15,
+        "hoverinfo": "skip",
+        "showlegend": False,
+    }
+
+
 def _figure(
     key: str, title: str, lines: Sequence[Line], *, summary: str, zoom: str, hint: str
 ) -> Figure:
@@ -157,21 +178,36 @@ def twin(figures: Sequence[Figure], curves: Sequence[tuple[str, Curves]], *, key
 def figures(curves: Curves) -> list[Figure]:
     """All figures that have something to show, in reading order."""
     drawn = [_loss(curves, phase) for phase in sorted({phase for phase, _ in curves.loss})]
-    for key, title, measures, styles in (
-        ("shares", "Clean labels and agreement", [CLEAN, AGREEMENT], _STYLES_OF_SHARES),
-        ("scores", "Compared with the true labels", scored(), _STYLES),
-    ):
-        lines, hints = [], []
-        for measure, style in zip(measures, cycle(styles), strict=False):
-            if points := measure.points(curves):
-                lines.append(Line(measure.title, points, *style))
-                hints.append(measure.hint)
-        if lines:
-            hint = " ".join(dict.fromkeys(hints))
-            figure = share_figure(key, title, lines, zoom=curves.run, hint=hint)
-            figure["layout"] |= _phase_two(curves)
+    right = [*zip(scored(), cycle(_STYLES), strict=False), (ESTIMATED, _STYLE_OF_ESTIMATES)]
+    for key, title, measures in (
+        ("shares", "Clean labels and agreement",
+         zip((CLEAN, AGREEMENT), _STYLES_OF_SHARES, strict=True)),
+        ("scores", "How many labels are right", right),
+    ):  # fmt: skip
+        if figure := _of_shares(curves, key, title, measures):
             drawn.append(figure)
     return drawn
+
+
+def _of_shares(
+    curves: Curves, key: str, title: str, measures: Iterable[tuple[Measure, tuple[int, str, str]]]
+) -> Figure | None:
+    """The shares that have points, each in its style; None without any."""
+    lines, hints, bands = [], [], []
+    for measure, style in measures:
+        if points := measure.points(curves):
+            lines.append(Line(measure.title, points, *style))
+            hints.append(measure.hint)
+            # A single point is no curve, and its band would be a stroke.
+            if measure is ESTIMATED and len(points) > 1:
+                bands.append(band(estimated_band(curves), colour=style[0]))
+    if not lines:
+        return None
+    hint = " ".join(dict.fromkeys(hints))
+    figure = share_figure(key, title, lines, zoom=curves.run, hint=hint)
+    figure["traces"] += bands  # last: the legend's entries are those of the lines, in order
+    figure["layout"] |= _phase_two(curves)
+    return figure
 
 
 def numbers(curves: Curves) -> str:

@@ -210,6 +210,7 @@ def _facts(result: RunResult) -> Iterator[tuple[str, str]]:
     ):
         if number is not None:
             yield name, count(number)
+    source = ""
     for score in shown("facts"):
         if result.stage == "zero-shot" and score.name.startswith("clean"):
             continue  # nobody has judged a label
@@ -222,6 +223,9 @@ def _facts(result: RunResult) -> Iterator[tuple[str, str]]:
             yield score.title, f"{text}{note}"
         if estimate := getattr(result, f"estimated_{score.name}", None):
             yield f"{score.title}, estimated", estimate.text()
+            source = estimate.source or source
+    if source:
+        yield "How that is estimated", source
     if result.seconds is not None:
         yield "Time", duration(result.seconds)
 

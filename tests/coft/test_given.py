@@ -57,3 +57,20 @@ def test_claims_are_what_is_judged_and_corrections_outrank_them(
             assert index != 4
             assert label == (given[3] if index == 3 else claims[index]) or index == 7
     assert len(only(events, Finished).labels) == 30
+
+
+def test_an_image_of_no_class_is_no_seed_unless_a_person_named_it() -> None:
+    from studio.coft.given import NO_SEED, checked, without_strangers
+    from studio.coft.start import seeds
+
+    strangers = torch.tensor([True, False, True, True, False])
+    given = torch.tensor([UNKNOWN, UNKNOWN, 1, REJECTED, UNKNOWN])
+    told = without_strangers(given, strangers)
+    assert told.tolist() == [NO_SEED, UNKNOWN, 1, REJECTED, UNKNOWN]
+    assert without_strangers(None, strangers).tolist() == [-3, -1, -3, -3, -1]
+    assert checked(told, images=5, classes=2).tolist() == told.tolist()
+    scores = torch.tensor([[0.9, 0.1]] * 5)
+    event = next(seeds(scores, told, Settings(k=9, k_cap=False)))
+    assert isinstance(event, SeedSet)
+    found = zip(event.indices.tolist(), event.labels.tolist(), strict=True)
+    assert dict(found) == {1: 0, 4: 0, 2: 1}

@@ -45,6 +45,21 @@ WHOLE = [
 ]  # fmt: skip
 
 
+def estimate(stage: str, accuracy: float, **more: Any) -> dict[str, Any]:
+    ends = {"low": accuracy - 0.1, "high": accuracy + 0.1, "source": "so"}
+    return {"kind": "estimate", "stage": stage, "accuracy": accuracy, "z": 4.0, **ends, **more}
+
+
+ESTIMATED = [
+    estimate("zero-shot", 0.5),
+    monitor(1, 1, 0.6, 0.7), estimate("monitor", 0.6, phase=1, epoch=1),
+    estimate("judged", 0.62),
+    monitor(2, 1, 0.9, 0.75), estimate("monitor", 0.7, phase=2, epoch=1),
+    estimate("finished", 0.8), estimate("clean", 0.9),  # the last of some of the labels only
+]  # fmt: skip
+"""As a folder without truth has them."""
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -57,3 +72,10 @@ def test_lines_that_make_no_sense_are_passed_over(line: dict[str, Any]) -> None:
     curves = collect(line)
     assert (curves.loss, curves.scores, curves.epochs) == ({}, [], [])
     assert curves.seen == 1
+
+
+def test_estimates_stand_at_their_epochs() -> None:
+    curves = collect(*ESTIMATED)
+    found = [(point.place, point.found.estimate.accuracy) for point in curves.estimates]
+    assert found == [(0.0, 0.5), (1.0, 0.6), (1.0, 0.62), (3.0, 0.7), (3.0, 0.8)]
+    assert [point.found.stage for point in curves.estimates][:2] == ["zero-shot", "monitor"]

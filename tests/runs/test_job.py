@@ -26,6 +26,7 @@ from studio.runs.model import label_each, load_classifier
 from studio.runs.request import JobRequest, create_run
 from studio.runs.result import RunResult
 from studio.runs.store import Run, RunStore
+from studio.scores.estimate import SOURCES
 from studio.settings import Settings
 
 RESULT_KEYS = {
@@ -188,6 +189,14 @@ def test_a_result_says_how_many_labels_it_takes_to_be_right(
     assert clean is not None
     assert (said["clean"]["accuracy"], said["clean"]["high"]) == (clean.accuracy, clean.high)
     assert said["zero-shot"]["z"] == result.knowledge_z
+    assert result.estimated_accuracy.source == SOURCES["after"]
+    assert {"monitor", "judged"} <= set(said)
+    places = [(e["phase"], e["epoch"]) for e in run.events()[0] if e.get("stage") == "monitor"
+              and e["kind"] == "estimate"]  # fmt: skip
+    monitors = [(e["phase"], e["epoch"]) for e in run.events()[0] if e["kind"] == "monitor"]
+    assert places == monitors, "every epoch has its estimate"
+    (strange,) = [e for e in run.events()[0] if e["kind"] == "strangers"]
+    assert run.arrays(strange["arrays"])["score"].shape == (36,)
     (also,) = [e for e in run.events()[0] if e["kind"] == "combined"]
     score = run.arrays(also["arrays"])["score"]
     assert score.shape == (36,)

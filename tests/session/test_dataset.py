@@ -214,7 +214,8 @@ def test_the_preview_labels_as_a_run_starts(
 
     guess = first.estimate  # as a run that starts from here makes it
     assert guess is not None
-    assert guess.z == first.z is not None
+    assert first.evidence is not None
+    assert guess.z == first.evidence.z is not None
     assert guess.low <= guess.accuracy <= guess.high
     assert first.encoded is not None
     edited = first.encoded.label(names, first.prompts, truth=None)

@@ -9,7 +9,7 @@ from studio.analysis.measures import MAX_POINTS, thin
 from studio.runs.curves import Curves
 from studio.runs.records import decode
 from studio.views.figures import figures, numbers
-from tests.runs.test_curves import WHOLE, collect, monitor, score
+from tests.runs.test_curves import ESTIMATED, WHOLE, collect, monitor, score
 
 
 def rows(html: str) -> list[list[str]]:
@@ -45,6 +45,26 @@ def test_phases_follow_each_other_on_the_axis_of_epochs() -> None:
 def test_without_truth_there_is_no_figure_of_scores() -> None:
     curves = collect(score("zero-shot", None), monitor(1, 1, 0.6, 0.7), score("finished", None))
     assert [f["key"] for f in figures(curves)] == ["shares"]
+
+
+def test_a_folder_without_truth_has_a_curve_of_its_estimate_with_a_band() -> None:
+    drawn = {f["key"]: f for f in figures(collect(*ESTIMATED))}
+    line, band = drawn["scores"]["traces"]
+    assert drawn["scores"]["title"] == "How many labels are right"
+    assert (line["x"], line["y"]) == ([0, 1, 1, 3, 3], [0.5, 0.6, 0.62, 0.7, 0.8])
+    assert line["text"][1] == "50 to 70 %; Phase I, epoch 1, on a sample"
+    assert band["x"] == [0, 1, 1, 3, 3, 3, 3, 1, 1, 0]
+    assert band["y"] == [0.6, 0.7, 0.72, 0.8, 0.9, 0.7, 0.6, 0.52, 0.5, 0.4]
+    assert (band["fill"], band["showlegend"], band["hoverinfo"]) == ("toself", False, "skip")
+    assert "nine times out of ten" in drawn["scores"]["hint"]
+    found = rows(numbers(collect(*ESTIMATED)))
+    assert ["on a sample", "Phase I", "1", "about 60 %", "50 to 70 %"] in found
+
+
+def test_the_estimate_stands_beside_the_truth_and_the_band_behind_the_legend() -> None:
+    drawn = {f["key"]: f for f in figures(collect(*WHOLE, *ESTIMATED))}
+    names = [trace.get("name") for trace in drawn["scores"]["traces"]]
+    assert names == ["Accuracy", "Right among clean", "Accuracy, estimated", None]
 
 
 def test_lines_of_one_figure_differ_by_more_than_colour() -> None:

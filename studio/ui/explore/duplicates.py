@@ -1,4 +1,4 @@
-"""Duplicates and outliers: lists whose entries select their images."""
+"""Duplicates, outliers and images of no class: lists whose entries select their images."""
 
 from __future__ import annotations
 
@@ -9,20 +9,25 @@ import numpy as np
 
 from studio.analysis.gallery import PAGE_SIZE, Page
 from studio.errors import RunError
-from studio.numbers import count, plural
+from studio.numbers import count, percent, plural
 from studio.scores.duplicates import NEAR as NEARLY
 from studio.scores.duplicates import Group
 from studio.scores.similar import Similar
+from studio.scores.strangers import STRONG
 from studio.session.similar import similar_of
 from studio.session.tasks import Task
 from studio.ui.explore.galleries import Drawn, PagedCards, Panel
-from studio.ui.explore.scene import EXACT, FAR, NEAR, Filters, Indices, Scene
+from studio.ui.explore.scene import EXACT, FAR, NEAR, OF_NONE, Filters, Indices, Scene
 from studio.ui.parts import picked, picked_index
 from studio.views import duplicates
 from studio.views.render import part, render
 
 _LEAST, _MOST = 0.8, 0.99
 
+_NOT_SAID = (
+    "Nothing is known about images of no class here: runs say it, and runs of earlier versions did "
+    "not."
+)
 _GONE = "The images are no longer in their folder, so that they cannot be compared."
 
 
@@ -35,8 +40,8 @@ class DuplicatesPanel(Panel):
     def build(self) -> None:
         """Lay the panel out, inside of its gr.Tab."""
         self.kind = gr.Radio(
-            [EXACT, NEAR, FAR], value=EXACT, label="Show", show_label=False, container=False,
-            elem_id="duplicates-kind",
+            [EXACT, NEAR, FAR, OF_NONE], value=EXACT, label="Show", show_label=False,
+            container=False, elem_id="duplicates-kind",
         )  # fmt: skip
         self.at_least = gr.Slider(
             _LEAST, _MOST, value=NEARLY, step=0.01, label="At least this similar",
@@ -54,6 +59,8 @@ class DuplicatesPanel(Panel):
     def draw(self, scene: Scene, filters: Filters, pages: dict[str, int]) -> Drawn:
         """What the panel shows. pages: see `PagedCards.draw`."""
         kind, task = _kind(filters), similar_of(scene.opened)
+        if kind == OF_NONE:
+            return self._of_none(scene, pages)
         slider = gr.update(visible=kind == NEAR)
         if task is None or not task.ready:
             pages[self.gallery.name] = 0
@@ -89,8 +96,31 @@ class DuplicatesPanel(Panel):
         return {**shown, self.at_least: slider, self.head: head, self.take: take,
                         self.timer: gr.Timer(active=False)}  # fmt: skip
 
+    def _of_none(self, scene: Scene, pages: dict[str, int]) -> Drawn:
+        """Images that seem to be of none of the classes, those that seem so most first."""
+        scores = scene.outcome.strangers
+        if scores is None:
+            return self.nothing() | {self.head: part("empty", _NOT_SAID)}
+        indices = _strangers(scene)
+        shown = self.gallery.draw(
+            scene, indices, pages, note=lambda i: f"of none: {percent(float(scores[i]))}"
+        )
+        head = render(
+            "explore/duplicates_head.html", kind="none", outliers=int((scores >= STRONG).sum()),
+            groups=0, images=len(indices), strong=STRONG,
+        )  # fmt: skip
+        take = gr.update(
+            value=f"Select all {plural(len(indices), 'image')}", interactive=bool(len(indices))
+        )
+        return {**shown, self.at_least: gr.update(visible=False), self.head: head,
+                self.take: take, self.timer: gr.Timer(active=False)}  # fmt: skip
+
     def all(self, scene: Scene, filters: Filters) -> Indices:
-        """The images of all groups, group by group; or all outliers, the farthest first."""
+        """The images of all groups, group by group; or all outliers, the farthest first; or those
+        of no class.
+        """
+        if _kind(filters) == OF_NONE:
+            return _strangers(scene)
         task = similar_of(scene.opened)
         if task is None or not task.ready:
             return np.zeros(0, np.int64)
@@ -111,7 +141,7 @@ class DuplicatesPanel(Panel):
         """The images of the group that was pressed, see `Find`."""
         what, _, first = picked(event).partition(":")
         task = similar_of(scene.opened)
-        if what == "group" and task is not None and task.ready and _kind(filters) != FAR:
+        if what == "group" and task is not None and task.ready and _kind(filters) in (EXACT, NEAR):
             for group in _groups(scene, task.value, filters):
                 if str(group.indices[0]) == first:
                     word = "equal" if group.exact else "nearly equal"
@@ -121,7 +151,7 @@ class DuplicatesPanel(Panel):
 
 
 def _kind(filters: Filters) -> str:
-    return filters.kind if filters.kind in (NEAR, FAR) else EXACT
+    return filters.kind if filters.kind in (NEAR, FAR, OF_NONE) else EXACT
 
 
 def _groups(scene: Scene, similar: Similar, filters: Filters) -> list[Group]:
@@ -134,6 +164,18 @@ def _groups(scene: Scene, similar: Similar, filters: Filters) -> list[Group]:
 
 def _members(groups: list[Group]) -> Indices:
     return np.array([i for g in groups for i in g.indices], np.int64)
+
+
+def _strangers(scene: Scene) -> Indices:
+    """Those with strong evidence, or else a page of the nearest to it, as far as the filters leave
+    them.
+    """
+    scores = scene.outcome.strangers
+    if scores is None:
+        return np.zeros(0, np.int64)
+    order = np.argsort(-scores, kind="stable")
+    order = order[: max(int((scores >= STRONG).sum()), PAGE_SIZE)]
+    return order[scene.allowed[order]]
 
 
 def _outliers(scene: Scene, similar: Similar) -> Indices:

@@ -24,6 +24,7 @@ JUDGED, COMBINED = "judged", "combined"
 """What images are sorted by: the other model's judgement, or the combined score."""
 AGAINST_MODEL, AGAINST_TRUTH = "the other model", "the sub-folder"
 EXACT, NEAR, FAR = "Equal images", "Nearly equal", "Outliers"
+OF_NONE = "Of no class"
 
 SIDES: tuple[Side, Side] = ("clean", "noisy")
 GALLERIES = ("selection", *SIDES, "duplicates")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import html as texts
 import json
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from studio.ui.explore.scene import (
     FAR,
     JUDGED,
     NEAR,
+    OF_NONE,
     Filters,
 )
 from studio.ui.explore.tab import ExploreTab
@@ -381,6 +382,33 @@ def test_outliers_open_one_by_one_and_are_walked_through(tab: ExploreTab, run_id
     opened = tab.pick_duplicate(here(run_id, kind=FAR), event({"pick": first}))
     place = place_of(opened[tab.detail.dialog])
     assert place_of(tab.detail.show({**place, "step": 1})["html"])["index"] == int(second)
+
+
+def test_images_of_no_class_are_shown_most_first(tab: ExploreTab, run_id: str) -> None:
+    scores = tab.scene(here(run_id)).outcome.strangers
+    assert scores is not None
+    asked = here(run_id, panel="duplicates", kind=OF_NONE)
+    page = draw(tab, run_id, "duplicates", kind=OF_NONE)
+    shown = [int(i) for i in re.findall(r'data-pick="(\d+)"', page["gallery-duplicates"])]
+    assert shown[0] == int(np.argsort(-scores, kind="stable")[0])
+    assert f"of none: {100 * float(scores[shown[0]]):.0f} %" in page["gallery-duplicates"]
+    assert "of none of the classes" in page["duplicates-head"]
+    opened = tab.pick_duplicate(asked, event({"pick": str(shown[1])}))
+    place = place_of(opened[tab.detail.dialog])
+    assert place_of(tab.detail.show({**place, "step": -1})["html"])["index"] == shown[0]
+    with pytest.raises(RunError, match="no such group"):
+        tab.pick_duplicate(asked, event({"pick": "group:0"}))
+
+
+def test_a_run_of_an_earlier_version_says_that_it_does_not_know(
+    tab: ExploreTab, run_id: str
+) -> None:
+    scene = tab.scene(here(run_id))
+    outcome = replace(scene.outcome, strangers=None)
+    old = replace(scene, opened=replace(scene.opened, outcome=outcome))
+    shown = tab.duplicates.draw(old, here(run_id, kind=OF_NONE), {"duplicates": 0})
+    assert "earlier versions" in shown[tab.duplicates.head]
+    assert len(tab.duplicates.all(old, here(run_id, kind=OF_NONE))) == 0
 
 
 def test_what_takes_long_says_that_it_is_being_computed(
