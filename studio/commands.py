@@ -107,7 +107,6 @@ def _request(options: argparse.Namespace) -> JobRequest:
         labels: dict[str, str] = {}
         if options.labels is not None:
             labels = read_labels(options.labels, images=images, tell=terminal.line)
-        classes = classes_of(options, found, labels, demo=demo, tell=terminal.line)
         corrections: Mapping[str, Correction] = {}
         if options.corrections is not None:
             from studio.runs.again import corrections_from
@@ -119,6 +118,7 @@ def _request(options: argparse.Namespace) -> JobRequest:
                 images=images,
                 tell=terminal.line,
             )
+        classes = classes_of(options, found, labels, demo=demo, tell=terminal.line)
     return JobRequest(
         folder=folder,
         class_names=classes.names,
