@@ -135,6 +135,7 @@ def asked(
         labels = base.labels
     elif not isinstance(labels, Mapping):
         labels = read_labels(Path(labels).expanduser(), images=images, tell=tell)
+    said = corrections_in(corrections, images=images, runs=runs, tell=tell)
     used = classes_of(given, found, labels, splits=splits, demo=demo, tell=tell)
     return dataclasses.replace(
         base,
@@ -147,7 +148,7 @@ def asked(
         prompts=prompts or base.prompts,
         test_folder=Path(test).expanduser() if test is not None else base.test_folder,
         name=name or base.name,
-        corrections=corrections_in(corrections, images=images, runs=runs, tell=tell),
+        corrections=said,
         labels=labels,
         follow_links=links,
     )
