@@ -48,8 +48,9 @@ def test_models_contradict_where_they_change_more_than_four_labels_in_ten() -> N
     for changed, expected in ((4, False), (5, True), (10, True)):
         own = torch.eye(2)[[1] * changed + [0] * (10 - changed)]
         assert contradicted(own.expand(2, -1, -1), first) is expected
-    one = torch.stack([torch.eye(2)[[1] * 10], first])  # one model agrees, the other does not
-    assert contradicted(one, first)
+    other = torch.eye(2)[[1] * 10]
+    assert contradicted(torch.stack([first, other]), first), "both models count"
+    assert contradicted(torch.stack([other, first]), first), "both models count"
 
 
 def test_a_label_is_supported_by_similar_images_and_by_no_rejected_one() -> None:
