@@ -96,6 +96,13 @@ class Settings(Choices):
         "Log odds that a given label adds to its class for images that look the same.",
         low=0,
     )
+    anchor: float = choice(
+        32.0,
+        "studio (StatA)",
+        "Labelling together: pseudo-images that hold each class at its zero-shot mean, so that "
+        "classes which are not in the folder take no images (0 = free, as in TransCLIP).",
+        low=0,
+    )
     prior_correction: float = choice(
         0.25,
         "studio; paper: 0",

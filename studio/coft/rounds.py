@@ -148,6 +148,7 @@ def _assigned(judgement: Judgement, first: Tensor, task: Task) -> Generator[Even
             task.given,
             device=task.space.image_mean.device,
             given_evidence=task.settings.given_evidence,
+            anchor=task.settings.anchor,
         )
         together.append(assigned)
     return torch.stack(together)

@@ -55,7 +55,12 @@ def first_scores(
     if settings.transduction != "off":
         yield Progress("labelling together", 0, len(scores))
         scores = label_together(
-            start.pictures, scores, given, device=device, given_evidence=settings.given_evidence
+            start.pictures,
+            scores,
+            given,
+            device=device,
+            given_evidence=settings.given_evidence,
+            anchor=settings.anchor,
         )
     return scores
 

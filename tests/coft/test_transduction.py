@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from torch import Tensor
 from torch.distributions import MultivariateNormal
 from torch.nn.functional import normalize
 
@@ -179,11 +180,14 @@ def test_where_the_first_seeds_of_coft_come_from(vit: Backbone, transduction: st
 
 @pytest.mark.parametrize(("images", "classes"), [(1, 2), (2, 5), (7, 20)])
 @pytest.mark.parametrize("alike", [True, False])
-def test_tiny_sets_and_equal_images_have_labels_too(images: int, classes: int, alike: bool) -> None:
+@pytest.mark.parametrize("anchor", [0.0, 32.0])
+def test_tiny_sets_and_equal_images_have_labels_too(
+    images: int, classes: int, alike: bool, anchor: float
+) -> None:
     pictures = torch.ones(images, 4) / 2 if alike else normalize(draws(images, 4), dim=1)
     guess = draws(images, classes, seed=1).softmax(1)
     nothing, cpu = torch.full((images,), UNKNOWN), torch.device("cpu")
-    z = transduction.label_together(pictures, guess, nothing, device=cpu)
+    z = transduction.label_together(pictures, guess, nothing, device=cpu, anchor=anchor)
     assert torch.isfinite(z).all()
     torch.testing.assert_close(z.sum(1).float(), torch.ones(images))
 
@@ -230,3 +234,66 @@ def test_a_class_does_not_grow_by_what_all_images_have_in_common() -> None:
     weighed = transduction.with_evidence(pictures, guess, given, weight=20.0)
     assert float(weighed[:5, 0].min()) > 0.99
     assert float(weighed[5:, 0].median()) < 0.8
+
+
+def listed_but_absent(present: int, listed: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Features (400, 32) of classes that are there, a guess (400, listed) from noisy class texts,
+    most of which are nowhere in the folder; the truth."""
+    centres = draws(listed, 32, seed=1)
+    truth = torch.arange(400) % present
+    pictures = normalize(centres[truth] + 1.5 * draws(400, 32, seed=2), dim=1)
+    texts = normalize(centres + 1.5 * draws(listed, 32, seed=3), dim=1)
+    return pictures, (12 * pictures @ texts.T).softmax(1), truth
+
+
+def test_classes_that_are_not_there_take_few_images_from_those_that_are() -> None:
+    pictures, guess, truth = listed_but_absent(present=4, listed=40)
+    nothing, cpu = torch.full((400,), UNKNOWN), torch.device("cpu")
+    right = {
+        anchor: float(
+            (
+                transduction.label_together(
+                    pictures, guess, nothing, device=cpu, anchor=anchor
+                ).argmax(1)
+                == truth
+            )
+            .float()
+            .mean()
+        )
+        for anchor in (0.0, 32.0)
+    }
+    before = float((guess.argmax(1) == truth).float().mean())
+    assert right[32.0] > before + 0.1
+    assert right[32.0] > right[0.0] + 0.1
+
+
+def test_where_most_classes_are_starved_the_first_round_is_kept() -> None:
+    pictures, guess, _ = listed_but_absent(present=4, listed=40)
+    nothing, cpu = torch.full((400,), UNKNOWN), torch.device("cpu")
+    own = transduction.centred(pictures, nothing)
+    temperature = transduction.temperature_of(own)
+    first, *_, last = transduction.anchored(
+        own, guess, nothing, temperature=temperature, anchor=32.0
+    )
+    assert float(transduction.starved(last.z).float().mean()) > transduction.MANY_STARVED
+    z = transduction.label_together(pictures, guess, nothing, device=cpu, anchor=32.0)
+    assert torch.equal(z.argmax(1), first.z.argmax(1))
+    assert not torch.equal(first.z.argmax(1), last.z.argmax(1))
+
+
+def test_a_class_with_a_given_label_is_not_held_and_all_given_labels_free_all() -> None:
+    pictures, guess, truth = overlapping()
+    cpu, given = torch.device("cpu"), torch.full((600,), UNKNOWN)
+    given[:3] = truth[:3]
+    free, held = (
+        transduction.label_together(pictures, guess, given, device=cpu, anchor=anchor)
+        for anchor in (0.0, 32.0)
+    )
+    torch.testing.assert_close(free, held)
+    given[2] = UNKNOWN  # one class is not known to be there
+    far = [
+        next(transduction.anchored(pictures, guess, given, temperature=5.0, anchor=anchor)).means
+        for anchor in (1e-3, 1e6)
+    ]
+    torch.testing.assert_close(far[0][:2], far[1][:2], rtol=1e-3, atol=1e-4)
+    assert float((far[0][2] - far[1][2]).abs().max()) > 1e-2
