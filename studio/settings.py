@@ -28,6 +28,8 @@ PAPER: dict[str, str] = {
     "rounds": "3",
     "filter": "peer_clean",
     "label_weights": "hard",
+    "first_label_weight": "0",
+    "train_near_chance": "true",
     "phase2_epochs": "10",
     "phase2_optimizer": "sgd",
     "phase2_lr": "0.0005",
@@ -198,7 +200,21 @@ class Settings(Choices):
         options=("softmax", "p_clean", "product"),
     )
 
+    train_near_chance: bool = choice(
+        False,
+        "studio; paper: true",
+        "CoFT trains although the names seem to mean nothing to the model; else its zero-shot "
+        "labels are kept.",
+    )
+
     # Collaboration (paper, Section 3.2.1)
+    first_label_weight: float = choice(
+        1.0,
+        "studio; paper: 0",
+        "What the first labels count beside each model's own probabilities after Phase I (0 = "
+        "nothing).",
+        low=0,
+    )
     filter: str = choice(
         "peer_clean_and_argmax_agree",
         "studio, DeFT; paper: peer_clean",
@@ -209,11 +225,12 @@ class Settings(Choices):
         ),
     )  # fmt: skip
     label_weights: str = choice(
-        "soft",
+        "neighbours",
         "studio; paper: hard",
-        "Phase II learns every label, weighted by its clean probability (soft), or the clean ones "
-        "only (hard).",
-        options=("soft", "hard"),
+        "Phase II learns every label, weighted by its clean probability (soft), or by that times "
+        "the share of similar images with the same label (neighbours), or the clean ones only "
+        "(hard).",
+        options=("soft", "hard", "neighbours"),
         formerly=("belief",),
     )
 

@@ -198,6 +198,8 @@ QUICK_SETTINGS = {
     "k": 4, "seed_selection": "leaderboard", "n_ctx": 4, "n_visual_tokens": 2, "phase1_epochs": 2,
     "phase1_min_steps": 0, "phase1_batch": 8, "phase2_epochs": 1, "phase2_batch": 16,
     "filter": "none", "monitor_images": 8,
+    # What is tested is training, under models of random weights.
+    "train_near_chance": True, "first_label_weight": 0.0,
 }  # fmt: skip
 
 

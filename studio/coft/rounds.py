@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from studio.coft.dual import DualPromptModel, Judgement
-from studio.coft.events import Event, Judged, Monitor, Progress, Step
-from studio.coft.given import claimed_scores, given_weights, into_judged, with_claims
+from studio.coft.events import Event, Judged, Monitor, Progress, Step, Warned
+from studio.coft.first_labels import contradicted, support, with_first
+from studio.coft.given import REJECTED, claimed_scores, given_weights, into_judged, with_claims
 from studio.coft.hidden import TestViews
 from studio.coft.judge import (
     clean_sets,
@@ -29,6 +30,12 @@ from studio.coft.start import first_scores, seeds
 from studio.coft.task import Task
 from studio.coft.transduction import label_together
 from studio.settings import Settings
+
+CONTRADICTED = (
+    "The first labels were kept: what both models learned from the seeds contradicts them on more "
+    "than four images in ten, so it cannot be trusted. This model may not know some of the class "
+    "names; a few right labels, given on the Explore tab, would help most."
+)
 
 
 @dataclass(frozen=True)
@@ -74,12 +81,16 @@ def phase_one_rounds(task: Task) -> Generator[Event, None, Learned]:
         if learned is not None and task.stop():
             return learned
         judgement = yield from judge_all(models, views, task.space.scale)
-        assigned = yield from _assigned(judgement, task)
+        assigned = yield from _assigned(judgement, first, task)
         labels = with_claims(assigned.argmax(-1), task.claims)
         clean = clean_sets(judgement.log_odds, labels, rule=settings.filter)
         weights = clean.float()
-        if settings.label_weights == "soft":
+        if settings.label_weights != "hard":
             weights = soft_weights(judgement.log_odds, labels, rule=settings.filter)
+        if settings.label_weights == "neighbours":
+            weights = weights * support(
+                task.start.pictures, labels, given != REJECTED, device=device
+            )
         labels, clean = into_judged(labels, clean, given)
         learned = Learned(
             models=models,
@@ -115,12 +126,21 @@ def _seed_sets(
     return sets
 
 
-def _assigned(judgement: Judgement, task: Task) -> Generator[Event, None, Tensor]:
-    """(2, N, C) by which each model labels images: alone, or together in its own features."""
+def _assigned(judgement: Judgement, first: Tensor, task: Task) -> Generator[Event, None, Tensor]:
+    """(2, N, C) by which each model labels images: alone, or together in its own features.
+
+    first: (N, C) of the first labels, which count beside what the models have learned, and stand
+    where the models contradict them too often.
+    """
+    weight = task.settings.first_label_weight
+    if weight and contradicted(judgement.probabilities, first):
+        yield Warned(CONTRADICTED)
+        return first.expand(2, -1, -1)
+    probabilities = with_first(judgement.probabilities, first, weight=weight)
     if task.settings.transduction != "all":
-        return judgement.probabilities
+        return probabilities
     together: list[Tensor] = []
-    for images, own in zip(judgement.images, judgement.probabilities, strict=True):
+    for images, own in zip(judgement.images, probabilities, strict=True):
         yield Progress("labelling together", len(together) * len(own), 2 * len(own))
         assigned = label_together(
             images,

@@ -19,6 +19,7 @@ from studio.room import CACHE, RUNS, check_room
 from studio.runs.checking import check_labels, claimed, keep_labels
 from studio.runs.failures import explain, first_line, release_memory, was_stopped
 from studio.runs.given import keep_given
+from studio.runs.near_chance import NOT_TRAINED, keeps_zero_shot
 from studio.runs.report import Report
 from studio.runs.request import JobRequest, check
 from studio.runs.result import RunResult
@@ -213,6 +214,9 @@ def _work(
     report.write("knowledge", verdict.to_dict())
     if verdict.level != "promising":
         report(Warned(verdict.sentence))
+    if keeps_zero_shot(request, level=verdict.level, given=given.labels):
+        report(Warned(NOT_TRAINED))
+        fit = method_of("zero-shot").load()
     estimates = RunEstimates(
         report, backbone=backbone, features=features, class_vectors=vectors, known=verdict,
         given=given.vector,

@@ -97,6 +97,7 @@ def test_a_model_ranks_images_by_what_it_says_itself(
     task = random_task(
         vit, Canvases(60), rounds=2, round_score=score, transduction="off", prior_correction=0.0,
         k=4, k_cap=False, seed_selection="argmax_topk", filter="peer_clean", label_weights="hard",
+        first_label_weight=0.0,
     )  # fmt: skip
     events, work = [], rounds.phase_one_rounds(task)
     while True:

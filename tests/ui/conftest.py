@@ -24,7 +24,10 @@ from studio.ui.explore.tab import ExploreTab  # noqa: E402
 from studio.ui.parts import file_url, fresh  # noqa: E402
 from studio.ui.train.tab import TrainTab  # noqa: E402
 
-QUICK = "seed_selection=leaderboard\nfilter=none\nphase1_min_steps=0\nphase1_batch=8\nn_ctx=4"
+QUICK = (
+    "seed_selection=leaderboard\nfilter=none\nphase1_min_steps=0\nphase1_batch=8\nn_ctx=4\n"
+    "train_near_chance=true\nfirst_label_weight=0"
+)
 """Settings with which a run on a few small pictures ends soon."""
 
 
