@@ -159,6 +159,7 @@ def warm(session: Session) -> None:
     session.store.tidy()
     tidy(session.options.cache_dir)
     session.data.restore()
+    session.measure_cache()
     import_torch()
 
 
