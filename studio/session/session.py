@@ -237,12 +237,14 @@ class Session:
         Every page asks again and again: it is measured in the background, once a minute at most.
         """
         with self._measuring:
-            if time.monotonic() >= self._measure_at:
+            if self._cache_bytes is not None and time.monotonic() >= self._measure_at:
                 self._measure_at = time.monotonic() + _MEASURE_S
-                threading.Thread(target=self._measure, name="cache size", daemon=True).start()
+                threading.Thread(target=self.measure_cache, daemon=True).start()
         return self._cache_bytes
 
-    def _measure(self) -> None:
+    def measure_cache(self) -> None:
+        """Look how much the cache takes, now; from then on `cache_bytes` does so by itself."""
+        self._measure_at = time.monotonic() + _MEASURE_S
         self._cache_bytes = sum(sizes(self.options.cache_dir).values())
 
     def picture(self, folder: Folder, canvases: Pictures, index: int) -> str:

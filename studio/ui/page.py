@@ -237,6 +237,7 @@ def warm(session: Session | Rooms) -> None:
         session.store.tidy()
         tidy(session.options.cache_dir)
         session.data.restore()
+        session.measure_cache()
     import_torch()
 
 
