@@ -13,7 +13,7 @@ from typing import Any
 import gradio as gr
 from gradio.state_holder import SessionState, StateHolder
 
-MOST_PAGES = 1000
+MOST_PAGES = 200
 """Pages whose values are kept; those that asked for nothing for longest are forgotten first."""
 
 
