@@ -78,7 +78,9 @@ class Settings(Choices):
         16, "inferred (UPL, GRIP, CPL)", "Most confident images of each class, its seeds.", low=1
     )
     k_cap: bool = choice(
-        True, "studio", "Lower k to at most half of N / C, so that small sets keep pure seeds."
+        True,
+        "studio",
+        "At most half of the images labelled as a class are its seeds; none if those are few.",
     )
     seed_selection: str = choice(
         "argmax_topk",

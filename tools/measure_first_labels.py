@@ -28,7 +28,7 @@ from studio.bench.work import draw_shots  # noqa: E402 (needs the path above)
 from studio.clip.backbone import Backbone, load_backbone  # noqa: E402
 from studio.clip.texts import TextTower  # noqa: E402
 from studio.coft.given import UNKNOWN  # noqa: E402
-from studio.coft.selection import seed_set, seeds_per_class, without_prior  # noqa: E402
+from studio.coft.selection import seed_set, seeds_by_class, without_prior  # noqa: E402
 from studio.coft.start import ZeroShotStart  # noqa: E402
 from studio.coft.transduction import TRACE, label_together, temperature_of, transduce  # noqa: E402
 from studio.images.folder import read_aliases, truth  # noqa: E402
@@ -74,12 +74,13 @@ def rows(backbone: Backbone, root: Path, options: argparse.Namespace) -> Iterato
     prompts = prompts_of(settings, backbone, written, names)
     vectors = TextTower(backbone).class_vectors(prompts.texts(names))
     start = ZeroShotStart.of(backbone, features, vectors)
-    k = seeds_per_class(k=settings.k, images=len(right), classes=len(names), cap=settings.k_cap)
 
     def row(title: str, scores: Tensor, *, among: Tensor | None = None) -> Row:
         open_ = torch.ones_like(right, dtype=torch.bool) if among is None else among
         scores, true = scores[open_], right[open_]
-        chosen, labels = seed_set(scores, k=k, mode=settings.seed_selection)
+        mode = settings.seed_selection
+        k = seeds_by_class(scores, k=settings.k, cap=settings.k_cap, mode=mode)
+        chosen, labels = seed_set(scores, k=k, mode=mode)
         pure = float((labels == true[chosen]).float().mean())
         return title, float((scores.argmax(1) == true).float().mean()), pure
 

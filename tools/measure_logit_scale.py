@@ -27,7 +27,7 @@ from studio.bench.work import draw_shots  # noqa: E402 (needs the path above)
 from studio.clip.backbone import Backbone, load_backbone  # noqa: E402
 from studio.clip.texts import TextTower  # noqa: E402
 from studio.coft.given import UNKNOWN  # noqa: E402
-from studio.coft.selection import seed_set, seeds_per_class, without_prior  # noqa: E402
+from studio.coft.selection import seed_set, seeds_by_class, without_prior  # noqa: E402
 from studio.coft.start import ZeroShotStart  # noqa: E402
 from studio.coft.transduction import label_together  # noqa: E402
 from studio.images.folder import read_aliases, truth  # noqa: E402
@@ -61,7 +61,6 @@ def rows(backbone: Backbone, root: Path, *, scale: float, cache: Path) -> Iterat
     vectors = TextTower(backbone).class_vectors(prompts.texts(names))
     start = ZeroShotStart.of(backbone, encode(backbone, folder, canvases, cache), vectors)
     scores = without_prior(start.probabilities, power=settings.prior_correction)
-    k = seeds_per_class(k=settings.k, images=len(right), classes=len(names), cap=settings.k_cap)
     pictures = (start.pictures, in_cone(start.pictures, share=backbone.logit_scale / scale))
     for shots in (0, 1):
         given = torch.full((len(right),), UNKNOWN)
@@ -74,7 +73,7 @@ def rows(backbone: Backbone, root: Path, *, scale: float, cache: Path) -> Iterat
             )
             for own in pictures
         )  # fmt: skip
-        first, second = (seeds_of(z, k=k) for z in (plain, cone))
+        first, second = (seeds_of(z, settings) for z in (plain, cone))
         open_ = given == UNKNOWN
         shares = [float((z.argmax(1) == right)[open_].float().mean()) for z in (plain, cone)]
         shares.append(float((plain.argmax(1) == cone.argmax(1)).float().mean()))
@@ -89,7 +88,8 @@ def in_cone(pictures: Tensor, *, share: float) -> Tensor:
     return torch.cat([share**0.5 * pictures, common], dim=1)
 
 
-def seeds_of(scores: Tensor, *, k: int) -> set[tuple[int, int]]:
+def seeds_of(scores: Tensor, settings: Settings) -> set[tuple[int, int]]:
+    k = seeds_by_class(scores, k=settings.k, cap=settings.k_cap)
     indices, labels = seed_set(scores, k=k)
     return set(zip(indices.tolist(), labels.tolist(), strict=True))
 

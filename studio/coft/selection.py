@@ -3,17 +3,47 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+PRESENT = 0.5
+"""Of an even share among the classes that take part; a class that labels less gets no seeds."""
 
-def seeds_per_class(*, k: int, images: int, classes: int, cap: bool) -> int:
-    """K, lowered to half of the images a class has on average when `cap` is on [studio].
 
-    With 16 images a class, K = 16 would take every image and leave nothing to be confident about.
+def seeds_by_class(scores: Tensor, *, k: int, cap: bool, mode: str = "argmax_topk") -> Tensor:
+    """(C,) int64, the most seeds that each class may have [studio].
+
+    With `cap`, at most half of the images that are labelled as a class become its seeds, and none
+    if those are hardly any: names that nothing in the folder fits still collect a few images each,
+    and with ten of a hundred names in the folder four of five seeds were theirs. "Hardly any" is
+    less than `PRESENT` of an even share among as many classes as the labels are spread over (the
+    exponential of their entropy). No class has more than half of an even share among those left.
+
+    Args:
+        scores: (N, C) whose largest is an image's label.
+        k: The most that any class may have.
+        cap: Without, k for each.
+        mode: As of `seed_set`; a leaderboard fills every class, so that there the cap is half of an
+            even share among all.
     """
-    return min(k, max(1, math.ceil(images / (2 * classes)))) if cap else k
+    images, classes = scores.shape
+    if not cap:
+        return torch.full((classes,), k)
+    if mode != "argmax_topk":
+        return torch.full((classes,), _half(images, classes, k))
+    counts = torch.bincount(scores.argmax(1), minlength=classes)
+    shares = counts / max(images, 1)
+    spread = float(torch.special.entr(shares).sum().exp())
+    present = counts >= max(1.0, PRESENT * images / spread)
+    even = _half(images, int(present.sum()), k)
+    return torch.where(present, (counts + 1).div(2, rounding_mode="floor").clamp_max(even), 0)
+
+
+def _half(images: int, classes: int, k: int) -> int:
+    """Half of an even share, at most k and at least 1."""
+    return min(k, max(1, math.ceil(images / (2 * max(classes, 1)))))
 
 
 def without_prior(probabilities: Tensor, *, power: float) -> Tensor:
@@ -28,28 +58,31 @@ def without_prior(probabilities: Tensor, *, power: float) -> Tensor:
     return adjusted / adjusted.sum(1, keepdim=True)
 
 
-def seed_set(probabilities: Tensor, *, k: int, mode: str = "argmax_topk") -> tuple[Tensor, Tensor]:
+def seed_set(
+    probabilities: Tensor, *, k: int | Tensor, mode: str = "argmax_topk"
+) -> tuple[Tensor, Tensor]:
     """Indices (n,) and labels (n,) of the seeds, grouped by class, the most confident first.
 
     Ties are broken by index, so the choice is deterministic.
 
     Args:
         probabilities: (N, C) zero-shot class probabilities; -inf where an image cannot be chosen.
-        k: seeds per class at most.
+        k: seeds per class at most; or (C,) of each.
         mode: "argmax_topk" [paper wording, UPL]: only images whose best class it is, so classes may
             stay short or empty; "leaderboard" [GRIP, CPL]: an image that its best class has no room
             for may fall to its next class, so that each class fills up.
     """
     classes = probabilities.shape[1]
+    most = k.tolist() if isinstance(k, Tensor) else [k] * classes
     if mode == "argmax_topk":
         best = probabilities.argmax(1)
         candidates = [
             (i, c)
             for c in range(classes)
-            for i in _by_confidence(probabilities[:, c], best == c)[:k]
+            for i in _by_confidence(probabilities[:, c], best == c)[: most[c]]
         ]
     else:
-        candidates = _leaderboard(probabilities, k)
+        candidates = _leaderboard(probabilities, most)
     indices = torch.tensor([i for i, _ in candidates], dtype=torch.int64)
     labels = torch.tensor([c for _, c in candidates], dtype=torch.int64)
     return indices, labels
@@ -61,10 +94,10 @@ def _by_confidence(scores: Tensor, mask: Tensor) -> list[int]:
     return [int(i) for i in members[order]]
 
 
-def _leaderboard(probabilities: Tensor, k: int) -> list[tuple[int, int]]:
+def _leaderboard(probabilities: Tensor, most: Sequence[int]) -> list[tuple[int, int]]:
     images, classes = probabilities.shape
     order = torch.argsort(probabilities.flatten(), descending=True, stable=True)
-    room = [k] * classes
+    room = list(most)
     taken: set[int] = set()
     chosen: list[tuple[int, int]] = []
     possible = int((probabilities > -torch.inf).sum())
@@ -74,6 +107,6 @@ def _leaderboard(probabilities: Tensor, k: int) -> list[tuple[int, int]]:
             room[label] -= 1
             taken.add(image)
             chosen.append((image, label))
-            if len(chosen) == min(images, k * classes):
+            if len(chosen) == min(images, sum(most)):
                 break
     return sorted(chosen, key=lambda pair: pair[1])

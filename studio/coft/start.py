@@ -12,7 +12,7 @@ from studio.clip.backbone import Backbone
 from studio.clip.space import Space
 from studio.coft.events import Event, Progress, SeedSet, Warned, ZeroShot
 from studio.coft.given import UNKNOWN, with_given
-from studio.coft.selection import seed_set, seeds_per_class, without_prior
+from studio.coft.selection import seed_set, seeds_by_class, without_prior
 from studio.coft.transduction import label_together
 from studio.settings import Settings
 
@@ -82,20 +82,20 @@ def seeds(
         round_number: of Phase I, from 1.
         model: whose seeds these are; None: both models'.
     """
-    count, classes = scores.shape
-    k = seeds_per_class(k=settings.k, images=count, classes=classes, cap=settings.k_cap)
     # Images that a person labelled or rejected take no place among the top K: their class would be
     # short of a seed.
     open_ = (given == UNKNOWN).nonzero()[:, 0]
-    chosen, labels = seed_set(scores[open_], k=k, mode=settings.seed_selection)
+    mode = settings.seed_selection
+    k = seeds_by_class(scores[open_], k=settings.k, cap=settings.k_cap, mode=mode)
+    chosen, labels = seed_set(scores[open_], k=k, mode=mode)
     indices, labels = with_given(open_[chosen], labels, given)
-    per_class = torch.bincount(labels, minlength=classes)
+    per_class = torch.bincount(labels, minlength=scores.shape[1])
     yield SeedSet(indices, labels, tuple(per_class.tolist()), round_number, model)
     empty = int((per_class == 0).sum())
     if empty and round_number == 1:
         yield Warned(
-            f"{empty} of {classes} classes have no seeds, because no image was first labelled as "
-            "one of them, so nothing can be learned about them. Check their names, or use the "
-            "setting seed_selection=leaderboard."
+            f"{empty} of {len(per_class)} classes have no seeds, because hardly any image was "
+            "first labelled as one of them, so little can be learned about them. Check their "
+            "names, or use the setting seed_selection=leaderboard."
         )
     return indices, labels

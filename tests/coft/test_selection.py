@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from studio.coft.selection import seed_set, seeds_per_class, without_prior
+from studio.coft.selection import seed_set, seeds_by_class, without_prior
 
 PROBABILITIES = torch.tensor(
     [[0.9, 0.05, 0.05], [0.6, 0.3, 0.1], [0.6, 0.1, 0.3], [0.4, 0.35, 0.25], [0.2, 0.7, 0.1]]
@@ -36,11 +36,38 @@ def test_the_leaderboard_fills_every_class_without_using_an_image_twice() -> Non
     assert dict(zip(labels.tolist(), indices.tolist(), strict=True)) == {0: 0, 1: 4, 2: 2}
 
 
-def test_k_is_capped_at_half_of_a_class() -> None:
-    assert seeds_per_class(k=16, images=1600, classes=100, cap=True) == 8
-    assert seeds_per_class(k=16, images=2000, classes=10, cap=True) == 16
-    assert seeds_per_class(k=16, images=3, classes=10, cap=True) == 1
-    assert seeds_per_class(k=16, images=1600, classes=100, cap=False) == 16
+def scores_of(counts: list[int], *, classes: int = 0) -> torch.Tensor:
+    """Scores under which so many images are labelled as each class."""
+    labels = torch.cat([torch.full((n,), c) for c, n in enumerate(counts)])
+    return torch.nn.functional.one_hot(labels, classes or len(counts)).float()
+
+
+def test_at_most_half_of_the_images_of_a_class_are_its_seeds() -> None:
+    assert seeds_by_class(scores_of([200] * 10), k=16, cap=True).tolist() == [16] * 10
+    assert seeds_by_class(scores_of([16] * 100), k=16, cap=True).tolist() == [8] * 100
+    assert seeds_by_class(scores_of([9, 16, 7]), k=16, cap=True).tolist() == [5, 6, 4]
+    assert seeds_by_class(scores_of([1, 1, 1]), k=16, cap=True).tolist() == [1, 1, 1]
+    assert seeds_by_class(scores_of([16] * 100), k=16, cap=False).tolist() == [16] * 100
+
+
+def test_classes_that_hardly_any_image_is_labelled_as_have_no_seeds() -> None:
+    # Three classes are in the folder; seven names collect an image or none.
+    k = seeds_by_class(scores_of([60, 50, 40, 1, 1, 1, 0, 0, 1, 0], classes=10), k=16, cap=True)
+    assert k.tolist() == [16, 16, 16, 0, 0, 0, 0, 0, 0, 0]
+    # A class of half the size of the others is in the folder all the same.
+    assert (seeds_by_class(scores_of([40, 40, 40, 20]), k=16, cap=True) > 0).all()
+
+
+def test_a_leaderboard_may_fill_every_class() -> None:
+    scores = scores_of([60, 50, 0, 0])
+    k = seeds_by_class(scores, k=16, cap=True, mode="leaderboard")
+    assert k.tolist() == [14] * 4
+    assert torch.bincount(seed_set(scores, k=k, mode="leaderboard")[1]).tolist() == [14] * 4
+
+
+def test_each_class_may_have_a_number_of_its_own() -> None:
+    _, labels = seed_set(PROBABILITIES, k=torch.tensor([3, 0, 2]))
+    assert labels.tolist() == [0, 0, 0]
 
 
 def test_dividing_by_the_prior_frees_the_classes_that_favourites_swallow() -> None:
