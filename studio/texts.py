@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-
 
 def writable(text: str) -> str:
     """The text, with a replacement character in the place of each lone surrogate."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 from studio.images.class_lists import ClassList, alike_note, shown
 from studio.images.names import INDEX, canonical, clean, look_alike, same
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 Splits = Literal["auto", "yes", "no"]
 """Whether outer folders split the set, so that what lies in them are the classes; "auto": as the
 folders look."""
-SPLITS: tuple[str, ...] = get_args(Splits)
 
 _MOST_NOTES = 20
 

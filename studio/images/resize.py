@@ -11,7 +11,6 @@ from PIL import Image
 
 from studio.images.decoding import MAX_PIXELS, decode
 
-MODES = ("crop", "squash")
 FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
 

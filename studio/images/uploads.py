@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import struct
 import uuid
 import zipfile
 from collections import defaultdict
@@ -20,6 +19,7 @@ from typing import IO
 from studio.errors import FolderError, StudioError
 from studio.images import kinds
 from studio.images.archive_names import member_names
+from studio.images.archives import directory_bytes, path_of, unreadable
 from studio.images.decoding import pixels_of
 from studio.room import disk_is_full
 
@@ -229,7 +229,7 @@ class _Taking:
         Members that leave the folder, links, and whatever is no image are passed over.
         """
         try:
-            if _directory_bytes(archive) > MAX_DIRECTORY:
+            if directory_bytes(archive) > MAX_DIRECTORY:
                 raise FolderError(
                     f"The zip lists too many files; at most {self._allowance.files:,} images are "
                     "taken."
@@ -241,7 +241,7 @@ class _Taking:
                 wanted = [
                     (member, path)
                     for member, name in names.items()
-                    if (path := _path_of(member, name)) and self._is_image(path.name)
+                    if (path := path_of(member, name)) and self._is_image(path.name)
                 ]
                 self._room(sum(member.file_size for member, _ in wanted))
                 for member, path in wanted:
@@ -251,9 +251,9 @@ class _Taking:
         except OSError as error:
             if disk_is_full(error):
                 raise
-            raise _unreadable(error) from error
+            raise unreadable(error) from error
         except Exception as error:  # zipfile and zlib raise whatever a damaged archive trips over
-            raise _unreadable(error) from error
+            raise unreadable(error) from error
 
     def _member(
         self, source: zipfile.ZipFile, member: zipfile.ZipInfo, path: PurePosixPath
@@ -294,41 +294,6 @@ def _is_read(file: Path) -> bool:
         return kinds.is_read(kinds.kind_of(kinds.read_head(file)))
     except OSError:
         return False
-
-
-def _path_of(member: zipfile.ZipInfo, name: str) -> PurePosixPath | None:
-    """Where in a folder a member belongs; None when it is not taken."""
-    path = PurePosixPath(name)
-    if member.is_dir() or _is_link(member) or path.is_absolute() or "\0" in name:
-        return None
-    if any(part in ("..", "__MACOSX") or ":" in part for part in path.parts):
-        return None
-    return path
-
-
-def _is_link(member: zipfile.ZipInfo) -> bool:
-    return (member.external_attr >> 16) & 0o170000 == 0o120000
-
-
-def _directory_bytes(archive: Path) -> int:
-    """Bytes of a zip's list of members, as the end of the file says; 0 when it says nothing."""
-    with archive.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - (1 << 16) - 22))
-        tail = file.read()
-        found = tail.rfind(b"PK\5\6")
-        if found < 0 or len(tail) < found + 22:
-            return 0
-        listed = int(struct.unpack_from("<L", tail, found + 12)[0])
-        if listed != 0xFFFFFFFF:
-            return listed
-        at = tail.rfind(b"PK\6\6", 0, found)
-        return size if at < 0 or len(tail) < at + 48 else struct.unpack_from("<Q", tail, at + 40)[0]
-
-
-def _unreadable(error: Exception) -> FolderError:
-    reason = " ".join(str(error).split())[:120] or type(error).__name__
-    return FolderError(f"The zip cannot be read ({reason}); unpack it and upload the images.")
 
 
 def _size(folder: Path) -> int:

@@ -27,7 +27,7 @@ from studio.runs.measured import Score
 from studio.runs.outcome import Outcome, better_judged
 from studio.runs.records import decode, kind_of
 from studio.runs.store import Run, RunInfo
-from studio.runs.tensors import check_classes, images_in
+from studio.runs.tensors import check_classes, images_in, loaded
 from studio.scores.estimate import Estimate
 from studio.scores.knowledge import Knowledge
 from studio.untrusted import Unreadable
@@ -190,7 +190,7 @@ class RunReader:
 
     def _misfit(self, kind: str, event: Any, file: str) -> str:
         """Why the tensors of an event cannot be those of this run; "" when they can."""
-        tensors = vars(event) if images_in(kind, vars(event)) is not None else _loaded(event)
+        tensors = vars(event) if images_in(kind, vars(event)) is not None else loaded(kind, event)
         images = images_in(kind, tensors)
         paths = self._paths(images) if images is not None else self._described()[1]
         if images is not None and images != len(paths):
@@ -299,12 +299,6 @@ def _from_finished(event: Finished, paths: tuple[str, ...], names: tuple[str, ..
         top_probabilities=event.top_probabilities.numpy(),
         stage=event.stage,
     )
-
-
-def _loaded(event: Any) -> dict[str, Any]:
-    """All that an event holds, its tensors read from the run's folder."""
-    event.labels if kind_of(event) != "combined" else event.score
-    return vars(event)
 
 
 _BUILD: dict[str, Any] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from studio.untrusted import Unreadable, load_tensors
 
@@ -15,7 +15,7 @@ _LABELS, _SHARES, _FLAGS = "labels", "shares", "flags"
 
 _FORMS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "zero_shot": {"labels": (_LABELS, "N"), "confidence": (_SHARES, "N")},
-    "monitor": {"indices": (_LABELS, "n"), "labels": (_LABELS, "Mn")},
+    "monitor": {"labels": (_LABELS, "Mn"), "indices": (_LABELS, "n")},
     "judged": {
         "labels": (_LABELS, "MN"), "clean_probability": (_SHARES, "MN"),
         "own_clean_probability": (_SHARES, "MN"), "clean": (_FLAGS, "MN"),
@@ -28,9 +28,10 @@ _FORMS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "top_labels": (_LABELS, "NK"), "top_probabilities": (_SHARES, "NK"),
     },
     "combined": {"score": (_SHARES, "N")},
+    "strangers": {"score": (_SHARES, "N")},
 }  # fmt: skip
 """Of each kind of event, its tensors: what they hold, and their sizes. N images, M models (one or
-two), n and K as many as there are."""
+two), n and K as many as there are. The first one named is always there."""
 
 Sizes = dict[str, int]
 
@@ -71,6 +72,16 @@ def images_in(kind: str, tensors: Mapping[str, Tensor]) -> int | None:
         if "N" in axes and name in tensors:
             return int(tensors[name].shape[axes.index("N")])
     return None
+
+
+def loaded(kind: str, event: Any) -> dict[str, Any]:
+    """All that an event holds, its tensors read from the run's folder: one asked for reads all.
+
+    Raises:
+        RunError: they are missing, or of another kind of event.
+    """
+    getattr(event, next(iter(_FORMS[kind])))
+    return vars(event)
 
 
 def check_classes(

@@ -32,7 +32,7 @@ from studio.session.limits import Limits
 from studio.session.rooms import Rooms, Whose
 from studio.session.session import Options, Session
 from studio.ui.compare import CompareTab
-from studio.ui.data import DataTab
+from studio.ui.data.tab import DataTab
 from studio.ui.door.crowd import next_event
 from studio.ui.door.door import Door, Rules, sweep
 from studio.ui.door.hosts import Hosts

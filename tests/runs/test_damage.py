@@ -69,6 +69,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "top_probabilities": torch.stack([share, 1 - share], dim=1),
     })  # fmt: skip
     record.write("combined", {}, {"score": share})
+    record.write("strangers", {}, {"score": share})
     (run.path / "model").mkdir()
     write_json(run.path / "model" / "model.json", {"format": 1, "models": 1, "class_names": []})
     shutil.copy(
@@ -208,6 +209,7 @@ def test_the_list_says_what_is_wrong(
         ("arrays of finished: one axis more", "does not fit the others"),
         ("arrays of finished: labels as fractions", "holds no whole numbers"),
         ("arrays of combined: of one image more", "is about 12 images, images.json lists 6"),
+        ("arrays of strangers: of one image more", "is about 12 images, images.json lists 6"),
         ("images.json: images is ['a']", "is about 6 images, images.json lists 1"),
     ],
 )

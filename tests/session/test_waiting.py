@@ -100,7 +100,7 @@ def test_polling_goes_on_while_a_slow_folder_is_opened(
 ) -> None:
     import gradio as gr
 
-    from studio.ui.data import DataTab
+    from studio.ui.data.tab import DataTab
     from studio.ui.train.tab import TrainTab
     from tests.ui.conftest import page
 

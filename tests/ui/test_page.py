@@ -20,7 +20,8 @@ from studio.images.machine import MachineFolders
 from studio.session.session import Options, Session
 from studio.session.state import DataState
 from studio.session.task import TaskState
-from studio.ui.data import DataTab, status_html, step_of
+from studio.ui.data.parts import status_html, step_of
+from studio.ui.data.tab import DataTab
 from studio.ui.door.door import Door
 from studio.ui.page import build, queue, serve
 from studio.ui.parts import plotly_file

@@ -13,7 +13,7 @@ from studio.files import write_json
 from studio.runs.form import RunForm
 from studio.session.session import Session
 from studio.settings import Settings, describe
-from studio.ui.data import DataTab
+from studio.ui.data.tab import DataTab
 from studio.ui.header import Header
 from studio.ui.train.form import COMMON, settings_list
 from studio.ui.train.tab import TrainTab

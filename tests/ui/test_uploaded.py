@@ -9,7 +9,7 @@ import pytest
 from studio.errors import FolderError, RunError
 from studio.images.uploads import reading
 from studio.session.session import Session
-from studio.ui.data import DataTab
+from studio.ui.data.tab import DataTab
 from studio.ui.prompts.tab import PromptsTab
 from studio.ui.uploaded import paths_of, several, single
 

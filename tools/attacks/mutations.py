@@ -13,7 +13,7 @@ from typing import Any
 Spoil = Callable[[Path], None]
 
 FILES = ("run.json", "status.json", "images.json", "result.json", "prompts.json", "events.jsonl")
-ARRAYS = ("zero_shot", "judged", "finished", "combined", "monitor")
+ARRAYS = ("zero_shot", "judged", "finished", "combined", "strangers", "monitor")
 DEEP = "[" * 100_000
 HUGE = "1" + "0" * 4000
 

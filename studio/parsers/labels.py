@@ -1,0 +1,147 @@
+"""The commands that label images, and those that come before: models and prompts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from studio import commands as run_command
+from studio.methods import METHODS
+from studio.parsers.shared import add_cache_dir, add_follow_links, add_names, add_runs_dir
+
+
+def add_models(commands: Any) -> None:
+    """The models that have a name, or those at hand ranked."""
+    models = commands.add_parser(
+        "models",
+        help="list the models that have a name, or rank those at hand for a folder",
+        description="List the models that have a name: size, licence, accuracy on ImageNet, and "
+        "whether they are on this machine. With --rank FOLDER: which of those that are here suits "
+        "these images, told without a label.",
+    )
+    add = models.add_argument
+    add("--rank", type=Path, metavar="FOLDER", help="rank models for the images of this folder")
+    add_names(models)
+    add(
+        "--model",
+        action="append",
+        default=[],
+        metavar="MODEL",
+        help="rank this one as well, fetched if it is not here; may be given many times",
+    )
+    add_cache_dir(models)
+    models.set_defaults(command=run_command.models)
+
+
+def add_prompts(commands: Any) -> None:
+    """Class names to sentences."""
+    prompts = commands.add_parser(
+        "prompts",
+        help="have a language model write sentences about each class, for `fit --prompts`",
+        description="Class names become a prompts file. Only the names and the description are "
+        "sent, with the key in OPENAI_API_KEY, to OPENAI_BASE_URL or OpenAI; the budget is printed "
+        "before. Exit code 1: something is missing from the file.",
+    )
+    add = prompts.add_argument
+    add("--names", type=Path, required=True, metavar="FILE", help="class names, one a line")
+    add("--out", type=Path, required=True, metavar="FILE", help="the prompts file to write")
+    add("--description", default="", metavar="TEXT", help="what the images show, in your words")
+    add("--sentences", type=int, default=4, metavar="N", help="a class (default: %(default)s)")
+    add("--templates", type=int, default=0, metavar="N", help="for all (default: %(default)s)")
+    add("--model", default="", metavar="NAME", help="the language model (or OPENAI_MODEL)")
+    add(
+        "--hand-written",
+        default="",
+        choices=["plain", "name", "ensemble"],
+        help="write these templates instead; nothing is sent",
+    )
+    add("--dry-run", action="store_true", help="print the budget only; nothing is sent")
+    add_cache_dir(prompts)
+    prompts.set_defaults(command=run_command.prompts)
+
+
+def add_fit(commands: Any) -> None:
+    """A folder to labels and a classifier."""
+    fit = commands.add_parser(
+        "fit",
+        help="label the images of a folder and train a classifier",
+        description="Label the images of a folder and train a classifier; nobody annotates "
+        "anything. Sub-folders that are called like a class are used for scoring only.",
+    )
+    fit.add_argument(
+        "folder", metavar="FOLDER", help="the images; 'demo' is a set that the studio draws itself"
+    )
+    add_names(fit)
+    fit.add_argument(
+        "--splits",
+        choices=["auto", "yes", "no"],
+        default="auto",
+        help="yes: the outer sub-folders (train, test, ...) are parts of a split set, and the "
+        "folders in them are the classes; no: they are the classes (default: as they look)",
+    )
+    add_follow_links(fit)
+    fit.add_argument(
+        "--test", type=Path, metavar="FOLDER", help="measure accuracies on these images instead"
+    )
+    fit.add_argument(
+        "--model",
+        default="embedded",
+        help="one of `python -m studio models`, or as said there (default: %(default)s)",
+    )
+    fit.add_argument(
+        "--phase2-model",
+        metavar="MODEL",
+        help="fine-tune and ship this model on the labels that --model finds clean, e.g. a "
+        "smaller one; same as --set phase2_model=MODEL",
+    )
+    fit.add_argument(
+        "--method",
+        default="coft",
+        metavar="NAME",
+        help=f"one of {', '.join(METHODS)} (default: %(default)s)",
+    )
+    fit.add_argument("--name", metavar="NAME", help="what the run is called (default: the folder)")
+    fit.add_argument("--seed", default=None, metavar="N", help="same as --set seed=N (default: 0)")
+    fit.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="overrides",
+        metavar="NAME=VALUE",
+        help="change a setting, see `python -m studio settings`; may be given many times",
+    )
+    fit.add_argument(
+        "--corrections",
+        metavar="FILE|RUN",
+        help="take these labels as given and leave rejected images out: a CSV with the columns "
+        "path,label[,correction], such as an exported labels.csv, or a run that was corrected",
+    )
+    fit.add_argument(
+        "--labels",
+        type=Path,
+        metavar="FILE",
+        help="check these labels, which may be wrong, instead of labelling: a CSV with the columns "
+        "path,label; the run's checked.csv has the least clean first",
+    )
+    add_runs_dir(fit)
+    add_cache_dir(fit)
+    fit.add_argument(
+        "--json", action="store_true", help="the last line on stdout is the result as JSON"
+    )
+    fit.set_defaults(command=run_command.fit)
+
+
+def add_predict(commands: Any) -> None:
+    """Another folder's labels, by a run's classifier."""
+    predict = commands.add_parser(
+        "predict",
+        help="label another folder with a run's classifier",
+        description="Label the images of another folder with a run's classifier.",
+    )
+    predict.add_argument("run", metavar="RUN", help="the run's id, its folder, or 'latest'")
+    predict.add_argument("folder", type=Path, metavar="FOLDER", help="the images")
+    predict.add_argument("--out", type=Path, required=True, metavar="FILE", help="a CSV file")
+    add_follow_links(predict)
+    add_runs_dir(predict)
+    add_cache_dir(predict)
+    predict.set_defaults(command=run_command.predict)

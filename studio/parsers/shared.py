@@ -1,0 +1,61 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from studio.places import default_cache_dir, default_runs_dir
+
+
+def add_names(parser: argparse.ArgumentParser) -> None:
+    """Where class names and prompts come from."""
+    parser.add_argument(
+        "--names",
+        type=Path,
+        metavar="FILE",
+        help="class names, one a line, or lines FOLDER<TAB>NAME, or a list of another tool "
+        "(default: the sub-folders' names)",
+    )
+    parser.add_argument(
+        "--classes",
+        metavar="NAMES",
+        help="class names on the command line, separated by commas, or as in --names FILE",
+    )
+    parser.add_argument(
+        "--prompts",
+        type=Path,
+        metavar="FILE",
+        help="templates and sentences for the first labels, from the page or from `prompts`",
+    )
+
+
+def add_follow_links(parser: argparse.ArgumentParser) -> None:
+    """Whether links out of a folder are followed."""
+    parser.add_argument(
+        "--follow-links",
+        action="store_true",
+        help="take the images that links lead to, out of the folder as well",
+    )
+
+
+def add_runs_dir(parser: argparse.ArgumentParser) -> None:
+    """Where runs are kept."""
+    parser.add_argument(
+        "--runs",
+        type=Path,
+        metavar="DIR",
+        default=default_runs_dir(),
+        help="where runs are kept (default: the environment's STUDIO_RUNS, else ./runs)",
+    )
+
+
+def add_cache_dir(parser: argparse.ArgumentParser) -> None:
+    """Where the cache is."""
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        metavar="DIR",
+        default=default_cache_dir(),
+        help="where decoded images and features are kept (default: %(default)s)",
+    )
