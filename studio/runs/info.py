@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from os.path import normpath
@@ -223,7 +222,7 @@ def _number(value: Any) -> float | None:
     """A finite number, not negative; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return float(value) if math.isfinite(value) and 0 <= value <= _MOST else None
+    return float(value) if 0 <= value <= _MOST else None  # in this order: a whole one may be huge
 
 
 def _whole(value: Any) -> int | None:

@@ -82,7 +82,7 @@ class Worker:
 _workers: dict[tuple[Path, Path], Worker] = {}
 _workers_lock = threading.Lock()
 _ends: float | None = None  # when a shutdown that has begun waits no longer
-STOP_S, GRACE_S = 9.2, 0.6
+STOP_S, GRACE_S = 9.0, 0.6
 """How long a run has to end in order: the process ends within 10 seconds of being asked to."""
 
 
@@ -113,15 +113,15 @@ def get_worker(*, runs_dir: Path | str, cache_dir: Path | str) -> Worker:
     return known
 
 
-def shutdown(*, wait_s: float = STOP_S) -> None:
-    """Stop all workers and let their runs keep what they learned, for at most `wait_s` seconds.
+def shutdown() -> None:
+    """Stop all workers and let their runs keep what they learned, for at most `STOP_S` seconds.
 
     Call it before the interpreter shuts down: `atexit` calls it too, but by then threads can no
     longer start threads nor import everything, so that a run may fail there instead of ending.
     Called again it does not wait any longer: a signal, the end of the page and `atexit` all do.
     """
     global _ends
-    _ends = time.monotonic() + wait_s if _ends is None else _ends
+    _ends = time.monotonic() + STOP_S if _ends is None else _ends
     for worker in list(_workers.values()):
         worker.stop()
     for worker in list(_workers.values()):

@@ -20,6 +20,7 @@ from studio.errors import StudioError
 from studio.export.labels import labels_csv
 from studio.files import write_json
 from studio.runs.again import command_of, request_of
+from studio.runs.info import Status, read_status
 from studio.runs.reader import RunReader
 from studio.runs.records import Recorder
 from studio.runs.result import RunResult
@@ -241,3 +242,15 @@ def test_a_run_at_work_stays_so_whatever_its_status_file_says(tmp_path: Path):
     assert run.status()["state"] == "running"
     run.set_status(state="finished")
     assert [info.state for info in store.list()] == ["finished"]
+
+
+@pytest.mark.parametrize(
+    "number", [10**4000, -(10**4000), 10**400, 1e308, -1], ids=lambda n: f"{n}"[:9]
+)
+def test_numbers_that_nothing_has_are_not_known(number: float):
+    fields = [f for f in Status.__annotations__ if f not in ("state", "reason", "stage")]
+    whole = read_status({"state": "failed"})
+    for field in set(fields) - {"progress", "step_name"}:
+        assert read_status({"state": "failed", field: number}) == whole, field
+    progress = {"done": number, "total": 5, "label": "x"}
+    assert read_status({"state": "failed", "progress": progress})["progress"] is None

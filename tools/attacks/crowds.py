@@ -19,6 +19,12 @@ WORK_S = 60.0
 """Seconds that twenty visitors use the page beside a training."""
 
 
+MOST_MIB = 3000
+"""What a studio with twenty visitors and a training may take, all in all: how far the training has
+come when the visitors begin depends on the machine.
+"""
+
+
 def flood(folder: Path) -> Iterator[Outcome]:
     """One page sends hundreds of events at once; what another page waits."""
     with serving(folder / "studio") as server:
@@ -89,8 +95,9 @@ def crowd(folder: Path) -> Iterator[Outcome]:
         yield Outcome("no answer failed", not wrong, str(dict(wrong)))
         states = _states(server)
         yield Outcome("one run at work at a time", states.count("running") <= 1, str(states))
-        saw = f"{before} MiB before, {server.memory_mb()} MiB after"
-        yield Outcome("memory", server.memory_mb() < before + 1500, saw)
+        after = server.memory_mb()
+        saw = f"{before} MiB when the training began, {after} MiB after"
+        yield Outcome("memory", after < MOST_MIB, saw)
 
 
 def _visit(page: Page, times: dict[str, list[float]], wrong: Counter[str], ends: float) -> None:
