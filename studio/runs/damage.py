@@ -59,7 +59,7 @@ def _damage(run: Run, info: RunInfo) -> str:
         _check(run.path / "prompts.json", load_object, False)
         _check(run.path / "images.json", _images, whole)
         _check(run.path / "events.jsonl", _events, whole)
-        for kind in ("zero_shot", "judged", "finished", "combined"):
+        for kind in ("zero_shot", "judged", "finished", "combined", "strangers"):
             for path in arrays.glob(f"{kind}-*.safetensors"):
                 tensor_shapes(path)
         for path in (run.path / "model").glob("*.safetensors"):
