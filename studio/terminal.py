@@ -18,7 +18,7 @@ from studio.errors import INTERRUPTED
 if TYPE_CHECKING:
     from studio.coft.events import Event
 
-STOP_S, GRACE_S = 9.0, 0.6  # after SIGTERM, as of `runs.worker`
+STOP_S, GRACE_S = 8.0, 0.6  # after SIGTERM, as of `runs.worker`
 _QUIET_EVERY_S = 30.0  # between two plain lines of one stage
 
 

@@ -82,7 +82,7 @@ class Worker:
 _workers: dict[tuple[Path, Path], Worker] = {}
 _workers_lock = threading.Lock()
 _ends: float | None = None  # when a shutdown that has begun waits no longer
-STOP_S, GRACE_S = 9.0, 0.6
+STOP_S, GRACE_S = 8.0, 0.6
 """How long a run has to end in order: the process ends within 10 seconds of being asked to."""
 
 

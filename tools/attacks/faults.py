@@ -223,7 +223,7 @@ def ended(folder: Path) -> Iterator[Outcome]:
             took = time.monotonic() - began
             states = [run["state"] for run in listed(runs)]
             held = came and took <= 10 and "Traceback" not in said
-            held = held and states == ["stopped"] and '"accuracy"' in out
+            held = held and states == ["stopped"] and (early or '"accuracy"' in out)
             saw = f"{took:.1f} s, exit code {process.returncode}, {states}"
             yield Outcome(f"{number.name}, {when}", held, saw if came else "the moment never came")
 
