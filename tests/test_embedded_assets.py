@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from studio.clip.weights import load_sharded_state_dict, save_sharded_state_dict
+from studio.untrusted import Unreadable
 
 FOLDER = Path(__file__).resolve().parents[1] / "assets" / "embedded"
 MEGABYTE = 1_000_000
@@ -88,7 +89,7 @@ def test_saving_again_leaves_no_old_shard(tmp_path: Path) -> None:
 def test_a_lost_shard_is_an_error(tmp_path: Path) -> None:
     files = save_sharded_state_dict({"a": torch.zeros(1000, 10)}, tmp_path, max_bytes=9_000)
     files[1].unlink()
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(Unreadable, match="is missing"):
         load_sharded_state_dict(tmp_path)
 
 

@@ -49,7 +49,9 @@ AFFINITY_SLOPE = 5.0
 ANCHORED_TEXT_WEIGHT = 0.7
 STARVED = 0.25
 """Of an even share of the images; a class with less of them is starved."""
-MANY_STARVED = 0.5
+FEW_STARVED, MANY_STARVED = 0.05, 0.5
+"""Shares of starved classes up to which all names seem to be in the folder, and from which most
+seem to be missing."""
 LEAST_PROBABILITY = 1e-37
 """Whose logarithm is still finite in float32."""
 
@@ -140,10 +142,11 @@ def label_together(
 ) -> Tensor:
     """(N, C) tempered assignments, on the CPU; arguments as of `transduce` and `anchored`.
 
-    Anchored, they are those after the last round, or after the first where that leaves more than
-    half of the classes starved: a folder that has few of the listed classes, in which what is
-    repeated goes further from the texts than they deserve. anchor 0, or given labels of every
-    class, which show that none is absent: free, after the last round.
+    Anchored or free is chosen for each folder. Where classes are held and hardly any starves, all
+    of them seem to be there, and free means say more. Where more than half starve, the folder has
+    few of the listed classes, what is repeated goes further from the texts than they deserve, and
+    the first anchored round stands; else the last. anchor 0, or given labels of every class, which
+    show that none is absent: free.
 
     given_evidence: weight of `with_evidence`. device: where it is computed; comparing all pairs of
     images takes time with the square of N. A trace of the probabilities is mixed in, so that images
@@ -155,13 +158,15 @@ def label_together(
     pictures = centred(pictures, given)
     temperature = temperature_of(pictures[given != REJECTED])
     told = given[given >= 0].unique()
+    lacking = 0.0
     if anchor and len(told) < probabilities.shape[1]:
         first, *_, last = anchored(
             pictures, probabilities, given, temperature=temperature, anchor=anchor
         )
-        if float(starved(last.z).float().mean()) > MANY_STARVED:
+        lacking = float(starved(last.z).float().mean())
+        if lacking > MANY_STARVED:
             last = first
-    else:
+    if lacking <= FEW_STARVED:
         *_, last = transduce(pictures, probabilities, given, temperature=temperature)
     return last.z.cpu().double().lerp(probabilities.cpu().double(), TRACE)
 

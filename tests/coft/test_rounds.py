@@ -160,7 +160,7 @@ def test_given_labels_are_seeds_and_clean_and_rejected_images_are_neither() -> N
     assert clean[:, 2].tolist() == [False, False]
     with pytest.raises(ValueError, match="5 images"):
         checked(given[:4], images=5, classes=2)
-    with pytest.raises(ValueError, match="between -2 and 0"):
+    with pytest.raises(ValueError, match="between -3 and 0"):
         checked(given, images=5, classes=1)
 
 

@@ -297,3 +297,30 @@ def test_a_class_with_a_given_label_is_not_held_and_all_given_labels_free_all() 
     ]
     torch.testing.assert_close(far[0][:2], far[1][:2], rtol=1e-3, atol=1e-4)
     assert float((far[0][2] - far[1][2]).abs().max()) > 1e-2
+
+
+def test_classes_are_held_only_where_names_seem_to_be_missing() -> None:
+    """Three groups, of whose texts two share a direction: free means tell them apart."""
+    generator = torch.Generator().manual_seed(0)
+    centres = torch.eye(6)[:3]
+    truth = torch.arange(3).repeat_interleave(20)
+    pictures = torch.nn.functional.normalize(
+        centres[truth] + 0.2 * torch.randn(60, 6, generator=generator), dim=1
+    )
+    given = torch.full((60,), -1)
+    cpu = torch.device("cpu")
+
+    def labels(texts: torch.Tensor, anchor: float) -> torch.Tensor:
+        probabilities = (10 * pictures @ texts.T).softmax(1)
+        return transduction.label_together(
+            pictures, probabilities, given, device=cpu, anchor=anchor
+        )
+
+    whole = labels(centres, 32.0)
+    assert torch.equal(whole, labels(centres, 0.0)), "all names are there: free"
+    longer = torch.nn.functional.normalize(
+        torch.cat([centres, centres + 0.6 * torch.eye(6)[3:]]), dim=1
+    )
+    assert not torch.equal(labels(longer, 32.0), labels(longer, 0.0)), "half are not: held"
+    right = (labels(longer, 32.0).argmax(1) == truth).float().mean()
+    assert right > (labels(longer, 0.0).argmax(1) == truth).float().mean()

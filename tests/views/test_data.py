@@ -8,6 +8,7 @@ import pytest
 
 from studio.images.folder import Folder, ImageFile, Refused
 from studio.runs.first_labels import Preview
+from studio.scores.estimate import Evidence
 from studio.views import data
 
 EVIL = "<script>alert(1)</script>"
@@ -143,13 +144,19 @@ def test_an_estimated_accuracy_stands_beside_the_known_one(
 
 
 def test_a_larger_model_is_recommended_with_its_download_and_licence() -> None:
-    lost = shown(labels([5, 20, 0], level="near chance", z=0.2))
+    def told(z: float) -> Evidence:
+        return Evidence(images=25, classes=3, confidence=0.0, gap=1.0, z=z)
+
+    lost = shown(labels([5, 20, 0], level="near chance", evidence=told(0.2)))
     for name, facts in (("ViT-B-32-256", "605 MB"), ("ViT-B-16-SigLIP2", "1501 MB")):
         assert name in lost
         assert facts in lost
     assert "licence MIT" in lost
     assert "licence Apache-2.0" in lost
-    for other in (labels([5, 20, 0], z=9.0), labels([5, 20], level="doubtful", z=2, model="ViT")):
+    for other in (
+        labels([5, 20, 0]),
+        labels([5, 20], level="doubtful", model="ViT", evidence=told(2.0)),
+    ):
         assert "ViT-B-32-256" not in shown(other)
 
 
