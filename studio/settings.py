@@ -103,8 +103,9 @@ class Settings(Choices):
     anchor: float = choice(
         32.0,
         "studio (StatA)",
-        "Labelling together: pseudo-images that hold each class at its zero-shot mean, so that "
-        "classes which are not in the folder take no images (0 = free, as in TransCLIP).",
+        "Labelling together: pseudo-images that hold each class at its zero-shot mean where names "
+        "seem to be missing from the folder, so that they take no images (0 = free everywhere, as "
+        "in TransCLIP).",
         low=0,
     )
     prior_correction: float = choice(
