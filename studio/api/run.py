@@ -92,7 +92,8 @@ class Run:
         """Every image's label, with corrections applied; the columns of labels.csv, typed.
 
         path, label: texts; clean: bool; clean_probability, confidence, combined_score: in [0, 1],
-        of the models' own label (combined_score is None for methods without Phase I);
+        of the models' own label (combined_score is None for methods without Phase I); of_none: in
+        [0, 1], how far the image seems to show none of the classes;
         model_1_label, model_2_label: what each model says alone; correction: what a person said.
         """
         return _labels(self._outcome())
@@ -218,6 +219,7 @@ def _labels(outcome: Outcome) -> Table:
         "clean_probability": outcome.clean_probability.tolist(),
         "confidence": outcome.confidence.tolist(),
         "combined_score": none if outcome.combined is None else outcome.combined.tolist(),
+        "of_none": none if outcome.strangers is None else outcome.strangers.tolist(),
         "model_1_label": names(outcome.model_labels[0].tolist()),
         "model_2_label": names(outcome.model_labels[1].tolist()),
         "correction": ["" if one is None else one.verdict for one in said],

@@ -125,7 +125,8 @@ class Subject:
         """What is known of an image: the columns of labels.csv, typed; None = not known."""
         outcome, path = self.outcome, self.outcome.paths[index]
         one, two = outcome.model_labels[:, index].tolist()
-        combined, said = outcome.combined, outcome.corrections.get(path)
+        combined, strange = outcome.combined, outcome.strangers
+        said = outcome.corrections.get(path)
         return {
             "path": path,
             "label": outcome.name(int(outcome.final_labels[index])),
@@ -135,6 +136,7 @@ class Subject:
             "clean": bool(outcome.final_clean[index]),
             "confidence": round(float(outcome.confidence[index]), 6),
             "combined_score": None if combined is None else round(float(combined[index]), 6),
+            "of_none": None if strange is None else round(float(strange[index]), 6),
             "correction": None if said is None else said.verdict,
         }
 
