@@ -54,7 +54,8 @@ def as_parquet(subject: Subject) -> Iterator[Entry]:
     text, number, true = pyarrow.string(), pyarrow.float64(), pyarrow.bool_()
     kinds = {
         "path": text, "label": text, "clean_probability": number, "model_1_label": text,
-        "model_2_label": text, "clean": true, "confidence": number, "combined_score": number, "of_none": number,
+        "model_2_label": text, "clean": true, "confidence": number, "combined_score": number,
+        "of_none": number,
         "correction": text, "likely": pyarrow.list_(text), "probabilities": pyarrow.list_(number),
     }  # fmt: skip
     out = io.BytesIO()
