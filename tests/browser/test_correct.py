@@ -202,6 +202,7 @@ def test_ticked_images_are_corrected_together(
     assert not any(box.is_checked() for box in boxes.all())
     page.locator("#correct-undo").click()
     wait_for(page, lambda: not corrections_of(run), "nothing corrected", 60)
+    settle(page)  # the gallery is drawn anew, and a box that is ticked meanwhile is another one
     # Relabelling takes the class that stands beside its button.
     page.locator("#gallery-selection [data-tick-all]").check()
     summary.get_by_text("24 ticked images").wait_for()
