@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from studio.errors import RunError
 from studio.untrusted import Unreadable, load_tensors
 
 if TYPE_CHECKING:
@@ -80,8 +81,14 @@ def loaded(kind: str, event: Any) -> dict[str, Any]:
     Raises:
         RunError: they are missing, or of another kind of event.
     """
-    getattr(event, next(iter(_FORMS[kind])))
-    return vars(event)
+    missing: RunError | None = None
+    for name in _FORMS[kind]:  # older versions wrote fewer
+        try:
+            getattr(event, name)
+            return vars(event)
+        except RunError as error:
+            missing = error
+    raise missing or RunError(f"a record of kind {kind} has no tensors")
 
 
 def check_classes(

@@ -12,6 +12,7 @@ from typing import Any
 import gradio as gr
 import pytest
 
+from studio.export.downloads import Downloads
 from studio.export.labels import LABEL_COLUMNS
 from studio.runs.again import command_of
 from studio.session.session import Session
@@ -98,7 +99,7 @@ def test_old_downloads_are_forgotten(session: Session) -> None:
     for name, age in (("old.zip", 10 * 86_400), ("new.zip", 60)):
         (folder / name).touch()
         os.utime(folder / name, (time.time() - age,) * 2)
-    ExportTab(session)
+    Downloads(session.options.cache_dir)
     assert [file.name for file in folder.iterdir()] == ["new.zip"]
 
 
