@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from studio.files import write_json
 from studio.runs.history import HistoryStep, LabelHistory
 from studio.runs.reader import RunReader
 from studio.runs.store import Run, RunStore
@@ -18,8 +19,10 @@ N = 6
 @pytest.fixture
 def run(tmp_path: Path) -> Iterator[Run]:
     made = RunStore(tmp_path / "runs").create(
-        name="x", method="coft", model="embedded", folder="/photos"
+        name="x", method="coft", model="embedded", folder="/photos", class_names=("a", "b", "c")
     )
+    images = [f"{number}.jpg" for number in range(N)]
+    write_json(made.path / "images.json", {"root": "/photos", "images": images, "refused": []})
     yield made
     made.set_status(state="finished")
 
