@@ -19,7 +19,9 @@ KEEP_SECONDS = 86_400
 
 
 class Downloads:
-    """A folder of files that the page serves; what is older than a day is deleted at the start."""
+    """A folder of files that the page serves; what is older than a day is deleted whenever a
+    download is asked for.
+    """
 
     def __init__(self, cache_dir: Path) -> None:
         self._cache_dir, self._folder = cache_dir, cache_dir / "exports"

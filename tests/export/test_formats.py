@@ -58,6 +58,24 @@ def labels(run: Run) -> dict[str, str]:
     return {row["path"]: row["label"] for row in subject.rows()}
 
 
+def test_every_way_to_take_labels_away_has_the_columns_of_labels_csv(
+    run: Run, tmp_path: Path
+) -> None:
+    from studio.api.run import Run as Loaded
+    from studio.export.labels import LABEL_COLUMNS
+
+    wanted = set(LABEL_COLUMNS)
+    assert set(Subject.of(run).row(0)) == wanted
+    assert set(Loaded(run).labels.columns) == wanted
+    for name in ("json", "parquet"):
+        export_run(run, name, tmp_path / name)
+    value = json.loads((tmp_path / "json" / "labels.json").read_text())
+    assert set(value["images"][0]) == wanted | {"likely"}
+    parquet = pytest.importorskip("pyarrow.parquet")
+    columns = parquet.read_table(tmp_path / "parquet" / "labels.parquet").column_names
+    assert set(columns) == wanted | {"likely", "probabilities"}
+
+
 def test_every_format_has_files_that_stay_inside_and_are_as_large_as_said(
     run: Run, tmp_path: Path
 ) -> None:
