@@ -65,7 +65,9 @@ def phase_one_rounds(task: Task) -> Generator[Event, None, Learned]:
     learned: Learned | None = None
     views: TestViews | None = None
     device = task.space.image_mean.device
-    first = yield from first_scores(task.start, given, settings, device=device)
+    first = yield from first_scores(
+        task.start, given, settings, device=device, evidence=task.evidence
+    )
     scores = [first, first]
     for number in range(1, settings.rounds + 1):
         ranked = [claimed_scores(own, task.claims) for own in scores]
@@ -149,6 +151,7 @@ def _assigned(judgement: Judgement, first: Tensor, task: Task) -> Generator[Even
             device=task.space.image_mean.device,
             given_evidence=task.settings.given_evidence,
             anchor=task.settings.anchor,
+            evidence=task.evidence,
         )
         together.append(assigned)
     return torch.stack(together)
