@@ -107,12 +107,7 @@ class Run:
         none; the worst comes first.
         """
         outcome = self._outcome()
-        score = outcome.clean_probability if outcome.combined is None else outcome.combined
-        order = [
-            i for i in score.argsort(kind="stable").tolist()
-            if (said := outcome.corrections.get(outcome.paths[i])) is None or not said.by_person
-        ]  # fmt: skip
-        return _labels(outcome).take(order[: max(n, 0)])
+        return _labels(outcome).take(outcome.doubtful()[: max(n, 0)])
 
     def correct(self, corrections: Mapping[str, str | None]) -> None:
         """Keep what a person says: by path, the right class name, or None to leave the image out.

@@ -52,7 +52,8 @@ class Options:
     public: other people can reach it and share it (a Hugging Face Space), so that no path of the
     machine may be typed. roots: folders that typed paths must lie in; empty: anywhere, which is
     offered only to a browser on the same machine. limits: what a visitor may ask for, where
-    strangers share it; root: the path under which a proxy shows the page, empty or "/studio".
+    strangers share it; root: the path under which a proxy shows the page, empty or "/studio";
+    tools: whether programs may call `studio.ui.tools` by name.
     """
 
     runs_dir: Path
@@ -62,6 +63,7 @@ class Options:
     local: bool = True
     limits: Limits | None = None
     root: str = ""
+    tools: bool = False
 
     @property
     def paths_allowed(self) -> bool:
