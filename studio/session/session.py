@@ -140,11 +140,27 @@ class Session:
         Raises:
             StudioError: it cannot work, asks for too much, or another one is at work.
         """
-        if self.options.limits is None or self._rate is None:
-            return self.worker.start(request)
-        self.options.limits.check_request(request)
+        self._check(request)
+        return self._counted(lambda: self.worker.start(request))
+
+    def resume(self, run_id: str) -> str:
+        """Go on with a run that was stopped or cut off; its id.
+
+        Raises:
+            StudioError: it cannot go on, asks for too much, or another one is at work.
+        """
+        return self._counted(lambda: self.worker.resume(run_id, check=self._check))
+
+    def _check(self, request: JobRequest) -> None:
+        if self.options.limits is not None:
+            self.options.limits.check_request(request)
+
+    def _counted(self, begin: Callable[[], str]) -> str:
+        """Among those that a visitor may begin in an hour."""
+        if self._rate is None:
+            return begin()
         self._rate.check()
-        run_id = self.worker.start(request)
+        run_id = begin()
         self._rate.count()
         return run_id
 
@@ -174,10 +190,13 @@ class Session:
         return self._opened.get(source.choice, make, mark=mark)
 
     def result(self, run_id: str) -> RunResult | None:
-        """The result of a run, None while it has none; read once."""
+        """The result of a run, None while it has none; read once each time that it is written."""
         run = self.store.get(run_id)
-        there = (run.path / "result.json").is_file()
-        return self._results.get(run_id, run.result, mark=there)
+        try:  # a run that goes on has another one later
+            written = (run.path / "result.json").stat().st_mtime_ns
+        except OSError:
+            written = None
+        return self._results.get(run_id, run.result, mark=written)
 
     def results(self, infos: Iterable[RunInfo]) -> dict[str, RunResult | None]:
         """The results of those of these runs that have ended, by id."""
