@@ -74,7 +74,9 @@ def phase_one_rounds(task: Task) -> Generator[Event, None, Learned]:
         return learned
     views: TestViews | None = None
     device = task.space.image_mean.device
-    first = yield from first_scores(task.start, given, settings, device=device)
+    first = yield from first_scores(
+        task.start, given, settings, device=device, evidence=task.evidence
+    )
     yield from task.kept.arrived(ROUNDS)
     scores: Sequence[Tensor] = (first, first) if learned is None else learned.scores
     for number in range(begin, settings.rounds + 1):
@@ -176,6 +178,7 @@ def _assigned(judgement: Judgement, first: Tensor, task: Task) -> Generator[Even
             device=task.space.image_mean.device,
             given_evidence=task.settings.given_evidence,
             anchor=task.settings.anchor,
+            evidence=task.evidence,
         )
         together.append(assigned)
     return torch.stack(together)

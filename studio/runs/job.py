@@ -251,7 +251,7 @@ def _work(
     report.write("knowledge", verdict.to_dict())
     if verdict.level != "promising":
         report(Warned(verdict.sentence))
-    if keeps_zero_shot(request, level=verdict.level, given=given.labels):
+    if keeps_zero_shot(request, level=verdict.level, given=given.labels + given.judgements):
         report(Warned(NOT_TRAINED))
         fit = method_of("zero-shot").load()
     estimates = RunEstimates(
@@ -286,7 +286,8 @@ def _work(
     task = Task(
         backbone=backbone, images=canvases, features=features, class_vectors=vectors,
         class_names=names, settings=request.settings, given=told,
-        claims=None if claims is None else torch.from_numpy(claims), student=student, stop=stop,
+        claims=None if claims is None else torch.from_numpy(claims),
+        judged=given.judged_tensor(), student=student, stop=stop,
         state_due=pausing.due, state=pausing.state,
     )  # fmt: skip
     for event in pausing.events(fit, task):
@@ -337,6 +338,7 @@ def _work(
         checked=checked,
         given_labels=given.labels,
         given_rejected=given.rejected,
+        judged_labels=given.judgements,
         prompts=prompts.summary(),
         knowledge=verdict.level,
         knowledge_z=verdict.numbers["z"],
