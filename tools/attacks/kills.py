@@ -59,8 +59,10 @@ def killed(folder: Path, *, kills: int = KILLS, model: str = "") -> Iterator[Out
         runs = folder / f"killed-{number}"
         shutil.rmtree(runs, ignore_errors=True)
         stages: list[str] = []
-        for _ in range(min(MOST_OF_ONE_RUN, kills - done)):
-            if _attempt(runs, images, cache, (method, model), chance.uniform(0, seconds)) == 0:
+        for attempt in range(min(MOST_OF_ONE_RUN, kills - done)):
+            # The further it is, the less is left of it to be killed in.
+            moment = chance.uniform(0, seconds * max(0.5, 0.85**attempt))
+            if _attempt(runs, images, cache, (method, model), moment) == 0:
                 break
             if not runs.is_dir() or not list(runs.glob("2*")):
                 stages.append("before there was a run")
