@@ -11,8 +11,10 @@ from studio.errors import FolderError, RunError
 from studio.images.canvases import Canvases
 from studio.images.folder import Folder, truth
 from studio.runs.given import Correction
+from studio.runs.info import ACTIVE
 from studio.runs.outcome import Outcome
 from studio.runs.reader import zero_shot_outcome
+from studio.runs.resume import what_to_do
 from studio.session.session import Session
 from studio.session.source import AT_HAND, NOTHING, OpenedFolder, OpenedRun, Source, parse
 
@@ -78,7 +80,9 @@ def _run(session: Session, source: OpenedRun) -> Opened:
     reader = session.reader(source.run_id)
     outcomes = session.outcomes(reader)
     if not outcomes:
-        raise RunError("This run has no labels yet: they come once the images have been read.")
+        wait = "they come once the images have been read"
+        to_do = wait if reader.run.status()["state"] in ACTIVE else what_to_do(reader.run)
+        raise RunError(f"This run has no labels yet: {to_do}.")
     try:
         folder, canvases = session.open_folder(reader.root, follow_links=reader.info.follow_links)
     except FolderError as error:
