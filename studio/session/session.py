@@ -24,6 +24,7 @@ from studio.runs.reader import RunReader
 from studio.runs.result import RunResult
 from studio.runs.store import ACTIVE, RunInfo, RunStore
 from studio.session.dataset import DataSet
+from studio.session.keys import Keys
 from studio.session.limits import Limits, Rate
 from studio.session.prompts import Prompts
 from studio.session.selections import Selections
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from studio.images.canvases import Canvases
     from studio.runs.request import JobRequest
     from studio.runs.worker import Worker
+    from studio.session.judging import Judging
     from studio.session.opened import Opened
 
 _MEASURE_S = 60.0
@@ -50,7 +52,8 @@ class Options:
     public: other people can reach it and share it (a Hugging Face Space), so that no path of the
     machine may be typed. roots: folders that typed paths must lie in; empty: anywhere, which is
     offered only to a browser on the same machine. limits: what a visitor may ask for, where
-    strangers share it; root: the path under which a proxy shows the page, empty or "/studio".
+    strangers share it; root: the path under which a proxy shows the page, empty or "/studio";
+    tools: whether programs may call `studio.ui.tools` by name.
     """
 
     runs_dir: Path
@@ -60,6 +63,7 @@ class Options:
     local: bool = True
     limits: Limits | None = None
     root: str = ""
+    tools: bool = False
 
     @property
     def paths_allowed(self) -> bool:
@@ -83,6 +87,7 @@ class Session:
     data: DataSet = field(init=False)
     prompts: Prompts = field(init=False)
     writer: Writer = field(init=False)
+    judging: Judging = field(init=False)
     thumbnails: Thumbnails = field(init=False)
     folders: MachineFolders = field(init=False)
     selections: Selections = field(default_factory=Selections)
@@ -107,7 +112,13 @@ class Session:
             options.cache_dir, limits=options.limits, links_allowed=options.links_allowed
         )
         self.prompts = Prompts(self.data)
-        self.writer = Writer(self.prompts, options.cache_dir, public=options.public)
+        self.keys = Keys()
+        self.writer = Writer(self.prompts, options.cache_dir, public=options.public, keys=self.keys)
+        # Here, because these modules need this one.
+        from studio.session.chooser import chooser
+        from studio.session.judging import Judging
+
+        self.judging = Judging(self, self.keys, chooser)
         self.thumbnails = Thumbnails(cache_dir=options.cache_dir)
         self.folders = MachineFolders(
             self.data.recent, options.paths_allowed, options.roots, options.local

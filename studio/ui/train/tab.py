@@ -7,11 +7,11 @@ from typing import Any
 
 import gradio as gr
 
-from studio.errors import FolderError, RunError
-from studio.images.folder import parse_class_names
+from studio.errors import RunError
 from studio.imports import import_torch
 from studio.runs.form import RunForm
 from studio.session.rooms import Whose
+from studio.session.start import at_hand
 from studio.ui.handlers import InSession
 from studio.ui.parts import (
     POLL,
@@ -129,33 +129,10 @@ class TrainTab(InSession):
     @guarded
     def begin(self, form: RunForm) -> str:
         """Start a run on the data set at hand; returns its id."""
-        from studio.runs.request import JobRequest
-
-        running = self.session.active()
-        if running is not None:
-            raise RunError(f"The run {running} is still at work; wait for it, or stop it.")
-        view = self.session.data.state
-        if view.folder is None:
-            raise FolderError("Choose images on the Data tab first.")
-        if view.busy:
-            raise FolderError(f"Wait until the studio is done: {view.busy.lower()}.")
-        self.session.data.set_inputs(form.names, form.model, by=view.by)
-        root = view.folder.root
-        view = self.session.data.state
-        class_names = parse_class_names(view.names_text)
-        prompts = view.prompts.only(class_names)
-        request = JobRequest(
-            folder=root,
-            class_names=tuple(class_names),
-            aliases=view.aliases,
-            follow_links=view.folder.follows_links if view.folder else False,
-            method=form.method,
-            model=view.model,
-            settings=form.settings(),
-            prompts=None if prompts.is_default else prompts,
-            corrections=self.session.data.given() if form.given else {},
-            name=form.name.strip()[:60] or ("demo" if view.source == "demo" else root.name),
-        )
+        request = at_hand(
+            self.session, method=form.method, settings=form.settings(), name=form.name,
+            names=form.names, model=form.model, given=form.given,
+        )  # fmt: skip
         import_torch()
         return self.session.start(request)
 
