@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import cast
 
 from studio.errors import RunError
-from studio.export.subject import Entry, Subject
+from studio.export.entry import Entry
+from studio.export.subject import Subject
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,16 @@ _ALL = (
     Format("label-studio", "Label Studio",
            "Tasks with predictions and their scores, and the labelling interface.",
            "annotation:label_studio"),
+    Format("cleanlab", "cleanlab", "Labels and out-of-sample probabilities, as arrays.",
+           "cleanlab_folder:cleanlab"),
+    Format("html", "Report", "One file to send: figures, map, galleries of clean and noisy labels, "
+           "settings.", "report:report"),
     Format("model", "The model", "Its weights as safetensors, and model.json, which says what they "
            "are.", "weights:model", model=True),
+    Format("onnx", "ONNX", "The model in one file, with class names and preprocessing, for "
+           "onnxruntime.", "onnx_file:as_onnx", model=True),
+    Format("timm", "timm", "The two models as folders that timm.create_model loads.",
+           "timm_folder:timm", model=True),
     Format("model-card", "Model card", "What was fitted on what, how sure it is, and its limits.",
            "card:model_card"),
 )  # fmt: skip

@@ -39,10 +39,10 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]])
     return path
 
 
-def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A head and rows as `write_csv` writes them."""
+def row_text(cells: Sequence[object]) -> str:
+    """One row as `write_csv` writes it."""
     out = io.StringIO()
-    _write(out, columns, rows)
+    csv.writer(out, lineterminator="\n").writerow(cells)
     return out.getvalue()
 
 
