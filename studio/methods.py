@@ -71,6 +71,19 @@ _ALL = (
     Method("lafter", "LaFTer, a text-trained head", "studio.baselines.lafter"),
     Method("transclip", "TransCLIP, labelled together", "studio.baselines.transclip", trains=False),
     Method(
+        "transclip-released", "TransCLIP, as its authors run it",
+        "studio.baselines.transclip", "fit_released", trains=False,
+    ),
+    Method("stata", "StatA, held at the texts", "studio.baselines.stata", trains=False),
+    Method(
+        "zlap", "ZLaP, labels spread over a graph",
+        "studio.baselines.propagation", "fit_zlap", trains=False,
+    ),
+    Method(
+        "ecalp", "ECALP, a graph that heeds the names",
+        "studio.baselines.propagation", "fit_ecalp", trains=False,
+    ),
+    Method(
         "supervised", "Supervised by given labels",
         "studio.baselines.self_training", "fit_supervised", models=2, needs_given=True,
     ),
