@@ -2,7 +2,7 @@
 
 Each field says where its default comes from, with the labels of docs/method.md:
 [paper] stated in arXiv:2602.04337; [sister] stated in arXiv:2602.04340; [DeFT] read in DeFT's code;
-[inferred] a deduction; [studio] this project's own choice, measured in docs/benchmarks.md.
+[inferred] a deduction; [studio] this project's own choice, measured in docs/lab-notes.md.
 """
 
 from __future__ import annotations

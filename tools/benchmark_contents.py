@@ -1,4 +1,4 @@
-"""The chart and the tables of docs/benchmarks.md, each made from the results of the benchmark."""
+"""The chart and the tables of docs/lab-notes.md, each made from the results of the benchmark."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fill the tables of docs/benchmarks.md from the results beside it, docs/benchmarks.jsonl.
+"""Fill the tables of docs/lab-notes.md from the results beside it, docs/lab-notes.jsonl.
 
     python tools/benchmark_tables.py [RESULTS.jsonl ...]
 
@@ -23,8 +23,8 @@ from benchmark_contents import TABLES  # noqa: E402 (needs the path above)
 
 from studio.bench.results import Result, Results  # noqa: E402
 
-DOCUMENT = ROOT / "docs" / "benchmarks.md"
-RESULTS = ROOT / "docs" / "benchmarks.jsonl"
+DOCUMENT = ROOT / "docs" / "lab-notes.md"
+RESULTS = ROOT / "docs" / "lab-notes.jsonl"
 
 COLUMNS = (
     "set", "entrant", "seed", "images", "test_images", "zero_shot_accuracy", "accuracy",

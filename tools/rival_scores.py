@@ -2,7 +2,7 @@
 
 As in `studio.scores.cleanliness`: labels (N,) int, given ones or a model's own; features (N, d);
 probabilities (N, C) of any classifier. Every score is (N,) float64, higher = cleaner, in [0, 1].
-None sees a true label. The names B0 to B5 are those of docs/benchmarks.md; B2 is
+None sees a true label. The names B0 to B5 are those of docs/lab-notes.md; B2 is
 `studio.scores.cleanliness.neighbour_share`.
 
 For labels that are a model's own best classes its confidence and margin say all it has to say, and

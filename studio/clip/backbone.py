@@ -110,7 +110,7 @@ class Backbone:
         """Images that go through the image tower at a time.
 
         On the CPU 16 are as fast as 64, and a run takes less than half of the memory
-        (docs/benchmarks.md).
+        (docs/lab-notes.md).
         """
         return 16 if self.device.type == "cpu" else 64
 

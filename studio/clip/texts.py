@@ -50,7 +50,7 @@ class TextTower:
 
         Means are normalised before and after. Groups count the same, however many sentences are in
         them: with one template beside four sentences a mean of all five labels worse [studio;
-        docs/benchmarks.md].
+        docs/lab-notes.md].
 
         texts: C lists of at least one group of at least one sentence.
         """

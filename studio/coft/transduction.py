@@ -35,7 +35,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize, one_hot
 
-from studio.coft.given import REJECTED
+from studio.coft.given import REJECTED, Evidence
 
 TEXT_WEIGHT = 1.0
 NEIGHBOURS = 3
@@ -139,6 +139,7 @@ def label_together(
     device: torch.device,
     given_evidence: float = 0.0,
     anchor: float = 0.0,
+    evidence: Evidence | None = None,
 ) -> Tensor:
     """(N, C) tempered assignments, on the CPU; arguments as of `transduce` and `anchored`.
 
@@ -148,18 +149,21 @@ def label_together(
     the first anchored round stands; else the last. anchor 0, or given labels of every class, which
     show that none is absent: free.
 
-    given_evidence: weight of `with_evidence`. device: where it is computed; comparing all pairs of
+    given_evidence: weight of `with_evidence`; evidence: what it takes; None: the given labels, in
+    full. device: where it is computed; comparing all pairs of
     images takes time with the square of N. A trace of the probabilities is mixed in, so that images
     whose assignment is certain (z = 1) are ranked by those; in float64, for in float32 all above
     .9999 would tie.
     """
     pictures, given = pictures.to(device).float(), given.to(device)
-    probabilities = with_evidence(pictures, probabilities.to(device), given, weight=given_evidence)
+    told = Evidence.of(given) if evidence is None else evidence.to(device)
+    probabilities = with_evidence(
+        pictures, probabilities.to(device), given, weight=given_evidence, evidence=told
+    )
     pictures = centred(pictures, given)
     temperature = temperature_of(pictures[given != REJECTED])
-    told = given[given >= 0].unique()
     lacking = 0.0
-    if anchor and len(told) < probabilities.shape[1]:
+    if anchor and len(given[given >= 0].unique()) < probabilities.shape[1]:
         first, *_, last = anchored(
             pictures, probabilities, given, temperature=temperature, anchor=anchor
         )
@@ -177,28 +181,38 @@ def centred(pictures: Tensor, given: Tensor) -> Tensor:
 
 
 def with_evidence(
-    pictures: Tensor, probabilities: Tensor, given: Tensor, *, weight: float
+    pictures: Tensor,
+    probabilities: Tensor,
+    given: Tensor,
+    *,
+    weight: float,
+    evidence: Evidence | None = None,
 ) -> Tensor:
-    """Probabilities (N, C) in which the given labels (N,) count as evidence for similar images.
+    """Probabilities (N, C) in which answers count as evidence for similar images.
 
-    The log-odds of a class, the same at every scale, grow by weight * exp(-5 (1 - cosine)), the
-    cosine being that with the most similar image that was given this label: Tip-Adapter's affinity
+    given: (N,), of which the rejected shape nothing; evidence: the answers and what they are worth;
+    None: the given labels, in full.
+
+    The log-odds of a class, the same at every scale, grow by weight * trust * exp(-5 (1 - cosine)),
+    most by that of the images which were given this label: Tip-Adapter's affinity
     (Zhang et al., ECCV 2022, arXiv:2207.09519), but of the nearest instead of the sum of all, and
     without what all images have in common, so that a class does not grow because many of its
     images were corrected or none of the others'. So one or two labels a class can name a group of
     images that the texts call by another class's name.
     """
-    labelled = (given >= 0).nonzero()[:, 0]
+    told = Evidence.of(given) if evidence is None else evidence
+    labelled = (told.labels >= 0).nonzero()[:, 0]
     if not weight or not len(labelled):
         return probabilities
+    trust = told.trust[labelled].to(pictures.dtype)
     own = centred(pictures, given)
     weighed = []
     for block, before in zip(own.split(BLOCK), probabilities.split(BLOCK), strict=True):
-        affinity = (-AFFINITY_SLOPE * (1 - block @ own[labelled].T)).exp()  # (n, given)
-        labels = given[labelled].expand(len(block), -1)
-        evidence = torch.zeros_like(before).scatter_reduce(1, labels, affinity, "amax")
+        affinity = (-AFFINITY_SLOPE * (1 - block @ own[labelled].T)).exp()  # (n, answers)
+        labels = told.labels[labelled].expand(len(block), -1)
+        worth = torch.zeros_like(before).scatter_reduce(1, labels, trust * affinity, "amax")
         prior = before.clamp_min(LEAST_PROBABILITY).log()
-        weighed.append((prior + weight * evidence).softmax(-1))
+        weighed.append((prior + weight * worth).softmax(-1))
     return torch.cat(weighed)
 
 

@@ -39,7 +39,8 @@ class Outcome:
     the score of `scores.cleanliness.combined`, or None; strangers: (N,) that of `scores.strangers`,
     how far an image seems to be of none of the classes, or None; by_combined: what `cleanliness`
     is;
-    corrections: by path, what people said about images, which all of the above leave out.
+    corrections: by path, what people and a judge said about images, which all of the above leave
+    out.
     """
 
     paths: tuple[str, ...]
@@ -87,6 +88,15 @@ class Outcome:
         """Indices of images by their cleanliness; ties stay in their order."""
         return indices[np.argsort(self.cleanliness[indices], kind="stable")]
 
+    def doubtful(self) -> list[int]:
+        """Indices of the images that no person has corrected, the label least likely to be right
+        first: by the combined score, or by the clean probability where there is none.
+        """
+        score = self.clean_probability if self.combined is None else self.combined
+        order = np.argsort(score, kind="stable").tolist()
+        said = (self.corrections.get(self.paths[i]) for i in order)
+        return [i for i, one in zip(order, said, strict=True) if one is None or not one.by_person]
+
     def __len__(self) -> int:
         return len(self.paths)
 
@@ -97,7 +107,9 @@ class Outcome:
 
     @property
     def final_labels(self) -> NDArray[np.int64]:
-        """(N,) labels with the corrections applied: a person's label stands."""
+        """(N,) labels with the corrections applied: a person's label stands, a judge's is evidence
+        that the next run weighs.
+        """
         return self._corrected[0]
 
     @property
@@ -113,7 +125,7 @@ class Outcome:
         number = {name: label for label, name in enumerate(self.class_names)}
         for index, path in enumerate(self.paths):
             correction = self.corrections.get(path)
-            if correction is not None:
+            if correction is not None and correction.by_person:
                 labels[index] = number.get(correction.label, labels[index])
                 clean[index] = correction.verdict != "rejected"
         return labels, clean

@@ -2,7 +2,7 @@
 
 Everywhere: labels (N,) int, given ones or a model's own; features (N, d), any scale. Every score is
 (N,) float64, higher = cleaner, in [0, 1]. None sees a true label. What they were compared with, and
-the names B0 to B5, are in tools/rival_scores.py and docs/benchmarks.md.
+the names B0 to B5, are in tools/rival_scores.py and docs/lab-notes.md.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def combined(
     labels it was given, the features never saw a label, and Phase I saw only the seeds.
 
     Mean AUROC over six sets .824, the best single score (neighbours) .776, p_clean .745: see
-    docs/benchmarks.md. Adding p_clean took .010 away on earlier runs.
+    docs/lab-notes.md. Adding p_clean took .010 away on earlier runs.
     """
     parts = [np.asarray(confidence, np.float64), np.asarray(neighbours, np.float64)]
     if phase1_confidence is not None:

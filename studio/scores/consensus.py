@@ -12,7 +12,7 @@ the accuracy of the consensus by less than a point.)
 Without `say` the model in the middle comes first, not the best: of a good model, a fair one and a
 poor one of one family, which err on the same images, the fair one agrees most with the rest.
 Nothing here sees a label. What it cannot see: an error that most of the models share.
-docs/benchmarks.md says how often the first was the best.
+docs/lab-notes.md says how often the first was the best.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ that training itself is sure of counts: on sets where it does harm, its confiden
 its models and that of similar images all rise.
 
 None of it sees a true label. The constants are made by `tools/fit_estimate.py`, which also measures
-what they are worth; docs/benchmarks.md has its tables. Each of eight labelled sets and of parts of
+what they are worth; docs/lab-notes.md has its tables. Each of eight labelled sets and of parts of
 them (classes missing, long tails, half of the names wrong) was estimated with constants fitted to
 the other sets only. The intervals are meant to hold nine times out of ten. The constants were
 fitted with the embedded model: with another model the same formula is a guess whose error was not

@@ -16,7 +16,7 @@ class Listed:
 
     A name that is never or seldom given may be that of a class which is not in the folder, or one
     that the model does not know although its images are there: without a label the two look the
-    same. docs/benchmarks.md says how often it is which.
+    same. docs/lab-notes.md says how often it is which.
     """
 
     never: tuple[str, ...]

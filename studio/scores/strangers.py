@@ -10,7 +10,7 @@ from set to set by more than it does between the images of one.
 Nouns instead of the mass of all other words: NegLabel (Jiang et al., ICLR 2024, arXiv:2403.20078)
 takes the words farthest from the names; here all of them do as well. What it is worth, and what
 the largest probability, the energy and the distance to the class means are worth, is measured by
-`tools/measure_strangers.py`; docs/benchmarks.md has the table.
+`tools/measure_strangers.py`; docs/lab-notes.md has the table.
 """
 
 from __future__ import annotations

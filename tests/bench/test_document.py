@@ -1,4 +1,4 @@
-"""docs/benchmarks.md says what its results say."""
+"""docs/lab-notes.md says what its results say."""
 
 from __future__ import annotations
 

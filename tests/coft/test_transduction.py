@@ -13,7 +13,7 @@ from torch.nn.functional import normalize
 from studio.clip.backbone import Backbone
 from studio.coft import transduction
 from studio.coft.events import Event
-from studio.coft.given import REJECTED, UNKNOWN
+from studio.coft.given import REJECTED, UNKNOWN, Evidence
 from studio.coft.start import ZeroShotStart, first_scores
 from studio.settings import Settings
 
@@ -224,6 +224,37 @@ def test_evidence_is_that_of_the_nearest_given_label_of_a_class(
     assert transduction.with_evidence(pictures, guess, given, weight=0.0) is guess
     nothing = torch.full((9,), UNKNOWN)
     assert transduction.with_evidence(pictures, guess, nothing, weight=7.0) is guess
+
+
+def test_answers_spread_as_far_as_they_are_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures, guess = normalize(draws(9, 6), dim=1), draws(9, 3, seed=1).softmax(1)
+    given, judged = torch.full((2, 9), UNKNOWN)
+    given[3], judged[0], judged[1] = REJECTED, 0, 0
+    trust = torch.tensor([0.2, 0.9, *[1.0] * 7])
+    evidence = Evidence.of(given, judged, trust)
+    weighed = transduction.with_evidence(pictures, guess, given, weight=7.0, evidence=evidence)
+    own = transduction.centred(pictures, given)
+    affinity = (-5.0 * (1 - own @ own[:2].T)).exp() * trust[:2]
+    for i in range(9):
+        worth = torch.tensor([float(affinity[i].max()), 0.0, 0.0])
+        torch.testing.assert_close(weighed[i], (guess[i].log() + 7.0 * worth).softmax(0))
+
+
+def test_judged_labels_name_a_group_as_far_as_they_are_trusted() -> None:
+    pictures, guess, truth = overlapping()
+    guess = guess[:, [1, 0, 2]]  # the texts confuse two classes
+    nothing, cpu = torch.full((600,), UNKNOWN), torch.device("cpu")
+    judged = nothing.clone()
+    judged[:6] = truth[:6]
+
+    def right(trust: float) -> float:
+        told = Evidence.of(nothing, judged, torch.full((600,), trust))
+        z = transduction.label_together(
+            pictures, guess, nothing, device=cpu, given_evidence=20.0, evidence=told
+        )
+        return float((z.argmax(1) == truth)[6:].float().mean())
+
+    assert right(1.0) > right(0.0) + 0.1
 
 
 def test_a_class_does_not_grow_by_what_all_images_have_in_common() -> None:

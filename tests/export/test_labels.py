@@ -64,7 +64,7 @@ def test_labels_csv_says_what_the_run_says(finished: Run, tmp_path: Path):
     rows = rows_of(labels_csv(finished, tmp_path / "labels.csv"))
     assert list(rows[0]) == [
         "path", "label", "clean_probability", "model_1_label", "model_2_label", "clean",
-        "confidence", "combined_score", "of_none", "correction",
+        "confidence", "combined_score", "of_none", "correction", "judged_label",
     ]  # fmt: skip
     assert len({float(row["combined_score"]) for row in rows}) > 1
     (event,) = [event for event in finished.events()[0] if event["kind"] == "finished"]
@@ -104,7 +104,7 @@ def test_a_csv_that_cannot_be_written_is_an_error_of_the_user(finished: Run, tmp
 def test_a_run_without_labels_has_no_csv(tmp_path: Path):
     run = RunStore(tmp_path / "runs").create(name="n", method="coft", model="m", folder="/f")
     run.set_status(state="failed")
-    with pytest.raises(RunError, match="no final labels yet"):
+    with pytest.raises(RunError, match="no final labels"):
         labels_csv(run, tmp_path / "labels.csv")
     with pytest.raises(RunError, match="no trained classifier"):
         predict(run, tmp_path, tmp_path / "out.csv", cache_dir=tmp_path)
