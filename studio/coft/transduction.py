@@ -80,13 +80,13 @@ def transduce(
     prior = probabilities.clamp_min(LEAST_PROBABILITY).log()
     usable = given != REJECTED
     near, weights = neighbours(pictures, usable, count=NEIGHBOURS)
-    z = _fixed(probabilities, given)
+    z = fixed(probabilities, given)
     means = _first_means(pictures, z * usable[:, None])
     variance = torch.full_like(pictures[0], 1 / pictures.shape[1])
     for _ in range(ROUNDS):
         pull = log_density(pictures, means, variance) / temperature + TEXT_WEIGHT * prior
         for _ in range(INNER_STEPS):
-            z = _fixed((pull + (weights[..., None] * z[near]).sum(1)).softmax(-1), given)
+            z = fixed((pull + (weights[..., None] * z[near]).sum(1)).softmax(-1), given)
         means, variance = moments(pictures, z * usable[:, None], means)
         yield Assigned(z, means, variance)
 
@@ -108,7 +108,7 @@ def anchored(
     prior = ANCHORED_TEXT_WEIGHT * probabilities.clamp_min(LEAST_PROBABILITY).log()
     usable = given != REJECTED
     near, weights = neighbours(pictures, usable, count=NEIGHBOURS)
-    z = _fixed(probabilities, given)
+    z = fixed(probabilities, given)
     means, variance = moments(pictures, z * usable[:, None], torch.zeros_like(pictures[:1]))
     held = means
     told = torch.bincount(given[given >= 0], minlength=probabilities.shape[1])[:, None]
@@ -118,7 +118,7 @@ def anchored(
         shares = ((sizes + 1) / (sizes + 1).sum()).log()
         pull = log_density(pictures, means, variance) / temperature + prior + shares
         for _ in range(INNER_STEPS):
-            z = _fixed((pull + (weights[..., None] * z[near]).sum(1)).softmax(-1), given)
+            z = fixed((pull + (weights[..., None] * z[near]).sum(1)).softmax(-1), given)
         own, variance = moments(pictures, z * usable[:, None], held)
         mass = (z * usable[:, None]).sum(0)[:, None]
         means = (mass * own + hold * held) / (mass + hold).clamp_min(1e-6)
@@ -286,7 +286,7 @@ def _first_means(pictures: Tensor, scores: Tensor) -> Tensor:
     return pictures[best].mean(0)
 
 
-def _fixed(z: Tensor, given: Tensor) -> Tensor:
+def fixed(z: Tensor, given: Tensor) -> Tensor:
     """Assignments (N, C) in which given labels (N,) stand."""
     labelled = given >= 0
     z = z.clone()
