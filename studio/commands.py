@@ -22,6 +22,7 @@ def fit(options: argparse.Namespace) -> int:
     from studio.files import finite
     from studio.runs.command import summary
     from studio.runs.job import JobStopped
+    from studio.runs.mirror import mirrored
     from studio.runs.request import create_run
     from studio.runs.store import RunStore
     from studio.terminal import Terminal
@@ -50,7 +51,8 @@ def fit(options: argparse.Namespace) -> int:
     tidy(options.cache)
     run = create_run(request, store)
     try:
-        result = work(request, run, cache=options.cache)
+        with mirrored(run.path, options.mirror):
+            result = work(request, run, cache=options.cache)
     except JobStopped as stopped:
         print(stopped, file=sys.stderr)
         return INTERRUPTED
