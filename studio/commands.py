@@ -30,6 +30,7 @@ def fit(options: argparse.Namespace) -> int:
     from studio.files import finite
     from studio.runs.command import summary
     from studio.runs.job import JobStopped
+    from studio.runs.mirror import mirrored
     from studio.runs.request import create_run
     from studio.runs.resume import take_up
     from studio.runs.store import RunStore
@@ -46,10 +47,11 @@ def fit(options: argparse.Namespace) -> int:
         known = store.find(options.resume)
         request, run = take_up(RunStore(known.path.parent), known.id)
     try:
-        result = work(
-            request, run, cache=options.cache, resumed=options.resume is not None,
-            as_is=options.as_is,
-        )  # fmt: skip
+        with mirrored(run.path, options.mirror):
+            result = work(
+                request, run, cache=options.cache, resumed=options.resume is not None,
+                as_is=options.as_is,
+            )  # fmt: skip
     except JobStopped as stopped:
         print(stopped, file=sys.stderr)
         return INTERRUPTED

@@ -142,6 +142,13 @@ def add_fit(commands: Any) -> None:
     fit.add_argument(
         "--json", action="store_true", help="the last line on stdout is the result as JSON"
     )
+    fit.add_argument(
+        "--mirror",
+        type=Path,
+        metavar="DIR",
+        help="keep a copy of the run's folder here while it works, for others to read: a bucket "
+        "that is mounted, say",
+    )
     fit.set_defaults(command=run_command.fit)
 
 

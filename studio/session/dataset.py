@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from studio.errors import FolderError
@@ -169,7 +170,8 @@ class DataSet(Workspace):
         if draw is None:
             from studio.demo import demo_folder
 
-            draw = demo_folder
+            few = 0 if self.limits is None else self.limits.demo
+            draw = partial(demo_folder, per_class=few) if few else demo_folder
         path = draw(self.cache_dir, progress=task.begin(_DRAWING))
         self._scan(task, path, "demo", keep_names=False)
         self.set_inputs(names_text)

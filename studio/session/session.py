@@ -35,6 +35,7 @@ from studio.session.writer import Writer
 if TYPE_CHECKING:
     from studio.images.canvases import Canvases
     from studio.runs.request import JobRequest
+    from studio.runs.slices import Slices
     from studio.runs.worker import Worker
     from studio.session.judging import Judging
     from studio.session.opened import Opened
@@ -53,7 +54,8 @@ class Options:
     machine may be typed. roots: folders that typed paths must lie in; empty: anywhere, which is
     offered only to a browser on the same machine. limits: what a visitor may ask for, where
     strangers share it; root: the path under which a proxy shows the page, empty or "/studio";
-    tools: whether programs may call `studio.ui.tools` by name.
+    tools: whether programs may call `studio.ui.tools` by name; slices: of a GPU that is lent, which
+    runs are worked on in; None: this process has all that there is.
     """
 
     runs_dir: Path
@@ -64,6 +66,7 @@ class Options:
     limits: Limits | None = None
     root: str = ""
     tools: bool = False
+    slices: Slices | None = None
 
     @property
     def paths_allowed(self) -> bool:
