@@ -8,6 +8,7 @@ from studio.runs.corrections import Action
 from studio.runs.given import Correction, count
 from studio.runs.history import HistoryStep
 from studio.runs.outcome import Outcome, likely
+from studio.runs.question import Question
 from studio.views.cards import truth, words, worth
 from studio.views.render import render
 
@@ -24,6 +25,7 @@ def detail(
     history: Sequence[HistoryStep] = (),
     watched: int = 0,
     attributes: Mapping[str, str] | None = None,
+    question: Question | None = None,
 ) -> str:
     """The image large, its labels and what can be said about them, the history of its label.
 
@@ -36,6 +38,7 @@ def detail(
         history: of its label, see `LabelHistory.of`.
         watched: how many images the run looked at after each epoch.
         attributes: data-... that the page's script reads.
+        question: what is asked about the image; None: it is shown, and may be corrected.
     """
     best = zip(outcome.top_labels[index], outcome.top_probabilities[index], strict=True)
     label = outcome.name(int(outcome.labels[index]))
@@ -43,7 +46,7 @@ def detail(
         "explore/detail.html",
         outcome=outcome,
         index=index,
-        judged=outcome.stage != "zero-shot",
+        judged=outcome.judged,
         picture=picture,
         path=outcome.paths[index],
         alt=f"{outcome.paths[index]}, labelled {label}, {worth(outcome, index)}",
@@ -65,6 +68,8 @@ def detail(
         verdict="" if correction is None else correction.verdict,
         given="" if correction is None else correction.label,
         state=words(correction),
+        question=question,
+        shortlist=[(c, outcome.name(c)) for c in question.shortlist] if question else [],
     )
 
 
