@@ -73,7 +73,7 @@ class Subject:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The C class names, in the order of the classifier."""
+        """The C class names, in the order of the classifier, and those that a person added."""
         return self.outcome.class_names
 
     @cached_property

@@ -23,6 +23,7 @@ from studio.runs.outcome import Outcome
 from studio.runs.reader import RunReader
 from studio.runs.result import RunResult
 from studio.runs.store import ACTIVE, RunInfo, RunStore
+from studio.session.asking import Askings
 from studio.session.dataset import DataSet
 from studio.session.keys import Keys
 from studio.session.limits import Limits, Rate
@@ -95,6 +96,7 @@ class Session:
     folders: MachineFolders = field(init=False)
     selections: Selections = field(default_factory=Selections)
     tasks: Tasks = field(default_factory=Tasks)
+    askings: Askings = field(default_factory=Askings)
     _readers: Cache[str, RunReader] = field(default_factory=lambda: Cache(most=_READERS))
     _results: Cache[str, RunResult | None] = field(default_factory=lambda: Cache(most=_RESULTS))
     _folders: Cache[Path, tuple[Folder, Canvases]] = field(
