@@ -17,8 +17,10 @@ from typing import Any
 from studio.errors import RunError
 from studio.files import _json
 from studio.images.folder import class_text, scan
-from studio.runs.given import GIVEN_FILE, write_corrections
+from studio.runs.checking import CLAIMED_FILE
+from studio.runs.given import COLUMNS, GIVEN_FILE, write_corrections
 from studio.runs.request import JobRequest
+from studio.runs.table import csv_text
 from studio.settings import Settings
 
 FLAVORS: Mapping[str, float] = {"t4-small": 0.40, "l4x1": 0.80, "a100-large": 2.50, "h200": 5.00}
@@ -119,6 +121,8 @@ def _inputs(request: JobRequest) -> Iterator[tuple[str, str, bytes]]:
         yield "--names", "names.txt", class_text(request.class_names, request.aliases).encode()
     if request.prompts is not None:
         yield "--prompts", "prompts.json", _json(request.prompts.to_dict()).encode()
+    if request.labels:
+        yield "--labels", CLAIMED_FILE, csv_text(COLUMNS[:2], request.labels.items()).encode()
     if request.corrections:
         yield "--corrections", GIVEN_FILE, corrections_csv(request)
 

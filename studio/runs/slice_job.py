@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-from studio.errors import StudioError
 from studio.runs.job import JobStopped, run_job
 from studio.runs.resume import asked_of
 from studio.runs.run import Run
@@ -25,6 +24,6 @@ def work_slice(slice: Slice) -> Ended:
         )  # fmt: skip
     except JobStopped:  # paused, or not begun to learn when the slice was over
         return "over" if to_end.exists() else "paused"
-    except StudioError:
+    except Exception:  # its status and log.txt say what was wrong
         return "over"
     return "over"

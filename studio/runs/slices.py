@@ -92,6 +92,7 @@ class Slices:
                 run.set_status(state="stopped", reason="it can go on" if pause() else _why(said))
                 break
             run.set_status(state="running", stage=WAITING, reason=None)
+        run.disown()
         with contextlib.suppress(OSError):
             (run.path / STOP_FILE).unlink(missing_ok=True)
 
