@@ -234,12 +234,6 @@ class Corrections:
             with _kept():
                 self._folder.mkdir(parents=True, exist_ok=True)
 
-    def make_room(self) -> None:
-        """Make the folder, where that is for corrections to do. Raises RunError."""
-        if self._make:
-            with _kept():
-                self._folder.mkdir(parents=True, exist_ok=True)
-
     def _append(self, record: Mapping[str, Any]) -> None:
         line = {"time": round(time.time(), 3), **record}
         with _kept():
