@@ -11,6 +11,7 @@ from studio.api.table import Table
 from studio.errors import RunError
 from studio.export.command import export_run
 from studio.export.predict import predictions
+from studio.export.push import push_run
 from studio.export.subject import EVERYTHING
 from studio.places import default_cache_dir, default_runs_dir
 from studio.runs.command import summary
@@ -192,6 +193,27 @@ class Run:
             StudioError: The run has no labels, or something that the format needs is missing.
         """
         return export_run(self._run, to, Path(out), only=only, links=links)
+
+    def push(
+        self, repository: str, *, to: str = "huggingface", only: str = EVERYTHING,
+        public: bool = False,
+    ) -> str:  # fmt: skip
+        """Put an export on the Hugging Face hub: the images in it leave this machine.
+
+        Args:
+            repository: OWNER/NAME; made if there is none.
+            to: "huggingface" (images and labels) or "timm" (the model).
+            only: "everything", or "clean".
+            public: Whether everybody may see it.
+
+        Returns:
+            The repository's address.
+
+        Raises:
+            StudioError: The hub refuses or cannot be reached; who you are is told to it by
+                `hf auth login` or HF_TOKEN.
+        """
+        return push_run(self._run, to, repository, only=only, public=public)
 
     def __repr__(self) -> str:
         result = self._run.result()
