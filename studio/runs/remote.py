@@ -20,7 +20,7 @@ from studio.images.folder import class_text, scan
 from studio.runs.checking import CLAIMED_FILE
 from studio.runs.given import COLUMNS, GIVEN_FILE, write_corrections
 from studio.runs.request import JobRequest
-from studio.runs.table import csv_text
+from studio.runs.table import row_text
 from studio.settings import Settings
 
 FLAVORS: Mapping[str, float] = {"t4-small": 0.40, "l4x1": 0.80, "a100-large": 2.50, "h200": 5.00}
@@ -122,7 +122,11 @@ def _inputs(request: JobRequest) -> Iterator[tuple[str, str, bytes]]:
     if request.prompts is not None:
         yield "--prompts", "prompts.json", _json(request.prompts.to_dict()).encode()
     if request.labels:
-        yield "--labels", CLAIMED_FILE, csv_text(COLUMNS[:2], request.labels.items()).encode()
+        yield (
+            "--labels",
+            CLAIMED_FILE,
+            "".join(map(row_text, (COLUMNS[:2], *request.labels.items()))).encode(),
+        )
     if request.corrections:
         yield "--corrections", GIVEN_FILE, corrections_csv(request)
 
