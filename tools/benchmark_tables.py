@@ -2,9 +2,10 @@
 
     python tools/benchmark_tables.py {benchmarks,lab-notes} [RESULTS.jsonl ...]
 
-The results of NAME.md are in NAME.jsonl. RESULTS are files that `python -m studio bench` wrote (`results.jsonl` in its --out). They are added
-first; a run that is there already (same data set, entrant and seed) is replaced. A table of the
-document starts below a line `<!-- table: NAME -->` and ends at the next empty line.
+The results of NAME.md are in NAME.jsonl. RESULTS are files that `python -m studio bench` wrote
+(`results.jsonl` in its --out). They are added first; a run that is there already (same data set,
+entrant and seed) is replaced. A table of the document starts below a line `<!-- table: NAME -->`
+and ends at the next empty line.
 """
 
 from __future__ import annotations
