@@ -11,6 +11,8 @@ given.csv with corrections.jsonl over it, the last word on an image being the on
 
 from __future__ import annotations
 
+import hashlib
+import os
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -228,6 +230,14 @@ class Corrections:
                     said = Correction(cast(Verdict, action.verdict), label)
                     current[path] = said.over(before)
         self._current, self._done, self._seen = current, done, seen
+
+
+def folder_corrections(
+    root: Path, *, cache_dir: Path, subjects: Callable[[], Subjects]
+) -> Corrections:
+    """Those of a folder's images before any run. cache_dir: the studio's cache, which has them."""
+    key = hashlib.sha256(os.fsencode(root)).hexdigest()[:20]
+    return Corrections(cache_dir / "corrections" / key, subjects, make=True)
 
 
 def corrections_of(run: Run) -> Mapping[str, Correction]:
