@@ -52,6 +52,8 @@ STARVED = 0.25
 FEW_STARVED, MANY_STARVED = 0.05, 0.5
 """Shares of starved classes up to which all names seem to be in the folder, and from which most
 seem to be missing."""
+NAMED = 0.5
+"""Trust from which an answer shows that its class is in the folder."""
 LEAST_PROBABILITY = 1e-37
 """Whose logarithm is still finite in float32."""
 
@@ -98,12 +100,14 @@ def anchored(
     *,
     temperature: float,
     anchor: float,
+    told: Tensor | None = None,
 ) -> Iterator[Assigned]:
     """As `transduce`, with means that are held and class sizes that are estimated [studio].
 
     The mean of a class is that of its images and of `anchor` pseudo-images at its mean under the
-    probabilities (N, C), but free where it has a given label: that says more than a text. The log
-    of its size, with one image more than it has, stands beside its texts' log probability.
+    probabilities (N, C), but free as far as answers name it, which say more than a text: `told`
+    (C,) in [0, 1]; None: where it has a given label. The log of its size, with one image more than
+    it has, stands beside its texts' log probability.
     """
     prior = ANCHORED_TEXT_WEIGHT * probabilities.clamp_min(LEAST_PROBABILITY).log()
     usable = given != REJECTED
@@ -111,8 +115,9 @@ def anchored(
     z = _fixed(probabilities, given)
     means, variance = moments(pictures, z * usable[:, None], torch.zeros_like(pictures[:1]))
     held = means
-    told = torch.bincount(given[given >= 0], minlength=probabilities.shape[1])[:, None]
-    hold = torch.where(told > 0, 0.0, anchor)
+    if told is None:
+        told = Evidence.of(given).by_class(probabilities.shape[1])
+    hold = anchor * (1 - told[:, None])
     for _ in range(ROUNDS):
         sizes = (z * usable[:, None]).sum(0)
         shares = ((sizes + 1) / (sizes + 1).sum()).log()
@@ -146,8 +151,8 @@ def label_together(
     Anchored or free is chosen for each folder. Where classes are held and hardly any starves, all
     of them seem to be there, and free means say more. Where more than half starve, the folder has
     few of the listed classes, what is repeated goes further from the texts than they deserve, and
-    the first anchored round stands; else the last. anchor 0, or given labels of every class, which
-    show that none is absent: free.
+    the first anchored round stands; else the last. anchor 0, or trusted answers of every class,
+    which show that none is absent: free.
 
     given_evidence: weight of `with_evidence`; evidence: what it takes; None: the given labels, in
     full. device: where it is computed; comparing all pairs of
@@ -162,10 +167,10 @@ def label_together(
     )
     pictures = centred(pictures, given)
     temperature = temperature_of(pictures[given != REJECTED])
-    lacking = 0.0
-    if anchor and len(given[given >= 0].unique()) < probabilities.shape[1]:
+    named, lacking = told.by_class(probabilities.shape[1]), 0.0
+    if anchor and float(named.min()) < NAMED:
         first, *_, last = anchored(
-            pictures, probabilities, given, temperature=temperature, anchor=anchor
+            pictures, probabilities, given, temperature=temperature, anchor=anchor, told=named
         )
         lacking = float(starved(last.z).float().mean())
         if lacking > MANY_STARVED:
