@@ -12,6 +12,8 @@ word on an image being the one that holds.
 
 from __future__ import annotations
 
+import hashlib
+import os
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -263,6 +265,14 @@ class Corrections:
                     current[path] = said.over(before)
         self._current, self._done, self._seen = current, done, seen
         self._added = tuple(dict.fromkeys(name for name in added if name))
+
+
+def folder_corrections(
+    root: Path, *, cache_dir: Path, subjects: Callable[[], Subjects]
+) -> Corrections:
+    """Those of a folder's images before any run. cache_dir: the studio's cache, which has them."""
+    key = hashlib.sha256(os.fsencode(root)).hexdigest()[:20]
+    return Corrections(cache_dir / "corrections" / key, subjects, make=True)
 
 
 def corrections_of(run: Run) -> Mapping[str, Correction]:

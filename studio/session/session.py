@@ -120,10 +120,10 @@ class Session:
         self.keys = Keys()
         self.writer = Writer(self.prompts, options.cache_dir, public=options.public, keys=self.keys)
         # Here, because these modules need this one.
-        from studio.session.chooser import chooser
+        from studio.session.chooser import choose_for
         from studio.session.judging import Judging
 
-        self.judging = Judging(self, self.keys, chooser)
+        self.judging = Judging(self, self.keys, choose_for)
         self.thumbnails = Thumbnails(cache_dir=options.cache_dir)
         self.folders = MachineFolders(
             self.data.recent, options.paths_allowed, options.roots, options.local

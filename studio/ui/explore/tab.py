@@ -104,7 +104,7 @@ class ExploreTab(ExploreAnswers):
 
     def watch(self, polling: Polling) -> None:
         """Have the part that changes by itself asked for, see `ui.polling`."""
-        self.judge_watched = self.judge.watch(polling, self.run)
+        self.judge_watched = self.judge.watch(polling, self.shown)
 
     def wire(self, tab: gr.Tab, tabs: gr.Tabs, explore: gr.Button, chosen: gr.State) -> None:
         """Connect events. explore, chosen: the button of the Train tab and the run it shows."""
@@ -152,7 +152,7 @@ class ExploreTab(ExploreAnswers):
         )
         self._wire_picks(redraw)
         self._wire_corrections(drawn, tabs, chosen)
-        self.judge.wire(self.judge_watched, self.run)
+        self.judge.wire(self.judge_watched, self.shown)
 
     def _galleries(self) -> list[PagedCards]:
         return [self.chosen.gallery, *self.galleries.sides.values(), self.duplicates.gallery]
