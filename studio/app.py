@@ -53,6 +53,7 @@ def _serve(args: argparse.Namespace, *, space: str | None) -> None:
         root=args.root_path.strip("/") and f"/{args.root_path.strip('/')}",
         tools=args.mcp,
         slices=lent,
+        space=os.environ.get("SPACE_ID", ""),
     )
     names = args.allow_host + ([] if space is None else [space, "*.hf.space"])
     # Where its user sits: not on a Space, and not on a server that is reached from elsewhere.

@@ -28,6 +28,7 @@ from studio.session.dataset import DataSet
 from studio.session.keys import Keys
 from studio.session.limits import Limits, Rate
 from studio.session.prompts import Prompts
+from studio.session.remote import RemoteRuns
 from studio.session.selections import Selections
 from studio.session.source import OpenedFolder, Source
 from studio.session.tasks import Tasks
@@ -56,7 +57,8 @@ class Options:
     offered only to a browser on the same machine. limits: what a visitor may ask for, where
     strangers share it; root: the path under which a proxy shows the page, empty or "/studio";
     tools: whether programs may call `studio.ui.tools` by name; slices: of a GPU that is lent, which
-    runs are worked on in; None: this process has all that there is.
+    runs are worked on in; None: this process has all that there is; space: OWNER/NAME of the
+    Hugging Face Space that this is.
     """
 
     runs_dir: Path
@@ -68,6 +70,7 @@ class Options:
     root: str = ""
     tools: bool = False
     slices: Slices | None = None
+    space: str = ""
 
     @property
     def paths_allowed(self) -> bool:
@@ -88,6 +91,7 @@ class Session:
     worker: Worker
     address: Callable[[Path], str] = Path.as_posix
     store: RunStore = field(init=False)
+    remote: RemoteRuns = field(init=False)
     data: DataSet = field(init=False)
     prompts: Prompts = field(init=False)
     writer: Writer = field(init=False)
@@ -111,6 +115,7 @@ class Session:
 
     def __post_init__(self) -> None:
         self.store = self.worker.store
+        self.remote = RemoteRuns(self.store, self.options.space)
         options = self.options
         self._rate = None if options.limits is None else Rate(options.limits.an_hour)
         self.data = DataSet(

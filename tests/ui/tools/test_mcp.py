@@ -149,7 +149,7 @@ async def label_correct_and_export(agent: Agent, images: Path, url: str, model: 
     assert {row["path"]: row["label"] for row in rows if row["path"] in right} == right
     assert {row["path"] for row in rows if row["correction"]} == set(right)
     assert [run["run"] for run in await agent.ask("list_runs")] == [again, first]
-    assert "no such" in (await agent.refused("picture", run=first, path="/etc/passwd")).lower()
+    assert "no image" in (await agent.refused("picture", run=first, path="/etc/passwd")).lower()
     assert "Unknown tool" in await agent.refused("use_path", text="/etc")
 
 
