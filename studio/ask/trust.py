@@ -21,12 +21,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-PERSON, JUDGE = (1.0, 19.0), (2.0, 18.0)
-"""Priors of e as wrong and right answers: 5 and 10 per cent of twenty."""
+PERSON, JUDGE = (1.0, 39.0), (2.0, 18.0)
+"""Priors of e as wrong and right answers: 1 of 40, and 2 of 20."""
 OTHERS = 4
 """K at most: names that are mistaken for one."""
 NEAR = 0.6
 """Cosine, without what all images have in common, from which another answer is a witness."""
+KNOWN = 0.95
+"""r of what a person said of an image that a judge was asked about."""
 STEPS = 30
 BOUNDS = 0.02, 0.98
 
@@ -47,6 +49,7 @@ def trust_of(
     classes: int,
     prior: tuple[float, float] = JUDGE,
     again: tuple[int, int] = (0, 0),
+    known: Tensor | None = None,
 ) -> Trust:
     """How far n answers of one source are to be trusted.
 
@@ -57,14 +60,18 @@ def trust_of(
         prior: of e.
         again: how many answers the source gave a second time alike and how many otherwise. One that
             contradicts itself was wrong at least once.
+        known: (n,) what a more trusted source said of the same images; below 0 = nothing. Its r is
+            not learned.
     """
+    learned = len(witnesses)
+    witnesses = [*witnesses, *([] if known is None else [known])]
     others = max(1, min(OTHERS, classes - 1))
     same, other = again
     wrong_before, right_before = prior[0] + other / 2, prior[1] + same / 2
     wrong = wrong_before / (wrong_before + right_before)
     said = [witness >= 0 for witness in witnesses]
     agree = [witness == answers for witness in witnesses]
-    right = [0.5] * len(witnesses)
+    right = [0.5] * learned + [KNOWN] * (len(witnesses) - learned)
     values = torch.full((len(answers),), 1 - wrong, dtype=torch.float64)
     for _ in range(STEPS if len(answers) else 0):
         odds = torch.full_like(values, np.log((1 - wrong) / wrong))
@@ -75,7 +82,7 @@ def trust_of(
         values = odds.sigmoid()
         found = wrong_before + float((1 - values).sum())
         wrong = float(np.clip(found / (wrong_before + right_before + len(answers)), *BOUNDS))
-        for number, (speaks, agrees) in enumerate(zip(said, agree, strict=True)):
+        for number, (speaks, agrees) in enumerate(zip(said[:learned], agree, strict=False)):
             r = right[number]
             doubted = (1 - values) * r / _contradicts(r, others)
             mine = torch.where(agrees, values, doubted)[speaks]

@@ -67,8 +67,17 @@ class Assigned:
     variance: Tensor
 
 
+Near = tuple[Tensor, Tensor]
+"""What `neighbours` returns."""
+
+
 def transduce(
-    pictures: Tensor, probabilities: Tensor, given: Tensor, *, temperature: float = 1.0
+    pictures: Tensor,
+    probabilities: Tensor,
+    given: Tensor,
+    *,
+    temperature: float = 1.0,
+    near: Near | None = None,
 ) -> Iterator[Assigned]:
     """The assignments after each of the rounds.
 
@@ -78,17 +87,18 @@ def transduce(
         given: (N,) see `studio.coft.given`. A given label is the image's assignment throughout; a
             rejected image shapes no class and no neighbour.
         temperature: T; above 1 the Gaussians weigh less beside the texts.
+        near: `neighbours` of the pictures, where they are known already.
     """
     prior = probabilities.clamp_min(LEAST_PROBABILITY).log()
     usable = given != REJECTED
-    near, weights = neighbours(pictures, usable, count=NEIGHBOURS)
+    nearest, weights = _usable(near, pictures, usable)
     z = fixed(probabilities, given)
     means = _first_means(pictures, z * usable[:, None])
     variance = torch.full_like(pictures[0], 1 / pictures.shape[1])
     for _ in range(ROUNDS):
         pull = log_density(pictures, means, variance) / temperature + TEXT_WEIGHT * prior
         for _ in range(INNER_STEPS):
-            z = fixed((pull + (weights[..., None] * z[near]).sum(1)).softmax(-1), given)
+            z = fixed((pull + (weights[..., None] * z[nearest]).sum(1)).softmax(-1), given)
         means, variance = moments(pictures, z * usable[:, None], means)
         yield Assigned(z, means, variance)
 
@@ -101,6 +111,7 @@ def anchored(
     temperature: float,
     anchor: float,
     told: Tensor | None = None,
+    near: Near | None = None,
 ) -> Iterator[Assigned]:
     """As `transduce`, with means that are held and class sizes that are estimated [studio].
 
@@ -111,7 +122,7 @@ def anchored(
     """
     prior = ANCHORED_TEXT_WEIGHT * probabilities.clamp_min(LEAST_PROBABILITY).log()
     usable = given != REJECTED
-    near, weights = neighbours(pictures, usable, count=NEIGHBOURS)
+    nearest, weights = _usable(near, pictures, usable)
     z = fixed(probabilities, given)
     means, variance = moments(pictures, z * usable[:, None], torch.zeros_like(pictures[:1]))
     held = means
@@ -123,7 +134,7 @@ def anchored(
         shares = ((sizes + 1) / (sizes + 1).sum()).log()
         pull = log_density(pictures, means, variance) / temperature + prior + shares
         for _ in range(INNER_STEPS):
-            z = fixed((pull + (weights[..., None] * z[near]).sum(1)).softmax(-1), given)
+            z = fixed((pull + (weights[..., None] * z[nearest]).sum(1)).softmax(-1), given)
         own, variance = moments(pictures, z * usable[:, None], held)
         mass = (z * usable[:, None]).sum(0)[:, None]
         means = (mass * own + hold * held) / (mass + hold).clamp_min(1e-6)
@@ -145,6 +156,7 @@ def label_together(
     given_evidence: float = 0.0,
     anchor: float = 0.0,
     evidence: Evidence | None = None,
+    near: Near | None = None,
 ) -> Tensor:
     """(N, C) tempered assignments, on the CPU; arguments as of `transduce` and `anchored`.
 
@@ -152,7 +164,8 @@ def label_together(
     of them seem to be there, and free means say more. Where more than half starve, the folder has
     few of the listed classes, what is repeated goes further from the texts than they deserve, and
     the first anchored round stands; else the last. anchor 0, or trusted answers of every class,
-    which show that none is absent: free.
+    which show that none is absent: free. near: `neighbours` of the `centred` pictures, where they
+    are known already; a rejected image among them counts nothing.
 
     given_evidence: weight of `with_evidence`; evidence: what it takes; None: the given labels, in
     full. device: where it is computed; comparing all pairs of
@@ -170,13 +183,14 @@ def label_together(
     named, lacking = told.by_class(probabilities.shape[1]), 0.0
     if anchor and float(named.min()) < NAMED:
         first, *_, last = anchored(
-            pictures, probabilities, given, temperature=temperature, anchor=anchor, told=named
-        )
+            pictures, probabilities, given,
+            temperature=temperature, anchor=anchor, told=named, near=near,
+        )  # fmt: skip
         lacking = float(starved(last.z).float().mean())
         if lacking > MANY_STARVED:
             last = first
     if lacking <= FEW_STARVED:
-        *_, last = transduce(pictures, probabilities, given, temperature=temperature)
+        *_, last = transduce(pictures, probabilities, given, temperature=temperature, near=near)
     return last.z.cpu().double().lerp(probabilities.cpu().double(), TRACE)
 
 
@@ -283,6 +297,13 @@ def moments(pictures: Tensor, z: Tensor, before: Tensor) -> tuple[Tensor, Tensor
     around = shares @ (pictures - centre).square() - mass @ (means - centre).square()
     second = around / total
     return means, second.clamp_min(LEAST_VARIANCE)
+
+
+def _usable(near: Near | None, pictures: Tensor, usable: Tensor) -> Near:
+    if near is None:
+        return neighbours(pictures, usable, count=NEIGHBOURS)
+    indices, cosines = near
+    return indices, cosines * usable[indices]
 
 
 def _first_means(pictures: Tensor, scores: Tensor) -> Tensor:
