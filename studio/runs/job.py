@@ -111,11 +111,13 @@ def _work(
     """The sequence itself."""
     import torch
 
+    from studio.ask.relabel import trust_in
     from studio.clip.backbone import load_backbone
     from studio.clip.presets import preset
     from studio.clip.texts import TextTower
     from studio.coft.events import Finished, Warned, ZeroShot
     from studio.coft.given import without_strangers
+    from studio.coft.start import ZeroShotStart
     from studio.coft.task import Task
     from studio.runs.estimates import RunEstimates
     from studio.runs.evaluation import evaluate
@@ -231,6 +233,12 @@ def _work(
     if request.settings.leave_out_strangers:
         told = without_strangers(told, strange >= STRONG)
 
+    start = ZeroShotStart.of(backbone, features, vectors)
+    trust = trust_in(
+        start, torch.from_numpy(given.vector), torch.from_numpy(given.judged),
+        settings=request.settings,
+    )  # fmt: skip
+
     # The fit is not told the truth: only `report` compares its events with it.
     report.score_against(true_labels)
     finished = None
@@ -238,7 +246,7 @@ def _work(
         backbone=backbone, images=canvases, features=features, class_vectors=vectors,
         class_names=names, settings=request.settings, given=told,
         claims=None if claims is None else torch.from_numpy(claims),
-        judged=given.judged_tensor(), student=student, stop=stop,
+        judged=given.judged_tensor(), trust=trust, student=student, stop=stop,
     )  # fmt: skip
     for event in fit(task):
         report(event)

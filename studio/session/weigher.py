@@ -36,9 +36,7 @@ class Weigher:
 
     def follow(self, said: Given) -> Followed:
         """The labels that follow, as a run that is given these answers would begin."""
-        judged = {
-            int(i): int(said.judged[i]) for i in np.flatnonzero(said.judged >= 0)
-        }
+        judged = {int(i): int(said.judged[i]) for i in np.flatnonzero(said.judged >= 0)}
         found = self._relabel(_answers(said), judged=judged)
         return Followed(found.probabilities.float().numpy())
 
@@ -49,9 +47,7 @@ class Weigher:
         from studio.ask.choose import choose
 
         answers = _answers(said)
-        found = choose(
-            self._groups, followed.probabilities, answers, most, asked=without
-        )
+        found = choose(self._groups, followed.probabilities, answers, most, asked=without)
         return [Question(q.image, q.shortlist, q.why(self._names)) for q in found]
 
 

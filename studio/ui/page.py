@@ -1,4 +1,4 @@
-"""The whole page: header, six tabs, and one timer that asks how things stand."""
+"""The whole page: header, seven tabs, and one timer that asks how things stand."""
 
 from __future__ import annotations
 
@@ -43,6 +43,7 @@ from studio.ui.handlers import keep_rule
 from studio.ui.header import Header
 from studio.ui.parts import file_url, plotly_file
 from studio.ui.polling import Polling
+from studio.ui.predict import PredictTab
 from studio.ui.prompts.tab import PromptsTab
 from studio.ui.states import keep_little
 from studio.ui.theme import CSS, ICON, theme
@@ -81,6 +82,7 @@ def build(session: Whose, *, models: list[str]) -> gr.Blocks:
     header = Header(session)
     data, prompts, train = DataTab(session), PromptsTab(session), TrainTab(session)
     explore, compare, export = ExploreTab(session), CompareTab(session), ExportTab(session)
+    predict = PredictTab(session)
     with gr.Blocks(
         title="CoFT Studio", analytics_enabled=False, fill_width=True, delete_cache=SWEEP
     ) as page:
@@ -99,6 +101,8 @@ def build(session: Whose, *, models: list[str]) -> gr.Blocks:
                 explore.build()
             with gr.Tab("Compare", id="compare") as compare_tab:
                 compare.build()
+            with gr.Tab("Predict", id="predict") as predict_tab:
+                predict.build()
             with gr.Tab("Export", id="export") as export_tab:
                 export.build()
         polling = Polling()
@@ -109,6 +113,7 @@ def build(session: Whose, *, models: list[str]) -> gr.Blocks:
         polling.wire(page, timer)
         explore.wire(explore_tab, tabs, train.explore, train.chosen)
         compare.wire(compare_tab)
+        predict.wire(predict_tab)
         export.wire(export_tab)
     keep_rule(page, session)
     return page
