@@ -11,13 +11,10 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from studio.scores.estimate import Estimate
 
-SHORTLIST = 5
-"""Names that a key stands for, the label first."""
-
 
 class Question(NamedTuple):
     """An image that is worth asking about: its index, the classes that it most likely shows, the
-    likeliest first, and why it, in words.
+    likeliest first, and why, in words that go on after “This image”.
     """
 
     image: int

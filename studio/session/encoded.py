@@ -67,7 +67,7 @@ def subject_of(opened: Opened) -> Task:
         start = before.result().start(names, prompts)
         rows = np.array([i for i, path in enumerate(paths) if path in place], np.int64)
         here = [place[paths[i]] for i in rows]
-        return Subject(rows, tuple(paths[i] for i in rows), names, Weigher(start, here))
+        return Subject(rows, tuple(paths[i] for i in rows), names, Weigher(start, here, names))
 
     key = ("subject", opened.key, names, json.dumps(prompts.to_dict(), sort_keys=True))
     return opened.session.tasks.ask(key, "Comparing the images", make, again=True)

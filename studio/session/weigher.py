@@ -8,51 +8,50 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from studio.runs.given import UNKNOWN, Given
-from studio.runs.question import SHORTLIST, Followed, Question
+from studio.runs.question import Followed, Question
 
 if TYPE_CHECKING:
     from studio.coft.start import ZeroShotStart
 
 
 class Weigher:
-    """start: of all images of the folder; rows: (M,) those of them that are asked about."""
+    """What is compared once for a set of images: which of them are alike, and their first labels.
 
-    def __init__(self, start: ZeroShotStart, rows: Sequence[int]) -> None:
-        from studio.coft.start import ZeroShotStart
+    Args:
+        start: of all images of the folder.
+        rows: (M,) those of them that are asked about.
+        class_names: C.
+    """
 
-        chosen = list(rows)
-        self._start = ZeroShotStart(
-            start.space, start.pictures[chosen], start.probabilities[chosen]
-        )
+    def __init__(
+        self, start: ZeroShotStart, rows: Sequence[int], class_names: Sequence[str]
+    ) -> None:
+        from studio.ask.choose import Groups
+        from studio.ask.relabel import Relabeller
+
+        chosen, self._names = list(rows), tuple(class_names)
+        pictures, probabilities = start.pictures[chosen], start.probabilities[chosen]
+        self._relabel = Relabeller(pictures, probabilities)
+        self._groups = Groups.of(pictures.numpy(), classes=len(class_names))
 
     def follow(self, said: Given) -> Followed:
-        """As a run that is given these answers would begin."""
-        import torch
-
-        from studio.coft.given import Evidence
-        from studio.coft.start import first_scores
-        from studio.settings import Settings
-
-        given = torch.from_numpy(said.vector)
-        evidence = Evidence.of(given, torch.from_numpy(said.judged))
-        steps = first_scores(
-            self._start, given, Settings(), device=torch.device("cpu"), evidence=evidence
-        )
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                return Followed(end.value.float().numpy())
+        """The labels that follow, as a run that is given these answers would begin."""
+        judged = {int(i): int(said.judged[i]) for i in np.flatnonzero(said.judged >= 0)}
+        found = self._relabel(_answers(said), judged=judged)
+        return Followed(found.probabilities.float().numpy())
 
     def choose(
         self, followed: Followed, said: Given, *, most: int, without: Collection[int]
     ) -> Sequence[Question]:
-        """The least confident ones first."""
-        probabilities = followed.probabilities
-        order = np.argsort(probabilities.max(1), kind="stable")
-        best = np.argsort(-probabilities, axis=1, kind="stable")[:, :SHORTLIST]
-        chosen = [int(i) for i in order if said.vector[i] == UNKNOWN and int(i) not in without]
-        return [
-            Question(i, tuple(best[i].tolist()), "its label is among the least certain")
-            for i in chosen[:most]
-        ]
+        """Those first whose answer says most about the others (`ask.choose`)."""
+        from studio.ask.choose import choose
+
+        answers = _answers(said)
+        found = choose(self._groups, followed.probabilities, answers, most, asked=without)
+        return [Question(q.image, q.shortlist, q.why(self._names)) for q in found]
+
+
+def _answers(said: Given) -> dict[int, int]:
+    """A person's: image -> class, below 0: none of the names."""
+    given = said.vector
+    return {int(i): int(given[i]) for i in np.flatnonzero(given != UNKNOWN)}

@@ -241,6 +241,6 @@ def test_nobody_asked_yet(tab: ExploreTab) -> None:
 
 def test_why_an_image_is_asked_about_is_said(tab: ExploreTab, run: str) -> None:
     html = begin(tab, run)
-    assert "Asked because" in html
+    assert "This image stands for" in html
     assert len(shortlist(html)) == min(5, len(open_run(tab.session, run).outcome.class_names))
     assert np.unique(shortlist(html)).size == len(shortlist(html))
