@@ -150,6 +150,30 @@ def prompts(options: argparse.Namespace) -> int:
         return write_file(order, cache_dir=options.cache, stop=stop.is_set)
 
 
+def suggest(options: argparse.Namespace) -> int:
+    """List the images that are worth an answer."""
+    from functools import partial
+
+    from studio.api.suggesting import SuggestOrder, write
+    from studio.api.suggesting import suggest as found
+    from studio.terminal import Terminal, stop_on_ctrl_c
+
+    order = SuggestOrder(
+        options.target, options.budget, options.runs, options.cache, _classes(options),
+        options.prompts, options.model,
+    )  # fmt: skip
+    with stop_on_ctrl_c() as stop, Terminal() as terminal:
+        try:
+            table = found(
+                order, begin=lambda text: partial(terminal.progress, text), stop=stop.is_set
+            )
+        except Stopped:
+            return INTERRUPTED
+    write(table, options.out)
+    print(f"{len(table)} images worth an answer: {options.out}")
+    return 0
+
+
 def judge(options: argparse.Namespace) -> int:
     """Have a vision-language model say what images show."""
     from functools import partial

@@ -104,6 +104,27 @@ def add_judge(commands: Any) -> None:
     judge.set_defaults(command=run_command.judge)
 
 
+def add_suggest(commands: Any) -> None:
+    """Which images are worth an answer."""
+    suggest = commands.add_parser(
+        "suggest",
+        help="list the images whose answers would say most about all the others",
+        description="Write a CSV of the images that are worth an answer, the one worth most "
+        "first: path, pseudo-label, shortlist (names with | between them) and why. Nothing is "
+        "asked and nothing leaves this machine. What is answered already counts.",
+    )
+    add = suggest.add_argument
+    add("target", metavar="RUN|FOLDER", help="a run's id or 'latest', or a folder of images")
+    add("--budget", default="2C", metavar="N", help="how many images, or 2C for two a class "
+        "(default: %(default)s)")  # fmt: skip
+    add("--out", type=Path, required=True, metavar="FILE", help="the CSV to write")
+    add_names(suggest)
+    add("--model", default="embedded", help="of a folder's first labels (default: %(default)s)")
+    add_runs_dir(suggest)
+    add_cache_dir(suggest)
+    suggest.set_defaults(command=run_command.suggest)
+
+
 def add_fit(commands: Any) -> None:
     """A folder to labels and a classifier."""
     fit = commands.add_parser(
