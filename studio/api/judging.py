@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from studio.api.classes import Classes, classes_of, listed
 from studio.ask.judge_cost import JudgeBudget, Price, images_wanted, judge_budget, price_of
 from studio.ask.judge_endpoint import find_judge, judge_address, stays_here
@@ -19,10 +21,10 @@ from studio.runs.corrections import Corrections, Subjects, folder_corrections
 from studio.runs.first_labels import encode_images
 from studio.runs.given import write_corrections
 from studio.runs.judged import AskedBefore, JudgeRecord
-from studio.runs.judging import Order, judge_images
+from studio.runs.judging import ChooseImages, Order, judge_images
 from studio.runs.outcome import Outcome
 from studio.runs.reader import RunReader, zero_shot_outcome
-from studio.runs.soft import Soft, chooser, soft_labels
+from studio.runs.soft import Rows, Soft, chooser, soft_labels
 from studio.runs.store import RunStore
 
 INCOMPLETE = 1
@@ -66,7 +68,9 @@ class JudgeOrder:
 @dataclass(frozen=True)
 class _Subject:
     """Whose images they are. name: where what was said is kept, in words; fit: what a run that
-    weighs it is started with; out: a table that is written, or None; zero_shot: see `soft_labels`.
+    weighs it is started with; out: a table that is written, or None; look: makes the features
+    (M, d) of those images that are still there, and makes their zero-shot labels (M, C); rows: (M,)
+    which images these are.
     """
 
     outcome: Outcome
@@ -75,7 +79,7 @@ class _Subject:
     name: str
     fit: str
     out: Path | None
-    zero_shot: Callable[[], Soft]
+    look: Callable[[], tuple[Soft, Callable[[], Soft], Rows]]
 
 
 def judge(
@@ -119,12 +123,24 @@ def judge(
     job = Order(
         paths=subject.outcome.paths, class_names=subject.outcome.class_names, root=subject.root,
         corrections=subject.corrections,
-        choose=chooser(subject.outcome, soft_labels(subject.outcome, subject.zero_shot)),
+        choose=_chooser(subject),
         endpoint=endpoint, budget=wanted + (len(before.judgements) if before else 0),
         cache_dir=order.cache, about=order.about, go_on=before,
     )  # fmt: skip
     asking = judge_images(job, stop=stop, listen=lambda now: progress(now.done, now.total))
     return _report(asking, subject, tell, price)
+
+
+def _chooser(subject: _Subject) -> ChooseImages:
+    features, zero_shot, rows = subject.look()
+    images, classes = len(subject.outcome), len(subject.outcome.class_names)
+
+    def of_all() -> Soft:
+        found = np.full((images, classes), 1 / classes, np.float32)
+        found[rows] = zero_shot()
+        return found
+
+    return chooser(soft_labels(subject.outcome, of_all), features, rows)
 
 
 def _wanted(
@@ -156,22 +172,29 @@ def _subject(
     if outcome is None:
         raise RunError(f"Run {run.id} has no labels yet.")
 
-    def zero_shot() -> Soft:
+    def look() -> tuple[Soft, Callable[[], Soft], Rows]:
         images, canvases = prepare(
             reader.root, cache_dir=order.cache, stop=stop, follow_links=reader.info.follow_links,
             progress=begin("Reading the images"),
         )  # fmt: skip
-        if tuple(image.path for image in images.images) != outcome.paths:
-            raise RunError(f"The images of {reader.root} have changed since run {run.id}.")
         encoded = encode_images(
             folder=images, canvases=canvases, model=reader.info.model, cache_dir=order.cache,
             begin=begin, stop=stop,
         )  # fmt: skip
-        return encoded.label_softly(outcome.class_names, PromptSet(), truth=None)[1]
+        place = {image.path: number for number, image in enumerate(images.images)}
+        rows = np.array([i for i, path in enumerate(outcome.paths) if path in place], np.int64)
+        if not len(rows):
+            raise RunError(f"None of the images of run {run.id} is in {reader.root} any more.")
+        own = [place[outcome.paths[i]] for i in rows]
+
+        def zero_shot() -> Soft:
+            return encoded.label_softly(outcome.class_names, PromptSet(), truth=None)[1][own]
+
+        return encoded.features[own], zero_shot, rows
 
     return _Subject(
         outcome, reader.root, Corrections.of(run), f"run {run.id}",
-        f"{reader.root} --corrections {run.id}", order.out, zero_shot,
+        f"{reader.root} --corrections {run.id}", order.out, look,
     )  # fmt: skip
 
 
@@ -199,7 +222,8 @@ def _folder(
     out = order.out or Path("judged.csv")
     return _Subject(
         outcome, folder.root, corrections, f"{folder.root}, as the page shows it",
-        f"{folder.root} --corrections {out}", out, lambda: soft,
+        f"{folder.root} --corrections {out}", out,
+        lambda: (encoded.features, lambda: soft, np.arange(len(paths))),
     )  # fmt: skip
 
 

@@ -104,6 +104,11 @@ class Encoded:
         """The model's own template."""
         return self._tower.backbone.template
 
+    @property
+    def features(self) -> NDArray[np.float32]:
+        """(N, d) of the images, as the model gives them."""
+        return np.asarray(self._features.numpy())
+
     def label(
         self,
         class_names: Sequence[str],

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from studio.ask.choose import Groups, choose
 from studio.ask.judge_question import MAX_NAMES
 from studio.runs.judging import ChooseImages
 from studio.runs.outcome import Outcome
@@ -16,7 +17,8 @@ from studio.runs.outcome import Outcome
 _LEAST = 1e-6
 
 Soft = NDArray[np.float32]
-"""(N, C) probabilities."""
+"""(N, C) probabilities, or (N, d) features."""
+Rows = NDArray[np.int64]
 
 
 def soft_labels(outcome: Outcome, zero_shot: Callable[[], Soft]) -> Soft:
@@ -41,19 +43,24 @@ def soft_labels(outcome: Outcome, zero_shot: Callable[[], Soft]) -> Soft:
     return np.asarray(found / found.sum(1, keepdims=True), np.float32)
 
 
-def chooser(outcome: Outcome, probabilities: Soft) -> ChooseImages:
-    """See `runs.judging.ChooseImages`: the images that the model is least sure of, and no class a
-    second time before each has had its turn.
-    """
-    names = outcome.class_names
-    shortlists = np.argsort(-probabilities, axis=1, kind="stable")[:, :MAX_NAMES]
+def chooser(probabilities: Soft, features: Soft, rows: Rows | None = None) -> ChooseImages:
+    """See `runs.judging.ChooseImages`, and `studio.ask.choose` for which images those are.
 
-    def choose(
+    Args:
+        probabilities: (N, C) of the labels so far, see `soft_labels`.
+        features: (M, d) of the images that are still there.
+        rows: (M,) which of the N images these are, ascending; None: all.
+    """
+    own = np.arange(len(features)) if rows is None else rows
+    place = {int(image): number for number, image in enumerate(own)}
+    groups = Groups.of(features, classes=probabilities.shape[1])
+
+    def choose_next(
         answers: Mapping[int, int], asked: Collection[int], most: int
     ) -> Sequence[tuple[int, Sequence[int]]]:
-        times = np.bincount([c for c in answers.values() if c >= 0], minlength=len(names))
-        order = np.lexsort((probabilities.max(1), times[outcome.labels]))
-        chosen = [int(i) for i in order if int(i) not in asked][:most]
-        return [(i, shortlists[i].tolist()) for i in chosen]
+        known = {place[image]: label for image, label in answers.items() if image in place}
+        others = [place[image] for image in asked if image in place]
+        found = choose(groups, probabilities[own], known, most, asked=others)
+        return [(int(own[question.image]), question.shortlist[:MAX_NAMES]) for question in found]
 
-    return choose
+    return choose_next

@@ -8,7 +8,9 @@ from studio.errors import RunError
 from studio.prompts.prompt_set import PromptSet
 from studio.runs.judging import ChooseImages
 from studio.runs.soft import Soft, chooser, soft_labels
+from studio.scores.similar import Vectors
 from studio.session.opened import Opened
+from studio.session.similar import vectors_of
 from studio.session.source import OpenedFolder
 from studio.session.task import Task
 
@@ -18,7 +20,14 @@ def choose_for(opened: Opened, task: Task) -> ChooseImages:
 
     task: told of each step.
     """
-    return chooser(opened.outcome, soft_labels(opened.outcome, lambda: _zero_shot(opened, task)))
+    looking = vectors_of(opened)
+    if looking is None:
+        raise RunError(opened.problem)
+    while looking.pending:  # in another lane, which this task must not outlive
+        task.rest(0.1)
+    vectors: Vectors = looking.result()
+    soft = soft_labels(opened.outcome, lambda: _zero_shot(opened, task))
+    return chooser(soft, vectors.units, vectors.rows)
 
 
 def _zero_shot(opened: Opened, task: Task) -> Soft:

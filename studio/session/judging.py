@@ -66,6 +66,7 @@ class Terms:
         budget: What that takes; None while there is nothing to ask, and `fault` says why.
         price: What the cost is worked out with; None: it is not known.
         about: Whether the user's words are sent too.
+        source: Whose images, see `session.source`.
         mark: Changes with all that the user says yes to.
     """
 
@@ -79,11 +80,13 @@ class Terms:
     price: Price | None = None
     about: bool = False
     fault: str = ""
+    source: str = ""
 
     @property
     def mark(self) -> str:
         """See `Terms`."""
-        return f"{self.host} {self.model} {self.images} {self.stays} {self.about}"
+        yes = (self.source, self.host, self.model, self.images, self.stays, self.about)
+        return repr(yes)
 
 
 @dataclass(frozen=True)
@@ -165,12 +168,12 @@ class Judging:
             return "environment"
         return "here" if is_here(base) and not public else ""
 
-    def terms(self, form: JudgeForm, run: object, stage: object = None) -> Terms:
+    def terms(self, form: JudgeForm, run: object) -> Terms:
         """What would leave if this was asked now."""
         terms = Terms()
         try:
             terms = self._whom(form)
-            return self._terms(form, open_run(self.session, run, stage))
+            return self._terms(form, open_run(self.session, run))
         except StudioError as error:
             return replace(terms, fault=str(error))
 
@@ -262,7 +265,10 @@ class Judging:
         if not wanted:
             raise PromptError("Every image has an answer already: there is nothing to ask.")
         budget = judge_budget(wanted, model=terms.model, price=price, about=form.about)
-        return replace(terms, images=wanted, go_on=before, budget=budget, price=price)
+        return replace(
+            terms, images=wanted, go_on=before, budget=budget, price=price,
+            source=opened.source.choice,
+        )  # fmt: skip
 
     def _work(
         self, task: Task, opened: Opened, form: JudgeForm, terms: Terms, endpoint: Endpoint

@@ -61,7 +61,7 @@ def test_of_each_tab_one_answer_at_a_time_is_on_its_way(session: Session) -> Non
     events = [(target, event) for event in page.fns.values() for target in event.targets]
     asked = [(id_, event) for (id_, _), event in events if event.name == "poll"]
     pulses = [id_ for id_, _ in asked]
-    assert len(pulses) == len(set(pulses)) == 4
+    assert len(pulses) == len(set(pulses)) == 5
     assert {event.trigger_mode for _, event in asked} == {"always_last"}
     assert not any(event.queue for _, event in asked)
     asks = [(name, event) for (_, name), event in events if event.name == "ask" and event.fn]
@@ -312,7 +312,7 @@ def test_every_part_of_every_tab_has_a_component(loaded: Session) -> None:
         watched = inspect.unwrap(one.fn).__self__  # type: ignore[arg-type, attr-defined]
         parts = watched.parts({}, *("" for _ in watched.inputs), page_of())
         assert set(parts) == set(watched.outputs)
-    assert len(polls) == 4
+    assert len(polls) == 5
 
 
 def test_the_next_step_is_the_one_button_that_stands_out(loaded: Session) -> None:

@@ -60,7 +60,7 @@ class JudgePanel(InSession):
             with gr.Accordion("Server, model and key", open=False, elem_id="judge-server"):
                 self.base_url = line(
                     "Address, up to /v1 (empty: JUDGE_BASE_URL or OPENAI_BASE_URL, else OpenAI)",
-                    elem_id="judge-url", placeholder="http://localhost:11434/v1",
+                    elem_id="judge-url",
                     visible=not self.session.options.public, **off,
                 )  # fmt: skip
                 with gr.Row(elem_classes="inline"):
