@@ -192,8 +192,9 @@ def _flushed(path: Path) -> int:
 
 
 def _files_of(folder: Path) -> list[Path]:
+    """Of checkpoints, those that a killed process has begun included."""
     try:
-        return [path for path in folder.iterdir() if path.name.startswith("state-")]
+        return [p for p in folder.iterdir() if p.name.startswith(("state-", ".state-"))]
     except OSError:
         return []
 

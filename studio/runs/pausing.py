@@ -65,6 +65,8 @@ class Pausing:
                     raise Paused  # a stage without states; the one before it has left one
                 else:
                     yield event
+            if task.kept.on_the_way:
+                raise RuntimeError("the fit never came to where it was to go on")
         except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             if isinstance(error, StudioError) or explain(error) or not task.kept.on_the_way:
                 raise

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from studio.coft.events import Event, Judged, Step
-from studio.errors import FolderError, ModelError, RunError
+from studio.errors import FolderError, ModelError, RunError, WriteError
 from studio.prompts.prompt_set import PromptSet
 from studio.runs import checkpoints, records
 from studio.runs.given import Correction
@@ -286,6 +286,25 @@ def test_a_damaged_checkpoint_makes_way_for_the_one_before(
         resumed(run, cache_dir)
 
 
+@pytest.mark.slow
+def test_a_run_does_without_checkpoints_where_the_disk_takes_none(
+    request_: JobRequest, store: RunStore, cache_dir: Path, alone: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    def full(*_: Any) -> None:
+        raise WriteError("the disk is full", number=28, reason="full", folder=store.root)
+
+    monkeypatch.setattr(checkpoints, "replace_file", full)
+    run = create_run(request_, store)
+    run_job(request_, run, cache_dir=cache_dir, stop=never)
+    found = content(run)
+    said = [line for line in found["events"] if "No checkpoint can be kept" in str(line)]
+    assert len(said) == 1, "once is enough"
+    assert "the disk is full" in said[0]["message"]
+    found["events"].remove(said[0])
+    assert found == alone
+
+
 def test_checkpoints_cost_little_time_and_no_room_of_the_run(
     run: Run, monkeypatch: pytest.MonkeyPatch, clock: Any
 ) -> None:
@@ -316,6 +335,7 @@ def test_checkpoints_cost_little_time_and_no_room_of_the_run(
     clock.now += 1
     assert kept.due(False)
     first = sorted(p.name for p in (run.path / "checkpoints").iterdir())
+    (run.path / "checkpoints" / ".state-0002-a.safetensors.x.tmp").touch()  # of a killed process
     assert kept.write(state, seconds=2.0, made_with={})
     assert sorted(p.name for p in (run.path / "checkpoints").iterdir()) == sorted(
         [*first, "state-0002.json"]

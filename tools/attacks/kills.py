@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import random
@@ -14,6 +15,7 @@ from typing import Any
 
 from attacks.faults import QUICK, pictures
 from attacks.kind import Kind, Outcome
+from studio.methods import method_of
 
 KILLS, SEED = 50, 0
 MOST_OF_ONE_RUN = 8
@@ -38,6 +40,7 @@ def killed(folder: Path, *, kills: int = KILLS, model: str = "") -> Iterator[Out
     from studio.runs import checkpoints, records
 
     torch.set_num_threads(1)
+    _import_all()
     checkpoints.EVERY_S = checkpoints.BETWEEN_S = 0.1
     checkpoints.SHARE = 1e9
     records.STEP_INTERVAL_S = 0.0  # else the clock says which steps are written
@@ -78,6 +81,19 @@ def killed(folder: Path, *, kills: int = KILLS, model: str = "") -> Iterator[Out
         yield Outcome(
             f"{method}, run {number}", held, saw + (f" differs: {different}" * bool(different))
         )
+
+
+def _import_all() -> None:
+    """Once, so that no attempt has to: they would be killed while they import, mostly."""
+    import open_clip
+
+    from studio.runs import estimates, evaluation, inputs, job, pausing, second_model
+
+    assert all((estimates, evaluation, inputs, job, pausing, second_model))
+    for method in METHODS:
+        method_of(method).load()
+    open_clip.SimpleTokenizer = functools.cache(open_clip.SimpleTokenizer)
+    open_clip.SimpleTokenizer(context_length=40)
 
 
 def _small_model(folder: Path) -> str:
