@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from functools import partial
 from pathlib import Path
 
 from studio.errors import one_line
@@ -25,6 +26,7 @@ def main() -> None:
     add("--allow-host", action="append", default=[], metavar="NAME", help="a proxy's name")
     add("--root-path", default="", metavar="/PATH", help="where that proxy shows the page")
     add("--mcp", action="store_true", help="offer tools to programs and agents (docs/agents.md)")
+    add("--window", action="store_true", help="show the page in a window of its own, no browser")
     add("--no-browser", action="store_true", help="do not open the page in a browser")
     args = parser.parse_args()
 
@@ -40,6 +42,10 @@ def _serve(args: argparse.Namespace, *, space: str | None) -> None:
     from studio.zero import slices_of_runs
 
     lent = slices_of_runs()
+    from studio.ui.window import check_window, show
+
+    if args.window:
+        check_window()
     from studio.ui.page import ON_LENT_GPU, Limits, Options, serve
 
     public = args.public or space is not None
@@ -58,8 +64,9 @@ def _serve(args: argparse.Namespace, *, space: str | None) -> None:
     names = args.allow_host + ([] if space is None else [space, "*.hf.space"])
     # Where its user sits: not on a Space, and not on a server that is reached from elsewhere.
     here = options.local and not public and has_display()
-    browser = here and not args.no_browser
-    serve(options, host=args.host, port=args.port, names=names, browser=browser)
+    browser = here and not args.no_browser and not args.window
+    until = partial(show, kept=options.cache_dir / "window") if args.window else None
+    serve(options, host=args.host, port=args.port, names=names, browser=browser, until=until)
 
 
 if __name__ == "__main__":

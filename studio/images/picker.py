@@ -2,6 +2,7 @@
 
 It belongs to a process of its own: tkinter wants the main thread, and a window that hangs must not
 take the server along. `python -m studio.images.picker` shows it and prints what was chosen.
+Where the page has a window of its own, that one asks instead (`by`).
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import functools
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from studio.places import PROJECT, has_display
@@ -17,9 +20,26 @@ TIMEOUT_S = 600.0
 _COMMAND = (sys.executable, "-m", "studio.images.picker")
 
 
-@functools.cache
+_asked: list[Callable[[], Path | None]] = []
+
+
+@contextmanager
+def by(ask: Callable[[], Path | None]) -> Iterator[None]:
+    """Meanwhile folders are chosen by `ask`: None when nothing was chosen."""
+    _asked.append(ask)
+    try:
+        yield
+    finally:
+        _asked.remove(ask)
+
+
 def available() -> bool:
     """Whether a window can be shown; the first question takes a moment."""
+    return bool(_asked) or _has_tkinter()
+
+
+@functools.cache
+def _has_tkinter() -> bool:
     return has_display() and _run((sys.executable, "-c", "import tkinter"), 20) is not None
 
 
@@ -28,6 +48,8 @@ def pick_folder(*, command: tuple[str, ...] = _COMMAND, timeout: float = TIMEOUT
 
     command: what is run; tests replace it. timeout: in seconds.
     """
+    if _asked:
+        return _asked[-1]()
     answer = (_run(command, timeout) or "").rstrip("\r\n")
     path = Path(answer) if answer and "\0" not in answer else None
     return path if path is not None and path.is_absolute() else None

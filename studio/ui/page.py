@@ -7,7 +7,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -130,8 +130,9 @@ def serve(
     port: int,
     names: Sequence[str] = (),
     browser: bool = False,
+    until: Callable[[str], bool] | None = None,
 ) -> None:
-    """Serve the page until the process is asked to end.
+    """Serve the page until the process is asked to end, or `until`, told its address, says so.
 
     names: what it is called besides `host`, see `Hosts`; browser: whether to open it in one.
     """
@@ -180,7 +181,8 @@ def serve(
     print(f"CoFT Studio is ready: http://{host}:{port}", flush=True)
     stop_on_sigterm()
     try:
-        page.block_thread()
+        if until is None or not until(f"http://{host}:{port}{options.root}/"):
+            page.block_thread()
     finally:
         shutdown()  # a run at work keeps what it has learned
 

@@ -171,13 +171,13 @@ def test_the_window_runs_in_a_process_of_its_own(tmp_path: Path) -> None:
 def test_without_a_display_there_is_no_window(monkeypatch: pytest.MonkeyPatch) -> None:
     if sys.platform in ("darwin", "win32"):
         pytest.skip("these have one")
-    picker.available.cache_clear()
+    picker._has_tkinter.cache_clear()
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
     try:
         assert not picker.available()
     finally:
-        picker.available.cache_clear()
+        picker._has_tkinter.cache_clear()
 
 
 def test_what_the_window_gives_lies_within_the_roots(

@@ -1,0 +1,142 @@
+"""The page in a window of its own, by pywebview, with the system's own dialog for folders.
+
+The window belongs to a process of its own: it wants the main thread, and a browser engine that
+crashes must not take a run along. `python -m studio.ui.window URL FOLDER` shows it; each line that
+it is sent asks for a folder, and is answered by one line of JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from studio.errors import StudioError
+from studio.images import picker
+from studio.imports import installed
+from studio.places import PROJECT, has_display
+
+TITLE = "CoFT Studio"
+WIDTH, HEIGHT, LEAST = 1320, 900, (760, 560)
+"""Pixels; the smallest size is that of a tablet, for which the page is laid out as well."""
+NO_WINDOW = 3
+"""How the process ends where the system has nothing to show a web page with."""
+COMMAND = (sys.executable, "-m", "studio.ui.window")
+
+
+def check_window() -> None:
+    """Raise where no window can be shown, before anything heavy is loaded.
+
+    Raises:
+        StudioError: and why.
+    """
+    if not installed("webview"):
+        raise StudioError(
+            "--window needs pywebview: `pip install 'coft-studio[desktop]'`, or "
+            "`pip install 'pywebview[qt]'` on Linux and `pip install pywebview` elsewhere."
+        )
+    if not has_display():
+        raise StudioError("--window needs a screen, and this process has none; leave it out.")
+
+
+def show(url: str, *, kept: Path, command: Sequence[str] = COMMAND) -> bool:
+    """Show the page, and wait until its window is gone. Meanwhile folders are chosen in its dialog.
+
+    Args:
+        url: Of the page.
+        kept: A folder for what the window remembers, as a browser would.
+        command: What is run, with both added; tests replace it.
+
+    Returns:
+        Whether it was closed; False: it ended by itself.
+
+    Raises:
+        StudioError: The system has nothing to show a web page with.
+    """
+    process = subprocess.Popen(
+        [*command, url, str(kept)], cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        text=True, encoding="utf-8",
+    )  # fmt: skip
+    try:
+        with picker.by(_Dialog(process).choose):
+            code = process.wait()
+    finally:  # whoever ends the studio closes the window as well
+        process.kill()  # it keeps nothing that could be lost
+        process.wait()
+    if code == NO_WINDOW:
+        raise StudioError(
+            "No window could be opened: the system has nothing to show a web page with; on Linux "
+            "`pip install 'pywebview[qt]'` brings it."
+        )
+    if code:
+        print(f"The window ended by itself; the page is still at {url}", flush=True)
+    return not code
+
+
+class _Dialog:
+    """Asks the window's process for a folder; any thread may, one at a time."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process, self._lock = process, threading.Lock()
+
+    def choose(self) -> Path | None:
+        """The folder that was chosen; None when none was, or the window is gone."""
+        sent, told = self._process.stdin, self._process.stdout
+        assert sent is not None
+        assert told is not None
+        with self._lock:
+            try:
+                sent.write("folder\n")
+                sent.flush()
+                answer = json.loads(told.readline() or "null")
+            except (OSError, ValueError):
+                return None
+        return Path(answer) if isinstance(answer, str) and answer else None
+
+
+# The window's own process ------------------------------------------------------------------------
+
+
+def run(url: str, kept: str, *, webview: Any, asked: Iterable[str], answers: IO[str]) -> int:
+    """Show the window until it is closed; the code to end with.
+
+    webview: the library; asked: a line for each question; at their end the studio itself has ended,
+    and the window closes; answers: where each is answered.
+    """
+    webview.settings["ALLOW_DOWNLOADS"] = True  # exports; else they go nowhere, without a word
+    window = webview.create_window(TITLE, url, width=WIDTH, height=HEIGHT, min_size=LEAST)
+
+    def answer() -> None:
+        for _ in asked:
+            chosen = window.create_file_dialog(webview.FileDialog.FOLDER)
+            print(json.dumps(chosen[0] if chosen else None), file=answers, flush=True)
+        window.destroy()
+
+    # Asked for nothing, pywebview tries GTK first and prints at length why it is not there.
+    gui = "qt" if sys.platform == "linux" and installed("qtpy") else None
+    try:
+        webview.start(
+            lambda: threading.Thread(target=answer, daemon=True).start(),
+            gui=gui, private_mode=False, storage_path=kept,
+        )  # fmt: skip
+    except webview.WebViewException:
+        return NO_WINDOW
+    return 0
+
+
+def main() -> None:
+    """Show the window."""
+    import webview
+
+    code = run(*sys.argv[1:3], webview=webview, asked=sys.stdin, answers=sys.stdout)
+    sys.stdout.flush()
+    os._exit(code)  # a browser engine that trips over its own end has been closed all the same
+
+
+if __name__ == "__main__":
+    main()
