@@ -96,7 +96,7 @@ def _asked(options: argparse.Namespace) -> JobRequest:
 
 _OF_A_NEW_RUN = (
     "folder", "names", "classes", "prompts", "test", "corrections", "labels", "name", "seed",
-    "phase2_model", "overrides", "follow_links",
+    "phase2_model", "consensus_model", "overrides", "follow_links",
 )  # fmt: skip
 
 
@@ -123,6 +123,8 @@ def _settings(options: argparse.Namespace) -> dict[str, str]:
         settings["seed"] = options.seed
     if options.phase2_model is not None:
         settings["phase2_model"] = options.phase2_model
+    if options.consensus_model is not None:
+        settings["consensus_model"] = options.consensus_model
     return settings
 
 

@@ -115,6 +115,13 @@ class Settings(Choices):
         low=0,
         high=1,
     )
+    consensus_model: str = choice(
+        "",
+        "studio (SOTA); paper: none",
+        "Another model whose opinion of the images counts in the first labels: any of "
+        "`python -m studio models`, or image-only, timm:ARCHITECTURE=FILE.safetensors (empty: "
+        "none).",
+    )
     leave_out_strangers: bool = choice(
         True,
         "studio",

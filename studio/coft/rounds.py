@@ -75,7 +75,7 @@ def phase_one_rounds(task: Task) -> Generator[Event, None, Learned]:
     views: TestViews | None = None
     device = task.space.image_mean.device
     first = yield from first_scores(
-        task.start, given, settings, device=device, evidence=task.evidence
+        task.start, given, settings, device=device, evidence=task.evidence, others=task.others
     )
     yield from task.kept.arrived(ROUNDS)
     scores: Sequence[Tensor] = (first, first) if learned is None else learned.scores

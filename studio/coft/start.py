@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from studio.clip.backbone import Backbone
 from studio.clip.space import Space
+from studio.coft.consensus import Opinion, agreed, consensus
 from studio.coft.events import Event, Progress, SeedSet, Warned, ZeroShot
 from studio.coft.given import UNKNOWN, Evidence, with_given
 from studio.coft.selection import seed_set, seeds_by_class, without_prior
@@ -54,24 +55,35 @@ def first_scores(
     *,
     device: torch.device,
     evidence: Evidence | None = None,
+    others: Sequence[Opinion] = (),
 ) -> Generator[Event, None, Tensor]:
     """(N, C) scores by which the first round ranks images.
 
-    device: where they are computed; evidence: what answers say; None: the given labels, in full.
+    device: where they are computed; evidence: what answers say; None: the given labels, in full;
+    others: what further models see; the scores are then those on which all agree.
     """
-    scores = without_prior(start.probabilities, power=settings.prior_correction)
-    if settings.transduction != "off":
-        yield Progress("labelling together", 0, len(scores))
-        scores = label_together(
-            start.pictures,
-            scores,
+    power = settings.prior_correction
+    first, *further = (
+        own if own.probabilities is None
+        else Opinion(own.pictures, without_prior(own.probabilities, power=power))
+        for own in (Opinion(start.pictures, start.probabilities), *others)
+    )  # fmt: skip
+
+    def together(pictures: Tensor, probabilities: Tensor) -> Tensor:
+        return label_together(
+            pictures,
+            probabilities,
             given,
             device=device,
             given_evidence=settings.given_evidence,
             anchor=settings.anchor,
             evidence=evidence,
         )
-    return scores
+
+    if settings.transduction != "off":
+        yield Progress("labelling together", 0, len(given))
+        return consensus(first, further, together)
+    return agreed([own.probabilities for own in (first, *further) if own.probabilities is not None])
 
 
 def seeds(

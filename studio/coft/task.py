@@ -14,6 +14,7 @@ from torch import Tensor
 from studio.clip.backbone import Backbone
 from studio.clip.encode import Images
 from studio.clip.space import Space
+from studio.coft.consensus import Opinion
 from studio.coft.events import Event, FitState
 from studio.coft.given import NO_SEED, NONE, REJECTED, UNKNOWN, Evidence, checked
 from studio.coft.keeping import Due, Keeper
@@ -51,6 +52,7 @@ class Task:
         judged: Tensor | None = None,
         trust: Tensor | float = 1.0,
         student: Student | None = None,
+        others: Sequence[Opinion] = (),
         stop: Callable[[], bool] = lambda: False,
         state_due: Due | None = None,
         state: FitState | None = None,
@@ -72,6 +74,7 @@ class Task:
                 alike.
             student: what Phase II fine-tunes and the fit ships, on the same images; None: the
                 backbone. This and claims are for methods of two phases only.
+            others: what further models see in the same images; it counts in CoFT's first labels.
             stop: asked before each batch; when true, the fit ends early with what was learned.
             state_due: asked before each batch and between stages; when true, or where the fit is
                 to end early, it yields its state. None: never. For methods that `resumes` names.
@@ -96,7 +99,7 @@ class Task:
         self.given = self.given.masked_fill(doubted, NO_SEED)
         self.trust = torch.as_tensor(trust, dtype=torch.float32).expand(len(images))
         self.claims = checked(claims, images=len(images), classes=len(class_names))
-        self._student = student
+        self._student, self.others = student, tuple(others)
 
     def with_settings(self, **changes: Any) -> Task:
         """The same task with some settings changed."""

@@ -174,6 +174,12 @@ def add_fit(commands: Any) -> None:
         "smaller one; same as --set phase2_model=MODEL",
     )
     fit.add_argument(
+        "--consensus-model",
+        metavar="MODEL",
+        help="start from first labels on which --model and this model agree; same as --set "
+        "consensus_model=MODEL",
+    )
+    fit.add_argument(
         "--method",
         default="coft",
         metavar="NAME",

@@ -143,12 +143,14 @@ def _work(
 
     from studio.ask.relabel import trust_in
     from studio.clip.backbone import load_backbone
+    from studio.clip.image_only import load_any
     from studio.clip.presets import preset
     from studio.clip.texts import TextTower
     from studio.coft.events import Finished, Warned, ZeroShot
     from studio.coft.given import without_strangers
     from studio.coft.start import ZeroShotStart
     from studio.coft.task import Task
+    from studio.runs.consensus_model import opinion_of
     from studio.runs.estimates import RunEstimates
     from studio.runs.evaluation import evaluate
     from studio.runs.inputs import (
@@ -175,7 +177,9 @@ def _work(
     backbone = load_backbone(request.model, begin=report.progress, stop=stop)
     named = request.settings.phase2_model
     second = load_backbone(named, begin=report.progress, stop=stop) if named else None
-    for chosen in (request.model, named):
+    further = request.settings.consensus_model
+    other = load_any(further, begin=report.progress, stop=stop) if further else None
+    for chosen in (request.model, named, further):
         facts = preset(chosen) if chosen else None
         if facts is not None and facts.research_only:
             report(Warned(f"{chosen} is for research only: {facts.licence}."))
@@ -188,8 +192,8 @@ def _work(
         second or backbone, images=len(found.images), models=method.models if method.trains else 0
     )
     check_room(run.path, needed, what=f"a run over {plural(len(found.images), 'image')}")
-    models = {"model": backbone, **({} if second is None else {"phase2_model": second})}
-    fingerprints = {name: one.fingerprint for name, one in models.items()}
+    models = {"model": backbone, "phase2_model": second, "consensus_model": other}
+    fingerprints = {name: one.fingerprint for name, one in models.items() if one is not None}
     if saved is not None:
         check_models(run, saved, fingerprints)
     elif resumed:
@@ -247,6 +251,12 @@ def _work(
             second, request=request, class_names=names, folder=folder, canvases=canvases,
             cache_dir=cache_dir, report=report, stop=stop,
         )  # fmt: skip
+    others = []
+    if other is not None:
+        others = [opinion_of(
+            other, request=request, class_names=names, folder=folder, canvases=canvases,
+            cache_dir=cache_dir, report=report, stop=stop,
+        )]  # fmt: skip
     verdict = knowledge(
         backbone, features=features, class_vectors=vectors, class_names=names,
         templates=prompts.templates, cache_dir=cache_dir,
@@ -296,7 +306,7 @@ def _work(
         backbone=backbone, images=canvases, features=features, class_vectors=vectors,
         class_names=names, settings=request.settings, given=told,
         claims=None if claims is None else torch.from_numpy(claims),
-        judged=given.judged_tensor(), trust=trust, student=student, stop=stop,
+        judged=given.judged_tensor(), trust=trust, student=student, others=others, stop=stop,
         state_due=pausing.due, state=pausing.state,
     )  # fmt: skip
     for event in pausing.events(fit, task):

@@ -108,6 +108,7 @@ def check(request: JobRequest) -> Folder:
             "some on the Explore tab, or with --corrections FILE, or choose another method."
         )
     _check_phase2_model(request)
+    _check_consensus_model(request)
     found = scan(request.folder, follow_links=request.follow_links)
     if not found.images:
         raise nothing_usable(found)
@@ -146,6 +147,21 @@ def _check_phase2_model(request: JobRequest) -> None:
     if settings.phase2_init != "pretrained":
         raise SettingsError(
             "phase2_model starts from its own weights: leave phase2_init at pretrained."
+        )
+
+
+def _check_consensus_model(request: JobRequest) -> None:
+    other = request.settings.consensus_model
+    if not other:
+        return
+    if not method_of(request.method).two_phases:
+        raise SettingsError(
+            f"consensus_model is for {two_phase_methods()}; {request.method} has one model."
+        )
+    if other == request.model:
+        raise SettingsError(
+            f"consensus_model is {other}, as the run's own model is; name another one, for a model "
+            "agrees with itself."
         )
 
 

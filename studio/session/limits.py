@@ -96,8 +96,9 @@ class Limits:
     def check_request(self, request: JobRequest) -> None:
         """Raises StudioError when a run asks for too much; says everything at once."""
         self.check_model(request.model)
-        if request.settings.phase2_model:
-            self.check_model(request.settings.phase2_model)
+        for further in (request.settings.phase2_model, request.settings.consensus_model):
+            if further:
+                self.check_model(further)
         self.check_names(request.class_names or ())
         over = [
             f"{name} at most {most:,}"

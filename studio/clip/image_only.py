@@ -1,0 +1,128 @@
+"""Models that see images and read no names: any of timm, such as a self-supervised one.
+
+`timm:ARCHITECTURE=FILE.safetensors`, or `timm:ARCHITECTURE.TAG` of timm's own repositories on the
+hub. They may have a say in first labels (`studio.coft.consensus`); a run's own model they cannot
+be. They come as a `Backbone` whose text side is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from studio.clip.backbone import Backbone, load_backbone
+from studio.clip.hub import Hub
+from studio.clip.weights import read_weights
+from studio.errors import ModelError
+from studio.images.resize import Resize
+from studio.progress import Begin, Stop
+
+PREFIX = "timm:"
+WEIGHTS = "model.safetensors"
+"""Of timm's repositories."""
+
+
+def load_any(name: str, *, begin: Begin | None = None, stop: Stop | None = None) -> Backbone:
+    """A model by any form of its name, image-only ones included; errors of `load_backbone`."""
+    if name.startswith(PREFIX):
+        return load_image_only(name, begin=begin, stop=stop)
+    return load_backbone(name, begin=begin, stop=stop)
+
+
+def load_image_only(
+    name: str, *, device: str | None = None, begin: Begin | None = None, stop: Stop | None = None
+) -> Backbone:
+    """An image model of timm, without its classifier.
+
+    Raises:
+        ModelError: timm knows no such model, or the weights are missing, unsafe or of another one.
+        Stopped: `stop` said so.
+    """
+    import timm
+    from timm.data import resolve_model_data_config
+
+    architecture, equals, file = name.removeprefix(PREFIX).partition("=")
+    if not timm.is_model(architecture.partition(".")[0]):
+        raise ModelError(f"timm has no model {architecture!r}; `timm.list_models()` names them.")
+    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if equals:
+        weights = _file(Path(file).expanduser())
+    else:
+        hub = Hub(f"timm/{architecture}", begin=begin, stop=stop)
+        weights = hub.cached(WEIGHTS) or hub.get(WEIGHTS)
+    state = read_weights(weights)
+    trunk = timm.create_model(architecture.partition(".")[0], pretrained=False, num_classes=0)
+    _put(trunk, state, name=name)
+    feed = resolve_model_data_config(trunk)
+    backbone = Backbone(
+        name=name,
+        model=_ImageSide(trunk).to(where).requires_grad_(False).eval(),
+        tokenizer=_no_tokens,
+        config={},
+        image_size=int(feed["input_size"][-1]),
+        mean=_three(feed["mean"]),
+        std=_three(feed["std"]),
+        template="{}",
+        center=True,
+        device=where,
+        resize=Resize("crop", str(feed["interpolation"])),
+    )
+    if where.type == "cpu" and not backbone.is_transformer:
+        backbone.visual.to(memory_format=backbone.pixel_format)
+    return backbone
+
+
+def reads_names(backbone: Backbone) -> bool:
+    """Whether the model has a text side."""
+    return not isinstance(backbone.model, _ImageSide)
+
+
+def image_space(features: Tensor) -> Tensor:
+    """(N, d) unit vectors of raw features, without what all images have in common."""
+    return normalize(features - features.mean(0), dim=1)
+
+
+class _ImageSide(nn.Module):
+    """In the place of an open_clip model."""
+
+    def __init__(self, visual: nn.Module) -> None:
+        super().__init__()
+        self.visual = visual
+
+
+def _file(path: Path) -> Path:
+    if path.suffix != ".safetensors":
+        raise ModelError(
+            f"{path.name} is not a .safetensors file; other formats can run code when opened."
+        )
+    if not path.is_file():
+        raise ModelError(f"There is no file {path}.")
+    return path
+
+
+def _put(trunk: Any, state: dict[str, Tensor], *, name: str) -> None:
+    """Weights into a model without a classifier; that of the file is left out."""
+    head = trunk.default_cfg.get("classifier") or ()
+    heads = tuple(f"{own}." for own in ((head,) if isinstance(head, str) else head))
+    kept = {key: value.float() for key, value in state.items() if not key.startswith(heads or "\0")}
+    try:
+        trunk.load_state_dict(kept, strict=True)
+    except RuntimeError as error:
+        first = str(error).splitlines()[-1].strip()
+        raise ModelError(
+            f"The weights of {name} do not fit the architecture: {first[:160]}"
+        ) from error
+
+
+def _three(values: Sequence[float]) -> tuple[float, float, float]:
+    red, green, blue = values
+    return float(red), float(green), float(blue)
+
+
+def _no_tokens(_: Sequence[str]) -> NoReturn:
+    raise ModelError("This model sees images only; it reads no names.")

@@ -1,0 +1,85 @@
+"""First labels on which two image models agree [studio; SOTA].
+
+The idea is that of self-adaptive optimal transport (SOTA, arXiv:2506.13723, written from its idea):
+every frozen model has a say about all images, what they agree on comes out of their votes, and a
+model weighs as much as it agrees with that, found in turns; a model that reads no names votes with
+Gaussians that start from the others' labels. There every class is forced to the same size. Here
+sizes are whatever labelling together estimates (`studio.coft.transduction`).
+
+Each model that reads names labels all images together by its own texts, in its own features; one
+that does not, from what the others agree on. Then their assignments are brought to one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+TURNS = 5
+LEAST_SAY = 1e-3
+"""Of a model that agrees with the others no more than by chance."""
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What a further model sees in the N images of a task.
+
+    pictures: (N, d) unit image features in the model's own space; probabilities: (N, C), zero-shot;
+    None: of a model that reads no names.
+    """
+
+    pictures: Tensor
+    probabilities: Tensor | None = None
+
+
+Together = Callable[[Tensor, Tensor], Tensor]
+"""Labels all images together: pictures (N, d) and probabilities (N, C) to assignments (N, C)."""
+
+
+def consensus(first: Opinion, others: Sequence[Opinion], together: Together) -> Tensor:
+    """(N, C) assignments, of all images together, on which the models agree.
+
+    first: the task's own model, which reads names; others: further models; with none, what the own
+    model says; together: how all images are labelled together in a model's own features.
+    """
+    if not others and first.probabilities is not None:
+        return together(first.pictures, first.probabilities)
+    found = [
+        together(own.pictures, own.probabilities)
+        for own in (first, *others)
+        if own.probabilities is not None
+    ]
+    read = agreed(found)  # in double precision, as `label_together` gives them
+    found += [together(own.pictures, read.float()) for own in others if own.probabilities is None]
+    return agreed(found)
+
+
+def agreed(votes: Sequence[Tensor]) -> Tensor:
+    """(N, C): the mean of votes (N, C), each weighing as much as it agrees with that mean."""
+    weights = says(votes)
+    return sum((weight * own for weight, own in zip(weights, votes, strict=True)), 0 * votes[0])
+
+
+def says(votes: Sequence[Tensor]) -> Tensor:
+    """(M,) weights of M votes (N, C), all together 1: kappa with the mean of all, in turns."""
+    weights = torch.full((len(votes),), 1 / len(votes), dtype=votes[0].dtype)
+    labels = [own.argmax(1) for own in votes]
+    for _ in range(TURNS):
+        shared = torch.stack([w * own for w, own in zip(weights, votes, strict=True)]).sum(0)
+        found, classes = shared.argmax(1), shared.shape[1]
+        own = torch.stack([kappa(each, found, classes=classes) for each in labels])
+        weights = own.clamp_min(LEAST_SAY).to(weights.dtype)
+        weights = weights / weights.sum()
+    return weights
+
+
+def kappa(first: Tensor, second: Tensor, *, classes: int) -> Tensor:
+    """Cohen's kappa of two labellings (N,): 1 = the same, 0 = as alike as by chance."""
+    same = (first == second).double().mean()
+    shares = [one_hot(labels, classes).double().mean(0) for labels in (first, second)]
+    chance = shares[0] @ shares[1]
+    return (same - chance) / (1 - chance).clamp_min(1e-12)

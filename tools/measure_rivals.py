@@ -1,0 +1,138 @@
+"""Measure methods that train nothing: labels of `train`, also where the list does not fit.
+
+    python tools/measure_rivals.py DATA [--sets SET ...] [--methods NAME ...] [--cache DIR]
+
+DATA holds sets of the form SET/train/<class>/<image> with SET/classes.txt. Each method runs as
+`fit --method NAME` would run it, on the built-in model's features. What is left of a set under
+`--present` and `--tail` is drawn as in `tools/measure_list_fit.py`. *first labels* are those that
+CoFT's seeds are taken from. True labels are used here, and only here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(ROOT / "tools"))
+
+from measure_list_fit import CUTS, FEW_CLASSES, kept  # noqa: E402 (needs the paths above)
+
+from studio.clip.backbone import Backbone, load_backbone  # noqa: E402
+from studio.clip.texts import TextTower  # noqa: E402
+from studio.coft.events import Finished  # noqa: E402
+from studio.coft.start import first_scores  # noqa: E402
+from studio.coft.task import Task  # noqa: E402
+from studio.images.folder import read_aliases, truth  # noqa: E402
+from studio.methods import METHODS  # noqa: E402
+from studio.runs.inputs import encode, images_for, prompts_of  # noqa: E402
+from studio.settings import Settings  # noqa: E402
+
+FIRST = "first labels"
+RIVALS = ("zero-shot", "transclip", "transclip-released", "stata", "zlap", "ecalp", FIRST)
+
+Found = dict[tuple[str, str, str], float]
+"""By set, cut and method: the share of right labels."""
+
+
+class Counted:
+    """So many images that nobody looks at: these methods see features only."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def batch(self, indices: Sequence[int]) -> Tensor:
+        raise NotImplementedError("a method that trains nothing looked at images")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--sets", nargs="*", metavar="SET")
+    parser.add_argument("--methods", nargs="*", metavar="NAME", default=list(RIVALS))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--cache", type=Path, default=Path("build/estimate-cache"))
+    options = parser.parse_args()
+    backbone = load_backbone("embedded", device="cpu")
+    sets = options.sets or sorted(p.parent.name for p in options.data.glob("*/classes.txt"))
+    found: Found = {}
+    for name in sets:
+        found.update(measured(backbone, options.data / name, options))
+        print(name, file=sys.stderr, flush=True)
+    print(table(found, sets=sets, methods=options.methods))
+
+
+def measured(
+    backbone: Backbone, root: Path, options: argparse.Namespace
+) -> Iterator[tuple[tuple[str, str, str], float]]:
+    """What every method finds of a set under every cut."""
+    folder, canvases = images_for(backbone, root / "train", cache_dir=options.cache)
+    aliases = read_aliases(root / "classes.txt")
+    names = list(aliases.values())
+    known = truth(folder, names, aliases=aliases)
+    assert known is not None, f"{root} has no sub-folders that are called like a class"
+    right = torch.from_numpy(known)
+    features = encode(backbone, folder, canvases, options.cache)
+    prompts = prompts_of(Settings(), backbone, None, names)
+    vectors = TextTower(backbone).class_vectors(prompts.texts(names))
+    for title, cut in CUTS.items():
+        if cut.present == 0.1 and len(names) < FEW_CLASSES:
+            continue
+        left = kept(right, cut, seed=options.seed)
+        for method in options.methods:
+            task = Task(
+                backbone=backbone, images=Counted(len(left)), features=features[left],
+                class_vectors=vectors, class_names=names, settings=Settings(),
+            )  # fmt: skip
+            labels = first_labels(task) if method == FIRST else labels_of(method, task)
+            yield (root.name, title, method), float((labels == right[left]).float().mean())
+
+
+def labels_of(method: str, task: Task) -> Tensor:
+    """(N,) the labels of a method."""
+    *_, last = METHODS[method].load()(task)
+    assert isinstance(last, Finished)
+    return last.labels
+
+
+def first_labels(task: Task) -> Tensor:
+    """(N,) the labels that CoFT's seeds are taken from."""
+    work: Any = first_scores(
+        task.start, task.given, task.settings, device=task.space.image_mean.device
+    )
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            return torch.as_tensor(end.value).argmax(1)
+
+
+def table(found: Found, *, sets: Sequence[str], methods: Sequence[str]) -> str:
+    """Right labels in per cent: whole sets one by one, then the means under each cut."""
+    lines = ["| method | " + " | ".join([*sets, "mean"]) + " |", "|---" * (len(sets) + 2) + "|"]
+    for method in methods:
+        cells = [found[name, "all", method] for name in sets]
+        shown = [f"{100 * value:.1f}" for value in [*cells, sum(cells) / len(cells)]]
+        lines.append(f"| {method} | " + " | ".join(shown) + " |")
+    lines += ["", "| method | " + " | ".join(CUTS) + " |", "|---" * (len(CUTS) + 1) + "|"]
+    for method in methods:
+        shown = []
+        for title in CUTS:
+            own = [found[key] for key in found if key[1:] == (title, method)]
+            shown.append(f"{100 * sum(own) / len(own):.1f}" if own else "")
+        lines.append(f"| {method} | " + " | ".join(shown) + " |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
