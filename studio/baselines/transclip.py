@@ -18,7 +18,14 @@ from studio.baselines.shipping import ship, ship_zero_shot
 from studio.coft.classifier import unit_tower
 from studio.coft.events import Event, Progress
 from studio.coft.task import Task
-from studio.coft.transduction import ROUNDS, TEXT_WEIGHT, Assigned, linear_density, transduce
+from studio.coft.transduction import (
+    ROUNDS,
+    TEXT_WEIGHT,
+    Assigned,
+    linear_density,
+    nearest_of,
+    transduce,
+)
 
 
 def fit(task: Task) -> Iterator[Event]:
@@ -27,7 +34,11 @@ def fit(task: Task) -> Iterator[Event]:
     space = task.start.space
     assigned: Assigned | None = None
     rounds = transduce(
-        task.start.pictures.float(), task.start.probabilities, task.given, temperature=1.0
+        task.start.pictures.float(),
+        task.start.probabilities,
+        task.given,
+        temperature=1.0,
+        near=nearest_of(task.start.pictures.float(), task.given, candidates=task.candidates),
     )
     for done in range(1, ROUNDS + 1):
         if task.stop():

@@ -29,6 +29,7 @@ from studio.coft.selection import without_prior
 from studio.coft.start import first_scores, seeds
 from studio.coft.task import Task
 from studio.coft.transduction import label_together
+from studio.scores.graph import is_exact
 from studio.settings import Settings
 
 CONTRADICTED = (
@@ -65,7 +66,9 @@ def phase_one_rounds(task: Task) -> Generator[Event, None, Learned]:
     learned: Learned | None = None
     views: TestViews | None = None
     device = task.space.image_mean.device
-    first = yield from first_scores(task.start, given, settings, device=device)
+    first = yield from first_scores(
+        task.start, given, settings, device=device, candidates=task.candidates
+    )
     scores = [first, first]
     for number in range(1, settings.rounds + 1):
         ranked = [claimed_scores(own, task.claims) for own in scores]
@@ -89,8 +92,9 @@ def phase_one_rounds(task: Task) -> Generator[Event, None, Learned]:
             weights = soft_weights(judgement.log_odds, labels, rule=settings.filter)
         if settings.label_weights == "neighbours":
             weights = weights * support(
-                task.start.pictures, labels, given != REJECTED, device=device
-            )
+                task.start.pictures, labels, given != REJECTED, device=device,
+                candidates=task.candidates,
+            )  # fmt: skip
         labels, clean = into_judged(labels, clean, given)
         learned = Learned(
             models=models,
@@ -149,6 +153,8 @@ def _assigned(judgement: Judgement, first: Tensor, task: Task) -> Generator[Even
             device=task.space.image_mean.device,
             given_evidence=task.settings.given_evidence,
             anchor=task.settings.anchor,
+            # Its own features have other neighbours, which are looked for as long as that is quick.
+            candidates=None if is_exact(len(own)) else task.candidates,
         )
         together.append(assigned)
     return torch.stack(together)

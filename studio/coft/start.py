@@ -48,9 +48,17 @@ class ZeroShotStart:
 
 
 def first_scores(
-    start: ZeroShotStart, given: Tensor, settings: Settings, *, device: torch.device
+    start: ZeroShotStart,
+    given: Tensor,
+    settings: Settings,
+    *,
+    device: torch.device,
+    candidates: Tensor | None = None,
 ) -> Generator[Event, None, Tensor]:
-    """(N, C) scores by which the first round ranks images. device: where they are computed."""
+    """(N, C) scores by which the first round ranks images.
+
+    device: where they are computed; candidates: (N, K), see `label_together`.
+    """
     scores = without_prior(start.probabilities, power=settings.prior_correction)
     if settings.transduction != "off":
         yield Progress("labelling together", 0, len(scores))
@@ -61,6 +69,7 @@ def first_scores(
             device=device,
             given_evidence=settings.given_evidence,
             anchor=settings.anchor,
+            candidates=candidates,
         )
     return scores
 

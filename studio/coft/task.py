@@ -45,6 +45,7 @@ class Task:
         settings: Settings,
         given: Tensor | None = None,
         claims: Tensor | None = None,
+        candidates: Tensor | None = None,
         student: Student | None = None,
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -59,6 +60,8 @@ class Task:
             settings: see `Settings`.
             given: (N,) labels of a person, -1 = none, -2 = rejected; None: none at all.
             claims: (N,) labels that may be wrong, -1 = none; None: none at all.
+            candidates: (N, K) images that are most alike by these features, see
+                `studio.scores.graph.closest`; None: they are looked for where they are needed.
             student: what Phase II fine-tunes and the fit ships, on the same images; None: the
                 backbone. This and claims are for methods of two phases only.
             stop: asked before each batch; when true, the fit ends early with what was learned.
@@ -74,7 +77,7 @@ class Task:
         self.settings, self.stop = settings, stop
         self.given = checked(given, images=len(images), classes=len(class_names))
         self.claims = checked(claims, images=len(images), classes=len(class_names))
-        self._student = student
+        self.candidates, self._student = candidates, student
 
     def with_settings(self, **changes: Any) -> Task:
         """The same task with some settings changed."""

@@ -28,14 +28,18 @@ and the first Gaussians less. Without it everything here says the same in any co
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize, one_hot
 
 from studio.coft.given import REJECTED
+from studio.coft.parts import fixed, parts, without, without_mean
+from studio.scores.graph import closest
 
 TEXT_WEIGHT = 1.0
 NEIGHBOURS = 3
@@ -56,9 +60,19 @@ LEAST_PROBABILITY = 1e-37
 """Whose logarithm is still finite in float32."""
 
 
+class Near(NamedTuple):
+    """The nearest others of N images: indices (N, k) and what each weighs (N, k), from 0 on."""
+
+    images: Tensor
+    weights: Tensor
+
+
 @dataclass(frozen=True)
 class Assigned:
-    """After a round: z (N, C) assignments, means (C, d) and the shared variance (d,) from them."""
+    """After a round: z (N, C) assignments, means (C, d) and the shared variance (d,) from them.
+
+    The next round overwrites z: with it, at most 3 N C numbers are needed beside the probabilities.
+    """
 
     z: Tensor
     means: Tensor
@@ -66,7 +80,12 @@ class Assigned:
 
 
 def transduce(
-    pictures: Tensor, probabilities: Tensor, given: Tensor, *, temperature: float = 1.0
+    pictures: Tensor,
+    probabilities: Tensor,
+    given: Tensor,
+    *,
+    temperature: float = 1.0,
+    near: Near | None = None,
 ) -> Iterator[Assigned]:
     """The assignments after each of the rounds.
 
@@ -76,18 +95,20 @@ def transduce(
         given: (N,) see `studio.coft.given`. A given label is the image's assignment throughout; a
             rejected image shapes no class and no neighbour.
         temperature: T; above 1 the Gaussians weigh less beside the texts.
+        near: the nearest images and their weights, see `nearest_of`; None: they are looked for.
     """
-    prior = probabilities.clamp_min(LEAST_PROBABILITY).log()
-    usable = given != REJECTED
-    near, weights = neighbours(pictures, usable, count=NEIGHBOURS)
-    z = _fixed(probabilities, given)
-    means = _first_means(pictures, z * usable[:, None])
+    near = near or nearest_of(pictures, given)
+    rejected = given == REJECTED
+    z = fixed(probabilities.clone(), given)
+    with without(z, rejected):
+        means = _first_means(pictures, z)
     variance = torch.full_like(pictures[0], 1 / pictures.shape[1])
     for _ in range(ROUNDS):
-        pull = log_density(pictures, means, variance) / temperature + TEXT_WEIGHT * prior
-        for _ in range(INNER_STEPS):
-            z = _fixed((pull + (weights[..., None] * z[near]).sum(1)).softmax(-1), given)
-        means, variance = moments(pictures, z * usable[:, None], means)
+        pull = _pull(pictures, means, variance, probabilities, temperature, TEXT_WEIGHT)
+        z = _inner_steps(z, pull, near, given)
+        del pull
+        with without(z, rejected):
+            means, variance = moments(pictures, z, means)
         yield Assigned(z, means, variance)
 
 
@@ -98,6 +119,7 @@ def anchored(
     *,
     temperature: float,
     anchor: float,
+    near: Near | None = None,
 ) -> Iterator[Assigned]:
     """As `transduce`, with means that are held and class sizes that are estimated [studio].
 
@@ -105,22 +127,25 @@ def anchored(
     probabilities (N, C), but free where it has a given label: that says more than a text. The log
     of its size, with one image more than it has, stands beside its texts' log probability.
     """
-    prior = ANCHORED_TEXT_WEIGHT * probabilities.clamp_min(LEAST_PROBABILITY).log()
-    usable = given != REJECTED
-    near, weights = neighbours(pictures, usable, count=NEIGHBOURS)
-    z = _fixed(probabilities, given)
-    means, variance = moments(pictures, z * usable[:, None], torch.zeros_like(pictures[:1]))
+    near = near or nearest_of(pictures, given)
+    rejected = given == REJECTED
+    z = fixed(probabilities.clone(), given)
+    with without(z, rejected):
+        means, variance = moments(pictures, z, torch.zeros_like(pictures[:1]))
+        sizes = z.sum(0)
     held = means
     told = torch.bincount(given[given >= 0], minlength=probabilities.shape[1])[:, None]
     hold = torch.where(told > 0, 0.0, anchor)
     for _ in range(ROUNDS):
-        sizes = (z * usable[:, None]).sum(0)
         shares = ((sizes + 1) / (sizes + 1).sum()).log()
-        pull = log_density(pictures, means, variance) / temperature + prior + shares
-        for _ in range(INNER_STEPS):
-            z = _fixed((pull + (weights[..., None] * z[near]).sum(1)).softmax(-1), given)
-        own, variance = moments(pictures, z * usable[:, None], held)
-        mass = (z * usable[:, None]).sum(0)[:, None]
+        pull = _pull(pictures, means, variance, probabilities, temperature, ANCHORED_TEXT_WEIGHT)
+        pull += shares
+        z = _inner_steps(z, pull, near, given)
+        del pull
+        with without(z, rejected):
+            own, variance = moments(pictures, z, held)
+            sizes = z.sum(0)
+        mass = sizes[:, None]
         means = (mass * own + hold * held) / (mass + hold).clamp_min(1e-6)
         yield Assigned(z, means, variance)
 
@@ -139,6 +164,7 @@ def label_together(
     device: torch.device,
     given_evidence: float = 0.0,
     anchor: float = 0.0,
+    candidates: Tensor | None = None,
 ) -> Tensor:
     """(N, C) tempered assignments, on the CPU; arguments as of `transduce` and `anchored`.
 
@@ -148,32 +174,51 @@ def label_together(
     the first anchored round stands; else the last. anchor 0, or given labels of every class, which
     show that none is absent: free.
 
-    given_evidence: weight of `with_evidence`. device: where it is computed; comparing all pairs of
-    images takes time with the square of N. A trace of the probabilities is mixed in, so that images
-    whose assignment is certain (z = 1) are ranked by those; in float64, for in float32 all above
-    .9999 would tie.
+    given_evidence: weight of `with_evidence`. device: where it is computed. A trace of the
+    probabilities is mixed in, so that images whose assignment is certain (z = 1) are ranked by
+    those; in float64, for in float32 all above .9999 would tie.
+
+    candidates: (N, k) the images among which the nearest are looked for, see
+    `studio.scores.graph.closest`.
     """
     pictures, given = pictures.to(device).float(), given.to(device)
     probabilities = with_evidence(pictures, probabilities.to(device), given, weight=given_evidence)
     pictures = centred(pictures, given)
-    temperature = temperature_of(pictures[given != REJECTED])
+    rejected = given == REJECTED
+    temperature = temperature_of(pictures[~rejected] if rejected.any() else pictures)
+    near = nearest_of(pictures, given, candidates=candidates)
     told = given[given >= 0].unique()
     lacking = 0.0
     if anchor and len(told) < probabilities.shape[1]:
-        first, *_, last = anchored(
-            pictures, probabilities, given, temperature=temperature, anchor=anchor
-        )
-        lacking = float(starved(last.z).float().mean())
+        held = partial(
+            anchored, pictures, probabilities, given,
+            temperature=temperature, anchor=anchor, near=near,
+        )  # fmt: skip
+        z = _last(held())
+        lacking = float(starved(z).float().mean())
         if lacking > MANY_STARVED:
-            last = first
+            del z
+            z = next(held()).z  # made again: kept, it would be N C numbers more
     if lacking <= FEW_STARVED:
-        *_, last = transduce(pictures, probabilities, given, temperature=temperature)
-    return last.z.cpu().double().lerp(probabilities.cpu().double(), TRACE)
+        z = None
+        z = _last(transduce(pictures, probabilities, given, temperature=temperature, near=near))
+    mixed = torch.empty(z.shape, dtype=torch.float64)
+    for rows in parts(z):
+        torch.lerp(
+            z[rows].cpu().double(), probabilities[rows].cpu().double(), TRACE, out=mixed[rows]
+        )
+    return mixed
+
+
+def _last(rounds: Iterator[Assigned]) -> Tensor:
+    """The assignments after the last round; those before it are not kept."""
+    (last,) = deque(rounds, maxlen=1)
+    return last.z
 
 
 def centred(pictures: Tensor, given: Tensor) -> Tensor:
     """(N, d) unit vectors without what the images that were not rejected have in common."""
-    return normalize(pictures - pictures[given != REJECTED].mean(0), dim=1)
+    return without_mean(pictures, given != REJECTED)
 
 
 def with_evidence(
@@ -215,21 +260,46 @@ def temperature_of(pictures: Tensor) -> float:
     return max(1.0, pictures.shape[1] * float(covariance.square().sum()) / spread**2)
 
 
-def neighbours(pictures: Tensor, usable: Tensor, *, count: int) -> tuple[Tensor, Tensor]:
-    """The nearest others of unit vectors (N, d): indices (N, k) and cosines (N, k), at least 0.
+def nearest_of(pictures: Tensor, given: Tensor, *, candidates: Tensor | None = None) -> Near:
+    """The nearest of unit vectors (N, d) that were not rejected, by their cosine, at least 0.
 
-    usable: (N,) bool, who may be a neighbour.
+    candidates: see `studio.scores.graph.closest`.
     """
-    count = min(count, max(1, len(pictures) - 1))
-    indices, cosines = [], []
-    for rows in torch.arange(len(pictures), device=pictures.device).split(BLOCK):
-        block = pictures[rows] @ pictures.T
-        block[:, ~usable] = 0.0
-        block[torch.arange(len(rows)), rows] = -1.0  # not oneself
-        best = block.topk(count, dim=1)
-        indices.append(best.indices)
-        cosines.append(best.values.clamp_min(0.0))
-    return torch.cat(indices), torch.cat(cosines)
+    images, cosines = closest(
+        pictures, count=NEIGHBOURS, usable=given != REJECTED, candidates=candidates
+    )
+    return Near(images, cosines.clamp_min(0.0))
+
+
+def _pull(
+    pictures: Tensor,
+    means: Tensor,
+    variance: Tensor,
+    probabilities: Tensor,
+    temperature: float,
+    text_weight: float,
+) -> Tensor:
+    """(N, C) what draws the images to the classes, but for their neighbours."""
+    pull = log_density(pictures, means, variance).div_(temperature)
+    for rows in parts(pull):
+        prior = probabilities[rows].clamp_min(LEAST_PROBABILITY).log_()
+        pull[rows] += prior.mul_(text_weight)
+    return pull
+
+
+def _inner_steps(z: Tensor, pull: Tensor, near: Near, given: Tensor) -> Tensor:
+    """Assignments (N, C) after the inner steps, each of all images at once; z is overwritten."""
+    spare = torch.empty_like(z)
+    for _ in range(INNER_STEPS):
+        for rows in parts(z):
+            images, weights = near.images[rows], near.weights[rows]
+            votes = weights[:, :1] * z[images[:, 0]]
+            for j in range(1, images.shape[1]):
+                votes += weights[:, j : j + 1] * z[images[:, j]]
+            votes += pull[rows]
+            torch.softmax(votes, -1, out=spare[rows])
+        z, spare = fixed(spare, given), z
+    return z
 
 
 def log_density(pictures: Tensor, means: Tensor, variance: Tensor) -> Tensor:
@@ -238,7 +308,7 @@ def log_density(pictures: Tensor, means: Tensor, variance: Tensor) -> Tensor:
     Up to what all classes share.
     """
     weight, bias = linear_density(means, variance)
-    return pictures @ weight.T + bias
+    return (pictures @ weight.T).add_(bias)
 
 
 def linear_density(means: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
@@ -270,11 +340,3 @@ def _first_means(pictures: Tensor, scores: Tensor) -> Tensor:
     """(C, d) of the most confident images of each class."""
     best = scores.topk(min(CONFIDENT, len(scores)), dim=0).indices  # (n, C)
     return pictures[best].mean(0)
-
-
-def _fixed(z: Tensor, given: Tensor) -> Tensor:
-    """Assignments (N, C) in which given labels (N,) stand."""
-    labelled = given >= 0
-    z = z.clone()
-    z[labelled] = one_hot(given[labelled], z.shape[1]).to(z.dtype)
-    return z

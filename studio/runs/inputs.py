@@ -206,16 +206,18 @@ def strangers(
     class_names: Sequence[str],
     templates: Sequence[str],
     cache_dir: Path,
+    candidates: Tensor | None = None,
 ) -> Tensor:
     """(N,) float32, how far each image seems to be of none of the classes (`scores.strangers`).
 
-    Args: as for `knowledge`.
+    Args: as for `knowledge`; candidates: as of `Task`.
     """
     score = stranger_score(
         features,
         class_vectors,
         noun_vectors=_cached_vectors(backbone, nouns(class_names), templates, cache_dir),
         center=backbone.center,
+        candidates=candidates,
     )
     return torch.from_numpy(score).float()
 

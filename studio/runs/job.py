@@ -130,6 +130,7 @@ def _work(
     )
     from studio.runs.second_model import student_of
     from studio.scores.alike import alike
+    from studio.scores.graph_files import GraphFiles
     from studio.scores.listed import Listed
     from studio.scores.strangers import STRONG
 
@@ -196,6 +197,11 @@ def _work(
     features = encode(
         backbone, folder, canvases, cache_dir, report.progress("encoding images"), stop
     )
+    alike_ones = GraphFiles(cache_dir).of_features(
+        features, gpu=backbone.device.type == "cuda",
+        progress=report.progress("comparing images"), stop=stop,
+    ).indices  # fmt: skip
+    candidates = torch.from_numpy(alike_ones)
     tower = TextTower(backbone)
     vectors = tower.class_vectors(prompts.texts(names))
     cut = cut_warning(tower, prompts, names, request.settings)
@@ -219,12 +225,12 @@ def _work(
         fit = method_of("zero-shot").load()
     estimates = RunEstimates(
         report, backbone=backbone, features=features, class_vectors=vectors, known=verdict,
-        given=given.vector,
+        given=given.vector, candidates=alike_ones,
     )  # fmt: skip
 
     strange = strangers(
         backbone, features=features, class_vectors=vectors, class_names=names,
-        templates=prompts.templates, cache_dir=cache_dir,
+        templates=prompts.templates, cache_dir=cache_dir, candidates=candidates,
     )  # fmt: skip
     report.write("strangers", {}, {"score": strange})
     told = given.tensor()
@@ -237,7 +243,8 @@ def _work(
     task = Task(
         backbone=backbone, images=canvases, features=features, class_vectors=vectors,
         class_names=names, settings=request.settings, given=told,
-        claims=None if claims is None else torch.from_numpy(claims), student=student, stop=stop,
+        claims=None if claims is None else torch.from_numpy(claims), candidates=candidates,
+        student=student, stop=stop,
     )  # fmt: skip
     for event in fit(task):
         report(event)
@@ -258,6 +265,7 @@ def _work(
         checked = check_labels(
             run.path, claims, judged=estimates.judged, finished=finished,
             features=estimates.features, paths=paths, class_names=names, truth=true_labels,
+            candidates=alike_ones,
         )  # fmt: skip
     measured = report.measured()
     if test is not None and test_truth is not None:
