@@ -139,6 +139,8 @@ def _described(run: ComparedRun) -> dict[str, str]:
         "seed": str(info.seed),
         "corrections": f"{given} given, {rejected} rejected" if given or rejected else "none",
     }
+    if result.judged_labels:
+        inputs["judged labels"] = str(result.judged_labels)
     settings = {k: _text(v) for k, v in sorted(info.settings.items()) if k != "seed"}
     versions = {f"version of {name}": str(value) for name, value in sorted(info.versions.items())}
     return {**inputs, **settings, **versions}

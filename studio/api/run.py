@@ -94,7 +94,8 @@ class Run:
         path, label: texts; clean: bool; clean_probability, confidence, combined_score: in [0, 1],
         of the models' own label (combined_score is None for methods without Phase I); of_none: in
         [0, 1], how far the image seems to show none of the classes;
-        model_1_label, model_2_label: what each model says alone; correction: what a person said.
+        model_1_label, model_2_label: what each model says alone; correction: what a person said, or
+        `judged`; judged_label: what a vision-language model said, None where it was not asked.
         """
         return _labels(self._outcome())
 
@@ -108,7 +109,7 @@ class Run:
         score = outcome.clean_probability if outcome.combined is None else outcome.combined
         order = [
             i for i in score.argsort(kind="stable").tolist()
-            if outcome.paths[i] not in outcome.corrections
+            if (said := outcome.corrections.get(outcome.paths[i])) is None or not said.by_person
         ]  # fmt: skip
         return _labels(outcome).take(order[: max(n, 0)])
 
@@ -211,7 +212,7 @@ def _labels(outcome: Outcome) -> Table:
         return [outcome.name(label) for label in labels]
 
     none = [None] * len(outcome)
-    said = (outcome.corrections.get(path) for path in outcome.paths)
+    said = [outcome.corrections.get(path) for path in outcome.paths]
     return Table({
         "path": outcome.paths,
         "label": names(outcome.final_labels.tolist()),
@@ -223,4 +224,5 @@ def _labels(outcome: Outcome) -> Table:
         "model_1_label": names(outcome.model_labels[0].tolist()),
         "model_2_label": names(outcome.model_labels[1].tolist()),
         "correction": ["" if one is None else one.verdict for one in said],
+        "judged_label": [None if one is None else one.judged_label for one in said],
     })  # fmt: skip

@@ -37,7 +37,9 @@ def fit_seeds(task: Task) -> Iterator[Event]:
     """The whole encoder, trained on CoFT's seed set alone: confidence is the only filter."""
     yield task.start.event()
     device = task.space.image_mean.device
-    scores = yield from first_scores(task.start, task.given, task.settings, device=device)
+    scores = yield from first_scores(
+        task.start, task.given, task.settings, device=device, evidence=task.evidence
+    )
     indices, labels = yield from seeds(scores, task.given, task.settings)
     yield from _train(task, indices, labels)
 

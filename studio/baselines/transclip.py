@@ -17,15 +17,9 @@ from collections.abc import Iterator
 from studio.baselines.shipping import ship, ship_zero_shot
 from studio.coft.classifier import unit_tower
 from studio.coft.events import Event, Progress
+from studio.coft.gaussians import linear_density
 from studio.coft.task import Task
-from studio.coft.transduction import (
-    ROUNDS,
-    TEXT_WEIGHT,
-    Assigned,
-    linear_density,
-    nearest_of,
-    transduce,
-)
+from studio.coft.transduction import ROUNDS, TEXT_WEIGHT, Assigned, nearest_of, transduce
 
 
 def fit(task: Task) -> Iterator[Event]:

@@ -1,9 +1,14 @@
-"""Labels that do not come from the models: a person's, and those that came with the images.
+"""Labels that do not come from the models: a person's, a judge's, and those of the images' source.
 
 A person's labels are corrections, or a few labelled shots (paper, Figure 2): *given labels*. They
 are not the truth that runs are scored with, which never comes near training. A given label is a
 seed in every round and in both clean sets, exempt from the filter [inferred: the paper does not say
 how its labelled shots enter]; a rejected image is in no training set.
+
+A vision-language model's answers are *judged labels*, evidence and no order. They and a person's
+answers spread to images alike as far as their source is trusted (`Evidence`) [studio]; a judged
+label is no seed by itself. Of an image that was judged to be none of the names it was asked about,
+the first label is no seed.
 
 Labels that came with the images may be wrong: *claims*, DeFT's setting, from which the negative
 prompts come. A claim stands in place of the image's pseudo-label: it alone may become a seed, the
@@ -13,6 +18,8 @@ rank the images of a claimed class; they never change its label.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
@@ -21,6 +28,8 @@ UNKNOWN = -1
 """The image has no label of this kind."""
 REJECTED = -2
 """The image is left out of training, and its label is noisy whatever the models judge."""
+NONE = -2
+"""Of judged labels: none of the names that were asked about."""
 
 NO_SEED = -3
 """The image has no label of this kind, and may be of none of the classes: it is in no seed set."""
@@ -39,6 +48,32 @@ def checked(labels: Tensor | None, *, images: int, classes: int) -> Tensor:
     if len(labels) and not (int(labels.min()) >= NO_SEED and int(labels.max()) < classes):
         raise ValueError(f"given labels must lie between {NO_SEED} and {classes - 1}")
     return labels.to(torch.int64)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What answers say to images alike.
+
+    labels: (N,) a class, or below 0 = no answer; trust: (N,) in [0, 1], what the answer of an image
+    is worth to others; 0 = nothing.
+    """
+
+    labels: Tensor
+    trust: Tensor
+
+    @classmethod
+    def of(
+        cls, given: Tensor, judged: Tensor | None = None, trust: Tensor | None = None
+    ) -> Evidence:
+        """A person's labels (N,), and a judge's where no person spoke; trust None: all in full."""
+        labels = given
+        if judged is not None:
+            labels = torch.where((given == UNKNOWN) | (given == NO_SEED), judged, given)
+        return cls(labels, torch.ones(len(given)) if trust is None else trust)
+
+    def to(self, device: torch.device) -> Evidence:
+        """The same on a device."""
+        return Evidence(self.labels.to(device), self.trust.to(device))
 
 
 def with_given(indices: Tensor, labels: Tensor, given: Tensor) -> tuple[Tensor, Tensor]:

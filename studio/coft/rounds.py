@@ -67,7 +67,12 @@ def phase_one_rounds(task: Task) -> Generator[Event, None, Learned]:
     views: TestViews | None = None
     device = task.space.image_mean.device
     first = yield from first_scores(
-        task.start, given, settings, device=device, candidates=task.candidates
+        task.start,
+        given,
+        settings,
+        device=device,
+        evidence=task.evidence,
+        candidates=task.candidates,
     )
     scores = [first, first]
     for number in range(1, settings.rounds + 1):
@@ -93,7 +98,7 @@ def phase_one_rounds(task: Task) -> Generator[Event, None, Learned]:
         if settings.label_weights == "neighbours":
             weights = weights * support(
                 task.start.pictures, labels, given != REJECTED, device=device,
-                candidates=task.candidates,
+                candidates=task.candidates if task.backbone.center else None,
             )  # fmt: skip
         labels, clean = into_judged(labels, clean, given)
         learned = Learned(
@@ -153,6 +158,7 @@ def _assigned(judgement: Judgement, first: Tensor, task: Task) -> Generator[Even
             device=task.space.image_mean.device,
             given_evidence=task.settings.given_evidence,
             anchor=task.settings.anchor,
+            evidence=task.evidence,
             # Its own features have other neighbours, which are looked for as long as that is quick.
             candidates=None if is_exact(len(own)) else task.candidates,
         )

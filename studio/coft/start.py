@@ -11,7 +11,7 @@ from torch import Tensor
 from studio.clip.backbone import Backbone
 from studio.clip.space import Space
 from studio.coft.events import Event, Progress, SeedSet, Warned, ZeroShot
-from studio.coft.given import UNKNOWN, with_given
+from studio.coft.given import UNKNOWN, Evidence, with_given
 from studio.coft.selection import seed_set, seeds_by_class, without_prior
 from studio.coft.transduction import label_together
 from studio.settings import Settings
@@ -53,11 +53,13 @@ def first_scores(
     settings: Settings,
     *,
     device: torch.device,
+    evidence: Evidence | None = None,
     candidates: Tensor | None = None,
 ) -> Generator[Event, None, Tensor]:
     """(N, C) scores by which the first round ranks images.
 
-    device: where they are computed; candidates: (N, K), see `label_together`.
+    device: where they are computed; evidence: what answers say; None: the given labels, in full;
+    candidates: (N, K), see `label_together`.
     """
     scores = without_prior(start.probabilities, power=settings.prior_correction)
     if settings.transduction != "off":
@@ -69,6 +71,7 @@ def first_scores(
             device=device,
             given_evidence=settings.given_evidence,
             anchor=settings.anchor,
+            evidence=evidence,
             candidates=candidates,
         )
     return scores

@@ -15,7 +15,7 @@ from studio.clip.backbone import Backbone
 from studio.clip.encode import Images
 from studio.clip.space import Space
 from studio.coft.events import Event
-from studio.coft.given import REJECTED, checked
+from studio.coft.given import NO_SEED, NONE, REJECTED, UNKNOWN, Evidence, checked
 from studio.coft.optim import generator_of
 from studio.coft.start import ZeroShotStart
 from studio.coft.student import Student
@@ -30,6 +30,7 @@ class Task:
 
     Attributes:
         given: (N,) int64 labels of a person, see `studio.coft.given`.
+        judged: (N,) int64 labels of a vision-language model, see `studio.coft.given`.
         claims: (N,) int64 labels that came with the images, see `studio.coft.given`.
         The others: as `__init__` takes them.
     """
@@ -45,6 +46,8 @@ class Task:
         settings: Settings,
         given: Tensor | None = None,
         claims: Tensor | None = None,
+        judged: Tensor | None = None,
+        trust: Tensor | float = 1.0,
         candidates: Tensor | None = None,
         student: Student | None = None,
         stop: Callable[[], bool] = lambda: False,
@@ -60,7 +63,11 @@ class Task:
             settings: see `Settings`.
             given: (N,) labels of a person, -1 = none, -2 = rejected; None: none at all.
             claims: (N,) labels that may be wrong, -1 = none; None: none at all.
-            candidates: (N, K) images that are most alike by these features, see
+            judged: (N,) labels of a vision-language model, -1 = none, -2 = none of the names that
+                it was asked about; None: none at all.
+            trust: in [0, 1], or (N,) of them: what given and judged labels are worth to images
+                alike.
+            candidates: (N, K) images that are most alike by these features around their mean, see
                 `studio.scores.graph.closest`; None: they are looked for where they are needed.
             student: what Phase II fine-tunes and the fit ships, on the same images; None: the
                 backbone. This and claims are for methods of two phases only.
@@ -68,7 +75,7 @@ class Task:
 
         Raises:
             FolderError: fewer than two classes.
-            ValueError: given or claims are not N labels of C classes.
+            ValueError: given, judged or claims are not N labels of C classes.
         """
         if len(class_names) < 2:
             raise FolderError("At least two classes are needed: give one more class name.")
@@ -76,6 +83,11 @@ class Task:
         self.class_vectors, self.class_names = class_vectors, class_names
         self.settings, self.stop = settings, stop
         self.given = checked(given, images=len(images), classes=len(class_names))
+        self.judged = checked(judged, images=len(images), classes=len(class_names))
+        # What was judged to be none of its likeliest names is no seed by its first label.
+        doubted = (self.judged == NONE) & (self.given == UNKNOWN)
+        self.given = self.given.masked_fill(doubted, NO_SEED)
+        self.trust = torch.as_tensor(trust, dtype=torch.float32).expand(len(images))
         self.claims = checked(claims, images=len(images), classes=len(class_names))
         self.candidates, self._student = candidates, student
 
@@ -101,6 +113,11 @@ class Task:
         return self._student or Student(
             self.backbone, self.images, self.features, self.class_vectors
         )
+
+    @property
+    def evidence(self) -> Evidence:
+        """What given and judged labels say to images alike."""
+        return Evidence.of(self.given, self.judged, self.trust)
 
     @property
     def pool(self) -> Tensor:

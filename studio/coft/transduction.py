@@ -37,7 +37,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from studio.coft.given import REJECTED
+from studio.coft.gaussians import log_density, moments, temperature_of
+from studio.coft.given import REJECTED, Evidence
 from studio.coft.parts import fixed, parts, without, without_mean
 from studio.scores.graph import closest
 
@@ -47,7 +48,6 @@ CONFIDENT = 8
 ROUNDS = 10
 INNER_STEPS = 5
 BLOCK = 1024
-LEAST_VARIANCE = 1e-8
 TRACE = 1e-3
 AFFINITY_SLOPE = 5.0
 ANCHORED_TEXT_WEIGHT = 0.7
@@ -164,6 +164,7 @@ def label_together(
     device: torch.device,
     given_evidence: float = 0.0,
     anchor: float = 0.0,
+    evidence: Evidence | None = None,
     candidates: Tensor | None = None,
 ) -> Tensor:
     """(N, C) tempered assignments, on the CPU; arguments as of `transduce` and `anchored`.
@@ -174,22 +175,25 @@ def label_together(
     the first anchored round stands; else the last. anchor 0, or given labels of every class, which
     show that none is absent: free.
 
-    given_evidence: weight of `with_evidence`. device: where it is computed. A trace of the
-    probabilities is mixed in, so that images whose assignment is certain (z = 1) are ranked by
-    those; in float64, for in float32 all above .9999 would tie.
+    given_evidence: weight of `with_evidence`; evidence: what it takes; None: the given labels, in
+    full. device: where it is computed. A trace of the probabilities is mixed in, so that images
+    whose assignment is certain (z = 1) are ranked by those; in float64, for in float32 all above
+    .9999 would tie.
 
     candidates: (N, k) the images among which the nearest are looked for, see
     `studio.scores.graph.closest`.
     """
     pictures, given = pictures.to(device).float(), given.to(device)
-    probabilities = with_evidence(pictures, probabilities.to(device), given, weight=given_evidence)
+    told = Evidence.of(given) if evidence is None else evidence.to(device)
+    probabilities = with_evidence(
+        pictures, probabilities.to(device).float(), given, weight=given_evidence, evidence=told
+    )
     pictures = centred(pictures, given)
     rejected = given == REJECTED
     temperature = temperature_of(pictures[~rejected] if rejected.any() else pictures)
     near = nearest_of(pictures, given, candidates=candidates)
-    told = given[given >= 0].unique()
-    lacking = 0.0
-    if anchor and len(told) < probabilities.shape[1]:
+    lacking, z = 0.0, probabilities
+    if anchor and len(given[given >= 0].unique()) < probabilities.shape[1]:
         held = partial(
             anchored, pictures, probabilities, given,
             temperature=temperature, anchor=anchor, near=near,
@@ -197,10 +201,10 @@ def label_together(
         z = _last(held())
         lacking = float(starved(z).float().mean())
         if lacking > MANY_STARVED:
-            del z
-            z = next(held()).z  # made again: kept, it would be N C numbers more
+            del z  # the first round is run again: kept, it would be N C numbers more
+            z = next(held()).z
     if lacking <= FEW_STARVED:
-        z = None
+        del z
         z = _last(transduce(pictures, probabilities, given, temperature=temperature, near=near))
     mixed = torch.empty(z.shape, dtype=torch.float64)
     for rows in parts(z):
@@ -222,42 +226,42 @@ def centred(pictures: Tensor, given: Tensor) -> Tensor:
 
 
 def with_evidence(
-    pictures: Tensor, probabilities: Tensor, given: Tensor, *, weight: float
+    pictures: Tensor,
+    probabilities: Tensor,
+    given: Tensor,
+    *,
+    weight: float,
+    evidence: Evidence | None = None,
 ) -> Tensor:
-    """Probabilities (N, C) in which the given labels (N,) count as evidence for similar images.
+    """Probabilities (N, C) in which answers count as evidence for similar images.
 
-    The log-odds of a class, the same at every scale, grow by weight * exp(-5 (1 - cosine)), the
-    cosine being that with the most similar image that was given this label: Tip-Adapter's affinity
+    given: (N,), of which the rejected shape nothing; evidence: the answers and what they are worth;
+    None: the given labels, in full.
+
+    The log-odds of a class, the same at every scale, grow by weight * trust * exp(-5 (1 - cosine)),
+    most by that of the images which were given this label: Tip-Adapter's affinity
     (Zhang et al., ECCV 2022, arXiv:2207.09519), but of the nearest instead of the sum of all, and
     without what all images have in common, so that a class does not grow because many of its
     images were corrected or none of the others'. So one or two labels a class can name a group of
     images that the texts call by another class's name.
     """
-    labelled = (given >= 0).nonzero()[:, 0]
+    told = Evidence.of(given) if evidence is None else evidence
+    labelled = (told.labels >= 0).nonzero()[:, 0]
     if not weight or not len(labelled):
         return probabilities
+    trust = told.trust[labelled].to(pictures.dtype)
     own = centred(pictures, given)
-    weighed = []
-    for block, before in zip(own.split(BLOCK), probabilities.split(BLOCK), strict=True):
-        affinity = (-AFFINITY_SLOPE * (1 - block @ own[labelled].T)).exp()  # (n, given)
-        labels = given[labelled].expand(len(block), -1)
-        evidence = torch.zeros_like(before).scatter_reduce(1, labels, affinity, "amax")
+    weighed = torch.empty_like(probabilities)
+    answers = own[labelled]
+    for block, before, after in zip(
+        own.split(BLOCK), probabilities.split(BLOCK), weighed.split(BLOCK), strict=True
+    ):
+        affinity = (-AFFINITY_SLOPE * (1 - block @ answers.T)).exp()  # (n, answers)
+        labels = told.labels[labelled].expand(len(block), -1)
+        worth = torch.zeros_like(before).scatter_reduce(1, labels, trust * affinity, "amax")
         prior = before.clamp_min(LEAST_PROBABILITY).log()
-        weighed.append((prior + weight * evidence).softmax(-1))
-    return torch.cat(weighed)
-
-
-def temperature_of(pictures: Tensor) -> float:
-    """T for features (N, d): d over the number of dimensions that they vary in, at least 1.
-
-    That number is the participation ratio of the covariance S, tr(S)^2 / tr(S S).
-    """
-    centred = pictures - pictures.mean(0)
-    covariance = centred.T @ centred
-    spread = float(covariance.trace())
-    if spread <= 0:
-        return 1.0
-    return max(1.0, pictures.shape[1] * float(covariance.square().sum()) / spread**2)
+        torch.softmax(prior + weight * worth, -1, out=after)
+    return weighed
 
 
 def nearest_of(pictures: Tensor, given: Tensor, *, candidates: Tensor | None = None) -> Near:
@@ -300,40 +304,6 @@ def _inner_steps(z: Tensor, pull: Tensor, near: Near, given: Tensor) -> Tensor:
             torch.softmax(votes, -1, out=spare[rows])
         z, spare = fixed(spare, given), z
     return z
-
-
-def log_density(pictures: Tensor, means: Tensor, variance: Tensor) -> Tensor:
-    """(N, C) log densities under Gaussians of means (C, d) and a shared variance (d,).
-
-    Up to what all classes share.
-    """
-    weight, bias = linear_density(means, variance)
-    return (pictures @ weight.T).add_(bias)
-
-
-def linear_density(means: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
-    """The same as (C, d) and (C,): log densities are linear, for the variance is shared.
-
-    About the mean of the means: numbers that are equal in all classes and hardly vary, as CLIP's
-    features have them, would otherwise weigh 1e8 and be lost in rounding.
-    """
-    centre = means.mean(0)
-    apart = means - centre
-    return apart / variance, -0.5 * ((means + centre) * apart / variance).sum(1)
-
-
-def moments(pictures: Tensor, z: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
-    """Means (C, d) and variance (d,) under assignments (N, C); an empty class keeps its mean."""
-    mass = z.sum(0)
-    means = (z.T @ pictures) / mass.clamp_min(1e-12)[:, None]
-    means = torch.where(mass[:, None] > 1e-6, means, before)
-    # E[x^2] - sum_k p_k mu_k^2, which never builds the (N, C, d) differences; about the mean, so
-    # that a large number that hardly varies is not lost in rounding.
-    shares, total = z.sum(1), mass.sum().clamp_min(1e-12)
-    centre = shares @ pictures / total
-    around = shares @ (pictures - centre).square() - mass @ (means - centre).square()
-    second = around / total
-    return means, second.clamp_min(LEAST_VARIANCE)
 
 
 def _first_means(pictures: Tensor, scores: Tensor) -> Tensor:

@@ -58,7 +58,7 @@ def label_studio(subject: Subject) -> Iterator[Entry]:
             "from_name": _FROM, "to_name": _TO, "type": "choices",
             "value": {"choices": [row["label"]]},
         }  # fmt: skip
-        by_person = row["correction"] is not None
+        by_person = row["correction"] not in (None, "judged")
         said: dict[str, Any] = {"result": [choice]}
         if not by_person:
             said |= {"score": row["clean_probability"], "model_version": subject.run.id}

@@ -40,9 +40,9 @@ def data_card(subject: Subject) -> str:
     body = [
         f"# {subject.reader.info.name}", "",
         f"{len(subject.indices)} images with labels that no person gave, but for those that the "
-        "column `correction` marks. Two copies of a CLIP model labelled them and judged each "
-        "other's labels (CoFT, arXiv:2602.04337). The images' own licence is not known to the "
-        "studio.", "", *_figures(subject), *_limits(subject), "",
+        "column `correction` marks as accepted or relabelled. Two copies of a CLIP model labelled "
+        "them and judged each other's labels (CoFT, arXiv:2602.04337). The images' own licence is "
+        "not known to the studio.", "", *_figures(subject), *_limits(subject), "",
     ]  # fmt: skip
     return head + "\n" + "\n".join(body)
 
@@ -60,6 +60,7 @@ def _figures(subject: Subject) -> list[str]:
         ("right labels among clean, estimated", _text(result.estimated_clean_precision)),
         ("accuracy, by true labels", percent(result.accuracy, digits=1)),
         ("labels that a person gave", str(result.given_labels or 0)),
+        ("labels that a vision-language model judged", str(result.judged_labels or 0)),
     ]  # fmt: skip
     lines = ["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows), ""]
     lines += ["| class | images |", "| --- | --- |"]

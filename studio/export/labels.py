@@ -12,7 +12,7 @@ from studio.runs.table import csv_text, safe_name, safe_path, write_csv
 
 LABEL_COLUMNS = (
     "path", "label", "clean_probability", "model_1_label", "model_2_label", "clean", "confidence",
-    "combined_score", "of_none", "correction",
+    "combined_score", "of_none", "correction", "judged_label",
 )  # fmt: skip
 
 
@@ -23,9 +23,11 @@ def labels_csv(run: Run, path: Path) -> Path:
     model_1_label and model_2_label (what each model says alone), clean (true or false), confidence
     (0 to 1), combined_score (0 to 1; finds wrong labels better than clean_probability does; empty
     for methods without Phase I), of_none (0 to 1: how far the image seems to be of none of the
-    classes, see `scores.strangers`; empty for runs of earlier versions) and correction (accepted,
-    relabelled, rejected, or empty). A corrected image has the label that a person gave it and is
-    clean, a rejected one is not; the three scores are always those of the models' own label. A path
+    classes, see `scores.strangers`; empty for runs of earlier versions), correction (a person's:
+    accepted, relabelled, rejected; judged where only a vision-language model answered; or empty)
+    and judged_label (what that one said; empty with `judged`: none of the names that it was asked
+    about). An image that a person corrected has that person's label and is clean, a rejected one is
+    not; the three scores are always those of the models' own label. A path
     that a spreadsheet would take for a formula is written with ./ before it, which is the same
     file; such a class name gets a leading apostrophe.
 
@@ -61,4 +63,5 @@ def label_rows(outcome: Outcome) -> Iterator[tuple[str, ...]]:
             safe_path(path), safe_name(outcome.name(label)), f"{probability:.6f}",
             safe_name(outcome.name(one)), safe_name(outcome.name(two)), str(clean).lower(),
             f"{confidence:.6f}", score, stranger, "" if correction is None else correction.verdict,
+            safe_name("" if correction is None else correction.judged_label or ""),
         )  # fmt: skip

@@ -138,6 +138,7 @@ class Subject:
             "combined_score": None if combined is None else round(float(combined[index]), 6),
             "of_none": None if strange is None else round(float(strange[index]), 6),
             "correction": None if said is None else said.verdict,
+            "judged_label": None if said is None else said.judged_label,
         }
 
     def rows(self) -> Iterator[dict[str, Any]]:

@@ -55,8 +55,8 @@ def as_parquet(subject: Subject) -> Iterator[Entry]:
     kinds = {
         "path": text, "label": text, "clean_probability": number, "model_1_label": text,
         "model_2_label": text, "clean": true, "confidence": number, "combined_score": number,
-        "of_none": number,
-        "correction": text, "likely": pyarrow.list_(text), "probabilities": pyarrow.list_(number),
+        "of_none": number, "correction": text, "judged_label": text, "likely": pyarrow.list_(text),
+        "probabilities": pyarrow.list_(number),
     }  # fmt: skip
     out = io.BytesIO()
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, pyarrow.schema(kinds)), out)

@@ -40,6 +40,8 @@ def summary(result: RunResult, run: Run) -> str:
         lines.append(f"corrections             {given} labels given, {rejected} images left out")
         if given and not result.test_folder:
             where += ", given labels included"
+    if result.judged_labels:
+        lines.append(f"judged labels           {result.judged_labels}, of a vision-language model")
     for estimate, of in (
         (result.estimated_accuracy, "estimated accuracy      "),
         (result.estimated_clean_precision, "estimated of the clean  "),

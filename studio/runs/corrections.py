@@ -1,4 +1,7 @@
-"""What people say about images: the label is right, it is another one, or leave it out.
+"""What is said about images: the label is right, it is another one, or leave it out.
+
+People say so, and a vision-language model may: its verdict is `judged`, it is evidence and no
+order, and it never overrides what a person said of an image.
 
 They are kept in a folder, a run's own or that of images which no run has labelled yet.
 corrections.jsonl has one line for each press of a button and is only ever appended to; to undo is
@@ -19,7 +22,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from studio.errors import RunError
 from studio.files import append_json, read_json_lines
 from studio.locks import FileLock
-from studio.runs.given import GIVEN_FILE, VERDICTS, Correction, Verdict, listed, read_corrections
+from studio.runs.given import (
+    GIVEN_FILE,
+    NAMING,
+    VERDICTS,
+    Correction,
+    Verdict,
+    listed,
+    read_corrections,
+)
 from studio.runs.run import Run
 
 if TYPE_CHECKING:
@@ -33,7 +44,10 @@ _WAIT_S = 5.0
 
 @dataclass(frozen=True)
 class Action:
-    """One press of a button. verdict: one of VERDICTS or WITHDRAWN; images: path -> class name."""
+    """One press of a button, or one whole asking of a judge.
+
+    verdict: one of VERDICTS or WITHDRAWN; images: path -> class name, or "" where it needs none.
+    """
 
     id: str
     verdict: str
@@ -102,24 +116,27 @@ class Corrections:
 
         Args:
             verdict: One of VERDICTS, or WITHDRAWN.
-            images: Path -> the class that counts from now on; ignored for what needs none.
+            images: Path -> the class that counts from now on; ignored for what needs none. Of what
+                is `judged` it may be "": none of the names that were asked about.
 
         Raises:
             RunError: No image is named, or one that is not there, or no such class.
         """
         if verdict not in (*VERDICTS, WITHDRAWN):
             raise RunError(f"There is no correction {verdict!r}; choose one of {listed(VERDICTS)}.")
-        needs_label = verdict in ("accepted", "relabelled")
+        named = (*NAMING, "judged")
         action = Action(
             uuid.uuid4().hex[:12], verdict,
-            {path: label if needs_label else "" for path, label in images.items()},
+            {path: label if verdict in named else "" for path, label in images.items()},
         )  # fmt: skip
         if not action.images:
             raise RunError("No image is chosen: choose some first.")
         paths, class_names = map(set, self._subjects())
         if not paths.issuperset(action.images):
             raise RunError("There is no such image in this run.")
-        if needs_label and not class_names.issuperset(action.images.values()):
+        if verdict == "judged":
+            class_names.add("")
+        if verdict in named and not class_names.issuperset(action.images.values()):
             raise RunError("There is no such class in this run: choose one of its classes.")
         if self._make:
             with _kept():
@@ -187,9 +204,10 @@ class Corrections:
         current = dict(base)
         for action in done:
             for path, label in action.images.items():
-                current.pop(path, None)
+                before = current.pop(path, None)
                 if action.verdict in VERDICTS:
-                    current[path] = Correction(cast(Verdict, action.verdict), label)
+                    said = Correction(cast(Verdict, action.verdict), label)
+                    current[path] = said.over(before)
         self._current, self._done, self._seen = current, done, seen
 
 

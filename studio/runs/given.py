@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast, get_args
 
@@ -18,13 +18,20 @@ from studio.runs.table import plain_name, plain_path, read_csv, safe_name, safe_
 if TYPE_CHECKING:
     from torch import Tensor
 
-Verdict = Literal["accepted", "relabelled", "rejected"]
+Verdict = Literal["accepted", "relabelled", "rejected", "judged"]
 VERDICTS: tuple[str, ...] = get_args(Verdict)
+"""All but `judged` are a person's; that one is a vision-language model's."""
 
 UNKNOWN, REJECTED = -1, -2
 """What `given_vector` says of images without a label: nothing known, and to be left out."""
+NONE = -2
+"""What it says of images that were judged to be none of the names that were asked about."""
+
+NAMING = ("accepted", "relabelled")
+"""Verdicts that need a label."""
 
 COLUMNS = ("path", "label", "correction")
+JUDGED_COLUMN = "judged_label"
 PATH_HEADS = ("path", "file_name", "filename", "file", "image", "image_path", "filepath", "img")
 """What other tools call the column `path`."""
 LABEL_HEADS = ("label", "class", "class_name", "category")
@@ -36,10 +43,35 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class Correction:
-    """What counts for one image. label: a class name; empty when the image is rejected."""
+    """What counts for one image.
+
+    label: a class name; empty when the image is rejected, or judged to be none of the names that
+    were asked about; judged: where a person spoke, what a judge said before or after; None: it
+    said nothing.
+    """
 
     verdict: Verdict
     label: str = ""
+    judged: str | None = None
+
+    @property
+    def by_person(self) -> bool:
+        """Whether a person said it; else a judge did."""
+        return self.verdict != "judged"
+
+    @property
+    def judged_label(self) -> str | None:
+        """What a judge said: a class name, empty = none of the names; None: it said nothing."""
+        return self.judged if self.by_person else self.label
+
+    def over(self, before: Correction | None) -> Correction:
+        """What counts once this is said after `before`: a judge never overrides a person."""
+        if before is None:
+            return self
+        if self.by_person:
+            known = before.judged_label if self.judged is None else self.judged
+            return replace(self, judged=known)
+        return replace(before, judged=self.label) if before.by_person else self
 
 
 @dataclass(frozen=True)
@@ -49,11 +81,17 @@ class Counts:
     accepted: int = 0
     relabelled: int = 0
     rejected: int = 0
+    judged: int = 0
+
+    @property
+    def by_person(self) -> int:
+        """Images that a person spoke of."""
+        return self.accepted + self.relabelled + self.rejected
 
     @property
     def total(self) -> int:
-        """All corrected images."""
-        return self.accepted + self.relabelled + self.rejected
+        """All of them, those included that only a judge spoke of."""
+        return self.by_person + self.judged
 
 
 def count(corrections: Mapping[str, Correction]) -> Counts:
@@ -65,14 +103,20 @@ def count(corrections: Mapping[str, Correction]) -> Counts:
 def write_corrections(path: Path, corrections: Mapping[str, Correction]) -> Path:
     """Write them as CSV with the columns path, label, correction, which `read_corrections` reads.
 
+    A column judged_label is added where a judge and a person spoke of the same image.
+
     Raises:
         RunError: The file cannot be written.
     """
+    both = any(correction.judged is not None for correction in corrections.values())
     rows = (
-        (safe_path(image), safe_name(correction.label), correction.verdict)
+        (
+            safe_path(image), safe_name(correction.label), correction.verdict,
+            *((safe_name(correction.judged_label or ""),) if both else ()),
+        )
         for image, correction in sorted(corrections.items())
-    )
-    return write_csv(path, COLUMNS, rows)
+    )  # fmt: skip
+    return write_csv(path, (*COLUMNS, JUDGED_COLUMN) if both else COLUMNS, rows)
 
 
 def read_corrections(
@@ -84,7 +128,7 @@ def read_corrections(
     """Corrections from a CSV: a labels.csv of the studio, or one that a person or a tool wrote.
 
     With a column `correction`, rows in which it is empty say nothing. Without one, every row that
-    has a label gives it.
+    has a label gives it. What was judged is in the column judged_label, where there is one.
 
     Args:
         path: Of the table. Its columns may be called as in PATH_HEADS and LABEL_HEADS.
@@ -112,11 +156,17 @@ def read_corrections(
         verdict = row["correction"].strip().lower() if "correction" in head else "relabelled"
         if not verdict or ("correction" not in head and not label):
             continue
+        judged = plain_name(row[JUDGED_COLUMN].strip()) if JUDGED_COLUMN in head else ""
+        if verdict == "judged" and JUDGED_COLUMN in head:
+            label = judged
         if verdict not in VERDICTS:
             raise RunError(f"{path}, line {number}: correction must be one of {listed(VERDICTS)}")
-        if not image or (verdict != "rejected" and not label):
+        if not image or (verdict in NAMING and not label):
             raise RunError(f"{path}, line {number}: a path and a label are needed")
-        correction = Correction(cast(Verdict, verdict), "" if verdict == "rejected" else label)
+        correction = Correction(
+            cast(Verdict, verdict), "" if verdict == "rejected" else label,
+            judged=judged if judged and verdict != "judged" else None,
+        )  # fmt: skip
         key = plain(image) if images is None else images.key(image)
         said.setdefault(key, []).append((number, correction))
     _check_repeated(path, said, tell)
@@ -154,11 +204,14 @@ class Given:
 
     Attributes:
         vector: (N,) int64: a class's index where the label is given, UNKNOWN, or REJECTED.
+        judged: (N,) int64: a class's index where the label is judged, UNKNOWN, or NONE; also where
+            a person spoke of the same image.
         missing: Paths of corrections whose image is not among the N.
         corrections: All of them, by the images' own paths and with the classes' own names.
     """
 
     vector: NDArray[np.int64]
+    judged: NDArray[np.int64]
     missing: tuple[str, ...]
     corrections: Mapping[str, Correction] = field(default_factory=dict)
 
@@ -173,6 +226,11 @@ class Given:
         return int((self.vector == REJECTED).sum())
 
     @property
+    def judgements(self) -> int:
+        """Images whose label is judged, and that no person spoke of."""
+        return int(((self.judged >= 0) & (self.vector == UNKNOWN)).sum())
+
+    @property
     def warning(self) -> str:
         """What to tell when images are missing."""
         count = len(self.missing)
@@ -184,6 +242,12 @@ class Given:
         import torch
 
         return torch.from_numpy(self.vector) if self.labels or self.rejected else None
+
+    def judged_tensor(self) -> Tensor | None:
+        """What was judged as a method takes it; None when nothing was."""
+        import torch
+
+        return torch.from_numpy(self.judged) if (self.judged != UNKNOWN).any() else None
 
 
 def given_vector(
@@ -208,7 +272,8 @@ def given_vector(
             is given two labels.
     """
     matcher = Matcher(class_names)
-    index = {c.label: matcher.find(c.label) for c in corrections.values() if c.label}
+    spoken = {label for c in corrections.values() for label in (c.label, c.judged) if label}
+    index = {label: matcher.find(label) for label in sorted(spoken)}
     strange = sorted(label for label, found in index.items() if found is None)
     if strange:
         raise RunError(
@@ -216,29 +281,48 @@ def given_vector(
             "Add them to the class names, or take those rows out."
         )
     names, place = ImageNames(paths, roots=roots), {path: n for n, path in enumerate(paths)}
-    vector = np.full(len(paths), UNKNOWN, np.int64)
+    vector, judged = np.full((2, len(paths)), UNKNOWN, np.int64)
     missing: list[str] = []
     resolved: dict[str, Correction] = {}
     for path, correction in corrections.items():
-        at, found = index.get(correction.label), names.find(path)
-        label = "" if at is None else class_names[at]
+        found = names.find(path)
+        own = _by_own_names(correction, index, class_names)
         if found is None:
             missing.append(path)
-        elif found in resolved and resolved[found].label != label:
+            resolved[path] = own
+            continue
+        before = resolved.get(found)
+        if before is not None and before.by_person == own.by_person and before.label != own.label:
             raise RunError(
-                f"The {what} give {found} two labels: {resolved[found].label or 'rejected'} and "
-                f"{label or 'rejected'}."
+                f"The {what} give {found} two labels: {before.label or before.verdict} and "
+                f"{own.label or own.verdict}."
             )
-        else:
-            vector[place[found]] = REJECTED if at is None else at
-        resolved[path if found is None else found] = Correction(correction.verdict, label)
+        resolved[found] = own.over(before)
+    number = {name: label for label, name in enumerate(class_names)}
+    for path, own in resolved.items():
+        if path in place:
+            if own.by_person:
+                vector[place[path]] = number.get(own.label, REJECTED)
+            if own.judged_label is not None:
+                judged[place[path]] = number.get(own.judged_label, NONE)
     if corrections and len(missing) == len(corrections):
         raise RunError(
             f"None of the {len(missing)} images of the {what} is in the folder "
             f"({listed(missing)}): "
             "paths are relative to the folder of images."
         )
-    return Given(vector, tuple(missing), resolved)
+    return Given(vector, judged, tuple(missing), resolved)
+
+
+def _by_own_names(
+    correction: Correction, index: Mapping[str, int | None], class_names: Sequence[str]
+) -> Correction:
+    """The same with the names of the classes as the list spells them."""
+    at = index.get(correction.label)
+    judged = correction.judged
+    if judged and (known := index.get(judged)) is not None:
+        judged = class_names[known]
+    return replace(correction, label="" if at is None else class_names[at], judged=judged)
 
 
 def usable(
@@ -248,6 +332,8 @@ def usable(
     there, names = set(paths), {"", *class_names}
     return {
         path: correction
+        if correction.judged is None or correction.judged in names
+        else replace(correction, judged=None)
         for path, correction in corrections.items()
         if path in there and correction.label in names
     }

@@ -120,6 +120,7 @@ def _work(
     from studio.runs.estimates import RunEstimates
     from studio.runs.evaluation import evaluate
     from studio.runs.inputs import (
+        alike_ones,
         bytes_of_run,
         cut_warning,
         encode,
@@ -130,7 +131,6 @@ def _work(
     )
     from studio.runs.second_model import student_of
     from studio.scores.alike import alike
-    from studio.scores.graph_files import GraphFiles
     from studio.scores.listed import Listed
     from studio.scores.strangers import STRONG
 
@@ -197,11 +197,9 @@ def _work(
     features = encode(
         backbone, folder, canvases, cache_dir, report.progress("encoding images"), stop
     )
-    alike_ones = GraphFiles(cache_dir).of_features(
-        features, gpu=backbone.device.type == "cuda",
-        progress=report.progress("comparing images"), stop=stop,
-    ).indices  # fmt: skip
-    candidates = torch.from_numpy(alike_ones)
+    candidates, own = alike_ones(
+        backbone, features, cache_dir, progress=report.progress("comparing images"), stop=stop
+    )
     tower = TextTower(backbone)
     vectors = tower.class_vectors(prompts.texts(names))
     cut = cut_warning(tower, prompts, names, request.settings)
@@ -220,17 +218,17 @@ def _work(
     report.write("knowledge", verdict.to_dict())
     if verdict.level != "promising":
         report(Warned(verdict.sentence))
-    if keeps_zero_shot(request, level=verdict.level, given=given.labels):
+    if keeps_zero_shot(request, level=verdict.level, given=given.labels + given.judgements):
         report(Warned(NOT_TRAINED))
         fit = method_of("zero-shot").load()
     estimates = RunEstimates(
         report, backbone=backbone, features=features, class_vectors=vectors, known=verdict,
-        given=given.vector, candidates=alike_ones,
+        given=given.vector, candidates=own.numpy(),
     )  # fmt: skip
 
     strange = strangers(
         backbone, features=features, class_vectors=vectors, class_names=names,
-        templates=prompts.templates, cache_dir=cache_dir, candidates=candidates,
+        templates=prompts.templates, cache_dir=cache_dir, candidates=own,
     )  # fmt: skip
     report.write("strangers", {}, {"score": strange})
     told = given.tensor()
@@ -243,8 +241,8 @@ def _work(
     task = Task(
         backbone=backbone, images=canvases, features=features, class_vectors=vectors,
         class_names=names, settings=request.settings, given=told,
-        claims=None if claims is None else torch.from_numpy(claims), candidates=candidates,
-        student=student, stop=stop,
+        claims=None if claims is None else torch.from_numpy(claims),
+        judged=given.judged_tensor(), candidates=candidates, student=student, stop=stop,
     )  # fmt: skip
     for event in fit(task):
         report(event)
@@ -265,7 +263,7 @@ def _work(
         checked = check_labels(
             run.path, claims, judged=estimates.judged, finished=finished,
             features=estimates.features, paths=paths, class_names=names, truth=true_labels,
-            candidates=alike_ones,
+            candidates=own.numpy(),
         )  # fmt: skip
     measured = report.measured()
     if test is not None and test_truth is not None:
@@ -295,6 +293,7 @@ def _work(
         checked=checked,
         given_labels=given.labels,
         given_rejected=given.rejected,
+        judged_labels=given.judgements,
         prompts=prompts.summary(),
         knowledge=verdict.level,
         knowledge_z=verdict.numbers["z"],

@@ -15,11 +15,11 @@ NOT_TRAINED = (
 def keeps_zero_shot(request: JobRequest, *, level: str, given: int) -> bool:
     """Whether CoFT and CoFT+ leave this data set as it is.
 
-    Not where a person gave labels, where labels came with the images (both tell what the model does
-    not), where another model is to be trained, or where the settings want training. Other methods
-    do as their authors do.
+    Not where a person or a judge gave labels, where labels came with the images (both tell what the
+    model does not), where another model is to be trained, or where the settings want training.
+    Other methods do as their authors do.
 
-    level: of `scores.knowledge`; given: how many labels a person gave.
+    level: of `scores.knowledge`; given: how many labels they gave.
     """
     settings = request.settings
     told = bool(given or request.labels)

@@ -39,7 +39,8 @@ class Outcome:
     the score of `scores.cleanliness.combined`, or None; strangers: (N,) that of `scores.strangers`,
     how far an image seems to be of none of the classes, or None; by_combined: what `cleanliness`
     is;
-    corrections: by path, what people said about images, which all of the above leave out.
+    corrections: by path, what people and a judge said about images, which all of the above leave
+    out.
     """
 
     paths: tuple[str, ...]
@@ -97,7 +98,9 @@ class Outcome:
 
     @property
     def final_labels(self) -> NDArray[np.int64]:
-        """(N,) labels with the corrections applied: a person's label stands."""
+        """(N,) labels with the corrections applied: a person's label stands, a judge's is evidence
+        that the next run weighs.
+        """
         return self._corrected[0]
 
     @property
@@ -113,7 +116,7 @@ class Outcome:
         number = {name: label for label, name in enumerate(self.class_names)}
         for index, path in enumerate(self.paths):
             correction = self.corrections.get(path)
-            if correction is not None:
+            if correction is not None and correction.by_person:
                 labels[index] = number.get(correction.label, labels[index])
                 clean[index] = correction.verdict != "rejected"
         return labels, clean

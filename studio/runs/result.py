@@ -44,6 +44,7 @@ class RunResult:
             without `estimated`, of the images that were fitted, estimated without a true label.
         checked: What came of labels that were to be checked; None: there were none.
         given_labels, given_rejected: Labels that a person gave, and images left out.
+        judged_labels: Labels that a vision-language model judged, of other images.
         prompts: What the first labels were made with, in words.
         knowledge, knowledge_z: Whether the model knows such images, see `scores.knowledge`.
         stage: How far the labels came ("zero-shot", "phase1", "phase2", "trained").
@@ -74,6 +75,7 @@ class RunResult:
     checked: CheckedLabels | None = None
     given_labels: int | None = None
     given_rejected: int | None = None
+    judged_labels: int | None = None
     prompts: str | None = None
     knowledge: str | None = None
     knowledge_z: float | None = None

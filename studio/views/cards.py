@@ -71,6 +71,8 @@ def words(correction: Correction | None) -> str:
     """A correction in words; empty when there is none."""
     if correction is None:
         return ""
+    if not correction.by_person:
+        return f"judged to be {correction.label or 'none of the names that were asked about'}"
     return f"{correction.verdict} as {correction.label}" if correction.label else "rejected"
 
 

@@ -153,13 +153,14 @@ def damaged_card(info: RunInfo) -> Markup:
 
 
 def given(counts: Counts, all_given: int) -> str:
-    """The question whether a run takes along what a person gave before any training.
+    """The question whether a run takes along what was said of images before any training.
 
     counts: what it can take; all_given: how many images something was given for.
     """
     labels, rejected = counts.accepted + counts.relabelled, counts.rejected
-    parts = [plural(labels, "label")] if labels or not rejected else []
+    parts = [plural(labels, "label")] if labels or not (rejected or counts.judged) else []
     parts += [plural(rejected, "rejection")] if rejected else []
+    parts += [plural(counts.judged, "judged label")] if counts.judged else []
     rest = all_given - counts.total
     more = f"; {count(rest)} more are for classes or images that are not there" if rest else ""
     return f"Use {' and '.join(parts)} given on the Explore tab{more}"
@@ -207,6 +208,7 @@ def _facts(result: RunResult) -> Iterator[tuple[str, str]]:
         ("Refused", result.refused),
         ("Given labels", result.given_labels or None),
         ("Rejected images", result.given_rejected or None),
+        ("Judged labels", result.judged_labels or None),
     ):
         if number is not None:
             yield name, count(number)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from studio.clip.backbone import Backbone
-from studio.coft.given import REJECTED, UNKNOWN
+from studio.coft.given import NO_SEED, NONE, REJECTED, UNKNOWN
 from studio.coft.start import ZeroShotStart
 from studio.coft.student import Student
 from studio.coft.task import Task
@@ -42,9 +42,21 @@ def test_without_labels_of_others_there_are_none_and_wrong_ones_are_refused(vit:
     task = task_of(vit, 6)
     assert task.given.tolist() == task.claims.tolist() == [UNKNOWN] * 6
     assert task.pool.tolist() == list(range(6))
-    for name in ("given", "claims"):
+    for name in ("given", "judged", "claims"):
         with pytest.raises(ValueError, match="6 images"):
             task_of(vit, 6, **{name: torch.zeros(5, dtype=torch.int64)})
+
+
+def test_a_judges_answers_are_evidence_where_no_person_spoke(vit: Backbone) -> None:
+    given = torch.tensor([2, REJECTED, UNKNOWN, UNKNOWN, UNKNOWN])
+    judged = torch.tensor([1, 1, 1, NONE, UNKNOWN])
+    task = task_of(vit, 5, given=given, judged=judged, trust=torch.tensor([1, 0, 0.5, 0.3, 1]))
+    assert task.given.tolist() == [2, REJECTED, UNKNOWN, NO_SEED, UNKNOWN], "an order was taken"
+    assert task.evidence.labels.tolist() == [2, REJECTED, 1, NONE, UNKNOWN]
+    assert task.evidence.trust.tolist() == pytest.approx([1, 0, 0.5, 0.3, 1])
+    assert task_of(vit, 5, judged=judged, trust=0.7).evidence.trust.tolist() == pytest.approx(
+        [0.7] * 5
+    )
 
 
 def test_a_task_needs_two_classes(vit: Backbone) -> None:

@@ -13,28 +13,13 @@ from torch.nn.functional import normalize
 from studio.clip.backbone import Backbone
 from studio.coft import transduction
 from studio.coft.events import Event
-from studio.coft.given import REJECTED, UNKNOWN
+from studio.coft.given import REJECTED, UNKNOWN, Evidence
 from studio.coft.start import ZeroShotStart, first_scores
 from studio.settings import Settings
 
 
 def draws(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-
-
-def test_neighbours_are_the_nearest_others_that_were_not_rejected(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    pictures = normalize(draws(40, 6), dim=1)
-    usable = torch.ones(40, dtype=torch.bool)
-    usable[11] = False
-    monkeypatch.setattr(transduction, "BLOCK", 16)
-    near, cosines = transduction.neighbours(pictures, usable, count=3)
-    for i in range(40):
-        others = [j for j in range(40) if j not in (i, 11)]
-        best = sorted(others, key=lambda j: -float(pictures[i] @ pictures[j]))[:3]
-        assert near[i].tolist() == best
-        torch.testing.assert_close(cosines[i], pictures[best] @ pictures[i])
 
 
 def in_a_cone(pictures: torch.Tensor, share: float = 0.15) -> torch.Tensor:
@@ -87,9 +72,9 @@ def test_images_that_are_all_but_certain_do_not_tie() -> None:
 
 def test_two_images_have_one_neighbour_each() -> None:
     pictures = normalize(torch.tensor([[1.0, 0.0], [-1.0, 0.1]]), dim=1)
-    near, cosines = transduction.neighbours(pictures, torch.ones(2, dtype=torch.bool), count=3)
-    assert near.tolist() == [[1], [0]]
-    assert cosines.tolist() == [[0.0], [0.0]]  # opposites do not push each other away
+    near = transduction.nearest_of(pictures, torch.full((2,), UNKNOWN))
+    assert near.images.tolist() == [[1], [0]]
+    assert near.weights.tolist() == [[0.0], [0.0]]  # opposites do not push each other away
 
 
 def test_densities_are_those_of_gaussians_up_to_what_classes_share() -> None:
@@ -226,6 +211,37 @@ def test_evidence_is_that_of_the_nearest_given_label_of_a_class(
     assert transduction.with_evidence(pictures, guess, nothing, weight=7.0) is guess
 
 
+def test_answers_spread_as_far_as_they_are_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures, guess = normalize(draws(9, 6), dim=1), draws(9, 3, seed=1).softmax(1)
+    given, judged = torch.full((2, 9), UNKNOWN)
+    given[3], judged[0], judged[1] = REJECTED, 0, 0
+    trust = torch.tensor([0.2, 0.9, *[1.0] * 7])
+    evidence = Evidence.of(given, judged, trust)
+    weighed = transduction.with_evidence(pictures, guess, given, weight=7.0, evidence=evidence)
+    own = transduction.centred(pictures, given)
+    affinity = (-5.0 * (1 - own @ own[:2].T)).exp() * trust[:2]
+    for i in range(9):
+        worth = torch.tensor([float(affinity[i].max()), 0.0, 0.0])
+        torch.testing.assert_close(weighed[i], (guess[i].log() + 7.0 * worth).softmax(0))
+
+
+def test_judged_labels_name_a_group_as_far_as_they_are_trusted() -> None:
+    pictures, guess, truth = overlapping()
+    guess = guess[:, [1, 0, 2]]  # the texts confuse two classes
+    nothing, cpu = torch.full((600,), UNKNOWN), torch.device("cpu")
+    judged = nothing.clone()
+    judged[:6] = truth[:6]
+
+    def right(trust: float) -> float:
+        told = Evidence.of(nothing, judged, torch.full((600,), trust))
+        z = transduction.label_together(
+            pictures, guess, nothing, device=cpu, given_evidence=20.0, evidence=told
+        )
+        return float((z.argmax(1) == truth)[6:].float().mean())
+
+    assert right(1.0) > right(0.0) + 0.1
+
+
 def test_a_class_does_not_grow_by_what_all_images_have_in_common() -> None:
     pictures = normalize(3.0 + draws(200, 64), dim=1)  # as CLIP's: all cosines near 0.9
     guess = torch.full((200, 2), 0.5)
@@ -272,13 +288,13 @@ def test_where_most_classes_are_starved_the_first_round_is_kept() -> None:
     nothing, cpu = torch.full((400,), UNKNOWN), torch.device("cpu")
     own = transduction.centred(pictures, nothing)
     temperature = transduction.temperature_of(own)
-    first, *_, last = transduction.anchored(
-        own, guess, nothing, temperature=temperature, anchor=32.0
-    )
+    rounds = transduction.anchored(own, guess, nothing, temperature=temperature, anchor=32.0)
+    first = next(rounds).z.argmax(1)  # the next round overwrites it
+    *_, last = rounds
     assert float(transduction.starved(last.z).float().mean()) > transduction.MANY_STARVED
     z = transduction.label_together(pictures, guess, nothing, device=cpu, anchor=32.0)
-    assert torch.equal(z.argmax(1), first.z.argmax(1))
-    assert not torch.equal(first.z.argmax(1), last.z.argmax(1))
+    assert torch.equal(z.argmax(1), first)
+    assert not torch.equal(first, last.z.argmax(1))
 
 
 def test_a_class_with_a_given_label_is_not_held_and_all_given_labels_free_all() -> None:

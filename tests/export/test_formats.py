@@ -27,12 +27,15 @@ from studio.settings import Settings
 NAMES = ("red square", "green/circle", "Ünïted <b>")
 
 
+JUDGED = {"blue_line/5.png": NAMES[1], "blue_line/6.png": ""}
+
+
 @pytest.fixture(scope="module")
 def run(
     tmp_path_factory: pytest.TempPathFactory, image_folder: Path, tiny_model: Path,
     quick_settings: dict[str, Any],
 ) -> Run:  # fmt: skip
-    """A run with a path and class names that formats must not stumble over, and two corrections."""
+    """A run with what formats must not stumble over, two corrections, and judged labels."""
     place = tmp_path_factory.mktemp("formats")
     folder = place / "photos"
     shutil.copytree(image_folder, folder)
@@ -45,6 +48,7 @@ def run(
     corrections = Corrections.of(run)
     corrections.add("relabelled", {"=a & b, c.png": NAMES[2]})
     corrections.add("rejected", {"blue_line/3.png": ""})
+    corrections.add("judged", {"=a & b, c.png": NAMES[0], **JUDGED})
     return run
 
 
@@ -114,6 +118,25 @@ def test_csv_is_the_labels_csv_of_the_page(run: Run, out: Path, tmp_path: Path) 
     assert {row["clean"] for row in rows} == {"true"}
 
 
+def test_what_was_judged_is_a_column_of_its_own_and_never_called_a_persons(
+    run: Run, out: Path
+) -> None:
+    subject = Subject.of(run)
+    rows = {row["path"]: row for row in subject.rows()}
+    assert rows["=a & b, c.png"]["correction"] == "relabelled"
+    assert rows["=a & b, c.png"]["judged_label"] == NAMES[0]
+    numbers = {path: i for i, path in enumerate(subject.outcome.paths)}
+    for path, said in JUDGED.items():
+        assert (rows[path]["correction"], rows[path]["judged_label"]) == ("judged", said)
+        own = subject.outcome.labels[numbers[path]]
+        assert rows[path]["label"] == subject.outcome.name(int(own)), "evidence is no order"
+        assert rows[path]["clean"] == bool(subject.outcome.clean[numbers[path]])
+    export_run(run, "label-studio", out)
+    tasks = {t["data"]["path"]: t for t in json.loads((out / "tasks.json").read_text())}
+    assert "annotations" in tasks["=a & b, c.png"]
+    assert "predictions" in tasks["blue_line/5.png"]
+
+
 def test_json_holds_labels_likely_classes_and_what_was_refused(run: Run, out: Path) -> None:
     export_run(run, "json", out)
     value = json.loads((out / "labels.json").read_text())
@@ -123,6 +146,7 @@ def test_json_holds_labels_likely_classes_and_what_was_refused(run: Run, out: Pa
     assert by_path["=a & b, c.png"]["correction"] == "relabelled"
     assert by_path["=a & b, c.png"]["label"] == NAMES[2]
     assert by_path["blue_line/3.png"]["correction"] == "rejected"
+    assert by_path["blue_line/3.png"]["judged_label"] is None
     likely = by_path["blue_line/4.png"]["likely"]
     assert set(likely) == set(NAMES)
     assert sum(likely.values()) == pytest.approx(1, abs=1e-4)

@@ -64,7 +64,7 @@ def test_labels_csv_says_what_the_run_says(finished: Run, tmp_path: Path):
     rows = rows_of(labels_csv(finished, tmp_path / "labels.csv"))
     assert list(rows[0]) == [
         "path", "label", "clean_probability", "model_1_label", "model_2_label", "clean",
-        "confidence", "combined_score", "of_none", "correction",
+        "confidence", "combined_score", "of_none", "correction", "judged_label",
     ]  # fmt: skip
     assert len({float(row["combined_score"]) for row in rows}) > 1
     (event,) = [event for event in finished.events()[0] if event["kind"] == "finished"]

@@ -115,6 +115,7 @@ def test_lines_of_somebody_else_are_passed_over(run: Run, line: str):
         ("accepted", {PATHS[0]: "cat", "gone.png": "cat"}, "no such image"),
         ("relabelled", {PATHS[0]: "horse"}, "no such class"),
         ("relabelled", {PATHS[0]: ""}, "no such class"),
+        ("judged", {PATHS[0]: "horse"}, "no such class"),
         ("eaten", {PATHS[0]: "cat"}, "accepted, relabelled, rejected"),
     ],
 )
@@ -184,6 +185,28 @@ def test_what_a_run_was_given_counts_until_something_else_is_said(run: Run):
     corrections.undo()
     corrections.undo()
     assert corrections.current() == given
+
+
+def test_a_judge_never_overrides_a_person_and_one_undo_takes_it_all_back(run: Run):
+    corrections = Corrections.of(run)
+    corrections.add("relabelled", {PATHS[0]: "dog"})
+    corrections.add("rejected", {PATHS[1]: ""})
+    asked = corrections.add("judged", dict(zip(PATHS[:4], ["cat", "cat", "dog", ""], strict=True)))
+    assert asked.text == "4 images judged"
+    expected = {
+        PATHS[0]: Correction("relabelled", "dog", judged="cat"),
+        PATHS[1]: Correction("rejected", "", judged="cat"),
+        PATHS[2]: Correction("judged", "dog"), PATHS[3]: Correction("judged", ""),
+    }  # fmt: skip
+    assert corrections_of(run) == expected
+    assert [expected[path].judged_label for path in PATHS[:4]] == ["cat", "cat", "dog", ""]
+    corrections.add("accepted", {PATHS[3]: "cat"})
+    assert corrections.current()[PATHS[3]] == Correction("accepted", "cat", judged="")
+    corrections.undo()
+    corrections.undo()
+    assert corrections.current() == {
+        PATHS[0]: Correction("relabelled", "dog"), PATHS[1]: Correction("rejected"),
+    }  # fmt: skip
 
 
 def test_reading_again_costs_nothing_while_nothing_changes(

@@ -9,6 +9,7 @@ import pytest
 
 from studio.errors import RunError
 from studio.runs.given import (
+    NONE,
     REJECTED,
     UNKNOWN,
     Correction,
@@ -32,6 +33,45 @@ def test_what_is_written_is_read(tmp_path: Path):
     text = path.read_text(encoding="utf-8")
     assert "\n=" not in text
     assert ",-blue" not in text
+
+
+def test_what_a_judge_said_is_written_and_read(tmp_path: Path):
+    corrections = {
+        "a.png": Correction("judged", "cat"), "b.png": Correction("judged", ""),
+        "c.png": Correction("accepted", "dog"),
+    }  # fmt: skip
+    path = write_corrections(tmp_path / "given.csv", corrections)
+    assert path.read_text().splitlines()[0] == "path,label,correction"
+    assert read_corrections(path) == corrections
+    both = {**corrections, "d.png": Correction("rejected", judged="=cat")}
+    assert read_corrections(write_corrections(tmp_path / "both.csv", both)) == both
+
+
+def test_what_was_judged_is_read_from_its_own_column_of_labels_csv(tmp_path: Path):
+    text = (
+        "path,label,clean_probability,correction,judged_label\n"
+        "a.png,cat,0.9,judged,dog\nb.png,dog,0.1,judged,\nc.png,cat,0.1,accepted,dog\n"
+    )
+    assert read_corrections(write(tmp_path / "labels.csv", text)) == {
+        "a.png": Correction("judged", "dog"), "b.png": Correction("judged"),
+        "c.png": Correction("accepted", "cat", judged="dog"),
+    }  # fmt: skip
+
+
+def test_what_was_judged_is_a_vector_of_its_own():
+    corrections = {
+        "a": Correction("judged", "Dog"), "b": Correction("judged"),
+        "c": Correction("accepted", "cat", judged="dog"), "d": Correction("rejected"),
+    }  # fmt: skip
+    given = given_vector(corrections, paths=[*"abcde"], class_names=["cat", "dog"])
+    assert given.vector.tolist() == [UNKNOWN, UNKNOWN, 0, REJECTED, UNKNOWN]
+    assert given.judged.tolist() == [1, NONE, 1, UNKNOWN, UNKNOWN]
+    assert (given.labels, given.rejected, given.judgements) == (1, 1, 1)
+    assert given.corrections["a"] == Correction("judged", "dog")
+    with pytest.raises(RunError, match="not in the list: horse"):
+        given_vector(
+            {"a": Correction("accepted", "cat", judged="horse")}, paths=["a"], class_names=["cat"]
+        )
 
 
 def write(path: Path, text: str, encoding: str = "utf-8") -> Path:
@@ -128,13 +168,15 @@ def test_counts():
     said = {"a": Correction("accepted", "x"), "b": Correction("rejected")}
     assert count(said) == Counts(accepted=1, rejected=1)
     assert count(said).total == 2
+    judged = count({**said, "c": Correction("judged", "x")})
+    assert (judged.by_person, judged.judged, judged.total) == (2, 1, 3)
     assert count({}) == Counts()
 
 
 def test_the_method_means_the_same_by_its_numbers():
     from studio.coft import given as told
 
-    assert (told.UNKNOWN, told.REJECTED) == (UNKNOWN, REJECTED)
+    assert (told.UNKNOWN, told.REJECTED, told.NONE) == (UNKNOWN, REJECTED, NONE)
 
 
 def test_nothing_said_is_no_tensor():

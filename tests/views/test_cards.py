@@ -17,6 +17,8 @@ EVIL = '"><img src=x onerror=alert(1)>'
 ACCEPTED = Correction("accepted", "cat")
 RELABELLED = Correction("relabelled", "<dog>")
 REJECTED = Correction("rejected")
+JUDGED = Correction("judged", "<dog>")
+JUDGED_NONE = Correction("judged")
 
 
 def card(outcome: Outcome, index: int, picture: str = "x.jpg", **more: Any) -> str:
@@ -103,10 +105,12 @@ def test_a_card_shows_what_a_person_said(outcome: Make, small: bool) -> None:
         (ACCEPTED, "✓ accepted", "accepted as cat"),
         (RELABELLED, "→ &lt;dog&gt;", "relabelled as &lt;dog&gt;"),
         (REJECTED, "✕ rejected", "rejected"),
+        (JUDGED, "judged: &lt;dog&gt;", "judged to be &lt;dog&gt;"),
+        (JUDGED_NONE, "judged: none of these", "judged to be none of the names"),
     ):
         html = card(outcome(), 3, small=small, corrections={path: correction})
         assert f">{mark}</span>" in html
-        assert f", {spoken}. Show large." in html
+        assert f", {spoken}" in html
 
 
 def test_a_card_can_be_ticked(outcome: Make) -> None:

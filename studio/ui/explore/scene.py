@@ -166,7 +166,8 @@ class Scene:
         paths = self.outcome.paths
         found = np.zeros(len(paths), bool)
         if corrections := self.opened.corrections:
-            found[:] = [path in corrections for path in paths]
+            said = map(corrections.get, paths)
+            found[:] = [one is not None and one.by_person for one in said]
         return found
 
     @cached_property
