@@ -52,7 +52,7 @@ def test_candidates_of_a_graph_give_what_comparing_all_gives() -> None:
     units = grouped()
     found = nearest(units, k=graph.KEPT)
     assert found is not None
-    vectors = normalize(torch.from_numpy(units) + 0.1 * draws(24, seed=1), dim=1)
+    vectors = normalize(torch.from_numpy(units) + 0.03 * draws(24, seed=1), dim=1)
     for count in (3, 10):
         whole = closest(vectors, count=count)
         quick = closest(vectors, count=count, candidates=torch.from_numpy(found.indices))
