@@ -1,8 +1,10 @@
-// Files, folders and zips that are dropped on the upload area go the way of its button, which takes
-// no folders by itself. A drop beside it does nothing: the browser would leave the page.
+// Files, folders and zips that are dropped on an upload area (.drop-zone) go the way of its button,
+// which takes no folders by itself. A drop beside it does nothing: the browser would leave the page.
 const ENDINGS = /\.(jpe?g|png|webp|bmp|tiff?|gif|zip)$/i;
-const zone = () => document.querySelector("#upload");
-const within = (event) => Boolean(event.target.closest && event.target.closest("#upload"));
+const zoneOf = (event) => (event.target.closest ? event.target.closest(".drop-zone") : null);
+const light = (zone) => {
+  for (const each of document.querySelectorAll(".drop-zone")) each.classList.toggle("drop-over", each === zone);
+};
 const carriesFiles = (event) => [...event.dataTransfer.types].includes("Files");
 
 async function filesOf(entry) {
@@ -19,14 +21,15 @@ async function filesOf(entry) {
 document.addEventListener("dragover", (event) => {
   if (!carriesFiles(event)) return;
   event.preventDefault();
-  if (zone()) zone().classList.toggle("drop-over", within(event));
+  light(zoneOf(event));
 });
-document.addEventListener("dragleave", () => zone() && zone().classList.remove("drop-over"));
+document.addEventListener("dragleave", () => light(null));
 document.addEventListener("drop", async (event) => {
   if (!carriesFiles(event)) return;
   event.preventDefault();
-  if (zone()) zone().classList.remove("drop-over");
-  if (!within(event)) return;
+  light(null);
+  const zone = zoneOf(event);
+  if (!zone) return;
   // All of them at once: the list is empty as soon as this function has waited for anything.
   const found = [...event.dataTransfer.items].map((item) => {
     const entry = item.webkitGetAsEntry();
@@ -35,7 +38,7 @@ document.addEventListener("drop", async (event) => {
   const files = (await Promise.all(found)).flat().filter(Boolean);
   const carrier = new DataTransfer();
   for (const file of files) if (ENDINGS.test(file.name) && !file.name.startsWith(".")) carrier.items.add(file);
-  const input = zone().querySelector("input[type=file]");
+  const input = zone.querySelector("input[type=file]");
   input.files = carrier.files;
   input.dispatchEvent(new Event("change", { bubbles: true }));
 });

@@ -24,6 +24,7 @@ def main() -> None:
     add("--public", action="store_true", help="for strangers: a room for each, and limits")
     add("--allow-host", action="append", default=[], metavar="NAME", help="a proxy's name")
     add("--root-path", default="", metavar="/PATH", help="where that proxy shows the page")
+    add("--mcp", action="store_true", help="offer tools to programs and agents (docs/agents.md)")
     add("--no-browser", action="store_true", help="do not open the page in a browser")
     args = parser.parse_args()
 
@@ -46,6 +47,7 @@ def _serve(args: argparse.Namespace, *, space: str | None) -> None:
         local=is_loopback(args.host),
         limits=Limits() if public else None,
         root=args.root_path.strip("/") and f"/{args.root_path.strip('/')}",
+        tools=args.mcp,
     )
     names = args.allow_host + ([] if space is None else [space, "*.hf.space"])
     # Where its user sits: not on a Space, and not on a server that is reached from elsewhere.

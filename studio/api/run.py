@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from studio.api.table import Table
 from studio.errors import RunError
@@ -106,12 +107,7 @@ class Run:
         none; the worst comes first.
         """
         outcome = self._outcome()
-        score = outcome.clean_probability if outcome.combined is None else outcome.combined
-        order = [
-            i for i in score.argsort(kind="stable").tolist()
-            if (said := outcome.corrections.get(outcome.paths[i])) is None or not said.by_person
-        ]  # fmt: skip
-        return _labels(outcome).take(order[: max(n, 0)])
+        return _labels(outcome).take(outcome.doubtful()[: max(n, 0)])
 
     def correct(self, corrections: Mapping[str, str | None]) -> None:
         """Keep what a person says: by path, the right class name, or None to leave the image out.
@@ -130,9 +126,26 @@ class Run:
             kept.add("rejected", rejected)
 
     def predict(
-        self, folder: Path | str, *, cache: Path | str | None = None, progress: bool = True
+        self,
+        folder: Path | str,
+        *,
+        likeliest: int = 0,
+        nearest: int = 0,
+        cache: Path | str | None = None,
+        progress: bool = True,
     ) -> Table:
-        """Label the images of another folder: a table of path, label and confidence in [0, 1].
+        """Label the images of another folder.
+
+        Args:
+            folder: The images.
+            likeliest: How many of the best classes to list for each image, 5 at most.
+            nearest: How many of the run's own images to find that are nearest to each; 0: none.
+            cache: Where decoded images and features are kept; None: see `studio.places`.
+            progress: Whether bars are shown.
+
+        Returns:
+            A table of path, label and confidence in [0, 1]; if asked for also likeliest, lists of
+            (class name, probability), and nearest, lists of (path, cosine).
 
         Raises:
             StudioError: The run has no classifier, or the folder cannot be used.
@@ -143,10 +156,22 @@ class Run:
                 Path(folder).expanduser(),
                 cache_dir=default_cache_dir() if cache is None else Path(cache).expanduser(),
                 progress=terminal.progress,
+                nearest=nearest,
+                nearest_links=self._run.info.follow_links,
             )
             for refused in done.refused:
                 terminal.line(f"refused {refused.path}: {refused.reason} ({refused.detail})")
-        return Table({"path": done.paths, "label": done.labels, "confidence": done.confidence})
+            if done.problem:
+                terminal.line(done.problem)
+        columns: dict[str, list[Any]] = {
+            "path": done.paths, "label": done.labels, "confidence": done.confidence,
+        }  # fmt: skip
+        if likeliest > 0:
+            columns["likeliest"] = [best[:likeliest] for best in done.likeliest]
+        if nearest > 0:
+            found, images = done.nearest, range(len(done.paths))
+            columns["nearest"] = [[] if found is None else found.of(i) for i in images]
+        return Table(columns)
 
     def export(
         self, to: str, out: Path | str, *, only: str = EVERYTHING, links: bool = False

@@ -105,6 +105,8 @@ def _cell(column: str, value: Any) -> str:
         return str(value).lower()
     if isinstance(value, float):
         return f"{value:.6f}"
+    if isinstance(value, list):  # of (name, number)
+        return "; ".join(f"{safe_path(name)} {number:.6f}" for name, number in value)
     text = str(value)
     return safe_path(text) if column == "path" else safe_name(text)
 
@@ -112,4 +114,6 @@ def _cell(column: str, value: Any) -> str:
 def _short(value: Any) -> str:
     if value is None:
         return ""
+    if isinstance(value, list):  # of (name, number)
+        return ", ".join(f"{name} {number:.3f}" for name, number in value[:2])
     return f"{value:.3f}" if isinstance(value, float) else str(value)

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from studio.errors import RunError
+from studio.errors import FolderError, RunError
+from studio.export.nearest import Nearest, nearest_trained
 from studio.images.folder import Refused
+from studio.progress import Stop
 from studio.runs.model import label_each, load_classifier
+from studio.runs.resume import what_to_do
 from studio.runs.run import Run
 from studio.runs.table import safe_name, safe_path, write_csv
 
+if TYPE_CHECKING:
+    from studio.images.canvases import Canvases
+    from studio.images.folder import Folder
+
 PREDICT_COLUMNS = ("path", "label", "confidence")
+MOST_LIKELY = 5
 
 
 @dataclass(frozen=True)
@@ -20,13 +29,21 @@ class Predictions:
     """Labels of the N images of a folder that a run was not trained on.
 
     paths: relative to the folder; labels: class names; confidence: in [0, 1], the probability of
-    the label; refused: files that are no usable images.
+    the label; refused: files that are no usable images; likeliest: for each image the five best
+    classes at most, with their probabilities, best first; nearest: the training images nearest to
+    each, None where nobody asked, or `problem` says why there are none; folder, canvases: the
+    images themselves.
     """
 
     paths: list[str]
     labels: list[str]
     confidence: list[float]
     refused: tuple[Refused, ...]
+    folder: Folder = field(repr=False)
+    canvases: Canvases = field(repr=False)
+    likeliest: list[list[tuple[str, float]]] = field(default_factory=list, repr=False)
+    nearest: Nearest | None = None
+    problem: str = ""
 
 
 def predictions(
@@ -36,7 +53,10 @@ def predictions(
     cache_dir: Path,
     device: str | None = None,
     progress: Callable[[str, int, int], None] | None = None,
+    stop: Stop | None = None,
     follow_links: bool = False,
+    nearest: int = 0,
+    nearest_links: bool = False,
 ) -> Predictions:
     """Label the images of another folder with the run's classifier; nothing is trained.
 
@@ -46,16 +66,20 @@ def predictions(
         cache_dir: Where decoded images are kept.
         device: A torch device; None takes the GPU when there is one.
         progress: Told (what is being done, done, total).
+        stop: Asked now and then.
         follow_links: Whether links that leave the folder are followed.
+        nearest: How many training images to find that are nearest to each image.
+        nearest_links: Whether links that leave the run's own folder are followed for that.
 
     Raises:
         RunError: The run has no classifier yet.
         FolderError: The folder cannot be used.
+        Stopped: `stop` said so.
     """
     from studio.runs.inputs import images_for
 
     if not (run.path / "model" / "model.json").is_file():
-        raise RunError(f"run {run.id} has no trained classifier yet; wait for it to finish")
+        raise RunError(f"run {run.id} has no classifier: {what_to_do(run)}")
 
     def tell(stage: str, done: int, total: int) -> None:
         if progress is not None:
@@ -67,18 +91,39 @@ def predictions(
         folder,
         cache_dir=cache_dir,
         progress=lambda done, total: tell("reading images", done, total),
+        stop=stop,
         follow_links=follow_links,
     )
     each = label_each(
-        classifier, canvases, progress=lambda done, total: tell("labelling", done, total)
+        classifier, canvases, progress=lambda done, total: tell("labelling", done, total), stop=stop
     )
-    confidence, labels = each.mean(0).max(-1)
     names = run.info.class_names
+    shares, classes = each.mean(0).topk(min(MOST_LIKELY, len(names)), dim=-1)
+    likeliest = [
+        [(names[label], share) for label, share in zip(*best, strict=True)]
+        for best in zip(classes.tolist(), shares.tolist(), strict=True)
+    ]
+    del classifier
+    found, problem = None, ""
+    if nearest > 0:
+        try:
+            found = nearest_trained(
+                run, scanned, canvases, k=nearest, cache_dir=cache_dir, device=device,
+                progress=lambda done, total: tell("encoding training images", done, total),
+                stop=stop, follow_links=nearest_links,
+            )  # fmt: skip
+        except FolderError as error:
+            problem = f"{error} Without the training images none can be nearest."
     return Predictions(
         [image.path for image in scanned.images],
-        [names[label] for label in labels.tolist()],
-        confidence.tolist(),
+        [best[0][0] for best in likeliest],
+        [best[0][1] for best in likeliest],
         tuple(scanned.refused),
+        scanned,
+        canvases,
+        likeliest,
+        found,
+        problem,
     )
 
 

@@ -12,6 +12,7 @@ from studio.errors import RunError
 from studio.runs.outcome import Outcome
 from studio.runs.reader import RunReader
 from studio.runs.result import RunResult
+from studio.runs.resume import what_to_do
 from studio.runs.run import Run
 
 EVERYTHING, CLEAN = "everything", "clean"
@@ -66,11 +67,7 @@ class Subject:
         reader.refresh()
         outcome = reader.final()
         if outcome is None:
-            state = run.status()["state"]
-            wait = "wait for its end" if state in ("queued", "running", "stopping") else (
-                f"it is {state}; start it again"
-            )  # fmt: skip
-            raise RunError(f"run {run.id} has no final labels yet; {wait}")
+            raise RunError(f"run {run.id} has no final labels: {what_to_do(run)}")
         return cls(run, reader, outcome, only)
 
     @cached_property

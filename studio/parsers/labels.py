@@ -69,7 +69,21 @@ def add_fit(commands: Any) -> None:
         "anything. Sub-folders that are called like a class are used for scoring only.",
     )
     fit.add_argument(
-        "folder", metavar="FOLDER", help="the images; 'demo' is a set that the studio draws itself"
+        "folder",
+        nargs="?",
+        metavar="FOLDER",
+        help="the images; 'demo' is a set that the studio draws itself",
+    )
+    fit.add_argument(
+        "--resume",
+        metavar="RUN",
+        help="go on with a run that was paused, stopped or cut off, in place of FOLDER: its id, "
+        "its folder, or 'latest'",
+    )
+    fit.add_argument(
+        "--as-is",
+        action="store_true",
+        help="with --resume: train no further, and label all images with what it has learned",
     )
     add_names(fit)
     fit.add_argument(

@@ -12,16 +12,22 @@ import hashlib
 import json
 import sqlite3
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import diskcache
 from diskcache.core import MODE_RAW
 
-from studio.prompts.ask import Question
-
 _VERSION = 1
 _SIZE_LIMIT = 64 << 20
 _FAULTS = (OSError, sqlite3.Error, diskcache.Timeout, ValueError, TypeError)
+
+
+class Asked(Protocol):
+    """A question that can be told from all others."""
+
+    @property
+    def identity(self) -> list[Any]:
+        """What JSON can hold; another answer may come when any of it is different."""
 
 
 class PlainDisk(diskcache.Disk):
@@ -72,7 +78,7 @@ class Answers:
                 disk_min_file_size=_SIZE_LIMIT,  # everything in the database
             )
 
-    def get(self, question: Question) -> str | None:
+    def get(self, question: Asked) -> str | None:
         """The text of the answer; None when there is none."""
         if self._cache is not None:
             with contextlib.suppress(*_FAULTS):
@@ -80,7 +86,7 @@ class Answers:
                 return text if isinstance(text, str) else None
         return None
 
-    def put(self, question: Question, answer: str) -> None:
+    def put(self, question: Asked, answer: str) -> None:
         """Keep an answer."""
         if self._cache is not None:
             with contextlib.suppress(*_FAULTS):
@@ -97,6 +103,6 @@ class Answers:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _key(self, question: Question) -> str:
-        asked = [_VERSION, *self._asked, question.messages, question.schema]
+    def _key(self, question: Asked) -> str:
+        asked = [_VERSION, *self._asked, *question.identity]
         return hashlib.sha256(json.dumps(asked, ensure_ascii=False).encode()).hexdigest()

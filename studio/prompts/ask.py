@@ -72,9 +72,14 @@ class Question:
         """JSON schema of the answer, as OpenAI's strict mode wants it."""
         texts = {"type": "array", "items": {"type": "string"}}
         if not self.classes:
-            return _object(templates=texts)
-        entry = _object(name={"type": "string"}, sentences=texts)
-        return _object(classes={"type": "array", "items": entry})
+            return object_of(templates=texts)
+        entry = object_of(name={"type": "string"}, sentences=texts)
+        return object_of(classes={"type": "array", "items": entry})
+
+    @property
+    def identity(self) -> list[Any]:
+        """What tells it from other questions, see `answers`."""
+        return [self.messages, self.schema]
 
     @property
     def tokens(self) -> tuple[int, int]:
@@ -100,7 +105,7 @@ class Question:
         Raises:
             UnusableAnswerError: It is no JSON of the asked form, or nothing in it can be used.
         """
-        value = _json_in(text)
+        value = json_in(text)
         if not self.classes:
             texts = value.get("templates") if isinstance(value, dict) else value
             good, _ = check_templates(_strings(texts)[: self.number])
@@ -196,7 +201,8 @@ class Budget:
     classes: int = 0
 
 
-def _object(**properties: Any) -> dict[str, Any]:
+def object_of(**properties: Any) -> dict[str, Any]:
+    """The schema of an object with these properties and no others."""
     return {
         "type": "object",
         "properties": properties,
@@ -205,7 +211,7 @@ def _object(**properties: Any) -> dict[str, Any]:
     }
 
 
-def _json_in(text: str) -> Any:
+def json_in(text: str) -> Any:
     """The JSON value in an answer, which small models wrap in thoughts, fences or a sentence."""
     text = re.sub(r"<think>.*?</think>", "", text, flags=re.DOTALL)
     begins = [i for i in (text.find("{"), text.find("[")) if i >= 0]

@@ -6,16 +6,47 @@ Time-outs and repeats are those of the openai client, but for what is of no use 
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from studio.errors import PromptError, Stopped, StudioError
 from studio.progress import Stop
-from studio.prompts.ask import Answer, Question, UnusableAnswerError
-from studio.prompts.endpoint import Endpoint
+from studio.prompts.ask import UnusableAnswerError
+from studio.prompts.endpoint import Endpoint, is_here
 
 _OUT_OF_MONEY = "insufficient_quota"
 _LONGEST_WAIT_S = 60
+_BLIND = (
+    "image input", "image_url", "not support image", "not support vision", "multimodal", "mmproj",
+    "images are not supported", "not supported image", "takes no image", "must be a string",
+    "valid string", "vision is not", "image content",
+)  # fmt: skip
+"""What servers say when their model cannot look at images: OpenAI, vLLM and Ollama with 400,
+llama.cpp with 500 (`image input is not supported`), text-only ones that `content` is no string.
+"""
+
+T_co = TypeVar("T_co", covariant=True)
+T = TypeVar("T")
+
+
+class Asked(Protocol[T_co]):
+    """A question: what is sent, and how its answer is read."""
+
+    @property
+    def messages(self) -> Sequence[Any]:
+        """The chat."""
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """JSON schema of the answer, as OpenAI's strict mode wants it."""
+
+    @property
+    def most_tokens(self) -> int:
+        """What an answer is cut off at."""
+
+    def read(self, text: str, /) -> T_co:
+        """What can be used of an answer. Raises UnusableAnswerError."""
 
 
 class Halt(PromptError):  # noqa: N818 (it says that asking on is of no use)
@@ -70,6 +101,7 @@ class Client:
         self._http = openai.DefaultHttpxClient(
             timeout=timeout,
             follow_redirects=False,  # or a server could send the question elsewhere
+            trust_env=not is_here(endpoint.base_url),  # a proxy would take it off this machine
             event_hooks={
                 "request": [_say_nothing_of_this_machine, lambda _: meter.take()],
                 "response": [_give_up_where_waiting_is_no_use],
@@ -87,7 +119,7 @@ class Client:
         """Hang up, also on requests that are under way."""
         self._http.close()
 
-    def ask(self, question: Question) -> tuple[Answer, str]:
+    def ask(self, question: Asked[T]) -> tuple[T, str]:
         """The answer and its text.
 
         Raises:
@@ -101,7 +133,7 @@ class Client:
         except UnusableAnswerError:  # a second chance, not a third
             return self._answer(question)
 
-    def _answer(self, question: Question) -> tuple[Answer, str]:
+    def _answer(self, question: Asked[T]) -> tuple[T, str]:
         if self._stop():
             raise Stopped
         try:
@@ -109,10 +141,10 @@ class Client:
         except StudioError:
             raise
         except Exception as error:
-            raise self._explained(error) from None
+            raise self._explained(error, looks=_looks(question)) from None
         return question.read(text), text
 
-    def _request(self, question: Question) -> str:
+    def _request(self, question: Asked[Any]) -> str:
         """One request, again at once in a simpler form when the server does not know this one."""
         create: Any = self._client.chat.completions.create
         while True:
@@ -145,8 +177,8 @@ class Client:
             return True
         return False
 
-    def _explained(self, error: Exception) -> StudioError:
-        """What went wrong, in one line that says what to do."""
+    def _explained(self, error: Exception, *, looks: bool) -> StudioError:
+        """What went wrong, in one line that says what to do. looks: an image was sent."""
         openai, host, model = self._openai, self._endpoint.host, self._endpoint.model
         if self._stop():
             return Stopped()
@@ -159,6 +191,11 @@ class Client:
         if not isinstance(error, openai.APIStatusError):
             return PromptError(f"{host} answered what cannot be read ({type(error).__name__}).")
         code = error.status_code
+        if looks and _blind(str(error)):
+            cannot = f"The model “{model}” at {host} cannot look at images ({code})"
+            return Halt(f"{cannot}; choose one that can.")
+        if _filtered(error):
+            return UnusableAnswerError("The server refuses what was sent by its rules of content.")
         if code in (401, 403):
             return Halt(f"{host} does not accept the key ({code}); check it, and what it may do.")
         if 300 <= code < 400:
@@ -184,9 +221,13 @@ def _say_nothing_of_this_machine(request: Any) -> None:
 
 
 def _give_up_where_waiting_is_no_use(response: Any) -> None:
-    """Tell the client not to repeat: there is no money left, or the server asks to wait too long
-    (which the client would pass over, and ask again at once).
+    """Tell the client not to repeat: there is no money left, the model has no eyes, or the server
+    asks to wait too long (which the client would pass over, and ask again at once).
     """
+    if response.status_code >= 500:
+        response.read()
+        if _blind(response.text):
+            response.headers["x-should-retry"] = "false"
     if response.status_code == 429:
         response.read()
         asked = response.headers.get("retry-after", "")
@@ -194,12 +235,12 @@ def _give_up_where_waiting_is_no_use(response: Any) -> None:
             response.headers["x-should-retry"] = "false"
 
 
-def _form(form: str, question: Question) -> dict[str, Any]:
+def _form(form: str, question: Asked[Any]) -> dict[str, Any]:
     if form == "text":
         return {}
     if form == "json_object":
         return {"response_format": {"type": form}}
-    described = {"name": "prompts", "strict": True, "schema": question.schema}
+    described = {"name": "answer", "strict": True, "schema": question.schema}
     return {"response_format": {"type": form, form: described}}
 
 
@@ -215,6 +256,25 @@ def _text_of(answer: Any) -> str:
     if not isinstance(text, str) or not text.strip():
         raise UnusableAnswerError("The answer is empty.")
     return text
+
+
+def _looks(question: Asked[Any]) -> bool:
+    """Whether there is an image in a question: what is said is a list of parts then."""
+    return any(not isinstance(message["content"], str) for message in question.messages)
+
+
+def _blind(answer: str) -> bool:
+    """Whether an error says that the model takes no images."""
+    said = answer.lower()
+    return any(words in said for words in _BLIND)
+
+
+def _filtered(error: Any) -> bool:
+    """Whether this question alone is refused, for what it shows or says."""
+    kinds = ("content_filter", "content_policy_violation", "moderation_blocked")
+    said = str(error).lower()
+    named = (getattr(error, "code", None), getattr(error, "type", None))
+    return any(kind in named for kind in kinds) or "content management policy" in said
 
 
 def _quota(error: Exception) -> bool:

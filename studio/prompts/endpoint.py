@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from studio.errors import PromptError
+from studio.places import is_loopback
 
 DEFAULT_URL = "https://api.openai.com/v1"
 DEFAULT_MODEL = "gpt-4o-mini"
@@ -92,6 +93,12 @@ def host_of(base_url: str) -> str:
     """Host and, when it is not the usual one, port."""
     parts = urlsplit(base_url)
     return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
+
+
+def is_here(base_url: str) -> bool:
+    """Whether the server is on this machine, by its address."""
+    host = urlsplit(base_url).hostname or ""
+    return is_loopback(host) or host.endswith(".localhost")
 
 
 def _environment_url(environ: Mapping[str, str] | None) -> str:

@@ -5,8 +5,6 @@ The questions are in `ask`, one question's way in `client`, answers on disk in `
 
 from __future__ import annotations
 
-import queue
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +14,7 @@ from studio.progress import Stop, never
 from studio.prompts.answers import Answers
 from studio.prompts.ask import Answer, Ask, Budget, Question, UnusableAnswerError
 from studio.prompts.client import Client, Halt, Limits, Meter
+from studio.prompts.crew import Crew
 from studio.prompts.endpoint import Endpoint
 from studio.prompts.prompt_set import PromptSet
 
@@ -118,7 +117,7 @@ def _answered(answers: Answers, question: Question) -> Answer | None:
 
 
 class _Work:
-    """One call of `write`: daemon threads ask, the calling thread collects."""
+    """One call of `write`."""
 
     def __init__(
         self,
@@ -130,9 +129,7 @@ class _Work:
     ) -> None:
         self._questions, self._endpoint, self._answers = questions, endpoint, answers
         self._stop, self._limits = stop, limits
-        self._over = threading.Event()
         self._meter = Meter(_most(questions, limits))
-        self._results: queue.Queue[tuple[Question, Answer | StudioError]] = queue.Queue()
         self._templates: tuple[str, ...] = ()
         self._sentences: dict[str, tuple[str, ...]] = {}
         self._problems: list[str] = []
@@ -142,56 +139,42 @@ class _Work:
     def run(self, listen: Callable[[Written], None] | None) -> Written:
         """Ask everything; see `write`."""
         listen = listen or (lambda _: None)
-        new: queue.SimpleQueue[Question] = queue.SimpleQueue()
+        new: list[Question] = []
         for question in self._questions:
             answer = _answered(self._answers, question)
             if answer is None:
-                new.put(question)
+                new.append(question)
                 continue
             self._take(answer)
             self._cached, self._done = self._cached + 1, self._done + 1
         listen(self._written())
-        if not new.empty():
+        if new:
             self._ask_all(new, listen)
         written = self._written()
         if not self._stopped and written.prompts.is_default:
             raise PromptError(self._problems[0] if self._problems else "No answer came.")
         return written
 
-    def _ask_all(self, new: queue.SimpleQueue[Question], listen: Callable[[Written], None]) -> None:
-        """Let threads ask, and take up what they bring until all is done or nothing helps."""
-        client = Client(self._endpoint, meter=self._meter, stop=self._is_over, limits=self._limits)
+    def _ask_all(self, new: Sequence[Question], listen: Callable[[Written], None]) -> None:
+        """Take up what the threads bring until all is done or nothing helps."""
+        crew: Crew[Question, Answer] = Crew(
+            lambda question: self._ask(client, question),
+            parallel=self._limits.parallel,
+            stop=self._stop,
+        )
+        client = Client(self._endpoint, meter=self._meter, stop=crew.is_over, limits=self._limits)
         try:
-            # Daemons: an answer that never comes must not keep the process alive.
-            workers = [
-                threading.Thread(
-                    target=self._worker, args=(client, new), name="prompts", daemon=True
-                )
-                for _ in range(min(self._limits.parallel, new.qsize()))
-            ]
-            for worker in workers:
-                worker.start()
-            while self._done < len(self._questions):
-                if self._stop():
-                    self._stopped = True
-                    return
-                try:
-                    question, result = self._results.get(timeout=0.1)
-                except queue.Empty:
-                    alive = any(worker.is_alive() for worker in workers)
-                    if not alive and self._results.empty():
-                        return
-                    continue
+            for question, result in crew.results(new):
                 self._collect(question, result)
                 listen(self._written())
+            short = self._done < len(self._questions)
+            self._stopped = self._stopped or (short and self._stop())
         finally:
-            self._over.set()
+            crew.dismiss()
             client.close()
 
     def _collect(self, question: Question, result: Answer | StudioError) -> None:
-        """Take a result. After a failure that all others would share nothing new is asked; what is
-        on its way already is waited for, since it is paid for.
-        """
+        """Take a result."""
         self._done += 1
         if isinstance(result, Answer):
             self._take(result)
@@ -204,23 +187,6 @@ class _Work:
         else:
             about = _some(question.classes) if question.classes else "the templates"
             self._problem(f"{str(result).rstrip('.')} ({about}).")
-
-    def _worker(self, client: Client, new: queue.SimpleQueue[Question]) -> None:
-        while not self._is_over():
-            try:
-                question = new.get_nowait()
-            except queue.Empty:
-                return
-            result: Answer | StudioError
-            try:
-                result = self._ask(client, question)
-            except StudioError as error:
-                result = error
-                if isinstance(error, Halt):
-                    self._over.set()
-            except Exception as error:  # a bug; its text might hold the key
-                result = PromptError(f"Something went wrong ({type(error).__name__})")
-            self._results.put((question, result))
 
     def _ask(self, client: Client, question: Question) -> Answer:
         """The answer, with a second question about the classes that it left out.
@@ -256,9 +222,6 @@ class _Work:
         if not sentences and fault is not None:
             raise fault
         return Answer(sentences=sentences)
-
-    def _is_over(self) -> bool:
-        return self._over.is_set() or self._stop()
 
     def _take(self, answer: Answer) -> None:
         self._templates = answer.templates or self._templates

@@ -138,9 +138,7 @@ class Corrections:
             class_names.add("")
         if verdict in named and not class_names.issuperset(action.images.values()):
             raise RunError("There is no such class in this run: choose one of its classes.")
-        if self._make:
-            with _kept():
-                self._folder.mkdir(parents=True, exist_ok=True)
+        self.make_room()
         with _Gate(self._folder):
             self._append({"id": action.id, "verdict": verdict, "images": dict(action.images)})
         return action
@@ -173,15 +171,36 @@ class Corrections:
             for i in indices
         })  # fmt: skip
 
-    def undo(self) -> Action | None:
-        """Undo the last press of a button that is not undone yet; None when there is none."""
+    def undo(self, action: str = "") -> Action | None:
+        """Undo the last press of a button that is not undone yet; None when there is none.
+
+        action: the id of another one that is to be undone instead.
+        """
         if self.last() is None:  # and maybe no folder to write in either
             return None
         with _Gate(self._folder):
-            last = self.last()
-            if last is not None:
-                self._append({"undo": last.id})
-        return last
+            self._refresh()
+            found = [done for done in self._done if action in ("", done.id)]
+            if not found:
+                return None
+            self._append({"undo": found[-1].id})
+        return found[-1]
+
+    def stands(self, action: str) -> bool:
+        """Whether the press of a button with this id was made and is not undone."""
+        self._refresh()
+        return any(done.id == action for done in self._done)
+
+    @property
+    def folder(self) -> Path:
+        """Where they are kept."""
+        return self._folder
+
+    def make_room(self) -> None:
+        """Make the folder, where that is for corrections to do. Raises RunError."""
+        if self._make:
+            with _kept():
+                self._folder.mkdir(parents=True, exist_ok=True)
 
     def _append(self, record: Mapping[str, Any]) -> None:
         line = {"time": round(time.time(), 3), **record}

@@ -88,6 +88,15 @@ class Outcome:
         """Indices of images by their cleanliness; ties stay in their order."""
         return indices[np.argsort(self.cleanliness[indices], kind="stable")]
 
+    def doubtful(self) -> list[int]:
+        """Indices of the images that no person has corrected, the label least likely to be right
+        first: by the combined score, or by the clean probability where there is none.
+        """
+        score = self.clean_probability if self.combined is None else self.combined
+        order = np.argsort(score, kind="stable").tolist()
+        said = (self.corrections.get(self.paths[i]) for i in order)
+        return [i for i, one in zip(order, said, strict=True) if one is None or not one.by_person]
+
     def __len__(self) -> int:
         return len(self.paths)
 

@@ -39,9 +39,13 @@ class Neighbours:
         return Neighbours(self.indices[:, :k], self.cosines[:, :k])
 
 
-def unit(features: Floats) -> Floats:
-    """Raw features (N, d) to unit vectors around the set's mean; an image at the mean is zero."""
-    centred = features - features.mean(0, dtype=np.float64).astype(np.float32)
+def unit(features: Floats, *, around: Floats | None = None) -> Floats:
+    """Raw features (N, d) to unit vectors around the set's mean; an image at the mean is zero.
+
+    around: (M, d), the set whose mean is meant; None: their own.
+    """
+    mean = (features if around is None else around).mean(0, dtype=np.float64)
+    centred = features - mean.astype(np.float32)
     lengths = np.linalg.norm(centred, axis=1, keepdims=True)
     # Relative to the features: rounding must not give an image at the mean a direction.
     floor = 1e-6 * float(np.linalg.norm(features, axis=1).max(initial=0.0)) + 1e-12
@@ -101,3 +105,17 @@ def nearest_to(units: Floats, index: int, *, k: int) -> tuple[Indices, Floats]:
     best = np.argpartition(-cosines, k - 1)[:k] if k else np.zeros(0, np.int64)
     best = best[np.lexsort((best, -cosines[best]))]
     return best.astype(np.int64), np.clip(cosines[best], -1.0, 1.0)
+
+
+def nearest_among(features: Floats, others: Floats, *, k: int) -> Neighbours:
+    """The images of a set that are nearest to images which are not in it.
+
+    Args:
+        features: (N, d) raw, of the set; its mean is what all of them have in common.
+        others: (n, d) raw.
+        k: at most; a set of N images has N to offer.
+    """
+    cosines = unit(others, around=features) @ unit(features).T
+    k = max(0, min(k, len(features)))
+    best = np.argsort(-cosines, axis=1, kind="stable")[:, :k].astype(np.int64)
+    return Neighbours(best, np.clip(np.take_along_axis(cosines, best, axis=1), -1.0, 1.0))

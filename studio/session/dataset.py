@@ -49,9 +49,15 @@ class DataSet(Workspace):
 
     # What a user asks for -------------------------------------------------------------------
 
-    def use_demo(self) -> None:
-        """Draw the demo set if need be, scan it and label it. Returns at once."""
-        self._start(_DRAWING, self._demo, ((_DRAWING, 6.0), *_READ, *STEPS))
+    def use_demo(self, *, names_text: str | None = None) -> None:
+        """Draw the demo set if need be, scan it and label it, with these names or its own. Returns
+        at once.
+        """
+
+        def work(task: Task) -> None:
+            self._demo(task, names_text)
+
+        self._start(_DRAWING, work, ((_DRAWING, 6.0), *_READ, *STEPS))
 
     def use_folder(
         self,
@@ -60,20 +66,28 @@ class DataSet(Workspace):
         source: str = "folder",
         follow_links: bool = False,
         notes: Sequence[str] = (),
+        then_label: bool = False,
+        names_text: str | None = None,
     ) -> None:
         """Scan a folder; class names are proposed from its sub-folders. Returns at once.
 
-        follow_links: out of the folder as well; notes: what is to be said of how it came here.
+        follow_links: out of the folder as well; notes: what is to be said of how it came here;
+        then_label: with these names, or with those that are proposed.
         """
 
         def work(task: Task) -> None:
             self._scan(task, path, source, keep_names=False, follow_links=follow_links)
             with self._lock:
                 self._set(notes=tuple(notes))
+            if then_label:
+                self.set_inputs(names_text)
+                self._check(self.state.names_text, self.state.model)
+                self._label(task)
 
         with self._lock:
             self._set(follow_links=follow_links)
-        self._start("Reading the folder", work)
+        steps = (*_READ, *STEPS) if then_label else ()
+        self._start("Reading the folder", work, steps)
 
     def read_as(self, splits: Splits) -> None:
         """Say which sub-folders are the classes, where that was in doubt: "yes" takes the outer
@@ -150,7 +164,7 @@ class DataSet(Workspace):
 
     # The work -------------------------------------------------------------------------------
 
-    def _demo(self, task: Task) -> None:
+    def _demo(self, task: Task, names_text: str | None) -> None:
         draw = self.draw
         if draw is None:
             from studio.demo import demo_folder
@@ -158,6 +172,8 @@ class DataSet(Workspace):
             draw = demo_folder
         path = draw(self.cache_dir, progress=task.begin(_DRAWING))
         self._scan(task, path, "demo", keep_names=False)
+        self.set_inputs(names_text)
+        self._check(self.state.names_text, self.state.model)
         self._label(task)
 
     def _scan(

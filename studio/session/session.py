@@ -24,6 +24,7 @@ from studio.runs.reader import RunReader
 from studio.runs.result import RunResult
 from studio.runs.store import ACTIVE, RunInfo, RunStore
 from studio.session.dataset import DataSet
+from studio.session.keys import Keys
 from studio.session.limits import Limits, Rate
 from studio.session.prompts import Prompts
 from studio.session.selections import Selections
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from studio.images.canvases import Canvases
     from studio.runs.request import JobRequest
     from studio.runs.worker import Worker
+    from studio.session.judging import Judging
     from studio.session.opened import Opened
 
 _MEASURE_S = 60.0
@@ -50,7 +52,8 @@ class Options:
     public: other people can reach it and share it (a Hugging Face Space), so that no path of the
     machine may be typed. roots: folders that typed paths must lie in; empty: anywhere, which is
     offered only to a browser on the same machine. limits: what a visitor may ask for, where
-    strangers share it; root: the path under which a proxy shows the page, empty or "/studio".
+    strangers share it; root: the path under which a proxy shows the page, empty or "/studio";
+    tools: whether programs may call `studio.ui.tools` by name.
     """
 
     runs_dir: Path
@@ -60,6 +63,7 @@ class Options:
     local: bool = True
     limits: Limits | None = None
     root: str = ""
+    tools: bool = False
 
     @property
     def paths_allowed(self) -> bool:
@@ -83,6 +87,7 @@ class Session:
     data: DataSet = field(init=False)
     prompts: Prompts = field(init=False)
     writer: Writer = field(init=False)
+    judging: Judging = field(init=False)
     thumbnails: Thumbnails = field(init=False)
     folders: MachineFolders = field(init=False)
     selections: Selections = field(default_factory=Selections)
@@ -107,7 +112,13 @@ class Session:
             options.cache_dir, limits=options.limits, links_allowed=options.links_allowed
         )
         self.prompts = Prompts(self.data)
-        self.writer = Writer(self.prompts, options.cache_dir, public=options.public)
+        self.keys = Keys()
+        self.writer = Writer(self.prompts, options.cache_dir, public=options.public, keys=self.keys)
+        # Here, because these modules need this one.
+        from studio.session.chooser import chooser
+        from studio.session.judging import Judging
+
+        self.judging = Judging(self, self.keys, chooser)
         self.thumbnails = Thumbnails(cache_dir=options.cache_dir)
         self.folders = MachineFolders(
             self.data.recent, options.paths_allowed, options.roots, options.local
@@ -129,11 +140,27 @@ class Session:
         Raises:
             StudioError: it cannot work, asks for too much, or another one is at work.
         """
-        if self.options.limits is None or self._rate is None:
-            return self.worker.start(request)
-        self.options.limits.check_request(request)
+        self._check(request)
+        return self._counted(lambda: self.worker.start(request))
+
+    def resume(self, run_id: str) -> str:
+        """Go on with a run that was stopped or cut off; its id.
+
+        Raises:
+            StudioError: it cannot go on, asks for too much, or another one is at work.
+        """
+        return self._counted(lambda: self.worker.resume(run_id, check=self._check))
+
+    def _check(self, request: JobRequest) -> None:
+        if self.options.limits is not None:
+            self.options.limits.check_request(request)
+
+    def _counted(self, begin: Callable[[], str]) -> str:
+        """Among those that a visitor may begin in an hour."""
+        if self._rate is None:
+            return begin()
         self._rate.check()
-        run_id = self.worker.start(request)
+        run_id = begin()
         self._rate.count()
         return run_id
 
@@ -163,10 +190,13 @@ class Session:
         return self._opened.get(source.choice, make, mark=mark)
 
     def result(self, run_id: str) -> RunResult | None:
-        """The result of a run, None while it has none; read once."""
+        """The result of a run, None while it has none; read once each time that it is written."""
         run = self.store.get(run_id)
-        there = (run.path / "result.json").is_file()
-        return self._results.get(run_id, run.result, mark=there)
+        try:  # a run that goes on has another one later
+            written = (run.path / "result.json").stat().st_mtime_ns
+        except OSError:
+            written = None
+        return self._results.get(run_id, run.result, mark=written)
 
     def results(self, infos: Iterable[RunInfo]) -> dict[str, RunResult | None]:
         """The results of those of these runs that have ended, by id."""

@@ -12,6 +12,7 @@ from studio.prompts.ask import Ask
 from studio.prompts.endpoint import Endpoint, address, find_endpoint, has_key
 from studio.prompts.llm import Written, write
 from studio.prompts.prompt_set import PromptSet
+from studio.session.keys import Keys
 from studio.session.prompts import Prompts
 from studio.session.tasks import Lane, Task
 
@@ -31,20 +32,19 @@ class Writing:
 class Writer:
     """See the module.
 
-    public: strangers share this page, so that each has to bring a key with every call; else a typed
-    key is kept in the memory of this process, for its address, until it is forgotten or the process
-    ends. It is written nowhere.
+    public: strangers share this page, so that each has to bring a key with every call; keys: those
+    that were typed.
     """
 
     book: Prompts
     cache_dir: Path
     public: bool = False
     write: Callable[..., Written] = write
+    keys: Keys = field(default_factory=Keys, repr=False)
     _task: Task | None = None
     _host: str = ""
     _written: Written | None = None
     _calls: int = 0
-    _keys: dict[str, str] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _lane: Lane = field(default_factory=lambda: Lane("writer"))
 
@@ -67,13 +67,13 @@ class Writer:
             PromptError: the address cannot be used.
         """
         base = address(base_url=base_url, public=self.public)
-        if base in self._keys:
+        if self.keys.of(base):
             return "typed"
         return "environment" if not self.public and has_key(base_url=base) else ""
 
     def forget(self) -> None:
         """Forget all keys that were typed."""
-        self._keys.clear()
+        self.keys.forget()
 
     def start(self, *, key: str) -> None:
         """Have written what the data set's `LlmForm` asks for. Returns at once.
@@ -95,7 +95,7 @@ class Writer:
         endpoint = find_endpoint(
             model=llm_form.model,
             base_url=llm_form.base_url,
-            key=key.strip() or self._keys.get(base, ""),
+            key=key.strip() or self.keys.of(base),
             public=self.public,
         )
         # What goes wrong might quote the key.
@@ -107,7 +107,7 @@ class Writer:
             self._task, self._host, self._written = task, endpoint.host, None
             self._calls += 1
             if key.strip() and not self.public:
-                self._keys[base] = endpoint.key
+                self.keys.keep(base, endpoint.key)
 
     def stop(self) -> None:
         """Hang up; what came is kept."""

@@ -1,4 +1,4 @@
-"""The whole page: header, six tabs, and one timer that asks how things stand."""
+"""The whole page: header, seven tabs, and one timer that asks how things stand."""
 
 from __future__ import annotations
 
@@ -43,9 +43,11 @@ from studio.ui.handlers import keep_rule
 from studio.ui.header import Header
 from studio.ui.parts import file_url, plotly_file
 from studio.ui.polling import Polling
+from studio.ui.predict import PredictTab
 from studio.ui.prompts.tab import PromptsTab
 from studio.ui.states import keep_little
 from studio.ui.theme import CSS, ICON, theme
+from studio.ui.tools.offered import NAMES, check_tools, offer, speak_json
 from studio.ui.train.tab import TrainTab
 from studio.views.render import render
 
@@ -81,9 +83,12 @@ def build(session: Whose, *, models: list[str]) -> gr.Blocks:
     header = Header(session)
     data, prompts, train = DataTab(session), PromptsTab(session), TrainTab(session)
     explore, compare, export = ExploreTab(session), CompareTab(session), ExportTab(session)
+    predict = PredictTab(session)
     with gr.Blocks(
         title="CoFT Studio", analytics_enabled=False, fill_width=True, delete_cache=SWEEP
     ) as page:
+        if options.tools:  # first, so that no event of the page has the name of one
+            offer(session)
         header.build()
         if options.limits is not None:
             gr.HTML(render("page/limits.html", sentences=options.limits.sentences()))
@@ -99,6 +104,8 @@ def build(session: Whose, *, models: list[str]) -> gr.Blocks:
                 explore.build()
             with gr.Tab("Compare", id="compare") as compare_tab:
                 compare.build()
+            with gr.Tab("Predict", id="predict") as predict_tab:
+                predict.build()
             with gr.Tab("Export", id="export") as export_tab:
                 export.build()
         polling = Polling()
@@ -106,9 +113,11 @@ def build(session: Whose, *, models: list[str]) -> gr.Blocks:
         data.wire(polling, tabs)
         prompts.wire(polling)
         train.wire(polling, tabs, data.start)
+        explore.watch(polling)
         polling.wire(page, timer)
         explore.wire(explore_tab, tabs, train.explore, train.chosen)
         compare.wire(compare_tab)
+        predict.wire(predict_tab)
         export.wire(export_tab)
     keep_rule(page, session)
     return page
@@ -127,6 +136,8 @@ def serve(
     names: what it is called besides `host`, see `Hosts`; browser: whether to open it in one.
     """
     check_port(host.strip("[]"), port)
+    if options.tools:
+        check_tools(options)
     look_at_folders(options)
     uploads = Path(os.environ["GRADIO_TEMP_DIR"])
     if uploads.is_relative_to(options.cache_dir):  # else it is not the studio's own
@@ -153,7 +164,7 @@ def serve(
             run_history=False,
             i18n=gr.I18n(en=WORDS),
             ssr_mode=False,
-            mcp_server=False,
+            mcp_server=options.tools,
             enable_monitoring=False,
             show_error=False,
             max_file_size="512mb",
@@ -163,6 +174,8 @@ def serve(
             prevent_thread_lock=True,
         )
     keep_little(page)
+    if options.tools:
+        speak_json(page)
     threading.Thread(target=warm, args=(session,), name="warm-up", daemon=True).start()
     print(f"CoFT Studio is ready: http://{host}:{port}", flush=True)
     stop_on_sigterm()
@@ -190,6 +203,7 @@ def door(session: Session | Rooms, page: gr.Blocks, uploads: Path, hosts: Hosts)
         endings=READ,
         visitors=Visitors() if session.shared else None,
         root=options.root,
+        tools=frozenset(NAMES if options.tools else ()),
     )
     waiting = page._queue.pending_event_ids_session
     return Middleware(Door, rules=rules, queued=lambda of: len(waiting.get(of, ())))

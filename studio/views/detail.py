@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from studio.runs.corrections import Action
 from studio.runs.given import Correction, count
 from studio.runs.history import HistoryStep
+from studio.runs.judged import JudgedImage
 from studio.runs.outcome import Outcome, likely
 from studio.views.cards import truth, words, worth
 from studio.views.render import render
@@ -23,6 +24,7 @@ def detail(
     stages: Sequence[Outcome] = (),
     history: Sequence[HistoryStep] = (),
     watched: int = 0,
+    asked: JudgedImage | None = None,
     attributes: Mapping[str, str] | None = None,
 ) -> str:
     """The image large, its labels and what can be said about them, the history of its label.
@@ -35,6 +37,7 @@ def detail(
         stages: outcomes of all stages, for likely names.
         history: of its label, see `LabelHistory.of`.
         watched: how many images the run looked at after each epoch.
+        asked: what a judge was asked of it and said.
         attributes: data-... that the page's script reads.
     """
     best = zip(outcome.top_labels[index], outcome.top_probabilities[index], strict=True)
@@ -65,7 +68,14 @@ def detail(
         verdict="" if correction is None else correction.verdict,
         given="" if correction is None else correction.label,
         state=words(correction),
+        asked=asked,
+        answers=() if asked is None else [answer(said) for said in asked.judgement.said],
     )
+
+
+def answer(said: str | None) -> str:
+    """A judge's answer in words."""
+    return "no usable answer" if said is None else said or "none of these"
 
 
 def nearest(

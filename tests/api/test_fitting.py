@@ -126,6 +126,45 @@ def test_other_images_are_labelled_as_by_the_command(
     assert "refused red_square/broken.png" in capsys.readouterr().err
 
 
+def test_predictions_say_the_likeliest_classes_and_the_nearest_training_images(
+    fitted: studio.Run, image_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cache = fitted.path.parent.parent / "cache"
+    others = tmp_path / "others"
+    others.mkdir()
+    shutil.copy(image_folder / "blue_line" / "3.png", others / "new.png")
+    plain = fitted.predict(others, cache=cache, progress=False)
+    assert plain.columns == ("path", "label", "confidence")
+    before = {file.name for file in (cache / "features").rglob("*.safetensors")}
+    (row,) = fitted.predict(others, likeliest=3, nearest=2, cache=cache, progress=False)
+    assert row["likeliest"][0] == (row["label"], row["confidence"])
+    assert sum(share for _, share in row["likeliest"]) == pytest.approx(1, abs=1e-4)
+    assert len(row["nearest"]) == 2
+    assert row["nearest"][0] == ("blue_line/3.png", pytest.approx(1, abs=1e-4))
+    assert {file.name for file in (cache / "features").rglob("*.safetensors")} == before
+    table = fitted.predict(others, likeliest=1, nearest=1, cache=cache, progress=False)
+    text = table.save(tmp_path / "rich.csv").read_text().splitlines()
+    assert text[0] == "path,label,confidence,likeliest,nearest"
+    assert text[1].endswith("blue_line/3.png 1.000000")
+    assert "blue_line/3.png" in repr(table)
+
+
+def test_without_its_images_a_run_still_predicts(
+    image_folder: Path, tiny_model: Path, quick_settings: dict[str, Any], tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    copy = shutil.copytree(image_folder, tmp_path / "copy")
+    run = studio.fit(
+        copy, model=str(tiny_model), method="upl", settings={**quick_settings, "upl_prompts": 1},
+        out=tmp_path / "run", cache=tmp_path / "cache", progress=False,
+    )  # fmt: skip
+    shutil.rmtree(copy)
+    table = run.predict(image_folder, nearest=3, cache=tmp_path / "cache")
+    assert len(table) == 36
+    assert table["nearest"] == [[]] * 36
+    assert "Without the training images" in capsys.readouterr().err
+
+
 def test_events_can_be_followed_to_the_end(fitted: studio.Run, tmp_path: Path) -> None:
     cache = fitted.path.parent.parent / "cache"
     stream = studio.stream(like=fitted, out=tmp_path / "followed", cache=cache)

@@ -104,7 +104,7 @@ def test_a_csv_that_cannot_be_written_is_an_error_of_the_user(finished: Run, tmp
 def test_a_run_without_labels_has_no_csv(tmp_path: Path):
     run = RunStore(tmp_path / "runs").create(name="n", method="coft", model="m", folder="/f")
     run.set_status(state="failed")
-    with pytest.raises(RunError, match="no final labels yet"):
+    with pytest.raises(RunError, match="no final labels"):
         labels_csv(run, tmp_path / "labels.csv")
     with pytest.raises(RunError, match="no trained classifier"):
         predict(run, tmp_path, tmp_path / "out.csv", cache_dir=tmp_path)

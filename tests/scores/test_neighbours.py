@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from studio.scores.neighbours import nearest, nearest_to, unit
+from studio.scores.neighbours import nearest, nearest_among, nearest_to, unit
 
 
 def features(number: int = 200, width: int = 8) -> np.ndarray:
@@ -70,3 +70,17 @@ def test_it_reports_and_stops() -> None:
     nearest(units, k=2, block_bytes=4 * 10 * 5, progress=lambda *at: told.append(at))
     assert told == [(5, 10), (10, 10)]
     assert nearest(units, k=2, stop=lambda: True) is None
+
+
+def test_images_outside_of_a_set_are_compared_around_its_mean() -> None:
+    known, mean = features(), features().mean(0)
+    others = np.stack([known[17], 2 * mean - known[3]])  # a copy, and the opposite of another
+    found = nearest_among(known, others, k=5)
+    assert found.indices.shape == (2, 5)
+    assert found.indices[0, 0] == 17
+    assert found.cosines[0, 0] == pytest.approx(1, abs=1e-5)
+    assert 3 not in found.indices[1]
+    assert (np.diff(found.cosines, axis=1) <= 0).all()
+    last = nearest_among(known, others, k=1000).indices
+    assert last.shape == (2, 200)
+    assert last[1, -1] == 3  # around their own mean it would be another

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from studio.texts import all_writable
 from studio.ui.door.arrivals import Arrivals
 from studio.ui.door.crowd import Crowd, Crowded
 from studio.ui.door.hosts import Hosts
-from studio.ui.door.routes import API, is_open, served_file, within
+from studio.ui.door.routes import API, MCP, is_open, may_call, served_file, within
 from studio.ui.door.visitors import Visitors
 
 Scope = dict[str, Any]
@@ -48,7 +48,8 @@ class Rules:
 
     hosts: see `Hosts`; files: what of the disk a visitor may fetch, files or folders; visitors:
     None where nobody shares the page; uploads: the folder that gradio puts uploads in; most_upload:
-    bytes of one request; root: path under which a proxy shows the page, without a slash at its end.
+    bytes of one request; root: path under which a proxy shows the page, without a slash at its end;
+    tools: what may be called by name, see `studio.ui.tools`.
     """
 
     hosts: Hosts
@@ -58,6 +59,7 @@ class Rules:
     endings: tuple[str, ...]
     visitors: Visitors | None = None
     root: str = ""
+    tools: Collection[str] = ()
 
 
 class Door:
@@ -86,9 +88,14 @@ class Door:
             return
         path = self._local_path(scope["path"])
         scope = {**scope, "path": path}
-        if not is_open(scope["method"], path):
-            await _say(send, 404, _NOT_HERE)
+        if not is_open(scope["method"], path, tools=self._rules.tools):
+            mcp = self._rules.tools and path.rstrip("/") == MCP
+            # In answer to 404 a client would begin anew: nothing is sent but answers.
+            await _say(send, 405 if mcp else 404, _NOT_HERE)
             return
+        if path == MCP:
+            path += "/"
+            scope["path"] = path
         token = Visitors.known(headers["cookie"]) if self._rules.visitors else ""
         send = self._polite(send, scope, headers, token)
         if path.startswith(f"{API}/file="):
@@ -146,6 +153,9 @@ class Door:
         body, asked = _parsed(body)
         if asked is None:
             await _say(send, 400, "That is not what the studio's page sends.")
+            return
+        if not may_call(scope["path"], asked, tools=self._rules.tools):
+            await _say(send, 404, _NOT_HERE)
             return
         page = asked.get("session_hash")
         if not (page is None or (isinstance(page, str) and page.isascii() and len(page) <= 64)):

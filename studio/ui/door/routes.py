@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 API = "/gradio_api"
+MCP = f"{API}/mcp"
 _FILE = f"{API}/file="
 _READ = re.compile(
     r"/|/config/?|/theme\.css|/favicon\.ico|/robots\.txt|/(assets|static|svelte)/.+"
@@ -16,13 +18,35 @@ _READ = re.compile(
     rf"|{API}/heartbeat/[^/]+"
 )
 _WRITE = re.compile(rf"{API}/(queue/join|run/[^/]+|component_server|upload|cancel|reset)/?")
+_CALL = re.compile(rf"{API}/(run|call(?:/v2)?)/([^/]+)(/[^/]+)?/?")
 
 
-def is_open(method: str, path: str) -> bool:
-    """Whether the page uses this address. path: as it was decoded by the server, without root."""
+def is_open(method: str, path: str, *, tools: Collection[str] = ()) -> bool:
+    """Whether the page uses this address, or whoever calls its tools.
+
+    path: as it was decoded by the server, without root; tools: names of those that are offered.
+    """
+    if tools and (path == MCP or path == f"{MCP}/" or path == f"{API}/openapi.json"):
+        return method == ("GET" if path.endswith(".json") else "POST")
+    call = _CALL.fullmatch(path)
+    if call is not None and call[1] != "run" and call[2] in tools:
+        return method == ("GET" if call[3] else "POST")
     if method in ("GET", "HEAD"):
         return path.startswith(_FILE) or _READ.fullmatch(path) is not None
     return method == "POST" and _WRITE.fullmatch(path) is not None
+
+
+def may_call(path: str, asked: Mapping[str, Any], *, tools: Collection[str]) -> bool:
+    """Whether what a request asks for may be called so: the page names its events by number, and
+    nothing but a tool has a name. Gradio's own takes the name of any event.
+
+    path: one that is open; asked: the body.
+    """
+    call = _CALL.fullmatch(path)
+    if call is None or call[2] in tools:
+        return True
+    number = asked.get("fn_index")
+    return isinstance(number, int) and not isinstance(number, bool)
 
 
 def served_file(path: str) -> Path | None:

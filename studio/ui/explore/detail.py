@@ -206,6 +206,7 @@ class DetailDialog(InSession):
             stages=list(opened.stages.values()),
             history=history.of(index) if history else (),
             watched=history.watched if history else 0,
+            asked=self.session.judging.said(opened, index),
             attributes={
                 "place": json.dumps(asdict(place)),
                 "where": where,

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from studio.errors import FolderError, RunError
-from studio.images.folder import parse_class_names
+from studio.errors import RunError
 from studio.imports import import_torch
 from studio.runs.form import RunForm
 from studio.session.rooms import Whose
+from studio.session.start import at_hand
 from studio.ui.handlers import InSession
 from studio.ui.parts import (
     POLL,
@@ -34,6 +34,9 @@ from studio.ui.train.form import FormFields
 from studio.ui.train.parts import TrainParts
 from studio.views.render import render
 
+if TYPE_CHECKING:
+    from studio.runs.worker import Worker
+
 
 class TrainTab(InSession):
     """Builds the tab; handlers are methods, so that tests call them without a browser."""
@@ -54,12 +57,14 @@ class TrainTab(InSession):
                 self.ready = gr.HTML(elem_id="train-ready")
                 self.form = FormFields(models, names)
                 with gr.Row(elem_classes="inline"):
-                    off: dict[str, Any] = {"min_width": 110, "interactive": False}
+                    off: dict[str, Any] = {"min_width": 90, "interactive": False}
                     self.start = gr.Button("Start", variant="primary", elem_id="start", **off)
+                    self.pause = gr.Button("Pause", elem_id="pause", **off)
                     self.stop = gr.Button("Stop", variant="stop", elem_id="stop", **off)
             with gr.Column(scale=7, min_width=320, elem_classes="main"):
                 idle = render("train/idle.html", ready=False)
                 self.status = pick_list(idle, elem_id="run-status")
+                self.resume = gr.Button("Resume", visible=False, elem_id="resume", size="sm")
                 self.warnings = gr.HTML(elem_id="run-warnings")
                 self.curves = curve_board(elem_id="curves")
                 self.numbers = folding(elem_id="curve-numbers")
@@ -91,8 +96,8 @@ class TrainTab(InSession):
     def outputs(self) -> dict[str, Any]:
         """The components that show the parts."""
         own = shown_by(
-            self, "ready", "start", "stop", "status", "warnings", "curves", "numbers", "facts",
-            "runs", "actions", "shown_run", "rename", "note",
+            self, "ready", "start", "pause", "stop", "status", "resume", "warnings", "curves",
+            "numbers", "facts", "runs", "actions", "shown_run", "rename", "note",
         )  # fmt: skip
         return {**own, **shown_by(self.form, "model", "given")}
 
@@ -106,6 +111,9 @@ class TrainTab(InSession):
             lambda: gr.Tabs(selected="train"), outputs=[tabs], **PRIVATE
         ).then(**watched.now)
         self.stop.click(self.end, outputs=None, **PRIVATE).success(**watched.now)
+        self.pause.click(self.rest, outputs=None, **PRIVATE).success(**watched.now)
+        gone_on = self.resume.click(self.go_on, [self.shown_run], [self.chosen], **PRIVATE)
+        gone_on.success(**watched.now)
         for field, handler in ((self.rename, self.give_name), (self.note, self.give_note)):
             for event in (field.blur, field.submit):
                 event(handler, [self.shown_run, field], None, **POLL).success(**watched.now)
@@ -129,33 +137,10 @@ class TrainTab(InSession):
     @guarded
     def begin(self, form: RunForm) -> str:
         """Start a run on the data set at hand; returns its id."""
-        from studio.runs.request import JobRequest
-
-        running = self.session.active()
-        if running is not None:
-            raise RunError(f"The run {running} is still at work; wait for it, or stop it.")
-        view = self.session.data.state
-        if view.folder is None:
-            raise FolderError("Choose images on the Data tab first.")
-        if view.busy:
-            raise FolderError(f"Wait until the studio is done: {view.busy.lower()}.")
-        self.session.data.set_inputs(form.names, form.model, by=view.by)
-        root = view.folder.root
-        view = self.session.data.state
-        class_names = parse_class_names(view.names_text)
-        prompts = view.prompts.only(class_names)
-        request = JobRequest(
-            folder=root,
-            class_names=tuple(class_names),
-            aliases=view.aliases,
-            follow_links=view.folder.follows_links if view.folder else False,
-            method=form.method,
-            model=view.model,
-            settings=form.settings(),
-            prompts=None if prompts.is_default else prompts,
-            corrections=self.session.data.given() if form.given else {},
-            name=form.name.strip()[:60] or ("demo" if view.source == "demo" else root.name),
-        )
+        request = at_hand(
+            self.session, method=form.method, settings=form.settings(), name=form.name,
+            names=form.names, model=form.model, given=form.given,
+        )  # fmt: skip
         import_torch()
         return self.session.start(request)
 
@@ -165,13 +150,28 @@ class TrainTab(InSession):
 
     @guarded
     def end(self) -> None:
-        """Stop the run that is at work; it keeps what it learned."""
+        """Stop the run that is at work; it labels all images with what it has learned."""
+        self._here().stop()
+
+    @guarded
+    def rest(self) -> None:
+        """Pause the run that is at work; it ends at once, and goes on when it is asked to."""
+        self._here().pause()
+
+    def _here(self) -> Worker:
+        """Who works on the run that is at work."""
         running = self.session.active()
         if running is None:
             raise RunError("Nothing is at work.")
         if self.session.worker.current() != running:
             raise RunError(f"The run {running} belongs to another process; stop it there.")
-        self.session.worker.stop()
+        return self.session.worker
+
+    @guarded
+    def go_on(self, run_id: str) -> str:
+        """Go on with a run that was paused, stopped or cut off; returns its id."""
+        import_torch()
+        return self.session.resume(str(run_id))
 
     @guarded
     def pick(self, event: gr.EventData) -> str:

@@ -151,7 +151,10 @@ def test_a_file_is_served_from_its_folders_and_all_others_are_alike(
 
 
 def test_an_event_that_holds_a_lone_surrogate_is_made_writable(server: Server) -> None:
-    body = b'{"data": ["cat\\ud800", {"\\udfff": ["\\ud83d\\ude00"]}], "session_hash": "a1"}'
+    body = (
+        b'{"data": ["cat\\ud800", {"\\udfff": ["\\ud83d\\ude00"]}], "session_hash": "a1", '
+        b'"fn_index": 1}'
+    )
     assert server.post("/gradio_api/run/predict", body).status == 200
     sent = json.loads(server.body)
     assert sent["data"] == ["cat\ufffd", {"\ufffd": ["\U0001f600"]}]
@@ -166,6 +169,44 @@ def test_an_event_that_holds_a_lone_surrogate_is_made_writable(server: Server) -
 def test_what_is_no_event_is_refused(server: Server, body: bytes) -> None:
     assert server.post("/gradio_api/queue/join", body).status == 400
     assert not server.came
+
+
+TOOLS = ("labels", "fit")
+
+
+def test_events_of_the_page_have_numbers_and_no_names(server: Server, tmp_path: Path) -> None:
+    offering = Server(tmp_path, tools=TOOLS)
+    for each in (server, offering):
+        for name in ("predict", "use_path", "begin", "labels/", "labels%2f", ""):
+            for body in ({}, {"data": []}, {"fn_index": None}, {"fn_index": True}):
+                path = f"/gradio_api/run/{name}"
+                wanted = 200 if each is offering and name == "labels/" else 404
+                assert each.post(path, body).status == wanted, (path, body)
+        assert each.post("/gradio_api/run/predict", {"fn_index": 7}).status == 200
+
+
+def test_tools_are_there_where_they_are_offered(server: Server, tmp_path: Path) -> None:
+    offering = Server(tmp_path, tools=TOOLS)
+    for method, path in (
+        ("POST", "run/fit"), ("POST", "call/fit"), ("POST", "call/v2/fit"), ("POST", "mcp"),
+        ("POST", "mcp/"), ("GET", "call/fit/0a1b"), ("GET", "call/v2/fit/0a1b"),
+        ("GET", "openapi.json"),
+    ):  # fmt: skip
+        ask = {"GET": Server.get, "POST": lambda at, to: at.post(to, {})}[method]
+        assert ask(server, f"/gradio_api/{path}").status == 404, path
+        assert ask(offering, f"/gradio_api/{path}").status == 200, path
+    assert offering.came[3]["path"] == "/gradio_api/mcp/"  # where gradio has it
+    for method, path in (
+        ("POST", "call/begin"), ("POST", "call/v2/begin"), ("GET", "call/begin/0a1b"),
+        ("GET", "mcp/schema"), ("GET", "mcp/sse"), ("POST", "mcp/messages/"),
+        ("POST", "openapi.json"), ("GET", "call/fit"), ("POST", "call/fit/0a1b"),
+    ):  # fmt: skip
+        ask = {"GET": Server.get, "POST": lambda at, to: at.post(to, {})}[method]
+        assert ask(offering, f"/gradio_api/{path}").status == 404, path
+    assert offering.get("/gradio_api/mcp/").status == 405
+    assert offering.get("/gradio_api/mcp/", origin="http://evil.example").status == 403
+    assert offering.post("/gradio_api/mcp/", {}, host="evil.example").status == 403
+    assert offering.post("/gradio_api/mcp/", {}, content_type="text/plain").status == 415
 
 
 def test_forms_of_other_sites_are_no_events(server: Server) -> None:
@@ -239,7 +280,7 @@ def test_a_visitor_has_a_cookie_and_pages_of_their_own(tmp_path: Path) -> None:
     )
     mine, other = (c.partition(";")[0] for c in cookies)
     assert mine != other
-    event: dict[str, Any] = {"session_hash": "page1"}
+    event: dict[str, Any] = {"session_hash": "page1", "fn_index": 1}
     assert server.post("/gradio_api/run/predict", event, cookie=mine).status == 200
     visitor = server.came[-1][VISITOR]
     assert visitor == mine.removeprefix(f"{COOKIE}=")
@@ -248,7 +289,8 @@ def test_a_visitor_has_a_cookie_and_pages_of_their_own(tmp_path: Path) -> None:
         assert server.get("/gradio_api/queue/data?session_hash=page1", **stranger).status == 403
         assert server.get("/gradio_api/heartbeat/page1", **stranger).status == 403
     # A browser that keeps no cookies has a room for each page.
-    assert server.post("/gradio_api/run/predict", {"session_hash": "page2"}).status == 200
+    event["session_hash"] = "page2"
+    assert server.post("/gradio_api/run/predict", event).status == 200
     assert server.came[-1][VISITOR] == "page page2"
     assert "set-cookie" not in server.get("/", cookie=mine).headers
 
