@@ -56,6 +56,8 @@ STARVED = 0.25
 FEW_STARVED, MANY_STARVED = 0.05, 0.5
 """Shares of starved classes up to which all names seem to be in the folder, and from which most
 seem to be missing."""
+LARGE_TABLE = 2**28
+"""Images times classes, from which a table of them is not held more often than need be: 1 GB."""
 LEAST_PROBABILITY = 1e-37
 """Whose logarithm is still finite in float32."""
 
@@ -178,7 +180,8 @@ def label_together(
     given_evidence: weight of `with_evidence`; evidence: what it takes; None: the given labels, in
     full. device: where it is computed. A trace of the probabilities is mixed in, so that images
     whose assignment is certain (z = 1) are ranked by those; in float64, for in float32 all above
-    .9999 would tie.
+    .9999 would tie. Where N C is above `LARGE_TABLE`, only the likeliest classes of each image are
+    counted with (`studio.coft.likeliest`), in float32.
 
     candidates: (N, k) the images among which the nearest are looked for, see
     `studio.scores.graph.closest`.
@@ -192,6 +195,12 @@ def label_together(
     rejected = given == REJECTED
     temperature = temperature_of(pictures[~rejected] if rejected.any() else pictures)
     near = nearest_of(pictures, given, candidates=candidates)
+    if probabilities.numel() > LARGE_TABLE:
+        from studio.coft.likeliest import label_many  # which is made of what stands here
+
+        return label_many(
+            pictures, probabilities, given, near=near, temperature=temperature, anchor=anchor
+        )
     lacking, z = 0.0, probabilities
     if anchor and len(given[given >= 0].unique()) < probabilities.shape[1]:
         held = partial(

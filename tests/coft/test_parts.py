@@ -12,7 +12,7 @@ from torch.nn.functional import normalize
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from studio.coft import parts
+from studio.coft import likeliest, parts, transduction
 from studio.coft.given import REJECTED, UNKNOWN
 from studio.coft.transduction import label_together
 
@@ -101,3 +101,54 @@ def test_vectors_without_their_mean_are_those_of_the_plain_formula() -> None:
         torch.testing.assert_close(parts.without_mean(vectors, who), plain)
     same = torch.ones(4, 3)
     assert parts.without_mean(same, torch.ones(4, dtype=torch.bool)).abs().sum() == 0
+
+
+@pytest.mark.parametrize("missing", ["none", "some", "most"])
+def test_with_the_likeliest_classes_alone_labels_are_the_same(
+    monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    """Held to the end, in the first round only, and free, as `label_together` decides."""
+    classes, there = 40, {"none": 40, "some": 25, "most": 4}[missing]
+    centres = draws(classes, 32, seed=1)
+    truth = torch.arange(800) % there
+    pictures = normalize(centres[truth] + 1.2 * draws(800, 32, seed=2), dim=1)
+    texts = normalize(centres + 0.7 * draws(classes, 32, seed=3), dim=1)
+    guess = (12 * pictures @ texts.T).softmax(1)
+    given = torch.full((800,), UNKNOWN)
+    given[3:6], given[9] = (truth[3:6] + 1) % classes, REJECTED
+
+    def labelled() -> Tensor:
+        cpu = torch.device("cpu")
+        return label_together(pictures, guess, given, device=cpu, anchor=32.0, given_evidence=20.0)
+
+    whole = labelled()
+    monkeypatch.setattr(transduction, "LARGE_TABLE", 0)
+    monkeypatch.setattr(likeliest, "PART_ROWS", 96)
+    for kept, apart in ((classes, 2e-5), (24, 5e-3)):
+        monkeypatch.setattr(likeliest, "KEPT", kept)
+        few = labelled()
+        assert few.dtype == torch.float32
+        torch.testing.assert_close(few.double(), whole, rtol=0, atol=apart)
+        torch.testing.assert_close(few.sum(1), torch.ones(800), rtol=0, atol=5e-3)
+        assert float((few.argmax(1) == whole.argmax(1)).float().mean()) > 0.998
+
+
+def test_with_the_likeliest_classes_alone_no_table_is_held_but_what_is_returned(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    images, classes = 1500, 200
+    pictures = normalize(draws(images, 8), dim=1)
+    guess = (3 * draws(images, classes, seed=1)).softmax(1)
+    nothing = torch.full((images,), UNKNOWN)
+    near = torch.randint(0, images, (images, 16), generator=torch.Generator().manual_seed(2))
+    monkeypatch.setattr(transduction, "LARGE_TABLE", 0)
+    monkeypatch.setattr(transduction, "ROUNDS", 2)
+    monkeypatch.setattr(likeliest, "ROUNDS", 2)
+    monkeypatch.setattr(likeliest, "PART_ROWS", 64)
+    monkeypatch.setattr(likeliest, "KEPT", 8)
+    peak = Peak()
+    with peak:
+        label_together(
+            pictures, guess, nothing, device=torch.device("cpu"), anchor=32.0, candidates=near
+        )
+    assert peak.bytes / (4 * images * classes) < 1.6
