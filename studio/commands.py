@@ -30,6 +30,7 @@ def fit(options: argparse.Namespace) -> int:
     from studio.files import finite
     from studio.runs.command import summary
     from studio.runs.job import JobStopped
+    from studio.runs.mirror import mirrored
     from studio.runs.request import create_run
     from studio.runs.resume import take_up
     from studio.runs.store import RunStore
@@ -46,10 +47,11 @@ def fit(options: argparse.Namespace) -> int:
         known = store.find(options.resume)
         request, run = take_up(RunStore(known.path.parent), known.id)
     try:
-        result = work(
-            request, run, cache=options.cache, resumed=options.resume is not None,
-            as_is=options.as_is,
-        )  # fmt: skip
+        with mirrored(run.path, options.mirror):
+            result = work(
+                request, run, cache=options.cache, resumed=options.resume is not None,
+                as_is=options.as_is,
+            )  # fmt: skip
     except JobStopped as stopped:
         print(stopped, file=sys.stderr)
         return INTERRUPTED
@@ -146,6 +148,45 @@ def prompts(options: argparse.Namespace) -> int:
     )  # fmt: skip
     with stop_on_ctrl_c() as stop:
         return write_file(order, cache_dir=options.cache, stop=stop.is_set)
+
+
+def judge(options: argparse.Namespace) -> int:
+    """Have a vision-language model say what images show."""
+    from functools import partial
+
+    from studio.api.judging import JudgeOrder
+    from studio.api.judging import judge as ask
+    from studio.terminal import Terminal, stop_on_ctrl_c
+
+    order = JudgeOrder(
+        options.target, options.budget, options.runs, options.cache, _classes(options),
+        options.prompts, options.model, options.judge, options.url, options.about, options.price,
+        options.out, options.yes, options.dry_run,
+    )  # fmt: skip
+    with stop_on_ctrl_c() as stop, Terminal() as terminal:
+        try:
+            return ask(
+                order,
+                begin=lambda text: partial(terminal.progress, text),
+                tell=terminal.line,
+                progress=partial(terminal.progress, "images judged"),
+                stop=stop.is_set,
+                agree=_agrees,
+            )
+        except Stopped:
+            return INTERRUPTED
+
+
+def _agrees(question: str) -> bool:
+    """Whether whoever sits at the terminal says yes.
+
+    Raises:
+        SettingsError: Nobody does.
+    """
+    if not sys.stdin.isatty():
+        raise SettingsError("nothing was sent: say yes with --yes, or start this in a terminal")
+    print(question, end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def predict(options: argparse.Namespace) -> int:

@@ -1,7 +1,8 @@
-"""Imports that take seconds, done once and by one thread at a time."""
+"""Imports: those that take seconds, done once and by one thread at a time; those that may fail."""
 
 from __future__ import annotations
 
+import importlib.util
 import threading
 
 _importing = threading.Lock()
@@ -17,3 +18,8 @@ def import_torch() -> None:
         import torch  # noqa: F401, I001
         import torchvision.transforms.v2  # noqa: F401
         import open_clip  # noqa: F401
+
+
+def installed(library: str) -> bool:
+    """Whether a library that few need is there; it is not imported for the question."""
+    return importlib.util.find_spec(library) is not None

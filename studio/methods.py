@@ -85,6 +85,19 @@ _ALL = (
         trains=False, resumes=True,
     ),
     Method(
+        "transclip-released", "TransCLIP, as its authors run it",
+        "studio.baselines.transclip", "fit_released", trains=False,
+    ),
+    Method("stata", "StatA, held at the texts", "studio.baselines.stata", trains=False),
+    Method(
+        "zlap", "ZLaP, labels spread over a graph",
+        "studio.baselines.propagation", "fit_zlap", trains=False,
+    ),
+    Method(
+        "ecalp", "ECALP, a graph that heeds the names",
+        "studio.baselines.propagation", "fit_ecalp", trains=False,
+    ),
+    Method(
         "supervised", "Supervised by given labels",
         "studio.baselines.self_training", "fit_supervised",
         models=2, needs_given=True, resumes=True,

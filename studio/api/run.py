@@ -11,6 +11,7 @@ from studio.api.table import Table
 from studio.errors import RunError
 from studio.export.command import export_run
 from studio.export.predict import predictions
+from studio.export.push import push_run
 from studio.export.subject import EVERYTHING
 from studio.places import default_cache_dir, default_runs_dir
 from studio.runs.command import summary
@@ -18,6 +19,7 @@ from studio.runs.corrections import Corrections
 from studio.runs.outcome import Outcome
 from studio.runs.reader import RunReader
 from studio.runs.result import RunResult
+from studio.runs.resume import what_to_do
 from studio.runs.run import Run as RunFolder
 from studio.runs.store import RunStore
 from studio.scores.estimate import Estimate
@@ -69,7 +71,7 @@ class Run:
         """
         result = self._run.result()
         if result is None:
-            raise RunError(f"run {self.id} has no result: it is {self.state}")
+            raise RunError(f"run {self.id} has no result: {what_to_do(self._run)}")
         return result
 
     @property
@@ -192,6 +194,27 @@ class Run:
         """
         return export_run(self._run, to, Path(out), only=only, links=links)
 
+    def push(
+        self, repository: str, *, to: str = "huggingface", only: str = EVERYTHING,
+        public: bool = False,
+    ) -> str:  # fmt: skip
+        """Put an export on the Hugging Face hub: the images in it leave this machine.
+
+        Args:
+            repository: OWNER/NAME; made if there is none.
+            to: "huggingface" (images and labels) or "timm" (the model).
+            only: "everything", or "clean".
+            public: Whether everybody may see it.
+
+        Returns:
+            The repository's address.
+
+        Raises:
+            StudioError: The hub refuses or cannot be reached; who you are is told to it by
+                `hf auth login` or HF_TOKEN.
+        """
+        return push_run(self._run, to, repository, only=only, public=public)
+
     def __repr__(self) -> str:
         result = self._run.result()
         if result is None:
@@ -202,7 +225,7 @@ class Run:
         self._reader.refresh()
         outcome = self._reader.final()
         if outcome is None:
-            raise RunError(f"run {self.id} has no labels: it is {self.state}")
+            raise RunError(f"run {self.id} has no labels: {what_to_do(self._run)}")
         return outcome
 
 

@@ -24,6 +24,7 @@ from studio.coft.transduction import (
     INNER_STEPS,
     LEAST_PROBABILITY,
     MANY_STARVED,
+    NAMED,
     ROUNDS,
     STARVED,
     TEXT_WEIGHT,
@@ -69,16 +70,18 @@ def label_many(
     near: Near,
     temperature: float,
     anchor: float,
+    told: Tensor,
 ) -> Tensor:
     """(N, C) float32, what `transduction.label_together` says, which see; on the CPU.
 
-    pictures: (N, d) without what they have in common; probabilities: with the evidence of answers.
+    pictures: (N, d) without what they have in common; probabilities: with the evidence of answers;
+    told: (C,) as of `anchored`.
     """
 
     def after(rounds: int, anchor: float | None) -> Rounds:
         work = Rounds(
             pictures, probabilities, given,
-            near=near, temperature=temperature, anchor=anchor, kept=KEPT,
+            near=near, temperature=temperature, anchor=anchor, told=told, kept=KEPT,
         )  # fmt: skip
         for _ in range(rounds):
             work.step()
@@ -86,7 +89,7 @@ def label_many(
 
     images, classes = probabilities.shape
     lacking, found = 0.0, None
-    if anchor and len(given[given >= 0].unique()) < classes:
+    if anchor and float(told.min()) < NAMED:
         found = after(ROUNDS, anchor)
         lacking = float((found.sums.sizes < STARVED * images / classes).float().mean())
         if lacking > MANY_STARVED:
@@ -120,6 +123,7 @@ class Rounds:
         near: Near,
         temperature: float,
         anchor: float | None,
+        told: Tensor,
         kept: int = KEPT,
     ) -> None:
         self._pictures, self._probabilities, self._given = pictures, probabilities, given
@@ -143,8 +147,7 @@ class Rounds:
             variance = torch.full_like(pictures[0], 1 / pictures.shape[1])
             self.sums = Sums(start.mass, means, variance, start.sizes)
         else:
-            told = torch.bincount(given[given >= 0], minlength=self._classes)[:, None]
-            self._held, self._hold = start.means, torch.where(told > 0, 0.0, anchor)
+            self._held, self._hold = start.means, anchor * (1 - told[:, None])
             self.sums = start
 
     def step(self) -> Likeliest:

@@ -56,6 +56,8 @@ STARVED = 0.25
 FEW_STARVED, MANY_STARVED = 0.05, 0.5
 """Shares of starved classes up to which all names seem to be in the folder, and from which most
 seem to be missing."""
+NAMED = 0.5
+"""Trust from which an answer shows that its class is in the folder."""
 LARGE_TABLE = 2**28
 """Images times classes, from which a table of them is not held more often than need be: 1 GB."""
 LEAST_PROBABILITY = 1e-37
@@ -121,13 +123,15 @@ def anchored(
     *,
     temperature: float,
     anchor: float,
+    told: Tensor | None = None,
     near: Near | None = None,
 ) -> Iterator[Assigned]:
     """As `transduce`, with means that are held and class sizes that are estimated [studio].
 
     The mean of a class is that of its images and of `anchor` pseudo-images at its mean under the
-    probabilities (N, C), but free where it has a given label: that says more than a text. The log
-    of its size, with one image more than it has, stands beside its texts' log probability.
+    probabilities (N, C), but free as far as answers name it, which say more than a text: `told`
+    (C,) in [0, 1]; None: where it has a given label. The log of its size, with one image more than
+    it has, stands beside its texts' log probability.
     """
     near = near or nearest_of(pictures, given)
     rejected = given == REJECTED
@@ -136,8 +140,9 @@ def anchored(
         means, variance = moments(pictures, z, torch.zeros_like(pictures[:1]))
         sizes = z.sum(0)
     held = means
-    told = torch.bincount(given[given >= 0], minlength=probabilities.shape[1])[:, None]
-    hold = torch.where(told > 0, 0.0, anchor)
+    if told is None:
+        told = Evidence.of(given).by_class(probabilities.shape[1])
+    hold = anchor * (1 - told[:, None])
     for _ in range(ROUNDS):
         shares = ((sizes + 1) / (sizes + 1).sum()).log()
         pull = _pull(pictures, means, variance, probabilities, temperature, ANCHORED_TEXT_WEIGHT)
@@ -174,8 +179,8 @@ def label_together(
     Anchored or free is chosen for each folder. Where classes are held and hardly any starves, all
     of them seem to be there, and free means say more. Where more than half starve, the folder has
     few of the listed classes, what is repeated goes further from the texts than they deserve, and
-    the first anchored round stands; else the last. anchor 0, or given labels of every class, which
-    show that none is absent: free.
+    the first anchored round stands; else the last. anchor 0, or trusted answers of every class,
+    which show that none is absent: free.
 
     given_evidence: weight of `with_evidence`; evidence: what it takes; None: the given labels, in
     full. device: where it is computed. A trace of the probabilities is mixed in, so that images
@@ -195,17 +200,24 @@ def label_together(
     rejected = given == REJECTED
     temperature = temperature_of(pictures[~rejected] if rejected.any() else pictures)
     near = nearest_of(pictures, given, candidates=candidates)
+    named = told.by_class(probabilities.shape[1])
     if probabilities.numel() > LARGE_TABLE:
         from studio.coft.likeliest import label_many  # which is made of what stands here
 
         return label_many(
-            pictures, probabilities, given, near=near, temperature=temperature, anchor=anchor
+            pictures,
+            probabilities,
+            given,
+            near=near,
+            temperature=temperature,
+            anchor=anchor,
+            told=named,
         )
     lacking, z = 0.0, probabilities
-    if anchor and len(given[given >= 0].unique()) < probabilities.shape[1]:
+    if anchor and float(named.min()) < NAMED:
         held = partial(
             anchored, pictures, probabilities, given,
-            temperature=temperature, anchor=anchor, near=near,
+            temperature=temperature, anchor=anchor, told=named, near=near,
         )  # fmt: skip
         z = _last(held())
         lacking = float(starved(z).float().mean())

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
-from studio.export.subject import Entry, Subject
+from studio.export.entry import Entry, text_of_rows
+from studio.export.json_rows import json_of_rows
+from studio.export.subject import Subject
 
+_ATTRIBUTES = (
+    "clean", "clean_probability", "confidence", "combined_score", "of_none", "correction",
+    "judged_label",
+)  # fmt: skip
+"""Columns of labels.csv that go with each tag."""
 _FROM, _TO = "label", "image"
 _NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -20,9 +26,8 @@ def cvat(subject: Subject) -> Iterator[Entry]:
 
     Upload the images to a task first; CVAT finds them by their paths.
     """
-    root = ET.Element("annotations")
-    ET.SubElement(root, "version").text = "1.1"
-    task = ET.SubElement(ET.SubElement(root, "meta"), "task")
+    meta = ET.Element("meta")
+    task = ET.SubElement(meta, "task")
     ET.SubElement(task, "name").text = _xml(subject.reader.info.name)
     ET.SubElement(task, "size").text = str(len(subject.indices))
     labels = ET.SubElement(task, "labels")
@@ -30,19 +35,39 @@ def cvat(subject: Subject) -> Iterator[Entry]:
         label = ET.SubElement(labels, "label")
         ET.SubElement(label, "name").text = _xml(name)
         attributes = ET.SubElement(label, "attributes")
-        for attribute in ("clean", "clean_probability", "confidence"):
+        for attribute in _ATTRIBUTES:
             part = ET.SubElement(attributes, "attribute")
             ET.SubElement(part, "name").text = attribute
             ET.SubElement(part, "mutable").text = "False"
             ET.SubElement(part, "input_type").text = "text"
-    for number, row in enumerate(subject.rows()):
-        image = ET.SubElement(root, "image", id=str(number), name=_xml(row["path"]))
-        tag = ET.SubElement(image, "tag", label=_xml(row["label"]), source="auto")
-        for attribute in ("clean", "clean_probability", "confidence"):
-            part = ET.SubElement(tag, "attribute", name=attribute)
-            part.text = str(row[attribute]).lower()
-    ET.indent(root)
-    yield Entry("annotations.xml", ET.tostring(root, encoding="utf-8", xml_declaration=True))
+            ET.SubElement(part, "default_value")
+            ET.SubElement(part, "values")
+
+    def parts(chosen: Sequence[int]) -> Iterator[str]:
+        yield '<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n<version>1.1</version>\n'
+        yield _text(meta)
+        for number, index in enumerate(chosen):
+            yield _text(_tagged(number, subject.row(index)))
+        yield "</annotations>\n"
+
+    yield text_of_rows("annotations.xml", parts, subject.indices)
+
+
+def _tagged(number: int, row: dict[str, Any]) -> ET.Element:
+    image = ET.Element("image", id=str(number), name=_xml(row["path"]))
+    tag = ET.SubElement(image, "tag", label=_xml(row["label"]), source="auto")
+    for attribute in _ATTRIBUTES:
+        value = row[attribute]
+        text = (
+            str(value).lower() if isinstance(value, bool) else str("" if value is None else value)
+        )
+        ET.SubElement(tag, "attribute", name=attribute).text = _xml(text)
+    return image
+
+
+def _text(element: ET.Element) -> str:
+    ET.indent(element)
+    return ET.tostring(element, encoding="unicode") + "\n"
 
 
 def label_studio(subject: Subject) -> Iterator[Entry]:
@@ -51,8 +76,8 @@ def label_studio(subject: Subject) -> Iterator[Entry]:
     Images are named as Label Studio's local storage serves them: set its document root to the
     folder of the images. What a person corrected is an annotation, all else a prediction.
     """
-    tasks = []
-    for index in subject.indices:
+
+    def task(index: int) -> object:
         row = subject.row(index)
         choice: dict[str, Any] = {
             "from_name": _FROM, "to_name": _TO, "type": "choices",
@@ -64,8 +89,9 @@ def label_studio(subject: Subject) -> Iterator[Entry]:
             said |= {"score": row["clean_probability"], "model_version": subject.run.id}
         facts: dict[str, Any] = {k: v for k, v in row.items() if k != "label"}
         facts["image"] = f"/data/local-files/?d={quote(row['path'])}"
-        tasks.append({"data": facts, "annotations" if by_person else "predictions": [said]})
-    yield Entry("tasks.json", json.dumps(tasks, ensure_ascii=False, indent=1).encode())
+        return {"data": facts, "annotations" if by_person else "predictions": [said]}
+
+    yield json_of_rows("tasks.json", None, "", task, subject.indices)
     view = ET.Element("View")
     ET.SubElement(view, "Image", name=_TO, value="$image")
     choices = ET.SubElement(view, "Choices", name=_FROM, toName=_TO, showInLine="true")

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 import studio
-from studio.export.subject import Entry, Subject
+from studio.export.entry import Entry
+from studio.export.subject import Subject
 from studio.methods import title_of
 from studio.numbers import percent
 from studio.runs.again import command_of
@@ -49,7 +50,7 @@ def data_card(subject: Subject) -> str:
 
 def _figures(subject: Subject) -> list[str]:
     info, result = subject.reader.info, subject.result
-    counts = Counter(row["label"] for row in subject.rows())
+    counts = Counter(subject.outcome.final_labels[subject.indices].tolist())
     rows = [
         ("method", title_of(info.method)), ("model", info.model), ("random seed", str(info.seed)),
         ("images", str(len(subject.outcome))), ("exported", str(len(subject.indices))),
@@ -64,22 +65,27 @@ def _figures(subject: Subject) -> list[str]:
     ]  # fmt: skip
     lines = ["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows), ""]
     lines += ["| class | images |", "| --- | --- |"]
-    lines += [f"| {_cell(name)} | {counts[name]} |" for name in subject.class_names[:_MOST_CLASSES]]
+    shown = enumerate(subject.class_names[:_MOST_CLASSES])
+    lines += [f"| {_cell(name)} | {counts[label]} |" for label, name in shown]
     if len(subject.class_names) > _MOST_CLASSES:
         lines.append(f"| {len(subject.class_names) - _MOST_CLASSES} more | |")
     return [*lines, ""]
 
 
-def _limits(subject: Subject) -> list[str]:
+def limits(subject: Subject) -> list[str]:
+    """What every reader of the labels has to know, in sentences."""
     return [
-        "## Limits", "",
-        "- An estimate is no measurement: no true label was used for it. "
+        "An estimate is no measurement: no true label was used for it. "
         "Look at the images with the lowest scores before you rely on the labels.",
-        "- Clean means that the other model agrees, not that the label is right.",
-        f"- It knows these {len(subject.class_names)} classes and no others; an image that shows "
-        "none of them gets one of their names all the same.",
-        *(f"- {warning}" for warning in subject.reader.warnings),
+        "Clean means that the other model agrees, not that the label is right.",
+        f"It knows these {len(subject.reader.info.class_names)} classes and no others; an image "
+        "that shows none of them gets one of their names all the same.",
+        *subject.reader.warnings,
     ]  # fmt: skip
+
+
+def _limits(subject: Subject) -> list[str]:
+    return ["## Limits", "", *(f"- {sentence}" for sentence in limits(subject))]
 
 
 def _text(estimate: Estimate | None) -> str:

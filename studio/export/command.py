@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from studio.errors import RunError
 from studio.export.formats import FORMATS, Format, format_of
+from studio.export.push import push_run
 from studio.export.subject import EVERYTHING, Subject
 from studio.export.write import Count, write_folder
 from studio.numbers import plural, size
@@ -24,9 +25,15 @@ def export(options: argparse.Namespace) -> int:
         rows = [(format.name, format.about) for format in FORMATS.values()]
         print(text_table(("format", "what it is"), rows))
         return 0
-    if options.run is None or options.out is None:
-        raise RunError("Give a run and --out DIR; `python -m studio runs` lists the runs.")
+    if options.run is None or (options.out is None) == (options.push is None):
+        raise RunError(
+            "Give a run, and --out DIR or --push OWNER/NAME; `python -m studio runs` lists "
+            "the runs."
+        )
     run = RunStore(options.runs).find(options.run)
+    if options.push is not None:
+        print(push_run(run, options.to, options.push, only=options.only, public=options.public))
+        return 0
     names = export_run(run, options.to, options.out, only=options.only, links=options.links)
     written = sum((options.out / name).stat().st_size for name in names)
     print(f"{plural(len(names), 'file')}, {size(written)}: {options.out}")

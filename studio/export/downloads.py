@@ -38,7 +38,7 @@ class Downloads:
                 missing.
         """
         chosen = format_of(format)
-        subject = Subject.of(run, only=only)
+        subject = Subject.of(run, only=only, cache_dir=self._cache_dir)
         name = hmac.new(secret(self._cache_dir), f"export {run.id}".encode(), hashlib.sha256)
         place = self._folder / name.hexdigest()[:32]
         with writing(self._cache_dir, what=CACHE):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from studio.export.card import data_card
+from studio.export.entry import Entry, text_of_rows
+from studio.export.json_rows import json_of_rows
 from studio.export.labels import LABEL_COLUMNS
-from studio.export.subject import Entry, Subject, image_names
-from studio.runs.table import csv_text
+from studio.export.subject import Subject, image_names
+from studio.runs.table import row_text
 
 
 def imagefolder(subject: Subject) -> Iterator[Entry]:
@@ -19,7 +20,7 @@ def imagefolder(subject: Subject) -> Iterator[Entry]:
     names = image_names(subject, by_class=True)
     for index, name in names.items():
         yield Entry(name, subject.file(index))
-    yield Entry("metadata.csv", _metadata(subject, names))
+    yield _metadata(subject, names)
 
 
 def huggingface(subject: Subject) -> Iterator[Entry]:
@@ -29,34 +30,44 @@ def huggingface(subject: Subject) -> Iterator[Entry]:
     for index, name in names.items():
         yield Entry(name, subject.file(index))
     inside = {index: name.removeprefix("train/") for index, name in names.items()}
-    yield Entry("train/metadata.csv", _metadata(subject, inside))
+    yield _metadata(subject, inside, place="train/")
 
 
 def fiftyone(subject: Subject) -> Iterator[Entry]:
     """FiftyOneImageClassificationDataset: data/ and labels.json with confidence and attributes."""
-    labels: dict[str, dict[str, object]] = {}
+    keys: dict[int, str] = {}
+    taken: set[str] = set()
     for index, name in image_names(subject, by_class=False).items():
         # FiftyOne pairs a label with an image by the file's name without its ending.
         stem, dot, ending = name.rpartition(".")
         key = stem if dot else name
-        if key in labels:
+        if key in taken:
             key = f"{key}-{index}"
+        taken.add(key)
+        keys[index] = key
+        yield Entry(f"data/{key}{dot}{ending if dot else ''}", subject.file(index))
+
+    def label(index: int) -> object:
         row = subject.row(index)
         extra = {k: v for k, v in row.items() if k not in ("label", "confidence")}
-        labels[key] = {
-            "label": row["label"], "confidence": row["confidence"], "attributes": extra,
-        }  # fmt: skip
-        yield Entry(f"data/{key}{dot}{ending if dot else ''}", subject.file(index))
+        return {"label": row["label"], "confidence": row["confidence"], "attributes": extra}
+
     # classes is null where labels are texts.
-    value = {"classes": None, "labels": labels}
-    yield Entry("labels.json", json.dumps(value, ensure_ascii=False, indent=1).encode())
+    head: dict[str, object] = {"classes": None}
+    yield json_of_rows("labels.json", head, "labels", label, list(keys), names=keys.__getitem__)
 
 
-def _metadata(subject: Subject, names: dict[int, str]) -> bytes:
-    """file_name, then the columns of labels.csv without its path, of every exported image."""
-    rows = []
-    for index, name in names.items():
-        row = subject.row(index)
-        rows.append({"file_name": name, **row, "original_path": row["path"]})
-    columns = ["file_name", *LABEL_COLUMNS[1:], "original_path"]
-    return csv_text(columns, ([row[c] for c in columns] for row in rows)).encode()
+def _metadata(subject: Subject, names: dict[int, str], *, place: str = "") -> Entry:
+    """metadata.csv: file_name, then the columns of labels.csv without its path, of every exported
+    image. place: the folder that it stands in, with `/`.
+    """
+    columns = ("file_name", *LABEL_COLUMNS[1:], "original_path")
+
+    def parts(chosen: Sequence[int]) -> Iterator[str]:
+        yield row_text(columns)
+        for index in chosen:
+            row = subject.row(index)
+            cells = {"file_name": names[index], **row, "original_path": row["path"]}
+            yield row_text([cells[column] for column in columns])
+
+    return text_of_rows(f"{place}metadata.csv", parts, list(names))

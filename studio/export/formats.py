@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import cast
 
 from studio.errors import RunError
-from studio.export.subject import Entry, Subject
+from studio.export.entry import Entry
+from studio.export.subject import Subject
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class Format:
         function: `module:function`, which yields the entries of a `Subject`; imported when used.
         images: Whether the images are in it.
         model: Whether it needs a trained model.
+        hub: What the Hugging Face hub calls a repository of it: "dataset", "model", or "" for
+            formats that do not belong there.
     """
 
     name: str
@@ -30,6 +33,7 @@ class Format:
     function: str
     images: bool = False
     model: bool = False
+    hub: str = ""
 
     def entries(self, subject: Subject) -> Iterator[Entry]:
         """The files of the export, made one after the other.
@@ -54,7 +58,7 @@ _ALL = (
            "folders:imagefolder", images=True),
     Format("huggingface", "Hugging Face data set",
            "Images, labels and a card, which datasets.load_dataset reads.",
-           "folders:huggingface", images=True),
+           "folders:huggingface", images=True, hub="dataset"),
     Format("fiftyone", "FiftyOne", "FiftyOneImageClassificationDataset, with all scores.",
            "folders:fiftyone", images=True),
     Format("cvat", "CVAT", "annotations.xml (CVAT for images 1.1) with a tag for each image.",
@@ -62,8 +66,16 @@ _ALL = (
     Format("label-studio", "Label Studio",
            "Tasks with predictions and their scores, and the labelling interface.",
            "annotation:label_studio"),
+    Format("cleanlab", "cleanlab", "Labels and out-of-sample probabilities, as arrays.",
+           "cleanlab_folder:cleanlab"),
+    Format("html", "Report", "One file to send: figures, map, galleries of clean and noisy labels, "
+           "settings.", "report:report"),
     Format("model", "The model", "Its weights as safetensors, and model.json, which says what they "
            "are.", "weights:model", model=True),
+    Format("onnx", "ONNX", "The model in one file, with class names and preprocessing, for "
+           "onnxruntime.", "onnx_file:as_onnx", model=True),
+    Format("timm", "timm", "The two models as folders that timm.create_model loads.",
+           "timm_folder:timm", model=True, hub="model"),
     Format("model-card", "Model card", "What was fitted on what, how sure it is, and its limits.",
            "card:model_card"),
 )  # fmt: skip

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from studio.export.subject import Entry, Subject
+from studio.export.entry import Entry, text_of_rows
+from studio.export.subject import Subject
 from studio.runs.outcome import Outcome
 from studio.runs.run import Run
-from studio.runs.table import csv_text, safe_name, safe_path, write_csv
+from studio.runs.table import row_text, safe_name, safe_path, write_csv
 
 LABEL_COLUMNS = (
     "path", "label", "clean_probability", "model_1_label", "model_2_label", "clean", "confidence",
@@ -39,29 +40,31 @@ def labels_csv(run: Run, path: Path) -> Path:
 
 def as_csv(subject: Subject) -> Iterator[Entry]:
     """labels.csv as an export: all images, or only those whose label is clean."""
-    chosen = set(subject.listed)
-    rows = (row for i, row in enumerate(label_rows(subject.outcome)) if i in chosen)
-    yield Entry("labels.csv", csv_text(LABEL_COLUMNS, rows).encode())
+
+    def parts(chosen: Sequence[int]) -> Iterator[str]:
+        yield row_text(LABEL_COLUMNS)
+        for row in label_rows(subject.outcome, chosen):
+            yield row_text(row)
+
+    yield text_of_rows("labels.csv", parts, subject.listed)
 
 
-def label_rows(outcome: Outcome) -> Iterator[tuple[str, ...]]:
-    """The rows of labels.csv, without its head; see `labels_csv`."""
-    scores, strangers = (
-        [""] * len(outcome) if found is None else [f"{value:.6f}" for value in found.tolist()]
-        for found in (outcome.combined, outcome.strangers)
-    )
-    columns = (
-        outcome.final_labels, outcome.clean_probability, *outcome.model_labels,
-        outcome.final_clean, outcome.confidence,
-    )  # fmt: skip
-    cells = zip(
-        outcome.paths, *(column.tolist() for column in columns), scores, strangers, strict=True
-    )
-    for path, label, probability, one, two, clean, confidence, score, stranger in cells:
+def label_rows(outcome: Outcome, chosen: Sequence[int] | None = None) -> Iterator[tuple[str, ...]]:
+    """The rows of labels.csv, without its head; see `labels_csv`.
+
+    chosen: the images, by number; None = all.
+    """
+    scores = outcome.combined, outcome.strangers
+    for index in range(len(outcome)) if chosen is None else chosen:
+        path = outcome.paths[index]
         correction = outcome.corrections.get(path)
+        one, two = outcome.model_labels[:, index].tolist()
         yield (
-            safe_path(path), safe_name(outcome.name(label)), f"{probability:.6f}",
-            safe_name(outcome.name(one)), safe_name(outcome.name(two)), str(clean).lower(),
-            f"{confidence:.6f}", score, stranger, "" if correction is None else correction.verdict,
+            safe_path(path), safe_name(outcome.name(int(outcome.final_labels[index]))),
+            f"{outcome.clean_probability[index]:.6f}",
+            safe_name(outcome.name(one)), safe_name(outcome.name(two)),
+            str(bool(outcome.final_clean[index])).lower(), f"{outcome.confidence[index]:.6f}",
+            *("" if of is None else f"{of[index]:.6f}" for of in scores),
+            "" if correction is None else correction.verdict,
             safe_name("" if correction is None else correction.judged_label or ""),
         )  # fmt: skip

@@ -79,7 +79,7 @@ def predictions(
     from studio.runs.inputs import images_for
 
     if not (run.path / "model" / "model.json").is_file():
-        raise RunError(f"run {run.id} has no classifier: {what_to_do(run)}")
+        raise RunError(f"run {run.id} has no trained classifier: {what_to_do(run)}")
 
     def tell(stage: str, done: int, total: int) -> None:
         if progress is not None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from studio.errors import RunError
+from studio.places import default_cache_dir
 from studio.runs.outcome import Outcome
 from studio.runs.reader import RunReader
 from studio.runs.result import RunResult
@@ -21,24 +22,6 @@ ONLY = (EVERYTHING, CLEAN)
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A file of an export. name: relative, with `/`; data: its bytes, or the file they are in."""
-
-    name: str
-    data: bytes | Path
-
-    @property
-    def size(self) -> int:
-        """Bytes; 0 of a file that is gone."""
-        if isinstance(self.data, bytes):
-            return len(self.data)
-        try:
-            return self.data.stat().st_size
-        except OSError:
-            return 0
-
-
-@dataclass(frozen=True)
 class Subject:
     """A run with final labels, and which of its images are wanted.
 
@@ -47,16 +30,18 @@ class Subject:
         reader: It, read.
         outcome: Its final labels, with corrections beside them.
         only: One of `ONLY`.
+        cache_dir: Where what was decoded and encoded for it is kept.
     """
 
     run: Run
     reader: RunReader
     outcome: Outcome
     only: str = EVERYTHING
+    cache_dir: Path = field(default_factory=default_cache_dir)
 
     @classmethod
-    def of(cls, run: Run, *, only: str = EVERYTHING) -> Subject:
-        """A run as something to export.
+    def of(cls, run: Run, *, only: str = EVERYTHING, cache_dir: Path | None = None) -> Subject:
+        """A run as something to export. cache_dir: None = the usual one.
 
         Raises:
             RunError: It has no final labels yet, or `only` is not one of `ONLY`.
@@ -68,7 +53,7 @@ class Subject:
         outcome = reader.final()
         if outcome is None:
             raise RunError(f"run {run.id} has no final labels: {what_to_do(run)}")
-        return cls(run, reader, outcome, only)
+        return cls(run, reader, outcome, only, cache_dir or default_cache_dir())
 
     @cached_property
     def indices(self) -> list[int]:
@@ -88,7 +73,7 @@ class Subject:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The C class names, in the order of the classifier."""
+        """The C class names, in the order of the classifier, and those that a person added."""
         return self.outcome.class_names
 
     @cached_property

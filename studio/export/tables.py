@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Iterator
+from typing import IO
 
 import studio
 from studio.errors import StudioError
-from studio.export.subject import Entry, Subject
+from studio.export.entry import Entry, Made
+from studio.export.json_rows import json_of_rows
+from studio.export.subject import Subject
+from studio.imports import installed
+
+_PARQUET_ROW = 110
+"""Bytes an image, about: 418 images of the demo set with 11 classes were 45 kB."""
 
 
 def as_json(subject: Subject) -> Iterator[Entry]:
     """labels.json: the classes, every image with its best classes, and what was refused."""
-    images = [
-        {**subject.row(index), "likely": dict(subject.likely(index))} for index in subject.listed
-    ]
     info = subject.reader.info
-    value = {
+    head: dict[str, object] = {
         "made_by": f"CoFT Studio {studio.__version__}",
         "run": info.id,
         "method": info.method,
@@ -25,10 +28,13 @@ def as_json(subject: Subject) -> Iterator[Entry]:
         "folder": info.folder,
         "only": subject.only,
         "classes": list(subject.class_names),
-        "images": images,
         "refused": subject.refused,
     }
-    yield Entry("labels.json", json.dumps(value, ensure_ascii=False, indent=1).encode())
+
+    def image(index: int) -> object:
+        return {**subject.row(index), "likely": dict(subject.likely(index))}
+
+    yield json_of_rows("labels.json", head, "images", image, subject.listed)
 
 
 def as_parquet(subject: Subject) -> Iterator[Entry]:
@@ -37,13 +43,18 @@ def as_parquet(subject: Subject) -> Iterator[Entry]:
     Raises:
         StudioError: pyarrow is not installed.
     """
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
+    if not installed("pyarrow"):
         raise StudioError(
             "Parquet needs pyarrow: `pip install 'coft-studio[hub]'`, or `pip install pyarrow`."
-        ) from None
+        )
+    about = 2000 + len(subject.listed) * _PARQUET_ROW
+    yield Entry("labels.parquet", Made(lambda file: _write_parquet(subject, file), about=about))
+
+
+def _write_parquet(subject: Subject, file: IO[bytes]) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
     rows = []
     for index in subject.listed:
         likely = subject.likely(index)
@@ -58,6 +69,6 @@ def as_parquet(subject: Subject) -> Iterator[Entry]:
         "of_none": number, "correction": text, "judged_label": text, "likely": pyarrow.list_(text),
         "probabilities": pyarrow.list_(number),
     }  # fmt: skip
-    out = io.BytesIO()
+    out = io.BytesIO()  # a zip that it is written into cannot be wound back
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, pyarrow.schema(kinds)), out)
-    yield Entry("labels.parquet", out.getvalue())
+    file.write(out.getbuffer())

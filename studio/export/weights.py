@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from studio.errors import RunError
-from studio.export.subject import Entry, Subject
+from studio.export.entry import Entry
+from studio.export.subject import Subject
 from studio.runs.run import Run
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 
 from studio.errors import RunError, StudioError
-from studio.export.subject import Entry
+from studio.export.entry import Entry
 from studio.files import replace_file
 from studio.room import cannot_write
 
@@ -40,8 +40,9 @@ def write_folder(
         for entry in entries:
             target = partial / _inside(entry.name)
             target.parent.mkdir(parents=True, exist_ok=True)
-            if isinstance(entry.data, bytes):
-                target.write_bytes(entry.data)
+            if not isinstance(entry.data, Path):
+                with target.open("wb") as file:
+                    entry.write(file)
             elif links:
                 os.symlink(entry.data.resolve(), target)
             else:
@@ -82,10 +83,11 @@ def write_file(entries: Iterable[Entry], folder: Path, stem: str, *, inside: str
             with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
                 for entry in (first, second, *listed):
                     name = f"{inside}/{_inside(entry.name)}"
-                    if isinstance(entry.data, bytes):
-                        archive.writestr(name, entry.data)
-                    else:
+                    if isinstance(entry.data, Path):
                         archive.write(entry.data, name)
+                    else:
+                        with archive.open(name, "w", force_zip64=True) as file:
+                            entry.write(file)
 
         replace_file(target, pack)
         return target
@@ -102,11 +104,14 @@ def _said(error: OSError, folder: Path) -> StudioError:
 
 
 def _single(entry: Entry, target: Path) -> Path:
-    data = entry.data
-    if isinstance(data, bytes):
-        replace_file(target, lambda partial: partial.write_bytes(data))
-    else:
-        replace_file(target, lambda partial: shutil.copyfile(data, partial))
+    def copy(partial: Path) -> None:
+        if isinstance(entry.data, Path):
+            shutil.copyfile(entry.data, partial)
+        else:
+            with partial.open("wb") as file:
+                entry.write(file)
+
+    replace_file(target, copy)
     return target
 
 

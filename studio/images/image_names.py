@@ -1,8 +1,8 @@
 """One image has one name: its path below the folder, as the file system spells it.
 
 Tables of labels spell it in other ways: with backslashes, with `./`, from the root of the disk,
-with the folder's own name in front, in another Unicode form. `ImageNames` is the one place that
-knows them.
+with the folder's own name in front, in another Unicode form, as Label Studio calls them.
+`ImageNames` is the one place that knows them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
+from urllib.parse import unquote
 
+_LOCAL = "/data/local-files/?d="
+"""How Label Studio calls an image of a local folder; the rest is quoted as in an address."""
 _DRIVE = re.compile(r"^(?:file://)?/?[a-z]:/", re.IGNORECASE)
 
 
@@ -67,6 +70,8 @@ class ImageNames:
 def plain(name: str) -> str:
     """A name in the one form in which names are compared: composed Unicode, `/`, no `./`."""
     text = unicodedata.normalize("NFC", name.strip()).replace("\\", "/")
+    if text.startswith(_LOCAL):
+        text = unquote(text[len(_LOCAL) :])
     text = text.removeprefix("file://")
     start = "/" if text.startswith("/") else ""
     parts: list[str] = []

@@ -83,6 +83,7 @@ class Matcher:
     def __init__(
         self, class_names: Sequence[str], aliases: Mapping[str, str] | None = None
     ) -> None:
+        self._classes = len(class_names)
         self._tables = [self._table(form, enumerate(class_names)) for form in self._FORMS]
         others = [
             (at, alias)
@@ -106,6 +107,17 @@ class Matcher:
             if (at := table.get(form(text), None)) is not None:
                 return None if at == _DOUBT else at
         return None
+
+    def find_each(self, texts: Iterable[str]) -> dict[str, int | None]:
+        """`find` of every text. Where none is a name and all are whole numbers below C, they are
+        the numbers of classes, from 0, as tools write them.
+        """
+        each = {text: self.find(text) for text in texts}
+        numbers = {text: int(text) for text in each if text.isdecimal() and len(text) < 7}
+        by_number = each and not any(at is not None for at in each.values())
+        if by_number and len(numbers) == len(each) and max(numbers.values()) < self._classes:
+            return dict(numbers)
+        return each
 
     def find_folder(self, name: str) -> int | None:
         """As `find`, of a folder's name, which may begin with an index."""

@@ -43,6 +43,13 @@ def add_export(commands: Any) -> None:
         help="'clean': leave out images whose label is noisy (default: %(default)s)",
     )
     add("--links", action="store_true", help="make links to the images in place of copies")
+    add(
+        "--push",
+        metavar="OWNER/NAME",
+        help="send it to the Hugging Face hub in place of a folder: --to huggingface or timm; the "
+        "repository is private, and the images in it leave this machine",
+    )
+    add("--public", action="store_true", help="with --push: everybody may see it")
     add_runs_dir(export)
     export.set_defaults(command=run_command.export)
 

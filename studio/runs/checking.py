@@ -78,8 +78,7 @@ def claimed(
         RunError: A label is not among the class names, or no image is in the folder.
     """
     matcher, meant = Matcher(class_names, aliases), {}
-    for label in dict.fromkeys(labels.values()):
-        at = matcher.find(label)
+    for label, at in matcher.find_each(labels.values()).items():
         meant[label] = label if at is None else class_names[at]
     claims = {path: Correction("relabelled", meant[label]) for path, label in labels.items()}
     given = given_vector(

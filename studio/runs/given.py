@@ -32,9 +32,12 @@ NAMING = ("accepted", "relabelled")
 
 COLUMNS = ("path", "label", "correction")
 JUDGED_COLUMN = "judged_label"
-PATH_HEADS = ("path", "file_name", "filename", "file", "image", "image_path", "filepath", "img")
+PATH_HEADS = (
+    "path", "file_name", "filename", "file", "image", "image_path", "filepath", "img",
+    "original_path",
+)  # fmt: skip
 """What other tools call the column `path`."""
-LABEL_HEADS = ("label", "class", "class_name", "category")
+LABEL_HEADS = ("label", "class", "class_name", "category", "choice", "label_name")
 """What they call the column `label`."""
 GIVEN_FILE = "given.csv"
 """In a run's folder: what the run was started with."""
@@ -125,7 +128,7 @@ def read_corrections(
     images: ImageNames | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> dict[str, Correction]:
-    """Corrections from a CSV: a labels.csv of the studio, or one that a person or a tool wrote.
+    """Corrections from CSV or JSON: labels.csv of the studio, or what a person or a tool wrote.
 
     With a column `correction`, rows in which it is empty say nothing. Without one, every row that
     has a label gives it. What was judged is in the column judged_label, where there is one.
@@ -140,11 +143,12 @@ def read_corrections(
             other: which ones is said.
     """
     head, rows = read_csv(path, tell=tell)
-    columns = [next((n for n in names if n in head), None) for names in (PATH_HEADS, LABEL_HEADS)]
-    missing = [name for name, found in zip(COLUMNS, columns, strict=False) if found is None]
+    named = [[n for n in names if n in head] for names in (PATH_HEADS, LABEL_HEADS)]
+    missing = [name for name, found in zip(COLUMNS, named, strict=False) if not found]
     if missing:
         raise RunError(f"{path} has no column {listed(missing)}: its head must be path,label")
-    path_column, label_column = (str(name) for name in columns)
+    path_column = _of_paths(named[0], rows, images)
+    label_column = _of_labels(named[1], rows)
     if "correction" not in head and "clean_probability" in head:
         raise RunError(
             f"{path} holds labels that a model gave, not corrections; "
@@ -171,6 +175,27 @@ def read_corrections(
         said.setdefault(key, []).append((number, correction))
     _check_repeated(path, said, tell)
     return {image: found[-1][1] for image, found in said.items()}
+
+
+Rows = Sequence[tuple[int, Mapping[str, str]]]
+
+
+def _of_paths(columns: Sequence[str], rows: Rows, images: ImageNames | None) -> str:
+    """The column in which the images are found: an export has new names beside the old ones."""
+    if images is None or len(columns) == 1:
+        return columns[0]
+
+    def found(column: str) -> int:
+        names = (plain_path(row[column].strip()) for _, row in rows)
+        return sum(images.find(name) is not None for name in names)
+
+    return max(columns, key=found)
+
+
+def _of_labels(columns: Sequence[str], rows: Rows) -> str:
+    """The column with names, where another one holds their numbers."""
+    words = (c for c in columns if any(r[c].strip() and not r[c].isdecimal() for _, r in rows))
+    return next(words, columns[0])
 
 
 def _check_repeated(
@@ -273,7 +298,7 @@ def given_vector(
     """
     matcher = Matcher(class_names)
     spoken = {label for c in corrections.values() for label in (c.label, c.judged) if label}
-    index = {label: matcher.find(label) for label in sorted(spoken)}
+    index = matcher.find_each(sorted(spoken))
     strange = sorted(label for label, found in index.items() if found is None)
     if strange:
         raise RunError(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from studio.errors import FolderError, RunError, StudioError
 from studio.files import write_json
 from studio.images.folder import Folder, propose_class_names, truth
-from studio.methods import METHODS, method_of
+from studio.methods import METHODS, method_of, resumes
 from studio.numbers import plural
 from studio.room import CACHE, RUNS, check_room
 from studio.runs import checkpoints
@@ -105,7 +105,8 @@ def run_job(
         if was_stopped(error):
             reason = "stopped before anything was learned"
             run.set_status(state="stopped", reason=reason)
-            raise JobStopped(f"run {run.id}: {reason}") from error
+            hint = f"; {GO_ON} {run.id} begins it again" if resumes(request.method) else ""
+            raise JobStopped(f"run {run.id}: {reason}{hint}") from error
         explained = explain(error, folders={RUNS: run.path.parent, CACHE: cache_dir})
         if not isinstance(error, StudioError):
             run.log("".join(traceback.format_exception(error)))

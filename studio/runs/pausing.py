@@ -73,6 +73,7 @@ class Pausing:
     def _take(self, state: FitState) -> Iterator[Event]:
         if state is self.state:
             self._arrived()
+            state.parts.clear()  # weights of two models, which nobody needs any more
         else:
             self._report.flush()
             before = self._checkpoints.failed

@@ -143,6 +143,11 @@ class RunReader:
             return self._latest[kind][1] if kind in self._latest else None
 
     @property
+    def class_names(self) -> tuple[str, ...]:
+        """Those that the run was given, and those that were added since."""
+        return (*self.info.class_names, *self.corrections.added())
+
+    @property
     def root(self) -> Path:
         """The folder of the images."""
         return Path(self._described()[0] or self.info.folder)
@@ -168,7 +173,8 @@ class RunReader:
         made, corrections = self._without_corrections(kind), self.corrections.current()
         before = self._merged.get(kind)
         if before is None or before[0] is not made or before[1].corrections is not corrections:
-            self._merged[kind] = made, replace(made, corrections=corrections)
+            merged = replace(made, corrections=corrections, class_names=self.class_names)
+            self._merged[kind] = made, merged
         return self._merged[kind][1]
 
     def _without_corrections(self, kind: str) -> Outcome:

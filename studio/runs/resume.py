@@ -83,15 +83,19 @@ def take_up(
     run = store.get(id)
     if reason := obstacle(run):
         raise RunError(reason)
-    request = _asked(run)
+    request = asked_of(run)
     check(request)
     check_images(run, check_request(request))
     store.take_up(run)
     return request, run
 
 
-def _asked(run: Run) -> JobRequest:
-    """What the run was asked to do, in full."""
+def asked_of(run: Run) -> JobRequest:
+    """What the run was asked to do, in full.
+
+    Raises:
+        RunError: It is damaged, or of a version that did not write it down.
+    """
     try:
         kept = load_object(run.path / REQUEST_FILE)
         names, prompts, said = kept.get("class_names"), kept.get("prompts"), kept["corrections"]

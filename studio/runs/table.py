@@ -12,6 +12,7 @@ from typing import TextIO
 from studio.errors import RunError
 from studio.files import replace_file
 from studio.images.encodings import decode_text
+from studio.runs.json_table import is_json, json_rows
 from studio.untrusted import Unreadable, open_file
 
 REFUSED_FILE = "refused.csv"
@@ -39,10 +40,10 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]])
     return path
 
 
-def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A head and rows as `write_csv` writes them."""
+def row_text(cells: Sequence[object]) -> str:
+    """One row as `write_csv` writes it."""
     out = io.StringIO()
-    _write(out, columns, rows)
+    csv.writer(out, lineterminator="\n").writerow(cells)
     return out.getvalue()
 
 
@@ -55,19 +56,24 @@ def _write(file: TextIO, columns: Sequence[str], rows: Iterable[Sequence[object]
 def read_csv(
     path: Path, *, tell: Callable[[str], None] | None = None
 ) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-    """The head in lower case, and each row that is not empty with its line's number in the file.
+    """The head in lower case, and each row that is not empty with its line's number in the file
+    (of JSON its entry's).
 
     Takes what spreadsheets and other tools write: UTF-8, UTF-16 or an older encoding, a byte-order
-    mark, semicolons or tabs in place of commas, missing cells at the end. tell: told what was
-    guessed.
+    mark, semicolons or tabs in place of commas, missing cells at the end; and JSON, see
+    `json_table`. tell: told what was guessed.
 
     Raises:
-        RunError: The file cannot be read, or is no CSV.
+        RunError: The file cannot be read, or is neither CSV nor JSON.
     """
     try:
         if path.exists():
             open_file(path).close()  # no pipe, which would wait for ever
         text, guessed = decode_text(path.read_bytes())
+        if guessed and tell is not None:
+            tell(f"{path.name} is {guessed}")
+        if is_json(path.name, text):
+            return json_rows(path.name, text)
         first = text.partition("\n")[0]
         delimiter = max(",;\t|", key=first.count)
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
@@ -83,8 +89,6 @@ def read_csv(
         raise RunError(f"cannot read {path}: {error}") from None
     except (ValueError, csv.Error) as error:
         raise RunError(f"{path} is no CSV file in UTF-8 ({error}); save it as one") from error
-    if guessed and tell is not None:
-        tell(f"{path.name} is {guessed}")
     return head, rows
 
 

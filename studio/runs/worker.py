@@ -9,12 +9,15 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextvars import copy_context
+from functools import partial
 from pathlib import Path
 
 from studio.runs.job import run_job
 from studio.runs.request import JobRequest, create_run
 from studio.runs.resume import take_up
 from studio.runs.run import Run
+from studio.runs.slices import Slices, ask_to_stop
 from studio.runs.store import RunStore
 from studio.runs.turns import Turns
 
@@ -29,6 +32,7 @@ class Worker:
         """Runs that a process left behind when it died are "interrupted" from here on."""
         self.store = store
         self.turns = Turns()
+        self.slices: Slices | None = None  # where this process has no GPU of its own
         self.cache_dir = cache_dir
         self._lock = threading.Lock()
         self._stop, self._pause = threading.Event(), threading.Event()
@@ -72,6 +76,12 @@ class Worker:
         def work() -> None:
             try:
                 with self.turns.taken(ended) as stopping:
+                    if self.slices is not None:
+                        self.slices.work(
+                            run, cache=self.cache_dir, stop=stopping, pause=pause.is_set,
+                            resumed=resumed,
+                        )  # fmt: skip
+                        return
                     run_job(
                         request, run, cache_dir=self.cache_dir, stop=stopping,
                         pause=pause.is_set, resumed=resumed,
@@ -81,7 +91,9 @@ class Worker:
                 # long gone.
                 return
 
-        self._thread = threading.Thread(target=work, name=f"run {run.id}", daemon=True)
+        # In the context of whoever starts it: a GPU is lent to the visitor whose request this is.
+        body = partial(copy_context().run, work)
+        self._thread = threading.Thread(target=body, name=f"run {run.id}", daemon=True)
         self._thread.start()
         return run.id
 
@@ -90,6 +102,8 @@ class Worker:
         at once.
         """
         self._ask(self._stop)
+        if self.slices is not None and (id := self.current()) is not None:
+            ask_to_stop(self.store.get(id))
 
     def pause(self) -> None:
         """Ask the run at work to end at once, and to go on later; returns at once."""

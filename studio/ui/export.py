@@ -150,7 +150,10 @@ class ExportTab(InSession):
     def _files(self, run_id: str, format: str, only_clean: bool) -> dict[str, Any]:
         chosen = format_of(format)
         try:
-            subject = Subject.of(self.session.store.get(run_id), only=_only(only_clean))
+            subject = Subject.of(
+                self.session.store.get(run_id), only=_only(only_clean),
+                cache_dir=self.session.options.cache_dir,
+            )  # fmt: skip
             entries = list(chosen.entries(subject))
         except StudioError as error:  # no labels yet, images that are gone, a missing library
             text = export.files(chosen, (), reason=str(error))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from studio.export.entry import Entry
 from studio.export.formats import Format
-from studio.export.subject import Entry
 from studio.export.weights import model_files
 from studio.methods import title_of
 from studio.numbers import size
@@ -29,7 +29,7 @@ def about(reader: RunReader, outcome: Outcome | None) -> str:
         started=when(info.created),
         result=result,
         # Before training there is no other model that could judge a label.
-        judged=outcome is not None and outcome.stage != "zero-shot",
+        judged=outcome is not None and outcome.judged,
         share=None if outcome is None else outcome.clean_share,
         folder=reader.run.path,
         command=command_of(reader.run),
@@ -46,7 +46,12 @@ def files(format: Format, entries: Sequence[Entry], *, reason: str = "") -> str:
         "export/files.html",
         about=format.about,
         reason=reason,
-        files=[(entry.name, size(entry.size)) for entry in entries[:MOST_FILES]],
+        files=[(entry.name, _size(entry.size, entry.exact)) for entry in entries[:MOST_FILES]],
         count=len(entries),
-        bytes=size(sum(entry.size for entry in entries)),
+        bytes=_size(sum(e.size for e in entries), all(e.exact for e in entries)),
     )
+
+
+def _size(bytes: int, exact: bool) -> str:
+    """What is made only when it is asked for has a size that is told before, about."""
+    return size(bytes) if exact else f"about {size(bytes)}"

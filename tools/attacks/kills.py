@@ -17,16 +17,21 @@ from attacks.kind import Kind, Outcome
 
 KILLS, SEED = 50, 0
 MOST_OF_ONE_RUN = 8
-METHODS: dict[str, dict[str, Any]] = {
-    "coft": {},
-    "coft+": {"rounds": "2", "contrast_weight": "0.1"},
-}
-"""The methods and the settings that they differ in from those of QUICK."""
+METHODS: dict[str, dict[str, str]] = {
+    "coft": {"phase1_min_steps": "20", "phase2_epochs": "3", "n_visual_tokens": "4"},
+    "coft+": {
+        "phase1_min_steps": "20", "phase2_epochs": "3", "rounds": "2", "contrast_weight": "0.1",
+        "n_visual_tokens": "4",
+    },
+}  # fmt: skip
+"""The methods and the settings in which they differ from QUICK."""
 
 
-def killed(folder: Path, *, kills: int = KILLS) -> Iterator[Outcome]:
+def killed(folder: Path, *, kills: int = KILLS, model: str = "") -> Iterator[Outcome]:
     """A run with one thread and a checkpoint ten times a second is killed, and goes on, and is
     killed again, until it ends. Linux: each attempt is a fork of this process.
+
+    model: "": a transformer of random weights, with which a run takes a few seconds.
     """
     import torch
 
@@ -38,6 +43,7 @@ def killed(folder: Path, *, kills: int = KILLS) -> Iterator[Outcome]:
     records.STEP_INTERVAL_S = 0.0  # else the clock says which steps are written
     chance = random.Random(SEED)
     images, cache = pictures(folder / "images"), folder / "cache"
+    model = model or _small_model(folder / "model")
     whole: dict[str, tuple[dict[str, Any], float]] = {}
     done = number = 0
     while done < kills:
@@ -47,21 +53,23 @@ def killed(folder: Path, *, kills: int = KILLS) -> Iterator[Outcome]:
                 runs = folder / f"whole-{method}-{warm}"
                 shutil.rmtree(runs, ignore_errors=True)
                 began = time.monotonic()
-                assert _attempt(runs, images, cache, method, None) == 0
+                assert _attempt(runs, images, cache, (method, model), None) == 0
                 whole[method] = _content(_run(runs)), time.monotonic() - began
         alone, seconds = whole[method]
         runs = folder / f"killed-{number}"
         shutil.rmtree(runs, ignore_errors=True)
         stages: list[str] = []
-        for _ in range(min(MOST_OF_ONE_RUN, kills - done)):
-            if _attempt(runs, images, cache, method, chance.uniform(0, seconds)) == 0:
+        for attempt in range(min(MOST_OF_ONE_RUN, kills - done)):
+            # The further it is, the less is left of it to be killed in.
+            moment = chance.uniform(0, seconds * max(0.5, 0.85**attempt))
+            if _attempt(runs, images, cache, (method, model), moment) == 0:
                 break
             if not runs.is_dir() or not list(runs.glob("2*")):
                 stages.append("before there was a run")
                 continue
             stages.append(_stage(_run(runs)))
         if _run_state(runs) != "finished":
-            _attempt(runs, images, cache, method, None)
+            _attempt(runs, images, cache, (method, model), None)
         done += len(stages)
         number += 1
         different = _different(_content(_run(runs)), alone)
@@ -72,7 +80,15 @@ def killed(folder: Path, *, kills: int = KILLS) -> Iterator[Outcome]:
         )
 
 
-def _attempt(runs: Path, images: Path, cache: Path, method: str, seconds: float | None) -> int:
+def _small_model(folder: Path) -> str:
+    from tests.conftest import save_tiny_model
+
+    return str(folder if folder.is_dir() else save_tiny_model(folder, width=64))
+
+
+def _attempt(
+    runs: Path, images: Path, cache: Path, which: tuple[str, str], seconds: float | None
+) -> int:
     """Begin a run or go on with it in a process of its own, killed after so many seconds; its exit
     code, -9 where it was killed.
     """
@@ -80,7 +96,7 @@ def _attempt(runs: Path, images: Path, cache: Path, method: str, seconds: float 
     if child == 0:
         code = 1
         try:
-            _work(runs, images, cache, method)
+            _work(runs, images, cache, *which)
             code = 0
         finally:
             os._exit(code)
@@ -95,7 +111,7 @@ def _attempt(runs: Path, images: Path, cache: Path, method: str, seconds: float 
         time.sleep(0.002)
 
 
-def _work(runs: Path, images: Path, cache: Path, method: str) -> None:
+def _work(runs: Path, images: Path, cache: Path, method: str, model: str) -> None:
     from studio.runs.job import run_job
     from studio.runs.request import JobRequest, create_run
     from studio.runs.resume import take_up
@@ -109,7 +125,9 @@ def _work(runs: Path, images: Path, cache: Path, method: str) -> None:
         request, run = take_up(store, there[0].id)
     else:
         settings = dict(setting.split("=") for setting in QUICK) | METHODS[method]
-        request = JobRequest(images, method=method, settings=Settings.from_overrides(settings))
+        request = JobRequest(
+            images, method=method, model=model, settings=Settings.from_overrides(settings)
+        )
         run = create_run(request, store)
     run_job(request, run, cache_dir=cache, stop=lambda: False, resumed=bool(there))
 

@@ -30,6 +30,7 @@ from studio.ui.parts import (
     shown_by,
 )
 from studio.ui.polling import Polling
+from studio.ui.train.account import AccountBox
 from studio.ui.train.form import FormFields
 from studio.ui.train.parts import TrainParts
 from studio.views.render import render
@@ -44,6 +45,7 @@ class TrainTab(InSession):
     def __init__(self, session: Whose) -> None:
         super().__init__(session)
         self.shows = TrainParts(session)
+        self.account = AccountBox(session)
 
     # What is on it ----------------------------------------------------------------------------
 
@@ -61,6 +63,7 @@ class TrainTab(InSession):
                     self.start = gr.Button("Start", variant="primary", elem_id="start", **off)
                     self.pause = gr.Button("Pause", elem_id="pause", **off)
                     self.stop = gr.Button("Stop", variant="stop", elem_id="stop", **off)
+                self.account.build()
             with gr.Column(scale=7, min_width=320, elem_classes="main"):
                 idle = render("train/idle.html", ready=False)
                 self.status = pick_list(idle, elem_id="run-status")
@@ -110,6 +113,7 @@ class TrainTab(InSession):
         start_now.click(outputs=[self.chosen], **start).success(
             lambda: gr.Tabs(selected="train"), outputs=[tabs], **PRIVATE
         ).then(**watched.now)
+        self.account.wire(self.form, self.chosen, watched)
         self.stop.click(self.end, outputs=None, **PRIVATE).success(**watched.now)
         self.pause.click(self.rest, outputs=None, **PRIVATE).success(**watched.now)
         gone_on = self.resume.click(self.go_on, [self.shown_run], [self.chosen], **PRIVATE)
@@ -151,7 +155,9 @@ class TrainTab(InSession):
     @guarded
     def end(self) -> None:
         """Stop the run that is at work; it labels all images with what it has learned."""
-        self._here().stop()
+        running = self.session.active()
+        if running is None or not self.session.remote.stop(running):
+            self._here().stop()
 
     @guarded
     def rest(self) -> None:

@@ -1,0 +1,93 @@
+"""A file of an export: its bytes, the file they are in, or how they are made when they are wanted.
+
+The page shows what an export would hold before anybody asks for it. So whatever takes time or
+memory is made while it is written, and tells how large it will be without being made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+SAMPLE = 64
+"""Images by whose rows the size of a table is told: of 64 rows of one table the mean length is
+within a few per cent of that of all."""
+
+Parts = Callable[[Sequence[int]], Iterator[str]]
+"""The pieces of a text file for the images of these numbers; for none, what stands around them."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """write: writes the file; about: its bytes, told without making it; exact: whether that is
+    how many they are.
+    """
+
+    write: Callable[[IO[bytes]], object]
+    about: int
+    exact: bool = False
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file of an export. name: relative, with `/`; data: its bytes, the file they are in, or how
+    they are made.
+    """
+
+    name: str
+    data: bytes | Path | Made
+
+    @property
+    def size(self) -> int:
+        """Bytes, see `exact`; 0 of a file that is gone."""
+        if isinstance(self.data, bytes):
+            return len(self.data)
+        if isinstance(self.data, Made):
+            return self.data.about
+        try:
+            return self.data.stat().st_size
+        except OSError:
+            return 0
+
+    @property
+    def exact(self) -> bool:
+        """Whether `size` is the size, and not about that."""
+        return not isinstance(self.data, Made) or self.data.exact
+
+    def write(self, file: IO[bytes]) -> None:
+        """Write what is not in a file already."""
+        if isinstance(self.data, Made):
+            self.data.write(file)
+        elif isinstance(self.data, bytes):
+            file.write(self.data)
+
+
+def text_of_rows(name: str, parts: Parts, indices: Sequence[int]) -> Entry:
+    """A text file with something for each image, written piece by piece.
+
+    parts: see `Parts`; it is also asked for a few images, by which the size is told.
+    """
+    few = _spread(indices)
+    about = _bytes(parts(few))
+    if len(few) < len(indices):
+        frame = _bytes(parts(()))
+        about = frame + round((about - frame) * len(indices) / len(few))
+
+    def write(file: IO[bytes]) -> None:
+        for part in parts(indices):
+            file.write(part.encode())
+
+    return Entry(name, Made(write, about=about, exact=len(few) == len(indices)))
+
+
+def _spread(indices: Sequence[int]) -> Sequence[int]:
+    """At most SAMPLE of them, evenly spread."""
+    if len(indices) <= SAMPLE:
+        return indices
+    return [indices[i * len(indices) // SAMPLE] for i in range(SAMPLE)]
+
+
+def _bytes(parts: Iterable[str]) -> int:
+    return sum(len(part.encode()) for part in parts)
