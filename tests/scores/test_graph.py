@@ -116,14 +116,15 @@ def test_of_many_images_nearly_all_nearest_are_found_without_comparing_all(
 def test_a_graph_is_found_once_and_then_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    units, told = grouped(), []
-    first = GraphFiles(tmp_path).of(units, progress=lambda *at: told.append(at))
+    raw, told = torch.from_numpy(grouped() + np.float32(0.3)), []
+    first = GraphFiles(tmp_path).of_features(raw, progress=lambda *at: told.append(at))
     assert told[-1] == (1200, 1200)
+    units = unit(raw.numpy())
     whole = nearest(units, k=graph.KEPT)
     assert whole is not None
     np.testing.assert_array_equal(first.indices, whole.indices)
     monkeypatch.setattr(graph, "nearest", None)  # may not be asked again
-    again = GraphFiles(tmp_path).of_features(torch.from_numpy(units))
+    again = GraphFiles(tmp_path).of_features(raw)
     np.testing.assert_array_equal(first.indices, again.indices)
     np.testing.assert_array_equal(first.cosines, again.cosines)
     assert again.indices.dtype == np.int64
