@@ -17,7 +17,8 @@ from studio.ask.trust import JUDGE, PERSON, Trust, nearest_answers, trust_of
 from studio.coft.given import REJECTED, UNKNOWN, Evidence
 from studio.coft.selection import without_prior
 from studio.coft.start import ZeroShotStart
-from studio.coft.transduction import NEIGHBOURS, centred, label_together, neighbours
+from studio.coft.transduction import NEIGHBOURS, centred, label_together
+from studio.scores.graph import closest
 from studio.settings import Settings
 
 NEW_CLASS = 0.01
@@ -64,8 +65,8 @@ class Relabeller:
         self.scores = without_prior(probabilities, power=self.settings.prior_correction)
         nobody = torch.full((len(pictures),), UNKNOWN)
         self.units = centred(self.pictures, nobody.to(self.device))
-        everybody = torch.ones(len(pictures), dtype=torch.bool, device=self.device)
-        self._near = neighbours(self.units, everybody, count=NEIGHBOURS)
+        # More than are used: some may be rejected by an answer.
+        self._candidates = closest(self.units, count=2 * NEIGHBOURS)[0]
         self.first = self._together(self.scores, nobody, Evidence.of(nobody))
 
     @classmethod
@@ -113,7 +114,7 @@ class Relabeller:
             given_evidence=settings.given_evidence,
             anchor=settings.anchor,
             evidence=evidence,
-            near=self._near,
+            candidates=self._candidates,
         )
 
 

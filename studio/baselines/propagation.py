@@ -29,9 +29,11 @@ from torch.nn.functional import normalize, one_hot
 from studio.baselines.shipping import ship_together
 from studio.baselines.transclip import DIVISOR
 from studio.coft.events import Event
+from studio.coft.gaussians import moments
 from studio.coft.given import REJECTED
+from studio.coft.parts import fixed
 from studio.coft.task import Task
-from studio.coft.transduction import BLOCK, Assigned, fixed, moments
+from studio.coft.transduction import BLOCK, Assigned
 
 ZLAP_NEAREST, ZLAP_POWER, ZLAP_ALPHA, ZLAP_STEPS = 5, 5.0, 0.3, 20
 """The steps leave less than 0.3 ** 20 of the solution out."""

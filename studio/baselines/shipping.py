@@ -8,9 +8,10 @@ from torch import Tensor
 
 from studio.coft.classifier import Classifier, Tower, cosine_tower, unit_tower
 from studio.coft.events import Checkpoint, Event, Monitor, Progress
+from studio.coft.gaussians import linear_density
 from studio.coft.outcome import clean_alone, finish_alone, label_all
 from studio.coft.task import Task
-from studio.coft.transduction import Assigned, linear_density
+from studio.coft.transduction import Assigned
 
 TRAINED = "trained"
 """`Finished.stage` of a baseline that learned something; its stages are not those of the paper."""

@@ -22,15 +22,11 @@ from torch.nn.functional import normalize
 from studio.baselines.shipping import ship_together
 from studio.baselines.transclip import DIVISOR, Graph, spread, unit_means
 from studio.coft.events import Event
+from studio.coft.gaussians import LEAST_VARIANCE
 from studio.coft.given import REJECTED
+from studio.coft.parts import fixed
 from studio.coft.task import Task
-from studio.coft.transduction import (
-    LEAST_PROBABILITY,
-    LEAST_VARIANCE,
-    ROUNDS,
-    Assigned,
-    fixed,
-)
+from studio.coft.transduction import LEAST_PROBABILITY, ROUNDS, Assigned
 
 ANCHOR = 1.0
 """Images that an anchor counts as."""
@@ -58,7 +54,7 @@ def anchored_to_texts(
     prior = probabilities.clamp_min(LEAST_PROBABILITY).log()
     usable = (given != REJECTED)[:, None]
     graph = Graph.of(pictures, usable[:, 0])
-    z = fixed(probabilities, given)
+    z = fixed(probabilities.clone(), given)
     anchor = spread(pictures, z * usable, texts).expand_as(texts)
     means, variances = texts, anchor
     for _ in range(ROUNDS + 1):

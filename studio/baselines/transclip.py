@@ -22,21 +22,21 @@ from torch.nn.functional import normalize
 
 from studio.baselines.shipping import ship_together
 from studio.coft.events import Event
+from studio.coft.gaussians import LEAST_VARIANCE, log_density
 from studio.coft.given import REJECTED
+from studio.coft.parts import fixed
 from studio.coft.task import Task
 from studio.coft.transduction import (
     CONFIDENT,
     INNER_STEPS,
     LEAST_PROBABILITY,
-    LEAST_VARIANCE,
     NEIGHBOURS,
     ROUNDS,
     Assigned,
-    fixed,
-    log_density,
-    neighbours,
+    nearest_of,
     transduce,
 )
+from studio.scores.graph import closest
 
 DIVISOR = 50.0
 """Of log densities, in the program that the authors of TransCLIP and of StatA run."""
@@ -44,8 +44,9 @@ DIVISOR = 50.0
 
 def fit(task: Task) -> Iterator[Event]:
     """Label all images together by the paper's formulas; see the module."""
-    start = task.start
-    rounds = transduce(start.pictures.float(), start.probabilities, task.given, temperature=1.0)
+    start, pictures = task.start, task.start.pictures.float()
+    near = nearest_of(pictures, task.given, candidates=task.candidates)
+    rounds = transduce(pictures, start.probabilities, task.given, temperature=1.0, near=near)
     yield from ship_together(task, rounds, count=ROUNDS)
 
 
@@ -61,7 +62,7 @@ def released(pictures: Tensor, probabilities: Tensor, given: Tensor) -> Iterator
     prior = probabilities.clamp_min(LEAST_PROBABILITY).log()
     usable = (given != REJECTED)[:, None]
     graph = Graph.of(pictures, usable[:, 0])
-    z = fixed(probabilities, given)
+    z = fixed(probabilities.clone(), given)
     confidence, best = (z * usable).topk(min(CONFIDENT, len(z)), dim=0)  # (n, C)
     means = normalize((confidence[..., None] * pictures[best]).sum(0), dim=1)
     variance = torch.full_like(pictures[0], 1 / pictures.shape[1])
@@ -84,8 +85,8 @@ class Graph:
     @classmethod
     def of(cls, pictures: Tensor, usable: Tensor) -> Graph:
         """Of unit features (N, d); usable: (N,) bool, who counts for others."""
-        near, weights = neighbours(pictures, usable, count=NEIGHBOURS)
-        return cls(near, weights * usable[:, None])
+        near, cosines = closest(pictures, count=NEIGHBOURS, usable=usable)
+        return cls(near, cosines.clamp_min(0.0) * usable[:, None])
 
     def pull(self, z: Tensor) -> Tensor:
         """(N, C): half of what the nearest are assigned to, and of those who have one near."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from studio.coft.transduction import neighbours
+from studio.scores.graph import closest
 
 LEAST_FIRST = 0.01
 """First labels speak against a class with no more than the odds of this probability.
@@ -47,7 +47,14 @@ def contradicted(probabilities: Tensor, first: Tensor) -> bool:
     return float(same.float().mean()) < KEPT_FROM
 
 
-def support(pictures: Tensor, labels: Tensor, usable: Tensor, *, device: torch.device) -> Tensor:
+def support(
+    pictures: Tensor,
+    labels: Tensor,
+    usable: Tensor,
+    *,
+    device: torch.device,
+    candidates: Tensor | None = None,
+) -> Tensor:
     """(2, N) in (0, 1]: the share of an image's nearest ones that have the same label as it.
 
     The image itself counts as one of them, so that no label is left out.
@@ -57,8 +64,14 @@ def support(pictures: Tensor, labels: Tensor, usable: Tensor, *, device: torch.d
         labels: (2, N) of both models.
         usable: (N,) bool, which images may be asked; rejected ones may not.
         device: where pairs of images are compared.
+        candidates: (N, K) images to choose from, see `closest`.
     """
-    near, _ = neighbours(pictures.to(device).float(), usable.to(device), count=SIMILAR)
+    near, _ = closest(
+        pictures.to(device).float(),
+        count=SIMILAR,
+        usable=usable.to(device),
+        candidates=candidates,
+    )
     near = near.to(labels.device)
     same = (labels[:, near] == labels[..., None]).sum(-1)
     return (1 + same).float() / (1 + near.shape[1])

@@ -30,6 +30,7 @@ from studio.coft.selection import without_prior
 from studio.coft.start import first_scores, seeds
 from studio.coft.task import Task
 from studio.coft.transduction import label_together
+from studio.scores.graph import is_exact
 from studio.settings import Settings
 
 ROUNDS = "rounds"
@@ -75,7 +76,13 @@ def phase_one_rounds(task: Task) -> Generator[Event, None, Learned]:
     views: TestViews | None = None
     device = task.space.image_mean.device
     first = yield from first_scores(
-        task.start, given, settings, device=device, evidence=task.evidence, others=task.others
+        task.start,
+        given,
+        settings,
+        device=device,
+        evidence=task.evidence,
+        others=task.others,
+        candidates=task.candidates,
     )
     yield from task.kept.arrived(ROUNDS)
     scores: Sequence[Tensor] = (first, first) if learned is None else learned.scores
@@ -101,8 +108,9 @@ def phase_one_rounds(task: Task) -> Generator[Event, None, Learned]:
             weights = soft_weights(judgement.log_odds, labels, rule=settings.filter)
         if settings.label_weights == "neighbours":
             weights = weights * support(
-                task.start.pictures, labels, given != REJECTED, device=device
-            )
+                task.start.pictures, labels, given != REJECTED, device=device,
+                candidates=task.candidates if task.backbone.center else None,
+            )  # fmt: skip
         labels, clean = into_judged(labels, clean, given)
         scores = _next_scores(assigned, judgement, settings) if number < settings.rounds else ()
         learned = Learned(
@@ -179,6 +187,8 @@ def _assigned(judgement: Judgement, first: Tensor, task: Task) -> Generator[Even
             given_evidence=task.settings.given_evidence,
             anchor=task.settings.anchor,
             evidence=task.evidence,
+            # Its own features have other neighbours, which are looked for as long as that is quick.
+            candidates=None if is_exact(len(own)) else task.candidates,
         )
         together.append(assigned)
     return torch.stack(together)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import chain
 
 import torch
 from torch import Tensor
@@ -55,7 +56,7 @@ def without_prior(probabilities: Tensor, *, power: float) -> Tensor:
     et al., 2021), on the model's own predictions as in DebiasPL (Wang et al., 2022).
     """
     adjusted = probabilities / probabilities.mean(0).clamp_min(1e-12) ** power
-    return adjusted / adjusted.sum(1, keepdim=True)
+    return adjusted.div_(adjusted.sum(1, keepdim=True))
 
 
 def seed_set(
@@ -79,7 +80,7 @@ def seed_set(
         candidates = [
             (i, c)
             for c in range(classes)
-            for i in _by_confidence(probabilities[:, c], best == c)[: most[c]]
+            for i in _by_confidence(probabilities[:, c], best == c, most=most[c])
         ]
     else:
         candidates = _leaderboard(probabilities, most)
@@ -88,10 +89,10 @@ def seed_set(
     return indices, labels
 
 
-def _by_confidence(scores: Tensor, mask: Tensor) -> list[int]:
+def _by_confidence(scores: Tensor, mask: Tensor, *, most: int) -> list[int]:
     members = mask.nonzero()[:, 0]
     order = torch.argsort(scores[members], descending=True, stable=True)
-    return [int(i) for i in members[order]]
+    return members[order[:most]].tolist()
 
 
 def _leaderboard(probabilities: Tensor, most: Sequence[int]) -> list[tuple[int, int]]:
@@ -101,7 +102,8 @@ def _leaderboard(probabilities: Tensor, most: Sequence[int]) -> list[tuple[int, 
     taken: set[int] = set()
     chosen: list[tuple[int, int]] = []
     possible = int((probabilities > -torch.inf).sum())
-    for flat in order[:possible].tolist():
+    # Some at a time: as numbers of Python, a million images and a hundred classes are 4 GB.
+    for flat in chain.from_iterable(part.tolist() for part in order[:possible].split(2**16)):
         image, label = divmod(flat, classes)
         if room[label] and image not in taken:
             room[label] -= 1

@@ -56,11 +56,13 @@ def first_scores(
     device: torch.device,
     evidence: Evidence | None = None,
     others: Sequence[Opinion] = (),
+    candidates: Tensor | None = None,
 ) -> Generator[Event, None, Tensor]:
     """(N, C) scores by which the first round ranks images.
 
     device: where they are computed; evidence: what answers say; None: the given labels, in full;
-    others: what further models see; the scores are then those on which all agree.
+    others: what further models see; the scores are then those on which all agree; candidates:
+    (N, K), in the first model's features, see `label_together`.
     """
     power = settings.prior_correction
     first, *further = (
@@ -78,6 +80,7 @@ def first_scores(
             given_evidence=settings.given_evidence,
             anchor=settings.anchor,
             evidence=evidence,
+            candidates=candidates if pictures is start.pictures else None,
         )
 
     if settings.transduction != "off":

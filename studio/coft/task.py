@@ -51,6 +51,7 @@ class Task:
         claims: Tensor | None = None,
         judged: Tensor | None = None,
         trust: Tensor | float = 1.0,
+        candidates: Tensor | None = None,
         student: Student | None = None,
         others: Sequence[Opinion] = (),
         stop: Callable[[], bool] = lambda: False,
@@ -72,6 +73,8 @@ class Task:
                 it was asked about; None: none at all.
             trust: in [0, 1], or (N,) of them: what given and judged labels are worth to images
                 alike.
+            candidates: (N, K) images that are most alike by these features around their mean, see
+                `studio.scores.graph.closest`; None: they are looked for where they are needed.
             student: what Phase II fine-tunes and the fit ships, on the same images; None: the
                 backbone. This and claims are for methods of two phases only.
             others: what further models see in the same images; it counts in CoFT's first labels.
@@ -99,7 +102,7 @@ class Task:
         self.given = self.given.masked_fill(doubted, NO_SEED)
         self.trust = torch.as_tensor(trust, dtype=torch.float32).expand(len(images))
         self.claims = checked(claims, images=len(images), classes=len(class_names))
-        self._student, self.others = student, tuple(others)
+        self.candidates, self._student, self.others = candidates, student, tuple(others)
 
     def with_settings(self, **changes: Any) -> Task:
         """The same task with some settings changed."""

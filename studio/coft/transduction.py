@@ -28,14 +28,19 @@ and the first Gaussians less. Without it everything here says the same in any co
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize, one_hot
 
+from studio.coft.gaussians import log_density, moments, temperature_of
 from studio.coft.given import REJECTED, Evidence
+from studio.coft.parts import fixed, parts, without, without_mean
+from studio.scores.graph import closest
 
 TEXT_WEIGHT = 1.0
 NEIGHBOURS = 3
@@ -43,7 +48,6 @@ CONFIDENT = 8
 ROUNDS = 10
 INNER_STEPS = 5
 BLOCK = 1024
-LEAST_VARIANCE = 1e-8
 TRACE = 1e-3
 AFFINITY_SLOPE = 5.0
 ANCHORED_TEXT_WEIGHT = 0.7
@@ -54,21 +58,29 @@ FEW_STARVED, MANY_STARVED = 0.05, 0.5
 seem to be missing."""
 NAMED = 0.5
 """Trust from which an answer shows that its class is in the folder."""
+LARGE_TABLE = 2**28
+"""Images times classes, from which a table of them is not held more often than need be: 1 GB."""
 LEAST_PROBABILITY = 1e-37
 """Whose logarithm is still finite in float32."""
 
 
+class Near(NamedTuple):
+    """The nearest others of N images: indices (N, k) and what each weighs (N, k), from 0 on."""
+
+    images: Tensor
+    weights: Tensor
+
+
 @dataclass(frozen=True)
 class Assigned:
-    """After a round: z (N, C) assignments, means (C, d) and the shared variance (d,) from them."""
+    """After a round: z (N, C) assignments, means (C, d) and the shared variance (d,) from them.
+
+    The next round overwrites z: with it, at most 3 N C numbers are needed beside the probabilities.
+    """
 
     z: Tensor
     means: Tensor
     variance: Tensor
-
-
-Near = tuple[Tensor, Tensor]
-"""What `neighbours` returns."""
 
 
 def transduce(
@@ -87,19 +99,20 @@ def transduce(
         given: (N,) see `studio.coft.given`. A given label is the image's assignment throughout; a
             rejected image shapes no class and no neighbour.
         temperature: T; above 1 the Gaussians weigh less beside the texts.
-        near: `neighbours` of the pictures, where they are known already.
+        near: the nearest images and their weights, see `nearest_of`; None: they are looked for.
     """
-    prior = probabilities.clamp_min(LEAST_PROBABILITY).log()
-    usable = given != REJECTED
-    nearest, weights = _usable(near, pictures, usable)
-    z = fixed(probabilities, given)
-    means = _first_means(pictures, z * usable[:, None])
+    near = near or nearest_of(pictures, given)
+    rejected = given == REJECTED
+    z = fixed(probabilities.clone(), given)
+    with without(z, rejected):
+        means = _first_means(pictures, z)
     variance = torch.full_like(pictures[0], 1 / pictures.shape[1])
     for _ in range(ROUNDS):
-        pull = log_density(pictures, means, variance) / temperature + TEXT_WEIGHT * prior
-        for _ in range(INNER_STEPS):
-            z = fixed((pull + (weights[..., None] * z[nearest]).sum(1)).softmax(-1), given)
-        means, variance = moments(pictures, z * usable[:, None], means)
+        pull = _pull(pictures, means, variance, probabilities, temperature, TEXT_WEIGHT)
+        z = _inner_steps(z, pull, near, given)
+        del pull
+        with without(z, rejected):
+            means, variance = moments(pictures, z, means)
         yield Assigned(z, means, variance)
 
 
@@ -120,23 +133,26 @@ def anchored(
     (C,) in [0, 1]; None: where it has a given label. The log of its size, with one image more than
     it has, stands beside its texts' log probability.
     """
-    prior = ANCHORED_TEXT_WEIGHT * probabilities.clamp_min(LEAST_PROBABILITY).log()
-    usable = given != REJECTED
-    nearest, weights = _usable(near, pictures, usable)
-    z = fixed(probabilities, given)
-    means, variance = moments(pictures, z * usable[:, None], torch.zeros_like(pictures[:1]))
+    near = near or nearest_of(pictures, given)
+    rejected = given == REJECTED
+    z = fixed(probabilities.clone(), given)
+    with without(z, rejected):
+        means, variance = moments(pictures, z, torch.zeros_like(pictures[:1]))
+        sizes = z.sum(0)
     held = means
     if told is None:
         told = Evidence.of(given).by_class(probabilities.shape[1])
     hold = anchor * (1 - told[:, None])
     for _ in range(ROUNDS):
-        sizes = (z * usable[:, None]).sum(0)
         shares = ((sizes + 1) / (sizes + 1).sum()).log()
-        pull = log_density(pictures, means, variance) / temperature + prior + shares
-        for _ in range(INNER_STEPS):
-            z = fixed((pull + (weights[..., None] * z[nearest]).sum(1)).softmax(-1), given)
-        own, variance = moments(pictures, z * usable[:, None], held)
-        mass = (z * usable[:, None]).sum(0)[:, None]
+        pull = _pull(pictures, means, variance, probabilities, temperature, ANCHORED_TEXT_WEIGHT)
+        pull += shares
+        z = _inner_steps(z, pull, near, given)
+        del pull
+        with without(z, rejected):
+            own, variance = moments(pictures, z, held)
+            sizes = z.sum(0)
+        mass = sizes[:, None]
         means = (mass * own + hold * held) / (mass + hold).clamp_min(1e-6)
         yield Assigned(z, means, variance)
 
@@ -156,7 +172,7 @@ def label_together(
     given_evidence: float = 0.0,
     anchor: float = 0.0,
     evidence: Evidence | None = None,
-    near: Near | None = None,
+    candidates: Tensor | None = None,
 ) -> Tensor:
     """(N, C) tempered assignments, on the CPU; arguments as of `transduce` and `anchored`.
 
@@ -164,39 +180,70 @@ def label_together(
     of them seem to be there, and free means say more. Where more than half starve, the folder has
     few of the listed classes, what is repeated goes further from the texts than they deserve, and
     the first anchored round stands; else the last. anchor 0, or trusted answers of every class,
-    which show that none is absent: free. near: `neighbours` of the `centred` pictures, where they
-    are known already; a rejected image among them counts nothing.
+    which show that none is absent: free.
 
     given_evidence: weight of `with_evidence`; evidence: what it takes; None: the given labels, in
-    full. device: where it is computed; comparing all pairs of
-    images takes time with the square of N. A trace of the probabilities is mixed in, so that images
+    full. device: where it is computed. A trace of the probabilities is mixed in, so that images
     whose assignment is certain (z = 1) are ranked by those; in float64, for in float32 all above
-    .9999 would tie.
+    .9999 would tie. Where N C is above `LARGE_TABLE`, only the likeliest classes of each image are
+    counted with (`studio.coft.likeliest`), in float32.
+
+    candidates: (N, k) the images among which the nearest are looked for, see
+    `studio.scores.graph.closest`.
     """
     pictures, given = pictures.to(device).float(), given.to(device)
     told = Evidence.of(given) if evidence is None else evidence.to(device)
     probabilities = with_evidence(
-        pictures, probabilities.to(device), given, weight=given_evidence, evidence=told
+        pictures, probabilities.to(device).float(), given, weight=given_evidence, evidence=told
     )
     pictures = centred(pictures, given)
-    temperature = temperature_of(pictures[given != REJECTED])
-    named, lacking = told.by_class(probabilities.shape[1]), 0.0
+    rejected = given == REJECTED
+    temperature = temperature_of(pictures[~rejected] if rejected.any() else pictures)
+    near = nearest_of(pictures, given, candidates=candidates)
+    named = told.by_class(probabilities.shape[1])
+    if probabilities.numel() > LARGE_TABLE:
+        from studio.coft.likeliest import label_many  # which is made of what stands here
+
+        return label_many(
+            pictures,
+            probabilities,
+            given,
+            near=near,
+            temperature=temperature,
+            anchor=anchor,
+            told=named,
+        )
+    lacking, z = 0.0, probabilities
     if anchor and float(named.min()) < NAMED:
-        first, *_, last = anchored(
-            pictures, probabilities, given,
+        held = partial(
+            anchored, pictures, probabilities, given,
             temperature=temperature, anchor=anchor, told=named, near=near,
         )  # fmt: skip
-        lacking = float(starved(last.z).float().mean())
+        z = _last(held())
+        lacking = float(starved(z).float().mean())
         if lacking > MANY_STARVED:
-            last = first
+            del z  # the first round is run again: kept, it would be N C numbers more
+            z = next(held()).z
     if lacking <= FEW_STARVED:
-        *_, last = transduce(pictures, probabilities, given, temperature=temperature, near=near)
-    return last.z.cpu().double().lerp(probabilities.cpu().double(), TRACE)
+        del z
+        z = _last(transduce(pictures, probabilities, given, temperature=temperature, near=near))
+    mixed = torch.empty(z.shape, dtype=torch.float64)
+    for rows in parts(z):
+        torch.lerp(
+            z[rows].cpu().double(), probabilities[rows].cpu().double(), TRACE, out=mixed[rows]
+        )
+    return mixed
+
+
+def _last(rounds: Iterator[Assigned]) -> Tensor:
+    """The assignments after the last round; those before it are not kept."""
+    (last,) = deque(rounds, maxlen=1)
+    return last.z
 
 
 def centred(pictures: Tensor, given: Tensor) -> Tensor:
     """(N, d) unit vectors without what the images that were not rejected have in common."""
-    return normalize(pictures - pictures[given != REJECTED].mean(0), dim=1)
+    return without_mean(pictures, given != REJECTED)
 
 
 def with_evidence(
@@ -225,96 +272,62 @@ def with_evidence(
         return probabilities
     trust = told.trust[labelled].to(pictures.dtype)
     own = centred(pictures, given)
-    weighed = []
-    for block, before in zip(own.split(BLOCK), probabilities.split(BLOCK), strict=True):
-        affinity = (-AFFINITY_SLOPE * (1 - block @ own[labelled].T)).exp()  # (n, answers)
+    weighed = torch.empty_like(probabilities)
+    answers = own[labelled]
+    for block, before, after in zip(
+        own.split(BLOCK), probabilities.split(BLOCK), weighed.split(BLOCK), strict=True
+    ):
+        affinity = (-AFFINITY_SLOPE * (1 - block @ answers.T)).exp()  # (n, answers)
         labels = told.labels[labelled].expand(len(block), -1)
         worth = torch.zeros_like(before).scatter_reduce(1, labels, trust * affinity, "amax")
         prior = before.clamp_min(LEAST_PROBABILITY).log()
-        weighed.append((prior + weight * worth).softmax(-1))
-    return torch.cat(weighed)
+        torch.softmax(prior + weight * worth, -1, out=after)
+    return weighed
 
 
-def temperature_of(pictures: Tensor) -> float:
-    """T for features (N, d): d over the number of dimensions that they vary in, at least 1.
+def nearest_of(pictures: Tensor, given: Tensor, *, candidates: Tensor | None = None) -> Near:
+    """The nearest of unit vectors (N, d) that were not rejected, by their cosine, at least 0.
 
-    That number is the participation ratio of the covariance S, tr(S)^2 / tr(S S).
+    candidates: see `studio.scores.graph.closest`.
     """
-    centred = pictures - pictures.mean(0)
-    covariance = centred.T @ centred
-    spread = float(covariance.trace())
-    if spread <= 0:
-        return 1.0
-    return max(1.0, pictures.shape[1] * float(covariance.square().sum()) / spread**2)
+    images, cosines = closest(
+        pictures, count=NEIGHBOURS, usable=given != REJECTED, candidates=candidates
+    )
+    return Near(images, cosines.clamp_min(0.0))
 
 
-def neighbours(pictures: Tensor, usable: Tensor, *, count: int) -> tuple[Tensor, Tensor]:
-    """The nearest others of unit vectors (N, d): indices (N, k) and cosines (N, k), at least 0.
-
-    usable: (N,) bool, who may be a neighbour.
-    """
-    count = min(count, max(1, len(pictures) - 1))
-    indices, cosines = [], []
-    for rows in torch.arange(len(pictures), device=pictures.device).split(BLOCK):
-        block = pictures[rows] @ pictures.T
-        block[:, ~usable] = 0.0
-        block[torch.arange(len(rows)), rows] = -1.0  # not oneself
-        best = block.topk(count, dim=1)
-        indices.append(best.indices)
-        cosines.append(best.values.clamp_min(0.0))
-    return torch.cat(indices), torch.cat(cosines)
-
-
-def log_density(pictures: Tensor, means: Tensor, variance: Tensor) -> Tensor:
-    """(N, C) log densities under Gaussians of means (C, d) and a shared variance (d,).
-
-    Up to what all classes share.
-    """
-    weight, bias = linear_density(means, variance)
-    return pictures @ weight.T + bias
+def _pull(
+    pictures: Tensor,
+    means: Tensor,
+    variance: Tensor,
+    probabilities: Tensor,
+    temperature: float,
+    text_weight: float,
+) -> Tensor:
+    """(N, C) what draws the images to the classes, but for their neighbours."""
+    pull = log_density(pictures, means, variance).div_(temperature)
+    for rows in parts(pull):
+        prior = probabilities[rows].clamp_min(LEAST_PROBABILITY).log_()
+        pull[rows] += prior.mul_(text_weight)
+    return pull
 
 
-def linear_density(means: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
-    """The same as (C, d) and (C,): log densities are linear, for the variance is shared.
-
-    About the mean of the means: numbers that are equal in all classes and hardly vary, as CLIP's
-    features have them, would otherwise weigh 1e8 and be lost in rounding.
-    """
-    centre = means.mean(0)
-    apart = means - centre
-    return apart / variance, -0.5 * ((means + centre) * apart / variance).sum(1)
-
-
-def moments(pictures: Tensor, z: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
-    """Means (C, d) and variance (d,) under assignments (N, C); an empty class keeps its mean."""
-    mass = z.sum(0)
-    means = (z.T @ pictures) / mass.clamp_min(1e-12)[:, None]
-    means = torch.where(mass[:, None] > 1e-6, means, before)
-    # E[x^2] - sum_k p_k mu_k^2, which never builds the (N, C, d) differences; about the mean, so
-    # that a large number that hardly varies is not lost in rounding.
-    shares, total = z.sum(1), mass.sum().clamp_min(1e-12)
-    centre = shares @ pictures / total
-    around = shares @ (pictures - centre).square() - mass @ (means - centre).square()
-    second = around / total
-    return means, second.clamp_min(LEAST_VARIANCE)
-
-
-def _usable(near: Near | None, pictures: Tensor, usable: Tensor) -> Near:
-    if near is None:
-        return neighbours(pictures, usable, count=NEIGHBOURS)
-    indices, cosines = near
-    return indices, cosines * usable[indices]
+def _inner_steps(z: Tensor, pull: Tensor, near: Near, given: Tensor) -> Tensor:
+    """Assignments (N, C) after the inner steps, each of all images at once; z is overwritten."""
+    spare = torch.empty_like(z)
+    for _ in range(INNER_STEPS):
+        for rows in parts(z):
+            images, weights = near.images[rows], near.weights[rows]
+            votes = weights[:, :1] * z[images[:, 0]]
+            for j in range(1, images.shape[1]):
+                votes += weights[:, j : j + 1] * z[images[:, j]]
+            votes += pull[rows]
+            torch.softmax(votes, -1, out=spare[rows])
+        z, spare = fixed(spare, given), z
+    return z
 
 
 def _first_means(pictures: Tensor, scores: Tensor) -> Tensor:
     """(C, d) of the most confident images of each class."""
     best = scores.topk(min(CONFIDENT, len(scores)), dim=0).indices  # (n, C)
     return pictures[best].mean(0)
-
-
-def fixed(z: Tensor, given: Tensor) -> Tensor:
-    """Assignments (N, C) in which given labels (N,) stand."""
-    labelled = given >= 0
-    z = z.clone()
-    z[labelled] = one_hot(given[labelled], z.shape[1]).to(z.dtype)
-    return z

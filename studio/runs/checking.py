@@ -102,6 +102,7 @@ def check_labels(
     paths: Sequence[str],
     class_names: Sequence[str],
     truth: NDArray[np.int64] | None,
+    candidates: NDArray[np.int64] | None = None,
 ) -> CheckedLabels:
     """Write `CHECKED_FILE` into the folder `path`; returns what the run's result says of it.
 
@@ -117,6 +118,7 @@ def check_labels(
         paths: Of the N images.
         class_names: The C names.
         truth: (N,) -1 = unknown, or None; for measuring only.
+        candidates: (N, K) images that are most alike; for where all images have a claim.
     """
     at = np.flatnonzero(claims >= 0)
     labels = claims[at]
@@ -125,7 +127,9 @@ def check_labels(
     clean = np.asarray(judged.clean.numpy()[:, at].all(axis=0), np.bool_)
     score = combined(
         confidence=(finished.top_probabilities.numpy()[at] * is_label).sum(axis=1),
-        neighbours=neighbour_share(features[at], labels),
+        neighbours=neighbour_share(
+            features[at], labels, candidates=candidates if len(at) == len(claims) else None
+        ),
         phase1_confidence=judged.confidence.numpy()[:, at],
     )
     suggested = finished.labels.numpy()[at]

@@ -43,9 +43,10 @@ class RunEstimates:
         class_vectors: Tensor,
         known: Knowledge,
         given: NDArray[np.int64] | None,
+        candidates: NDArray[np.int64] | None = None,
     ) -> None:
         """features: (N, d) raw; class_vectors: (C, d); known: of the same; given: (N,), labels from
-        0 on that a person gave, or None.
+        0 on that a person gave, or None; candidates: (N, K) images that are most alike, or None.
         """
         self._probabilities = zero_shot_probabilities(
             backbone, features=features, class_vectors=class_vectors, of=features
@@ -53,6 +54,7 @@ class RunEstimates:
         self._report = report
         self._given = None if given is None else given >= 0
         self._features, self._center = features, backbone.center
+        self._candidates = candidates
         self.evidence = Evidence.of(self._probabilities, **known.indicators)
         self.judged: Judged | None = None
         self.before = self.evidence.estimate()
@@ -122,7 +124,9 @@ class RunEstimates:
 
         score = combined(
             confidence=finished.confidence.numpy(),
-            neighbours=neighbour_share(self.features, finished.labels.numpy()),
+            neighbours=neighbour_share(
+                self.features, finished.labels.numpy(), candidates=self._candidates
+            ),
             phase1_confidence=judged.confidence.numpy(),
         )
         return torch.from_numpy(score).float()

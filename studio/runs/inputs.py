@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from studio.cache_folder import touch
 from studio.clip.backbone import Backbone
@@ -26,6 +27,7 @@ from studio.images.folder import Folder
 from studio.progress import Progress, Stop
 from studio.prompts.prompt_set import PromptSet
 from studio.prompts.templates import TEMPLATES
+from studio.scores.graph_files import GraphFiles
 from studio.scores.knowledge import OTHER_TEMPLATES, Knowledge, nouns
 from studio.scores.knowledge import knowledge as judge
 from studio.scores.strangers import stranger_score
@@ -149,6 +151,29 @@ def encode(
     )
 
 
+def alike_ones(
+    backbone: Backbone,
+    features: Tensor,
+    cache_dir: Path,
+    progress: Progress | None = None,
+    stop: Stop | None = None,
+) -> tuple[Tensor, Tensor]:
+    """(N, K) images that are most alike around the set's mean, and the same in the model's space.
+
+    Of a model whose space is centred, as that of the small built-in one is, both are the same. Each
+    is found once per image set and model. features: (N, d) raw.
+
+    Raises:
+        Stopped: `stop` said so.
+    """
+    graphs, gpu = GraphFiles(cache_dir), backbone.device.type == "cuda"
+    around = graphs.of_features(features, gpu=gpu, progress=progress, stop=stop)
+    own = around
+    if not backbone.center:
+        own = graphs.of(normalize(features, dim=1).numpy(), gpu=gpu, progress=progress, stop=stop)
+    return torch.from_numpy(around.indices), torch.from_numpy(own.indices)
+
+
 def zero_shot_probabilities(
     backbone: Backbone, *, features: Tensor, class_vectors: Tensor, of: Tensor
 ) -> Tensor:
@@ -206,16 +231,18 @@ def strangers(
     class_names: Sequence[str],
     templates: Sequence[str],
     cache_dir: Path,
+    candidates: Tensor | None = None,
 ) -> Tensor:
     """(N,) float32, how far each image seems to be of none of the classes (`scores.strangers`).
 
-    Args: as for `knowledge`.
+    Args: as for `knowledge`; candidates: as of `Task`.
     """
     score = stranger_score(
         features,
         class_vectors,
         noun_vectors=_cached_vectors(backbone, nouns(class_names), templates, cache_dir),
         center=backbone.center,
+        candidates=candidates,
     )
     return torch.from_numpy(score).float()
 

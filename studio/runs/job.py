@@ -154,6 +154,7 @@ def _work(
     from studio.runs.estimates import RunEstimates
     from studio.runs.evaluation import evaluate
     from studio.runs.inputs import (
+        alike_ones,
         bytes_of_run,
         cut_warning,
         encode,
@@ -240,6 +241,9 @@ def _work(
     features = encode(
         backbone, folder, canvases, cache_dir, report.progress("encoding images"), stop
     )
+    candidates, own = alike_ones(
+        backbone, features, cache_dir, progress=report.progress("comparing images"), stop=stop
+    )
     tower = TextTower(backbone)
     vectors = tower.class_vectors(prompts.texts(names))
     cut = cut_warning(tower, prompts, names, request.settings)
@@ -269,12 +273,12 @@ def _work(
         fit = method_of("zero-shot").load()
     estimates = RunEstimates(
         report, backbone=backbone, features=features, class_vectors=vectors, known=verdict,
-        given=given.vector,
+        given=given.vector, candidates=own.numpy(),
     )  # fmt: skip
 
     strange = strangers(
         backbone, features=features, class_vectors=vectors, class_names=names,
-        templates=prompts.templates, cache_dir=cache_dir,
+        templates=prompts.templates, cache_dir=cache_dir, candidates=own,
     )  # fmt: skip
     report.write("strangers", {}, {"score": strange})
     told = given.tensor()
@@ -306,7 +310,8 @@ def _work(
         backbone=backbone, images=canvases, features=features, class_vectors=vectors,
         class_names=names, settings=request.settings, given=told,
         claims=None if claims is None else torch.from_numpy(claims),
-        judged=given.judged_tensor(), trust=trust, student=student, others=others, stop=stop,
+        judged=given.judged_tensor(), trust=trust, candidates=candidates, student=student,
+        others=others, stop=stop,
         state_due=pausing.due, state=pausing.state,
     )  # fmt: skip
     for event in pausing.events(fit, task):
@@ -328,6 +333,7 @@ def _work(
         checked = check_labels(
             run.path, claims, judged=estimates.judged, finished=finished,
             features=estimates.features, paths=paths, class_names=names, truth=true_labels,
+            candidates=own.numpy(),
         )  # fmt: skip
     measured = report.measured()
     if test is not None and test_truth is not None:

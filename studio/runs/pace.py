@@ -38,6 +38,7 @@ _STEP_OF_STAGE = {
     "reading images": READING,
     "reading test images": READING,
     "encoding images": ENCODING,
+    "comparing images": ENCODING,
     "reading images for Phase II": ENCODING,
     "encoding images for Phase II": ENCODING,
     "judging": CHECKING,

@@ -12,19 +12,23 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.floating]
 LabelArray = npt.NDArray[np.integer]
+Indices = npt.NDArray[np.int64]
 Score = npt.NDArray[np.float64]
 
-_BLOCK = 2048  # rows of a similarity matrix at a time: 100,000 images stay below 1 GB
 
-
-def neighbour_share(features: FloatArray, labels: LabelArray, *, k: int = 10) -> Score:
+def neighbour_share(
+    features: FloatArray, labels: LabelArray, *, k: int = 10, candidates: Indices | None = None
+) -> Score:
     """B2: the share of the k nearest images (cosine) with the same label, itself left out.
 
     Source: Datalab without probabilities [cleanlab, issue_manager/label.py], which takes k + 1
-    neighbours and subtracts the image's own vote. k is lowered to N - 1.
+    neighbours and subtracts the image's own vote. k is lowered to N - 1. candidates: (N, K) images
+    to choose the nearest from, see `studio.scores.graph.closest`.
     """
-    votes = neighbour_votes(features, labels, k=k)
-    return np.asarray(votes[np.arange(len(labels)), labels])
+    features, labels = checked(features, labels)
+    near = _nearest(features, k, candidates)
+    same = (labels[near] == labels[:, None]).sum(axis=1)
+    return np.asarray(same / max(near.shape[1], 1), dtype=np.float64)
 
 
 def neighbour_votes(
@@ -32,20 +36,26 @@ def neighbour_votes(
 ) -> Score:
     """(N, C) shares of the labels among the k nearest images; classes: C, else the largest + 1."""
     features, labels = checked(features, labels)
-    count = len(labels)
-    k = min(k, count - 1)
-    votes = np.zeros((count, classes or int(labels.max(initial=0)) + 1))
-    if k < 1:
-        return votes
+    near = _nearest(features, k, None)
+    votes = np.zeros((len(labels), classes or int(labels.max(initial=0)) + 1))
+    if near.shape[1]:
+        rows = np.repeat(np.arange(len(labels)), near.shape[1])
+        np.add.at(votes, (rows, labels[near].ravel()), 1.0 / near.shape[1])
+    return votes
+
+
+def _nearest(features: FloatArray, k: int, candidates: Indices | None) -> Indices:
+    """(N, k) the nearest images by the cosine of features (N, d); k is lowered to N - 1."""
+    import torch
+
+    from studio.scores.graph import closest
+
+    if len(features) < 2:
+        return np.zeros((len(features), 0), np.int64)
     unit = np.asarray(features, dtype=np.float32)
     unit = unit / np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-12)
-    for begin in range(0, count, _BLOCK):
-        rows = np.arange(begin, min(begin + _BLOCK, count))
-        similarity = unit[rows] @ unit.T
-        similarity[np.arange(len(rows)), rows] = -np.inf
-        nearest = np.argpartition(-similarity, k - 1, axis=1)[:, :k]
-        np.add.at(votes, (np.repeat(rows, k), labels[nearest].ravel()), 1.0 / k)
-    return votes
+    some = None if candidates is None else torch.from_numpy(candidates)
+    return np.asarray(closest(torch.from_numpy(unit), count=k, candidates=some)[0].numpy())
 
 
 def combined(

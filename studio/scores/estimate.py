@@ -57,6 +57,7 @@ LINES = {
 BAD_BELOW = 0.10
 """Less than this share of the way from chance to all right is hardly better than guessing."""
 
+_PART_ROWS = 4096  # of a table, in double precision at a time
 _NINETY = 1.645  # standard deviations of a normal distribution on either side of 90 %
 
 _MEASURED = (
@@ -133,11 +134,16 @@ class Evidence:
         Raises:
             ValueError: The shape is another.
         """
-        values = np.asarray(probabilities, dtype=np.float64)
+        values = np.asarray(probabilities)
         if values.ndim != 2 or not len(values) or values.shape[1] < 2:
             raise ValueError(f"probabilities of shape {values.shape}: (N, C) with C >= 2 needed")
-        # A class of probability 0 would be infinitely far behind.
-        best = np.maximum(np.partition(values, -2, axis=1)[:, -2:], 1e-12)
+        best = np.empty((len(values), 2))
+        for begin in range(0, len(values), _PART_ROWS):
+            some = np.asarray(values[begin : begin + _PART_ROWS], dtype=np.float64)
+            # A class of probability 0 would be infinitely far behind.
+            best[begin : begin + len(some)] = np.maximum(
+                np.partition(some, -2, axis=1)[:, -2:], 1e-12
+            )
         gap = float(np.log(best[:, 1] / best[:, 0]).mean())
         confidence = _logit(float(best[:, 1].mean()))
         return cls(len(values), values.shape[1], confidence, gap, z, near, agreement)
@@ -184,8 +190,8 @@ class Evidence:
 
 def belief_in(probabilities: FloatArray, labels: LabelArray) -> float:
     """The mean zero-shot probability (N, C) of labels (N,): how far the names still fit them."""
-    values = np.asarray(probabilities, dtype=np.float64)
-    return float(values[np.arange(len(values)), np.asarray(labels)].mean())
+    values = np.asarray(probabilities)
+    return float(np.mean(values[np.arange(len(values)), np.asarray(labels)], dtype=np.float64))
 
 
 def around(accuracy: float, spread: float, *, images: int) -> tuple[float, float]:

@@ -158,13 +158,16 @@ def knowledge(
             nearest[rows, rng.integers(0, nearest.shape[1], len(rows))] for _ in range(_NEAR_SETS)
         ]
         near = [confidence(noun_vectors[choice]) for choice in drawn]
-        probabilities, *others = (
-            space(vectors, image_features).probabilities(image_features, vectors).numpy()
-            for vectors in (class_vectors, *other_vectors)
-        )
+
+        def of_all(vectors: Tensor) -> Tensor:
+            return space(vectors, image_features).probabilities(image_features, vectors)
+
+        # One table of all images and classes at a time.
+        others = [of_all(vectors).argmax(1).numpy() for vectors in other_vectors]
+        probabilities = of_all(class_vectors).numpy()
     z, near_z = _deviations(own, random), _deviations(whole, near)
     labels = probabilities.argmax(1)
-    agreement = float(np.mean([(other.argmax(1) == labels).mean() for other in others]))
+    agreement = float(np.mean([(other == labels).mean() for other in others]))
     evidence = Evidence.of(probabilities, z=z, near=near_z, agreement=agreement)
     level = level_of(evidence.estimate(), evidence.classes)
     numbers: dict[str, float | None] = {

@@ -25,8 +25,9 @@ from studio.leftovers import held
 from studio.places import PROJECT
 from studio.room import CACHE, cannot_write
 from studio.scores import projection
-from studio.scores.neighbours import Floats
+from studio.scores.neighbours import Floats, Neighbours
 from studio.scores.projection import Report
+from studio.scores.umap_job import COSINES, INDICES
 from studio.untrusted import Unreadable, load_array
 
 _log = logging.getLogger(__name__)
@@ -67,15 +68,18 @@ class LayoutFiles:
         self._prune()
         return np.asarray(umap)
 
-    def make(self, key: str, units: Floats, *, report: Report) -> Floats:
-        """Have UMAP lay out (N, d) unit vectors, and wait for it. report: told what the process
-        says of how far it is; what it raises ends the process.
+    def make(
+        self, key: str, units: Floats, *, alike: Neighbours | None = None, report: Report
+    ) -> Floats:
+        """Have UMAP lay out (N, d) unit vectors, and wait for it. alike: their nearest images, if
+        these are known; report: told what the process says of how far it is; what it raises ends
+        the process.
 
         Raises:
             StudioError: there is no layout afterwards.
         """
         try:
-            self._run(key, units, report)
+            self._run(key, units, alike, report)
         except OSError as error:  # a full disk, no memory for a process
             said = cannot_write(error, self.folder, what=CACHE)
             raise said or StudioError(f"UMAP could not be computed: {error.strerror}.") from None
@@ -84,7 +88,7 @@ class LayoutFiles:
             raise StudioError("UMAP could not be computed; the terminal shows why.")
         return umap
 
-    def _run(self, key: str, units: Floats, report: Report) -> None:
+    def _run(self, key: str, units: Floats, alike: Neighbours | None, report: Report) -> None:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (
             tempfile.TemporaryDirectory(prefix="umap-", dir=self.folder) as folder,
@@ -92,6 +96,9 @@ class LayoutFiles:
         ):
             features = Path(folder) / "features.npy"
             np.save(features, units, allow_pickle=False)
+            if alike is not None:
+                np.save(Path(folder) / INDICES, alike.indices, allow_pickle=False)
+                np.save(Path(folder) / COSINES, alike.cosines, allow_pickle=False)
             process = subprocess.Popen(
                 [*self.command, str(features), str(self._file(key))],
                 cwd=PROJECT,

@@ -34,6 +34,10 @@ class Neighbours:
     def __len__(self) -> int:
         return len(self.indices)
 
+    def first(self, k: int) -> Neighbours:
+        """Only the k nearest of each."""
+        return Neighbours(self.indices[:, :k], self.cosines[:, :k])
+
 
 def unit(features: Floats, *, around: Floats | None = None) -> Floats:
     """Raw features (N, d) to unit vectors around the set's mean; an image at the mean is zero.
@@ -53,6 +57,7 @@ def nearest(
     *,
     k: int,
     block_bytes: int = BLOCK_BYTES,
+    gpu: bool = False,
     progress: Progress | None = None,
     stop: Stop | None = None,
 ) -> Neighbours | None:
@@ -62,6 +67,7 @@ def nearest(
         units: (N, d) unit vectors, see `unit`.
         k: at most; a set of N images has N - 1 neighbours to offer.
         block_bytes: what a block of cosines may take.
+        gpu: whether they are compared on a GPU.
         progress: told (images done, N) after each block.
         stop: asked before each block.
     """
@@ -70,7 +76,7 @@ def nearest(
     number = len(units)
     k = max(0, min(k, number - 1))
     rows = max(1, block_bytes // (4 * max(1, number)))
-    vectors = torch.from_numpy(np.ascontiguousarray(units))
+    vectors = torch.from_numpy(np.ascontiguousarray(units)).to("cuda" if gpu else "cpu")
     indices, cosines = np.empty((number, k), np.int64), np.empty((number, k), np.float32)
     for start in range(0, number, rows):
         if stop is not None and stop():
@@ -79,7 +85,7 @@ def nearest(
         block = vectors[start:end] @ vectors.T
         block[torch.arange(end - start), torch.arange(start, end)] = -torch.inf
         values, places = block.topk(k, dim=1)
-        indices[start:end], cosines[start:end] = places.numpy(), values.numpy()
+        indices[start:end], cosines[start:end] = places.cpu().numpy(), values.cpu().numpy()
         if progress is not None:
             progress(end, number)
     return Neighbours(indices, np.clip(cosines, -1.0, 1.0))

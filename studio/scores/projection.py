@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.scores.neighbours import Floats, nearest
+from studio.scores.neighbours import Floats, Neighbours, nearest
 
 NEIGHBOURS = 15
 """umap-learn's own default, the image itself included."""
@@ -76,7 +76,13 @@ def without_gaps(plane: Floats) -> Floats:
     return closed
 
 
-def umap(units: Floats, *, report: Report | None = None, landmarks: int = LANDMARKS) -> Floats:
+def umap(
+    units: Floats,
+    *,
+    alike: Neighbours | None = None,
+    report: Report | None = None,
+    landmarks: int = LANDMARKS,
+) -> Floats:
     """(N, 2): images that are alike beside each other, in [-1, 1] each.
 
     Exact neighbours by matrix product go in as `precomputed_knn`, which saves umap-learn's own
@@ -84,13 +90,14 @@ def umap(units: Floats, *, report: Report | None = None, landmarks: int = LANDMA
 
     Args:
         units: (N, d) unit vectors, N >= `FEWEST`.
+        alike: their nearest images, at least `NEIGHBOURS` - 1 of each; None: they are looked for.
         report: told (what is being done, done, total).
         landmarks: see `LANDMARKS`.
     """
     say = report or _nobody
     number = len(units)
     if number <= landmarks:
-        return framed(without_gaps(_fit(units, say)))
+        return framed(without_gaps(_fit(units, say, alike)))
     chosen = np.sort(np.random.default_rng(SEED).choice(number, landmarks, replace=False))
     plane = np.empty((number, 2), np.float32)
     plane[chosen] = _fit(units[chosen], say)
@@ -103,13 +110,14 @@ def _nobody(text: str, done: int, total: int) -> None:
     del text, done, total
 
 
-def _fit(units: Floats, say: Report) -> Floats:
+def _fit(units: Floats, say: Report, alike: Neighbours | None = None) -> Floats:
     number = len(units)
     k = min(NEIGHBOURS, number)
-    found = nearest(
+    found = alike or nearest(
         units, k=k - 1, progress=lambda done, total: say("Comparing the images", done, total)
     )
     assert found is not None
+    found = found.first(k - 1)
     own = np.arange(number)[:, None]
     indices = np.hstack([own, found.indices])
     distances = np.hstack([np.zeros((number, 1), np.float32), 1 - found.cosines])

@@ -15,6 +15,7 @@ from PIL import Image
 from studio.progress import Begin
 from studio.scores import duplicates, neighbours
 from studio.scores.duplicates import Group, Outliers
+from studio.scores.graph_files import GraphFiles
 from studio.scores.neighbours import Floats, Indices, Neighbours
 
 NEIGHBOURS = 10
@@ -51,17 +52,23 @@ class Similar:
 
     @classmethod
     def of(
-        cls, vectors: Vectors, picture: Callable[[int], Image.Image], *, begin: Begin
+        cls,
+        vectors: Vectors,
+        picture: Callable[[int], Image.Image],
+        *,
+        graphs: GraphFiles,
+        begin: Begin,
     ) -> Similar:
-        """Compare all images. picture: of the run's image i; begin: told of each step."""
+        """Compare all images. picture: of the run's image i; graphs: where it is kept which of them
+        are most alike; begin: told of each step.
+        """
 
         def digest(row: int) -> bytes:
             pixels = picture(int(vectors.rows[row])).tobytes()
             return hashlib.blake2b(pixels, digest_size=16).digest()
 
         progress = begin("Comparing the images")
-        nearest = neighbours.nearest(vectors.units, k=NEIGHBOURS, progress=progress)
-        assert nearest is not None
+        nearest = graphs.of(vectors.units, progress=progress).first(NEIGHBOURS)
         begin("Comparing copies")
         exact = duplicates.exact_groups(nearest, digest)
         return cls(vectors.rows, nearest, exact, duplicates.outliers(nearest))

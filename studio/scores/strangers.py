@@ -29,17 +29,23 @@ STRONG = 0.93
 """From this score on the evidence is strong: 1.5 robust standard deviations above the median."""
 
 _NEIGHBOURS = 10
-_BLOCK = 2048
+_BLOCK = 2048  # rows of a table at a time
 _SLOPE = 1.7  # the logistic function is then within .01 of the normal distribution's
 
 
 def stranger_score(
-    features: Tensor, class_vectors: Tensor, *, noun_vectors: Tensor, center: bool
+    features: Tensor,
+    class_vectors: Tensor,
+    *,
+    noun_vectors: Tensor,
+    center: bool,
+    candidates: Tensor | None = None,
 ) -> FloatArray:
     """(N,) scores in [0, 1], higher = rather of none of the classes; 0.5 is usual in this folder.
 
     features: (N, d) raw; class_vectors: (C, d) of the names; noun_vectors: (M, d) of other nouns,
-    made with the same templates; center: the backbone's (see `studio.clip.space`).
+    made with the same templates; center: the backbone's (see `studio.clip.space`); candidates: (N,
+    K) images to choose the nearest from (see `studio.scores.graph.closest`).
     """
     import torch
 
@@ -55,24 +61,25 @@ def stranger_score(
             (block @ others.T).amax(1) - (block @ names.T).amax(1)
             for block in pictures.split(_BLOCK)
         ]
-    smooth = with_neighbours(pictures.numpy(), torch.cat(parts).double().numpy())
+    values = torch.cat(parts).double().numpy()
+    smooth = with_neighbours(pictures.numpy(), values, candidates=candidates)
     middle = float(np.median(smooth))
     spread = 1.4826 * float(np.median(np.abs(smooth - middle)))
     deviations = (smooth - middle) / max(spread, 1e-9)
     return np.asarray(1 / (1 + np.exp(-np.clip(_SLOPE * deviations, -30, 30))))
 
 
-def with_neighbours(pictures: FloatArray, values: FloatArray) -> FloatArray:
+def with_neighbours(
+    pictures: FloatArray, values: FloatArray, *, candidates: Tensor | None = None
+) -> FloatArray:
     """(N,) the mean of the values of an image and of the ten images most like it.
 
-    pictures: (N, d) unit features.
+    pictures: (N, d) unit features; candidates: as of `stranger_score`.
     """
-    count = min(_NEIGHBOURS, len(values) - 1)
-    means = np.empty(len(values))
-    for begin in range(0, len(values), _BLOCK):
-        rows = np.arange(begin, min(begin + _BLOCK, len(values)))
-        similarity = pictures[rows] @ pictures.T
-        similarity[np.arange(len(rows)), rows] = -np.inf
-        near = np.argpartition(-similarity, count - 1, axis=1)[:, :count]
-        means[rows] = (values[rows] + values[near].sum(axis=1)) / (count + 1)
-    return means
+    import torch
+
+    from studio.scores.graph import closest
+
+    vectors = torch.from_numpy(np.asarray(pictures))
+    near = closest(vectors, count=_NEIGHBOURS, candidates=candidates)[0].numpy()
+    return np.asarray((values + values[near].sum(axis=1)) / (near.shape[1] + 1))

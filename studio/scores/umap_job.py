@@ -1,6 +1,7 @@
 """UMAP in a process of its own: `python -m studio.scores.umap_job FEATURES LAYOUT`.
 
-FEATURES is a .npy file with (N, d) unit vectors, LAYOUT the .npy file to write, (N, 2). A line on
+FEATURES is a .npy file with (N, d) unit vectors, LAYOUT the .npy file to write, (N, 2). Beside
+FEATURES may stand `indices.npy` and `cosines.npy`, (N, k), of their nearest images. A line on
 standard output says how far it is: done, total and the text, separated by tabs. Compiling UMAP
 keeps Python's lock for seconds at a time; a page in the same process would stand still meanwhile.
 """
@@ -15,8 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from studio.files import replace_file
-from studio.scores.neighbours import Floats
+from studio.scores.neighbours import Floats, Neighbours
 from studio.scores.projection import umap
+
+INDICES, COSINES = "indices.npy", "cosines.npy"
 
 
 def main(features: Path, layout: Path) -> None:
@@ -27,8 +30,15 @@ def main(features: Path, layout: Path) -> None:
     def report(text: str, done: int, total: int) -> None:
         print(done, total, text, sep="\t", flush=True)
 
-    plane = umap(units, report=report)
+    plane = umap(units, alike=_alike(features.parent), report=report)
     replace_file(layout, lambda partial: _save(partial, plane))
+
+
+def _alike(folder: Path) -> Neighbours | None:
+    indices, cosines = folder / INDICES, folder / COSINES
+    if not cosines.is_file():
+        return None
+    return Neighbours(*(np.load(file, allow_pickle=False) for file in (indices, cosines)))
 
 
 def _save(file: Path, plane: Floats) -> None:

@@ -9,11 +9,13 @@ from typing import Literal
 
 from studio.cache import Cache
 from studio.scores import projection
+from studio.scores.graph_files import GraphFiles
 from studio.scores.layout_files import COMMAND, TIMEOUT_S, LayoutFiles, key_of
 from studio.scores.neighbours import Floats
 from studio.session.tasks import Lane, Task
 
 _KEPT = 4
+COMPARING = "Comparing the images"
 HEAD_START_S, LARGE = 3.0, 100_000
 
 Kind = Literal["pca", "umap"]
@@ -95,6 +97,13 @@ class Layouts:
     def _make(self, task: Task, key: str, units: Floats) -> Floats:
         # The page that asked is drawing PCA now; a large set would take its cores and disk.
         task.rest(HEAD_START_S * min(1.0, len(units) / LARGE))
+        alike = None
+        if len(units) <= projection.LANDMARKS:  # of more, the map compares some of its own
+            found = GraphFiles(self.cache_dir).of(units, progress=task.begin(COMPARING))
+            alike = found.first(projection.NEIGHBOURS - 1)
         return self._files.make(
-            key, units, report=lambda text, done, total: task.begin(text)(done, total)
+            key,
+            units,
+            alike=alike,
+            report=lambda text, done, total: task.begin(text)(done, total),
         )

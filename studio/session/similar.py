@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from studio.runs.first_labels import LOADING, encode
+from studio.scores.graph_files import GraphFiles
 from studio.scores.neighbours import unit
 from studio.scores.similar import Similar, Vectors
 from studio.session.tasks import Task
@@ -37,7 +38,10 @@ def similar_of(opened: Opened) -> Task | None:
     def make(task: Task) -> Similar:
         paths, place = opened.outcome.paths, opened.place
         vectors: Vectors = before.result()  # it was asked for first, and has ended by now
-        return Similar.of(vectors, lambda i: canvases.image(place[paths[i]]), begin=task.begin)
+        graphs = GraphFiles(opened.session.options.cache_dir)
+        return Similar.of(
+            vectors, lambda i: canvases.image(place[paths[i]]), graphs=graphs, begin=task.begin
+        )
 
     return opened.session.tasks.ask(("similar", opened.key), "Comparing the images", make)
 

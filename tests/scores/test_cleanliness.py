@@ -7,7 +7,7 @@ from cleanlab.rank import get_label_quality_scores
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
-from studio.scores import cleanliness
+from studio.scores import cleanliness, graph
 from tools import rival_scores
 from tools.ranking import ranking
 
@@ -132,7 +132,7 @@ def test_many_images_are_compared_in_blocks(monkeypatch):
     rng = np.random.default_rng(3)
     features, labels = rng.normal(size=(50, 6)), rng.integers(0, 3, 50)
     whole = cleanliness.neighbour_votes(features, labels)
-    monkeypatch.setattr(cleanliness, "_BLOCK", 7)
+    monkeypatch.setattr(graph, "BLOCK_BYTES", 4 * 50 * 7)
     np.testing.assert_allclose(cleanliness.neighbour_votes(features, labels), whole)
     np.testing.assert_allclose(whole.sum(axis=1), 1)
 
