@@ -98,7 +98,7 @@ def transduce(
     for _ in range(ROUNDS):
         pull = log_density(pictures, means, variance) / temperature + TEXT_WEIGHT * prior
         for _ in range(INNER_STEPS):
-            z = _fixed((pull + (weights[..., None] * z[nearest]).sum(1)).softmax(-1), given)
+            z = _fixed((pull + _pull(weights, nearest, z)).softmax(-1), given)
         means, variance = moments(pictures, z * usable[:, None], means)
         yield Assigned(z, means, variance)
 
@@ -134,7 +134,7 @@ def anchored(
         shares = ((sizes + 1) / (sizes + 1).sum()).log()
         pull = log_density(pictures, means, variance) / temperature + prior + shares
         for _ in range(INNER_STEPS):
-            z = _fixed((pull + (weights[..., None] * z[nearest]).sum(1)).softmax(-1), given)
+            z = _fixed((pull + _pull(weights, nearest, z)).softmax(-1), given)
         own, variance = moments(pictures, z * usable[:, None], held)
         mass = (z * usable[:, None]).sum(0)[:, None]
         means = (mass * own + hold * held) / (mass + hold).clamp_min(1e-6)
@@ -297,6 +297,14 @@ def moments(pictures: Tensor, z: Tensor, before: Tensor) -> tuple[Tensor, Tensor
     around = shares @ (pictures - centre).square() - mass @ (means - centre).square()
     second = around / total
     return means, second.clamp_min(LEAST_VARIANCE)
+
+
+def _pull(weights: Tensor, nearest: Tensor, z: Tensor) -> Tensor:
+    """(N, C) sum of the neighbours' assignments, one neighbour at a time: a third of the memory."""
+    total = weights[:, :1] * z[nearest[:, 0]]
+    for place in range(1, nearest.shape[1]):
+        total += weights[:, place, None] * z[nearest[:, place]]
+    return total
 
 
 def _usable(near: Near | None, pictures: Tensor, usable: Tensor) -> Near:
