@@ -160,8 +160,8 @@ def checked(sets: list[DataSet], _seeds: int) -> Iterator[str]:
             for seed in range(DRAWS):
                 asked = checks(labels, sure, seed=seed)[:n]
                 found = right_share({int(i): bool(right[i]) for i in asked}, labels, sure)
-                errors.append(100 * abs(found.value - right.mean()))
-                held.append(found.low <= right.mean() <= found.high)
+                errors.append(100 * abs(found.value - float(right.mean())))
+                held.append(float(found.low <= right.mean() <= found.high))
             columns[n].append((statistics.mean(errors), statistics.mean(held)))
         cells = [f"{columns[n][-1][0]:.1f}, {columns[n][-1][1]:.2f}" for n in CHECKED]
         yield f"| {data.name} | {100 * right.mean():.1f} | " + " | ".join(cells) + " |"
