@@ -163,7 +163,7 @@ def test_what_it_said_is_shown_on_each_image_and_undone_in_one_press(
     page.click("#judge-take")
     cards = page.locator("#gallery-selection .card-mark")
     wait_for(page, lambda: cards.count() == 12, "twelve marks", 60)
-    assert all(text.startswith("judged: ") for text in cards.all_inner_texts())
+    assert all(text.startswith("◇ ") for text in cards.all_inner_texts())
     page.locator("#gallery-selection .card").first.click()
     dialog = page.locator("#explore-dialog dialog[open]")
     dialog.locator(".detail-text dl").wait_for()

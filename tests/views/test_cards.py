@@ -105,8 +105,8 @@ def test_a_card_shows_what_a_person_said(outcome: Make, small: bool) -> None:
         (ACCEPTED, "✓ accepted", "accepted as cat"),
         (RELABELLED, "→ &lt;dog&gt;", "relabelled as &lt;dog&gt;"),
         (REJECTED, "✕ rejected", "rejected"),
-        (JUDGED, "judged: &lt;dog&gt;", "judged to be &lt;dog&gt;"),
-        (JUDGED_NONE, "judged: none of these", "judged to be none of the names"),
+        (JUDGED, "◇ &lt;dog&gt;", "judged to be &lt;dog&gt;"),
+        (JUDGED_NONE, "◇ none of these", "judged to be none of the names"),
     ):
         html = card(outcome(), 3, small=small, corrections={path: correction})
         assert f">{mark}</span>" in html

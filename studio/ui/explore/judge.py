@@ -32,6 +32,7 @@ _ABOUT_KEY = {
     "": "No key: nothing is sent. Set JUDGE_API_KEY or OPENAI_API_KEY, or type one.",
 }
 _PUBLIC_KEY = "Your own key; it is used for this call only, and kept nowhere."
+_UNDER_WAY = "An asking is under way. It sends what was agreed to, and nothing else."
 _FIELDS = ("budget", "about", "base_url", "model", "price")
 
 
@@ -93,7 +94,7 @@ class JudgePanel(InSession):
                     scale=0,
                     visible=False,
                 )
-                small: dict[str, Any] = {"min_width": 160, "scale": 0, "visible": False}
+                small: dict[str, Any] = {"min_width": 190, "scale": 0, "visible": False}
                 self.undo = gr.Button("Undo what it said", elem_id="judge-undo", **small)
                 self.take = gr.Button("Select the judged", elem_id="judge-take", **small)
             self.status = gr.HTML(elem_id="judge-status")
@@ -173,7 +174,7 @@ class JudgePanel(InSession):
         form = JudgeForm.of(dict(zip(_FIELDS, values, strict=False)))
         view = judging.view
         mark = (run, form, view.busy, view.stopping, *self._standing(run))
-        terms = cache(lambda: judging.terms(form, run))
+        terms = cache(lambda: Terms(fault=_UNDER_WAY) if view.busy else judging.terms(form, run))
         try:
             key = judging.key_from(form.base_url)
         except PromptError:
