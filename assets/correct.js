@@ -1,28 +1,46 @@
-// Correcting the image in the dialog (assets/detail.js), by buttons and by keys: each is the
-// aria-keyshortcuts of what it presses. A digit relabels to one of the likeliest names, L goes to
-// the list of all classes, where Enter relabels.
+// Answering about the image in the dialog (assets/detail.js), by buttons and by keys: each is the
+// aria-keyshortcuts of what it presses. Where an image is corrected, a digit relabels to one of the
+// likeliest names and L goes to the list of all classes, where Enter relabels. Where it is asked
+// about, a digit says what it is, and any other letter begins another name (assets/find.js).
 {
   const answers = (what) => body.querySelector(`.answers ${what}`);
+  const key_of = (event) => (event.key === " " ? "space" : event.key.toLowerCase());
 
   dialog.addEventListener("click", (event) => {
     if (event.target.closest("[data-undo]")) return ask("undo_answer", {});
     const chosen = event.target.closest("[data-answer]");
     if (!chosen) return;
     const label = chosen.hasAttribute("data-chosen") ? answers("select").value : chosen.dataset.class;
-    ask("answer_image", { verdict: chosen.dataset.answer, label: label || "" });
+    ask("answer_image", { verdict: chosen.dataset.answer, label: label || "", name: chosen.dataset.name || "" });
   });
   dialog.addEventListener("keydown", (event) => {
-    if (event.altKey || event.ctrlKey || event.metaKey || event.repeat || !shown()) return;
+    if (event.altKey || event.ctrlKey || event.metaKey || event.repeat || event.defaultPrevented || !shown()) return;
     if (event.target.closest(".answers select")) {
       if (event.key !== "Enter") return;
       event.preventDefault();
       return answers("[data-chosen]").click();
     }
-    if (event.target.closest("input, textarea") || !/^[a-z1-9]$/i.test(event.key)) return;
-    const wanted = answers(`[aria-keyshortcuts="${event.key.toLowerCase()}"]`);
-    if (!wanted) return;
+    if (event.target.closest("input, textarea")) return;
+    if (event.key === "Enter" && event.target.closest("button, a")) return; // presses it
+    const key = key_of(event);
+    const wanted = [...body.querySelectorAll(".answers [aria-keyshortcuts]")]
+      .find((part) => part.getAttribute("aria-keyshortcuts").toLowerCase() === key);
+    if (!wanted) return begin_name(event);
     event.preventDefault();
-    if (wanted.matches("select")) wanted.focus();
+    if (wanted.matches("select, input")) wanted.focus();
     else wanted.click();
   });
+  // A button that has the focus would be pressed by the space bar as well, when it goes up.
+  dialog.addEventListener("keyup", (event) => {
+    if (event.key === " " && answers("[aria-keyshortcuts='Space']") && !event.target.closest("input, textarea, select")) event.preventDefault();
+  });
+  // The first letter of a name that has no key of its own.
+  function begin_name(event) {
+    const field = answers(".answer-find input");
+    if (!field || !/^[\p{L}\p{N}]$/u.test(event.key)) return;
+    event.preventDefault();
+    field.focus();
+    field.value = event.key;
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+  }
 }

@@ -4,15 +4,16 @@ const dialog = element.querySelector("dialog");
 const body = dialog.querySelector(".dialog-body");
 const where = dialog.querySelector(".detail-where");
 const message = dialog.querySelector(".answer-message");
+const state = dialog.querySelector(".asked-state");
 const steps = [...dialog.querySelectorAll("[data-step]")];
-let busy = false, changed = false, asked = 0;
+let busy = false, changed = false, asked = 0, followed = "";
 
 const shown = () => body.querySelector(".detail");
 const place = () => JSON.parse(shown().dataset.place);
 
 watch("value", () => {
   if (!props.value) return;
-  message.textContent = "";
+  message.textContent = state.innerHTML = "";
   show(props.value);
 });
 
@@ -35,7 +36,7 @@ function show(html) {
 // The button of the next image that says what this one said.
 function selectorOf(button) {
   if (button.hasAttribute("data-undo")) return "[data-undo]";
-  const key = button.getAttribute("aria-keyshortcuts");
+  const key = button.getAttribute("aria-keyshortcuts"); // none: the one that goes with the list
   return key ? `[data-answer][aria-keyshortcuts="${key}"]` : "[data-chosen]";
 }
 
@@ -50,11 +51,21 @@ async function ask(name, more) {
     if (!dialog.open) return tellOthers();
     message.textContent = answer.error || answer.message || "";
     if (answer.html) show(answer.html);
+    follow(answer);
   } catch {
     message.textContent = "The studio does not answer; try again.";
   } finally {
     busy = false;
   }
+}
+
+// How far one is with the images that are worth a look. Labels that follow the answers are shown
+// behind the dialog at once.
+function follow(answer) {
+  if (answer.error || answer.state === undefined) return;
+  state.innerHTML = answer.state; // made and escaped by the server
+  if (followed !== answer.followed && answer.followed) { changed = false; trigger("corrected", {}); }
+  followed = answer.followed;
 }
 
 // What lies behind the dialog follows when it is closed.
@@ -65,11 +76,12 @@ function tellOthers() {
 
 // The nearest images come after the picture: their features may have to be read first.
 async function nearest() {
-  const mine = ++asked, part = body.querySelector("[data-near] > div");
-  while (dialog.open && mine === asked && part.isConnected) {
+  const mine = ++asked, image = shown(), part = body.querySelector("[data-near] > div");
+  while (dialog.open && mine === asked && image.isConnected) {
     const answer = await server.nearest_images(JSON.stringify(place()));
-    if (mine !== asked || !part.isConnected) return;
-    if (part.innerHTML !== answer.html) part.innerHTML = answer.html || "";
+    if (mine !== asked || !image.isConnected) return;
+    if (part && part.innerHTML !== answer.html) part.innerHTML = answer.html || "";
+    follow(answer);
     if (!answer.again) return;
     await new Promise((resolve) => setTimeout(resolve, 800));
   }
@@ -77,8 +89,10 @@ async function nearest() {
 
 dialog.addEventListener("click", (event) => {
   if (event.target === dialog) return dialog.close(); // outside of the content
-  const chosen = event.target.closest("[data-step], [data-show], [data-pick]");
+  const chosen = event.target.closest("[data-step], [data-show], [data-pick], [data-more], [data-close]");
   if (!chosen) return;
+  if (chosen.hasAttribute("data-more")) return ask("ask_more", {});
+  if (chosen.hasAttribute("data-close")) return dialog.close();
   if (chosen.dataset.step) return ask("show_image", { step: chosen.dataset.step === "on" ? 1 : -1 });
   if (chosen.dataset.show) return ask("show_image", { to: Number(chosen.dataset.show) });
   trigger("select", { pick: chosen.dataset.pick });
@@ -93,6 +107,7 @@ dialog.addEventListener("keydown", (event) => {
 });
 dialog.addEventListener("close", () => {
   asked += 1;
+  followed = "";
   props.value = ""; // so that the same image can be opened twice
   if (!busy) tellOthers();
 });

@@ -26,7 +26,7 @@ const SCALES = { // noisy to clean, through grey; pale ends would vanish on thei
 const isDark = () => document.body.classList.contains("dark");
 
 // Before training no label has been judged: there is its confidence only.
-const sides = (stage) => (stage === "zero-shot" ? ["confident", "not confident"] : ["clean", "noisy"]);
+const sides = (stage) => (stage === "zero-shot" || stage === "answers" ? ["confident", "not confident"] : ["clean", "noisy"]);
 
 function shade(name, symbol, colour, extra = {}) {
   return { name, symbol, colour, ...extra };

@@ -3,7 +3,8 @@
     import studio
     run = studio.fit("photos", classes=["cat", "dog"])
 
-`fit`, `stream`, `load` and what they return are in `studio.api`; docs/python.md has examples.
+`fit`, `stream`, `load`, `resume` and what they return are in `studio.api`; docs/python.md has
+examples.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from studio.api import Run, Share, Stream, Table, fit, load, stream
+    from studio.api import Run, Share, Stream, Table, fit, load, resume, stream
     from studio.errors import StudioError
 
 __version__ = "0.1.0"
-__all__ = ["Run", "Share", "Stream", "StudioError", "Table", "fit", "load", "stream"]
+__all__ = ["Run", "Share", "Stream", "StudioError", "Table", "fit", "load", "resume", "stream"]
 
 
 def __getattr__(name: str) -> Any:

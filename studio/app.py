@@ -37,12 +37,17 @@ def main() -> None:
 
 def _serve(args: argparse.Namespace, *, space: str | None) -> None:
     """space: the name of the Hugging Face Space that this is; None: it is none."""
-    # Here, because gradio takes seconds and `--help` must answer at once.
-    from studio.ui.window import check_window, show
-
     if args.window:
+        from studio.ui.window import check_window
+
         check_window()
-    from studio.ui.page import Limits, Options, serve
+    # Here, because gradio takes seconds and `--help` must answer at once. The package that lends a
+    # GPU has to come before gradio and torch.
+    from studio.zero import slices_of_runs
+
+    lent = slices_of_runs()
+    from studio.ui.page import ON_LENT_GPU, Limits, Options, serve
+    from studio.ui.window import show
 
     public = args.public or space is not None
     options = Options(
@@ -51,9 +56,11 @@ def _serve(args: argparse.Namespace, *, space: str | None) -> None:
         roots=tuple(root.expanduser().resolve() for root in args.root),
         public=public,
         local=is_loopback(args.host),
-        limits=Limits() if public else None,
+        limits=None if not public else Limits() if lent is None else ON_LENT_GPU,
         root=args.root_path.strip("/") and f"/{args.root_path.strip('/')}",
         tools=args.mcp,
+        slices=lent,
+        space=os.environ.get("SPACE_ID", ""),
     )
     names = args.allow_host + ([] if space is None else [space, "*.hf.space"])
     # Where its user sits: not on a Space, and not on a server that is reached from elsewhere.

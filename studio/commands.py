@@ -8,27 +8,73 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from studio.errors import INTERRUPTED, RunError, SettingsError, Stopped, WriteError
+from studio.errors import (
+    INTERRUPTED,
+    FolderError,
+    RunError,
+    SettingsError,
+    Stopped,
+    WriteError,
+)
 
 if TYPE_CHECKING:
     import argparse
 
+    from studio.runs.request import JobRequest
+
 
 def fit(options: argparse.Namespace) -> int:
-    """Label and train; the result goes to stdout."""
-    from studio.api.asked import asked
+    """Label and train, or go on with a run; the result goes to stdout."""
     from studio.api.fitting import work
     from studio.cache_folder import tidy
     from studio.files import finite
     from studio.runs.command import summary
     from studio.runs.job import JobStopped
+    from studio.runs.mirror import mirrored
     from studio.runs.request import create_run
+    from studio.runs.resume import take_up
     from studio.runs.store import RunStore
-    from studio.terminal import Terminal
 
     store = RunStore(options.runs)
+    if options.resume is None:
+        request = _asked(options)
+        store.tidy()
+        tidy(options.cache)
+        run = create_run(request, store)
+    else:
+        _check_resumed(options)
+        store.tidy()
+        known = store.find(options.resume)
+        request, run = take_up(RunStore(known.path.parent), known.id)
+    try:
+        with mirrored(run.path, options.mirror):
+            result = work(
+                request, run, cache=options.cache, resumed=options.resume is not None,
+                as_is=options.as_is,
+            )  # fmt: skip
+    except JobStopped as stopped:
+        print(stopped, file=sys.stderr)
+        return INTERRUPTED
+    except WriteError as error:
+        raise RunError(f"run {run.id} failed: {error}") from error
+    if options.json:
+        print(json.dumps(finite(result.to_dict())), flush=True)
+    else:
+        print(summary(result, run), flush=True)
+    return INTERRUPTED if result.stopped and not options.as_is else 0
+
+
+def _asked(options: argparse.Namespace) -> JobRequest:
+    """What `fit` is asked to do."""
+    from studio.api.asked import asked
+    from studio.terminal import Terminal
+
+    if options.folder is None:
+        raise FolderError("Give a folder of images, or --resume RUN to go on with a run.")
+    if options.as_is:
+        raise SettingsError("--as-is belongs to --resume RUN.")
     with Terminal() as terminal:
-        request = asked(
+        return asked(
             options.folder,
             cache=options.cache,
             runs=options.runs,
@@ -46,21 +92,22 @@ def fit(options: argparse.Namespace) -> int:
             tell=terminal.line,
             progress=lambda done, total: terminal.progress("drawing the demo", done, total),
         )
-    store.tidy()
-    tidy(options.cache)
-    run = create_run(request, store)
-    try:
-        result = work(request, run, cache=options.cache)
-    except JobStopped as stopped:
-        print(stopped, file=sys.stderr)
-        return INTERRUPTED
-    except WriteError as error:
-        raise RunError(f"run {run.id} failed: {error}") from error
-    if options.json:
-        print(json.dumps(finite(result.to_dict())), flush=True)
-    else:
-        print(summary(result, run), flush=True)
-    return INTERRUPTED if result.stopped else 0
+
+
+_OF_A_NEW_RUN = (
+    "folder", "names", "classes", "prompts", "test", "corrections", "labels", "name", "seed",
+    "phase2_model", "overrides", "follow_links",
+)  # fmt: skip
+
+
+def _check_resumed(options: argparse.Namespace) -> None:
+    """A run goes on as it began."""
+    given = [name for name in _OF_A_NEW_RUN if getattr(options, name)]
+    if given:
+        option = {"folder": "a folder", "overrides": "--set"}.get(
+            given[0], f"--{given[0].replace('_', '-')}"
+        )
+        raise SettingsError(f"A run goes on as it began: give --resume without {option}.")
 
 
 def _classes(options: argparse.Namespace) -> Path | str | None:
@@ -101,6 +148,45 @@ def prompts(options: argparse.Namespace) -> int:
     )  # fmt: skip
     with stop_on_ctrl_c() as stop:
         return write_file(order, cache_dir=options.cache, stop=stop.is_set)
+
+
+def judge(options: argparse.Namespace) -> int:
+    """Have a vision-language model say what images show."""
+    from functools import partial
+
+    from studio.api.judging import JudgeOrder
+    from studio.api.judging import judge as ask
+    from studio.terminal import Terminal, stop_on_ctrl_c
+
+    order = JudgeOrder(
+        options.target, options.budget, options.runs, options.cache, _classes(options),
+        options.prompts, options.model, options.judge, options.url, options.about, options.price,
+        options.out, options.yes, options.dry_run,
+    )  # fmt: skip
+    with stop_on_ctrl_c() as stop, Terminal() as terminal:
+        try:
+            return ask(
+                order,
+                begin=lambda text: partial(terminal.progress, text),
+                tell=terminal.line,
+                progress=partial(terminal.progress, "images judged"),
+                stop=stop.is_set,
+                agree=_agrees,
+            )
+        except Stopped:
+            return INTERRUPTED
+
+
+def _agrees(question: str) -> bool:
+    """Whether whoever sits at the terminal says yes.
+
+    Raises:
+        SettingsError: Nobody does.
+    """
+    if not sys.stdin.isatty():
+        raise SettingsError("nothing was sent: say yes with --yes, or start this in a terminal")
+    print(question, end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def predict(options: argparse.Namespace) -> int:

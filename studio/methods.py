@@ -28,6 +28,8 @@ class Method:
             labels that came with the images, and ship another model than the one that judges.
         trains: False: it only labels, there is nothing to draw curves of.
         needs_given: It learns from given labels alone and refuses to work without any.
+        resumes: A run that was cut off can go on: the method yields its state when it is asked, see
+            `studio.coft.keeping`, or it is done in one step, which is then done again.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Method:
     two_phases: bool = False
     trains: bool = True
     needs_given: bool = False
+    resumes: bool = False
 
     def load(self) -> Fit:
         """The method itself."""
@@ -48,12 +51,20 @@ class Method:
 
 # What CoFT is compared with: see docs/method.md, "Baselines".
 _ALL = (
-    Method("coft", "CoFT", "studio.coft.fit", ours=True, models=2, two_phases=True),
-    Method("coft+", "CoFT+", "studio.coft.fit", "fit_plus", ours=True, models=2, two_phases=True),
-    Method("zero-shot", "Zero-shot labels only", "studio.baselines.zero_shot", trains=False),
+    Method(
+        "coft", "CoFT", "studio.coft.fit", ours=True, models=2, two_phases=True, resumes=True,
+    ),
+    Method(
+        "coft+", "CoFT+", "studio.coft.fit", "fit_plus",
+        ours=True, models=2, two_phases=True, resumes=True,
+    ),
+    Method(
+        "zero-shot", "Zero-shot labels only", "studio.baselines.zero_shot",
+        trains=False, resumes=True,
+    ),
     Method(
         "zero-shot-ensemble", "Zero-shot, several sentences",
-        "studio.baselines.zero_shot", "fit_ensemble", trains=False,
+        "studio.baselines.zero_shot", "fit_ensemble", trains=False, resumes=True,
     ),
     Method("upl", "UPL, learned prompts", "studio.baselines.upl"),
     Method("fpl", "FPL, few pseudo-labels", "studio.baselines.grip", "fit_fpl"),
@@ -61,18 +72,35 @@ _ALL = (
     Method("grip", "GRIP, growing pseudo-labels", "studio.baselines.grip", "fit_grip"),
     Method(
         "self-training", "Self-training on all labels",
-        "studio.baselines.self_training", models=2,
+        "studio.baselines.self_training", models=2, resumes=True,
     ),
     Method(
         "self-training-seeds", "Self-training on the seeds",
-        "studio.baselines.self_training", "fit_seeds", models=2,
+        "studio.baselines.self_training", "fit_seeds", models=2, resumes=True,
     ),
     Method("fixmatch", "FixMatch, a slow teacher", "studio.baselines.fixmatch"),
     Method("lafter", "LaFTer, a text-trained head", "studio.baselines.lafter"),
-    Method("transclip", "TransCLIP, labelled together", "studio.baselines.transclip", trains=False),
+    Method(
+        "transclip", "TransCLIP, labelled together", "studio.baselines.transclip",
+        trains=False, resumes=True,
+    ),
+    Method(
+        "transclip-released", "TransCLIP, as its authors run it",
+        "studio.baselines.transclip", "fit_released", trains=False,
+    ),
+    Method("stata", "StatA, held at the texts", "studio.baselines.stata", trains=False),
+    Method(
+        "zlap", "ZLaP, labels spread over a graph",
+        "studio.baselines.propagation", "fit_zlap", trains=False,
+    ),
+    Method(
+        "ecalp", "ECALP, a graph that heeds the names",
+        "studio.baselines.propagation", "fit_ecalp", trains=False,
+    ),
     Method(
         "supervised", "Supervised by given labels",
-        "studio.baselines.self_training", "fit_supervised", models=2, needs_given=True,
+        "studio.baselines.self_training", "fit_supervised",
+        models=2, needs_given=True, resumes=True,
     ),
 )  # fmt: skip
 
@@ -94,6 +122,11 @@ def method_of(name: str) -> Method:
 def title_of(name: str) -> str:
     """A method as people call it; one of another version, not known here, by its name."""
     return METHODS[name].title if name in METHODS else name
+
+
+def resumes(name: str) -> bool:
+    """Whether runs of a method can go on after they were cut off; not of one not known here."""
+    return name in METHODS and METHODS[name].resumes
 
 
 def two_phase_methods() -> str:

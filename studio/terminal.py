@@ -134,10 +134,14 @@ class Terminal:
 
 
 @contextmanager
-def stop_on_ctrl_c() -> Iterator[threading.Event]:
-    """The first Ctrl-C (or SIGTERM) asks to end and keep what was learned; the second just ends.
+def stop_on_ctrl_c(
+    *, said: str = "stopping; Ctrl-C again ends it at once", hurried: bool = False
+) -> Iterator[threading.Event]:
+    """The first Ctrl-C (or SIGTERM) asks to end in order; the second just ends.
 
     After SIGTERM there is so much time for it: whoever sends it sends SIGKILL soon.
+
+    said: after the first; hurried: after Ctrl-C there is no more time than after SIGTERM.
     """
     stop, over = threading.Event(), threading.Event()
     if threading.current_thread() is not threading.main_thread():  # only it is told of signals
@@ -157,8 +161,8 @@ def stop_on_ctrl_c() -> Iterator[threading.Event]:
         stop.set()
         # Not `print`: a signal may arrive in the middle of one.
         with suppress(OSError):
-            os.write(2, b"\nstopping, keeping what was learned; Ctrl-C again to give that up\n")
-        if number == signal.SIGTERM and sys.platform != "win32":
+            os.write(2, f"\n{said}\n".encode())
+        if (hurried or number == signal.SIGTERM) and sys.platform != "win32":
             threading.Thread(target=hurry, name="hurry", daemon=True).start()
 
     signals = (signal.SIGINT, signal.SIGTERM)

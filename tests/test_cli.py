@@ -224,14 +224,15 @@ def test_an_error_of_the_user_reaches_the_shell_without_a_traceback(tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_ctrl_c_stops_and_keeps_what_was_learned(
+def test_ctrl_c_pauses_and_the_run_goes_on_or_ends_as_it_is(
     image_folder: Path, tiny_model: Path, quick_settings: dict[str, Any], tmp_path: Path,
     cache: Path,
 ):  # fmt: skip
     settings = {**quick_settings, "phase2_epochs": 100_000}
+    places = ["--runs", str(tmp_path / "runs"), "--cache", str(cache)]
     child = subprocess.Popen(
         [sys.executable, "-m", "studio", "fit", str(image_folder), "--model", str(tiny_model),
-         "--runs", str(tmp_path / "runs"), "--cache", str(cache), "--json", *quick(settings)],
+         *places, "--json", *quick(settings)],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     store = RunStore(tmp_path / "runs")
@@ -246,13 +247,37 @@ def test_ctrl_c_stops_and_keeps_what_was_learned(
         out, err = child.communicate(timeout=200)
     finally:
         child.kill()
-    assert child.returncode == 130, err
-    result = json.loads(out.splitlines()[-1])
-    assert (result["stopped"], result["stage"]) == (True, "phase2")
-    run = store.get(result["run"])
-    assert run.status()["state"] == "stopped"
-    assert (run.path / "model" / "classifier-1.safetensors").is_file()
+    assert (child.returncode, out) == (130, ""), err
     assert "Traceback" not in err
+    (info,) = store.list()
+    assert err.splitlines()[-1].endswith(f"python -m studio fit --resume {info.id} goes on")
+    status = store.get(info.id).status()
+    assert status["state"] == "stopped"
+    assert str(status["reason"]).startswith("paused at step 5 of 6: training the classifier")
+
+    done = studio("fit", "--resume", info.id, "--as-is", *places, "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert (result["run"], result["stopped"], result["stage"]) == (info.id, True, "phase2")
+    assert (store.root / info.id / "model" / "classifier-1.safetensors").is_file()
+
+
+def test_a_run_is_taken_up_again_as_it_began(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    resume = ["fit", "--runs", str(tmp_path), "--cache", str(tmp_path), "--resume", "latest"]
+    for more, said in (
+        (["photos"], "without a folder"),
+        (["--set", "k=4"], "without --set"),
+        (["--phase2-model", "embedded"], "without --phase2-model"),
+        ([], "there are no runs"),
+    ):
+        assert main([*resume, *more]) == 2
+        assert said in capsys.readouterr().err
+    assert main(["fit", "--runs", str(tmp_path)]) == 2
+    assert "--resume RUN" in capsys.readouterr().err
+    assert main(["fit", str(tmp_path), "--as-is"]) == 2
+    assert "belongs to --resume" in capsys.readouterr().err
 
 
 def test_demo_is_drawn_by_the_studio_unless_there_is_such_a_folder(

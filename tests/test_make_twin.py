@@ -14,9 +14,9 @@ from torch.nn.functional import normalize
 from studio.clip.backbone import Backbone, load_backbone
 from studio.clip.encode import encode_images, encode_texts
 from studio.coft.dual import DualPromptModel
-from studio.coft.phase1 import dual_loss
 from studio.coft.prompts import PromptTemplate
 from studio.coft.start import ZeroShotStart
+from studio.coft.trainer import dual_loss
 from studio.errors import ModelError
 from studio.images.resize import Resize
 from studio.settings import Settings

@@ -30,6 +30,8 @@ __all__ = ["_little_text", "convnet", "vit"]
 
 RIVALS = sorted(method.name for method in METHODS.values() if not method.ours)
 TRAINING = [name for name in RIVALS if METHODS[name].trains]
+TOGETHER = ("transclip", "transclip-released", "stata", "zlap", "ecalp")
+"""Which label the images of a run together, and new ones one by one."""
 
 
 def given_to(name: str, count: int = 30) -> torch.Tensor:
@@ -65,7 +67,7 @@ def test_a_method_speaks_the_events_and_ships_what_it_reports(name: str, vit: Ba
     assert finished.labels.shape == finished.clean.shape == (30,)
     assert not finished.stopped
     shipped = classifier_of(events).probabilities(Canvases(30).batch(range(30)))
-    if name != "transclip":  # which labels these images together, and new ones one by one
+    if name not in TOGETHER:
         free = given_to(name) == UNKNOWN
         assert torch.equal(shipped.argmax(1)[free], finished.labels[free])
         of_label = shipped.gather(1, finished.labels[:, None])[:, 0]
@@ -152,7 +154,7 @@ def test_a_centred_convolutional_tower_works_as_well(name: str, convnet: Backbon
     for key, tensor in convnet.model.state_dict().items():
         assert torch.equal(tensor, before[key]), key
     shipped = classifier_of(events).probabilities(Canvases(30).batch(range(30)))
-    if name != "transclip":
+    if name not in TOGETHER:
         free = given_to(name) == UNKNOWN
         assert torch.equal(shipped.argmax(1)[free], only(events, Finished).labels[free])
 
@@ -221,7 +223,7 @@ def test_the_traits_are_what_runs_ask_of_methods() -> None:
 
     assert those("ours") == those("two_phases") == {"coft", "coft+"}
     assert those("needs_given") == {"supervised"}
-    assert set(METHODS) - those("trains") == {"zero-shot", "zero-shot-ensemble", "transclip"}
+    assert set(METHODS) - those("trains") == {"zero-shot", "zero-shot-ensemble", *TOGETHER}
     assert {name for name, method in METHODS.items() if method.models == 2} == {
         "coft", "coft+", "self-training", "self-training-seeds", "supervised",
     }  # fmt: skip

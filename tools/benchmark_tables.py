@@ -1,10 +1,11 @@
-"""Fill the tables of docs/lab-notes.md from the results beside it, docs/lab-notes.jsonl.
+"""Fill the tables of docs/benchmarks.md and docs/lab-notes.md from the results beside them.
 
-    python tools/benchmark_tables.py [RESULTS.jsonl ...]
+    python tools/benchmark_tables.py {benchmarks,lab-notes} [RESULTS.jsonl ...]
 
-RESULTS are files that `python -m studio bench` wrote (`results.jsonl` in its --out). They are added
-first; a run that is there already (same data set, entrant and seed) is replaced. A table of the
-document starts below a line `<!-- table: NAME -->` and ends at the next empty line.
+The results of NAME.md are in NAME.jsonl. RESULTS are files that `python -m studio bench` wrote
+(`results.jsonl` in its --out). They are added first; a run that is there already (same data set,
+entrant and seed) is replaced. A table of the document starts below a line `<!-- table: NAME -->`
+and ends at the next empty line.
 """
 
 from __future__ import annotations
@@ -19,17 +20,18 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmark_contents import TABLES  # noqa: E402 (needs the path above)
+import benchmark_contents  # noqa: E402 (needs the path above)
+import benchmark_eight  # noqa: E402
 
 from studio.bench.results import Result, Results  # noqa: E402
 
-DOCUMENT = ROOT / "docs" / "lab-notes.md"
-RESULTS = ROOT / "docs" / "lab-notes.jsonl"
+TABLES = benchmark_contents.TABLES | benchmark_eight.TABLES
+DOCUMENTS = ("benchmarks", "lab-notes")
 
 COLUMNS = (
-    "set", "entrant", "seed", "images", "test_images", "zero_shot_accuracy", "accuracy",
-    "single_accuracy", "clean_fraction", "clean_precision", "estimated_accuracy", "knowledge",
-    "cpu_seconds", "peak_memory_gib", "labels",
+    "set", "entrant", "seed", "images", "test_images", "classes", "zero_shot_accuracy", "accuracy",
+    "single_accuracy", "clean_fraction", "clean_precision", "estimated_zero_shot_accuracy",
+    "estimated_accuracy", "knowledge", "cpu_seconds", "peak_memory_gib", "labels",
 )  # fmt: skip
 """What is stored of a result: nothing about the folders of the machine."""
 
@@ -37,13 +39,21 @@ COLUMNS = (
 def main() -> None:
     """See above."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("document", choices=DOCUMENTS)
     parser.add_argument("results", nargs="*", type=Path)
-    rows = Results(RESULTS).rows
-    for path in parser.parse_args().results:
+    options = parser.parse_args()
+    document, kept = beside(options.document)
+    rows = Results(kept).rows
+    for path in options.results:
         rows = merged(rows, Results(path).rows)
     rows.sort(key=lambda row: (row["entrant"], row["set"], row["seed"]))
-    RESULTS.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    DOCUMENT.write_text(filled(DOCUMENT.read_text(encoding="utf-8"), rows), encoding="utf-8")
+    kept.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    document.write_text(filled(document.read_text(encoding="utf-8"), rows), encoding="utf-8")
+
+
+def beside(name: str) -> tuple[Path, Path]:
+    """A document, and the results that its tables are made from."""
+    return ROOT / "docs" / f"{name}.md", ROOT / "docs" / f"{name}.jsonl"
 
 
 def merged(rows: Sequence[Result], more: Sequence[Result]) -> list[Result]:

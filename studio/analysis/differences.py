@@ -59,7 +59,7 @@ def card(matched: MatchedRuns, letters: Sequence[str], m: int, source: str) -> I
         right = bool(matched.right[r, m]) if known else None
         label = matched.name(int(matched.labels[r, m]))
         # Before training nobody has judged a label: there is its confidence only.
-        word = "confident" if outcome.stage == "zero-shot" else "clean"
+        word = "clean" if outcome.judged else "confident"
         share = f"{percent(float(outcome.clean_probability[matched.indices[r, m]]))} {word}"
         opinions.append(Opinion(letters[r], label, share, right))
     truth = matched.name(int(matched.truth[m])) if known else ""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from studio.api.asked import asked
 from studio.api.classes import Classes
-from studio.api.run import Run, folder_of
+from studio.api.run import Run, folder_of, load
 from studio.errors import RunError
 from studio.images.class_folders import Splits
 from studio.methods import METHODS
@@ -19,6 +19,7 @@ from studio.places import default_cache_dir, default_runs_dir
 from studio.runs.command import refusals
 from studio.runs.job import JobStopped, run_job
 from studio.runs.request import JobRequest, create_run
+from studio.runs.resume import take_up
 from studio.runs.run import Run as RunFolder
 from studio.runs.store import RunStore
 from studio.terminal import Terminal, stop_on_ctrl_c
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from studio.coft.events import Event
     from studio.prompts.prompt_set import PromptSet
     from studio.runs.result import RunResult
+
+PAUSING = "pausing, to go on later; Ctrl-C again ends it at once"
+STOPPING = "stopping, keeping what was learned; Ctrl-C again to give that up"
+"""What is said after the first Ctrl-C, of methods that can go on and of others."""
 
 Given = Mapping[str, str | None] | str | Path | Run
 """{path: class name, or None to leave the image out}; or a CSV; or a run that was corrected."""
@@ -54,7 +59,7 @@ def fit(
 ) -> Run:
     """Label the images of a folder and train a classifier; nobody annotates anything.
 
-    The first Ctrl-C ends the run early and keeps what it has learned; the second just ends it.
+    The first Ctrl-C pauses the run, and `resume` goes on with it; the second just ends it.
 
     Args:
         folder: The images; "demo" is a set that the studio draws itself; None: that of `like`.
@@ -80,9 +85,10 @@ def fit(
         progress: Whether bars are shown, in a notebook or on stderr.
 
     Returns:
-        The run, finished or ended early.
+        The run, finished. One of a method that cannot go on may have ended early.
 
     Raises:
+        JobPaused: Ctrl-C was pressed.
         StudioError: Something cannot be used as given, or the run failed; one line says why.
     """
     place = _cache(cache)
@@ -99,15 +105,54 @@ def fit(
     return Run(run)
 
 
-def work(request: JobRequest, run: RunFolder, *, cache: Path, progress: bool = True) -> RunResult:
-    """Work on a run to its end, as `fit` does: with bars, and ended early by Ctrl-C.
+def resume(
+    run: Run | Path | str, *, runs: Path | str | None = None, cache: Path | str | None = None,
+    progress: bool = True,
+) -> Run:  # fmt: skip
+    """Go on with a run that was paused, stopped or cut off, from its last checkpoint.
+
+    It ends with the same labels and model as if nothing had come between.
+
+    Args:
+        run: The run, its folder, its id, or "latest".
+        runs: Where an id is looked for; None: the environment's STUDIO_RUNS, else ./runs.
+        cache: As of `fit`.
+        progress: As of `fit`.
 
     Raises:
+        JobPaused: Ctrl-C was pressed.
+        StudioError: It cannot go on, its images have changed, say; or the run failed.
+    """
+    known = run._run if isinstance(run, Run) else load(run, runs=runs)._run
+    request, folder = take_up(RunStore(known.path.parent), known.id)
+    work(request, folder, cache=_cache(cache), progress=progress, resumed=True)
+    return Run(folder)
+
+
+def work(
+    request: JobRequest,
+    run: RunFolder,
+    *,
+    cache: Path,
+    progress: bool = True,
+    resumed: bool = False,
+    as_is: bool = False,
+) -> RunResult:
+    """Work on a run to its end, as `fit` does: with bars, and paused by Ctrl-C.
+
+    resumed: it was taken up again; as_is: end it early, with what it has learned so far.
+
+    Raises:
+        JobPaused: It was paused.
         JobStopped: It was ended before anything was learned.
         StudioError: It failed.
     """
-    models = METHODS[request.method].models
-    with stop_on_ctrl_c() as stop, Terminal(models=models, quiet=not progress) as terminal:
+    method = METHODS[request.method]
+    models, said = method.models, PAUSING if method.resumes else STOPPING
+    with (
+        stop_on_ctrl_c(said=said, hurried=method.resumes) as pause,
+        Terminal(models=models, quiet=not progress) as terminal,
+    ):
         terminal.line(f"run {run.id}")
         told = False
 
@@ -120,8 +165,9 @@ def work(request: JobRequest, run: RunFolder, *, cache: Path, progress: bool = T
             terminal.show(event)
 
         return run_job(
-            request, run, cache_dir=cache, stop=stop.is_set, listen=listen, watch=terminal.watch
-        )
+            request, run, cache_dir=cache, stop=lambda: as_is, pause=pause.is_set,
+            resumed=resumed, listen=listen, watch=terminal.watch,
+        )  # fmt: skip
 
 
 def create(request: JobRequest, *, out: Path | str | None = None) -> RunFolder:

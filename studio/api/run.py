@@ -19,6 +19,7 @@ from studio.runs.corrections import Corrections
 from studio.runs.outcome import Outcome
 from studio.runs.reader import RunReader
 from studio.runs.result import RunResult
+from studio.runs.resume import what_to_do
 from studio.runs.run import Run as RunFolder
 from studio.runs.store import RunStore
 from studio.scores.estimate import Estimate
@@ -70,7 +71,7 @@ class Run:
         """
         result = self._run.result()
         if result is None:
-            raise RunError(f"run {self.id} has no result: it is {self.state}")
+            raise RunError(f"run {self.id} has no result: {what_to_do(self._run)}")
         return result
 
     @property
@@ -224,7 +225,7 @@ class Run:
         self._reader.refresh()
         outcome = self._reader.final()
         if outcome is None:
-            raise RunError(f"run {self.id} has no labels: it is {self.state}")
+            raise RunError(f"run {self.id} has no labels: {what_to_do(self._run)}")
         return outcome
 
 

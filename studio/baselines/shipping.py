@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
-from studio.coft.classifier import Classifier, Tower, cosine_tower
-from studio.coft.events import Checkpoint, Event, Monitor
+from studio.coft.classifier import Classifier, Tower, cosine_tower, unit_tower
+from studio.coft.events import Checkpoint, Event, Monitor, Progress
 from studio.coft.outcome import clean_alone, finish_alone, label_all
 from studio.coft.task import Task
+from studio.coft.transduction import Assigned, linear_density
 
 TRAINED = "trained"
 """`Finished.stage` of a baseline that learned something; its stages are not those of the paper."""
@@ -59,3 +60,35 @@ def ship_zero_shot(task: Task) -> Iterator[Event]:
     """The zero-shot classifier, where nothing was learned."""
     texts = task.start.space.texts(task.class_vectors)
     yield from ship_texts(task, texts, kind="zero-shot", stage="zero-shot")
+
+
+def ship_together(
+    task: Task, rounds: Iterator[Assigned], *, count: int, temperature: float = 1.0
+) -> Iterator[Event]:
+    """All of a method that labels the images together and trains nothing.
+
+    What is shipped labels new images one by one: by the Gaussians of the last round and the texts,
+    without neighbours. That is an ordinary linear head, for one covariance serves all classes.
+
+    rounds: what is found, `count` times, each time better; nothing is computed before it is asked
+    for; temperature: what log densities are divided by beside the texts.
+    """
+    yield task.start.event()
+    assigned: Assigned | None = None
+    for done in range(1, count + 1):
+        if task.stop():
+            break
+        assigned = next(rounds)
+        images = len(task.images)
+        yield Progress("labelling together", images * done // count, images)
+    if assigned is None:
+        yield from ship_zero_shot(task)
+        return
+    # log p / T + log yhat is linear in the unit feature, up to what all classes share.
+    weight, bias = linear_density(assigned.means, assigned.variance)
+    space = task.start.space
+    texts = space.scale * space.texts(task.class_vectors)
+    tower = unit_tower(
+        task.backbone, task.space, weight / temperature + texts, bias=bias / temperature
+    )
+    yield from ship(task, tower, kind="transduction", probabilities=assigned.z)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from studio.clip.config import checked_config, image_only, least_parameters
+from studio.clip.device import device_name
 from studio.clip.sources import EMBEDDED_FOLDER, find_source
 from studio.clip.weights import put_weights, read_weights, weights_bytes
 from studio.errors import ModelError
@@ -153,7 +154,7 @@ def load_backbone(
             model that the studio cannot work with, or why it could not be fetched.
         Stopped: `stop` said so.
     """
-    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    where = torch.device(device_name(device))
     source = find_source(name, begin=begin, stop=stop)
     tokenizer, weights = source.tokenizer(), source.weights()
     model = build_model(source.config, name=name, values=weights_bytes(weights))

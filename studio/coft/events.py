@@ -8,7 +8,7 @@ the occasion. Models are numbered 0 and 1 here, 1 and 2 in the paper.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:  # whoever reads events of a run need not wait for torch
     from torch import Tensor
@@ -150,6 +150,29 @@ class Finished:
     stopped: bool
 
 
+@dataclass(frozen=True)
+class FitPart:
+    """A part of a fit's state. tensors: by name, CPU; values: JSON-able, with the tensors' names in
+    their places, see `studio.coft.keeping`.
+    """
+
+    tensors: dict[str, Tensor]
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class FitState:
+    """All that a fit needs to go on from here, yielded where `Task.state_due` asks for it.
+
+    at: the part that was at work; parts: by name. A part that has not changed since the state
+    before is the same object.
+    """
+
+    at: str
+    parts: dict[str, FitPart]
+
+
 Event: TypeAlias = (
     Progress | Warned | ZeroShot | SeedSet | Step | Monitor | Judged | Checkpoint | Finished
-)
+    | FitState
+)  # fmt: skip

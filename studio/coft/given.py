@@ -71,6 +71,12 @@ class Evidence:
             labels = torch.where((given == UNKNOWN) | (given == NO_SEED), judged, given)
         return cls(labels, torch.ones(len(given)) if trust is None else trust)
 
+    def by_class(self, classes: int) -> Tensor:
+        """(C,) in [0, 1]: the most that an answer of each class is worth; 0 = there is none."""
+        labelled = self.labels >= 0
+        best = self.trust.new_zeros(classes)
+        return best.scatter_reduce(0, self.labels[labelled], self.trust[labelled], "amax")
+
     def to(self, device: torch.device) -> Evidence:
         """The same on a device."""
         return Evidence(self.labels.to(device), self.trust.to(device))

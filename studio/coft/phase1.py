@@ -8,21 +8,22 @@ from functools import partial
 
 import torch
 from torch import Tensor
-from torch.nn import Parameter
 
 from studio.coft.dual import DualPromptModel, Judgement, judge, test_hidden
 from studio.coft.events import Event, Monitor, Progress, Step
 from studio.coft.given import into_judged, with_claims
 from studio.coft.hidden import TestViews, seed_views
 from studio.coft.judge import clean_sets, clean_share
-from studio.coft.losses import draw_complements, negative_loss, positive_loss
-from studio.coft.optim import build_optimizer, generator_of
+from studio.coft.keeping import Batches, Part
+from studio.coft.optim import generator_of
 from studio.coft.prompts import PromptTemplate
 from studio.coft.task import Task
+from studio.coft.trainer import Trainer
 from studio.coft.views import random_views, training_size
-from studio.settings import Settings
 
 MONITORED_EPOCHS = 10
+PHASE1 = "phase1"
+"""The name of its part of a fit's state."""
 
 
 def build_models(task: Task, *, round_number: int = 1) -> tuple[DualPromptModel, DualPromptModel]:
@@ -66,30 +67,8 @@ def phase_one(
     if settings.phase1_epochs == 0 or not per_epoch:
         return
     epochs = max(settings.phase1_epochs, math.ceil(settings.phase1_min_steps / per_epoch))
-    (first, _), (second, _) = seeds
-    everyone = torch.cat([first, second[~torch.isin(second, first)]])
-    place = torch.zeros(len(task.images), dtype=torch.int64)
-    place[everyone] = torch.arange(len(everyone))
-    generator = generator_of(settings, "views", 0, round_number=round_number)
-    adapter = models[0].adapter
-    size = training_size(backbone, settings.phase1_resolution)
-    views = yield from seed_views(
-        backbone,
-        adapter,
-        task.images,
-        everyone,
-        draw=partial(random_views, size=size, crop_scale=settings.crop_scale),
-        cached=settings.phase1_views if adapter.has_frozen_prefix else 0,
-        generator=generator,
-    )
-    # A tiny seed set makes many epochs; some ten points draw the same curve.
-    every = math.ceil(epochs / MONITORED_EPOCHS)
-    watched = [
-        test_hidden(backbone, adapter, task.images, part.tolist())
-        for part in task.monitor.split(backbone.forward_batch)
-    ]
     trainers = [
-        _Trainer(
+        Trainer(
             model,
             number,
             settings,
@@ -99,12 +78,68 @@ def phase_one(
         )
         for number, model in enumerate(models)
     ]
-    for epoch in range(1, epochs + 1):
+    batches = Batches(settings.phase1_batch)
+    kept = task.kept.taken(PHASE1)
+    if kept is not None:
+        batches.restore(kept["batches"])
+        for trainer, own in zip(trainers, kept["trainers"], strict=True):
+            trainer.restore(own)
+
+    def part() -> Part:
+        return {"batches": batches.state(), "trainers": [trainer.state() for trainer in trainers]}
+
+    with task.kept.keeps(PHASE1, part):
+        if batches.epoch <= epochs:
+            stopped = yield from _train(
+                task, models, trainers, seeds, probabilities, batches, epochs, round_number
+            )
+            if stopped:
+                return
+            batches.over(epochs)
+        yield from task.kept.arrived(PHASE1)
+        yield from task.ends(PHASE1, between=True)
+
+
+def _train(
+    task: Task,
+    models: Sequence[DualPromptModel],
+    trainers: Sequence[Trainer],
+    seeds: Sequence[tuple[Tensor, Tensor]],
+    probabilities: Sequence[Tensor],
+    batches: Batches,
+    epochs: int,
+    round_number: int,
+) -> Generator[Event, None, bool]:
+    """The epochs of `phase_one` that are to come; whether the user stopped it."""
+    settings, backbone = task.settings, task.backbone
+    (first, _), (second, _) = seeds
+    everyone = torch.cat([first, second[~torch.isin(second, first)]])
+    place = torch.zeros(len(task.images), dtype=torch.int64)
+    place[everyone] = torch.arange(len(everyone))
+    adapter = models[0].adapter
+    size = training_size(backbone, settings.phase1_resolution)
+    views = yield from seed_views(
+        backbone,
+        adapter,
+        task.images,
+        everyone,
+        draw=partial(random_views, size=size, crop_scale=settings.crop_scale),
+        cached=settings.phase1_views if adapter.has_frozen_prefix else 0,
+        generator=generator_of(settings, "views", 0, round_number=round_number),
+    )
+    # A tiny seed set makes many epochs; some ten points draw the same curve.
+    every = math.ceil(epochs / MONITORED_EPOCHS)
+    watched = [
+        test_hidden(backbone, adapter, task.images, part.tolist())
+        for part in task.monitor.split(backbone.forward_batch)
+    ]
+    yield from task.kept.arrived(PHASE1)
+    for epoch in range(batches.epoch, epochs + 1):
         for trainer, (indices, labels), likely in zip(trainers, seeds, probabilities, strict=True):
-            order = torch.randperm(len(indices), generator=trainer.shuffle)
-            for part in order.split(settings.phase1_batch):
-                if task.stop():
-                    return
+            order = partial(torch.randperm, len(indices), generator=trainer.shuffle)
+            for part in batches.of(epoch, trainer.number, order):
+                if (yield from task.ends(PHASE1)):
+                    return True
                 hidden = views(trainer.views, place[indices[part]])
                 rate = trainer.rate
                 loss, parts = trainer.step(
@@ -115,119 +150,7 @@ def phase_one(
                 )
         if len(task.monitor) and epoch % every == 0:
             yield _monitor(task, models, watched, epoch, epochs)
-
-
-def sides_of(model: DualPromptModel) -> tuple[list[Parameter], list[Parameter]]:
-    """The parameters of the texts, V+ and V-, and those of the images.
-
-    Each side's gradient is clipped by itself: clipped together, the side with the larger gradient
-    takes all of the step. At CLIP's scale that is the texts', and visual tokens stay where they
-    are.
-    """
-    return [model.positive, model.negative], list(model.adapter.parameters())
-
-
-class _Trainer:
-    """One model with its optimiser and its own streams of randomness.
-
-    A batch's images go through it `part` at a time, to save memory.
-    """
-
-    def __init__(
-        self,
-        model: DualPromptModel,
-        number: int,
-        settings: Settings,
-        *,
-        steps: int,
-        round_number: int,
-        part: int,
-    ) -> None:
-        self.model, self.number, self.settings, self.steps = model, number, settings, steps
-        self._part = part
-        self.shuffle, self.views, self.complement = (
-            generator_of(settings, purpose, number, round_number=round_number)
-            for purpose in ("shuffle", "views", "complement")
-        )
-        self.done = 0
-        self._sides = sides_of(model)
-        self._optimizer, self._schedule = build_optimizer(
-            [{"params": side, "lr": settings.phase1_lr} for side in self._sides],
-            kind=settings.phase1_optimizer,
-            momentum=settings.momentum,
-            weight_decay=settings.weight_decay,
-            steps=steps,
-        )
-
-    @property
-    def rate(self) -> float:
-        """The learning rate of the next step."""
-        return float(self._schedule.get_last_lr()[0])
-
-    def step(
-        self, hidden: Tensor, labels: Tensor, probabilities: Tensor, scale: float
-    ) -> tuple[float, dict[str, float]]:
-        """One step on L1 + lambda L2; the loss and its terms."""
-        labels = labels.to(hidden.device)
-        complements = draw_complements(
-            labels,
-            classes=probabilities.shape[1],
-            generator=self.complement,
-            mode=self.settings.complement,
-            probabilities=probabilities,
-            top=self.settings.complement_top,
-        )
-        self._optimizer.zero_grad(set_to_none=True)
-        total, parts = self._gradients(hidden, labels, complements, scale)
-        if self.settings.phase1_clip:
-            for side in self._sides:
-                torch.nn.utils.clip_grad_norm_(side, self.settings.phase1_clip)
-        self._optimizer.step()
-        self._schedule.step()
-        self.done += 1
-        return total, parts
-
-    def _gradients(
-        self, hidden: Tensor, labels: Tensor, complements: Tensor, scale: float
-    ) -> tuple[float, dict[str, float]]:
-        """Gradients of the batch's loss: images go in parts, the texts through their tower once."""
-        texts = self.model.texts()
-        leaves = [vectors.detach().requires_grad_() for vectors in texts]
-        total, parts = 0.0, {"l1": 0.0, "l2": 0.0}
-        for start in range(0, len(hidden), self._part):
-            own = slice(start, start + self._part)
-            images = self.model.images(hidden[own])
-            share = len(images) / len(hidden)
-            loss, terms = dual_loss(
-                images, leaves, labels[own], complements[own], scale, self.settings
-            )
-            (share * loss).backward()
-            total += share * float(loss.detach())
-            parts = {name: value + share * terms[name] for name, value in parts.items()}
-        torch.autograd.backward(texts, [leaf.grad for leaf in leaves])
-        return total, parts
-
-
-def dual_loss(
-    images: Tensor,
-    texts: Sequence[Tensor],
-    labels: Tensor,
-    complements: Tensor,
-    scale: float,
-    settings: Settings,
-) -> tuple[Tensor, dict[str, float]]:
-    """L1 + lambda L2 of unit features (B, d) and class vectors (C, d) t+ and t-; both as numbers.
-
-    The one real change from DeFT: L2's gradient reaches the visual side (`l2_grad_visual`) [paper].
-    """
-    positive, negative = texts
-    similar = images @ positive.T
-    first = positive_loss(similar, labels, scale=scale)
-    judged = images if settings.l2_grad_visual else images.detach()
-    anchor = positive if settings.l2_grad_positive else positive.detach()
-    second = negative_loss(judged @ anchor.T, judged @ negative.T, labels, complements, scale=scale)
-    total = first + settings.l2_weight * second
-    return total, {"l1": float(first.detach()), "l2": float(second.detach())}
+    return False
 
 
 def judge_all(

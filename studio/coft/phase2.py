@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,10 +16,14 @@ from studio.coft.classifier import Tower
 from studio.coft.contrast import MomentumContrast, key_views, queue_size
 from studio.coft.events import Event, Monitor, Step
 from studio.coft.judge import TrainingSet
+from studio.coft.keeping import Batches, Part, restore, state_of
 from studio.coft.optim import clip_gradient, generator_of, tower_optimizer
 from studio.coft.task import Task
 from studio.coft.views import random_views, training_size
 from studio.settings import Settings
+
+PHASE2 = "phase2"
+"""The name of its part of a fit's state."""
 
 
 def phase_two(
@@ -35,8 +41,7 @@ def phase_two(
         data: what each model learns.
         clean_fraction: shown beside the monitor, see `Monitor`.
     """
-    settings, backbone, images = task.settings, task.student.backbone, task.student.images
-    size = training_size(backbone, settings.phase2_resolution)
+    settings, backbone = task.settings, task.student.backbone
     if settings.contrast_weight:
         data = [with_the_rest(own, pool=task.pool) for own in data]
     part = settings.micro_batch or backbone.forward_batch
@@ -44,13 +49,41 @@ def phase_two(
         _Tuner(tower, number, len(data[number].indices), settings, part=part)
         for number, tower in enumerate(towers)
     ]
-    for epoch in range(1, settings.phase2_epochs + 1):
+    batches = Batches(settings.phase2_batch)
+    kept = task.kept.taken(PHASE2)
+    if kept is not None:
+        batches.restore(kept["batches"])
+        for tuner, own in zip(tuners, kept["tuners"], strict=True):
+            tuner.restore(own)
+
+    def part_of_state() -> Part:
+        return {"batches": batches.state(), "tuners": [tuner.state() for tuner in tuners]}
+
+    with task.kept.keeps(PHASE2, part_of_state):
+        yield from task.kept.arrived(PHASE2)
+        if (yield from _train(task, tuners, data, batches, clean_fraction)):
+            return
+        batches.over(settings.phase2_epochs)
+        yield from task.ends(PHASE2, between=True)
+
+
+def _train(
+    task: Task,
+    tuners: Sequence[_Tuner],
+    data: Sequence[TrainingSet],
+    batches: Batches,
+    clean_fraction: float,
+) -> Generator[Event, None, bool]:
+    """The epochs of `phase_two` that are to come; whether the user stopped it."""
+    settings, backbone, images = task.settings, task.student.backbone, task.student.images
+    size = training_size(backbone, settings.phase2_resolution)
+    for epoch in range(batches.epoch, settings.phase2_epochs + 1):
         for tuner in tuners:
             indices, labels, weights = data[tuner.number]
-            order = torch.randperm(len(indices), generator=tuner.generator)
-            for batch in order.split(settings.phase2_batch):
-                if task.stop():
-                    return
+            order = partial(torch.randperm, len(indices), generator=tuner.generator)
+            for batch in batches.of(epoch, tuner.number, order):
+                if (yield from task.ends(PHASE2)):
+                    return True
                 canvases = images.batch(indices[batch].tolist())
                 views = random_views(
                     canvases, size=size, crop_scale=settings.crop_scale, generator=tuner.generator
@@ -78,7 +111,8 @@ def phase_two(
                     parts,
                 )
         if len(task.monitor):
-            yield _monitor(task, towers, clean_fraction, epoch)
+            yield _monitor(task, [tuner.tower for tuner in tuners], clean_fraction, epoch)
+    return False
 
 
 def with_the_rest(data: TrainingSet, *, pool: Tensor) -> TrainingSet:
@@ -113,6 +147,29 @@ class _Tuner:
         self.steps = math.ceil(images / settings.phase2_batch) * settings.phase2_epochs
         self.done = 0
         self._optimizer, self._schedule = tower_optimizer(tower, settings, steps=self.steps)
+
+    def state(self) -> Part:
+        """How its training stands."""
+        part = {"done": self.done, **state_of(**self._training)}
+        return part if self.contrast is None else {**part, "queue": self.contrast.queue}
+
+    def restore(self, part: Part) -> None:
+        """Go on from there."""
+        self.done = int(part["done"])
+        restore(part, **self._training)
+        if self.contrast is not None and part["queue"] is not None:
+            self.contrast.queue = part["queue"].to(self.tower.head.weight.device)
+
+    @property
+    def _training(self) -> dict[str, Any]:
+        modules = {"tower": self.tower}
+        slow = {} if self.contrast is None else {"contrast": self.contrast.encoder}
+        return {
+            "modules": {**modules, **slow},
+            "optimizer": self._optimizer,
+            "schedule": self._schedule,
+            "generators": {"views": self.generator, "keys": self.key_generator},
+        }
 
     @property
     def rate(self) -> float:

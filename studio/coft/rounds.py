@@ -24,12 +24,16 @@ from studio.coft.judge import (
     peer_clean_probability,
     soft_weights,
 )
+from studio.coft.keeping import Part
 from studio.coft.phase1 import build_models, judge_all, phase_one
 from studio.coft.selection import without_prior
 from studio.coft.start import first_scores, seeds
 from studio.coft.task import Task
 from studio.coft.transduction import label_together
 from studio.settings import Settings
+
+ROUNDS = "rounds"
+"""The name of its part of a fit's state: what the rounds so far have learned."""
 
 CONTRADICTED = (
     "The first labels were kept: what both models learned from the seeds contradicts them on more "
@@ -44,7 +48,8 @@ class Learned:
 
     models: both, trained; log_odds: (2, N, C) of their p_clean; labels: (2, N), given ones worked
     in; clean: (2, N) bool, S_clean of both; weights: (2, N), what each label counts in Phase II,
-    0 = nothing; seeds: images in the larger of the two seed sets.
+    0 = nothing; seeds: images in the larger of the two seed sets; scores: (N, C) of both, by which
+    they rank images for a further round, () after the last.
     """
 
     models: tuple[DualPromptModel, DualPromptModel]
@@ -53,6 +58,7 @@ class Learned:
     clean: Tensor
     weights: Tensor
     seeds: int
+    scores: tuple[Tensor, ...] = ()
 
 
 def phase_one_rounds(task: Task) -> Generator[Event, None, Learned]:
@@ -62,14 +68,18 @@ def phase_one_rounds(task: Task) -> Generator[Event, None, Learned]:
     the user stopped is dropped in favour of the one before; the first is kept as far as it came.
     """
     settings, given = task.settings, task.given
-    learned: Learned | None = None
+    learned, begin = _taken(task)
+    if learned is not None and not learned.scores:
+        yield from task.kept.arrived(ROUNDS)
+        return learned
     views: TestViews | None = None
     device = task.space.image_mean.device
     first = yield from first_scores(
         task.start, given, settings, device=device, evidence=task.evidence
     )
-    scores = [first, first]
-    for number in range(1, settings.rounds + 1):
+    yield from task.kept.arrived(ROUNDS)
+    scores: Sequence[Tensor] = (first, first) if learned is None else learned.scores
+    for number in range(begin, settings.rounds + 1):
         ranked = [claimed_scores(own, task.claims) for own in scores]
         both = yield from _seed_sets(ranked, task, number)
         models = build_models(task, round_number=number)
@@ -94,6 +104,7 @@ def phase_one_rounds(task: Task) -> Generator[Event, None, Learned]:
                 task.start.pictures, labels, given != REJECTED, device=device
             )
         labels, clean = into_judged(labels, clean, given)
+        scores = _next_scores(assigned, judgement, settings) if number < settings.rounds else ()
         learned = Learned(
             models=models,
             log_odds=judgement.log_odds,
@@ -101,18 +112,34 @@ def phase_one_rounds(task: Task) -> Generator[Event, None, Learned]:
             clean=clean,
             weights=given_weights(weights, given),
             seeds=max(len(indices) for indices, _ in both),
+            scores=tuple(scores),
         )
         yield _judged(judgement, learned, number)
-        if task.stop():
+        task.kept.holds(ROUNDS, _part(learned, number))
+        if (yield from task.ends(ROUNDS, between=True)):
             break
-        scores = [
-            without_prior(
-                _confidence(own, log_odds.sigmoid(), settings), power=settings.prior_correction
-            )
-            for own, log_odds in zip(assigned, judgement.log_odds, strict=True)
-        ]
     assert learned is not None  # there is at least one round
     return learned
+
+
+def _part(learned: Learned, number: int) -> Part:
+    """What a later fit needs of a round."""
+    whole = {field.name: getattr(learned, field.name) for field in dataclasses.fields(learned)}
+    return {**whole, "models": [model.state_dict() for model in learned.models], "number": number}
+
+
+def _taken(task: Task) -> tuple[Learned | None, int]:
+    """What the fit that goes on here had learned in its rounds, and the round to begin with."""
+    part = task.kept.taken(ROUNDS)
+    if part is None:
+        return None, 1
+    number = int(part.pop("number"))
+    models = build_models(task, round_number=number)
+    for model, state in zip(models, part.pop("models"), strict=True):
+        model.load_state_dict(state)
+    learned = Learned(**{**part, "models": models, "scores": tuple(part["scores"])})
+    task.kept.holds(ROUNDS, _part(learned, number))
+    return learned, number + 1
 
 
 def _seed_sets(
@@ -155,6 +182,16 @@ def _assigned(judgement: Judgement, first: Tensor, task: Task) -> Generator[Even
         )
         together.append(assigned)
     return torch.stack(together)
+
+
+def _next_scores(assigned: Tensor, judgement: Judgement, settings: Settings) -> tuple[Tensor, ...]:
+    """(N, C) of both models by which they rank images for the next round."""
+    return tuple(
+        without_prior(
+            _confidence(own, log_odds.sigmoid(), settings), power=settings.prior_correction
+        )
+        for own, log_odds in zip(assigned, judgement.log_odds, strict=True)
+    )
 
 
 def _confidence(assigned: Tensor, clean: Tensor, settings: Settings) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -14,8 +14,9 @@ from torch import Tensor
 from studio.clip.backbone import Backbone
 from studio.clip.encode import Images
 from studio.clip.space import Space
-from studio.coft.events import Event
+from studio.coft.events import Event, FitState
 from studio.coft.given import NO_SEED, NONE, REJECTED, UNKNOWN, Evidence, checked
+from studio.coft.keeping import Due, Keeper
 from studio.coft.optim import generator_of
 from studio.coft.start import ZeroShotStart
 from studio.coft.student import Student
@@ -32,6 +33,7 @@ class Task:
         given: (N,) int64 labels of a person, see `studio.coft.given`.
         judged: (N,) int64 labels of a vision-language model, see `studio.coft.given`.
         claims: (N,) int64 labels that came with the images, see `studio.coft.given`.
+        kept: what a later fit would go on from, see `studio.coft.keeping`.
         The others: as `__init__` takes them.
     """
 
@@ -50,6 +52,8 @@ class Task:
         trust: Tensor | float = 1.0,
         student: Student | None = None,
         stop: Callable[[], bool] = lambda: False,
+        state_due: Due | None = None,
+        state: FitState | None = None,
     ) -> None:
         """Everything that a method may know.
 
@@ -69,6 +73,9 @@ class Task:
             student: what Phase II fine-tunes and the fit ships, on the same images; None: the
                 backbone. This and claims are for methods of two phases only.
             stop: asked before each batch; when true, the fit ends early with what was learned.
+            state_due: asked before each batch and between stages; when true, or where the fit is
+                to end early, it yields its state. None: never. For methods that `resumes` names.
+            state: what the fit goes on from; None: it begins.
 
         Raises:
             FolderError: fewer than two classes.
@@ -78,7 +85,10 @@ class Task:
             raise FolderError("At least two classes are needed: give one more class name.")
         self.backbone, self.images, self.features = backbone, images, features
         self.class_vectors, self.class_names = class_vectors, class_names
-        self.settings, self.stop = settings, stop
+        self.settings = settings
+        self.kept = Keeper(due=state_due, state=state)
+        # Whatever is said on the way to where it goes on was so for the fit that it continues.
+        self.stop = lambda: not self.kept.on_the_way and stop()
         self.given = checked(given, images=len(images), classes=len(class_names))
         self.judged = checked(judged, images=len(images), classes=len(class_names))
         # What was judged to be none of its likeliest names is no seed by its first label.
@@ -93,6 +103,10 @@ class Task:
         other = copy.copy(self)
         other.settings = dataclasses.replace(self.settings, **changes)
         return other
+
+    def ends(self, at: str, *, between: bool = False) -> Generator[Event, None, bool]:
+        """Whether to end early, asked where a fit can go on later; see `Keeper.ends`."""
+        return (yield from self.kept.ends(at, self.stop, between=between))
 
     @cached_property
     def start(self) -> ZeroShotStart:

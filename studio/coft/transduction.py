@@ -52,6 +52,8 @@ STARVED = 0.25
 FEW_STARVED, MANY_STARVED = 0.05, 0.5
 """Shares of starved classes up to which all names seem to be in the folder, and from which most
 seem to be missing."""
+NAMED = 0.5
+"""Trust from which an answer shows that its class is in the folder."""
 LEAST_PROBABILITY = 1e-37
 """Whose logarithm is still finite in float32."""
 
@@ -65,8 +67,17 @@ class Assigned:
     variance: Tensor
 
 
+Near = tuple[Tensor, Tensor]
+"""What `neighbours` returns."""
+
+
 def transduce(
-    pictures: Tensor, probabilities: Tensor, given: Tensor, *, temperature: float = 1.0
+    pictures: Tensor,
+    probabilities: Tensor,
+    given: Tensor,
+    *,
+    temperature: float = 1.0,
+    near: Near | None = None,
 ) -> Iterator[Assigned]:
     """The assignments after each of the rounds.
 
@@ -76,17 +87,18 @@ def transduce(
         given: (N,) see `studio.coft.given`. A given label is the image's assignment throughout; a
             rejected image shapes no class and no neighbour.
         temperature: T; above 1 the Gaussians weigh less beside the texts.
+        near: `neighbours` of the pictures, where they are known already.
     """
     prior = probabilities.clamp_min(LEAST_PROBABILITY).log()
     usable = given != REJECTED
-    near, weights = neighbours(pictures, usable, count=NEIGHBOURS)
-    z = _fixed(probabilities, given)
+    nearest, weights = _usable(near, pictures, usable)
+    z = fixed(probabilities, given)
     means = _first_means(pictures, z * usable[:, None])
     variance = torch.full_like(pictures[0], 1 / pictures.shape[1])
     for _ in range(ROUNDS):
         pull = log_density(pictures, means, variance) / temperature + TEXT_WEIGHT * prior
         for _ in range(INNER_STEPS):
-            z = _fixed((pull + (weights[..., None] * z[near]).sum(1)).softmax(-1), given)
+            z = fixed((pull + (weights[..., None] * z[nearest]).sum(1)).softmax(-1), given)
         means, variance = moments(pictures, z * usable[:, None], means)
         yield Assigned(z, means, variance)
 
@@ -98,27 +110,31 @@ def anchored(
     *,
     temperature: float,
     anchor: float,
+    told: Tensor | None = None,
+    near: Near | None = None,
 ) -> Iterator[Assigned]:
     """As `transduce`, with means that are held and class sizes that are estimated [studio].
 
     The mean of a class is that of its images and of `anchor` pseudo-images at its mean under the
-    probabilities (N, C), but free where it has a given label: that says more than a text. The log
-    of its size, with one image more than it has, stands beside its texts' log probability.
+    probabilities (N, C), but free as far as answers name it, which say more than a text: `told`
+    (C,) in [0, 1]; None: where it has a given label. The log of its size, with one image more than
+    it has, stands beside its texts' log probability.
     """
     prior = ANCHORED_TEXT_WEIGHT * probabilities.clamp_min(LEAST_PROBABILITY).log()
     usable = given != REJECTED
-    near, weights = neighbours(pictures, usable, count=NEIGHBOURS)
-    z = _fixed(probabilities, given)
+    nearest, weights = _usable(near, pictures, usable)
+    z = fixed(probabilities, given)
     means, variance = moments(pictures, z * usable[:, None], torch.zeros_like(pictures[:1]))
     held = means
-    told = torch.bincount(given[given >= 0], minlength=probabilities.shape[1])[:, None]
-    hold = torch.where(told > 0, 0.0, anchor)
+    if told is None:
+        told = Evidence.of(given).by_class(probabilities.shape[1])
+    hold = anchor * (1 - told[:, None])
     for _ in range(ROUNDS):
         sizes = (z * usable[:, None]).sum(0)
         shares = ((sizes + 1) / (sizes + 1).sum()).log()
         pull = log_density(pictures, means, variance) / temperature + prior + shares
         for _ in range(INNER_STEPS):
-            z = _fixed((pull + (weights[..., None] * z[near]).sum(1)).softmax(-1), given)
+            z = fixed((pull + (weights[..., None] * z[nearest]).sum(1)).softmax(-1), given)
         own, variance = moments(pictures, z * usable[:, None], held)
         mass = (z * usable[:, None]).sum(0)[:, None]
         means = (mass * own + hold * held) / (mass + hold).clamp_min(1e-6)
@@ -140,14 +156,16 @@ def label_together(
     given_evidence: float = 0.0,
     anchor: float = 0.0,
     evidence: Evidence | None = None,
+    near: Near | None = None,
 ) -> Tensor:
     """(N, C) tempered assignments, on the CPU; arguments as of `transduce` and `anchored`.
 
     Anchored or free is chosen for each folder. Where classes are held and hardly any starves, all
     of them seem to be there, and free means say more. Where more than half starve, the folder has
     few of the listed classes, what is repeated goes further from the texts than they deserve, and
-    the first anchored round stands; else the last. anchor 0, or given labels of every class, which
-    show that none is absent: free.
+    the first anchored round stands; else the last. anchor 0, or trusted answers of every class,
+    which show that none is absent: free. near: `neighbours` of the `centred` pictures, where they
+    are known already; a rejected image among them counts nothing.
 
     given_evidence: weight of `with_evidence`; evidence: what it takes; None: the given labels, in
     full. device: where it is computed; comparing all pairs of
@@ -162,16 +180,17 @@ def label_together(
     )
     pictures = centred(pictures, given)
     temperature = temperature_of(pictures[given != REJECTED])
-    lacking = 0.0
-    if anchor and len(given[given >= 0].unique()) < probabilities.shape[1]:
+    named, lacking = told.by_class(probabilities.shape[1]), 0.0
+    if anchor and float(named.min()) < NAMED:
         first, *_, last = anchored(
-            pictures, probabilities, given, temperature=temperature, anchor=anchor
-        )
+            pictures, probabilities, given,
+            temperature=temperature, anchor=anchor, told=named, near=near,
+        )  # fmt: skip
         lacking = float(starved(last.z).float().mean())
         if lacking > MANY_STARVED:
             last = first
     if lacking <= FEW_STARVED:
-        *_, last = transduce(pictures, probabilities, given, temperature=temperature)
+        *_, last = transduce(pictures, probabilities, given, temperature=temperature, near=near)
     return last.z.cpu().double().lerp(probabilities.cpu().double(), TRACE)
 
 
@@ -280,13 +299,20 @@ def moments(pictures: Tensor, z: Tensor, before: Tensor) -> tuple[Tensor, Tensor
     return means, second.clamp_min(LEAST_VARIANCE)
 
 
+def _usable(near: Near | None, pictures: Tensor, usable: Tensor) -> Near:
+    if near is None:
+        return neighbours(pictures, usable, count=NEIGHBOURS)
+    indices, cosines = near
+    return indices, cosines * usable[indices]
+
+
 def _first_means(pictures: Tensor, scores: Tensor) -> Tensor:
     """(C, d) of the most confident images of each class."""
     best = scores.topk(min(CONFIDENT, len(scores)), dim=0).indices  # (n, C)
     return pictures[best].mean(0)
 
 
-def _fixed(z: Tensor, given: Tensor) -> Tensor:
+def fixed(z: Tensor, given: Tensor) -> Tensor:
     """Assignments (N, C) in which given labels (N,) stand."""
     labelled = given >= 0
     z = z.clone()

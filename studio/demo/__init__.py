@@ -47,12 +47,16 @@ _SUBJECTS: dict[str, Subject] = {
 DEMO_CLASSES: tuple[str, ...] = tuple(_SUBJECTS)
 
 
-def draw(folder: Path, *, seed: int = 0, progress: Progress | None = None) -> Path:
+def draw(
+    folder: Path, *, seed: int = 0, per_class: int = 0, progress: Progress | None = None
+) -> Path:
     """Draws the demo set into `folder` (made if need be): one sub-folder of JPEG files a class.
 
-    progress: called with (pictures drawn, pictures in all) from this thread. Returns `folder`.
+    per_class: how many pictures of each class, 0: PER_CLASS; progress: called with (pictures drawn,
+    pictures in all) from this thread. Returns `folder`.
     """
-    jobs = [(number, picture) for picture in range(PER_CLASS) for number in range(len(_SUBJECTS))]
+    pictures = range(per_class or PER_CLASS)
+    jobs = [(number, picture) for picture in pictures for number in range(len(_SUBJECTS))]
     for name in DEMO_CLASSES:
         (folder / _folder_name(name)).mkdir(parents=True, exist_ok=True)
 
@@ -74,14 +78,14 @@ def draw(folder: Path, *, seed: int = 0, progress: Progress | None = None) -> Pa
     return folder
 
 
-def demo_folder(cache_dir: Path, *, progress: Progress | None = None) -> Path:
+def demo_folder(cache_dir: Path, *, per_class: int = 0, progress: Progress | None = None) -> Path:
     """The demo set in the cache folder, drawn on the first call.
 
     Drawn under another name and renamed when complete: a killed process leaves no half set, and of
     two processes that draw at once the second uses what the first has finished.
-    Raises FolderError when the cache folder cannot be written.
+    per_class: as for `draw`. Raises FolderError when the cache folder cannot be written.
     """
-    target = cache_dir / f"demo-{_EDITION}"
+    target = cache_dir / (f"demo-{_EDITION}-{per_class}" if per_class else f"demo-{_EDITION}")
     if target.is_dir():
         return target
     temporary = cache_dir / f".demo-{uuid.uuid4().hex}"
@@ -89,7 +93,7 @@ def demo_folder(cache_dir: Path, *, progress: Progress | None = None) -> Path:
         with writing(cache_dir, what=CACHE):
             temporary.mkdir(parents=True)
             with held(temporary):
-                draw(temporary, progress=progress)
+                draw(temporary, per_class=per_class, progress=progress)
                 os.rename(temporary, target)
     except OSError as error:
         if not target.is_dir():

@@ -78,8 +78,8 @@ def limits(subject: Subject) -> list[str]:
         "An estimate is no measurement: no true label was used for it. "
         "Look at the images with the lowest scores before you rely on the labels.",
         "Clean means that the other model agrees, not that the label is right.",
-        f"It knows these {len(subject.class_names)} classes and no others; an image that shows "
-        "none of them gets one of their names all the same.",
+        f"It knows these {len(subject.reader.info.class_names)} classes and no others; an image "
+        "that shows none of them gets one of their names all the same.",
         *subject.reader.warnings,
     ]  # fmt: skip
 

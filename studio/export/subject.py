@@ -13,6 +13,7 @@ from studio.places import default_cache_dir
 from studio.runs.outcome import Outcome
 from studio.runs.reader import RunReader
 from studio.runs.result import RunResult
+from studio.runs.resume import what_to_do
 from studio.runs.run import Run
 
 EVERYTHING, CLEAN = "everything", "clean"
@@ -51,11 +52,7 @@ class Subject:
         reader.refresh()
         outcome = reader.final()
         if outcome is None:
-            state = run.status()["state"]
-            wait = "wait for its end" if state in ("queued", "running", "stopping") else (
-                f"it is {state}; start it again"
-            )  # fmt: skip
-            raise RunError(f"run {run.id} has no final labels yet; {wait}")
+            raise RunError(f"run {run.id} has no final labels: {what_to_do(run)}")
         return cls(run, reader, outcome, only, cache_dir or default_cache_dir())
 
     @cached_property
@@ -76,7 +73,7 @@ class Subject:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The C class names, in the order of the classifier."""
+        """The C class names, in the order of the classifier, and those that a person added."""
         return self.outcome.class_names
 
     @cached_property

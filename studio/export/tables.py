@@ -20,7 +20,7 @@ _PARQUET_ROW = 110
 def as_json(subject: Subject) -> Iterator[Entry]:
     """labels.json: the classes, every image with its best classes, and what was refused."""
     info = subject.reader.info
-    head = {
+    head: dict[str, object] = {
         "made_by": f"CoFT Studio {studio.__version__}",
         "run": info.id,
         "method": info.method,

@@ -60,6 +60,50 @@ def add_prompts(commands: Any) -> None:
     prompts.set_defaults(command=run_command.prompts)
 
 
+def add_judge(commands: Any) -> None:
+    """A vision-language model's answers about a few images."""
+    judge = commands.add_parser(
+        "judge",
+        help="have a vision-language model say what a few well-chosen images show",
+        description="Ask a vision-language model behind an OpenAI-compatible address "
+        "(JUDGE_BASE_URL or OPENAI_BASE_URL, else OpenAI; a server of this machine too) what "
+        "images show. What "
+        "would be sent to whom and what it costs is printed, and nothing is sent before you say "
+        "yes. Started again, it goes on where it was stopped.",
+    )
+    add = judge.add_argument
+    add("target", metavar="RUN|FOLDER", help="a run's id or 'latest', or a folder of images")
+    add(
+        "--budget",
+        default="2C",
+        metavar="N",
+        help="how many images are asked about, or 2C for two a class (default: %(default)s)",
+    )
+    add("--judge", default="", metavar="NAME", help="the model that sees (or JUDGE_MODEL)")
+    add("--url", default="", metavar="URL", help="its address, up to /v1 (or JUDGE_BASE_URL)")
+    add("--about", default="", metavar="TEXT", help="what the images show, in your words")
+    add(
+        "--price",
+        default="",
+        metavar="IN/OUT",
+        help="US dollars a million tokens sent and written, for the cost",
+    )
+    add("--yes", action="store_true", help="send without being asked; for scripts")
+    add("--dry-run", action="store_true", help="print what would be sent; nothing is")
+    add_names(judge)
+    add("--model", default="embedded", help="of a folder's first labels (default: %(default)s)")
+    add(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="a CSV of all that is corrected and judged, for `fit --corrections` (a folder's "
+        "default: judged.csv)",
+    )
+    add_runs_dir(judge)
+    add_cache_dir(judge)
+    judge.set_defaults(command=run_command.judge)
+
+
 def add_fit(commands: Any) -> None:
     """A folder to labels and a classifier."""
     fit = commands.add_parser(
@@ -69,7 +113,21 @@ def add_fit(commands: Any) -> None:
         "anything. Sub-folders that are called like a class are used for scoring only.",
     )
     fit.add_argument(
-        "folder", metavar="FOLDER", help="the images; 'demo' is a set that the studio draws itself"
+        "folder",
+        nargs="?",
+        metavar="FOLDER",
+        help="the images; 'demo' is a set that the studio draws itself",
+    )
+    fit.add_argument(
+        "--resume",
+        metavar="RUN",
+        help="go on with a run that was paused, stopped or cut off, in place of FOLDER: its id, "
+        "its folder, or 'latest'",
+    )
+    fit.add_argument(
+        "--as-is",
+        action="store_true",
+        help="with --resume: train no further, and label all images with what it has learned",
     )
     add_names(fit)
     fit.add_argument(
@@ -127,6 +185,13 @@ def add_fit(commands: Any) -> None:
     add_cache_dir(fit)
     fit.add_argument(
         "--json", action="store_true", help="the last line on stdout is the result as JSON"
+    )
+    fit.add_argument(
+        "--mirror",
+        type=Path,
+        metavar="DIR",
+        help="keep a copy of the run's folder here while it works, for others to read: a bucket "
+        "that is mounted, say",
     )
     fit.set_defaults(command=run_command.fit)
 

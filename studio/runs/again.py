@@ -13,7 +13,7 @@ from studio.images.folder import class_text, parse_class_names
 from studio.images.image_names import ImageNames
 from studio.prompts.prompt_set import PromptSet
 from studio.runs.checking import CLAIMED_FILE, read_labels
-from studio.runs.corrections import corrections_of
+from studio.runs.corrections import Corrections, corrections_of
 from studio.runs.given import GIVEN_FILE, Correction, read_corrections
 from studio.runs.request import JobRequest
 from studio.runs.run import Run
@@ -92,7 +92,10 @@ def corrected(run: Run) -> JobRequest:
         raise RunError("Nothing is corrected yet: accept, relabel or reject some images first.")
     asked = request_of(run)
     name = run.info.name.removesuffix(_SUFFIX) + _SUFFIX
-    return dataclasses.replace(asked, name=name, corrections=corrections)
+    names = asked.class_names
+    if names is not None:
+        names = (*names, *Corrections.of(run).added())
+    return dataclasses.replace(asked, name=name, corrections=corrections, class_names=names)
 
 
 def corrections_from(

@@ -5,12 +5,15 @@ order, and it never overrides what a person said of an image.
 
 They are kept in a folder, a run's own or that of images which no run has labelled yet.
 corrections.jsonl has one line for each press of a button and is only ever appended to; to undo is
-one line more. given.csv holds what a run itself was started with, and never changes. What counts is
-given.csv with corrections.jsonl over it, the last word on an image being the one that holds.
+one line more, and so is a class that nobody had listed. given.csv holds what a run itself was
+started with, and never changes. What counts is given.csv with corrections.jsonl over it, the last
+word on an image being the one that holds.
 """
 
 from __future__ import annotations
 
+import hashlib
+import os
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -21,6 +24,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from studio.errors import RunError
 from studio.files import append_json, read_json_lines
+from studio.images.class_lists import MAX_NAME_LENGTH
+from studio.images.names import clean, same
 from studio.locks import FileLock
 from studio.runs.given import (
     GIVEN_FILE,
@@ -89,16 +94,45 @@ class Corrections:
         self._seen: tuple[int, int] | None = None  # what the files were like when they were read
         self._current: dict[str, Correction] = {}
         self._done: list[Action] = []
+        self._added: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, run: Run) -> Corrections:
         """Those of a run's images."""
-        return cls(run.path, lambda: Subjects(run.images()["images"], run.info.class_names))
+
+        def subjects() -> Subjects:
+            names = (*run.info.class_names, *found.added())
+            return Subjects(run.images()["images"], names)
+
+        found = cls(run.path, subjects)
+        return found
 
     def current(self) -> Mapping[str, Correction]:
         """What counts now, by the image's path; reads the disk only when something changed."""
         self._refresh()
         return self._current
+
+    def added(self) -> tuple[str, ...]:
+        """Classes that the list of names did not have, in the order they were added."""
+        self._refresh()
+        return self._added
+
+    def add_class(self, name: str) -> str:
+        """Add a class that no image has so far; its name as it is kept.
+
+        Raises:
+            RunError: It is empty or too long, or there is one that is written alike.
+        """
+        name = clean(name)
+        if not name or len(name) > MAX_NAME_LENGTH:
+            raise RunError(f"Give the new class a name of 1 to {MAX_NAME_LENGTH} characters.")
+        before = next((old for old in self._subjects()[1] if same(old) == same(name)), None)
+        if before is not None:
+            raise RunError(f"There is a class “{before}” already.")
+        self.make_room()
+        with _Gate(self._folder):
+            self._append({"class": name})
+        return name
 
     @property
     def mark(self) -> object:
@@ -213,10 +247,12 @@ class Corrections:
             return
         given = self._folder / GIVEN_FILE
         base = read_corrections(given) if seen[1] > 0 else {}
-        actions, undone = [], set()
+        actions, undone, added = [], set(), []
         for record in read_json_lines(self._folder / _FILE)[0]:
             if "undo" in record:
                 undone.add(str(record["undo"]))
+            elif isinstance(record.get("class"), str):
+                added.append(clean(record["class"])[:MAX_NAME_LENGTH])
             elif (action := _action(record)) is not None:
                 actions.append(action)
         done = [action for action in actions if action.id not in undone]
@@ -228,6 +264,15 @@ class Corrections:
                     said = Correction(cast(Verdict, action.verdict), label)
                     current[path] = said.over(before)
         self._current, self._done, self._seen = current, done, seen
+        self._added = tuple(dict.fromkeys(name for name in added if name))
+
+
+def folder_corrections(
+    root: Path, *, cache_dir: Path, subjects: Callable[[], Subjects]
+) -> Corrections:
+    """Those of a folder's images before any run. cache_dir: the studio's cache, which has them."""
+    key = hashlib.sha256(os.fsencode(root)).hexdigest()[:20]
+    return Corrections(cache_dir / "corrections" / key, subjects, make=True)
 
 
 def corrections_of(run: Run) -> Mapping[str, Correction]:

@@ -11,6 +11,10 @@ from studio.errors import RunError, Stopped, StudioError, WriteError
 from studio.room import disk_is_full, within
 
 
+class Paused(Exception):  # noqa: N818 (nothing went wrong)
+    """The run was asked to end at once, and to go on later."""
+
+
 def explain(error: BaseException, *, folders: Mapping[str, Path] = {}) -> StudioError | None:
     """What a user can do about the error, or None when it is a bug.
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from studio.clip.backbone import Backbone
     from studio.clip.texts import TextTower
+    from studio.coft.start import ZeroShotStart
     from studio.images.canvases import Canvases
     from studio.scores.estimate import Estimate, Evidence
 
@@ -160,6 +161,14 @@ class Encoded:
             alike=tuple(alike(class_names, vectors)),
         )
         return preview, probabilities.numpy()
+
+    def start(self, class_names: Sequence[str], prompts: PromptSet) -> ZeroShotStart:
+        """What a run with these names and prompts would start from; arguments as of `label`."""
+        from studio.coft.start import ZeroShotStart
+
+        texts = prompts.only(class_names).texts(class_names, (self.template,))
+        vectors = self._tower.class_vectors(texts)
+        return ZeroShotStart.of(self._tower.backbone, self._features, vectors)
 
     def similar(
         self, text: str, class_names: Sequence[str], prompts: PromptSet

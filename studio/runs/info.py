@@ -65,6 +65,7 @@ class RunInfo:
     settings: Mapping[str, Any] = field(default_factory=dict)  # under their names of today
     versions: Mapping[str, str] = field(default_factory=dict)
     note: str = ""  # what a person wrote about the run
+    resumed: int = 0  # how often it was taken up again, its events cut back each time
     state: str = "queued"
     damage: str = ""  # why its state is DAMAGED, in one line
 
@@ -93,6 +94,7 @@ def read_info(value: Mapping[str, Any], *, id: str, state: str) -> RunInfo:
         settings=Settings.by_current_name(settings),
         versions=take.mapping("versions"),
         note=take.one("note", str) or "",
+        resumed=take.whole("resumed") or 0,
         state=state,
     )
     if (reason := no_folder(info.folder)) or (

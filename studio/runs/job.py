@@ -13,27 +13,34 @@ from typing import TYPE_CHECKING, Any
 from studio.errors import FolderError, RunError, StudioError
 from studio.files import write_json
 from studio.images.folder import Folder, propose_class_names, truth
-from studio.methods import METHODS, method_of
+from studio.methods import METHODS, method_of, resumes
 from studio.numbers import plural
 from studio.room import CACHE, RUNS, check_room
+from studio.runs import checkpoints
 from studio.runs.checking import check_labels, claimed, keep_labels
-from studio.runs.failures import explain, first_line, release_memory, was_stopped
+from studio.runs.failures import Paused, explain, first_line, release_memory, was_stopped
 from studio.runs.given import keep_given
 from studio.runs.near_chance import NOT_TRAINED, keeps_zero_shot
 from studio.runs.report import Report
 from studio.runs.request import JobRequest, check
 from studio.runs.result import RunResult
+from studio.runs.resume import GO_ON, check_models, cut_back
 from studio.runs.store import Run
 from studio.runs.table import REFUSED_FILE, safe_path, write_csv
 
 # What brings torch is imported where it is used: the page and the command line start without it.
 if TYPE_CHECKING:
     from studio.coft.events import Event
+    from studio.runs.checkpoints import Saved
     from studio.runs.scoring import Labels
 
 
 class JobStopped(RunError):  # noqa: N818 (nothing went wrong)
     """The user stopped the run before anything was learned."""
+
+
+class JobPaused(JobStopped):
+    """The user paused the run: it can go on from where it was."""
 
 
 def run_job(
@@ -42,6 +49,8 @@ def run_job(
     *,
     cache_dir: Path,
     stop: Callable[[], bool],
+    pause: Callable[[], bool] = lambda: False,
+    resumed: bool = False,
     listen: Callable[[Event], None] | None = None,
     watch: Callable[[Mapping[str, Any]], None] | None = None,
 ) -> RunResult:
@@ -51,7 +60,10 @@ def run_job(
         request: What to do.
         run: From `create_run`, by this process.
         cache_dir: Where decoded images and features are kept between runs.
-        stop: Asked often; true ends the run early and keeps what it has learned.
+        stop: Asked often; true ends the run early: it labels all images with what it has learned.
+        pause: Asked often; true ends the run at once, to go on later. A method that cannot is
+            stopped instead.
+        resumed: The run was taken up again (`runs.resume`): it goes on from its last checkpoint.
         listen: Told every event, besides the run's folder.
         watch: Told before each event how far the run is: the fields of `runs.pace.Pace`.
 
@@ -60,30 +72,41 @@ def run_job(
 
     Raises:
         JobStopped: Stopped before anything was learned.
+        JobPaused: Paused.
         StudioError: What the user can put right; the run is "failed" with the same line.
     """
-    models = METHODS[request.method].models
-    report = Report(run, listen=listen, watch=watch, last_phase=_last_phase(request), models=models)
+    saved = checkpoints.latest(run) if resumed else None
+    report = Report(
+        run, listen=listen, watch=watch, last_phase=_last_phase(request),
+        models=METHODS[request.method].models, silent=saved is not None,
+    )  # fmt: skip
     asked = False
 
     def stop_and_show() -> bool:
         nonlocal asked
-        if not asked and stop():
+        if not asked and (stop() or pause()):
             asked = True
             run.ask_to_stop()
         return asked
 
     try:
         run.set_status(state="running", stage="starting")
-        result = _work(request, run, report, cache_dir, stop_and_show)
+        result = _work(request, run, report, cache_dir, stop_and_show, pause, resumed, saved)
         write_json(run.path / "result.json", result.to_dict())
         run.set_status(state="stopped" if result.stopped else "finished", stage=None)
+        if not result.stopped:
+            checkpoints.remove(run)
         return result
     except Exception as error:
+        if isinstance(error, Paused):
+            reason = f"paused at {report.step}"
+            run.set_status(state="stopped", reason=reason)
+            raise JobPaused(f"run {run.id}: {reason}; {GO_ON} {run.id} goes on") from error
         if was_stopped(error):
             reason = "stopped before anything was learned"
             run.set_status(state="stopped", reason=reason)
-            raise JobStopped(f"run {run.id}: {reason}") from error
+            hint = f"; {GO_ON} {run.id} begins it again" if resumes(request.method) else ""
+            raise JobStopped(f"run {run.id}: {reason}{hint}") from error
         explained = explain(error, folders={RUNS: run.path.parent, CACHE: cache_dir})
         if not isinstance(error, StudioError):
             run.log("".join(traceback.format_exception(error)))
@@ -106,16 +129,25 @@ def run_job(
 
 
 def _work(
-    request: JobRequest, run: Run, report: Report, cache_dir: Path, stop: Callable[[], bool]
+    request: JobRequest,
+    run: Run,
+    report: Report,
+    cache_dir: Path,
+    stop: Callable[[], bool],
+    pause: Callable[[], bool],
+    resumed: bool,
+    saved: Saved | None,
 ) -> RunResult:
     """The sequence itself."""
     import torch
 
+    from studio.ask.relabel import trust_in
     from studio.clip.backbone import load_backbone
     from studio.clip.presets import preset
     from studio.clip.texts import TextTower
     from studio.coft.events import Finished, Warned, ZeroShot
     from studio.coft.given import without_strangers
+    from studio.coft.start import ZeroShotStart
     from studio.coft.task import Task
     from studio.runs.estimates import RunEstimates
     from studio.runs.evaluation import evaluate
@@ -128,12 +160,14 @@ def _work(
         prompts_of,
         strangers,
     )
+    from studio.runs.pausing import Pausing
+    from studio.runs.reader import RunReader
     from studio.runs.second_model import student_of
     from studio.scores.alike import alike
     from studio.scores.listed import Listed
     from studio.scores.strangers import STRONG
 
-    began = time.monotonic()
+    began = time.monotonic() - (0.0 if saved is None else saved.seconds)
     found = check(request)
     fit = method_of(request.method).load()
 
@@ -154,13 +188,19 @@ def _work(
         second or backbone, images=len(found.images), models=method.models if method.trains else 0
     )
     check_room(run.path, needed, what=f"a run over {plural(len(found.images), 'image')}")
+    models = {"model": backbone, **({} if second is None else {"phase2_model": second})}
+    fingerprints = {name: one.fingerprint for name, one in models.items()}
+    if saved is not None:
+        check_models(run, saved, fingerprints)
+    elif resumed:
+        cut_back(run, None)
     folder, canvases = images_for(
         backbone, request.folder, cache_dir=cache_dir, progress=report.progress("reading images"),
         stop=stop, note=note, follow_links=request.follow_links,
     )  # fmt: skip
     names = list(request.class_names or propose_class_names(folder))
     true_labels = truth(folder, names, aliases=request.aliases)
-    _describe(run, folder, names, true_labels)
+    _describe(run, folder, names, true_labels, mark=found.fingerprint)
     prompts = prompts_of(request.settings, backbone, request.prompts, names)
     write_json(run.path / "prompts.json", prompts.to_dict())
     paths = [image.path for image in folder.images]
@@ -231,16 +271,35 @@ def _work(
     if request.settings.leave_out_strangers:
         told = without_strangers(told, strange >= STRONG)
 
+    start = ZeroShotStart.of(backbone, features, vectors)
+    trust = trust_in(
+        start, torch.from_numpy(given.vector), torch.from_numpy(given.judged),
+        settings=request.settings,
+    )  # fmt: skip
+
     # The fit is not told the truth: only `report` compares its events with it.
     report.score_against(true_labels)
     finished = None
+
+    def arrived() -> None:
+        cut_back(run, saved)
+        report.go_on()
+        reader = RunReader(run)
+        reader.refresh()
+        estimates.judged = reader.latest("judged")
+
+    pausing = Pausing(
+        run, report, resumes=method.resumes, saved=saved, pause=pause, reserve=needed,
+        made_with={"models": fingerprints}, arrived=arrived,
+    )  # fmt: skip
     task = Task(
         backbone=backbone, images=canvases, features=features, class_vectors=vectors,
         class_names=names, settings=request.settings, given=told,
         claims=None if claims is None else torch.from_numpy(claims),
-        judged=given.judged_tensor(), student=student, stop=stop,
+        judged=given.judged_tensor(), trust=trust, student=student, stop=stop,
+        state_due=pausing.due, state=pausing.state,
     )  # fmt: skip
-    for event in fit(task):
+    for event in pausing.events(fit, task):
         report(event)
         estimates.take(event)
         if isinstance(event, ZeroShot):
@@ -299,11 +358,14 @@ def _work(
     )
 
 
-def _describe(run: Run, folder: Folder, names: list[str], true_labels: Labels | None) -> None:
+def _describe(
+    run: Run, folder: Folder, names: list[str], true_labels: Labels | None, *, mark: str
+) -> None:
     """Write down what the run works on, once that is clear."""
     run.update_info(class_names=names, truth_known=true_labels is not None)
     images = {
         "root": str(folder.root),
+        "mark": mark,
         "images": [image.path for image in folder.images],
         "refused": [dataclasses.asdict(refused) for refused in folder.refused],
     }

@@ -104,7 +104,7 @@ def _choice(entry: Mapping[str, Any]) -> str | None:
         results = annotation.get("result") if _is(annotation) else None
         for result in results if isinstance(results, list) else ():
             value = result.get("value") if _is(result) else None
-            choices = value.get("choices") if _is(value) else None
+            choices = value.get("choices") if isinstance(value, dict) else None
             if isinstance(choices, list) and len(choices) == 1 and isinstance(choices[0], str):
                 return choices[0]
     return ""

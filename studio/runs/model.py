@@ -75,6 +75,7 @@ def load_classifier(folder: Path, *, device: str | None = None) -> Classifier:
     Raises:
         ModelError: There is none, or its files are damaged or of another version.
     """
+    from studio.clip.device import device_name
     from studio.coft.classifier import Classifier
 
     meta = read_json(folder / "model.json")
@@ -84,7 +85,9 @@ def load_classifier(folder: Path, *, device: str | None = None) -> Classifier:
         models = meta["models"]
         if models not in (1, 2):
             raise Unreadable(f"model.json: there are no {str(models)[:20]} models in a run")
-        return Classifier.load(load_tensors(folder, models=models), meta, device=device)
+        return Classifier.load(
+            load_tensors(folder, models=models), meta, device=device_name(device)
+        )
     except ModelError:
         raise
     except Exception as error:  # of open_clip, timm or torch, to which it means nothing either

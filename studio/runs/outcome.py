@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 from studio.runs.given import Correction
 
+ANSWERED = "answers"
+"""The stage of labels that follow a person's answers, without training."""
+
 LIKELY = 9
 """Other classes that an image may show, at most: as many as there are digits to pick them by."""
 
@@ -99,6 +102,11 @@ class Outcome:
 
     def __len__(self) -> int:
         return len(self.paths)
+
+    @property
+    def judged(self) -> bool:
+        """Whether a peer has judged the labels; else their confidence is all there is."""
+        return self.stage not in ("zero-shot", ANSWERED)
 
     @property
     def disagree(self) -> NDArray[np.bool_]:

@@ -59,14 +59,18 @@ class RunReader:
     def __init__(self, run: Run) -> None:
         self.run = run
         self.info: RunInfo = run.info
-        self.curves = Curves(run=run.id)
+        self.corrections = Corrections.of(run)
+        self._lock = threading.RLock()
+        self._begin()
+
+    def _begin(self) -> None:
+        """Before the first line."""
+        self.curves = Curves(run=self.run.id)
         self.warnings: list[str] = []
         self.scores: list[Score] = []
         self.estimates: dict[str, Estimate] = {}
         self.knowledge: Knowledge | None = None
         self.history = LabelHistory(self._fitting)
-        self.corrections = Corrections.of(run)
-        self._lock = threading.RLock()
         self._next = 0
         self._staged: list[Any] = []  # events with labels of single images
         self._latest: dict[str, tuple[str, Any]] = {}  # kind -> file of its tensors, event
@@ -77,10 +81,13 @@ class RunReader:
     def refresh(self) -> None:
         """Take in the new lines of events.jsonl, and what the run is called now."""
         with self._lock:
+            info = self.run.info  # it may have another name, too
+            if info.resumed != self.info.resumed:  # lines that were read are gone
+                self._begin()
+            self.info = info
             records, self._next = self.run.events(self._next)
             for record in records:
                 self._take(record)
-            self.info = self.run.info  # it may have another name, too
 
     def _take(self, record: Mapping[str, Any]) -> None:
         event, kind = decode(record, run=self.run), str(record["kind"])
@@ -136,6 +143,11 @@ class RunReader:
             return self._latest[kind][1] if kind in self._latest else None
 
     @property
+    def class_names(self) -> tuple[str, ...]:
+        """Those that the run was given, and those that were added since."""
+        return (*self.info.class_names, *self.corrections.added())
+
+    @property
     def root(self) -> Path:
         """The folder of the images."""
         return Path(self._described()[0] or self.info.folder)
@@ -154,14 +166,15 @@ class RunReader:
         """Changes when the outcomes do, corrections included."""
         with self._lock:
             files = tuple(name for name, _ in self._latest.values())
-        return (*files, self.corrections.mark)
+        return (*files, self.info.resumed, self.corrections.mark)
 
     def _outcome(self, kind: str) -> Outcome:
         """With what people have said by now; the same object as long as nothing changes."""
         made, corrections = self._without_corrections(kind), self.corrections.current()
         before = self._merged.get(kind)
         if before is None or before[0] is not made or before[1].corrections is not corrections:
-            self._merged[kind] = made, replace(made, corrections=corrections)
+            merged = replace(made, corrections=corrections, class_names=self.class_names)
+            self._merged[kind] = made, merged
         return self._merged[kind][1]
 
     def _without_corrections(self, kind: str) -> Outcome:

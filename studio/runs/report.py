@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from studio.runs.pace import Pace
+from studio.runs.pace import Pace, step_text
 from studio.runs.records import Recorder
 from studio.runs.run import Run
 from studio.runs.scoring import Labels, Scorer
@@ -29,9 +29,14 @@ class Report:
         watch: Callable[[Mapping[str, Any]], None] | None = None,
         last_phase: int | None = None,
         models: int = 2,
+        silent: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """See `run_job` for listen and watch, `Pace` for last_phase and models; clock: seconds."""
+        """See `run_job` for listen and watch, `Pace` for last_phase and models; clock: seconds.
+
+        silent: until `go_on`, nothing is recorded: the run has it all already.
+        """
+        self._silent = silent
         self._run = run
         self._listen, self._watch = listen, watch
         self._clock = clock
@@ -45,16 +50,21 @@ class Report:
         """Score the events from here on against the truth: (N,) with -1 = unknown, or None."""
         self._scorer = Scorer(truth)
 
+    def go_on(self) -> None:
+        """From here on the run has not been before."""
+        self._silent = False
+
     def __call__(self, event: Event) -> None:
         """Record the event, score it, tell the listener, and show how far the run is."""
-        self._recorder.record(event)
+        if not self._silent:
+            self._recorder.record(event)
         score = self._scorer.score(event)
         if score is not None:
-            self._recorder.write("score", score)
+            self.write("score", score)
         status = self._pace.update(event)
         if status is not None:
             self._show(status)
-        if self._listen is not None:
+        if self._listen is not None and (status is not None or not self._silent):
             self._listen(event)
 
     def progress(self, stage: str) -> Callable[[int, int], None]:
@@ -69,7 +79,8 @@ class Report:
 
     def write(self, kind: str, values: Mapping[str, Any], tensors: Mapping[str, Any] = {}) -> None:
         """Record something that is no event of the fit."""
-        self._recorder.write(kind, values, tensors)
+        if not self._silent:
+            self._recorder.write(kind, values, tensors)
 
     def measured(self) -> dict[str, Any]:
         """What a run's result says about quality, measured on the images that were fitted.
@@ -81,6 +92,11 @@ class Report:
         start, end = scores.get("zero-shot", {}), scores.get("finished", {})
         measured = {score.name: end.get(score.name) for score in SCORES}
         return {**measured, "zero_shot_accuracy": start.get("accuracy")}
+
+    @property
+    def step(self) -> str:
+        """What the run is at, in words."""
+        return step_text(self._status) or "its beginning"
 
     def flush(self) -> None:
         """Write everything that was held back."""

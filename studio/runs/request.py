@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from studio.errors import FolderError, PromptError, SettingsError
 from studio.images.folder import Folder, nothing_usable, propose_class_names, scan
@@ -60,7 +61,7 @@ def create_run(request: JobRequest, store: RunStore, *, id: str | None = None) -
         StudioError: The request cannot work, as far as that shows without reading any image.
     """
     check(request)
-    run = store.create(
+    return store.create(
         id=id,
         aliases=request.aliases,
         name=request.name or request.folder.resolve().name,
@@ -70,12 +71,21 @@ def create_run(request: JobRequest, store: RunStore, *, id: str | None = None) -
         class_names=request.class_names or (),
         seed=request.settings.seed,
         test_folder=None if request.test_folder is None else str(request.test_folder.resolve()),
+        follow_links=request.follow_links,
         settings=request.settings.to_dict(),
         versions=versions(),
+        request=_more(request),
     )
-    if request.follow_links:
-        run.update_info(follow_links=True)
-    return run
+
+
+def _more(request: JobRequest) -> dict[str, Any]:
+    """What a run that is cut off needs to go on besides its run.json, see `runs.resume`."""
+    return {
+        "class_names": None if request.class_names is None else list(request.class_names),
+        "prompts": None if request.prompts is None else request.prompts.to_dict(),
+        "corrections": {path: asdict(said) for path, said in request.corrections.items()},
+        "labels": dict(request.labels),
+    }
 
 
 def check(request: JobRequest) -> Folder:

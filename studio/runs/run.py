@@ -183,8 +183,7 @@ class Run:
             try:
                 self._write_final(status)
             finally:
-                if self.path in self._owned:
-                    self._owned.pop(self.path).release()
+                self.disown()
 
     def _write_final(self, status: dict[str, Any]) -> None:
         """How the run ended. On a full disk the spare file gives it room; where not even that works
@@ -210,6 +209,11 @@ class Run:
     def own(self, lock: FileLock) -> None:
         """This process works on the run, and holds its owner.lock until a final state."""
         self._owned[self.path] = lock
+
+    def disown(self) -> None:
+        """This process does not work on it after all."""
+        if self.path in self._owned:
+            self._owned.pop(self.path).release()
 
     def keep_room(self) -> None:
         """Keep so much room on the disk that the run's end can be written down on a full one.

@@ -4,19 +4,22 @@ choice of images to ask about are made from.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from studio.ask.judge_question import MAX_NAMES
+from studio.runs.judging import ChooseImages
 from studio.runs.outcome import Outcome
 
 _LEAST = 1e-6
 
+Soft = NDArray[np.float32]
+"""(N, C) probabilities."""
 
-def soft_labels(outcome: Outcome, zero_shot: Callable[[], NDArray[np.float32]]) -> (
-    NDArray[np.float32]
-):  # fmt: skip
+
+def soft_labels(outcome: Outcome, zero_shot: Callable[[], Soft]) -> Soft:
     """(N, C) probabilities whose largest one is the label.
 
     Args:
@@ -38,6 +41,19 @@ def soft_labels(outcome: Outcome, zero_shot: Callable[[], NDArray[np.float32]]) 
     return np.asarray(found / found.sum(1, keepdims=True), np.float32)
 
 
-def likeliest(probabilities: NDArray[np.float32], number: int) -> NDArray[np.int64]:
-    """(N, number or C if fewer) the likeliest classes of each image, best first."""
-    return np.argsort(-probabilities, axis=1, kind="stable")[:, :number].astype(np.int64)
+def chooser(outcome: Outcome, probabilities: Soft) -> ChooseImages:
+    """See `runs.judging.ChooseImages`: the images that the model is least sure of, and no class a
+    second time before each has had its turn.
+    """
+    names = outcome.class_names
+    shortlists = np.argsort(-probabilities, axis=1, kind="stable")[:, :MAX_NAMES]
+
+    def choose(
+        answers: Mapping[int, int], asked: Collection[int], most: int
+    ) -> Sequence[tuple[int, Sequence[int]]]:
+        times = np.bincount([c for c in answers.values() if c >= 0], minlength=len(names))
+        order = np.lexsort((probabilities.max(1), times[outcome.labels]))
+        chosen = [int(i) for i in order if int(i) not in asked][:most]
+        return [(i, shortlists[i].tolist()) for i in chosen]
+
+    return choose

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ from studio.runs.damage import look_at
 from studio.runs.run import ACTIVE, FINAL, Run, RunInfo, Status
 
 __all__ = ["ACTIVE", "FINAL", "Run", "RunInfo", "RunStore", "Status"]
+
+REQUEST_FILE = "request.json"
+"""In a run's folder: of what it was asked to do, that which run.json does not hold."""
 
 _TEMPORARY = (".*.tmp", ".model.*", "arrays/.*.tmp", "checkpoints/.*.tmp", "model/.*.tmp")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}")
@@ -48,13 +52,16 @@ class RunStore:
         aliases: Mapping[str, str] | None = None,
         seed: int = 0,
         test_folder: str | None = None,
+        follow_links: bool = False,
         settings: Mapping[str, Any] | None = None,
         versions: Mapping[str, str] | None = None,
+        request: Mapping[str, Any] | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
     ) -> Run:
         """Make a new run, "queued" and owned by this process.
 
-        id: its folder's name; None: one that begins with the time.
+        id: its folder's name; None: one that begins with the time; request: what goes into its
+        REQUEST_FILE.
 
         Raises:
             RunError: Another run of this folder is being worked on; the message names it. Or `id`
@@ -66,14 +73,7 @@ class RunStore:
             )
         with writing(self.root, what=RUNS):
             self.root.mkdir(parents=True, exist_ok=True)
-        gate = FileLock(self.root / ".start.lock")
-        gate.wait()
-        try:
-            busy = self.active()
-            if busy is not None:
-                raise RunError(
-                    f"run {busy} is still at work; wait for it or stop it, then start the next"
-                )
+        with self._alone():
             created = now()
             stem = f"{created:%Y%m%d-%H%M%S}-{_slug(name)}-{_slug(method)}"
             path = self._free(stem) if id is None else self.root / id
@@ -95,10 +95,11 @@ class RunStore:
                 "test_folder": test_folder,
                 "settings": dict(settings or {}),
                 "versions": dict(versions or {}),
+                **({"follow_links": True} if follow_links else {}),
             }
             lock = FileLock(hidden / "owner.lock")
             try:
-                _lay_out(hidden, lock, values)
+                _lay_out(hidden, lock, values, request)
                 os.rename(hidden, path)
             except BaseException as error:  # a full disk: nothing is left of it
                 lock.release()
@@ -109,8 +110,43 @@ class RunStore:
             run = Run(path)
             run.own(lock)
             return run
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Nobody else starts a run meanwhile, and none is at work.
+
+        Raises:
+            RunError: One is; the message names it.
+        """
+        gate = FileLock(self.root / ".start.lock")
+        gate.wait()
+        try:
+            busy = self.active()
+            if busy is not None:
+                raise RunError(
+                    f"run {busy} is still at work; wait for it or stop it, then start the next"
+                )
+            yield
         finally:
             gate.release()
+
+    def take_up(self, run: Run) -> None:
+        """Make a run that has ended this process's own, "queued" again.
+
+        Raises:
+            RunError: It is being worked on, or another run of this folder is.
+        """
+        with self._alone():
+            lock = FileLock(run.path / "owner.lock")
+            if not lock.acquire():
+                raise RunError(f"run {run.id} is still at work")
+            run.own(lock)
+            try:
+                run.keep_room()
+                run.set_status(state="queued", reason=None, stage=None)
+            except BaseException:
+                run.disown()
+                raise
 
     def check_readable(self) -> None:
         """Raise when nobody can say what runs there are.
@@ -222,12 +258,16 @@ class RunStore:
         shutil.rmtree(hidden, ignore_errors=True)
 
 
-def _lay_out(folder: Path, lock: FileLock, values: Mapping[str, Any]) -> None:
+def _lay_out(
+    folder: Path, lock: FileLock, values: Mapping[str, Any], request: Mapping[str, Any] | None
+) -> None:
     """The folder of a new run, which nobody sees yet."""
     with writing(folder.parent):
         folder.mkdir()
     lock.acquire()
     write_json(folder / "run.json", values)
+    if request is not None:
+        write_json(folder / REQUEST_FILE, request)
     run = Run(folder)
     run.keep_room()
     run.set_status(state="queued")

@@ -8,10 +8,16 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
+from contextvars import copy_context
+from functools import partial
 from pathlib import Path
 
 from studio.runs.job import run_job
 from studio.runs.request import JobRequest, create_run
+from studio.runs.resume import take_up
+from studio.runs.run import Run
+from studio.runs.slices import Slices, ask_to_stop
 from studio.runs.store import RunStore
 from studio.runs.turns import Turns
 
@@ -26,9 +32,10 @@ class Worker:
         """Runs that a process left behind when it died are "interrupted" from here on."""
         self.store = store
         self.turns = Turns()
+        self.slices: Slices | None = None  # where this process has no GPU of its own
         self.cache_dir = cache_dir
         self._lock = threading.Lock()
-        self._stop = threading.Event()
+        self._stop, self._pause = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
         self._id: str | None = None
         store.list()
@@ -43,27 +50,69 @@ class Worker:
         with self._lock:
             self.turns.check()
             run = create_run(request, self.store)
-            stop = self._stop = threading.Event()
-            self._id = run.id
+            return self._begin(request, run)
 
-            def work() -> None:
-                try:
-                    with self.turns.taken(stop.is_set) as stopping:
-                        run_job(request, run, cache_dir=self.cache_dir, stop=stopping)
-                except Exception:
-                    # The run's status.json and log.txt say what was wrong; this thread's caller has
-                    # long gone.
-                    return
+    def resume(self, id: str, *, check: Callable[[JobRequest], None] = lambda _: None) -> str:
+        """Go on with a run that was stopped or cut off, and return its id at once.
 
-            self._thread = threading.Thread(target=work, name=f"run {run.id}", daemon=True)
-            self._thread.start()
-            return run.id
+        check: raises where what it was asked to do is not allowed.
+
+        Raises:
+            RunError: It cannot go on, or another run is at work.
+            StudioError: As of `runs.resume.take_up`.
+        """
+        with self._lock:
+            self.turns.check()
+            request, run = take_up(self.store, id, check=check)
+            return self._begin(request, run, resumed=True)
+
+    def _begin(self, request: JobRequest, run: Run, *, resumed: bool = False) -> str:
+        stop, pause = self._stop, self._pause = threading.Event(), threading.Event()
+        self._id = run.id
+
+        def ended() -> bool:
+            return stop.is_set() or pause.is_set()
+
+        def work() -> None:
+            try:
+                with self.turns.taken(ended) as stopping:
+                    if self.slices is not None:
+                        self.slices.work(
+                            run, cache=self.cache_dir, stop=stopping, pause=pause.is_set,
+                            resumed=resumed,
+                        )  # fmt: skip
+                        return
+                    run_job(
+                        request, run, cache_dir=self.cache_dir, stop=stopping,
+                        pause=pause.is_set, resumed=resumed,
+                    )  # fmt: skip
+            except Exception:
+                # The run's status.json and log.txt say what was wrong; this thread's caller has
+                # long gone.
+                return
+
+        # In the context of whoever starts it: a GPU is lent to the visitor whose request this is.
+        body = partial(copy_context().run, work)
+        self._thread = threading.Thread(target=body, name=f"run {run.id}", daemon=True)
+        self._thread.start()
+        return run.id
 
     def stop(self) -> None:
-        """Ask the run at work to end early and keep what it has learned; returns at once."""
+        """Ask the run at work to end early and label all images with what it has learned; returns
+        at once.
+        """
+        self._ask(self._stop)
+        if self.slices is not None and (id := self.current()) is not None:
+            ask_to_stop(self.store.get(id))
+
+    def pause(self) -> None:
+        """Ask the run at work to end at once, and to go on later; returns at once."""
+        self._ask(self._pause)
+
+    def _ask(self, what: threading.Event) -> None:
         id = self.current()
         if id is not None:
-            self._stop.set()
+            what.set()
             self.store.get(id).ask_to_stop()
 
     def current(self) -> str | None:
@@ -114,7 +163,9 @@ def get_worker(*, runs_dir: Path | str, cache_dir: Path | str) -> Worker:
 
 
 def shutdown() -> None:
-    """Stop all workers and let their runs keep what they learned, for at most `STOP_S` seconds.
+    """Pause all workers' runs, which then can go on later, for at most `STOP_S` seconds.
+
+    Runs whose method cannot go on are stopped: they label all images with what they have learned.
 
     Call it before the interpreter shuts down: `atexit` calls it too, but by then threads can no
     longer start threads nor import everything, so that a run may fail there instead of ending.
@@ -123,7 +174,7 @@ def shutdown() -> None:
     global _ends
     _ends = time.monotonic() + STOP_S if _ends is None else _ends
     for worker in list(_workers.values()):
-        worker.stop()
+        worker.pause()
     for worker in list(_workers.values()):
         worker.wait(max(0.0, _ends - time.monotonic()))
 

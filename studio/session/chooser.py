@@ -2,43 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-
 import numpy as np
-from numpy.typing import NDArray
 
-from studio.ask.judge_question import MAX_NAMES
 from studio.errors import RunError
 from studio.prompts.prompt_set import PromptSet
 from studio.runs.judging import ChooseImages
-from studio.runs.soft import likeliest, soft_labels
+from studio.runs.soft import Soft, chooser, soft_labels
 from studio.session.opened import Opened
 from studio.session.source import OpenedFolder
 from studio.session.task import Task
 
 
-def chooser(opened: Opened, task: Task) -> ChooseImages:
+def choose_for(opened: Opened, task: Task) -> ChooseImages:
     """See `runs.judging.ChooseImages`; encodes the images where nothing is known of them yet.
 
     task: told of each step.
     """
-    probabilities = soft_labels(opened.outcome, lambda: _zero_shot(opened, task))
-    shortlists, names = likeliest(probabilities, MAX_NAMES), opened.outcome.class_names
-    labels = opened.outcome.labels
-
-    def choose(
-        answers: Mapping[int, int], asked: Collection[int], most: int
-    ) -> Sequence[tuple[int, Sequence[int]]]:
-        # Those that the model is least sure of, and no class before it has had its turn.
-        times = np.bincount([c for c in answers.values() if c >= 0], minlength=len(names))
-        order = np.lexsort((probabilities.max(1), times[labels]))
-        chosen = [int(i) for i in order if int(i) not in asked][:most]
-        return [(i, shortlists[i].tolist()) for i in chosen]
-
-    return choose
+    return chooser(opened.outcome, soft_labels(opened.outcome, lambda: _zero_shot(opened, task)))
 
 
-def _zero_shot(opened: Opened, task: Task) -> NDArray[np.float32]:
+def _zero_shot(opened: Opened, task: Task) -> Soft:
     names = opened.outcome.class_names
     preview = opened.session.data.state.preview
     if isinstance(opened.source, OpenedFolder) and preview is not None and preview.encoded:

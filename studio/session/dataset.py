@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from studio.errors import FolderError
@@ -16,7 +17,9 @@ from studio.images.canvas_cache import Pixels
 from studio.images.canvases import prepare
 from studio.images.choosing import RecentFolders
 from studio.images.class_folders import Splits
+from studio.images.class_lists import MAX_NAME_LENGTH
 from studio.images.folder import ImageFile, class_folders, class_text, parse_class_names, truth
+from studio.images.names import clean, same
 from studio.runs.first_labels import LOADING, STEPS, Preview, label_images
 from studio.runs.turns import Turns
 from studio.runs.which_model import Ranked, models_here, rank_models
@@ -114,6 +117,33 @@ class DataSet(Workspace):
         self.set_inputs(names_text, model, by=by)
         self._start(LOADING, self._label, STEPS)
 
+    def add_class(self, name: str) -> str:
+        """Add a class name to those of the first labels; the name as it is kept. Labels are made
+        anew by who asks (`Prompts.label`).
+
+        Raises:
+            StudioError: it cannot be used, there is one that is written alike, or the labels are
+                not of the names as they stand.
+        """
+        with self._lock:
+            view, name = self._state, clean(name)
+            if view.folder is None or view.preview is None:
+                raise FolderError(NO_IMAGES)
+            if view.stale:
+                raise FolderError("The class names have changed: label the images again first.")
+            before = next((old for old in view.names if same(old) == same(name)), None)
+            if before is not None:
+                raise FolderError(f"There is a class “{before}” already.")
+            if not name or len(name) > MAX_NAME_LENGTH:
+                raise FolderError(
+                    f"Give the new class a name of 1 to {MAX_NAME_LENGTH} characters."
+                )
+            names = [*view.names, name]
+            if self.limits is not None:
+                self.limits.check_names(names)
+            self.set_inputs(class_text(names, view.aliases))
+            return name
+
     def rank(self, names_text: str, model: str, *, by: str = "") -> None:
         """Rank the models on this machine, and this one if it is here. Returns at once.
 
@@ -169,7 +199,8 @@ class DataSet(Workspace):
         if draw is None:
             from studio.demo import demo_folder
 
-            draw = demo_folder
+            few = 0 if self.limits is None else self.limits.demo
+            draw = partial(demo_folder, per_class=few) if few else demo_folder
         path = draw(self.cache_dir, progress=task.begin(_DRAWING))
         self._scan(task, path, "demo", keep_names=False)
         self.set_inputs(names_text)

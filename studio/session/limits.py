@@ -20,7 +20,8 @@ _HOUR_S = 3600.0
 class Limits:
     """images, megabytes: of one upload, unpacked; megapixels: of one image; room_megabytes: of a
     visitor's uploads in all; epochs: of each phase; minutes: of a run; an_hour: runs; classes: of a
-    data set; kept_hours: after the last visit.
+    data set; kept_hours: after the last visit; demo: pictures of each class of the demo set, 0: all
+    that it has; slice_seconds: for which a GPU is lent at a time, 0: the device is our own.
     """
 
     images: int = 2000
@@ -32,6 +33,8 @@ class Limits:
     minutes: int = 20
     an_hour: int = 6
     kept_hours: int = 6
+    demo: int = 0
+    slice_seconds: int = 0
 
     def sentences(self) -> list[str]:
         """What a visitor has to know before they begin."""
@@ -43,8 +46,21 @@ class Limits:
             f"{self.room_megabytes:,} MB; a set {self.classes} classes; a run "
             f"{self.epochs} epochs in each phase and {self.minutes} minutes, after which it keeps "
             f"what it has learned. {plural(self.an_hour, 'run')} an hour.",
+            *self._lent(),
             f"Everything is deleted {self.kept_hours} hours after your last visit; download what "
             "you want to keep.",
+        ]
+
+    def _lent(self) -> list[str]:
+        """What is to be known of a GPU that is lent."""
+        if not self.slice_seconds:
+            return []
+        return [
+            f"Hugging Face lends the GPU for about {self.slice_seconds} seconds at a time, out of "
+            "the daily allowance of whoever starts a run. A run takes as many of these slices as "
+            "it needs and goes on where the last one ended; where the allowance is used up it "
+            "stops, and can go on later. For more: your own machine, or a copy of this Space "
+            "with a GPU."
         ]
 
     @property
@@ -90,6 +106,13 @@ class Limits:
         ]
         if over:
             raise SettingsError(f"On this page: {', '.join(over)}.")
+
+
+ON_LENT_GPU = Limits(
+    images=500, megabytes=100, room_megabytes=400, classes=50, epochs=10, minutes=10, an_hour=4,
+    demo=12, slice_seconds=40,
+)  # fmt: skip
+"""Where a GPU is lent for minutes a day: what fits into a few slices, and a demo set of 132."""
 
 
 @dataclass

@@ -11,8 +11,11 @@ from studio.errors import FolderError, RunError
 from studio.images.canvases import Canvases
 from studio.images.folder import Folder, truth
 from studio.runs.given import Correction
-from studio.runs.outcome import Outcome
+from studio.runs.info import ACTIVE
+from studio.runs.outcome import ANSWERED, Outcome
 from studio.runs.reader import zero_shot_outcome
+from studio.runs.resume import what_to_do
+from studio.session.asking import Asking
 from studio.session.session import Session
 from studio.session.source import AT_HAND, NOTHING, OpenedFolder, OpenedRun, Source, parse
 
@@ -21,7 +24,8 @@ from studio.session.source import AT_HAND, NOTHING, OpenedFolder, OpenedRun, Sou
 class Opened:
     """folder, canvases: None when the images are gone, and `problem` says so; place: path -> index
     of an image in the folder, which may have grown since the run; source: what was opened; stages:
-    the outcome at each stage, in order, of which `outcome` is one; model: as the run was given it.
+    the outcome at each stage, in order, of which `outcome` is one; model: as the run was given it;
+    asking: about these images and labels, where one has begun.
     """
 
     session: Session
@@ -33,6 +37,7 @@ class Opened:
     problem: str = ""
     stages: dict[str, Outcome] = field(default_factory=dict)
     model: str = ""
+    asking: Asking | None = None
 
     @property
     def key(self) -> tuple[str, str, tuple[str, ...]]:
@@ -63,22 +68,35 @@ def open_run(session: Session, source: object, stage: object = None) -> Opened:
     """The outcome of a run, or of the images at hand, with its pictures.
 
     source: a `Source` or its text form; of the images at hand the labels of now are taken, whatever
-    its marks are. stage: one of the run's stages, see `RunReader.outcomes`; else the latest.
+    its marks are. stage: one of the run's stages, see `RunReader.outcomes`, or ANSWERED; else the
+    latest.
 
     Raises:
         RunError: no such run, or it has nothing to show yet.
     """
     source = parse(source)
     opened = _run(session, source) if isinstance(source, OpenedRun) else _at_hand(session)
-    outcome = opened.stages.get(stage) if isinstance(stage, str) else None
-    return opened if outcome is None else replace(opened, outcome=outcome)
+    asking = session.askings.peek(opened.source, opened.outcome)
+    answered = None if asking is None else asking.outcome(opened.outcome)
+    stages = opened.stages if answered is None else {**opened.stages, ANSWERED: answered}
+    outcome = stages.get(stage) if isinstance(stage, str) else None
+    outcome = answered if outcome is None else outcome
+    opened = replace(opened, asking=asking)
+    if outcome is None:
+        return opened
+    if asking is not None and outcome is answered:
+        mark = asking.mark  # so that nobody accepts labels that have moved on
+        opened = replace(opened, source=replace(opened.source, labels=mark))
+    return replace(opened, outcome=outcome, stages=stages)
 
 
 def _run(session: Session, source: OpenedRun) -> Opened:
     reader = session.reader(source.run_id)
     outcomes = session.outcomes(reader)
     if not outcomes:
-        raise RunError("This run has no labels yet: they come once the images have been read.")
+        wait = "they come once the images have been read"
+        to_do = wait if reader.run.status()["state"] in ACTIVE else what_to_do(reader.run)
+        raise RunError(f"This run has no labels yet: {to_do}.")
     try:
         folder, canvases = session.open_folder(reader.root, follow_links=reader.info.follow_links)
     except FolderError as error:

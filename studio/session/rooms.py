@@ -130,7 +130,7 @@ class Rooms:
             self._folder(self.options.runs_dir, name), self._folder(self.options.cache_dir, name)
         )  # fmt: skip
         worker = Worker(RunStore(runs), cache_dir=cache)
-        worker.turns = self.training
+        worker.turns, worker.slices = self.training, self.options.slices
         employ(worker)
         options = replace(self.options, runs_dir=runs, cache_dir=cache, roots=(), public=True)
         session = Session(options, worker, address=self.address)

@@ -23,10 +23,12 @@ from studio.runs.outcome import Outcome
 from studio.runs.reader import RunReader
 from studio.runs.result import RunResult
 from studio.runs.store import ACTIVE, RunInfo, RunStore
+from studio.session.asking import Askings
 from studio.session.dataset import DataSet
 from studio.session.keys import Keys
 from studio.session.limits import Limits, Rate
 from studio.session.prompts import Prompts
+from studio.session.remote import RemoteRuns
 from studio.session.selections import Selections
 from studio.session.source import OpenedFolder, Source
 from studio.session.tasks import Tasks
@@ -35,6 +37,7 @@ from studio.session.writer import Writer
 if TYPE_CHECKING:
     from studio.images.canvases import Canvases
     from studio.runs.request import JobRequest
+    from studio.runs.slices import Slices
     from studio.runs.worker import Worker
     from studio.session.judging import Judging
     from studio.session.opened import Opened
@@ -53,7 +56,9 @@ class Options:
     machine may be typed. roots: folders that typed paths must lie in; empty: anywhere, which is
     offered only to a browser on the same machine. limits: what a visitor may ask for, where
     strangers share it; root: the path under which a proxy shows the page, empty or "/studio";
-    tools: whether programs may call `studio.ui.tools` by name.
+    tools: whether programs may call `studio.ui.tools` by name; slices: of a GPU that is lent, which
+    runs are worked on in; None: this process has all that there is; space: OWNER/NAME of the
+    Hugging Face Space that this is.
     """
 
     runs_dir: Path
@@ -64,6 +69,8 @@ class Options:
     limits: Limits | None = None
     root: str = ""
     tools: bool = False
+    slices: Slices | None = None
+    space: str = ""
 
     @property
     def paths_allowed(self) -> bool:
@@ -84,6 +91,7 @@ class Session:
     worker: Worker
     address: Callable[[Path], str] = Path.as_posix
     store: RunStore = field(init=False)
+    remote: RemoteRuns = field(init=False)
     data: DataSet = field(init=False)
     prompts: Prompts = field(init=False)
     writer: Writer = field(init=False)
@@ -92,6 +100,7 @@ class Session:
     folders: MachineFolders = field(init=False)
     selections: Selections = field(default_factory=Selections)
     tasks: Tasks = field(default_factory=Tasks)
+    askings: Askings = field(default_factory=Askings)
     _readers: Cache[str, RunReader] = field(default_factory=lambda: Cache(most=_READERS))
     _results: Cache[str, RunResult | None] = field(default_factory=lambda: Cache(most=_RESULTS))
     _folders: Cache[Path, tuple[Folder, Canvases]] = field(
@@ -106,6 +115,7 @@ class Session:
 
     def __post_init__(self) -> None:
         self.store = self.worker.store
+        self.remote = RemoteRuns(self.store, self.options.space)
         options = self.options
         self._rate = None if options.limits is None else Rate(options.limits.an_hour)
         self.data = DataSet(
@@ -115,10 +125,10 @@ class Session:
         self.keys = Keys()
         self.writer = Writer(self.prompts, options.cache_dir, public=options.public, keys=self.keys)
         # Here, because these modules need this one.
-        from studio.session.chooser import chooser
+        from studio.session.chooser import choose_for
         from studio.session.judging import Judging
 
-        self.judging = Judging(self, self.keys, chooser)
+        self.judging = Judging(self, self.keys, choose_for)
         self.thumbnails = Thumbnails(cache_dir=options.cache_dir)
         self.folders = MachineFolders(
             self.data.recent, options.paths_allowed, options.roots, options.local
@@ -140,11 +150,27 @@ class Session:
         Raises:
             StudioError: it cannot work, asks for too much, or another one is at work.
         """
-        if self.options.limits is None or self._rate is None:
-            return self.worker.start(request)
-        self.options.limits.check_request(request)
+        self._check(request)
+        return self._counted(lambda: self.worker.start(request))
+
+    def resume(self, run_id: str) -> str:
+        """Go on with a run that was stopped or cut off; its id.
+
+        Raises:
+            StudioError: it cannot go on, asks for too much, or another one is at work.
+        """
+        return self._counted(lambda: self.worker.resume(run_id, check=self._check))
+
+    def _check(self, request: JobRequest) -> None:
+        if self.options.limits is not None:
+            self.options.limits.check_request(request)
+
+    def _counted(self, begin: Callable[[], str]) -> str:
+        """Among those that a visitor may begin in an hour."""
+        if self._rate is None:
+            return begin()
         self._rate.check()
-        run_id = self.worker.start(request)
+        run_id = begin()
         self._rate.count()
         return run_id
 
@@ -174,10 +200,13 @@ class Session:
         return self._opened.get(source.choice, make, mark=mark)
 
     def result(self, run_id: str) -> RunResult | None:
-        """The result of a run, None while it has none; read once."""
+        """The result of a run, None while it has none; read once each time that it is written."""
         run = self.store.get(run_id)
-        there = (run.path / "result.json").is_file()
-        return self._results.get(run_id, run.result, mark=there)
+        try:  # a run that goes on has another one later
+            written = (run.path / "result.json").stat().st_mtime_ns
+        except OSError:
+            written = None
+        return self._results.get(run_id, run.result, mark=written)
 
     def results(self, infos: Iterable[RunInfo]) -> dict[str, RunResult | None]:
         """The results of those of these runs that have ended, by id."""

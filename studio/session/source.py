@@ -15,9 +15,12 @@ _FOLDER = "folder"
 
 @dataclass(frozen=True)
 class OpenedRun:
-    """A run, whose images and labels stay as they are."""
+    """A run, whose images stay as they are. labels: a mark of those that follow answers; empty:
+    those of the run itself, which stay as well.
+    """
 
     run_id: str
+    labels: str = ""
 
     @property
     def choice(self) -> str:
@@ -26,11 +29,11 @@ class OpenedRun:
 
     def key(self) -> str:
         """The text form, see `parse`."""
-        return self.run_id
+        return f"{self.run_id}:{self.labels}" if self.labels else self.run_id
 
     def same_images(self, other: Source) -> bool:
         """Whether numbers of images mean the same images in both."""
-        return self == other
+        return isinstance(other, OpenedRun) and self.run_id == other.run_id
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,6 @@ def parse(text: object) -> Source:
         raise RunError(NOTHING)
     what, *marks = text.split(":")
     if what != _FOLDER:
-        return OpenedRun(text)
+        return OpenedRun(what, *marks[:1])
     images, labels = (*marks, "", "")[:2]
     return OpenedFolder(images, labels)

@@ -19,13 +19,16 @@ from studio.session.tasks import Lane, Task
 
 @dataclass(frozen=True)
 class Writing:
-    """How a call stands. host: who is asked; error: one line when nothing came."""
+    """How a call stands. host: who is asked; error: one line when nothing came; proposal: sentences
+    that are not taken yet, because their effect is shown first.
+    """
 
     busy: bool = False
     stopping: bool = False
     host: str = ""
     written: Written | None = None
     error: str = ""
+    proposal: PromptSet | None = None
 
 
 @dataclass
@@ -44,6 +47,7 @@ class Writer:
     _task: Task | None = None
     _host: str = ""
     _written: Written | None = None
+    _proposal: PromptSet | None = None
     _calls: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _lane: Lane = field(default_factory=lambda: Lane("writer"))
@@ -53,11 +57,11 @@ class Writer:
         """How things stand; never changes once taken."""
         with self._lock:
             if self._task is None:
-                return Writing()
+                return Writing(proposal=self._proposal)
             state = self._task.state
             return Writing(
                 not state.ended, state.stopping and not state.ended, self._host, self._written,
-                state.error,
+                state.error, self._proposal if state.ended else None,
             )  # fmt: skip
 
     def key_from(self, base_url: str) -> str:
@@ -89,7 +93,7 @@ class Writer:
         llm_form = view.llm_form
         if not view.names:
             raise FolderError("Name the classes on the Data tab first: at least two.")
-        ask = llm_form.ask(view.names, view.prompts)
+        ask = llm_form.ask(view.names, view.prompts, self.pairs())
         ask.questions()  # says what is wrong with it
         base = address(base_url=llm_form.base_url, public=self.public)
         endpoint = find_endpoint(
@@ -105,9 +109,26 @@ class Writer:
                 task, busy="A language model is at work already; wait for it or stop it."
             )
             self._task, self._host, self._written = task, endpoint.host, None
+            self._proposal = None
             self._calls += 1
             if key.strip() and not self.public:
                 self.keys.keep(base, endpoint.key)
+
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """The classes that would be asked about because they are mixed up; () if others are."""
+        return self.book.confused() if self.book.data.state.llm_form.apart else ()
+
+    def take(self) -> None:
+        """Add the proposed sentences to the prompts; one step that can be undone."""
+        with self._lock:
+            proposal, self._proposal = self._proposal, None
+        if proposal is not None:
+            self.book.edit(lambda old: old.adding(proposal), what=f"call {self._calls}")
+
+    def leave(self) -> None:
+        """Forget the proposed sentences."""
+        with self._lock:
+            self._proposal = None
 
     def stop(self) -> None:
         """Hang up; what came is kept."""
@@ -125,7 +146,10 @@ class Writer:
             new = {n: s for n, s in written.prompts.sentences.items() if n not in taken}
             templates = () if "" in taken else written.prompts.templates
             taken.update(new, [""] if templates else [])
-            if new or templates:
+            if ask.pairs:
+                with self._lock:
+                    self._proposal = written.prompts if written.prompts.sentences else None
+            elif new or templates:
                 self.book.edit(
                     lambda old: old.merged(PromptSet(templates, new)), what=f"call {self._calls}"
                 )

@@ -167,7 +167,7 @@ class CompareTab(InSession):
         ended = reader.run.status()["state"] not in ACTIVE
         prompts = read_json(reader.run.path / "prompts.json")
         outcome = self.session.outcome(reader)
-        judged = outcome is not None and outcome.stage != "zero-shot"
+        judged = outcome is not None and outcome.judged
         return ComparedRun(
             place,
             reader.run.info,

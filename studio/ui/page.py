@@ -28,7 +28,7 @@ from studio.imports import import_torch
 from studio.room import unwritable
 from studio.runs.store import RunStore
 from studio.runs.worker import get_worker, shutdown, stop_on_sigterm
-from studio.session.limits import Limits
+from studio.session.limits import ON_LENT_GPU, Limits
 from studio.session.rooms import Rooms, Whose
 from studio.session.session import Options, Session
 from studio.ui.compare import CompareTab
@@ -257,4 +257,4 @@ def warm(session: Session | Rooms) -> None:
     import_torch()
 
 
-__all__ = ["Limits", "Options", "build", "make_studio", "serve"]
+__all__ = ["ON_LENT_GPU", "Limits", "Options", "build", "make_studio", "serve"]

@@ -79,7 +79,7 @@ def words(correction: Correction | None) -> str:
 def worth(outcome: Outcome, index: int) -> str:
     """`83 % clean`; before training, when no label has been judged yet, `confidence 83 %`."""
     share = percent(float(outcome.cleanliness[index]))
-    return f"confidence {share}" if outcome.stage == "zero-shot" else f"{share} clean"
+    return f"{share} clean" if outcome.judged else f"confidence {share}"
 
 
 def truth(outcome: Outcome, index: int) -> str:
@@ -125,12 +125,12 @@ def class_list(outcome: Outcome, chosen: int | None) -> str:
     whole = ("all", "All classes", len(outcome), outcome.clean_share, chosen is None)
     rows: list[tuple[Any, ...]] = [whole]
     rows += [(r.index, r.name, r.images, r.clean, r.index == chosen) for r in class_rows(outcome)]
-    return render("explore/classes.html", rows=rows, judged=outcome.stage != "zero-shot")
+    return render("explore/classes.html", rows=rows, judged=outcome.judged)
 
 
 def class_table(outcome: Outcome) -> str:
     """The same with all figures, as a table to unfold."""
-    judged, known = outcome.stage != "zero-shot", outcome.truth is not None
+    judged, known = outcome.judged, outcome.truth is not None
     head = ["class", "images"]
     head += ["clean", "mean clean probability", "models disagree"] if judged else [
         "confident", "mean confidence"]  # fmt: skip

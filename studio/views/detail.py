@@ -9,6 +9,7 @@ from studio.runs.given import Correction, count
 from studio.runs.history import HistoryStep
 from studio.runs.judged import JudgedImage
 from studio.runs.outcome import Outcome, likely
+from studio.runs.question import Question
 from studio.views.cards import truth, words, worth
 from studio.views.render import render
 
@@ -26,6 +27,7 @@ def detail(
     watched: int = 0,
     asked: JudgedImage | None = None,
     attributes: Mapping[str, str] | None = None,
+    question: Question | None = None,
 ) -> str:
     """The image large, its labels and what can be said about them, the history of its label.
 
@@ -39,6 +41,7 @@ def detail(
         watched: how many images the run looked at after each epoch.
         asked: what a judge was asked of it and said.
         attributes: data-... that the page's script reads.
+        question: what is asked about the image; None: it is shown, and may be corrected.
     """
     best = zip(outcome.top_labels[index], outcome.top_probabilities[index], strict=True)
     label = outcome.name(int(outcome.labels[index]))
@@ -46,7 +49,7 @@ def detail(
         "explore/detail.html",
         outcome=outcome,
         index=index,
-        judged=outcome.stage != "zero-shot",
+        judged=outcome.judged,
         picture=picture,
         path=outcome.paths[index],
         alt=f"{outcome.paths[index]}, labelled {label}, {worth(outcome, index)}",
@@ -70,6 +73,8 @@ def detail(
         state=words(correction),
         asked=asked,
         answers=() if asked is None else [answer(said) for said in asked.judgement.said],
+        question=question,
+        shortlist=[(c, outcome.name(c)) for c in question.shortlist] if question else [],
     )
 
 

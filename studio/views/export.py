@@ -29,7 +29,7 @@ def about(reader: RunReader, outcome: Outcome | None) -> str:
         started=when(info.created),
         result=result,
         # Before training there is no other model that could judge a label.
-        judged=outcome is not None and outcome.stage != "zero-shot",
+        judged=outcome is not None and outcome.judged,
         share=None if outcome is None else outcome.clean_share,
         folder=reader.run.path,
         command=command_of(reader.run),

@@ -24,7 +24,7 @@ _DOWN, _ACROSS = ("bottom", "middle", "top"), ("left", "middle", "right")
 def _columns(outcome: Outcome) -> dict[str, tuple[str, NDArray[np.bool_]]]:
     """Of each column its name and which images it counts."""
     everything = np.ones(len(outcome), bool)
-    noisy = "not confident" if outcome.stage == "zero-shot" else "noisy"
+    noisy = "noisy" if outcome.judged else "not confident"
     return {
         "all": ("images", everything),
         "noisy": (noisy, ~outcome.clean),

@@ -186,6 +186,11 @@ def test_leaving_the_events_early_keeps_what_was_learned(
                 break
     assert stream.run.state == "stopped"
     assert len(stream.run.labels) == 36
+    again = studio.resume(stream.run, cache=cache, progress=False)
+    assert (again.id, again.state) == (stream.run.id, "finished")
+    assert again.labels["label"] == fitted.labels["label"], "as if it had never been left"
+    with pytest.raises(studio.StudioError, match="nothing left to do"):
+        studio.resume(again.path)
 
 
 def test_what_goes_wrong_later_is_raised_by_the_iteration(tmp_path: Path) -> None:

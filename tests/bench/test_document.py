@@ -1,4 +1,4 @@
-"""docs/lab-notes.md says what its results say."""
+"""docs/benchmarks.md and docs/lab-notes.md say what their results say."""
 
 from __future__ import annotations
 
@@ -38,14 +38,37 @@ def result(data: str, entrant: str, accuracy: float, seed: int = 0) -> dict[str,
     }  # fmt: skip
 
 
-def test_every_table_of_the_document_is_that_of_its_results(
-    tool: ModuleType, contents: ModuleType
+@pytest.mark.parametrize("name", ["benchmarks", "lab-notes"])
+def test_every_table_of_a_document_is_that_of_its_results(
+    tool: ModuleType, contents: ModuleType, name: str
 ) -> None:
-    document = tool.DOCUMENT.read_text(encoding="utf-8")
-    assert tool.filled(document, Results(tool.RESULTS).rows) == document
-    for name in contents.TABLES:
-        start = "```mermaid\n" if name == "chart" else "| "
-        assert f"<!-- table: {name} -->\n{start}" in document
+    path, kept = tool.beside(name)
+    document = path.read_text(encoding="utf-8")
+    assert tool.filled(document, Results(kept).rows) == document
+    own = contents.TABLES if name == "lab-notes" else tool.benchmark_eight.TABLES
+    for table in own:
+        start = "```mermaid\n" if table == "chart" else "| "
+        assert f"<!-- table: {table} -->\n{start}" in document
+
+
+def test_runs_on_parts_of_sets_have_a_row_each_with_their_gain(tool: ModuleType) -> None:
+    rows = [
+        {**result("caltech101-present-0.25-tail-10", "coft", 0.6), "knowledge": "doubtful"},
+        {**result("pets-tail-50", "coft", 0.4), "knowledge": "near chance"},
+        {**result("caltech101", "coft", 0.6), "knowledge": "doubtful"},
+    ]
+    assert tool.benchmark_eight.subsets(rows).splitlines()[2:] == [
+        "| caltech101 | 25 % | 10:1 | 50.0 | 60.0 | +10.0 | doubtful |",
+        "| pets | all | 50:1 | 50.0 | 40.0 | -10.0 | near chance |",
+    ]
+
+
+def test_a_method_that_was_not_measured_on_all_sets_has_no_row(tool: ModuleType) -> None:
+    sets = tool.benchmark_eight.EIGHT
+    rows = [result(name, "coft", 0.6) for name in sets]
+    rows += [result(name, "stata", 0.7) for name in sets[:-1]]
+    table = tool.benchmark_eight.eight(rows)
+    assert [row.split(" | ")[0] for row in table.splitlines()[2:]] == ["| zero-shot", "| **CoFT**"]
 
 
 def test_results_are_kept_once_and_without_folders_of_the_machine(tool: ModuleType) -> None:

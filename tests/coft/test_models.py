@@ -15,9 +15,10 @@ from studio.coft.adapters import PromptTokens, ScaleShift
 from studio.coft.classifier import Tower
 from studio.coft.dual import DualPromptModel, judge
 from studio.coft.judge import TrainingSet
-from studio.coft.phase1 import _Trainer, build_models, dual_loss
+from studio.coft.phase1 import build_models
 from studio.coft.prompts import PromptTemplate
 from studio.coft.towers import _probe, average_with_start
+from studio.coft.trainer import Trainer, dual_loss
 from studio.errors import ModelError
 from studio.settings import Settings
 from tests.coft.conftest import NAMES, Canvases, random_task
@@ -291,7 +292,7 @@ def test_each_side_takes_its_own_step_however_large_the_others_gradient_is(vit: 
     """At CLIP's scale the texts' gradient is a hundred times that of the visual tokens."""
     model = model_of(vit)
     settings = Settings(momentum=0.0, weight_decay=0.0)
-    trainer = _Trainer(model, 0, settings, steps=9, round_number=1, part=8)
+    trainer = Trainer(model, 0, settings, steps=9, round_number=1, part=8)
     before = [parameter.detach().clone() for parameter in model.parameters()]
 
     def gradients(*_arguments: Any) -> tuple[float, dict[str, float]]:

@@ -98,13 +98,28 @@ def test_a_csv_that_cannot_be_written_is_an_error_of_the_user(finished: Run, tmp
         labels_csv(finished, tmp_path / "missing" / "labels.csv")
 
 
-def test_a_run_without_labels_has_no_csv(tmp_path: Path):
-    run = RunStore(tmp_path / "runs").create(name="n", method="coft", model="m", folder="/f")
-    run.set_status(state="failed")
-    with pytest.raises(RunError, match="no final labels yet"):
+@pytest.mark.parametrize(
+    ("state", "method", "request_kept", "says"),
+    [
+        ("running", "coft", True, "wait for its end"),
+        ("failed", "coft", True, "it is failed; python -m studio fit --resume {id} goes on"),
+        ("interrupted", "coft", False, "it is interrupted and cannot go on, for the version"),
+        ("interrupted", "grip", True, "cannot go on, for the method grip keeps no checkpoints"),
+    ],
+)
+def test_a_run_without_labels_has_no_csv_and_says_what_to_do(
+    tmp_path: Path, state: str, method: str, request_kept: bool, says: str
+):
+    store = RunStore(tmp_path / "runs")
+    more = {"request": {}} if request_kept else {}
+    run = store.create(name="n", method=method, model="m", folder="/f", **more)
+    run.set_status(state=state)
+    said = re.escape(says.format(id=run.id))
+    with pytest.raises(RunError, match=f"no final labels: .*{said}"):
         labels_csv(run, tmp_path / "labels.csv")
-    with pytest.raises(RunError, match="no trained classifier"):
+    with pytest.raises(RunError, match=f"no trained classifier: .*{said}"):
         predict(run, tmp_path, tmp_path / "out.csv", cache_dir=tmp_path)
+    run.set_status(state="failed")
 
 
 def test_predicting_the_fitted_folder_gives_the_runs_labels(

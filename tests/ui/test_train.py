@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -144,8 +145,52 @@ def test_a_second_start_is_refused_by_name_and_stop_ends_the_first(
     assert tab.session.store.get(first).status()["state"] == "stopped"
     assert ended["start"]["interactive"] is True
     assert ended["stop"]["interactive"] is False
-    with pytest.raises(gr.Error, match="Nothing is at work"):
-        tab.end()
+    for press in (tab.end, tab.rest):
+        with pytest.raises(gr.Error, match="Nothing is at work"):
+            press()
+
+
+@pytest.mark.slow
+def test_a_run_is_paused_and_goes_on_to_its_end(tab: TrainTab, tiny_model: Any) -> None:
+    assert sent(tab)["pause"]["interactive"] is False
+    run_id = start(tab, str(tiny_model), QUICK + "\nphase2_epochs=40\nmonitor_images=1")
+    run = tab.session.store.get(run_id)
+    while run.status()["stage"] != "phase 2":
+        time.sleep(0.01)
+    live = sent(tab)
+    assert live["pause"]["interactive"] is True
+    assert live["resume"]["visible"] is False
+    tab.rest()
+    assert tab.session.worker.wait(400)
+    paused = sent(tab)
+    assert run.status()["state"] == "stopped"
+    assert "Paused at step 5 of 6" in paused["status"]
+    assert paused["resume"]["visible"] is True
+    assert "Curves" not in str(paused["curves"]["empty"])
+    steps = len(tab.session.reader(run_id).curves.loss[2, 0])
+    assert tab.go_on(run_id) == run_id
+    assert tab.session.worker.wait(400)
+    assert run.status()["state"] == "finished", run.status()
+    ended = sent(tab)
+    assert "Finished" in ended["status"]
+    assert ended["resume"]["visible"] is False
+    line = tab.session.reader(run_id).curves.loss[2, 0]
+    assert len(line) > steps
+    assert [step for step, _ in line] == sorted({step for step, _ in line})
+    with pytest.raises(gr.Error, match="nothing left to do"):
+        tab.go_on(run_id)
+
+
+def test_a_run_that_cannot_go_on_has_no_button(tab: TrainTab, tiny_model: Any) -> None:
+    run_id = start(tab, str(tiny_model), QUICK, method="upl")
+    run = tab.session.store.get(run_id)
+    assert sent(tab)["pause"]["interactive"] is False
+    tab.end()
+    assert tab.session.worker.wait(400)
+    assert run.status()["state"] == "stopped"
+    assert sent(tab)["resume"]["visible"] is False
+    with pytest.raises(gr.Error, match="keeps no checkpoints"):
+        tab.go_on(run_id)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from studio.runs.store import RunInfo
 from studio.session.rooms import Whose
 from studio.session.similar import vectors_of
 from studio.session.source import AT_HAND, OpenedRun
+from studio.ui.explore.asked import AskPanel
 from studio.ui.explore.confusion import ConfusionPanel
 from studio.ui.explore.correct import CHANGED, CorrectPanel, targets
 from studio.ui.explore.detail import DetailDialog
@@ -58,6 +59,7 @@ class ExploreAnswers(InSession):
         self.correct = CorrectPanel(session)
         self.judge = JudgePanel(session, self.correct)
         self.detail = DetailDialog(session, self.correct)
+        self.ask = AskPanel(session, self.detail)
         self.panels: dict[str, Panel] = {
             "map": self.map, "galleries": self.galleries, "confusions": self.confusions,
             "duplicates": self.duplicates,
@@ -110,7 +112,8 @@ class ExploreAnswers(InSession):
             options.insert(0, (IMAGES_AT_HAND, AT_HAND.choice))
         ids = [id for _, id in options]
         value = current if current in ids else self._first(infos, ids)
-        names = [ALL, *next((info.class_names for info in infos if info.id == value), ())]
+        chosen = next((info for info in infos if info.id == value), None)
+        names = [ALL, *(() if chosen is None else self.session.reader(chosen.id).class_names)]
         if value == AT_HAND.choice and state.preview is not None:
             names = [ALL, *state.preview.class_names]
         stays = label if value == current and label in names else ALL
@@ -148,11 +151,15 @@ class ExploreAnswers(InSession):
             scene = self.scene(filters)
         except StudioError as error:
             drawn = {self.summary: part("empty", str(error)), self.pages: pages, self.shown: ""}
-            for panel in (self.chosen, self.correct, *self.panels.values()):
+            for panel in (self.chosen, self.correct, self.ask, *self.panels.values()):
                 drawn |= panel.nothing()
             return drawn
         vectors_of(scene.opened)  # begun now, so that the nearest images of the first one are there
-        shown: Drawn = {self.summary: self._summary(scene), self.shown: scene.opened.source.key()}
+        shown: Drawn = {
+            self.summary: self._summary(scene),
+            self.shown: scene.opened.source.key(),
+            self.label: gr.update(choices=[ALL, *scene.outcome.class_names]),  # one may be new
+        }
         if filters.panel == "galleries":
             drawn = self.galleries.draw(scene, pages)
         else:
@@ -162,7 +169,7 @@ class ExploreAnswers(InSession):
         if filters.panel == "duplicates":
             drawn |= self.duplicates.draw(scene, filters, pages)
         return {**shown, self.pages: pages, **drawn, **self.map.draw(scene, filters),
-                **self.correct.draw(scene)}  # fmt: skip
+                **self.correct.draw(scene), **self.ask.draw(scene)}  # fmt: skip
 
     def draw_anew(self, filters: Filters, _event: Any = None) -> Drawn:
         """The filters have changed: the first page of everything."""

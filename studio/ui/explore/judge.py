@@ -83,20 +83,28 @@ class JudgePanel(InSession):
             self.agree = gr.Checkbox(label="Yes, send them", elem_id="judge-agree", **off)
             with gr.Row(elem_classes="inline"):
                 self.ask = gr.Button(
-                    "Ask", variant="primary", elem_id="judge-ask", min_width=120, **off
+                    "Ask", variant="primary", elem_id="judge-ask", min_width=140, scale=0, **off
                 )
                 self.stop = gr.Button(
-                    "Stop", variant="stop", elem_id="judge-stop", min_width=90, visible=False
+                    "Stop",
+                    variant="stop",
+                    elem_id="judge-stop",
+                    min_width=90,
+                    scale=0,
+                    visible=False,
                 )
-                small: dict[str, Any] = {"min_width": 150, "visible": False}
+                small: dict[str, Any] = {"min_width": 160, "scale": 0, "visible": False}
                 self.undo = gr.Button("Undo what it said", elem_id="judge-undo", **small)
                 self.take = gr.Button("Select the judged", elem_id="judge-take", **small)
             self.status = gr.HTML(elem_id="judge-status")
         self.seen = gr.State("")  # the mark of the terms that the page shows
         self.fields = {name: getattr(self, name) for name in _FIELDS}  # as of a JudgeForm
 
-    def watch(self, polling: Polling, run: gr.Dropdown) -> Watched:
-        """Have the panel asked whenever something of it may have changed."""
+    def watch(self, polling: Polling, run: gr.State) -> Watched:
+        """Have the panel asked whenever something of it may have changed.
+
+        run: the text form of what the page shows; not the list of runs, whose value gradio checks.
+        """
         names = ("leaves", "about_key", "forget", "agree", "ask", "stop", "undo", "take", "status",
                  "seen")  # fmt: skip
         own: dict[str, Any] = {f"judge_{name}": getattr(self, name) for name in names}
@@ -104,7 +112,7 @@ class JudgePanel(InSession):
         outputs = {**own, **fields, "judge_said": self.correct.changed}
         return polling.watch(self.parts, outputs, [run, *self.fields.values()])
 
-    def wire(self, watched: Watched, run: gr.Dropdown) -> None:
+    def wire(self, watched: Watched, run: gr.State) -> None:
         """Connect events. watched: what `watch` gave."""
         for field in self.fields.values():
             field.change(trigger_mode="always_last", **watched.now)
@@ -121,7 +129,7 @@ class JudgePanel(InSession):
 
     # What its buttons do ----------------------------------------------------------------------
 
-    def begin_with(self, run: gr.Dropdown) -> Any:
+    def begin_with(self, run: gr.State) -> Any:
         """Handler that asks for what the page shows. run: what is looked at."""
 
         def begin(values: Mapping[Any, Any]) -> Any:

@@ -19,7 +19,7 @@ from studio.analysis.map_points import Plane
 from studio.errors import RunError, StudioError
 from studio.numbers import plural
 from studio.places import ASSETS
-from studio.runs.outcome import Outcome, fingerprint
+from studio.runs.outcome import ANSWERED, Outcome, fingerprint
 from studio.session.layouts import Layout, Layouts
 from studio.session.opened import Opened, open_run
 from studio.session.rooms import Whose
@@ -32,7 +32,12 @@ from studio.ui.parts import file_url, plotly_file, script
 from studio.views import map as view
 from studio.views.cards import opinion, truth, worth
 
-STAGES = {"zero-shot": "Before training", "phase1": "After Phase I", "final": "After training"}
+STAGES = {
+    "zero-shot": "Before training",
+    "phase1": "After Phase I",
+    "final": "After training",
+    ANSWERED: "With your answers",
+}
 CLASSES = 20
 """Classes with a colour, a shape and a name of their own, the largest ones; more cannot be told
 apart.

@@ -154,7 +154,7 @@ class Scene:
     @property
     def judged(self) -> bool:
         """Whether labels have been judged: before training there is their confidence only."""
-        return self.outcome.stage != "zero-shot"
+        return self.outcome.judged
 
     def word(self, side: Side) -> str:
         """What the images of a side are called."""

@@ -15,12 +15,10 @@ import numpy as np
 
 from studio.errors import RunError, StudioError
 from studio.numbers import plural
-from studio.prompts.prompt_set import PromptSet
-from studio.runs.first_labels import LOADING, Encoded, encode_images
+from studio.runs.first_labels import Encoded
+from studio.session.encoded import encoded_of, prompts_of
 from studio.session.opened import Opened, open_run
 from studio.session.rooms import Whose
-from studio.session.source import OpenedFolder
-from studio.session.tasks import Task
 from studio.ui.explore.scene import Indices
 from studio.ui.handlers import InSession
 from studio.ui.parts import UNCHECKED
@@ -86,34 +84,6 @@ class SearchPanel(InSession):
         yield [_line(line), key, *front]
 
 
-def encoded_of(opened: Opened) -> Task:
-    """The task whose value is the `Encoded` of a run's folder.
-
-    Raises:
-        RunError: its images are gone.
-    """
-    folder, canvases, session = opened.folder, opened.canvases, opened.session
-    if folder is None or canvases is None:
-        raise RunError(f"{opened.problem} Without its images nothing can be searched.")
-    view = session.data.state
-    ready = view.preview.encoded if view.preview is not None and view.folder is folder else None
-    if ready is not None and ready.model == opened.model and len(ready) == len(folder.images):
-        return Task.of(ready)  # what labelled the images at hand
-    return session.tasks.ask(
-        ("encoded", opened.model, folder.fingerprint),
-        LOADING,
-        lambda task: encode_images(
-            folder=folder,
-            canvases=canvases,
-            model=opened.model,
-            cache_dir=session.options.cache_dir,
-            begin=task.begin,
-            stop=task.stopping,
-        ),
-        again=True,
-    )
-
-
 def nearest(opened: Opened, encoded: Encoded, text: str) -> Indices:
     """The run's images nearest to a text, best first, and the errors of `Encoded.nearest`; those
     no longer in the folder are left out.
@@ -121,15 +91,7 @@ def nearest(opened: Opened, encoded: Encoded, text: str) -> Indices:
     outcome = opened.outcome
     here = np.array([i for i, path in enumerate(outcome.paths) if path in opened.place], np.int64)
     rows = [opened.place[outcome.paths[i]] for i in here]
-    return here[encoded.nearest(text, outcome.class_names, _prompts(opened), rows=rows)]
-
-
-def _prompts(opened: Opened) -> PromptSet:
-    """What the zero-shot labels were made with, for the space is centred by it."""
-    if isinstance(opened.source, OpenedFolder):
-        preview = opened.session.data.state.preview
-        return PromptSet() if preview is None else preview.prompts
-    return opened.session.reader(opened.source.run_id).prompts
+    return here[encoded.nearest(text, outcome.class_names, prompts_of(opened), rows=rows)]
 
 
 def _checked(text: Any) -> str:

@@ -57,6 +57,7 @@ class ExploreTab(ExploreAnswers):
         self.pages = gr.State({})
         self.panel, self.remembered = hidden_text("map"), hidden_text()
         self.again = hidden_text()  # changes when the header wants another run of the open tab
+        self.ask.build()
         self.correct.build()
         self.judge.build()
         with gr.Row(elem_classes="columns explore-split"):
@@ -103,12 +104,12 @@ class ExploreTab(ExploreAnswers):
 
     def watch(self, polling: Polling) -> None:
         """Have the part that changes by itself asked for, see `ui.polling`."""
-        self.judge_watched = self.judge.watch(polling, self.run)
+        self.judge_watched = self.judge.watch(polling, self.shown)
 
     def wire(self, tab: gr.Tab, tabs: gr.Tabs, explore: gr.Button, chosen: gr.State) -> None:
         """Connect events. explore, chosen: the button of the Train tab and the run it shows."""
-        drawn = [self.summary, self.pages, self.shown]
-        for part in (self.chosen, self.correct, *self.panels.values()):
+        drawn = [self.summary, self.pages, self.shown, self.label]
+        for part in (self.chosen, self.correct, self.ask, *self.panels.values()):
             drawn += part.outputs
         redraw = self.event(self.draw_anew, drawn)
         # Opening a run may have to read its images again: that one shows a spinner.
@@ -151,7 +152,7 @@ class ExploreTab(ExploreAnswers):
         )
         self._wire_picks(redraw)
         self._wire_corrections(drawn, tabs, chosen)
-        self.judge.wire(self.judge_watched, self.run)
+        self.judge.wire(self.judge_watched, self.shown)
 
     def _galleries(self) -> list[PagedCards]:
         return [self.chosen.gallery, *self.galleries.sides.values(), self.duplicates.gallery]
@@ -197,6 +198,7 @@ class ExploreTab(ExploreAnswers):
         correct.sure.click(**self.event(partial(self.press, verdict="rejected"), asks))
         correct.keep.click(correct.unasked, outputs=asks[2:], **PRIVATE)
         correct.undo_button.click(**self.event(self.undo, changed))
+        self.ask.wire(self.run, self.detail.dialog)
         correct.one_by_one.click(**self.event(self.one_by_one, [self.detail.dialog]))
         same_pages = self.event(self.draw, drawn)
         correct.changed.change(**same_pages)

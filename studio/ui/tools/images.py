@@ -12,11 +12,12 @@ from studio.export.subject import CLEAN, EVERYTHING, Subject
 from studio.images.folder import ImageRefused
 from studio.imports import import_torch
 from studio.numbers import percent
+from studio.session.encoded import encoded_of
 from studio.session.opened import Opened, open_run
 from studio.session.rooms import Whose
 from studio.session.session import picture_key
 from studio.session.source import OpenedRun
-from studio.ui.explore.search import LONGEST, encoded_of, nearest
+from studio.ui.explore.search import LONGEST, nearest
 from studio.ui.handlers import InSession
 from studio.ui.tools.sheet import MOST, as_file, contact_sheet
 

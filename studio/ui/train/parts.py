@@ -7,8 +7,10 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
+from studio.methods import resumes
 from studio.runs.again import command_of
 from studio.runs.given import Counts, count
+from studio.runs.resume import obstacle
 from studio.runs.store import ACTIVE, RunInfo
 from studio.session.rooms import Whose
 from studio.session.state import DataState
@@ -33,6 +35,7 @@ class TrainParts(InSession):
         view = self.session.data.state
         can_start = at_work is None and view.folder is not None
         stopping = at_work is not None and at_work.state == "stopping"
+        can_pause = at_work is not None and not stopping and resumes(at_work.method)
         typed_here = seen and view.by == page
         counts, number = self._given()
         question = runs.given(counts, number)
@@ -51,9 +54,14 @@ class TrainParts(InSession):
             "given": ((question, number), gr.update(visible=number > 0, label=question)),
             "start": (can_start, gr.update(interactive=can_start)),
             "stop": ((at_work is None, stopping), stop),
+            "pause": (can_pause, gr.update(interactive=can_pause)),
             "runs": (table, table),
             "actions": (bool(infos), gr.update(visible=bool(infos))),
-            **(self._run(shown) if shown else _no_run(ready=view.folder is not None)),
+            **(
+                self._run(shown, free=at_work is None)
+                if shown
+                else _no_run(ready=view.folder is not None)
+            ),
         }
 
     def _ready(self, view: DataState) -> Markup:
@@ -73,8 +81,8 @@ class TrainParts(InSession):
         given = data.corrections().current() if data.state.folder is not None else {}
         return count(data.given()), len(given)
 
-    def _run(self, info: RunInfo) -> dict[str, Part]:
-        """What is shown of a run."""
+    def _run(self, info: RunInfo, *, free: bool) -> dict[str, Part]:
+        """What is shown of a run. free: none is at work."""
         if info.damage:
             return self._damaged(info)
         run_id, reader = info.id, self.session.reader(info.id)
@@ -84,6 +92,7 @@ class TrainParts(InSession):
         warnings = runs.warnings_html(reader.warnings)
         mark = (run_id, reader.curves.seen, status["state"])
         named = (run_id, info.name, info.note)
+        can_go_on = free and not obstacle(reader.run)
 
         def board() -> dict[str, Any]:
             empty = runs.no_curves(info.method, status["state"])
@@ -91,6 +100,7 @@ class TrainParts(InSession):
 
         return {
             "status": (card, card),
+            "resume": (can_go_on, gr.update(visible=can_go_on)),
             "warnings": (warnings, warnings),
             "curves": (mark, Lazy(board)),
             "numbers": (mark, Lazy(figures.numbers, reader.curves)),
@@ -119,9 +129,11 @@ class TrainParts(InSession):
 def _no_run(*, ready: bool) -> dict[str, Part]:
     """What is shown in the place of a run while there is none."""
     card = render("train/idle.html", ready=ready)
+    hidden = gr.update(visible=False)
     texts = ("warnings", "numbers", "facts", "shown_run", "rename", "note")
     return {
         "status": (card, card),
+        "resume": (False, hidden),
         "curves": ("", {"figures": [], "empty": ""}),
         **dict.fromkeys(texts, ("", "")),
     }

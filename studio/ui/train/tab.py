@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
@@ -30,9 +30,13 @@ from studio.ui.parts import (
     shown_by,
 )
 from studio.ui.polling import Polling
+from studio.ui.train.account import AccountBox
 from studio.ui.train.form import FormFields
 from studio.ui.train.parts import TrainParts
 from studio.views.render import render
+
+if TYPE_CHECKING:
+    from studio.runs.worker import Worker
 
 
 class TrainTab(InSession):
@@ -41,6 +45,7 @@ class TrainTab(InSession):
     def __init__(self, session: Whose) -> None:
         super().__init__(session)
         self.shows = TrainParts(session)
+        self.account = AccountBox(session)
 
     # What is on it ----------------------------------------------------------------------------
 
@@ -54,12 +59,15 @@ class TrainTab(InSession):
                 self.ready = gr.HTML(elem_id="train-ready")
                 self.form = FormFields(models, names)
                 with gr.Row(elem_classes="inline"):
-                    off: dict[str, Any] = {"min_width": 110, "interactive": False}
+                    off: dict[str, Any] = {"min_width": 90, "interactive": False}
                     self.start = gr.Button("Start", variant="primary", elem_id="start", **off)
+                    self.pause = gr.Button("Pause", elem_id="pause", **off)
                     self.stop = gr.Button("Stop", variant="stop", elem_id="stop", **off)
+                self.account.build()
             with gr.Column(scale=7, min_width=320, elem_classes="main"):
                 idle = render("train/idle.html", ready=False)
                 self.status = pick_list(idle, elem_id="run-status")
+                self.resume = gr.Button("Resume", visible=False, elem_id="resume", size="sm")
                 self.warnings = gr.HTML(elem_id="run-warnings")
                 self.curves = curve_board(elem_id="curves")
                 self.numbers = folding(elem_id="curve-numbers")
@@ -91,8 +99,8 @@ class TrainTab(InSession):
     def outputs(self) -> dict[str, Any]:
         """The components that show the parts."""
         own = shown_by(
-            self, "ready", "start", "stop", "status", "warnings", "curves", "numbers", "facts",
-            "runs", "actions", "shown_run", "rename", "note",
+            self, "ready", "start", "pause", "stop", "status", "resume", "warnings", "curves",
+            "numbers", "facts", "runs", "actions", "shown_run", "rename", "note",
         )  # fmt: skip
         return {**own, **shown_by(self.form, "model", "given")}
 
@@ -105,7 +113,11 @@ class TrainTab(InSession):
         start_now.click(outputs=[self.chosen], **start).success(
             lambda: gr.Tabs(selected="train"), outputs=[tabs], **PRIVATE
         ).then(**watched.now)
+        self.account.wire(self.form, self.chosen, watched)
         self.stop.click(self.end, outputs=None, **PRIVATE).success(**watched.now)
+        self.pause.click(self.rest, outputs=None, **PRIVATE).success(**watched.now)
+        gone_on = self.resume.click(self.go_on, [self.shown_run], [self.chosen], **PRIVATE)
+        gone_on.success(**watched.now)
         for field, handler in ((self.rename, self.give_name), (self.note, self.give_note)):
             for event in (field.blur, field.submit):
                 event(handler, [self.shown_run, field], None, **POLL).success(**watched.now)
@@ -142,13 +154,30 @@ class TrainTab(InSession):
 
     @guarded
     def end(self) -> None:
-        """Stop the run that is at work; it keeps what it learned."""
+        """Stop the run that is at work; it labels all images with what it has learned."""
+        running = self.session.active()
+        if running is None or not self.session.remote.stop(running):
+            self._here().stop()
+
+    @guarded
+    def rest(self) -> None:
+        """Pause the run that is at work; it ends at once, and goes on when it is asked to."""
+        self._here().pause()
+
+    def _here(self) -> Worker:
+        """Who works on the run that is at work."""
         running = self.session.active()
         if running is None:
             raise RunError("Nothing is at work.")
         if self.session.worker.current() != running:
             raise RunError(f"The run {running} belongs to another process; stop it there.")
-        self.session.worker.stop()
+        return self.session.worker
+
+    @guarded
+    def go_on(self, run_id: str) -> str:
+        """Go on with a run that was paused, stopped or cut off; returns its id."""
+        import_torch()
+        return self.session.resume(str(run_id))
 
     @guarded
     def pick(self, event: gr.EventData) -> str:

@@ -15,6 +15,7 @@ from studio.clip.space import Space
 from studio.errors import ModelError
 from studio.runs import first_labels
 from studio.runs.inputs import encode
+from studio.session import encoded
 from studio.session.opened import open_run
 from studio.session.session import Session
 from studio.session.tasks import Task
@@ -108,7 +109,7 @@ def test_the_images_at_hand_need_no_second_model(
     def no_loading(**_: Any) -> None:
         raise AssertionError("shared the model once more")
 
-    monkeypatch.setattr(search, "encode_images", no_loading)
+    monkeypatch.setattr(encoded, "encode_images", no_loading)
     for run in ("folder", run_id):
         assert len(answer(shared, "a dog", run)) == first_labels.LEAST
 

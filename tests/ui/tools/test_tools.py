@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -238,3 +239,11 @@ def test_tools_are_refused_to_strangers_and_without_the_package(
         offered.check_tools(options)
     with pytest.raises(StudioError, match="strangers"):
         page.serve(replace(options, public=True), host="127.0.0.1", port=0)
+
+
+def test_the_document_names_every_tool() -> None:
+    text = (Path(__file__).resolve().parents[3] / "docs" / "agents.md").read_text(encoding="utf-8")
+    assert f"offers {len(offered.NAMES)} tools" in text
+    table = [line for line in text.splitlines() if line.startswith("| `")]
+    named = re.findall(r"`(\w+)`", " ".join(line.split("|")[1] for line in table))
+    assert sorted(named) == sorted(offered.NAMES)

@@ -1,0 +1,196 @@
+"""Labels that follow answers at once: all images labelled together again, without training.
+
+What does not depend on the answers is worked out once (`Relabeller`): neighbours, and the first
+labels that the answers are compared with. Each answer then costs one pass of labelling together. An
+answer may name a class that nobody listed: its number is C or more, and the images alike follow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from studio.ask.trust import JUDGE, PERSON, Trust, nearest_answers, trust_of
+from studio.coft.given import REJECTED, UNKNOWN, Evidence
+from studio.coft.selection import without_prior
+from studio.coft.start import ZeroShotStart
+from studio.coft.transduction import NEIGHBOURS, centred, label_together, neighbours
+from studio.settings import Settings
+
+NEW_CLASS = 0.01
+"""What a class that nobody listed has of an image's probability before any answer spreads."""
+MOST_WITNESSES = 5000
+"""Answers up to which each one's nearest other is looked for; beyond, first labels bear witness."""
+
+
+@dataclass(frozen=True)
+class Relabelled:
+    """probabilities: (N, C'), C' >= C where answers name further classes; labels: (N,), what a
+    person said stands; person, judge: what their answers are worth, in the order of the images'
+    numbers.
+    """
+
+    probabilities: Tensor
+    labels: Tensor
+    person: Trust
+    judge: Trust
+
+
+class Relabeller:
+    """N images that are labelled again after each answer."""
+
+    def __init__(
+        self,
+        pictures: Tensor,
+        probabilities: Tensor,
+        *,
+        settings: Settings | None = None,
+        device: torch.device | None = None,
+    ) -> None:
+        """From a zero-shot start (`ZeroShotStart`).
+
+        Args:
+            pictures: (N, d) unit image features.
+            probabilities: (N, C) zero-shot.
+            settings: of labelling together.
+            device: where it is computed; None: the CPU.
+        """
+        self.settings = settings or Settings()
+        self.device = device or torch.device("cpu")
+        self.pictures = pictures.to(self.device).float()
+        self.scores = without_prior(probabilities, power=self.settings.prior_correction)
+        nobody = torch.full((len(pictures),), UNKNOWN)
+        self.units = centred(self.pictures, nobody.to(self.device))
+        everybody = torch.ones(len(pictures), dtype=torch.bool, device=self.device)
+        self._near = neighbours(self.units, everybody, count=NEIGHBOURS)
+        self.first = self._together(self.scores, nobody, Evidence.of(nobody))
+
+    @classmethod
+    def of(cls, start: ZeroShotStart, *, settings: Settings | None = None) -> Relabeller:
+        """From what a run starts from."""
+        return cls(start.pictures, start.probabilities, settings=settings)
+
+    def __call__(
+        self,
+        answers: Mapping[int, int],
+        *,
+        judged: Mapping[int, int] | None = None,
+        again: tuple[int, int] = (0, 0),
+    ) -> Relabelled:
+        """The labels after these answers.
+
+        Args:
+            answers: a person's, image -> class; below 0: none of the names, the image is left out.
+            judged: a judge's; below 0: none of the names that it was asked about.
+            again: of the judge's, see `trust_of`.
+        """
+        images, classes = self.scores.shape
+        given, told = (torch.full((images,), UNKNOWN) for _ in range(2))
+        for image, label in answers.items():
+            given[image] = REJECTED if label < 0 else label
+        for image, label in (judged or {}).items():
+            if label >= 0:
+                told[image] = label
+        classes = max(classes, int(given.max()) + 1, int(told.max()) + 1)
+        scores = widened(self.scores, classes)
+        first = self.first.argmax(1)
+        worth = trusted(self.units, first, given, told, classes=classes, again=again)
+        evidence = Evidence.of(given, told, worth.vector)
+        found = self._together(scores, given, evidence)
+        labels = torch.where(given >= 0, given, found.argmax(1))
+        return Relabelled(found, labels, worth.person, worth.judge)
+
+    def _together(self, scores: Tensor, given: Tensor, evidence: Evidence) -> Tensor:
+        settings = self.settings
+        return label_together(
+            self.pictures,
+            scores,
+            given,
+            device=self.device,
+            given_evidence=settings.given_evidence,
+            anchor=settings.anchor,
+            evidence=evidence,
+            near=self._near,
+        )
+
+
+def relabel(
+    start: ZeroShotStart, answers: Mapping[int, int], *, judged: Mapping[int, int] | None = None
+) -> Relabelled:
+    """`Relabeller` for once: what a start's images are labelled after these answers."""
+    return Relabeller.of(start)(answers, judged=judged)
+
+
+def widened(probabilities: Tensor, classes: int) -> Tensor:
+    """(N, C') probabilities with room for classes that nobody listed."""
+    more = classes - probabilities.shape[1]
+    if more <= 0:
+        return probabilities
+    room = probabilities.new_full((len(probabilities), more), NEW_CLASS)
+    return torch.cat([probabilities * (1 - NEW_CLASS * more), room], dim=1)
+
+
+@dataclass(frozen=True)
+class Worth:
+    """vector: (N,) in [0, 1], what the answer of each image is worth, 1 where there is none."""
+
+    vector: Tensor
+    person: Trust
+    judge: Trust
+
+
+def trusted(
+    units: Tensor,
+    first: Tensor,
+    given: Tensor,
+    judged: Tensor,
+    *,
+    classes: int,
+    again: tuple[int, int] = (0, 0),
+) -> Worth:
+    """What a person's and a judge's answers are worth to images alike.
+
+    Args:
+        units: (N, d) centred unit features.
+        first: (N,) labels that no answer has touched.
+        given: (N,) of a person, see `studio.coft.given`.
+        judged: (N,) of a judge. A person who spoke of the same image is a witness of the judge.
+        classes: C.
+        again: of the judge's, see `trust_of`.
+    """
+    vector = torch.ones(len(given))
+    both = torch.where(given >= 0, given, judged)
+    at = (both >= 0).nonzero()[:, 0]
+    beside = torch.full_like(given, -1)
+    if len(at) <= MOST_WITNESSES:
+        beside[at] = nearest_answers(units[at.to(units.device)].cpu(), both[at])
+    found = []
+    for answers, other, prior, repeated in (
+        (judged, given, JUDGE, again), (given, torch.full_like(given, -1), PERSON, (0, 0)),
+    ):  # fmt: skip
+        rows = (answers >= 0).nonzero()[:, 0]
+        trust = trust_of(
+            answers[rows], [first[rows], beside[rows]], classes=classes, prior=prior,
+            again=repeated, known=other[rows],
+        )  # fmt: skip
+        vector[rows] = trust.values
+        found.append(trust)
+    return Worth(vector, found[1], found[0])
+
+
+def trust_in(
+    start: ZeroShotStart, given: Tensor, judged: Tensor, *, settings: Settings
+) -> Tensor | float:
+    """What each image's answer is worth to a run, see `Worth.vector`; 1 where nothing was answered.
+
+    given, judged: (N,) as of `trusted`.
+    """
+    answered = bool((given >= 0).any() or (judged >= 0).any())
+    if not answered or settings.transduction == "off":
+        return 1.0
+    relabeller = Relabeller.of(start, settings=settings)
+    first, classes = relabeller.first.argmax(1), relabeller.scores.shape[1]
+    return trusted(relabeller.units, first, given, judged, classes=classes).vector

@@ -1,0 +1,72 @@
+"""What a person's answers say about all images of a set, and which image to ask about next.
+
+Answers count as they do when a run begins: the images are labelled together, answered ones keep
+what was said of them, and images alike follow (`coft.start.first_scores`). Nothing is trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from studio.runs.given import Correction, Given, given_vector, usable
+from studio.runs.outcome import ANSWERED, LIKELY, Outcome
+from studio.runs.question import Followed, Question
+from studio.runs.reader import zero_shot_outcome
+
+
+class Weighs(Protocol):
+    """What weighs answers about M images and C classes. Made once for a set."""
+
+    def follow(self, said: Given) -> Followed:
+        """The labels that follow; said: of the M images."""
+        ...
+
+    def choose(
+        self, followed: Followed, said: Given, *, most: int, without: Collection[int]
+    ) -> Sequence[Question]:
+        """The images to ask about, the one whose answer is worth most first; none of `without`,
+        and none that a person has answered.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A set of images with what weighs answers about them.
+
+    rows: (M,) which of the N images have features, ascending; paths: of these M; class_names: C.
+    """
+
+    rows: NDArray[np.int64]
+    paths: tuple[str, ...]
+    class_names: tuple[str, ...]
+    weighs: Weighs
+
+    def said(self, corrections: Mapping[str, Correction]) -> Given:
+        """The answers about these images, as far as they are to one of the names."""
+        found = usable(corrections, paths=self.paths, class_names=self.class_names)
+        return given_vector(found, paths=self.paths, class_names=self.class_names, what="answers")
+
+    def outcome(self, before: Outcome, followed: Followed) -> Outcome:
+        """All N images with the labels that follow; those without features keep theirs."""
+        found, rows = followed.probabilities, self.rows
+        labels, confidence = before.labels.copy(), before.confidence.astype(np.float32)
+        labels[rows], confidence[rows] = found.argmax(1), found.max(1)
+        best = np.argsort(-found, axis=1, kind="stable")[:, :LIKELY]
+        top_labels = np.full((len(before), best.shape[1]), -1, np.int64)
+        top_probabilities = np.zeros(top_labels.shape, np.float32)
+        top_labels[rows] = best
+        top_probabilities[rows] = np.take_along_axis(found, best, 1)
+        made = zero_shot_outcome(
+            paths=before.paths, class_names=self.class_names, labels=labels, confidence=confidence
+        )
+        return replace(
+            made, stage=ANSWERED, truth=before.truth, strangers=before.strangers,
+            top_labels=top_labels, top_probabilities=top_probabilities,
+            corrections=before.corrections,
+        )  # fmt: skip

@@ -1,0 +1,75 @@
+"""Twenty images worth a look, one key each: how it begins, and the line that says what follows.
+
+The images come in the dialog (`ui.explore.detail`), in the order in which an answer is worth most
+(`session.asking`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from studio.errors import RunError, StudioError
+from studio.session.ask import begin, preparing
+from studio.session.asking import SIZE
+from studio.session.opened import open_run
+from studio.session.rooms import Whose
+from studio.ui.explore.detail import DetailDialog
+from studio.ui.explore.galleries import Drawn, Panel
+from studio.ui.explore.scene import Scene
+from studio.ui.handlers import InSession
+from studio.ui.parts import UNCHECKED
+from studio.views import asked as view
+from studio.views.render import part
+
+_WAIT_S = 0.4
+
+
+class AskPanel(InSession, Panel):
+    """Components and what they show; the Explore tab connects them."""
+
+    def __init__(self, session: Whose, detail: DetailDialog) -> None:
+        super().__init__(session)
+        self.detail = detail
+
+    def build(self) -> None:
+        """Lay the button and the line beside it out, inside of the Explore tab."""
+        with gr.Row(elem_classes="inline ask-row"):
+            self.button = gr.Button(
+                f"{SIZE} images worth a look", elem_id="ask-start", size="sm", variant="primary",
+                min_width=200,
+            )  # fmt: skip
+            self.line = gr.HTML(elem_id="ask-line")
+        self.outputs = [self.line]
+
+    def wire(self, run: Any, dialog: Any, **event: Any) -> None:
+        """Connect the button. run: what is looked at; dialog: where the images come."""
+        self.button.click(
+            self.start, [run], [self.line, dialog], concurrency_id="search", concurrency_limit=4,
+            trigger_mode="once", **UNCHECKED, **event,
+        )  # fmt: skip
+
+    def start(self, run: Any) -> Iterator[list[Any]]:
+        """Begin, or go on; yields the line, and at last what the dialog shows."""
+        try:
+            opened = open_run(self.session, run)
+            task = preparing(opened)
+            while task.pending:
+                yield [part("waiting", task.state, before="Before the first one"), gr.skip()]
+                task.ended.wait(_WAIT_S)
+            if task.error:
+                raise RunError(task.error)
+            asking = begin(opened)
+            html = self.detail.ask(open_run(self.session, run))
+        except StudioError as error:
+            yield [part("notice", str(error), kind="warn"), gr.skip()]
+            return
+        yield [view.state(asking.progress), html]
+
+    def draw(self, scene: Scene) -> Drawn:
+        """What the line says."""
+        asking = scene.opened.asking
+        text = "" if asking is None or not asking.progress.shown else view.state(asking.progress)
+        return {self.line: text}

@@ -1,0 +1,71 @@
+"""Labels that follow answers at once."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import torch
+from torch import Tensor
+
+from studio.ask.relabel import Relabeller, trusted, widened
+from studio.coft.given import UNKNOWN
+
+
+def misnamed(count: int = 300, width: int = 24) -> tuple[Tensor, Tensor, Tensor]:
+    """Unit features (N, d) of three groups, probabilities that call two by each other's name, and
+    what is right.
+    """
+    draws = torch.Generator().manual_seed(0)
+    truth = torch.arange(count) % 3
+    middles = torch.linalg.qr(torch.randn(width, width, generator=draws))[0][:3]
+    features = middles[truth] + 0.12 * torch.randn(count, width, generator=draws)
+    guess = torch.full((count, 3), 0.1)
+    guess[torch.arange(count), torch.tensor([1, 0, 2])[truth]] = 0.8
+    return torch.nn.functional.normalize(features, dim=1), guess, truth
+
+
+def test_two_answers_name_whole_groups_and_a_persons_stand() -> None:
+    pictures, guess, truth = misnamed()
+    relabeller = Relabeller(pictures, guess)
+    before = (relabeller({}).labels == truth).float().mean()
+    found = relabeller({0: 0, 1: 1, 2: 2})
+    assert before < 0.4
+    assert float((found.labels == truth).float().mean()) > 0.95
+    assert found.labels[[0, 1, 2]].tolist() == [0, 1, 2]
+    by_judge = relabeller({}, judged={0: 0, 1: 1, 2: 2, 3: -1}).labels
+    assert float((by_judge == truth).float().mean()) > 0.9
+    assert relabeller({0: -1}).labels.shape == (300,), "a rejected image broke it"
+
+
+def test_a_class_that_nobody_listed_finds_its_images() -> None:
+    pictures, guess, truth = misnamed()
+    listed = guess[:, :2] / guess[:, :2].sum(1, keepdim=True)
+    found = Relabeller(pictures, listed)({0: 0, 1: 1, 2: 2, 5: 2})
+    assert found.probabilities.shape == (300, 3)
+    assert float((found.labels == truth).float().mean()) > 0.9
+    assert torch.equal(widened(guess, 3), guess)
+    torch.testing.assert_close(widened(guess, 5).sum(1), torch.ones(300))
+
+
+def test_a_judge_that_a_person_contradicts_is_worth_less() -> None:
+    units, _, truth = misnamed()
+    nobody = torch.full((300,), UNKNOWN)
+    judged, given = nobody.clone(), nobody.clone()
+    judged[:30] = truth[:30]
+    alone = trusted(units, truth, nobody, judged, classes=3)
+    given[:15] = (truth[:15] + 1) % 3
+    told = trusted(units, truth, given, judged, classes=3)
+    assert told.judge.wrong > alone.judge.wrong
+    assert alone.vector[30:].tolist() == [1.0] * 270
+
+
+@pytest.mark.slow
+def test_ten_thousand_images_follow_an_answer_within_two_seconds() -> None:
+    draws = torch.Generator().manual_seed(0)
+    pictures = torch.nn.functional.normalize(torch.randn(10_000, 512, generator=draws), dim=1)
+    guess = torch.rand(10_000, 20, generator=draws).softmax(1)
+    relabeller = Relabeller(pictures, guess)
+    began = time.process_time()
+    relabeller({number: number % 20 for number in range(40)})
+    assert time.process_time() - began < 2

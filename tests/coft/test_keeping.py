@@ -1,0 +1,128 @@
+"""A fit that goes on from any of its states ends as the one without a break, to the last bit."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from studio.clip.backbone import Backbone
+from studio.coft.events import Event, FitPart, FitState, Step
+from studio.coft.task import Task
+from studio.methods import METHODS
+from studio.settings import Settings
+from tests.coft.conftest import Canvases, Inputs
+from tests.coft.test_fit import QUICK
+
+FULL = {
+    **QUICK, "rounds": 2, "contrast_weight": 0.1, "phase2_batch": 8, "phase1_batch": 4,
+    "monitor_images": 6,
+}  # fmt: skip
+GIVEN = torch.tensor([0, 1, 2, 0, -2] + [-1] * 15)
+
+
+def plain(value: Any) -> Any:
+    """An event as something that can be compared."""
+    if isinstance(value, Tensor):
+        return str(value.dtype), tuple(value.shape), value.contiguous().numpy().tobytes()
+    if dataclasses.is_dataclass(value):
+        fields = dataclasses.fields(value)
+        return type(value).__name__, {f.name: plain(getattr(value, f.name)) for f in fields}
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return value
+
+
+def through_json(state: FitState) -> FitState:
+    """As it comes back from a disk."""
+    parts = {
+        name: FitPart(
+            {key: tensor.contiguous().clone() for key, tensor in part.tensors.items()},
+            json.loads(json.dumps(part.values, allow_nan=False)),
+        )
+        for name, part in state.parts.items()
+    }
+    return FitState(state.at, parts)
+
+
+def went_on(events: list[Event], state: FitState) -> list[Any]:
+    """What a fit that goes on from a state yields from there on."""
+    (place,) = [i for i, event in enumerate(events) if event is state]
+    return [plain(event) for event in events[place + 1 :] if not isinstance(event, FitState)]
+
+
+def states_of(events: list[Event]) -> list[FitState]:
+    return [event for event in events if isinstance(event, FitState)]
+
+
+def all_due(_between: bool) -> bool:
+    return True
+
+
+@pytest.fixture
+def arguments(vit: Backbone, inputs: Inputs) -> dict[str, Any]:
+    return {**inputs(vit, Canvases(20)), "settings": Settings(**FULL), "given": GIVEN}
+
+
+def check_all_states(method: str, arguments: dict[str, Any], *, every: int = 1) -> None:
+    fit = METHODS[method].load()
+    alone = [plain(event) for event in fit(Task(**arguments))]
+    events = list(fit(Task(**arguments, state_due=all_due)))
+    states = states_of(events)
+    assert [plain(e) for e in events if not isinstance(e, FitState)] == alone
+    assert len(states) >= 5
+    for state in states[::every] + states[-1:]:
+        kept = through_json(state)
+        again = list(fit(Task(**arguments, state=kept)))
+        assert went_on(again, kept) == went_on(events, state), (method, state.at)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("method", "every"), [("coft+", 7), ("coft", 5), ("self-training-seeds", 4)]
+)
+def test_a_fit_goes_on_from_its_states_with_the_same_bits(
+    arguments: dict[str, Any], method: str, every: int
+) -> None:
+    check_all_states(method, arguments, every=every)
+
+
+def test_a_fit_that_is_stopped_yields_its_state_once_and_goes_on_from_there(
+    arguments: dict[str, Any],
+) -> None:
+    """What it does to end early is no part of the state."""
+    quick = Settings(**{**FULL, "rounds": 1, "contrast_weight": 0.0})
+    arguments = {**arguments, "settings": quick}
+    fit = METHODS["coft"].load()
+    alone = [plain(event) for event in fit(Task(**arguments))]
+    seen: list[Event] = []
+    task = Task(
+        **arguments,
+        stop=lambda: sum(isinstance(event, Step) for event in seen) >= 3,
+        state_due=lambda _: False,
+    )
+    for event in fit(task):
+        seen.append(event)
+    assert seen[-1].stopped  # type: ignore[union-attr]
+    (state,) = states_of(seen)
+    (place,) = [i for i, event in enumerate(seen) if event is state]
+    before = [plain(event) for event in seen[:place]]
+    again = list(fit(Task(**arguments, state=state)))
+    assert before + went_on(again, state) == alone
+
+
+def test_a_fit_that_goes_on_is_not_stopped_before_it_is_there(arguments: dict[str, Any]) -> None:
+    quick = Settings(**{**FULL, "rounds": 1, "contrast_weight": 0.0})
+    arguments = {**arguments, "settings": quick}
+    fit = METHODS["coft"].load()
+    states = states_of(list(fit(Task(**arguments, state_due=all_due))))
+    last = [state for state in states if state.at == "phase2"][2]
+    events = list(fit(Task(**arguments, state=last, stop=lambda: True)))
+    assert events[-1].stage == "phase2"  # type: ignore[union-attr]
+    assert events[-1].stopped  # type: ignore[union-attr]
+    after = events[events.index(last) :]
+    assert not [event for event in after if isinstance(event, Step)]

@@ -1,0 +1,246 @@
+"""Images worth a look, one key each: what the dialog shows, keeps and goes on with."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from studio.runs.again import corrected
+from studio.runs.corrections import Corrections
+from studio.runs.given import Correction
+from studio.runs.outcome import ANSWERED
+from studio.session.asking import EVERY, SIZE
+from studio.session.opened import open_run
+from studio.session.session import Session
+from studio.session.source import AT_HAND, parse
+from studio.ui.explore.scene import Filters, served
+from studio.ui.explore.tab import ExploreTab
+from tests.ui.conftest import explore_tab
+from tests.ui.explore.test_tab import place_of
+
+Place = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def tab(shared: Session) -> ExploreTab:
+    return explore_tab(shared)
+
+
+@pytest.fixture(params=["folder", "run"])
+def run(request: pytest.FixtureRequest, shared: Session) -> Iterator[str]:
+    """The images at hand, or a run; as nobody has said anything of them."""
+    made = "folder" if request.param == "folder" else request.getfixturevalue("run_id")
+    yield made
+    clear(shared, made)
+
+
+def clear(session: Session, run: str) -> None:
+    session.askings.wait()
+    while said(session, run).undo() is not None:
+        pass
+    session.askings._kept.clear()
+
+
+def said(session: Session, run: str) -> Corrections:
+    return session.corrections(parse(run))
+
+
+def begin(tab: ExploreTab, run: str) -> str:
+    """Press the button; the dialog's HTML."""
+    *_, (line, html) = tab.ask.start(run)
+    assert isinstance(html, str), line
+    return html
+
+
+def call(tab: ExploreTab, what: str, place: Place, **more: Any) -> dict[str, Any]:
+    function = {"answer": tab.detail.answer, "show": tab.detail.show, "more": tab.detail.more,
+                "undo": tab.detail.undo, "near": tab.detail.nearest}[what]  # fmt: skip
+    found: dict[str, Any] = served(what, function)(json.dumps({**place, **more}))
+    assert "error" not in found, found["error"]
+    return found
+
+
+def shortlist(html: str) -> list[int]:
+    return [int(n) for n in re.findall(r'data-answer="named" data-class="(\d+)"', html)]
+
+
+def key(tab: ExploreTab, html: str, digit: int = 1) -> dict[str, Any]:
+    """What a digit does."""
+    number = shortlist(html)[digit - 1]
+    return call(tab, "answer", place_of(html), verdict="named", label=str(number))
+
+
+def test_twenty_answers_and_the_labels_that_follow(tab: ExploreTab, run: str) -> None:
+    session, html = tab.session, begin(tab, run)
+    before = open_run(session, run)
+    names, wanted = before.outcome.class_names, {}
+    for number in range(SIZE):
+        assert f"{number + 1} of {SIZE}" in html
+        place = place_of(html)
+        # Whoever saw this label says so, also where the labels have followed meanwhile.
+        right = int(open_run(session, run).outcome.labels[place["index"]])
+        choice = shortlist(html)[number % 2]
+        verdict = "accepted" if choice == right else "relabelled"
+        wanted[before.outcome.paths[place["index"]]] = Correction(verdict, names[choice])
+        found = call(tab, "answer", place, verdict="named", label=str(choice))
+        html = found["html"]
+        assert f"{number + 1} of {SIZE} answered" in found["state"]
+        if (number + 1) % EVERY == 0:
+            session.askings.wait()
+            assert open_run(session, run).outcome.stage == ANSWERED
+    assert said(session, run).current() == wanted
+    assert f"{SIZE} images seen, {SIZE} answered" in html
+    after = open_run(session, run).outcome
+    for path, correction in wanted.items():
+        assert after.name(int(after.labels[after.paths.index(path)])) == correction.label
+
+
+def test_the_map_and_the_line_show_what_follows(tab: ExploreTab, run: str) -> None:
+    html = begin(tab, run)
+    for _ in range(EVERY):
+        html = key(tab, html, 2)["html"]
+    tab.session.askings.wait()
+    drawn = tab.draw(Filters(run=run))
+    value = drawn[tab.map.board]
+    assert value["stage"] == ANSWERED
+    assert value["stages"][-1] == [ANSWERED, "With your answers"]
+    assert f"{EVERY} of {SIZE} answered" in drawn[tab.ask.line]
+    assert "All labels follow your answers" in drawn[tab.ask.line]
+    before = tab.draw(Filters(run=run, stage=value["stages"][0][0]))[tab.map.board]
+    assert before["stage"] == "zero-shot"
+
+
+def test_n_is_none_of_these_and_space_skips(tab: ExploreTab, run: str) -> None:
+    html = begin(tab, run)
+    first = place_of(html)
+    html = call(tab, "answer", first, verdict="rejected")["html"]
+    second = place_of(html)
+    assert second["index"] != first["index"]
+    found = call(tab, "show", second, step=1)
+    assert "1 of 20 answered, 1 skipped" in found["state"]
+    back = call(tab, "show", place_of(found["html"]), step=-1)["html"]
+    assert place_of(back)["index"] == second["index"]
+    paths = open_run(tab.session, run).outcome.paths
+    assert said(tab.session, run).current() == {paths[first["index"]]: Correction("rejected")}
+
+
+def test_an_answer_can_be_undone_and_given_anew(tab: ExploreTab, run: str) -> None:
+    html = begin(tab, run)
+    place = place_of(html)
+    html = key(tab, html)["html"]
+    undone = call(tab, "undo", place_of(html))
+    assert place_of(undone["html"])["index"] == place["index"]
+    assert "0 of 20 answered" in undone["state"]
+    assert said(tab.session, run).current() == {}
+    back = key(tab, undone["html"], 2)["html"]
+    again = call(tab, "show", place_of(back), step=-1)["html"]
+    assert 'aria-pressed="true"' in again
+
+
+def test_a_page_that_is_loaded_again_goes_on_where_it_was(tab: ExploreTab, run: str) -> None:
+    html = begin(tab, run)
+    for _ in range(3):
+        html = key(tab, html)["html"]
+    again = begin(explore_tab(tab.session), run)
+    assert place_of(again)["index"] == place_of(html)["index"]
+    assert "4 of 20" in again
+
+
+def test_after_twenty_come_more_and_back_leads_to_the_last_one(tab: ExploreTab, run: str) -> None:
+    html, seen = begin(tab, run), []
+    for _ in range(SIZE):
+        seen.append(place_of(html)["index"])
+        html = call(tab, "show", place_of(html), step=1)["html"]
+    assert f"{SIZE} images seen, 0 answered" in html
+    ended = place_of(html)
+    assert place_of(call(tab, "show", ended, step=-1)["html"])["index"] == seen[-1]
+    assert f"{SIZE} images seen" in call(tab, "show", ended, step=1)["html"]
+    assert call(tab, "near", ended)["state"]
+    left = len(open_run(tab.session, run).outcome) - SIZE
+    assert f"{min(left, SIZE)} more" in html
+    more = call(tab, "more", ended)["html"]
+    assert place_of(more)["index"] not in seen
+
+
+def test_a_class_that_nobody_listed_is_added_and_its_images_are_found(
+    tab: ExploreTab, run: str
+) -> None:
+    session, html = tab.session, begin(tab, run)
+    names = open_run(session, run).outcome.class_names
+    place = place_of(html)
+    name = f"triangle of {'the run' if run != 'folder' else 'the folder'}"
+    found = call(tab, "answer", place, verdict="added", name=f"  {name} ")
+    assert f"“{name}” is a class now" in found["message"]
+    after = open_run(session, run).outcome
+    assert after.class_names == (*names, name)
+    path = after.paths[place["index"]]
+    assert said(session, run).current()[path] == Correction("relabelled", name)
+    assert after.name(int(after.labels[place["index"]])) == name
+    # The walk goes on, the new name can be found, and is in every list.
+    assert "2 of 20" in found["html"]
+    assert name in found["html"]
+    assert name in str(tab.draw(Filters(run=run))[tab.label])
+    answer = served("answer", tab.detail.answer)
+    twice = answer(json.dumps({**place_of(found["html"]), "verdict": "added", "name": name}))
+    assert f"There is a class “{name}” already" in twice["error"]
+    empty = answer(json.dumps({**place_of(found["html"]), "verdict": "added", "name": " "}))
+    assert "Give the new class a name" in empty["error"]
+    if run != "folder":
+        request = corrected(session.store.get(run))
+        assert request.class_names == (*names, name)
+        assert session.reader(run).final().name(len(names)) == name  # type: ignore[union-attr]
+    else:
+        assert session.data.state.names[-1] == name
+        assert session.data.given()[path].label == name
+
+
+def test_labels_that_moved_on_are_not_accepted_unseen(tab: ExploreTab, run: str) -> None:
+    """A card that was drawn before the labels followed."""
+    html = begin(tab, run)
+    shown = tab.draw(Filters(run=run))[tab.shown]
+    for _ in range(EVERY):
+        html = key(tab, html, 2)["html"]
+    tab.session.askings.wait()
+    from studio.errors import RunError
+    from tests.ui.conftest import event
+
+    pressed = event({"image": 0, "verdict": "accepted"})
+    with pytest.raises(RunError, match="have changed meanwhile"):
+        tab.answer_card(Filters(run=run, shown=shown), pressed)
+    now = tab.draw(Filters(run=run))[tab.shown]
+    assert tab.answer_card(Filters(run=run, shown=now), pressed)
+
+
+@pytest.mark.parametrize(
+    "change", [{"label": "99"}, {"label": None}, {"index": 99}, {"source": "gone"}, {"anchor": -1}]
+)
+def test_answers_that_make_no_sense_are_one_line(
+    tab: ExploreTab, run_id: str, change: dict[str, Any]
+) -> None:
+    asked = {**place_of(begin(tab, run_id)), "verdict": "named", "label": "0", **change}
+    found = served("answer", tab.detail.answer)(json.dumps(asked))
+    assert found["error"]
+    clear(tab.session, run_id)
+
+
+def test_nobody_asked_yet(tab: ExploreTab) -> None:
+    """The place of an asking that is gone, after a new start of the studio."""
+    html = begin(tab, AT_HAND.choice)
+    clear(tab.session, AT_HAND.choice)
+    found = served("answer", tab.detail.answer)(
+        json.dumps({**place_of(html), "verdict": "rejected"})
+    )
+    assert "press “20 images worth a look” again" in found["error"]
+    assert said(tab.session, "folder").current() == {}, "an answer was kept that nobody saw kept"
+
+
+def test_why_an_image_is_asked_about_is_said(tab: ExploreTab, run: str) -> None:
+    html = begin(tab, run)
+    assert "This image stands for" in html
+    assert len(shortlist(html)) == min(5, len(open_run(tab.session, run).outcome.class_names))
+    assert np.unique(shortlist(html)).size == len(shortlist(html))

@@ -1,0 +1,102 @@
+"""The tables of docs/benchmarks.md: eight data sets, and the same sets cut down."""
+
+from __future__ import annotations
+
+import re
+import statistics
+from collections.abc import Callable, Sequence
+
+from studio.bench.results import Result
+from studio.bench.table import line, mean_of, percent, rule
+
+EIGHT = (
+    "caltech101", "cifar10", "clothing10", "eurosat", "flowers102", "food101_10", "oxford_pets",
+    "pacs_art_painting",
+)  # fmt: skip
+METHODS = {
+    "coft": "**CoFT**",
+    "coft+": "**CoFT+**",
+    "self-training-seeds": "self-training, CoFT's seeds",
+    "transclip": "TransCLIP, the paper's formula",
+    "transclip-released": "TransCLIP, as released",
+    "stata": "StatA",
+    "zlap": "ZLaP",
+    "ecalp": "ECALP",
+    "supervised": "true labels, the upper bound",
+}
+_SUBSET = re.compile(r"(?P<name>.+?)(?:-present-(?P<present>[\d.]+))?(?:-tail-(?P<tail>\d+))?")
+
+
+def eight(rows: Sequence[Result]) -> str:
+    """Accuracy on `test`: a row for each method that was measured on all eight sets."""
+    lines = [line(["method", *EIGHT, "mean"]), rule(len(EIGHT) + 2)]
+    before = [[row["zero_shot_accuracy"] for row in _of(rows, name, "coft")] for name in EIGHT]
+    lines.append(_row("zero-shot", before))
+    for entrant, title in METHODS.items():
+        values = [[row["accuracy"] for row in _of(rows, name, entrant)] for name in EIGHT]
+        if all(values):
+            lines.append(_row(title, values))
+    return "\n".join(lines)
+
+
+def one_by_one(rows: Sequence[Result]) -> str:
+    """What came of CoFT on each set: right labels, what was estimated, and what it took."""
+    titles = (
+        "set", "classes", "first verdict", "right of `train`, zero-shot", "after", "gain on `test`",
+        "estimate before", "after", "CPU minutes", "seeds",
+    )  # fmt: skip
+    lines = [line(titles), rule(len(titles))]
+    for name in EIGHT:
+        own = _of(rows, name, "coft")
+        if own:
+            lines.append(line([name, *_outcome(own), str(len(own))]))
+    return "\n".join(lines)
+
+
+def subsets(rows: Sequence[Result]) -> str:
+    """CoFT where most listed classes have no image, or where one class is many times another."""
+    titles = ("set", "classes there", "largest to smallest", "zero-shot", "CoFT", "gain", "verdict")
+    lines = [line(titles), rule(len(titles))]
+    for row in sorted(rows, key=lambda row: str(row["set"])):
+        cut = _SUBSET.fullmatch(str(row["set"]))
+        if row["entrant"] != "coft" or cut is None or not (cut["present"] or cut["tail"]):
+            continue
+        there = f"{100 * float(cut['present']):.0f} %" if cut["present"] else "all"
+        before, after = row["zero_shot_accuracy"], row["accuracy"]
+        cells = [percent([before]), percent([after]), _signed(after - before), row["knowledge"]]
+        lines.append(line([cut["name"], there, f"{cut['tail']}:1" if cut["tail"] else "", *cells]))
+    return "\n".join(lines)
+
+
+TABLES: dict[str, Callable[[Sequence[Result]], str]] = {
+    "eight": eight,
+    "one by one": one_by_one,
+    "subsets": subsets,
+}
+
+
+def _outcome(own: Sequence[Result]) -> list[str]:
+    first = own[0]
+    gain = statistics.mean(row["accuracy"] - row["zero_shot_accuracy"] for row in own)
+    return [
+        str(first["classes"]),
+        first["knowledge"],
+        percent([row["labels"]["zero_shot"] for row in own]),
+        percent([row["labels"]["finished"] for row in own]),
+        _signed(gain),
+        percent([row["estimated_zero_shot_accuracy"] for row in own]),
+        percent([row["estimated_accuracy"] for row in own]),
+        f"{statistics.mean(row['cpu_seconds'] for row in own) / 60:.1f}",
+    ]
+
+
+def _of(rows: Sequence[Result], name: str, entrant: str) -> list[Result]:
+    return [row for row in rows if row["set"] == name and row["entrant"] == entrant]
+
+
+def _row(title: str, values: list[list[float]]) -> str:
+    return line([title, *map(percent, values), mean_of(values)])
+
+
+def _signed(share: float) -> str:
+    return f"{100 * share:+.1f}"
