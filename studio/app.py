@@ -37,16 +37,17 @@ def main() -> None:
 
 def _serve(args: argparse.Namespace, *, space: str | None) -> None:
     """space: the name of the Hugging Face Space that this is; None: it is none."""
+    if args.window:
+        from studio.ui.window import check_window
+
+        check_window()
     # Here, because gradio takes seconds and `--help` must answer at once. The package that lends a
     # GPU has to come before gradio and torch.
     from studio.zero import slices_of_runs
 
     lent = slices_of_runs()
-    from studio.ui.window import check_window, show
-
-    if args.window:
-        check_window()
     from studio.ui.page import ON_LENT_GPU, Limits, Options, serve
+    from studio.ui.window import show
 
     public = args.public or space is not None
     options = Options(
