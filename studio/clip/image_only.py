@@ -44,7 +44,7 @@ def load_image_only(
         Stopped: `stop` said so.
     """
     import timm
-    from timm.data import resolve_model_data_config
+    from timm.data.config import resolve_model_data_config
 
     architecture, equals, file = name.removeprefix(PREFIX).partition("=")
     if not timm.is_model(architecture.partition(".")[0]):
