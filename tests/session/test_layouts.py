@@ -179,7 +179,7 @@ def test_the_file_of_a_layout_is_whole_or_not_there(
     np.save(tmp_path / "in.npy", some())
     monkeypatch.setattr(umap_job, "_end_with_the_parent", lambda: None)
 
-    def first_two(units: Any, report: Any) -> Any:
+    def first_two(units: Any, alike: Any, report: Any) -> Any:
         report("Laying out", 3, 9)
         return units[:, :2]
 
