@@ -103,6 +103,69 @@ def prompts(options: argparse.Namespace) -> int:
         return write_file(order, cache_dir=options.cache, stop=stop.is_set)
 
 
+def suggest(options: argparse.Namespace) -> int:
+    """List the images that are worth an answer."""
+    from functools import partial
+
+    from studio.api.suggesting import SuggestOrder, write
+    from studio.api.suggesting import suggest as found
+    from studio.terminal import Terminal, stop_on_ctrl_c
+
+    order = SuggestOrder(
+        options.target, options.budget, options.runs, options.cache, _classes(options),
+        options.prompts, options.model,
+    )  # fmt: skip
+    with stop_on_ctrl_c() as stop, Terminal() as terminal:
+        try:
+            table = found(
+                order, begin=lambda text: partial(terminal.progress, text), stop=stop.is_set
+            )
+        except Stopped:
+            return INTERRUPTED
+    write(table, options.out)
+    print(f"{len(table)} images worth an answer: {options.out}")
+    return 0
+
+
+def judge(options: argparse.Namespace) -> int:
+    """Have a vision-language model say what images show."""
+    from functools import partial
+
+    from studio.api.judging import JudgeOrder
+    from studio.api.judging import judge as ask
+    from studio.terminal import Terminal, stop_on_ctrl_c
+
+    order = JudgeOrder(
+        options.target, options.budget, options.runs, options.cache, _classes(options),
+        options.prompts, options.model, options.judge, options.url, options.about, options.price,
+        options.out, options.yes, options.dry_run,
+    )  # fmt: skip
+    with stop_on_ctrl_c() as stop, Terminal() as terminal:
+        try:
+            return ask(
+                order,
+                begin=lambda text: partial(terminal.progress, text),
+                tell=terminal.line,
+                progress=partial(terminal.progress, "images judged"),
+                stop=stop.is_set,
+                agree=_agrees,
+            )
+        except Stopped:
+            return INTERRUPTED
+
+
+def _agrees(question: str) -> bool:
+    """Whether whoever sits at the terminal says yes.
+
+    Raises:
+        SettingsError: Nobody does.
+    """
+    if not sys.stdin.isatty():
+        raise SettingsError("nothing was sent: say yes with --yes, or start this in a terminal")
+    print(question, end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
 def predict(options: argparse.Namespace) -> int:
     """Label another folder with a run's classifier."""
     from studio.export.predict import predict as label

@@ -114,6 +114,33 @@ class Run:
         ]  # fmt: skip
         return _labels(outcome).take(order[: max(n, 0)])
 
+    def suggest(
+        self, n: int | str = 20, *, cache: Path | str | None = None, progress: bool = True
+    ) -> Table:
+        """The n images whose answers would say most about all the others, worth most first.
+
+        Columns: path, pseudo-label, shortlist (3 to 5 names with | between them) and why. Answer
+        them with `correct`; what is answered already counts and is not suggested again.
+
+        Args:
+            n: How many, or "2C" for two a class.
+            cache: Where features are kept; None: the studio's cache.
+            progress: Whether the terminal shows how far it is.
+
+        Raises:
+            StudioError: The run has no labels, or its images have changed.
+        """
+        from functools import partial
+
+        from studio.api.suggesting import suggest_of
+
+        with Terminal(quiet=not progress) as terminal:
+            return suggest_of(
+                self._run, str(n),
+                cache=default_cache_dir() if cache is None else Path(cache).expanduser(),
+                begin=lambda text: partial(terminal.progress, text),
+            )  # fmt: skip
+
     def correct(self, corrections: Mapping[str, str | None]) -> None:
         """Keep what a person says: by path, the right class name, or None to leave the image out.
 

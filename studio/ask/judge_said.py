@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +51,7 @@ class Judgement:
         }  # fmt: skip
 
     @classmethod
-    def from_dict(cls, value: dict[str, Any]) -> Judgement | None:
+    def from_dict(cls, value: Mapping[str, Any]) -> Judgement | None:
         """A judgement from JSON; None where it is none."""
         path, shortlist, said = (value.get(name) for name in ("image", "shortlist", "said"))
         fine = isinstance(path, str) and isinstance(shortlist, list) and isinstance(said, list)

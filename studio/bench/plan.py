@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from studio.ask.judge_cost import images_wanted
 from studio.bench.subsets import Subset
 from studio.errors import FolderError, SettingsError
 from studio.methods import method_of
@@ -18,6 +19,8 @@ class Entrant:
 
     label: as it was asked for, METHOD or METHOD:key=value,key=value; it is the name in the results.
     shots: true labels a class that the fit is given, as the paper's Figure 2 does.
+    judge: a simulated judge's budget, a number or 2C for two a class; empty: none. judge_error: the
+        share of its answers that are wrong; judge_random: it is asked about random images.
     prompts: a folder with a prompts file for each set, SET.json.
     model: a preset or a local checkpoint, empty: that of the whole benchmark.
     """
@@ -28,10 +31,14 @@ class Entrant:
     shots: int = 0
     prompts: Path | None = None
     model: str = ""
+    judge: str = ""
+    judge_error: float = 0.0
+    judge_random: bool = False
 
     @classmethod
     def parse(cls, text: str) -> Entrant:
-        """From METHOD or METHOD:key=value,key=value; `shots`, `prompts` and `model` are keys too.
+        """From METHOD or METHOD:key=value,key=value; `shots`, `prompts`, `model`, `judge`,
+        `judge_error` and `judge_random` are keys too.
 
         Raises:
             SettingsError: no such method, or settings that cannot be.
@@ -44,8 +51,15 @@ class Entrant:
         values = dict(_split(pair) for pair in pairs)
         shots, prompts = values.pop("shots", "0"), values.pop("prompts", None)
         model = values.pop("model", "")
+        judge = values.pop("judge", "")
+        error = values.pop("judge_error", "0")
+        by_chance = values.pop("judge_random", "false")
+        if judge:
+            images_wanted(judge, classes=1)
         if not shots.isdecimal():
             raise SettingsError(f"shots must be a whole number, not {shots!r}.")
+        if not _is_share(error):
+            raise SettingsError(f"judge_error must be from 0 to 1, not {error!r}.")
         Settings.from_overrides(values)
         return cls(
             text.strip(),
@@ -54,6 +68,9 @@ class Entrant:
             int(shots),
             None if prompts is None else Path(prompts),
             model,
+            judge,
+            float(error),
+            by_chance == "true",
         )
 
 
@@ -146,6 +163,13 @@ def subsets(
 def _is_set(folder: Path) -> bool:
     parts = LabelledSet(folder)
     return parts.train.is_dir() and parts.test.is_dir() and parts.names.is_file()
+
+
+def _is_share(text: str) -> bool:
+    try:
+        return 0 <= float(text) <= 1
+    except ValueError:
+        return False
 
 
 def _split(pair: str) -> tuple[str, str]:

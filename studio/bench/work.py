@@ -6,6 +6,7 @@ and of memory, which other work on the machine does not change.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -17,6 +18,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from studio.bench.judging import judged_labels
 from studio.bench.plan import Cell
 from studio.bench.stages import stages
 from studio.errors import RunError
@@ -41,8 +43,14 @@ def fit(cell: Cell, *, model: str, out: Path, cache: Path) -> dict[str, Any]:
     command += fit_command(cell, model=model, out=out, cache=cache)
     shots = cell.entrant.shots or None
     # The upper bound learns from given labels alone: here it gets the true ones, all or its shots.
-    if shots or METHODS[cell.entrant.method].needs_given:
+    if not cell.entrant.judge and (shots or METHODS[cell.entrant.method].needs_given):
         command += ["--corrections", str(_true_labels(cell, out, shots=shots))]
+    if cell.entrant.judge:
+        answers = judged_labels(
+            cell.entrant, cell.data, seed=cell.seed, model=cell.entrant.model or model, cache=cache,
+        )  # fmt: skip
+        path = out / f"{cell.data.name}-judged-{_name_of(cell)}.csv"
+        command += ["--corrections", str(write_corrections(path, answers))]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
     )
@@ -69,6 +77,11 @@ def fit(cell: Cell, *, model: str, out: Path, cache: Path) -> dict[str, Any]:
         raise RunError(f"{' '.join(map(str, cell.key))}: {last}")
     result: dict[str, Any] = json.loads(output.splitlines()[-1])
     return {**result, **usage, "labels": stages(Run(out / "runs" / result["run"]))}
+
+
+def _name_of(cell: Cell) -> str:
+    """Of a file of its own for each entrant and seed."""
+    return hashlib.sha256(repr(cell.key).encode()).hexdigest()[:12]
 
 
 def end(process: subprocess.Popen[str]) -> None:

@@ -60,6 +60,71 @@ def add_prompts(commands: Any) -> None:
     prompts.set_defaults(command=run_command.prompts)
 
 
+def add_judge(commands: Any) -> None:
+    """A vision-language model's answers about a few images."""
+    judge = commands.add_parser(
+        "judge",
+        help="have a vision-language model say what a few well-chosen images show",
+        description="Ask a vision-language model behind an OpenAI-compatible address "
+        "(JUDGE_BASE_URL or OPENAI_BASE_URL, else OpenAI; a server of this machine too) what "
+        "images show. What "
+        "would be sent to whom and what it costs is printed, and nothing is sent before you say "
+        "yes. Started again, it goes on where it was stopped.",
+    )
+    add = judge.add_argument
+    add("target", metavar="RUN|FOLDER", help="a run's id or 'latest', or a folder of images")
+    add(
+        "--budget",
+        default="2C",
+        metavar="N",
+        help="how many images are asked about, or 2C for two a class (default: %(default)s)",
+    )
+    add("--judge", default="", metavar="NAME", help="the model that sees (or JUDGE_MODEL)")
+    add("--url", default="", metavar="URL", help="its address, up to /v1 (or JUDGE_BASE_URL)")
+    add("--about", default="", metavar="TEXT", help="what the images show, in your words")
+    add(
+        "--price",
+        default="",
+        metavar="IN/OUT",
+        help="US dollars a million tokens sent and written, for the cost",
+    )
+    add("--yes", action="store_true", help="send without being asked; for scripts")
+    add("--dry-run", action="store_true", help="print what would be sent; nothing is")
+    add_names(judge)
+    add("--model", default="embedded", help="of a folder's first labels (default: %(default)s)")
+    add(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="a CSV of all that is corrected and judged, for `fit --corrections` (a folder's "
+        "default: judged.csv)",
+    )
+    add_runs_dir(judge)
+    add_cache_dir(judge)
+    judge.set_defaults(command=run_command.judge)
+
+
+def add_suggest(commands: Any) -> None:
+    """Which images are worth an answer."""
+    suggest = commands.add_parser(
+        "suggest",
+        help="list the images whose answers would say most about all the others",
+        description="Write a CSV of the images that are worth an answer, the one worth most "
+        "first: path, pseudo-label, shortlist (names with | between them) and why. Nothing is "
+        "asked and nothing leaves this machine. What is answered already counts.",
+    )
+    add = suggest.add_argument
+    add("target", metavar="RUN|FOLDER", help="a run's id or 'latest', or a folder of images")
+    add("--budget", default="2C", metavar="N", help="how many images, or 2C for two a class "
+        "(default: %(default)s)")  # fmt: skip
+    add("--out", type=Path, required=True, metavar="FILE", help="the CSV to write")
+    add_names(suggest)
+    add("--model", default="embedded", help="of a folder's first labels (default: %(default)s)")
+    add_runs_dir(suggest)
+    add_cache_dir(suggest)
+    suggest.set_defaults(command=run_command.suggest)
+
+
 def add_fit(commands: Any) -> None:
     """A folder to labels and a classifier."""
     fit = commands.add_parser(

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 from studio.errors import PromptError
 from studio.images.names import Matcher
@@ -34,6 +34,13 @@ _SENTENCES = (
     "the class name or a usual word for it in every sentence. Keep each `name` exactly as it "
     "stands. Answer: {\"classes\": [{\"name\": ..., \"sentences\": [...]}]}"
 )  # fmt: skip
+_APART = (
+    "`pairs` are names between which pictures of this set are mixed up. For each of `classes` "
+    "write `number` different sentences that describe what can be seen in a picture of it and not "
+    "in one of the names it is paired with: parts, shape, colour, surroundings. Simple English, at "
+    "most 15 words each, with the class name or a usual word for it in every sentence. Keep each "
+    "`name` exactly as it stands. Answer: {\"classes\": [{\"name\": ..., \"sentences\": [...]}]}"
+)  # fmt: skip
 _TEMPLATES = (
     "Write `number` different short templates for captions of pictures of such a set, each with "
     "{} exactly once in the place of the class name, like \"a photo of a {}.\", at most 12 words. "
@@ -47,22 +54,29 @@ class UnusableAnswerError(PromptError):
 
 @dataclass(frozen=True)
 class Question:
-    """One request: sentences for some classes, or templates for all when there are no classes."""
+    """One request: sentences for some classes, or templates for all when there are no classes.
+
+    pairs: of these classes that are mixed up; the sentences are to tell them apart then.
+    """
 
     classes: tuple[str, ...]
     all_classes: tuple[str, ...]
     number: int
     description: str
+    pairs: tuple[tuple[str, str], ...] = ()
 
     @property
     def messages(self) -> list[dict[str, str]]:
         """The chat; the only things of the user's in it are names and description."""
-        data: dict[str, Any] = {"task": _SENTENCES if self.classes else _TEMPLATES}
+        task = _TEMPLATES if not self.classes else _APART if self.pairs else _SENTENCES
+        data: dict[str, Any] = {"task": task}
         data["number"] = self.number
         if self.description:
             data["description_of_the_set"] = self.description
         if self.classes:
             data["classes"] = list(self.classes)
+        if self.pairs:
+            data["pairs"] = [list(pair) for pair in self.pairs]
         data["all_classes"] = list(self.all_classes[:_NAMES_FOR_CONTEXT])
         text = json.dumps(data, ensure_ascii=False)
         return [{"role": "system", "content": _ROLE}, {"role": "user", "content": text}]
@@ -97,7 +111,8 @@ class Question:
 
     def again(self, classes: Sequence[str]) -> Question:
         """The same question about some of its classes."""
-        return Question(tuple(classes), self.all_classes, self.number, self.description)
+        pairs = tuple(pair for pair in self.pairs if set(pair) & set(classes))
+        return replace(self, classes=tuple(classes), pairs=pairs)
 
     def read(self, text: str) -> Answer:
         """What can be used of an answer.
@@ -147,6 +162,8 @@ class Ask:
         sentences: For each of them; 0: none.
         templates: For the whole set; 0: none.
         description: The user's own words about the set; leaves the machine with the names.
+        pairs: Classes that are mixed up: sentences that tell these apart are asked for, and
+            nothing else.
     """
 
     class_names: tuple[str, ...]
@@ -154,6 +171,7 @@ class Ask:
     sentences: int = 4
     templates: int = 0
     description: str = ""
+    pairs: tuple[tuple[str, str], ...] = ()
 
     def questions(self) -> list[Question]:
         """The requests, as few as batches of classes allow.
@@ -173,10 +191,17 @@ class Ask:
         if faults:
             raise PromptError(f"Too much is asked for: {'; '.join(faults)}.")
         about = tidy(self.description)
+        if self.pairs and self.sentences:
+            return [
+                Question(
+                    tuple(dict.fromkeys(name for pair in batch for name in pair)),
+                    self.class_names, self.sentences, about, batch,
+                )
+                for batch in _batches(self.pairs, CLASSES_PER_REQUEST // 2)
+            ]  # fmt: skip
         classes = self.only if self.sentences else ()
         asked = [Question((), self.class_names, self.templates, about)] if self.templates else []
-        for begin in range(0, len(classes), CLASSES_PER_REQUEST):
-            batch = classes[begin : begin + CLASSES_PER_REQUEST]
+        for batch in _batches(classes, CLASSES_PER_REQUEST):
             asked.append(Question(batch, self.class_names, self.sentences, about))
         if not asked:
             raise PromptError(
@@ -199,6 +224,14 @@ class Budget:
     tokens_out: int
     cached: int = 0
     classes: int = 0
+
+
+_T = TypeVar("_T")
+
+
+def _batches(items: tuple[_T, ...], size: int) -> Iterator[tuple[_T, ...]]:
+    for begin in range(0, len(items), size):
+        yield items[begin : begin + size]
 
 
 def object_of(**properties: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,12 +12,17 @@ from studio.prompts.endpoint import address
 from studio.prompts.prompt_set import MAX_SENTENCES, PromptSet
 
 _SHORT = 300
+NOT_CONFUSED = (
+    "No two classes are mixed up, as far as the labels can tell; they have to be there first: "
+    "press “Label now”."
+)
 
 
 @dataclass(frozen=True)
 class LlmForm:
     """description: the user's words about the set; model, base_url: as typed, empty = from the
-    environment; sentences: per class; templates: for all; again: also for classes that have some.
+    environment; sentences: per class; templates: for all; again: also for classes that have some;
+    apart: only what tells the classes apart that the labels mix up.
     """
 
     description: str = ""
@@ -25,9 +31,23 @@ class LlmForm:
     sentences: int = 4
     templates: int = 0
     again: bool = False
+    apart: bool = False
 
-    def ask(self, class_names: list[str], prompts: PromptSet) -> Ask:
-        """The form put to these classes."""
+    def ask(
+        self, class_names: list[str], prompts: PromptSet, pairs: Sequence[tuple[str, str]] = ()
+    ) -> Ask:
+        """The form put to these classes. pairs: those that are mixed up, for `apart`.
+
+        Raises:
+            PromptError: none are, and that is what is asked about.
+        """
+        if self.apart:
+            if not pairs:
+                raise PromptError(NOT_CONFUSED)
+            return Ask(
+                class_names=tuple(class_names), only=(), sentences=self.sentences,
+                description=self.description, pairs=tuple(pairs),
+            )  # fmt: skip
         without = [name for name in class_names if self.again or not prompts.of(name)]
         return Ask(
             class_names=tuple(class_names),
@@ -67,4 +87,5 @@ class LlmForm:
             number("sentences", cls.sentences),
             number("templates", cls.templates),
             fields.get("again") is True,
+            fields.get("apart") is True,
         )

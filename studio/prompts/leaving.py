@@ -17,7 +17,8 @@ from studio.prompts.prompt_set import PromptSet
 @dataclass(frozen=True)
 class Leaving:
     """host: whom it goes to; classes: how many names; described: whether there is a description;
-    budget: None while there is nothing to ask, and `fault` says why.
+    budget: None while there is nothing to ask, and `fault` says why; pairs: which classes are told
+    to be mixed up.
     """
 
     host: str
@@ -25,12 +26,22 @@ class Leaving:
     described: bool
     budget: Budget | None = None
     fault: str = ""
+    pairs: tuple[tuple[str, str], ...] = ()
 
 
 def leaving(
-    form: LlmForm, *, names: Sequence[str], prompts: PromptSet, public: bool, cache_dir: Path
+    form: LlmForm,
+    *,
+    names: Sequence[str],
+    prompts: PromptSet,
+    public: bool,
+    cache_dir: Path,
+    pairs: Sequence[tuple[str, str]] = (),
 ) -> Leaving:
-    """What would leave before anything does. public: strangers share the page."""
+    """What would leave before anything does.
+
+    public: strangers share the page; pairs: classes that are mixed up, see `LlmForm.apart`.
+    """
     host, fault, cost = "the server", "", None
     try:
         base = address(base_url=form.base_url, public=public)
@@ -39,8 +50,9 @@ def leaving(
             raise PromptError("Name the classes on the Data tab first.")
         # A key only completes the endpoint here; a budget sends nothing.
         endpoint = find_endpoint(model=form.model, base_url=form.base_url, key="-", public=public)
-        ask = form.ask(list(names), prompts)
+        ask = form.ask(list(names), prompts, pairs)
         cost = budget(ask, base_url=base, model=endpoint.model, cache_dir=cache_dir)
     except StudioError as error:
         fault = str(error)
-    return Leaving(host, len(names), bool(form.description), cost, fault)
+    told = tuple(pairs) if form.apart else ()
+    return Leaving(host, len(names), bool(form.description), cost, fault, told)

@@ -16,7 +16,7 @@ from studio.prompts.ask import Answer, Ask, Budget, Question, UnusableAnswerErro
 from studio.prompts.client import Client, Halt, Limits, Meter
 from studio.prompts.crew import Crew
 from studio.prompts.endpoint import Endpoint
-from studio.prompts.prompt_set import PromptSet
+from studio.prompts.prompt_set import MAX_SENTENCES, PromptSet
 
 _ASKED_AGAIN = 2  # times that the classes of a question are asked about, the first included
 _SIMPLER = 4  # requests in vain until a server's form of answer is known
@@ -226,7 +226,10 @@ class _Work:
     def _take(self, answer: Answer) -> None:
         self._templates = answer.templates or self._templates
         own: Mapping[str, tuple[str, ...]] = answer.sentences or {}
-        self._sentences.update(own)
+        for name, texts in own.items():
+            # A class of several pairs may be asked about more than once.
+            before = self._sentences.get(name, ())
+            self._sentences[name] = tuple(dict.fromkeys((*before, *texts)))[:MAX_SENTENCES]
 
     def _problem(self, line: str) -> None:
         if line not in self._problems:

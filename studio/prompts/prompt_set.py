@@ -87,9 +87,11 @@ class PromptSet:
         """The name under which a class has its sentences, where it is spelled otherwise."""
         names = list(self.sentences)
         at = Matcher(names).find(class_name)
-        if at is None or same(names[at]).casefold() == same(class_name).casefold():
-            return None  # `A` and `a` are two classes
-        return names[at]
+        if at is None:
+            return None
+        found, wanted = same(names[at]), same(class_name)
+        # `A` and `a` are two classes; `hot_air` and `hot air` are one.
+        return None if found != wanted and found.casefold() == wanted.casefold() else names[at]
 
     def with_templates(self, templates: Iterable[str]) -> PromptSet:
         """The same set with other templates; none: the model's own."""
@@ -101,6 +103,14 @@ class PromptSet:
         found = self.with_templates(templates)
         for name, texts in new.sentences.items():
             found = found.with_sentences(name, texts)
+        return found
+
+    def adding(self, new: PromptSet) -> PromptSet:
+        """New sentences after a class's old ones; templates stay as they are."""
+        found = self
+        for name, texts in new.sentences.items():
+            both = dict.fromkeys((*self.of(name), *texts))
+            found = found.with_sentences(name, tuple(both)[:MAX_SENTENCES])
         return found
 
     def only(self, class_names: Sequence[str]) -> PromptSet:

@@ -12,6 +12,8 @@ word on an image being the one that holds.
 
 from __future__ import annotations
 
+import hashlib
+import os
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -203,15 +205,30 @@ class Corrections:
             for i in indices
         })  # fmt: skip
 
-    def undo(self) -> Action | None:
-        """Undo the last press of a button that is not undone yet; None when there is none."""
+    def undo(self, action: str = "") -> Action | None:
+        """Undo the last press of a button that is not undone yet; None when there is none.
+
+        action: the id of another one that is to be undone instead.
+        """
         if self.last() is None:  # and maybe no folder to write in either
             return None
         with _Gate(self._folder):
-            last = self.last()
-            if last is not None:
-                self._append({"undo": last.id})
-        return last
+            self._refresh()
+            found = [done for done in self._done if action in ("", done.id)]
+            if not found:
+                return None
+            self._append({"undo": found[-1].id})
+        return found[-1]
+
+    def stands(self, action: str) -> bool:
+        """Whether the press of a button with this id was made and is not undone."""
+        self._refresh()
+        return any(done.id == action for done in self._done)
+
+    @property
+    def folder(self) -> Path:
+        """Where they are kept."""
+        return self._folder
 
     def make_room(self) -> None:
         """Make the folder, where that is for corrections to do. Raises RunError."""
@@ -248,6 +265,14 @@ class Corrections:
                     current[path] = said.over(before)
         self._current, self._done, self._seen = current, done, seen
         self._added = tuple(dict.fromkeys(name for name in added if name))
+
+
+def folder_corrections(
+    root: Path, *, cache_dir: Path, subjects: Callable[[], Subjects]
+) -> Corrections:
+    """Those of a folder's images before any run. cache_dir: the studio's cache, which has them."""
+    key = hashlib.sha256(os.fsencode(root)).hexdigest()[:20]
+    return Corrections(cache_dir / "corrections" / key, subjects, make=True)
 
 
 def corrections_of(run: Run) -> Mapping[str, Correction]:

@@ -18,6 +18,7 @@ from studio.images.folder import truth
 from studio.prompts.form import LlmForm
 from studio.prompts.prompt_set import PromptSet
 from studio.runs.first_labels import Preview
+from studio.scores.confused import confused_pairs
 from studio.session.dataset import DataSet
 from studio.session.state import DataState
 from studio.session.tasks import Lane, Task
@@ -39,6 +40,10 @@ class Prompts:
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _labelling: threading.RLock = field(default_factory=threading.RLock)
     _judging: Lane = field(default_factory=lambda: Lane("verdict"))
+    _confused: Cache[str, tuple[tuple[str, str], ...]] = field(
+        default_factory=lambda: Cache(most=1)
+    )
+    _would: Cache[str, Preview] = field(default_factory=lambda: Cache(most=1))
     _truth: Cache[str, NDArray[np.int64] | None] = field(default_factory=lambda: Cache(most=1))
 
     def __post_init__(self) -> None:
@@ -127,6 +132,36 @@ class Prompts:
             return None
         mark = (Same(folder), names, aliases)
         return self._truth.get("", lambda: truth(folder, names, aliases=aliases), mark=mark)
+
+    # What is not taken yet ---------------------------------------------------------------------
+
+    def confused(self) -> tuple[tuple[str, str], ...]:
+        """Pairs of classes that the labels mix up, the most confused first; none without labels."""
+        view = self.data.state
+        preview, names = view.preview, view.names
+        if preview is None or preview.encoded is None or view.stale:
+            return ()
+        encoded = preview.encoded
+
+        def make() -> tuple[tuple[str, str], ...]:
+            soft = encoded.label_softly(names, view.prompts, truth=None)[1]
+            return tuple((names[a], names[b]) for a, b, _ in confused_pairs(soft))
+
+        return self._confused.get("", make, mark=Same(preview.labels))
+
+    def would(self, proposal: PromptSet) -> Preview | None:
+        """The labels as they would be with more sentences; None while there are no labels."""
+        view = self.data.state
+        preview, names = view.preview, view.names
+        if preview is None or preview.encoded is None or view.stale:
+            return None
+        encoded = preview.encoded
+
+        def make() -> Preview:
+            prompts = view.prompts.adding(proposal)
+            return encoded.label(names, prompts, truth=self._truth_of(view, names))
+
+        return self._would.get("", make, mark=Same(preview.labels, proposal))
 
     # The verdict ------------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ from studio.runs.result import RunResult
 from studio.runs.store import ACTIVE, RunInfo, RunStore
 from studio.session.asking import Askings
 from studio.session.dataset import DataSet
+from studio.session.keys import Keys
 from studio.session.limits import Limits, Rate
 from studio.session.prompts import Prompts
 from studio.session.selections import Selections
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from studio.images.canvases import Canvases
     from studio.runs.request import JobRequest
     from studio.runs.worker import Worker
+    from studio.session.judging import Judging
     from studio.session.opened import Opened
 
 _MEASURE_S = 60.0
@@ -84,6 +86,7 @@ class Session:
     data: DataSet = field(init=False)
     prompts: Prompts = field(init=False)
     writer: Writer = field(init=False)
+    judging: Judging = field(init=False)
     thumbnails: Thumbnails = field(init=False)
     folders: MachineFolders = field(init=False)
     selections: Selections = field(default_factory=Selections)
@@ -109,7 +112,13 @@ class Session:
             options.cache_dir, limits=options.limits, links_allowed=options.links_allowed
         )
         self.prompts = Prompts(self.data)
-        self.writer = Writer(self.prompts, options.cache_dir, public=options.public)
+        self.keys = Keys()
+        self.writer = Writer(self.prompts, options.cache_dir, public=options.public, keys=self.keys)
+        # Here, because these modules need this one.
+        from studio.session.chooser import choose_for
+        from studio.session.judging import Judging
+
+        self.judging = Judging(self, self.keys, choose_for)
         self.thumbnails = Thumbnails(cache_dir=options.cache_dir)
         self.folders = MachineFolders(
             self.data.recent, options.paths_allowed, options.roots, options.local

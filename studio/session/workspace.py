@@ -6,8 +6,6 @@ the studio finds it again.
 
 from __future__ import annotations
 
-import hashlib
-import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -16,7 +14,7 @@ from typing import Any
 
 from studio.cache import Cache, Same
 from studio.errors import FolderError
-from studio.runs.corrections import Corrections, Subjects
+from studio.runs.corrections import Corrections, Subjects, folder_corrections
 from studio.runs.first_labels import Preview
 from studio.runs.given import Correction, usable
 from studio.session.saved import Saved, save
@@ -93,11 +91,13 @@ class Workspace:
             if self._state.folder is None:
                 raise FolderError(NO_IMAGES)
             root = self._state.folder.root
-        key = hashlib.sha256(os.fsencode(root)).hexdigest()[:20]
-        folder = self.cache_dir / "corrections" / key
-        return self._corrections.get(
-            root, lambda: Corrections(folder, lambda: self._correctable(root), make=True)
-        )
+
+        def make() -> Corrections:
+            return folder_corrections(
+                root, cache_dir=self.cache_dir, subjects=lambda: self._correctable(root)
+            )
+
+        return self._corrections.get(root, make)
 
     def given(self) -> dict[str, Correction]:
         """What of it the next run can take: of images and classes that are still there.

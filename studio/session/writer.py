@@ -12,39 +12,43 @@ from studio.prompts.ask import Ask
 from studio.prompts.endpoint import Endpoint, address, find_endpoint, has_key
 from studio.prompts.llm import Written, write
 from studio.prompts.prompt_set import PromptSet
+from studio.session.keys import Keys
 from studio.session.prompts import Prompts
 from studio.session.tasks import Lane, Task
 
 
 @dataclass(frozen=True)
 class Writing:
-    """How a call stands. host: who is asked; error: one line when nothing came."""
+    """How a call stands. host: who is asked; error: one line when nothing came; proposal: sentences
+    that are not taken yet, because their effect is shown first.
+    """
 
     busy: bool = False
     stopping: bool = False
     host: str = ""
     written: Written | None = None
     error: str = ""
+    proposal: PromptSet | None = None
 
 
 @dataclass
 class Writer:
     """See the module.
 
-    public: strangers share this page, so that each has to bring a key with every call; else a typed
-    key is kept in the memory of this process, for its address, until it is forgotten or the process
-    ends. It is written nowhere.
+    public: strangers share this page, so that each has to bring a key with every call; keys: those
+    that were typed.
     """
 
     book: Prompts
     cache_dir: Path
     public: bool = False
     write: Callable[..., Written] = write
+    keys: Keys = field(default_factory=Keys, repr=False)
     _task: Task | None = None
     _host: str = ""
     _written: Written | None = None
+    _proposal: PromptSet | None = None
     _calls: int = 0
-    _keys: dict[str, str] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _lane: Lane = field(default_factory=lambda: Lane("writer"))
 
@@ -53,11 +57,11 @@ class Writer:
         """How things stand; never changes once taken."""
         with self._lock:
             if self._task is None:
-                return Writing()
+                return Writing(proposal=self._proposal)
             state = self._task.state
             return Writing(
                 not state.ended, state.stopping and not state.ended, self._host, self._written,
-                state.error,
+                state.error, self._proposal if state.ended else None,
             )  # fmt: skip
 
     def key_from(self, base_url: str) -> str:
@@ -67,13 +71,13 @@ class Writer:
             PromptError: the address cannot be used.
         """
         base = address(base_url=base_url, public=self.public)
-        if base in self._keys:
+        if self.keys.of(base):
             return "typed"
         return "environment" if not self.public and has_key(base_url=base) else ""
 
     def forget(self) -> None:
         """Forget all keys that were typed."""
-        self._keys.clear()
+        self.keys.forget()
 
     def start(self, *, key: str) -> None:
         """Have written what the data set's `LlmForm` asks for. Returns at once.
@@ -89,13 +93,13 @@ class Writer:
         llm_form = view.llm_form
         if not view.names:
             raise FolderError("Name the classes on the Data tab first: at least two.")
-        ask = llm_form.ask(view.names, view.prompts)
+        ask = llm_form.ask(view.names, view.prompts, self.pairs())
         ask.questions()  # says what is wrong with it
         base = address(base_url=llm_form.base_url, public=self.public)
         endpoint = find_endpoint(
             model=llm_form.model,
             base_url=llm_form.base_url,
-            key=key.strip() or self._keys.get(base, ""),
+            key=key.strip() or self.keys.of(base),
             public=self.public,
         )
         # What goes wrong might quote the key.
@@ -105,9 +109,26 @@ class Writer:
                 task, busy="A language model is at work already; wait for it or stop it."
             )
             self._task, self._host, self._written = task, endpoint.host, None
+            self._proposal = None
             self._calls += 1
             if key.strip() and not self.public:
-                self._keys[base] = endpoint.key
+                self.keys.keep(base, endpoint.key)
+
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """The classes that would be asked about because they are mixed up; () if others are."""
+        return self.book.confused() if self.book.data.state.llm_form.apart else ()
+
+    def take(self) -> None:
+        """Add the proposed sentences to the prompts; one step that can be undone."""
+        with self._lock:
+            proposal, self._proposal = self._proposal, None
+        if proposal is not None:
+            self.book.edit(lambda old: old.adding(proposal), what=f"call {self._calls}")
+
+    def leave(self) -> None:
+        """Forget the proposed sentences."""
+        with self._lock:
+            self._proposal = None
 
     def stop(self) -> None:
         """Hang up; what came is kept."""
@@ -125,7 +146,10 @@ class Writer:
             new = {n: s for n, s in written.prompts.sentences.items() if n not in taken}
             templates = () if "" in taken else written.prompts.templates
             taken.update(new, [""] if templates else [])
-            if new or templates:
+            if ask.pairs:
+                with self._lock:
+                    self._proposal = written.prompts if written.prompts.sentences else None
+            elif new or templates:
                 self.book.edit(
                     lambda old: old.merged(PromptSet(templates, new)), what=f"call {self._calls}"
                 )

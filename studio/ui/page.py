@@ -110,6 +110,7 @@ def build(session: Whose, *, models: list[str]) -> gr.Blocks:
         data.wire(polling, tabs)
         prompts.wire(polling)
         train.wire(polling, tabs, data.start)
+        explore.watch(polling)
         polling.wire(page, timer)
         explore.wire(explore_tab, tabs, train.explore, train.chosen)
         compare.wire(compare_tab)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from studio.runs.corrections import Action
 from studio.runs.given import Correction, count
 from studio.runs.history import HistoryStep
+from studio.runs.judged import JudgedImage
 from studio.runs.outcome import Outcome, likely
 from studio.runs.question import Question
 from studio.views.cards import truth, words, worth
@@ -24,6 +25,7 @@ def detail(
     stages: Sequence[Outcome] = (),
     history: Sequence[HistoryStep] = (),
     watched: int = 0,
+    asked: JudgedImage | None = None,
     attributes: Mapping[str, str] | None = None,
     question: Question | None = None,
 ) -> str:
@@ -37,6 +39,7 @@ def detail(
         stages: outcomes of all stages, for likely names.
         history: of its label, see `LabelHistory.of`.
         watched: how many images the run looked at after each epoch.
+        asked: what a judge was asked of it and said.
         attributes: data-... that the page's script reads.
         question: what is asked about the image; None: it is shown, and may be corrected.
     """
@@ -70,7 +73,14 @@ def detail(
         state=words(correction),
         question=question,
         shortlist=[(c, outcome.name(c)) for c in question.shortlist] if question else [],
+        asked=asked,
+        answers=() if asked is None else [answer(said) for said in asked.judgement.said],
     )
+
+
+def answer(said: str | None) -> str:
+    """A judge's answer in words."""
+    return "no usable answer" if said is None else said or "none of these"
 
 
 def nearest(

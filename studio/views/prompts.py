@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
@@ -58,6 +58,34 @@ def _effect_on(of_class: ClassEffect) -> dict[str, str]:
         changes.append(f"{count(of_class.plain)} with the model's own template")
     right = "" if of_class.right is None else f", about {percent(of_class.right)} right"
     return {"count": plural(of_class.images, "image") + right, "change": " · ".join(changes)}
+
+
+def proposal(
+    would: Preview,
+    *,
+    now: Preview,
+    sentences: Mapping[str, Sequence[str]],
+    picture: Callable[[int], str],
+    path: Callable[[int], str],
+) -> Markup:
+    """Sentences that are not taken yet, and what they would do to the labels.
+
+    would: the labels with them; now: without; sentences: by class; picture(i), path(i): of image i.
+    """
+    changed = moved(would, now)
+    shown = [
+        {
+            "path": path(i),
+            "url": picture(i),
+            "was": now.class_names[now.labels[i]],
+            "now": would.class_names[would.labels[i]],
+        }
+        for i in changed[:CHANGED_SHOWN].tolist()
+    ]
+    return render(
+        "prompts/proposal.html", now=now, would=would, sentences=sentences, moved=shown,
+        changed=len(changed),
+    )  # fmt: skip
 
 
 def effect(

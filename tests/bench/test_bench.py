@@ -16,7 +16,7 @@ from studio.bench.stages import stages
 from studio.bench.table import accuracies, detail, final_labels, percent, staged, tables
 from studio.bench.work import fit
 from studio.cli import main
-from studio.errors import FolderError, RunError, SettingsError
+from studio.errors import FolderError, RunError, SettingsError, StudioError
 from studio.runs.store import RunStore
 
 
@@ -56,6 +56,17 @@ def test_an_entrant_is_a_method_with_settings_of_its_own() -> None:
     assert Entrant.parse("coft:model=ViT-B-16").model == "ViT-B-16"
     with pytest.raises(SettingsError, match="shots must be a whole number, not 'some'"):
         Entrant.parse("coft:shots=some")
+
+
+def test_an_entrant_may_have_a_simulated_judge() -> None:
+    judged = Entrant.parse("coft:judge=2C,judge_error=0.1,k=8")
+    assert (judged.judge, judged.judge_error, judged.judge_random) == ("2C", 0.1, False)
+    assert judged.settings == ("k=8",)
+    assert Entrant.parse("coft:judge=20,judge_random=true").judge_random
+    with pytest.raises(SettingsError, match="judge_error must be from 0 to 1, not 'most'"):
+        Entrant.parse("coft:judge=2C,judge_error=most")
+    with pytest.raises(StudioError, match="A budget is"):
+        Entrant.parse("coft:judge=many")
 
 
 def test_a_folder_of_sets_stands_for_all_of_them(labelled: Path, tmp_path: Path) -> None:

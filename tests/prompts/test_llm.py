@@ -396,3 +396,36 @@ def test_the_key_is_on_no_disk(server: ChatServer, go: Callable[..., Written], t
     assert files
     for path in files:
         assert KEY[3:15].encode() not in path.read_bytes(), path
+
+
+def test_what_tells_mixed_up_classes_apart_is_asked_about_them_alone(
+    server: ChatServer, go: Callable[..., Written]
+):
+    pairs = (("cat", "dog"), ("dog", "fox"))
+    written = go(("cat", "dog", "fox", "owl"), pairs=pairs, templates=3)
+    [request] = server.requests
+    data = asked(request)
+    assert data["pairs"] == [["cat", "dog"], ["dog", "fox"]]
+    assert data["classes"] == ["cat", "dog", "fox"]
+    assert "apart" not in data["task"]
+    assert "mixed up" in data["task"]
+    assert set(written.prompts.sentences) == {"cat", "dog", "fox"}
+    assert written.prompts.templates == ()
+    go(("cat", "dog", "fox", "owl"), pairs=pairs[:1])
+    assert len(server.requests) == 2, "other pairs are another question"
+
+
+def test_a_class_of_many_pairs_keeps_all_its_sentences(
+    server: ChatServer, go: Callable[..., Written]
+):
+    def numbered(request: dict[str, Any]) -> Reply:
+        other = asked(request)["pairs"][0][1]
+        classes = [{"name": "cat", "sentences": [f"a cat, unlike a {other}"]}]
+        return Reply(json.dumps({"classes": classes}))
+
+    server.then = numbered
+    names = ("cat", *(f"class {i}" for i in range(15)))
+    written = go(names, pairs=tuple(("cat", name) for name in names[1:]))
+    assert set(written.prompts.sentences["cat"]) == {
+        "a cat, unlike a class 0", "a cat, unlike a class 10",
+    }  # fmt: skip

@@ -105,3 +105,15 @@ def test_the_summary_counts():
     assert PromptSet().summary() == "the model's own template"
     assert CATS.summary() == "1 template and 2 sentences"
     assert PromptSet(("{}", "a {}")).summary() == "2 templates"
+
+
+def test_sentences_can_be_added_to_those_that_are_there():
+    old = PromptSet(("a {}.",), {"hot air balloon": ("one", "two")})
+    new = PromptSet((), {"hot_air_balloon": ("two", "three"), "cat": ("a cat",)})
+    both = old.adding(new)
+    assert both.of("hot air balloon") == ("one", "two", "three")
+    assert both.of("cat") == ("a cat",)
+    assert set(both.sentences) == {"hot_air_balloon", "cat"}
+    assert both.templates == old.templates
+    full = old.adding(PromptSet((), {"cat": tuple(f"cat {i}" for i in range(100))}))
+    assert len(full.of("cat")) == MAX_SENTENCES

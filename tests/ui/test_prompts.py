@@ -16,7 +16,7 @@ from studio.prompts.form import LlmForm
 from studio.prompts.prompt_set import PromptSet
 from studio.session.session import Options, Session
 from studio.ui.prompts.tab import PromptsTab
-from tests.prompts.chat_server import KEY, ChatServer, error
+from tests.prompts.chat_server import KEY, ChatServer, Reply, asked, error
 from tests.ui.conftest import event, page, sent
 
 NAMES = ["blue line", "green circle", "red square"]
@@ -312,3 +312,67 @@ def test_the_key_is_nowhere(
     )
     assert secret.decode() not in told
     assert secret.decode() not in repr(tab.session.writer.view) + repr(tab.session.writer)
+
+
+def test_sentences_that_tell_classes_apart_are_shown_before_they_are_taken(
+    tab: PromptsTab, server: ChatServer
+) -> None:
+    names = tab.session.data.state.names
+    assert tab.session.prompts.confused(), "the tiny model is in doubt about everything"
+    tab.llm.remember("apart")(page(), True)
+    seen = look(tab)
+    first, second = tab.session.prompts.confused()[0]
+    assert f"{first} and {second}" in seen["llm_leaves"], "which pairs are named is said before"
+    assert "no other result" in seen["llm_leaves"]
+    assert seen["llm_take"]["visible"] is False
+
+    def well(request: dict[str, Any]) -> Reply:
+        data = asked(request)
+        assert set(data) == {"task", "number", "classes", "pairs", "all_classes"}
+        classes = [{"name": n, "sentences": ["a crimson box"]} for n in data["classes"]]
+        return Reply(json.dumps({"classes": classes}))
+
+    server.then = well
+    ask(tab, server.url, apart=True)
+    before = tab.session.data.state.prompts
+    assert before.is_default, "nothing is changed before it was taken"
+    seen = look(tab)
+    assert "would change label" in seen["llm_proposal"]
+    assert "a crimson box" in seen["llm_proposal"]
+    assert "Nothing is changed yet" in seen["llm_proposal"]
+    assert seen["llm_take"]["visible"] is True
+    proposal = tab.session.writer.view.proposal
+    assert proposal is not None
+    would = tab.session.prompts.would(proposal)
+    tab.llm.take_them()
+    view = tab.session.data.state
+    assert set(view.prompts.sentences) <= set(names)
+    assert view.preview is not None
+    assert would is not None
+    assert (view.preview.labels == would.labels).all(), "what was shown is what comes"
+    seen = look(tab)
+    assert seen["llm_take"]["visible"] is False
+    assert seen["llm_proposal"] == ""
+    tab.session.prompts.undo()
+    assert tab.session.data.state.prompts.is_default
+
+
+def test_proposed_sentences_can_be_left(tab: PromptsTab, server: ChatServer) -> None:
+    ask(tab, server.url, apart=True)
+    assert tab.session.writer.view.proposal is not None
+    tab.llm.leave_them()
+    assert tab.session.writer.view.proposal is None
+    assert tab.session.data.state.prompts.is_default
+    tab.llm.take_them()
+    assert tab.session.data.state.prompts.is_default
+
+
+def test_without_labels_nothing_is_known_to_be_mixed_up(
+    session: Session, server: ChatServer, image_folder: Path
+) -> None:
+    session.data.use_folder(image_folder)
+    session.data.wait(400)
+    tab = PromptsTab(session)
+    with pytest.raises(gr.Error, match="Label now"):
+        ask(tab, server.url, apart=True)
+    assert server.requests == []

@@ -27,6 +27,7 @@ from studio.ui.explore.correct import CHANGED, CorrectPanel, targets
 from studio.ui.explore.detail import DetailDialog
 from studio.ui.explore.duplicates import DuplicatesPanel
 from studio.ui.explore.galleries import Drawn, Find, GalleriesPanel, Panel, SelectionPanel
+from studio.ui.explore.judge import JudgePanel
 from studio.ui.explore.map import MapPanel
 from studio.ui.explore.scene import (
     ALL,
@@ -56,6 +57,7 @@ class ExploreAnswers(InSession):
         self.confusions, self.duplicates = ConfusionPanel(), DuplicatesPanel()
         self.map, self.search = MapPanel(session), SearchPanel(session)
         self.correct = CorrectPanel(session)
+        self.judge = JudgePanel(session, self.correct)
         self.detail = DetailDialog(session, self.correct)
         self.ask = AskPanel(session, self.detail)
         self.panels: dict[str, Panel] = {

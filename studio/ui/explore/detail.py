@@ -305,6 +305,7 @@ class DetailDialog(InSession):
             stages=list(opened.stages.values()),
             history=history.of(index) if history else (),
             watched=history.watched if history else 0,
+            asked=self.session.judging.said(opened, index),
             attributes=attributes,
             question=question,
         )

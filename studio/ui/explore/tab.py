@@ -15,8 +15,10 @@ import gradio as gr
 
 from studio.ui.explore.answers import ExploreAnswers, all_corrected, all_of_side
 from studio.ui.explore.galleries import Find, PagedCards
+from studio.ui.explore.judge import all_judged
 from studio.ui.explore.scene import ALL, COMBINED, JUDGED, SIDES, Filters
 from studio.ui.parts import POLL, PRIVATE, UNCHECKED, guard, hidden_text
+from studio.ui.polling import Polling
 
 _KEPT = "studio-explore"
 _REMEMBER = f"""(run, panel) => {{
@@ -57,6 +59,7 @@ class ExploreTab(ExploreAnswers):
         self.again = hidden_text()  # changes when the header wants another run of the open tab
         self.ask.build()
         self.correct.build()
+        self.judge.build()
         with gr.Row(elem_classes="columns explore-split"):
             with gr.Column(scale=3, min_width=320, elem_classes="explore-main"):
                 self._panels()
@@ -98,6 +101,10 @@ class ExploreTab(ExploreAnswers):
 
         return {"fn": answered, "inputs": set(controls.values()), "outputs": outputs,
                 **UNCHECKED, **more}  # fmt: skip
+
+    def watch(self, polling: Polling) -> None:
+        """Have the part that changes by itself asked for, see `ui.polling`."""
+        self.judge_watched = self.judge.watch(polling, self.shown)
 
     def wire(self, tab: gr.Tab, tabs: gr.Tabs, explore: gr.Button, chosen: gr.State) -> None:
         """Connect events. explore, chosen: the button of the Train tab and the run it shows."""
@@ -145,6 +152,7 @@ class ExploreTab(ExploreAnswers):
         )
         self._wire_picks(redraw)
         self._wire_corrections(drawn, tabs, chosen)
+        self.judge.wire(self.judge_watched, self.shown)
 
     def _galleries(self) -> list[PagedCards]:
         return [self.chosen.gallery, *self.galleries.sides.values(), self.duplicates.gallery]
@@ -162,6 +170,7 @@ class ExploreTab(ExploreAnswers):
             (self.duplicates.take.click, self.duplicates.take_all),
             (self.detail.dialog.select, self.detail.near),
             (self.correct.take.click, all_corrected),
+            (self.judge.take.click, all_judged),
         ]
         for happens, find in finds:
             happens(**self.event(partial(self.select, find=find), taken))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -13,10 +14,12 @@ from studio.errors import PromptError
 from studio.prompts.endpoint import DEFAULT_MODEL
 from studio.prompts.form import LlmForm
 from studio.prompts.leaving import leaving
+from studio.prompts.prompt_set import PromptSet
 from studio.session.rooms import Whose
 from studio.session.state import DataState
 from studio.ui.handlers import InSession
 from studio.ui.parts import POLL, Lazy, Part, box, field_of, guard, line, page_of
+from studio.views import prompts
 from studio.views.render import part, render
 
 _KEYS = {
@@ -59,6 +62,10 @@ class LlmBox(InSession):
             self.again = gr.Checkbox(
                 label="Also for classes that have sentences", elem_id="llm-again", **off
             )
+            self.apart = gr.Checkbox(
+                label="Only what tells apart the classes that are mixed up", elem_id="llm-apart",
+                **off,
+            )  # fmt: skip
             with gr.Accordion("Server, model and key", open=False, elem_id="llm-server"):
                 self.base_url = line(
                     "Address, up to /v1 (empty: OPENAI_BASE_URL, else OpenAI)",
@@ -83,13 +90,19 @@ class LlmBox(InSession):
                     "Stop", variant="stop", elem_id="llm-stop", min_width=90, visible=False
                 )
             self.status = gr.HTML(elem_id="llm-status")
-        typed = ("description", "model", "base_url", "sentences", "templates", "again")
+            self.proposal = gr.HTML(elem_id="llm-proposal")
+            with gr.Row(elem_classes="inline"):
+                small: dict[str, Any] = {"size": "sm", "min_width": 130, "visible": False}
+                self.take = gr.Button("Use these", elem_id="llm-take", **small)
+                self.leave = gr.Button("Leave them", elem_id="llm-leave", **small)
+        typed = ("description", "model", "base_url", "sentences", "templates", "again", "apart")
         self.fields = {name: getattr(self, name) for name in typed}  # as of an LlmForm
 
     @property
     def outputs(self) -> dict[str, Any]:
         """The components that show the parts."""
-        names = ("leaves", "about_key", "forget", "write", "stop", "status")
+        names = ("leaves", "about_key", "forget", "write", "stop", "status", "proposal", "take",
+                 "leave")  # fmt: skip
         others = {f"llm_{name}": getattr(self, name) for name in names}
         return {**{_mark(name): field for name, field in self.fields.items()}, **others}
 
@@ -109,6 +122,8 @@ class LlmBox(InSession):
         after(self.write.click, self.begin_with, inputs=inputs, outputs=[self.key])
         after(self.stop.click, self.hang_up)
         after(self.forget.click, self.forget_keys)
+        after(self.take.click, self.take_them)
+        after(self.leave.click, self.leave_them)
 
     # What its buttons do ----------------------------------------------------------------------
 
@@ -153,6 +168,14 @@ class LlmBox(InSession):
         """Forget the keys that were typed."""
         self.session.writer.forget()
 
+    def take_them(self) -> None:
+        """Use the proposed sentences."""
+        self.session.writer.take()
+
+    def leave_them(self) -> None:
+        """Forget the proposed sentences."""
+        self.session.writer.leave()
+
     def _take(self, request: gr.Request, typed: Mapping[str, Any]) -> None:
         self.session.prompts.llm_form(dict(typed), by=page_of(request, "prompts"))
 
@@ -171,7 +194,11 @@ class LlmBox(InSession):
             key = ""
         about_key = _PUBLIC_KEY if self.session.options.public else _KEYS[key]
         state = (writing.busy, writing.stopping, id(writing.written), writing.error)
-        asked = (llm_form, view.names_text, id(view.prompts), writing.busy)
+        # The labels have a say in what is sent only where what they mix up is asked about.
+        labels = (id(view.preview), view.stale) if llm_form.apart else None
+        asked = (llm_form, view.names_text, id(view.prompts), writing.busy, labels)
+        proposed = writing.proposal is not None
+        effect = (id(writing.proposal), id(view.preview), id(view.prompts), view.stale)
         stop = gr.update(visible=writing.busy, interactive=not writing.stopping)
         return {
             **fields,
@@ -180,6 +207,12 @@ class LlmBox(InSession):
             "llm_forget": (key, gr.update(visible=key == "typed")),
             "llm_write": (writing.busy, gr.update(interactive=not writing.busy)),
             "llm_stop": (state[:2], stop),
+            "llm_take": (proposed, gr.update(visible=proposed)),
+            "llm_leave": (proposed, gr.update(visible=proposed)),
+            "llm_proposal": (
+                effect if proposed else "",
+                Lazy(self._proposed, view, writing.proposal),
+            ),
             "llm_status": (state, Lazy(lambda: render("prompts/writing.html", writing=writing))),
         }
 
@@ -192,8 +225,25 @@ class LlmBox(InSession):
             prompts=view.prompts,
             public=options.public,
             cache_dir=options.cache_dir,
+            pairs=self.session.writer.pairs(),
         )
         return render("prompts/leaves.html", **vars(what))
+
+    def _proposed(self, view: DataState, proposal: PromptSet | None) -> Any:
+        """What the proposed sentences are, and what they would do to the labels."""
+        if proposal is None:
+            return ""
+        now, folder, canvases = view.preview, view.folder, view.canvases
+        would = self.session.prompts.would(proposal)
+        if would is None or now is None or folder is None or canvases is None:
+            return part("quiet", "Label the images again to see what these sentences would do.")
+        return prompts.proposal(
+            would,
+            now=now,
+            sentences=proposal.sentences,
+            picture=partial(self.session.picture, folder, canvases),
+            path=lambda i: folder.images[i].path,
+        )
 
 
 def _mark(name: str) -> str:

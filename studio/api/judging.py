@@ -1,0 +1,251 @@
+"""`python -m studio judge`: a vision-language model says what images of a run or a folder show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from studio.api.classes import Classes, classes_of, listed
+from studio.ask.judge_cost import JudgeBudget, Price, images_wanted, judge_budget, price_of
+from studio.ask.judge_endpoint import find_judge, judge_address, stays_here
+from studio.ask.judge_said import Asking
+from studio.errors import INTERRUPTED, PromptError, RunError
+from studio.images.canvases import prepare
+from studio.progress import Begin, Stop
+from studio.prompts.endpoint import Endpoint, host_of
+from studio.prompts.prompt_set import PromptSet
+from studio.runs.corrections import Corrections, Subjects, folder_corrections
+from studio.runs.first_labels import encode_images
+from studio.runs.given import write_corrections
+from studio.runs.judged import AskedBefore, JudgeRecord
+from studio.runs.judging import Order, judge_images
+from studio.runs.outcome import Outcome
+from studio.runs.reader import RunReader, zero_shot_outcome
+from studio.runs.soft import Soft, chooser, soft_labels
+from studio.runs.store import RunStore
+
+INCOMPLETE = 1
+"""Exit code when the asking did not come to its end."""
+
+
+@dataclass(frozen=True)
+class JudgeOrder:
+    """What the command was given.
+
+    Attributes:
+        target: A run's id, its folder, or `latest`; or a folder of images.
+        budget: How many images, or `2C`.
+        runs, cache: Where runs and the cache are.
+        classes, prompts, model: For a folder: its class names, what is read about them, and the
+            model that labels it first.
+        judge, url: The vision-language model and its address; "" = from the environment.
+        about: What the images show, in words.
+        price: See `Price.parse`.
+        out: A table of all that is corrected and judged, for `fit --corrections`.
+        yes: Send without being asked again.
+        dry_run: Print what would be sent, and send nothing.
+    """
+
+    target: str
+    budget: str
+    runs: Path
+    cache: Path
+    classes: Classes | None = None
+    prompts: Path | None = None
+    model: str = "embedded"
+    judge: str = ""
+    url: str = ""
+    about: str = ""
+    price: str = ""
+    out: Path | None = None
+    yes: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """Whose images they are. name: where what was said is kept, in words; fit: what a run that
+    weighs it is started with; out: a table that is written, or None; zero_shot: see `soft_labels`.
+    """
+
+    outcome: Outcome
+    root: Path
+    corrections: Corrections
+    name: str
+    fit: str
+    out: Path | None
+    zero_shot: Callable[[], Soft]
+
+
+def judge(
+    order: JudgeOrder,
+    *,
+    begin: Begin,
+    tell: Callable[[str], None],
+    progress: Callable[[int, int], None],
+    stop: Stop,
+    agree: Callable[[str], bool],
+) -> int:
+    """Ask, as far as the user agrees; the exit code.
+
+    Args:
+        order: What is wanted.
+        begin: Told of the steps before anything is asked.
+        tell: Prints a line.
+        progress: Told of the images that are done with.
+        stop: Asked now and then; what came is kept.
+        agree: Whether the user says yes to a question.
+
+    Raises:
+        StudioError: Something cannot be used as given, or nothing came.
+    """
+    base = judge_address(base_url=order.url)
+    price = Price.parse(order.price)
+    key = "-" if order.dry_run else ""  # a budget needs none
+    endpoint = find_judge(model=order.judge, base_url=order.url, key=key)
+    price = price or price_of(endpoint.model, endpoint.host)
+    subject = _subject(order, begin=begin, stop=stop, tell=tell)
+    record = JudgeRecord(subject.corrections)
+    wanted, before = _wanted(order, record, subject, endpoint)
+    budget = judge_budget(wanted, model=endpoint.model, price=price, about=order.about)
+    for line in _leaves(budget, endpoint, base, before, about=bool(order.about)):
+        tell(line)
+    if order.dry_run:
+        return 0
+    if not order.yes and not agree(f"Show {wanted} images to {host_of(base)}? [yes/no] "):
+        tell("nothing was sent")
+        return INTERRUPTED
+    job = Order(
+        paths=subject.outcome.paths, class_names=subject.outcome.class_names, root=subject.root,
+        corrections=subject.corrections,
+        choose=chooser(subject.outcome, soft_labels(subject.outcome, subject.zero_shot)),
+        endpoint=endpoint, budget=wanted + (len(before.judgements) if before else 0),
+        cache_dir=order.cache, about=order.about, go_on=before,
+    )  # fmt: skip
+    asking = judge_images(job, stop=stop, listen=lambda now: progress(now.done, now.total))
+    return _report(asking, subject, tell, price)
+
+
+def _wanted(
+    order: JudgeOrder, record: JudgeRecord, subject: _Subject, endpoint: Endpoint
+) -> tuple[int, AskedBefore | None]:
+    """How many images are to be asked about, and the asking that goes on with them."""
+    wanted = images_wanted(order.budget, classes=len(subject.outcome.class_names))
+    before = record.open_one()
+    if before is not None and (before.model, before.host) == (endpoint.model, endpoint.host):
+        return before.left, before
+    known = subject.corrections.current()
+    wanted = min(wanted, sum(path not in known for path in subject.outcome.paths))
+    if not wanted:
+        raise PromptError("Every image has an answer already: there is nothing to ask.")
+    return wanted, None
+
+
+def _subject(
+    order: JudgeOrder, *, begin: Begin, stop: Stop, tell: Callable[[str], None]
+) -> _Subject:
+    path, store = Path(order.target).expanduser(), RunStore(order.runs)
+    is_run = (path / "run.json").is_file() or (order.runs / order.target / "run.json").is_file()
+    if path.is_dir() and not is_run:
+        return _folder(order, path, begin=begin, stop=stop, tell=tell)
+    run = store.find(order.target)
+    reader = RunReader(run)
+    reader.refresh()
+    outcome = reader.outcome()
+    if outcome is None:
+        raise RunError(f"Run {run.id} has no labels yet.")
+
+    def zero_shot() -> Soft:
+        images, canvases = prepare(
+            reader.root, cache_dir=order.cache, stop=stop, follow_links=reader.info.follow_links,
+            progress=begin("Reading the images"),
+        )  # fmt: skip
+        if tuple(image.path for image in images.images) != outcome.paths:
+            raise RunError(f"The images of {reader.root} have changed since run {run.id}.")
+        encoded = encode_images(
+            folder=images, canvases=canvases, model=reader.info.model, cache_dir=order.cache,
+            begin=begin, stop=stop,
+        )  # fmt: skip
+        return encoded.label_softly(outcome.class_names, PromptSet(), truth=None)[1]
+
+    return _Subject(
+        outcome, reader.root, Corrections.of(run), f"run {run.id}",
+        f"{reader.root} --corrections {run.id}", order.out, zero_shot,
+    )  # fmt: skip
+
+
+def _folder(
+    order: JudgeOrder, root: Path, *, begin: Begin, stop: Stop, tell: Callable[[str], None]
+) -> _Subject:
+    given = None if order.classes is None else listed(order.classes)
+    prompts = PromptSet() if order.prompts is None else PromptSet.load(order.prompts)
+    folder, canvases = prepare(
+        root, cache_dir=order.cache, stop=stop, progress=begin("Reading the images")
+    )
+    classes = classes_of(given, folder, {}, splits="auto", demo=False, tell=tell).names
+    encoded = encode_images(
+        folder=folder, canvases=canvases, model=order.model, cache_dir=order.cache, begin=begin,
+        stop=stop,
+    )  # fmt: skip
+    preview, soft = encoded.label_softly(classes, prompts, truth=None)
+    paths = tuple(image.path for image in folder.images)
+    outcome = zero_shot_outcome(
+        paths=paths, class_names=classes, labels=preview.labels, confidence=preview.confidence
+    )
+    corrections = folder_corrections(
+        folder.root, cache_dir=order.cache, subjects=lambda: Subjects(paths, classes)
+    )
+    out = order.out or Path("judged.csv")
+    return _Subject(
+        outcome, folder.root, corrections, f"{folder.root}, as the page shows it",
+        f"{folder.root} --corrections {out}", out, lambda: soft,
+    )  # fmt: skip
+
+
+def _leaves(
+    budget: JudgeBudget, endpoint: Endpoint, base: str, before: AskedBefore | None, *, about: bool
+) -> list[str]:
+    """What leaves the machine and what it takes, in lines."""
+    lines = []
+    if before is not None:
+        done = f"{len(before.judgements)} of {before.budget} images"
+        lines.append(f"going on where {done} had been asked about")
+    cost = "" if budget.dollars is None else f", about {budget.dollars:.3f} US dollars"
+    lines.append(
+        f"to {endpoint.host}, model {endpoint.model}: {budget.questions} questions about "
+        f"{budget.images} images and {budget.probes} about test pictures (at most "
+        f"{budget.at_most} requests), about {budget.tokens_in} tokens sent and "
+        f"{budget.tokens_out} written{cost}"
+    )
+    words = " and the description" if about else ""
+    what = (
+        f"{budget.images} images (at most 512 pixels a side, without metadata) and class "
+        f"names{words}"
+    )
+    if stays_here(base, endpoint.model):
+        lines.append(f"that server is on this machine: the images stay on it; it gets {what}")
+    else:
+        lines.append(f"what leaves this machine: {what}, nothing else")
+    return lines
+
+
+def _report(
+    asking: Asking, subject: _Subject, tell: Callable[[str], None], price: Price | None
+) -> int:  # fmt: skip
+    for line in asking.problems:
+        tell(line)
+    spent = asking.tokens_in + asking.tokens_out
+    cost = price.of(asking.tokens_in, asking.tokens_out) if price and spent else None
+    tell(
+        f"{len(asking.answers)} images judged, {asking.unstable} with an answer that changed with "
+        f"the order; {asking.requests} requests, {spent} tokens by the server's count"
+        + ("" if cost is None else f", {cost:.3f} US dollars")
+    )
+    if subject.out is not None:
+        write_corrections(subject.out, subject.corrections.current())
+    tell(f"kept with {subject.name}; `python -m studio fit {subject.fit}` weighs it")
+    if asking.stopped or asking.done < asking.total:
+        tell("the same command goes on with it")
+        return INTERRUPTED if asking.stopped else INCOMPLETE
+    return 0

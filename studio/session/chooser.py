@@ -1,0 +1,40 @@
+"""Which of the images that a page looks at a judge is asked about next."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from studio.errors import RunError
+from studio.prompts.prompt_set import PromptSet
+from studio.runs.judging import ChooseImages
+from studio.runs.soft import Soft, chooser, soft_labels
+from studio.session.opened import Opened
+from studio.session.source import OpenedFolder
+from studio.session.task import Task
+
+
+def choose_for(opened: Opened, task: Task) -> ChooseImages:
+    """See `runs.judging.ChooseImages`; encodes the images where nothing is known of them yet.
+
+    task: told of each step.
+    """
+    return chooser(opened.outcome, soft_labels(opened.outcome, lambda: _zero_shot(opened, task)))
+
+
+def _zero_shot(opened: Opened, task: Task) -> Soft:
+    names = opened.outcome.class_names
+    preview = opened.session.data.state.preview
+    if isinstance(opened.source, OpenedFolder) and preview is not None and preview.encoded:
+        return preview.encoded.label_softly(names, preview.prompts, truth=None)[1]
+    from studio.runs.first_labels import encode_images
+
+    if opened.folder is None or opened.canvases is None:
+        raise RunError(opened.problem)
+    encoded = encode_images(
+        folder=opened.folder, canvases=opened.canvases, model=opened.model,
+        cache_dir=opened.session.options.cache_dir, begin=task.begin, stop=task.stopping,
+    )  # fmt: skip
+    found = encoded.label_softly(names, PromptSet(), truth=None)[1]
+    missing = np.full(len(names), 1 / len(names), np.float32)
+    place = opened.place
+    return np.stack([found[place[p]] if p in place else missing for p in opened.outcome.paths])

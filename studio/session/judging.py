@@ -1,0 +1,288 @@
+"""A judge at work for the page: what would leave, one asking at a time, and what came so far."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from studio.ask.judge_cost import JudgeBudget, Price, images_wanted, judge_budget, price_of
+from studio.ask.judge_endpoint import environment, find_judge, judge_address, stays_here
+from studio.ask.judge_said import Asking
+from studio.errors import PromptError, StudioError
+from studio.prompts.endpoint import Endpoint, has_key, host_of, is_here
+from studio.runs.corrections import Action
+from studio.runs.judged import AskedBefore, JudgedImage, JudgeRecord
+from studio.runs.judging import ChooseImages, Order, judge_images
+from studio.session.keys import Keys
+from studio.session.opened import Opened, open_run
+from studio.session.tasks import Lane, Task
+
+if TYPE_CHECKING:
+    from studio.session.session import Session
+    from studio.session.source import Source
+
+CHANGED = "What would be sent has changed meanwhile: look at it again, and say yes to that."
+NOT_AGREED = "Nothing was sent: tick that the images may go to {} first."
+_BUSY = "A judge is at work already; wait for it or stop it."
+_SHORT, _LONG = 300, 1000
+
+
+@dataclass(frozen=True)
+class JudgeForm:
+    """What was typed for a judge; everything but the key. budget: images, or `2C`; model, base_url:
+    empty = from the environment; about: the user's words about the set; price: see `Price.parse`.
+    """
+
+    budget: str = "2C"
+    model: str = ""
+    base_url: str = ""
+    about: str = ""
+    price: str = ""
+
+    @classmethod
+    def of(cls, typed: dict[str, object]) -> JudgeForm:
+        """From a page's fields; whatever is no text is empty."""
+
+        def text(name: str, most: int = _SHORT) -> str:
+            value = typed.get(name)
+            return value.strip()[:most] if isinstance(value, str) else ""
+
+        return cls(
+            text("budget"), text("model"), text("base_url"), text("about", _LONG), text("price")
+        )
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What would leave the machine, and what that takes: what the user says yes to.
+
+    Attributes:
+        host, model: Who would be asked.
+        here: The server is on this machine; stays: and it hands nothing on.
+        images: How many images would be sent.
+        go_on: An asking that was stopped and would go on; None: a new one.
+        budget: What that takes; None while there is nothing to ask, and `fault` says why.
+        price: What the cost is worked out with; None: it is not known.
+        about: Whether the user's words are sent too.
+        mark: Changes with all that the user says yes to.
+    """
+
+    host: str = "the server"
+    model: str = ""
+    here: bool = False
+    stays: bool = False
+    images: int = 0
+    go_on: AskedBefore | None = None
+    budget: JudgeBudget | None = None
+    price: Price | None = None
+    about: bool = False
+    fault: str = ""
+
+    @property
+    def mark(self) -> str:
+        """See `Terms`."""
+        return f"{self.host} {self.model} {self.images} {self.stays} {self.about}"
+
+
+@dataclass(frozen=True)
+class JudgingView:
+    """How an asking stands. source: text form of what it is about; error: one line when nothing
+    came; action: of the corrections that came of it.
+    """
+
+    busy: bool = False
+    stopping: bool = False
+    host: str = ""
+    stays: bool = False
+    source: str = ""
+    asking: Asking | None = None
+    error: str = ""
+
+
+MakeChooser = Callable[[Opened, Task], ChooseImages]
+"""Makes what says which images come next, in the task's thread; it may have to encode them."""
+
+
+@dataclass
+class Judging:
+    """See the module. session: whose images; keys: those that were typed."""
+
+    session: Session
+    keys: Keys
+    chooser: MakeChooser
+    form: JudgeForm = field(default_factory=JudgeForm)
+    _task: Task | None = None
+    _view: JudgingView = field(default_factory=JudgingView)
+    _records: dict[str, JudgeRecord] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _lane: Lane = field(default_factory=lambda: Lane("judge"))
+
+    @property
+    def view(self) -> JudgingView:
+        """How things stand; never changes once taken."""
+        with self._lock:
+            if self._task is None:
+                return self._view
+            state = self._task.state
+            return replace(
+                self._view, busy=not state.ended, stopping=state.stopping and not state.ended,
+                error=state.error,
+            )  # fmt: skip
+
+    @property
+    def step(self) -> str:
+        """What is being done before the first answer, in words."""
+        return "" if self._task is None else self._task.state.how_far
+
+    def record(self, source: Source) -> JudgeRecord:
+        """What was asked about these images before.
+
+        Raises:
+            StudioError: there are no such images.
+        """
+        corrections = self.session.corrections(source)
+        key = str(corrections.folder)
+        found = self._records.get(key)
+        if found is None or found.corrections is not corrections:
+            found = self._records[key] = JudgeRecord(corrections)
+        return found
+
+    def said(self, opened: Opened, index: int) -> JudgedImage | None:
+        """What a judge said of an image."""
+        return self.record(opened.source).of(opened.outcome.paths[index])
+
+    def key_from(self, base_url: str) -> str:
+        """Where a key for the typed address would come from: "typed", "environment", "here" for a
+        server on this machine, which needs none, or "". Raises PromptError.
+        """
+        public = self.session.options.public
+        base = judge_address(base_url=base_url, public=public)
+        if self.keys.of(base):
+            return "typed"
+        if not public and has_key(base_url=base, environ=environment()):
+            return "environment"
+        return "here" if is_here(base) and not public else ""
+
+    def terms(self, form: JudgeForm, run: object, stage: object = None) -> Terms:
+        """What would leave if this was asked now."""
+        terms = Terms()
+        try:
+            terms = self._whom(form)
+            return self._terms(form, open_run(self.session, run, stage))
+        except StudioError as error:
+            return replace(terms, fault=str(error))
+
+    def start(self, form: JudgeForm, run: object, *, key: str, agreed: bool, mark: object) -> None:
+        """Ask for what was agreed to. Returns at once.
+
+        Args:
+            form: What was typed.
+            run: What is looked at, see `session.source`.
+            key: As typed; empty: the one known for this address.
+            agreed: The user has said yes.
+            mark: Of the terms that the user saw.
+
+        Raises:
+            StudioError: nobody said yes to this, there is no key, or an asking is under way.
+        """
+        opened = open_run(self.session, run)
+        terms = self._terms(form, opened)
+        if terms.budget is None:
+            raise PromptError(terms.fault)
+        if not agreed:
+            raise PromptError(NOT_AGREED.format(terms.host))
+        if mark != terms.mark:
+            raise PromptError(CHANGED)
+        public = self.session.options.public
+        base = judge_address(base_url=form.base_url, public=public)
+        endpoint = find_judge(
+            model=form.model, base_url=form.base_url, key=key.strip() or self.keys.of(base),
+            public=public,
+        )  # fmt: skip
+        # What goes wrong might quote the key.
+        task = Task(
+            "Choosing images", lambda task: self._work(task, opened, form, terms, endpoint),
+            secret=True,
+        )  # fmt: skip
+        with self._lock:
+            self._lane.start(task, busy=_BUSY)
+            self._task, self.form = task, form
+            self._view = JudgingView(
+                host=terms.host, stays=terms.stays, source=opened.source.choice
+            )
+            if key.strip() and not public:
+                self.keys.keep(base, endpoint.key)
+
+    def stop(self) -> None:
+        """Hang up; what came is kept."""
+        self._lane.stop()
+
+    def undo(self, source: Source) -> Action:
+        """Take back all that the last asking about these images said.
+
+        Raises:
+            StudioError: there is none.
+        """
+        record = self.record(source)
+        for one in reversed(record.askings()):
+            if one.action and (undone := record.corrections.undo(one.action)) is not None:
+                return undone
+        raise PromptError("There is nothing that a judge said to be undone.")
+
+    def wait(self, seconds: float = 60) -> None:
+        """Wait for the asking under way to end; for tests."""
+        self._lane.wait(seconds)
+
+    def _whom(self, form: JudgeForm) -> Terms:
+        public = self.session.options.public
+        base = judge_address(base_url=form.base_url, public=public)
+        # A key only completes the endpoint here; nothing is sent.
+        endpoint = find_judge(model=form.model, base_url=form.base_url, key="-", public=public)
+        return Terms(
+            host=host_of(base), model=endpoint.model, here=is_here(base),
+            stays=stays_here(base, endpoint.model), about=bool(form.about),
+        )  # fmt: skip
+
+    def _terms(self, form: JudgeForm, opened: Opened) -> Terms:
+        terms = self._whom(form)
+        price = Price.parse(form.price) or price_of(terms.model, terms.host)
+        if opened.folder is None:
+            raise PromptError(f"{opened.problem} A judge has nothing to look at.")
+        record = self.record(opened.source)
+        wanted = images_wanted(form.budget, classes=len(opened.outcome.class_names))
+        before = record.open_one()
+        if before is not None and (before.model, before.host) == (terms.model, terms.host):
+            wanted = before.left
+        else:
+            before = None
+            known = record.corrections.current()
+            wanted = min(wanted, sum(path not in known for path in opened.outcome.paths))
+        if not wanted:
+            raise PromptError("Every image has an answer already: there is nothing to ask.")
+        budget = judge_budget(wanted, model=terms.model, price=price, about=form.about)
+        return replace(terms, images=wanted, go_on=before, budget=budget, price=price)
+
+    def _work(
+        self, task: Task, opened: Opened, form: JudgeForm, terms: Terms, endpoint: Endpoint
+    ) -> None:
+        def listen(asking: Asking) -> None:
+            with self._lock:
+                self._view = replace(self._view, asking=asking)
+
+        assert opened.folder is not None
+        before = terms.go_on
+        order = Order(
+            paths=opened.outcome.paths,
+            class_names=opened.outcome.class_names,
+            root=opened.folder.root,
+            corrections=self.session.corrections(opened.source),
+            choose=self.chooser(opened, task),
+            endpoint=endpoint,
+            budget=terms.images + (len(before.judgements) if before else 0),
+            cache_dir=self.session.options.cache_dir,
+            about=form.about,
+            go_on=before,
+        )
+        listen(judge_images(order, stop=task.stopping, listen=listen))

@@ -1,0 +1,165 @@
+"""`python -m studio judge` on a run and on a folder, against the local server."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from studio import cli
+from studio.runs.corrections import corrections_of
+from studio.runs.given import read_corrections
+from studio.runs.job import run_job
+from studio.runs.request import JobRequest, create_run
+from studio.runs.run import Run
+from studio.runs.store import RunStore
+from tests.ask.vision_server import is_test_picture, sees
+from tests.prompts.chat_server import KEY, ChatServer, error
+
+Command = Callable[..., "tuple[int, str]"]
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def server() -> Iterator[ChatServer]:
+    with ChatServer(key=None) as served:
+        served.then = sees
+        yield served
+
+
+@pytest.fixture
+def command(
+    server: ChatServer, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Command:  # fmt: skip
+    for name in ("BASE_URL", "API_KEY", "MODEL"):
+        monkeypatch.delenv(f"OPENAI_{name}", raising=False)
+        monkeypatch.delenv(f"JUDGE_{name}", raising=False)
+    monkeypatch.setenv("JUDGE_BASE_URL", server.url)
+    monkeypatch.setenv("JUDGE_MODEL", "seer")
+    monkeypatch.chdir(tmp_path)
+
+    def run(*more: str) -> tuple[int, str]:
+        folders = ["--cache", str(tmp_path / "cache"), "--runs", str(tmp_path / "runs")]
+        code = cli.main(["judge", *more, *folders])
+        told = capsys.readouterr()
+        assert KEY not in told.out + told.err
+        assert "Traceback" not in told.err
+        return code, told.err
+
+    return run
+
+
+@pytest.fixture
+def run(tmp_path: Path, image_folder: Path, tiny_model: Path) -> Run:
+    request = JobRequest(folder=image_folder, method="zero-shot", model=str(tiny_model))
+    made = create_run(request, RunStore(tmp_path / "runs"))
+    run_job(request, made, cache_dir=tmp_path / "cache", stop=lambda: False)
+    return made
+
+
+def test_a_run_is_judged_after_what_leaves_was_told(command: Command, run: Run, server: ChatServer):
+    code, told = command(run.id, "--budget", "2C", "--yes", "--about", "shapes")
+    assert code == 0, told
+    lines = told.splitlines()
+    host = server.url.split("/")[2]
+    assert f"to {host}, model seer: 12 questions about 6 images" in lines[0]
+    assert "the images stay on it" in lines[1]
+    assert "class names and the description" in lines[1]
+    assert "6 images judged" in told
+    said = corrections_of(run)
+    assert len(said) == 6
+    for path, one in said.items():
+        assert one.verdict == "judged"
+        assert one.label.replace("_", " ") == path.split("/")[0].replace("_", " ")
+
+
+def test_nothing_is_sent_without_a_yes(command: Command, run: Run, server: ChatServer,
+                                       monkeypatch: pytest.MonkeyPatch):  # fmt: skip
+    code, told = command(run.id)
+    assert code == 2
+    assert told.splitlines()[-1].startswith("error: nothing was sent: say yes with --yes")
+    code, told = command(run.id, "--dry-run")
+    assert code == 0
+    assert "questions about 6 images" in told
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    monkeypatch.setattr(sys.stdin, "readline", lambda: "no\n")
+    code, told = command(run.id)
+    assert (code, told.splitlines()[-1][-16:]) == (130, "nothing was sent")
+    assert server.requests == []
+    monkeypatch.setattr(sys.stdin, "readline", lambda: "yes\n")
+    assert command(run.id)[0] == 0
+    assert len(corrections_of(run)) == 6
+
+
+def test_a_folder_is_judged_for_the_page_and_for_a_fit(
+    command: Command, image_folder: Path, tiny_model: Path, tmp_path: Path, server: ChatServer
+):
+    code, told = command(
+        str(image_folder), "--model", str(tiny_model), "--budget", "3", "--yes"
+    )  # fmt: skip
+    assert code == 0, told
+    said = read_corrections(tmp_path / "judged.csv")
+    assert len(said) == 3
+    assert {one.verdict for one in said.values()} == {"judged"}
+    assert f"fit {image_folder} --corrections judged.csv" in told
+    code, told = command(
+        str(image_folder), "--model", str(tiny_model), "--budget", "2", "--yes", "--out", "all.csv"
+    )
+    assert len(read_corrections(tmp_path / "all.csv")) == 5, "kept with the folder"
+
+
+def test_a_failure_halfway_goes_on_with_the_same_command(
+    command: Command, run: Run, server: ChatServer
+):
+    def used_up(request: dict[str, Any]) -> Any:
+        if is_test_picture(request) or len(server.requests) <= 2 + 6:
+            return sees(request)
+        return error(429, "no money", code="insufficient_quota")
+
+    server.then = used_up
+    code, told = command(run.id, "--yes")
+    assert code == 1
+    assert "quota" in told
+    kept = len(corrections_of(run))
+    assert 0 < kept < 6
+    server.then = sees
+    code, told = command(run.id, "--yes")
+    assert code == 0
+    assert f"going on where {kept} of 6 images had been asked about" in told
+    assert len(corrections_of(run)) == 6
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [(("--budget", "lots"), "A budget is"), (("--url", "ftp://x"), "no address"),
+     (("--price", "cheap"), "million tokens"), (("--url", "https://example.com/v1"), "no key for")],
+)  # fmt: skip
+def test_what_cannot_be_used_is_one_line_and_code_2(
+    command: Command, run: Run, more: tuple[str, ...], says: str, server: ChatServer
+):
+    code, told = command(run.id, "--yes", *more)
+    assert code == 2
+    assert says in told.splitlines()[-1]
+    assert server.requests == []
+
+
+def test_there_must_be_such_a_run(command: Command):
+    code, told = command("nothing", "--yes")
+    assert code == 2
+    assert len(told.splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_help_says_what_it_does():
+    done = subprocess.run(
+        [sys.executable, "-m", "studio", "judge", "--help"], cwd=ROOT, env=dict(os.environ),
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0
+    assert "nothing is sent before you say yes" in " ".join(done.stdout.split())

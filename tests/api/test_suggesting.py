@@ -1,0 +1,82 @@
+"""Which images are worth an answer, of a run and of a folder."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from studio.api.run import Run
+from studio.cli import main
+from studio.runs.corrections import Corrections
+from studio.runs.job import run_job
+from studio.runs.request import JobRequest, create_run
+from studio.runs.store import RunStore
+from studio.settings import Settings
+
+NAMES = ("red square", "green circle", "blue line")
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_folder_and_its_names_become_a_list_of_images_worth_an_answer(
+    image_folder: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "ask.csv"
+    common = ["suggest", str(image_folder), "--classes", ",".join(NAMES), "--model",
+              str(tiny_model), "--cache", str(tmp_path / "cache"), "--out", str(out)]  # fmt: skip
+    assert main([*common, "--budget", "2C"]) == 0
+    rows = rows_of(out)
+    assert list(rows[0]) == ["path", "pseudo-label", "shortlist", "why"]
+    assert len({row["path"] for row in rows}) == len(rows) == 6
+    for row in rows:
+        assert (image_folder / row["path"]).is_file()
+        assert row["pseudo-label"] in NAMES
+        assert set(row["shortlist"].split("|")) == set(NAMES)
+        assert row["why"].startswith("stands for ")
+    assert main([*common, "--budget", "many"]) == 2
+
+
+def test_a_run_suggests_what_nobody_has_answered(
+    image_folder: Path, tiny_model: Path, tmp_path: Path, quick_settings: dict[str, Any]
+) -> None:
+    request = JobRequest(
+        folder=image_folder, model=str(tiny_model), class_names=NAMES, method="zero-shot",
+        settings=Settings(**quick_settings),
+    )  # fmt: skip
+    folder = create_run(request, RunStore(tmp_path / "runs"))
+    run_job(request, folder, cache_dir=tmp_path / "cache", stop=lambda: False)
+    run = Run(folder)
+    first = run.suggest(4, cache=tmp_path / "cache", progress=False)
+    paths = [row["path"] for row in first]
+    assert len(paths) == 4
+    labels = {row["path"]: row["label"] for row in run.labels}
+    assert [row["pseudo-label"] for row in first] == [labels[path] for path in paths]
+    kept = Corrections.of(folder)
+    kept.add("relabelled", {paths[0]: NAMES[0]})
+    kept.add("judged", {paths[1]: ""})
+    again = [row["path"] for row in run.suggest("1C", cache=tmp_path / "cache", progress=False)]
+    assert len(again) == 3
+    assert not set(paths[:2]) & set(again)
+
+
+@pytest.mark.slow
+def test_a_run_weighs_what_a_judge_said(
+    image_folder: Path, tiny_model: Path, tmp_path: Path, quick_settings: dict[str, Any]
+) -> None:
+    from studio.runs.given import Correction
+
+    request = JobRequest(
+        folder=image_folder, model=str(tiny_model), class_names=NAMES,
+        settings=Settings(**quick_settings),
+        corrections={"red_square/1.png": Correction("judged", NAMES[1])},
+    )  # fmt: skip
+    folder = create_run(request, RunStore(tmp_path / "runs"))
+    result = run_job(request, folder, cache_dir=tmp_path / "cache", stop=lambda: False)
+    assert (result.judged_labels, result.given_labels) == (1, 0)
+    assert Corrections.of(folder).current()["red_square/1.png"] == Correction("judged", NAMES[1])

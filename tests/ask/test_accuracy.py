@@ -1,0 +1,77 @@
+"""An accuracy from few checks holds as often as it says, and answers decide between ways."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from studio.ask.accuracy import checks, decide, right_share
+
+
+def labelled(share: float, *, number: int = 1000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Labels (N,), confidences (N,) that say something, and which labels are right (N,)."""
+    draws = np.random.default_rng(0)
+    right = draws.random(number) < share
+    confidence = np.clip(0.4 + 0.2 * right + 0.15 * draws.normal(size=number), 0, 1)
+    return draws.integers(0, 7, number), confidence, right
+
+
+def test_every_beginning_of_the_order_is_spread_over_the_labels() -> None:
+    labels, confidence, _ = labelled(0.5)
+    order = checks(labels, confidence, seed=3)
+    assert sorted(order.tolist()) == list(range(1000))
+    assert order.tolist() == checks(labels, confidence, seed=3).tolist()
+    counts = np.bincount(labels[order[:70]], minlength=7) / np.bincount(labels, minlength=7)
+    assert np.abs(counts - 0.07).max() < 0.02
+    assert checks(labels[:0], confidence[:0]).tolist() == []
+
+
+def test_every_image_is_as_likely_to_be_checked() -> None:
+    labels, confidence, _ = labelled(0.5, number=50)
+    times = np.zeros(50)
+    for seed in range(600):
+        times[checks(labels, confidence, seed=seed)[:10]] += 1
+    assert np.abs(times / 600 - 0.2).max() < 0.09
+
+
+@pytest.mark.parametrize("share", [0.03, 0.5, 0.9])
+@pytest.mark.parametrize("count", [20, 100])
+def test_the_interval_holds_nine_times_in_ten(share: float, count: int) -> None:
+    labels, confidence, right = labelled(share)
+    errors, held = [], 0
+    for seed in range(200):
+        asked = checks(labels, confidence, seed=seed)[:count]
+        found = right_share({int(i): bool(right[i]) for i in asked}, labels, confidence)
+        errors.append(found.value - right.mean())
+        held += found.low <= right.mean() <= found.high
+    assert held >= 0.86 * 200
+    assert abs(np.mean(errors)) < 0.015, "biased"
+
+
+def test_more_checks_narrow_the_interval_and_no_checks_know_nothing() -> None:
+    labels, confidence, right = labelled(0.6)
+    asked = checks(labels, confidence)
+    few, many = (
+        right_share({int(i): bool(right[i]) for i in asked[:n]}, labels, confidence)
+        for n in (20, 30)
+    )
+    assert few.with_more(10) == pytest.approx(many.high - many.low, abs=0.06)
+    assert few.with_more(10) < few.high - few.low
+    nothing = right_share({}, labels, confidence)
+    assert (nothing.low, nothing.high, nothing.checks) == (0.0, 1.0, 0)
+
+
+def test_answers_speak_for_the_way_that_is_right_more_often_by_more_than_chance() -> None:
+    draws = np.random.default_rng(0)
+    truth = draws.integers(0, 5, 300)
+    good = np.where(draws.random(300) < 0.8, truth, (truth + 1) % 5)
+    bad = np.where(draws.random(300) < 0.4, truth, (truth + 2) % 5)
+    told = {i: int(truth[i]) for i in range(40)}
+    found = decide(told, {"zero-shot": good, "trained": bad}, usual="trained")
+    assert (found.best, found.sure) == ("zero-shot", True)
+    assert found.ahead == pytest.approx(found.shares["zero-shot"] - found.shares["trained"])
+    alike = decide(told, {"zero-shot": good, "trained": good.copy()}, usual="trained")
+    assert (alike.best, alike.sure) == ("trained", False)
+    assert decide({}, {"a": good, "b": bad}, usual="b").best == "b"
+    one = decide({0: int(truth[0])}, {"a": truth, "b": (truth + 1) % 5}, usual="b")
+    assert one.best == "b", "one answer decided"

@@ -1,0 +1,217 @@
+"""What a judge said is kept as it comes, counts as one action, and can go on and be undone."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from studio.ask.judge_said import Asking
+from studio.errors import PromptError
+from studio.files import write_json
+from studio.prompts.client import Limits
+from studio.prompts.endpoint import Endpoint
+from studio.runs.corrections import Corrections
+from studio.runs.given import NONE, Correction
+from studio.runs.judged import JUDGED_FILE, JudgeRecord
+from studio.runs.judging import Order, judge_images
+from studio.runs.run import Run
+from studio.runs.store import RunStore
+from tests.ask.vision_server import COLOURS, is_test_picture, sees
+from tests.prompts.chat_server import KEY, ChatServer, Reply, error
+from tests.runs.conftest import create
+
+QUICK = Limits(timeout=2, connect=2, tries=1, parallel=2)
+NAMES = ("red thing", "blue thing", "green thing")
+SHOWN = ["red", "blue", "green", "white", "red", "blue", "green", "white"]
+
+
+@pytest.fixture
+def server() -> Iterator[ChatServer]:
+    with ChatServer() as served:
+        served.then = sees
+        yield served
+
+
+@pytest.fixture
+def run(store: RunStore, tmp_path: Path) -> Run:
+    root = tmp_path / "photos"
+    root.mkdir()
+    paths = []
+    for number, colour in enumerate(SHOWN):
+        image = Image.new("RGB", (32, 32), COLOURS[colour])
+        image.putpixel((number, 0), (0, 0, 0))
+        image.save(root / f"{number}.png")
+        paths.append(f"{number}.png")
+    made = create(store, class_names=NAMES)
+    write_json(made.path / "images.json", {"root": str(root), "images": paths, "refused": []})
+    made.set_status(state="finished")
+    return made
+
+
+def in_turn(
+    answers: Mapping[int, int], asked: Collection[int], most: int
+) -> Sequence[tuple[int, Sequence[int]]]:
+    return [(i, (0, 1, 2)) for i in range(len(SHOWN)) if i not in asked][:most]
+
+
+@pytest.fixture
+def judge(server: ChatServer, run: Run, tmp_path: Path) -> Callable[..., Asking]:
+    def go(budget: int = 4, *, stop: Any = lambda: False, listen: Any = None,
+           choose: Any = in_turn, go_on: Any = None) -> Asking:  # fmt: skip
+        order = Order(
+            paths=run.images()["images"], class_names=NAMES, root=tmp_path / "photos",
+            corrections=Corrections.of(run), choose=choose,
+            endpoint=Endpoint(server.url, "m", KEY), budget=budget, cache_dir=tmp_path / "cache",
+            go_on=go_on,
+        )  # fmt: skip
+        return judge_images(order, stop=stop, listen=listen, limits=QUICK)
+
+    return go
+
+
+def record(run: Run) -> JudgeRecord:
+    return JudgeRecord(Corrections.of(run))
+
+
+def test_what_it_said_counts_as_judged_and_is_undone_at_once(
+    run: Run, judge: Callable[..., Asking]
+):
+    judge(4)
+    corrections = Corrections.of(run)
+    assert corrections.current() == {
+        "0.png": Correction("judged", "red thing"), "1.png": Correction("judged", "blue thing"),
+        "2.png": Correction("judged", "green thing"), "3.png": Correction("judged", ""),
+    }  # fmt: skip
+    said = record(run).of("1.png")
+    assert said is not None
+    assert (said.judgement.label, said.model) == ("blue thing", "m")
+    assert record(run).open_one() is None
+    assert corrections.undo() is not None
+    assert corrections.current() == {}
+    assert record(run).of("1.png") is None, "what was undone is not shown"
+    assert record(run).askings() == []
+
+
+def test_a_person_is_never_overridden_and_not_asked_about_again(
+    run: Run, judge: Callable[..., Asking]
+):
+    Corrections.of(run).add("relabelled", {"0.png": "green thing"})
+    Corrections.of(run).add("rejected", {"1.png": ""})
+    seen: list[dict[int, int]] = []
+
+    def choose(answers: Mapping[int, int], asked: Collection[int], most: int) -> Any:
+        seen.append(dict(answers))
+        return in_turn(answers, asked, most)
+
+    judge(2, choose=choose)
+    assert seen[0] == {0: 2, 1: NONE}
+    found = Corrections.of(run).current()
+    assert found["0.png"] == Correction("relabelled", "green thing")
+    assert found["1.png"] == Correction("rejected")
+    assert set(found) == {"0.png", "1.png", "2.png", "3.png"}
+
+
+def test_a_stopped_asking_counts_and_goes_on_as_the_same(
+    run: Run, judge: Callable[..., Asking], server: ChatServer
+):
+    stop = threading.Event()
+
+    def listen(asking: Asking) -> None:
+        if asking.done == 3:
+            stop.set()
+
+    halfway = judge(6, stop=stop.is_set, listen=listen)
+    assert (halfway.stopped, halfway.done) == (True, 3)
+    assert len(Corrections.of(run).current()) == 3
+    open_one = record(run).open_one()
+    assert open_one is not None
+    assert (open_one.left, open_one.budget) == (3, 6)
+    server.requests.clear()
+    whole = judge(6, go_on=open_one)
+    assert whole.done == 6
+    assert len(server.requests) <= 2 * 3
+    assert len(Corrections.of(run).current()) == 6
+    [one] = record(run).askings()
+    assert (one.left, len(one.judgements), one.requests > 8) == (0, 6, True)
+    Corrections.of(run).undo()
+    assert Corrections.of(run).current() == {}, "one press undoes both halves"
+
+
+def test_answers_are_on_the_disk_before_the_asking_ends(run: Run, judge: Callable[..., Asking]):
+    class Killed(BaseException):
+        pass
+
+    def listen(asking: Asking) -> None:
+        if asking.done == 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        judge(4, listen=listen)
+    # As after a kill: no last line, and no action.
+    file = run.path / JUDGED_FILE
+    lines = file.read_text().splitlines()
+    file.write_text("\n".join(line for line in lines if '"action"' not in line) + "\n")
+    (run.path / "corrections.jsonl").unlink()
+    open_one = record(run).open_one()
+    assert open_one is not None
+    assert [j.label for j in open_one.judgements] == ["red thing", "blue thing"]
+    judge(4, go_on=open_one)
+    assert len(Corrections.of(run).current()) == 4
+
+
+def test_an_asking_that_comes_to_nothing_leaves_no_trace(
+    run: Run, judge: Callable[..., Asking], server: ChatServer
+):
+    server.key = "another"
+    with pytest.raises(PromptError, match="does not accept the key"):
+        judge(4)
+    assert not (run.path / JUDGED_FILE).exists()
+    assert Corrections.of(run).current() == {}
+
+
+def test_a_failure_halfway_keeps_what_came_and_can_go_on(
+    run: Run, judge: Callable[..., Asking], server: ChatServer
+):
+    judge(2)
+
+    def used_up(request: dict[str, Any]) -> Reply:
+        if is_test_picture(request) or len(server.requests) < 6 + 6:
+            return sees(request)
+        return error(429, "no money", code="insufficient_quota")
+
+    server.then = used_up
+    asking = judge(6)
+    assert "quota" in asking.problems[0]
+    open_one = record(run).open_one()
+    assert open_one is not None
+    assert open_one.left == 6 - asking.done
+    assert len(Corrections.of(run).current()) == 2 + asking.done
+
+
+def test_an_unstable_answer_is_kept_and_does_not_count(
+    run: Run, judge: Callable[..., Asking], server: ChatServer
+):
+    server.then = lambda r: sees(r) if is_test_picture(r) else Reply('{"answer": "A"}')
+    asking = judge(2)
+    assert asking.unstable == 2
+    assert Corrections.of(run).current() == {}
+    said = record(run).of("0.png")
+    assert said is not None
+    assert said.judgement.label is None
+    assert len(set(said.judgement.said)) == 2
+
+
+def test_junk_in_the_file_is_passed_over(run: Run, judge: Callable[..., Asking]):
+    judge(2)
+    with (run.path / JUDGED_FILE).open("a") as file:
+        file.write('{"asking": 7}\n{"asking": "x", "image": "0.png"}\nnot json\n')
+        file.write('{"asking": "y", "budget": "many", "model": 3}\n{"asking": "y", "image": 3}\n')
+        file.write('{"asking": "y", "image": "0.png", "shortlist": [1], "said": ["red"]}\n')
+    said = record(run).of("0.png")
+    assert said is not None
+    assert said.judgement.label == "red thing"

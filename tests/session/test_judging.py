@@ -1,0 +1,195 @@
+"""A judge behind the page: what is agreed to is sent, and nothing else."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from studio.errors import StudioError
+from studio.session.judging import JudgeForm, Judging
+from studio.session.session import Session
+from studio.session.source import AT_HAND, OpenedRun
+from tests.ask.vision_server import is_test_picture, sees
+from tests.prompts.chat_server import KEY, ChatServer, Reply
+
+
+@pytest.fixture
+def server() -> Iterator[ChatServer]:
+    with ChatServer(key=None) as served:
+        served.then = sees
+        yield served
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("BASE_URL", "API_KEY", "MODEL"):
+        monkeypatch.delenv(f"OPENAI_{name}", raising=False)
+        monkeypatch.delenv(f"JUDGE_{name}", raising=False)
+
+
+@pytest.fixture
+def form(server: ChatServer) -> JudgeForm:
+    return JudgeForm(budget="2C", base_url=server.url, model="sees")
+
+
+@pytest.fixture
+def judging(loaded: Session) -> Judging:
+    return loaded.judging
+
+
+def ask(judging: Judging, form: JudgeForm, run: Any = AT_HAND, **more: Any) -> None:
+    told = {"key": "", "agreed": True, "mark": judging.terms(form, run).mark, **more}
+    judging.start(form, run, **told)
+    judging.wait(60)
+
+
+def test_what_would_leave_is_told_before_anything_does(
+    judging: Judging, form: JudgeForm, server: ChatServer
+):
+    terms = judging.terms(form, AT_HAND)
+    assert (terms.images, terms.model, terms.here, terms.stays) == (6, "sees", True, True)
+    assert server.url.split("/")[2] == terms.host
+    assert terms.budget is not None
+    assert (terms.budget.questions, terms.budget.dollars) == (12, None)
+    priced = judging.terms(replace(form, price="1/2"), AT_HAND)
+    assert priced.budget is not None
+    assert priced.budget.dollars
+    openai = judging.terms(JudgeForm(), AT_HAND)
+    assert (openai.host, openai.here, openai.stays) == ("api.openai.com", False, False)
+    assert openai.price is not None
+    assert server.requests == []
+
+
+def test_nothing_is_sent_without_a_yes_to_just_this(
+    judging: Judging, form: JudgeForm, server: ChatServer
+):
+    mark = judging.terms(form, AT_HAND).mark
+    with pytest.raises(StudioError, match="tick"):
+        judging.start(form, AT_HAND, key="", agreed=False, mark=mark)
+    changes: list[dict[str, Any]] = [
+        {"budget": "9"}, {"model": "other"}, {"about": "pets"}, {"model": "vl:235b-cloud"},
+        {"base_url": "https://example.com/v1"},
+    ]  # fmt: skip
+    for changed in changes:
+        with pytest.raises(StudioError, match="changed meanwhile"):
+            judging.start(replace(form, **changed), AT_HAND, key="k", agreed=True, mark=mark)
+    away = replace(form, base_url="https://example.com/v1")
+    mark = judging.terms(away, AT_HAND).mark
+    with pytest.raises(StudioError, match="no key for example"):
+        judging.start(away, AT_HAND, key="", agreed=True, mark=mark)
+    judging.wait(5)
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [({"budget": "many"}, "A budget is"), ({"price": "cheap"}, "million tokens"),
+     ({"base_url": "ftp://x"}, "no address"), ({"base_url": "http://example.com/v1"}, "encrypted")],
+)  # fmt: skip
+def test_what_cannot_be_asked_says_why(
+    judging: Judging, form: JudgeForm, changes: dict[str, str], says: str
+):
+    terms = judging.terms(replace(form, **changes), AT_HAND)
+    assert terms.budget is None
+    assert says in terms.fault
+    with pytest.raises(StudioError, match=says):
+        judging.start(
+            replace(form, **changes), AT_HAND, key="k", agreed=True, mark=terms.mark
+        )  # fmt: skip
+
+
+def test_the_answers_count_and_are_undone(judging: Judging, form: JudgeForm, server: ChatServer):
+    ask(judging, form)
+    view = judging.view
+    assert view.error == ""
+    assert view.asking is not None
+    assert (view.busy, view.asking.done) == (False, 6)
+    corrections = judging.session.corrections(AT_HAND)
+    said = dict(corrections.current())
+    assert len(said) == 6
+    for path, one in said.items():
+        assert one.verdict == "judged"
+        assert one.label.replace("_", " ") == path.split("/")[0].replace("_", " ")
+    judging.undo(AT_HAND)
+    assert corrections.current() == {}
+    with pytest.raises(StudioError, match="nothing"):
+        judging.undo(AT_HAND)
+
+
+def test_images_with_an_answer_are_not_asked_about_again(judging: Judging, form: JudgeForm):
+    ask(judging, replace(form, budget="30"))
+    assert judging.terms(form, AT_HAND).images == 6, "what is left of 36"
+    ask(judging, form)
+    terms = judging.terms(form, AT_HAND)
+    assert terms.budget is None
+    assert "nothing to ask" in terms.fault
+
+
+def test_a_typed_key_is_remembered_for_its_address_alone(
+    judging: Judging, form: JudgeForm, server: ChatServer, tmp_path: Path
+):
+    server.key = KEY
+    ask(judging, form, key=KEY)
+    assert judging.view.error == ""
+    assert judging.key_from(form.base_url) == "typed"
+    assert judging.key_from("https://example.com/v1") == ""
+    assert judging.session.writer.key_from(form.base_url) == "typed", "one memory for both"
+    judging.keys.forget()
+    assert judging.key_from(form.base_url) == "here"
+    for path in (p for p in tmp_path.rglob("*") if p.is_file()):
+        assert KEY[3:15].encode() not in path.read_bytes(), path
+
+
+def test_stop_keeps_what_came_and_it_goes_on(judging: Judging, form: JudgeForm, server: ChatServer):
+    def slow(request: dict[str, Any]) -> Reply:
+        fast = is_test_picture(request) or len(server.requests) <= 2 + 4
+        return sees(request) if fast else Reply(wait=3600)
+
+    server.then = slow
+    judging.start(form, AT_HAND, key="", agreed=True, mark=judging.terms(form, AT_HAND).mark)
+    ends = time.monotonic() + 60
+    while (judging.view.asking is None or not judging.view.asking.done) and (
+        time.monotonic() < ends
+    ):
+        time.sleep(0.02)
+    with pytest.raises(StudioError, match="at work already"):
+        judging.start(form, AT_HAND, key="", agreed=True, mark=judging.terms(form, AT_HAND).mark)
+    judging.stop()
+    judging.wait(60)
+    asking = judging.view.asking
+    assert asking is not None
+    assert asking.stopped
+    assert 0 < asking.done < 6
+    assert len(judging.session.corrections(AT_HAND).current()) == asking.done
+    terms = judging.terms(form, AT_HAND)
+    assert terms.go_on is not None
+    assert terms.images == 6 - asking.done
+    other = judging.terms(replace(form, model="other"), AT_HAND)
+    assert other.go_on is None, "another model does not finish it"
+    server.then = sees
+    ask(judging, form)
+    assert judging.view.asking is not None
+    assert judging.view.asking.done == 6
+    assert len(judging.session.corrections(AT_HAND).current()) == 6
+
+
+def test_what_fails_is_one_line(judging: Judging, form: JudgeForm, server: ChatServer):
+    server.then = Reply('{"answer": "A"}')
+    ask(judging, form)
+    assert "cannot look at images" in judging.view.error
+    assert judging.view.asking is None or judging.view.asking.done == 0
+
+
+def test_there_must_be_images(session: Session):
+    terms = session.judging.terms(JudgeForm(), AT_HAND)
+    assert terms.budget is None
+    assert terms.fault
+    with pytest.raises(StudioError):
+        session.judging.start(
+            JudgeForm(), OpenedRun("none"), key="k", agreed=True, mark=terms.mark
+        )  # fmt: skip

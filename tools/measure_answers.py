@@ -1,0 +1,221 @@
+"""Measure what answers about well-chosen images are worth, and how well few checks tell accuracy.
+
+    OMP_NUM_THREADS=1 python tools/measure_answers.py DATA [--sets SET ...] [--cache DIR]
+        [--what choosing wrong checks]
+
+DATA holds sets of the form SET/train/<class>/<image> with SET/classes.txt. No training: frozen
+features of the built-in model, first labels on `train`. *choosing*: `studio.ask.choose` beside
+random images, the least confident, TypiClust (Hacohen, Dekel and Weinshall, ICML 2022) and the
+coreset (Sener and Savarese, ICLR 2018), both written from the papers. *wrong*: a judge's answers of
+which a share is wrong, drawn by the zero-shot probabilities of the other classes. *checks*: 200
+draws of checked images. True labels are used here, and only here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from studio.ask.accuracy import checks, right_share  # noqa: E402 (needs the path above)
+from studio.ask.choose import Groups, choose  # noqa: E402
+from studio.ask.relabel import Relabeller  # noqa: E402
+from studio.bench.judging import spoilt  # noqa: E402
+from studio.clip.backbone import Backbone, load_backbone  # noqa: E402
+from studio.clip.texts import TextTower  # noqa: E402
+from studio.coft.start import ZeroShotStart  # noqa: E402
+from studio.images.folder import read_aliases, truth  # noqa: E402
+from studio.runs.inputs import encode, images_for, prompts_of  # noqa: E402
+from studio.scores.neighbours import nearest, unit  # noqa: E402
+from studio.settings import Settings  # noqa: E402
+
+WRONG = (0.0, 0.1, 0.2)
+CHECKED, DRAWS = (20, 40, 100), 200
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A set's start and what is right. features: (N, d); right: (N,)."""
+
+    name: str
+    features: np.ndarray
+    start: ZeroShotStart
+    right: Tensor
+    relabeller: Relabeller
+
+    @property
+    def classes(self) -> int:
+        return self.start.probabilities.shape[1]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--sets", nargs="*", metavar="SET")
+    parser.add_argument("--cache", type=Path, default=Path("build/estimate-cache"))
+    parser.add_argument("--seeds", type=int, default=3)
+    kinds = {"choosing": choosing, "wrong": wrong, "checks": checked}
+    parser.add_argument("--what", nargs="*", default=list(kinds), choices=list(kinds))
+    options = parser.parse_args()
+    backbone = load_backbone("embedded", device="cpu")
+    names = options.sets or sorted(p.parent.name for p in options.data.glob("*/classes.txt"))
+    sets = [data_set(backbone, options.data / name, options.cache) for name in names]
+    for what in options.what:
+        print(f"\n## {what}\n")
+        for line in kinds[what](sets, options.seeds):
+            print(line, flush=True)
+
+
+def data_set(backbone: Backbone, root: Path, cache: Path) -> DataSet:
+    folder, canvases = images_for(backbone, root / "train", cache_dir=cache)
+    aliases = read_aliases(root / "classes.txt")
+    names = list(aliases.values())
+    known = truth(folder, names, aliases=aliases)
+    assert known is not None, f"{root} has no sub-folders that are called like a class"
+    features = encode(backbone, folder, canvases, cache)
+    prompts = prompts_of(Settings(), backbone, None, names)
+    vectors = TextTower(backbone).class_vectors(prompts.texts(names))
+    start = ZeroShotStart.of(backbone, features, vectors)
+    return DataSet(
+        root.name, features.numpy(), start, torch.from_numpy(known), Relabeller.of(start)
+    )
+
+
+def choosing(sets: list[DataSet], seeds: int) -> Iterator[str]:
+    """Right labels after C and 2C answers, all right, by who chose the images."""
+    ways: dict[str, Callable[[DataSet, int, int], list[int]]] = {
+        "random": random_images, "least confident": least_confident, "TypiClust": typiclust,
+        "coreset": coreset, "choose": chosen,
+    }  # fmt: skip
+    yield "| set | no answer | " + " | ".join(f"{w}, C / 2C" for w in ways) + " |"
+    yield "|---" * (len(ways) + 2) + "|"
+    columns: dict[str, list[tuple[float, ...]]] = {way: [] for way in ways}
+    none: list[float] = []
+    for data in sets:
+        none.append(share(data.relabeller.first.argmax(1), data))
+        for way, images in ways.items():
+            found = []
+            for seed in range(seeds if way == "random" else 1):
+                order = images(data, 2 * data.classes, seed)
+                found.append([
+                    answered(data, order[:n]) for n in (data.classes, 2 * data.classes)
+                ])  # fmt: skip
+            columns[way].append(tuple(map(statistics.mean, zip(*found, strict=True))))
+        cells = [" / ".join(f"{v:.1f}" for v in columns[way][-1]) for way in ways]
+        yield f"| {data.name} | {none[-1]:.1f} | " + " | ".join(cells) + " |"
+    means = [tuple(map(statistics.mean, zip(*columns[way], strict=True))) for way in ways]
+    cells = [" / ".join(f"{v:.1f}" for v in mean) for mean in means]
+    yield f"| **mean** | {statistics.mean(none):.1f} | " + " | ".join(cells) + " |"
+
+
+def wrong(sets: list[DataSet], seeds: int) -> Iterator[str]:
+    """Right labels after 2C of a judge's answers, of which a share is wrong: mean and worst."""
+    yield (
+        "| set | no answer | " + " | ".join(f"{100 * w:.0f} % wrong (worst)" for w in WRONG) + " |"
+    )
+    yield "|---" * (len(WRONG) + 2) + "|"
+    columns: dict[float, list[float]] = {w: [] for w in WRONG}
+    none: list[float] = []
+    for data in sets:
+        none.append(share(data.relabeller.first.argmax(1), data))
+        order = chosen(data, 2 * data.classes)
+        cells = []
+        for w in WRONG:
+            found = []
+            for seed in range(seeds if w else 1):
+                said = spoilt(
+                    data.right[order], data.start.probabilities[order], wrong=w, seed=seed
+                )
+                judged = dict(zip(order, said.tolist(), strict=True))
+                found.append(share(data.relabeller({}, judged=judged).labels, data))
+            columns[w].append(statistics.mean(found))
+            cells.append(f"{columns[w][-1]:.1f} ({min(found):.1f})")
+        yield f"| {data.name} | {none[-1]:.1f} | " + " | ".join(cells) + " |"
+    cells = [f"{statistics.mean(columns[w]):.1f}" for w in WRONG]
+    yield f"| **mean** | {statistics.mean(none):.1f} | " + " | ".join(cells) + " |"
+
+
+def checked(sets: list[DataSet], _seeds: int) -> Iterator[str]:
+    """Mean error in points of the accuracy from n checks, and how often the interval holds it."""
+    yield "| set | right labels | " + " | ".join(f"{n} checks" for n in CHECKED) + " |"
+    yield "|---" * (len(CHECKED) + 2) + "|"
+    columns: dict[int, list[tuple[float, float]]] = {n: [] for n in CHECKED}
+    for data in sets:
+        first = data.relabeller.first
+        labels = first.argmax(1).numpy()
+        sure = data.start.probabilities.numpy()[np.arange(len(labels)), labels]
+        right = labels == data.right.numpy()
+        for n in CHECKED:
+            errors, held = [], []
+            for seed in range(DRAWS):
+                asked = checks(labels, sure, seed=seed)[:n]
+                found = right_share({int(i): bool(right[i]) for i in asked}, labels, sure)
+                errors.append(100 * abs(found.value - right.mean()))
+                held.append(found.low <= right.mean() <= found.high)
+            columns[n].append((statistics.mean(errors), statistics.mean(held)))
+        cells = [f"{columns[n][-1][0]:.1f}, {columns[n][-1][1]:.2f}" for n in CHECKED]
+        yield f"| {data.name} | {100 * right.mean():.1f} | " + " | ".join(cells) + " |"
+    means = [tuple(map(statistics.mean, zip(*columns[n], strict=True))) for n in CHECKED]
+    yield "| **mean** | | " + " | ".join(f"{e:.1f}, {h:.2f}" for e, h in means) + " |"
+
+
+def answered(data: DataSet, images: list[int]) -> float:
+    """Right labels after right answers about these images."""
+    judged = {image: int(data.right[image]) for image in images}
+    return share(data.relabeller({}, judged=judged).labels, data)
+
+
+def share(labels: Tensor, data: DataSet) -> float:
+    return 100 * float((labels == data.right).float().mean())
+
+
+def chosen(data: DataSet, budget: int, _seed: int = 0) -> list[int]:
+    groups = Groups.of(data.features, classes=data.classes)
+    return [q.image for q in choose(groups, data.relabeller.first.float().numpy(), {}, budget)]
+
+
+def random_images(data: DataSet, budget: int, seed: int) -> list[int]:
+    return np.random.default_rng(seed).permutation(len(data.right))[:budget].tolist()
+
+
+def least_confident(data: DataSet, budget: int, _seed: int = 0) -> list[int]:
+    return data.start.probabilities.max(1).values.argsort(stable=True)[:budget].tolist()
+
+
+def coreset(data: DataSet, budget: int, _seed: int = 0) -> list[int]:
+    """Greedy k-centre: each next image is the one farthest from all before."""
+    units = unit(data.features)
+    found = [int(np.linalg.norm(units - units.mean(0), axis=1).argmin())]
+    reach = units @ units[found[0]]
+    while len(found) < budget:
+        found.append(int(reach.argmin()))
+        np.maximum(reach, units @ units[found[-1]], out=reach)
+    return found
+
+
+def typiclust(data: DataSet, budget: int, seed: int) -> list[int]:
+    """Of the largest clusters, as many as the budget, the image with the nearest neighbours."""
+    from sklearn.cluster import MiniBatchKMeans
+
+    units = unit(data.features)
+    own = MiniBatchKMeans(budget, random_state=seed, n_init=1).fit_predict(units)
+    near = nearest(units, k=20)
+    assert near is not None
+    typical = 1 / np.maximum(np.sqrt(np.maximum(2 - 2 * near.cosines, 0)).mean(1), 1e-6)
+    order = np.argsort(-np.bincount(own, minlength=budget), kind="stable")
+    members = [np.flatnonzero(own == cluster) for cluster in order]
+    return [int(own[typical[own].argmax()]) for own in members if len(own)]
+
+
+if __name__ == "__main__":
+    main()
