@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from studio.ask.accuracy import Decision, decide
 from studio.errors import RunError
+from studio.runs.given import GIVEN_FILE, NONE, Correction, read_corrections
+from studio.runs.outcome import ANSWERED
+from studio.runs.question import TOGETHER
 from studio.session.asking import Asking
 from studio.session.encoded import subject_of
 from studio.session.opened import Opened, open_run
-from studio.session.source import OpenedFolder
+from studio.session.source import OpenedFolder, OpenedRun
 from studio.session.tasks import Task
+
+FEWEST = 10
+"""Answers from which on it is said which way of labelling they speak for."""
 
 LOST = "The images or class names have changed meanwhile: press “20 images worth a look” again."
 
@@ -70,6 +79,33 @@ def follow_now(opened: Opened) -> Asking:
     return asking
 
 
+def spoken_for(opened: Opened) -> Decision | None:
+    """Which way of labelling the answers speak for: zero-shot, together, or a stage of the run;
+    None while there are fewer than FEWEST answers that none of these ways has been told.
+    """
+    asking, source, outcome = opened.asking, opened.source, opened.outcome
+    if asking is None:
+        return None
+    before: Mapping[str, Correction] = {}
+    if isinstance(source, OpenedRun):
+        given = opened.session.store.get(source.run_id).path / GIVEN_FILE
+        before = read_corrections(given) if given.is_file() else {}
+    number = {name: label for label, name in enumerate(outcome.class_names)}
+    told = {
+        i: number.get(said.label, NONE)
+        for i, path in enumerate(outcome.paths)
+        if (said := asking.corrections.current().get(path)) is not None
+        and said.by_person and path not in before
+    }  # fmt: skip
+    if len(told) < FEWEST:
+        return None
+    own = {name: stage for name, stage in opened.stages.items() if name != ANSWERED}
+    ways = {name: stage.labels for name, stage in own.items()}
+    together = ways["zero-shot" if "zero-shot" in ways else list(ways)[-1]].copy()
+    together[asking.subject.rows] = asking.subject.weighs.first
+    return decide(told, {**ways, TOGETHER: together}, usual=list(ways)[-1])
+
+
 def _asking(opened: Opened) -> Asking:
     session, source = opened.session, opened.source
     subject = subject_of(opened).result()
@@ -78,4 +114,4 @@ def _asking(opened: Opened) -> Asking:
     return session.askings.get(source, before, subject, corrections, known=opened.asking)
 
 
-__all__ = ["add_class", "asking_of", "begin", "follow_now", "preparing"]
+__all__ = ["add_class", "asking_of", "begin", "follow_now", "preparing", "spoken_for"]

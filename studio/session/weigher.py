@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from studio.runs.given import UNKNOWN, Given
 from studio.runs.question import Followed, Question
@@ -33,6 +34,11 @@ class Weigher:
         pictures, probabilities = start.pictures[chosen], start.probabilities[chosen]
         self._relabel = Relabeller(pictures, probabilities)
         self._groups = Groups.of(pictures.numpy(), classes=len(class_names))
+
+    @property
+    def first(self) -> NDArray[np.int64]:
+        """(M,) labels together, without answers."""
+        return np.asarray(self._relabel.first.argmax(1).numpy())
 
     def follow(self, said: Given) -> Followed:
         """The labels that follow, as a run that is given these answers would begin."""

@@ -22,6 +22,11 @@ from studio.runs.reader import zero_shot_outcome
 class Weighs(Protocol):
     """What weighs answers about M images and C classes. Made once for a set."""
 
+    @property
+    def first(self) -> NDArray[np.int64]:
+        """(M,) labels that no answer has touched."""
+        ...
+
     def follow(self, said: Given) -> Followed:
         """The labels that follow; said: of the M images."""
         ...

@@ -48,7 +48,7 @@ def begin(page: Any) -> Any:
 
 def next_after(page: Any, dialog: Any, path: str) -> None:
     shown = dialog.locator("figcaption, .asked-end h3").first
-    wait_for(page, lambda: shown.inner_text().strip() != path, "the next image", 60)
+    wait_for(page, lambda: shown.inner_text().strip() != path, "the next image", 240)
 
 
 def shown_stage(page: Any) -> str:

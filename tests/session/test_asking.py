@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,6 +28,10 @@ class Neighbours:
 
     def __init__(self, classes: int = 3) -> None:
         self.classes, self.seen = classes, list[int]()
+
+    @property
+    def first(self) -> Any:
+        return np.zeros(60, np.int64)
 
     def follow(self, said: Given) -> Followed:
         self.seen.append(said.labels + said.rejected)

@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 
 from studio.errors import RunError, StudioError
-from studio.session.ask import begin, preparing
+from studio.session.ask import begin, preparing, spoken_for
 from studio.session.asking import SIZE
 from studio.session.opened import open_run
 from studio.session.rooms import Whose
@@ -71,5 +71,9 @@ class AskPanel(InSession, Panel):
     def draw(self, scene: Scene) -> Drawn:
         """What the line says."""
         asking = scene.opened.asking
-        text = "" if asking is None or not asking.progress.shown else view.state(asking.progress)
+        text = (
+            ""
+            if asking is None or not asking.progress.shown
+            else view.state(asking.progress, spoken_for(scene.opened))
+        )
         return {self.line: text}

@@ -18,7 +18,7 @@ import numpy as np
 from studio.errors import RunError
 from studio.numbers import count, index_of, plural
 from studio.runs.corrections import WITHDRAWN
-from studio.session.ask import add_class, asking_of, begin, follow_now
+from studio.session.ask import add_class, asking_of, begin, follow_now, spoken_for
 from studio.session.opened import Opened, open_run
 from studio.session.rooms import Whose
 from studio.session.similar import vectors_of
@@ -239,8 +239,8 @@ class DetailDialog(InSession):
         if place.walk != ASKED:
             return {}
         asking = asking_of(opened)
-        return {"state": asked_view.state(asking.progress), "pending": asking.pending,
-                "followed": asking.mark}  # fmt: skip
+        state = asked_view.state(asking.progress, spoken_for(opened))
+        return {"state": state, "pending": asking.pending, "followed": asking.mark}
 
     def _opened(self, asked: dict[str, Any]) -> tuple[Opened, Place]:
         """What a place belongs to, as it was when the page showed it."""
@@ -294,7 +294,8 @@ class DetailDialog(InSession):
             ended_place = json.dumps({**asdict(place), "ended": True})
             asking_of(opened).finish()
             attributes |= {"place": ended_place, "where": "", "steps": "back"}
-            return asked_view.end(asking_of(opened).progress, attributes=attributes)
+            progress, decision = asking_of(opened).progress, spoken_for(opened)
+            return asked_view.end(progress, decision, attributes=attributes)
         if isinstance(opened.source, OpenedRun):
             history = self.session.reader(opened.source.run_id).history
         return detail.detail(

@@ -14,6 +14,7 @@ from studio.runs.again import corrected
 from studio.runs.corrections import Corrections
 from studio.runs.given import Correction
 from studio.runs.outcome import ANSWERED
+from studio.session.ask import spoken_for
 from studio.session.asking import EVERY, SIZE
 from studio.session.opened import open_run
 from studio.session.session import Session
@@ -244,3 +245,26 @@ def test_why_an_image_is_asked_about_is_said(tab: ExploreTab, run: str) -> None:
     assert "This image stands for" in html
     assert len(shortlist(html)) == min(5, len(open_run(tab.session, run).outcome.class_names))
     assert np.unique(shortlist(html)).size == len(shortlist(html))
+
+
+def test_ten_answers_say_which_way_they_speak_for(tab: ExploreTab, run_id: str) -> None:
+    """Answers that are all the labels before training: what training did to them was harm."""
+    session, html = tab.session, begin(tab, run_id)
+    opened = open_run(session, run_id)
+    assert spoken_for(opened) is None
+    stages, corrections = opened.stages, said(session, run_id)
+    other = np.flatnonzero(stages["zero-shot"].labels != stages["final"].labels)[:12]
+    if len(other) < 12:
+        pytest.skip("this run left nearly all labels as they were")
+    for index in other.tolist():
+        label = opened.outcome.name(int(stages["zero-shot"].labels[index]))
+        corrections.add("relabelled", {opened.outcome.paths[index]: label})
+    found = spoken_for(open_run(session, run_id))
+    assert found is not None
+    assert found.sure
+    assert found.shares["zero-shot"] == 1
+    assert found.shares["final"] == 0
+    line = call(tab, "near", place_of(html))["state"]
+    assert "Training did harm here." in line
+    assert "after training 0 %" in line
+    clear(session, run_id)
