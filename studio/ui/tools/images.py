@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
+import numpy as np
+
+from studio.ask.choose import Question, choose
 from studio.errors import RunError
 from studio.export.downloads import Downloads
 from studio.export.predict import predictions
@@ -12,10 +16,12 @@ from studio.export.subject import CLEAN, EVERYTHING, Subject
 from studio.images.folder import ImageRefused
 from studio.imports import import_torch
 from studio.numbers import percent
+from studio.scores.similar import Vectors
 from studio.session.encoded import encoded_of
 from studio.session.opened import Opened, open_run
 from studio.session.rooms import Whose
 from studio.session.session import picture_key
+from studio.session.similar import vectors_of
 from studio.session.source import OpenedRun
 from studio.ui.explore.search import LONGEST, nearest
 from studio.ui.handlers import InSession
@@ -91,6 +97,30 @@ class ImageTools(InSession):
         opened = self._opened(run)
         found = nearest(opened, encoded_of(opened).result(), text)
         return self._shown(opened, found.tolist()[: _number(number)])
+
+    def suggest(self, run: str, number: int = 20) -> tuple[Rows, dict[str, Any]]:
+        """The images whose answer is worth most, first of all, and a picture of them.
+
+        Unlike `noisy`, which lists labels that are likely to be wrong one by one, each of these
+        stands for many images that look alike: what is said of it by `correct` is carried over to
+        those when the run is trained again. `why` says so in words, and `shortlist` has the
+        likeliest classes.
+
+        Args:
+            run: Its id.
+            number: How many, 40 at most.
+        """
+        opened = self._opened(run)
+        task = vectors_of(opened)
+        if task is None:
+            raise RunError(f"{opened.problem} Without its images nothing can be suggested.")
+        questions = asked_first(opened, task.result(), _number(number))
+        rows, sheet = self._shown(opened, [question.image for question in questions])
+        names = opened.outcome.class_names
+        for row, question in zip(rows, questions, strict=True):
+            row["why"] = question.why(names)
+            row["shortlist"] = [names[label] for label in question.shortlist]
+        return rows, sheet
 
     def picture(self, run: str, path: str) -> dict[str, Any]:
         """One image of a run, large.
@@ -229,6 +259,29 @@ class ImageTools(InSession):
             })  # fmt: skip
             lines.append(f"{label}, {percent(float(outcome.clean_probability[i]))}")
         return rows, contact_sheet(opened, indices, lines)
+
+
+def asked_first(opened: Opened, vectors: Vectors, most: int) -> list[Question]:
+    """The images of a run to ask about, by their numbers in the run, see `ask.choose`."""
+    outcome, rows = opened.outcome, vectors.rows
+    classes = len(outcome.class_names)
+    # What is known are the likeliest classes; what is left is shared by the others.
+    shares = np.zeros((len(outcome), classes), np.float32)
+    everyone = np.arange(len(outcome))
+    if outcome.top_labels.shape[1]:
+        np.put_along_axis(shares, outcome.top_labels, outcome.top_probabilities, axis=1)
+    else:
+        shares[everyone, outcome.labels] = outcome.confidence
+    shares += np.maximum(1 - shares.sum(1, keepdims=True), 0) / classes
+    shares /= shares.sum(1, keepdims=True)
+    number = {name: label for label, name in enumerate(outcome.class_names)}
+    said = {path: one for path, one in outcome.corrections.items() if one.by_person}
+    answers = {
+        place: number.get(said[outcome.paths[i]].label, -1)
+        for place, i in enumerate(rows.tolist()) if outcome.paths[i] in said
+    }  # fmt: skip
+    found = choose(vectors.units, shares[rows], answers, most)
+    return [replace(question, image=int(rows[question.image])) for question in found]
 
 
 def _number(number: int) -> int:

@@ -22,7 +22,7 @@ from studio.ui.tools.images import ImageTools
 from studio.ui.tools.runs import RunTools
 
 _RUNS = ("list_models", "list_runs", "open_folder", "fit", "status", "stop")
-_IMAGES = ("labels", "noisy", "search", "picture", "correct", "predict", "export")
+_IMAGES = ("labels", "noisy", "search", "suggest", "picture", "correct", "predict", "export")
 NAMES = _RUNS + _IMAGES
 """Of all tools; nothing else of the page can be called by name."""
 

@@ -129,6 +129,19 @@ def test_doubtful_images_are_shown_side_by_side(
             images.search(run_id, text)
 
 
+def test_images_worth_an_answer_come_with_a_reason(
+    images: ImageTools, undone: Corrections, run_id: str
+) -> None:
+    rows, sheet = images.suggest(run_id, 4)
+    assert len({row["path"] for row in rows}) == len(rows) > 0
+    assert Path(sheet["path"]).is_file()
+    for row in rows:
+        assert "look alike" in row["why"]
+        assert set(row["shortlist"]) <= {"red square", "green circle", "blue line"}
+    images.correct(run_id, {rows[0]["path"]: "blue line"}, said_by="person")
+    assert rows[0]["path"] not in [row["path"] for row in images.suggest(run_id, 40)[0]]
+
+
 def test_one_image_is_shown_large(images: ImageTools, run_id: str) -> None:
     file = images.picture(run_id, "blue_line/3.png")
     with Image.open(file["path"]) as large:
@@ -223,7 +236,7 @@ def test_only_tools_have_names_and_each_says_what_it_takes(shared: Session) -> N
             assert text.endswith("."), (event.api_name, parameter["parameter_name"], text)
             assert parameter["type"], (event.api_name, parameter)
     assert {name for name, one in info.items() if len(one["returns"]) == 2} == {
-        "/noisy", "/search",
+        "/noisy", "/search", "/suggest",
     }  # fmt: skip
     assert "label-studio" in str(gr.utils.get_function_description(
         next(event.fn for event in public if event.api_name == "export")
