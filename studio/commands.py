@@ -70,7 +70,7 @@ def _asked(options: argparse.Namespace) -> JobRequest:
     from studio.terminal import Terminal
 
     if options.folder is None:
-        raise FolderError("Give a folder of images, or --resume RUN to go on with a run.")
+        raise FolderError("Give FOLDER, a folder of images, or --resume RUN to go on with a run.")
     if options.as_is:
         raise SettingsError("--as-is belongs to --resume RUN.")
     with Terminal() as terminal:

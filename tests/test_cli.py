@@ -305,6 +305,8 @@ def test_corrections_of_a_file_or_of_a_run_are_given_to_the_fit(
 ):  # fmt: skip
     said = tmp_path / "said.csv"
     said.write_text("path,label\nred_square/1.png,blue line\nblue_line/2.png,red square\n")
+    other = tmp_path / "other.csv"
+    other.write_text("name,size\nred_square/1.png,3\n")
     places = ["--runs", tmp_path / "runs", "--cache", cache, "--model", tiny_model]
     fit = ["fit", str(image_folder), *map(str, places), *quick(quick_settings), "--json"]
     assert main([*fit, "--corrections", str(said)]) == 0
@@ -315,7 +317,7 @@ def test_corrections_of_a_file_or_of_a_run_are_given_to_the_fit(
     assert "2 labels given, 0 images left out" in capsys.readouterr().out
     for wrong, told in (
         ("no-such-run", "no run 'no-such-run'"), (str(image_folder), "no run"),
-        (str(tiny_model / "studio.json"), "no column path"),
+        (str(other), "no column path"),
     ):  # fmt: skip
         assert main([*fit, "--corrections", wrong]) == 2
         error = capsys.readouterr().err
