@@ -76,7 +76,7 @@ def test_of_a_large_set_some_are_laid_out_and_the_others_stand_amid_them(
     units, group = groups(120)
     laid: list[Floats] = []
 
-    def along_a_line(some: Floats, _say: projection.Report, _alike: object) -> Floats:
+    def along_a_line(some: Floats, _say: projection.Report, *_alike: object) -> Floats:
         laid.append(some)
         of = group[(some @ units.T).argmax(1)]
         return np.stack([of, 2.0 * of], 1).astype("f4")
