@@ -67,15 +67,17 @@ class Opened:
 def open_run(session: Session, source: object, stage: object = None) -> Opened:
     """The outcome of a run, or of the images at hand, with its pictures.
 
-    source: a `Source` or its text form; of the images at hand the labels of now are taken, whatever
-    its marks are. stage: one of the run's stages, see `RunReader.outcomes`, or ANSWERED; else the
-    latest.
+    source: a `Source` or its text form; the labels of now are taken, whatever its marks are. stage:
+    one of the run's stages, see `RunReader.outcomes`, or ANSWERED; else the latest.
 
     Raises:
         RunError: no such run, or it has nothing to show yet.
     """
     source = parse(source)
-    opened = _run(session, source) if isinstance(source, OpenedRun) else _at_hand(session)
+    if isinstance(source, OpenedRun):
+        opened = _run(session, OpenedRun(source.run_id))
+    else:
+        opened = _at_hand(session)
     asking = session.askings.peek(opened.source, opened.outcome)
     answered = None if asking is None else asking.outcome(opened.outcome)
     stages = opened.stages if answered is None else {**opened.stages, ANSWERED: answered}

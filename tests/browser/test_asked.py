@@ -12,7 +12,7 @@ import pytest
 from studio.runs.corrections import corrections_of
 from studio.runs.given import Correction
 from studio.runs.store import Run, RunStore
-from tests.browser.conftest import Server, Watch, reload, wait_for
+from tests.browser.conftest import Server, Watch, go, reload, wait_for
 from tests.browser.prepared import Prepared
 from tests.browser.test_correct import close, path_of
 from tests.browser.test_explore import explore
@@ -125,5 +125,7 @@ def test_a_class_that_nobody_listed_before_any_run(open_page: Open, watch: Watch
     dialog.get_by_text("“gecko” is a class now").wait_for()
     page.keyboard.press("Escape")
     dialog.wait_for(state="detached")
-    assert "gecko" in page.locator("#class-names textarea").input_value()
+    go(page, "Data")
+    names = page.locator("#class-names textarea")
+    wait_for(page, lambda: "gecko" in names.input_value(), "the new class among the names", 30)
     assert not watch.faults

@@ -152,6 +152,21 @@ def test_a_page_that_is_loaded_again_goes_on_where_it_was(tab: ExploreTab, run: 
     assert "4 of 20" in again
 
 
+def test_a_page_that_is_loaded_again_goes_on_after_labels_have_followed(
+    tab: ExploreTab, run: str
+) -> None:
+    html = begin(tab, run)
+    for _ in range(EVERY):
+        html = key(tab, html)["html"]
+    tab.session.askings.wait()
+    page = explore_tab(tab.session)
+    again = begin(page, open_run(tab.session, run).source.key())
+    for number in range(EVERY + 1):
+        assert f"{EVERY + number + 1} of 20" in again
+        again = key(page, again)["html"]
+        tab.session.askings.wait()
+
+
 def test_after_twenty_come_more_and_back_leads_to_the_last_one(tab: ExploreTab, run: str) -> None:
     html, seen = begin(tab, run), []
     for _ in range(SIZE):
