@@ -67,7 +67,14 @@ class Relabeller:
         self.units = centred(self.pictures, nobody.to(self.device))
         # More than are used: some may be rejected by an answer.
         self._candidates = closest(self.units, count=2 * NEIGHBOURS)[0]
+        self._anchor = self.settings.anchor
         self.first = self._together(self.scores, nobody, Evidence.of(nobody))
+        # Where nothing is held before any answer, a few answers do not change that, and to find it
+        # out again would take as long as the labels themselves.
+        if self._anchor:
+            held, self._anchor = self._anchor, 0.0
+            free = self._together(self.scores, nobody, Evidence.of(nobody))
+            self._anchor = 0.0 if torch.equal(free, self.first) else held
 
     @classmethod
     def of(cls, start: ZeroShotStart, *, settings: Settings | None = None) -> Relabeller:
@@ -112,7 +119,7 @@ class Relabeller:
             given,
             device=self.device,
             given_evidence=settings.given_evidence,
-            anchor=settings.anchor,
+            anchor=self._anchor,
             evidence=evidence,
             candidates=self._candidates,
         )
