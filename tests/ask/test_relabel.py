@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import time
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from studio.ask.relabel import Relabeller, trusted, widened
+from studio.coft import transduction
 from studio.coft.given import UNKNOWN
 
 
@@ -60,12 +61,23 @@ def test_a_judge_that_a_person_contradicts_is_worth_less() -> None:
     assert alone.vector[30:].tolist() == [1.0] * 270
 
 
-@pytest.mark.slow
-def test_ten_thousand_images_follow_an_answer_within_two_seconds() -> None:
-    draws = torch.Generator().manual_seed(0)
-    pictures = torch.nn.functional.normalize(torch.randn(10_000, 512, generator=draws), dim=1)
-    guess = torch.rand(10_000, 20, generator=draws).softmax(1)
-    relabeller = Relabeller(pictures, guess)
-    began = time.process_time()
-    relabeller({number: number % 20 for number in range(40)})
-    assert time.process_time() - began < 2
+@pytest.mark.parametrize(("held", "ways"), [(False, ["free"]), (True, ["held"])])
+def test_an_answer_costs_one_way_of_labelling(
+    monkeypatch: pytest.MonkeyPatch, held: bool, ways: list[str]
+) -> None:
+    """Whether the classes are held is found out before any answer."""
+    pictures, guess, _ = misnamed()
+    if held:  # many more names than groups
+        guess = torch.cat([guess, torch.full((300, 60), 1e-4)], 1)
+        guess = guess / guess.sum(1, keepdim=True)
+    relabeller, taken = Relabeller(pictures, guess), []
+    for name, way in (("transduce", "free"), ("anchored", "held")):
+        own = getattr(transduction, name)
+
+        def noted(*given: Any, way: str = way, own: Any = own, **more: Any) -> Any:
+            taken.append(way)
+            return own(*given, **more)
+
+        monkeypatch.setattr(transduction, name, noted)
+    relabeller({0: 0})
+    assert sorted(set(taken)) == ways
