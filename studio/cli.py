@@ -15,6 +15,7 @@ from studio.errors import INTERRUPTED, StudioError
 from studio.memory import keep_freed_memory
 from studio.parsers.kept import add_cache, add_export, add_runs, add_settings
 from studio.parsers.labels import (
+    add_checks,
     add_fit,
     add_judge,
     add_models,
@@ -27,8 +28,8 @@ from studio.parsers.tables import add_bench, add_paper
 USER_ERROR = 2
 
 _COMMANDS = (
-    add_fit, add_suggest, add_judge, add_prompts, add_predict, add_export, add_bench, add_paper,
-    add_runs, add_models, add_cache, add_settings,
+    add_fit, add_suggest, add_checks, add_judge, add_prompts, add_predict, add_export, add_bench,
+    add_paper, add_runs, add_models, add_cache, add_settings,
 )  # fmt: skip
 """In the order in which `--help` lists them."""
 

@@ -176,6 +176,23 @@ def suggest(options: argparse.Namespace) -> int:
     return 0
 
 
+def checks(options: argparse.Namespace) -> int:
+    """Draw images to check, or say what those that were checked tell of all labels."""
+    from studio.api import checks as of_checks
+    from studio.api.run import Run
+    from studio.runs.store import RunStore
+
+    run = Run(RunStore(options.runs).find(options.run))
+    if options.out is not None:
+        table = run.checks(options.number)
+        of_checks.write(table, options.out)
+        print(f"{len(table)} images to check: {options.out}")
+        return 0
+    for sentence in of_checks.sentences(run.accuracy(options.answers)):
+        print(sentence)
+    return 0
+
+
 def judge(options: argparse.Namespace) -> int:
     """Have a vision-language model say what images show."""
     from functools import partial

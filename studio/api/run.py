@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from studio.api.checks import read, share_right, to_check
 from studio.api.table import Table
+from studio.ask.accuracy import RightShare
 from studio.errors import RunError
 from studio.export.command import export_run
 from studio.export.predict import predictions
@@ -137,6 +139,31 @@ class Run:
                 cache=default_cache_dir() if cache is None else Path(cache).expanduser(),
                 begin=lambda text: partial(terminal.progress, text),
             )  # fmt: skip
+
+    def checks(self, n: int = 40) -> Table:
+        """N images that are drawn to find out how many of all labels are right.
+
+        Columns: path, pseudo-label, and an empty label, for what the image shows; see `accuracy`.
+        """
+        return to_check(self._outcome(), n)
+
+    def accuracy(self, answers: Mapping[str, str] | Path | str | None = None) -> RightShare:
+        """The share of right labels: `value`, `low`, `high`, `checks`, `with_more(10)`.
+
+        Args:
+            answers: What the images of `checks` show, by path, or the file that was filled in;
+                None: a person's corrections of those images, one that is left out being wrong.
+
+        Raises:
+            RunError: None of these images is answered.
+        """
+        outcome = self._outcome()
+        if answers is None:
+            said = Corrections.of(self._run).current()
+            answers = {path: one.label for path, one in said.items() if one.by_person}
+        elif not isinstance(answers, Mapping):
+            answers = read(Path(answers), outcome)
+        return share_right(outcome, answers)
 
     def correct(self, corrections: Mapping[str, str | None]) -> None:
         """Keep what a person says: by path, the right class name, or None to leave the image out.

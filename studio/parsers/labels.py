@@ -125,6 +125,25 @@ def add_suggest(commands: Any) -> None:
     suggest.set_defaults(command=run_command.suggest)
 
 
+def add_checks(commands: Any) -> None:
+    """How many labels are right, from few checked images."""
+    checks = commands.add_parser(
+        "checks",
+        help="tell from a few checked images how many of a run's labels are right",
+        description="With --out, write a CSV of images that are drawn for it; say in its column "
+        "`label` what each image shows. With --answers, say how many of all labels are right, with "
+        "an interval, and what ten more answers would bring. With neither, a person's corrections "
+        "of the images that would be drawn count.",
+    )
+    add = checks.add_argument
+    add("run", metavar="RUN", help="a run's id or 'latest'")
+    add("--number", type=int, default=40, metavar="N", help="images to draw (default: %(default)s)")
+    add("--out", type=Path, metavar="FILE", help="the CSV to write")
+    add("--answers", type=Path, metavar="FILE", help="that CSV with its column `label` filled in")
+    add_runs_dir(checks)
+    checks.set_defaults(command=run_command.checks)
+
+
 def add_fit(commands: Any) -> None:
     """A folder to labels and a classifier."""
     fit = commands.add_parser(
