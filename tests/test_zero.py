@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -28,6 +29,8 @@ from studio.settings import Settings
 from studio.zero import AROUND, is_zero, slices_of_runs
 
 STAND_INS = Path(__file__).parent / "stand_ins"
+ALONE = "STUDIO_TEST_ALONE"
+"""Set where this file's test has a process of its own."""
 
 
 @pytest.fixture
@@ -66,7 +69,17 @@ def asked(image_folder: Path, tiny_model: Path, quick_settings: dict[str, Any]) 
 
 
 @pytest.mark.slow
-def test_a_run_that_is_cut_off_in_a_slice_ends_as_if_nothing_had_happened(
+def test_a_run_that_is_cut_off_in_a_slice_ends_as_if_nothing_had_happened() -> None:
+    """Lending forks: from a process that has the threads of all other tests it may never end."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"{__file__}::test_alone"],
+        env={**os.environ, ALONE: "1", "PYTEST_ADDOPTS": ""}, capture_output=True, text=True,
+        check=False, timeout=280,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
+
+
+def cut_off_in_a_slice(
     spaces: ModuleType, asked: JobRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = Worker(RunStore(tmp_path / "plain"), cache_dir=tmp_path / "cache")
@@ -103,6 +116,10 @@ def test_a_run_that_is_cut_off_in_a_slice_ends_as_if_nothing_had_happened(
     worker.start(asked)  # the folder is free again
     worker.stop()
     assert worker.wait(300)
+
+
+if ALONE in os.environ:
+    test_alone = cut_off_in_a_slice
 
 
 def test_without_such_hardware_nothing_is_lent(monkeypatch: pytest.MonkeyPatch) -> None:

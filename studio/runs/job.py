@@ -242,7 +242,11 @@ def _work(
         backbone, folder, canvases, cache_dir, report.progress("encoding images"), stop
     )
     candidates, own = alike_ones(
-        backbone, features, cache_dir, progress=report.progress("comparing images"), stop=stop
+        backbone,
+        features,
+        cache_dir,
+        progress=report.progress("comparing images"),
+        stop=None if resumed else stop,  # `--as-is` ends a run that it must first get back to
     )
     tower = TextTower(backbone)
     vectors = tower.class_vectors(prompts.texts(names))

@@ -313,3 +313,12 @@ class Run:
 def _printable(text: str) -> str:
     """Without control characters, which would upset a terminal that lists runs; tabs are spaces."""
     return "".join(c for c in text.replace("\t", " ") if c.isprintable())
+
+
+if hasattr(os, "register_at_fork"):
+    # A process that is forked while another thread writes would wait for that thread for ever.
+    os.register_at_fork(
+        before=Run._writing.acquire,
+        after_in_parent=Run._writing.release,
+        after_in_child=Run._writing.release,
+    )

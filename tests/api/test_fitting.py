@@ -188,7 +188,8 @@ def test_leaving_the_events_early_keeps_what_was_learned(
     assert len(stream.run.labels) == 36
     again = studio.resume(stream.run, cache=cache, progress=False)
     assert (again.id, again.state) == (stream.run.id, "finished")
-    assert again.labels["label"] == fitted.labels["label"], "as if it had never been left"
+    for column in ("model_1_label", "model_2_label"):  # whatever was corrected since
+        assert again.labels[column] == fitted.labels[column], "as if it had never been left"
     with pytest.raises(studio.StudioError, match="nothing left to do"):
         studio.resume(again.path)
 

@@ -19,7 +19,7 @@ from tests.prompts.chat_server import KEY, ChatServer, Reply, error
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(1500)]
 
 Open = Callable[..., Any]
-SIZES = [(390, "light"), (390, "dark"), (1440, "light"), (1440, "dark")]
+SIZES = [(390, "dark"), (1440, "light")]
 
 
 @pytest.fixture(scope="module")

@@ -154,4 +154,4 @@ def families(tmp_path_factory: pytest.TempPathFactory) -> Generator[list[str], N
     factory._MODEL_CONFIG_PATHS[:] = before
     factory._MODEL_CONFIGS = listed
     for name in FAMILIES:
-        del pretrained._PRETRAINED[name]
+        pretrained._PRETRAINED.pop(name, None)
