@@ -11,6 +11,7 @@ from tools import measure_scale
 from tools.measure_scale import HERE, STEPS, Cost, breaking, expected, exponent, main, report
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_every_step_is_measured_in_small(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--tiny"]) == 0

@@ -20,6 +20,7 @@ for outcome in killed(Path(sys.argv[1]), kills=3):
 """
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="each attempt is a fork")
 def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bytes(tmp_path: Path) -> None:

@@ -83,6 +83,7 @@ def test_few_images_have_what_there_is(number: int) -> None:
     assert near.shape == cosines.shape == (number, max(1, number - 1))
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_of_many_images_nearly_all_nearest_are_found_without_comparing_all(
     monkeypatch: pytest.MonkeyPatch,
