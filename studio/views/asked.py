@@ -25,11 +25,9 @@ def state(progress: Progress, decision: Decision | None = None) -> str:
     return render("explore/asked_state.html", ways=ways, best=best, harm=harm, **vars(progress))
 
 
-def end(
-    progress: Progress, decision: Decision | None = None, *, attributes: Mapping[str, str]
-) -> str:
+def end(progress: Progress, *, attributes: Mapping[str, str]) -> str:
     """What stands there when all were shown. attributes: data-... that the page's script reads."""
     return render(
         "explore/asked_end.html", done=progress.done, shown=progress.shown, left=progress.left,
-        state=state(progress, decision), attributes=attributes,
+        attributes=attributes,
     )  # fmt: skip

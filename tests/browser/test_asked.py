@@ -90,7 +90,7 @@ def test_twenty_answers_by_keys_and_the_labels_that_follow(
             look(page, "asked")
     end = dialog.locator(".asked-end")
     end.get_by_text("20 images seen, 19 answered").wait_for()
-    end.get_by_text("All labels follow your answers").wait_for()
+    dialog.locator(".asked-state").get_by_text("All labels follow your answers").wait_for()
     look(page, "end")
     said = corrections_of(run)
     assert set(said) == set(wanted)

@@ -294,8 +294,7 @@ class DetailDialog(InSession):
             ended_place = json.dumps({**asdict(place), "ended": True})
             asking_of(opened).finish()
             attributes |= {"place": ended_place, "where": "", "steps": "back"}
-            progress, decision = asking_of(opened).progress, spoken_for(opened)
-            return asked_view.end(progress, decision, attributes=attributes)
+            return asked_view.end(asking_of(opened).progress, attributes=attributes)
         if isinstance(opened.source, OpenedRun):
             history = self.session.reader(opened.source.run_id).history
         return detail.detail(
