@@ -156,11 +156,11 @@ def suggest(options: argparse.Namespace) -> int:
     """List the images that are worth an answer."""
     from functools import partial
 
-    from studio.api.suggesting import SuggestOrder, write
     from studio.api.suggesting import suggest as found
+    from studio.api.target import Target
     from studio.terminal import Terminal, stop_on_ctrl_c
 
-    order = SuggestOrder(
+    order = Target(
         options.target, options.budget, options.runs, options.cache, _classes(options),
         options.prompts, options.model,
     )  # fmt: skip
@@ -171,7 +171,7 @@ def suggest(options: argparse.Namespace) -> int:
             )
         except Stopped:
             return INTERRUPTED
-    write(table, options.out)
+    table.save(options.out)
     print(f"{len(table)} images worth an answer: {options.out}")
     return 0
 
@@ -185,7 +185,7 @@ def checks(options: argparse.Namespace) -> int:
     run = Run(RunStore(options.runs).find(options.run))
     if options.out is not None:
         table = run.checks(options.number)
-        of_checks.write(table, options.out)
+        table.save(options.out)
         print(f"{len(table)} images to check: {options.out}")
         return 0
     for sentence in of_checks.sentences(run.accuracy(options.answers)):

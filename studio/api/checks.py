@@ -17,9 +17,8 @@ from studio.images.image_names import ImageNames
 from studio.images.names import Matcher
 from studio.numbers import percent, plural
 from studio.runs.outcome import Outcome
-from studio.runs.table import plain_name, plain_path, read_csv, safe_name, safe_path, write_csv
+from studio.runs.table import plain_name, plain_path, read_csv
 
-COLUMNS = ("path", "pseudo-label", "label")
 MORE = 10
 """Answers of which it is said what they would bring."""
 
@@ -57,15 +56,6 @@ def share_right(outcome: Outcome, answers: Mapping[str, str]) -> RightShare:
             "and say in its column `label` what each image shows."
         )
     return right_share(told, outcome.labels, outcome.confidence)
-
-
-def write(table: Table, path: Path) -> Path:
-    """Write what `to_check` drew, as CSV. Raises RunError where it cannot be written."""
-    rows = (
-        (safe_path(row["path"]), *(safe_name(row[column]) for column in COLUMNS[1:]))
-        for row in table
-    )
-    return write_csv(path, COLUMNS, rows)
 
 
 def read(path: Path, outcome: Outcome) -> dict[str, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from studio.api.classes import Classes, classes_of, listed
+from studio.api.target import Target
 from studio.ask.judge_cost import JudgeBudget, Price, images_wanted, judge_budget, price_of
 from studio.ask.judge_endpoint import find_judge, judge_address, stays_here
 from studio.ask.judge_said import Asking
@@ -32,15 +32,10 @@ INCOMPLETE = 1
 
 
 @dataclass(frozen=True)
-class JudgeOrder:
+class JudgeOrder(Target):
     """What the command was given.
 
     Attributes:
-        target: A run's id, its folder, or `latest`; or a folder of images.
-        budget: How many images, or `2C`.
-        runs, cache: Where runs and the cache are.
-        classes, prompts, model: For a folder: its class names, what is read about them, and the
-            model that labels it first.
         judge, url: The vision-language model and its address; "" = from the environment.
         about: What the images show, in words.
         price: See `Price.parse`.
@@ -49,13 +44,6 @@ class JudgeOrder:
         dry_run: Print what would be sent, and send nothing.
     """
 
-    target: str
-    budget: str
-    runs: Path
-    cache: Path
-    classes: Classes | None = None
-    prompts: Path | None = None
-    model: str = "embedded"
     judge: str = ""
     url: str = ""
     about: str = ""
@@ -161,11 +149,9 @@ def _wanted(
 def _subject(
     order: JudgeOrder, *, begin: Begin, stop: Stop, tell: Callable[[str], None]
 ) -> _Subject:
-    path, store = Path(order.target).expanduser(), RunStore(order.runs)
-    is_run = (path / "run.json").is_file() or (order.runs / order.target / "run.json").is_file()
-    if path.is_dir() and not is_run:
-        return _folder(order, path, begin=begin, stop=stop, tell=tell)
-    run = store.find(order.target)
+    if order.root is not None:
+        return _folder(order, order.root, begin=begin, stop=stop, tell=tell)
+    run = RunStore(order.runs).find(order.target)
     reader = RunReader(run)
     reader.refresh()
     outcome = reader.outcome()
@@ -201,12 +187,7 @@ def _subject(
 def _folder(
     order: JudgeOrder, root: Path, *, begin: Begin, stop: Stop, tell: Callable[[str], None]
 ) -> _Subject:
-    given = None if order.classes is None else listed(order.classes)
-    prompts = PromptSet() if order.prompts is None else PromptSet.load(order.prompts)
-    folder, canvases = prepare(
-        root, cache_dir=order.cache, stop=stop, progress=begin("Reading the images")
-    )
-    classes = classes_of(given, folder, {}, splits="auto", demo=False, tell=tell).names
+    folder, canvases, classes, prompts = order.open(root, begin=begin, stop=stop, tell=tell)
     encoded = encode_images(
         folder=folder, canvases=canvases, model=order.model, cache_dir=order.cache, begin=begin,
         stop=stop,

@@ -6,56 +6,31 @@ Nothing is asked here and nothing leaves the machine.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from studio.api.classes import Classes, classes_of, listed
 from studio.api.table import Table
+from studio.api.target import Target
 from studio.ask.judge_cost import images_wanted
 from studio.errors import RunError
 from studio.progress import Begin, Stop, never
-from studio.prompts.prompt_set import PromptSet
 from studio.runs.corrections import Corrections, Subjects, folder_corrections
 from studio.runs.given import Correction
 from studio.runs.outcome import Outcome
 from studio.runs.reader import RunReader
 from studio.runs.run import Run
 from studio.runs.store import RunStore
-from studio.runs.table import safe_name, safe_path, write_csv
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-COLUMNS = ("path", "pseudo-label", "shortlist", "why")
 SEPARATOR = "|"
 """Between the names of a shortlist."""
 
 
-@dataclass(frozen=True)
-class SuggestOrder:
-    """What is wanted.
-
-    Attributes:
-        target: A run's id, its folder, or `latest`; or a folder of images.
-        budget: How many images, or `2C` for two a class.
-        runs, cache: Where runs and the cache are.
-        classes, prompts, model: For a folder: its class names, what is read about them, and the
-            model that labels it first.
-    """
-
-    target: str
-    budget: str
-    runs: Path
-    cache: Path
-    classes: Classes | None = None
-    prompts: Path | None = None
-    model: str = "embedded"
-
-
-def suggest(order: SuggestOrder, *, begin: Begin, stop: Stop = never) -> Table:
+def suggest(order: Target, *, begin: Begin, stop: Stop = never) -> Table:
     """The images worth an answer, the one worth most first: path, pseudo-label, shortlist, why.
 
     A shortlist has 3 to 5 names, the likeliest first, with `|` between them. What was answered
@@ -64,10 +39,8 @@ def suggest(order: SuggestOrder, *, begin: Begin, stop: Stop = never) -> Table:
     Raises:
         StudioError: Something cannot be used as given.
     """
-    path = Path(order.target).expanduser()
-    is_run = (path / "run.json").is_file() or (order.runs / order.target / "run.json").is_file()
-    if path.is_dir() and not is_run:
-        return _of_folder(order, path, begin=begin, stop=stop)
+    if order.root is not None:
+        return _of_folder(order, order.root, begin=begin, stop=stop)
     return suggest_of(
         RunStore(order.runs).find(order.target), order.budget,
         cache=order.cache, begin=begin, stop=stop,
@@ -114,22 +87,16 @@ def suggest_of(run: Run, budget: str, *, cache: Path, begin: Begin, stop: Stop =
     return _table(outcome, features.numpy(), soft, Corrections.of(run).current(), budget)
 
 
-def _of_folder(order: SuggestOrder, root: Path, *, begin: Begin, stop: Stop) -> Table:
+def _of_folder(order: Target, root: Path, *, begin: Begin, stop: Stop) -> Table:
     from studio.ask.relabel import Relabeller
     from studio.clip.texts import TextTower
     from studio.coft.start import ZeroShotStart
-    from studio.images.canvases import prepare
     from studio.runs.first_labels import encode
     from studio.runs.inputs import prompts_of
     from studio.runs.reader import zero_shot_outcome
     from studio.settings import Settings
 
-    given = None if order.classes is None else listed(order.classes)
-    prompts = PromptSet() if order.prompts is None else PromptSet.load(order.prompts)
-    folder, canvases = prepare(
-        root, cache_dir=order.cache, stop=stop, progress=begin("Reading the images")
-    )
-    names = classes_of(given, folder, {}, splits="auto", demo=False, tell=lambda _: None).names
+    folder, canvases, names, prompts = order.open(root, begin=begin, stop=stop, tell=lambda _: None)
     backbone, folder, features = encode(
         folder=folder, canvases=canvases, model=order.model, cache_dir=order.cache,
         begin=begin, stop=stop,
@@ -173,16 +140,3 @@ def _table(
         "shortlist": [SEPARATOR.join(names[c] for c in q.shortlist) for q in found],
         "why": [q.why(names) for q in found],
     })  # fmt: skip
-
-
-def write(table: Table, path: Path) -> Path:
-    """Write what `suggest` found as CSV with the columns path, pseudo-label, shortlist, why.
-
-    Raises:
-        RunError: The file cannot be written.
-    """
-    rows = (
-        (safe_path(row["path"]), *(safe_name(row[column]) for column in COLUMNS[1:]))
-        for row in table
-    )
-    return write_csv(path, COLUMNS, rows)

@@ -1,0 +1,57 @@
+"""A run, or a folder of images that no run has labelled yet, as a command names it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from studio.api.classes import Classes, classes_of, listed
+from studio.images.canvases import Canvases, prepare
+from studio.images.folder import Folder
+from studio.progress import Begin, Stop
+from studio.prompts.prompt_set import PromptSet
+
+
+@dataclass(frozen=True)
+class Target:
+    """Whose images are asked about, and how many.
+
+    Attributes:
+        target: A run's id, its folder, or `latest`; or a folder of images.
+        budget: How many images, or `2C` for two a class.
+        runs, cache: Where runs and the cache are.
+        classes, prompts, model: For a folder: its class names, what is read about them, and the
+            model that labels it first.
+    """
+
+    target: str
+    budget: str
+    runs: Path
+    cache: Path
+    classes: Classes | None = None
+    prompts: Path | None = None
+    model: str = "embedded"
+
+    @property
+    def root(self) -> Path | None:
+        """The folder of images; None where a run is meant."""
+        path = Path(self.target).expanduser()
+        is_run = any((at / "run.json").is_file() for at in (path, self.runs / self.target))
+        return path if path.is_dir() and not is_run else None
+
+    def open(
+        self, root: Path, *, begin: Begin, stop: Stop, tell: Callable[[str], None]
+    ) -> tuple[Folder, Canvases, tuple[str, ...], PromptSet]:
+        """The folder's images, its class names, and what is read about them.
+
+        Raises:
+            StudioError: Something cannot be used as given.
+        """
+        given = None if self.classes is None else listed(self.classes)
+        prompts = PromptSet() if self.prompts is None else PromptSet.load(self.prompts)
+        folder, canvases = prepare(
+            root, cache_dir=self.cache, stop=stop, progress=begin("Reading the images")
+        )
+        names = classes_of(given, folder, {}, splits="auto", demo=False, tell=tell).names
+        return folder, canvases, names, prompts
