@@ -16,6 +16,7 @@ from studio.api.target import Target
 from studio.ask.judge_cost import images_wanted
 from studio.errors import RunError
 from studio.progress import Begin, Stop, never
+from studio.prompts.prompt_set import PromptSet
 from studio.runs.corrections import Corrections, Subjects, folder_corrections
 from studio.runs.given import Correction
 from studio.runs.outcome import Outcome
@@ -50,7 +51,7 @@ def suggest(order: Target, *, begin: Begin, stop: Stop = never) -> Table:
 def suggest_of(run: Run, budget: str, *, cache: Path, begin: Begin, stop: Stop = never) -> Table:
     """The same for a run, by its last labels. Errors as of `suggest`."""
     from studio.images.canvases import prepare
-    from studio.runs.first_labels import encode
+    from studio.runs.first_labels import encode_images
     from studio.runs.soft import soft_labels
 
     reader = RunReader(run)
@@ -64,27 +65,13 @@ def suggest_of(run: Run, budget: str, *, cache: Path, begin: Begin, stop: Stop =
     )  # fmt: skip
     if tuple(image.path for image in images.images) != outcome.paths:
         raise RunError(f"The images of {reader.root} have changed since run {run.id}.")
-    backbone, _, features = encode(
+    encoded = encode_images(
         folder=images, canvases=canvases, model=reader.info.model, cache_dir=cache,
         begin=begin, stop=stop,
     )  # fmt: skip
-
-    def zero_shot() -> NDArray[np.float32]:
-        from studio.clip.texts import TextTower
-        from studio.runs.inputs import prompts_of, zero_shot_probabilities
-        from studio.settings import Settings
-
-        assert outcome is not None
-        names = outcome.class_names
-        texts = prompts_of(Settings(), backbone, None, names).texts(names)
-        vectors = TextTower(backbone).class_vectors(texts)
-        found = zero_shot_probabilities(
-            backbone, features=features, class_vectors=vectors, of=features
-        )
-        return np.asarray(found.numpy())
-
-    soft = soft_labels(outcome, zero_shot)
-    return _table(outcome, features.numpy(), soft, Corrections.of(run).current(), budget)
+    names = outcome.class_names
+    soft = soft_labels(outcome, lambda: encoded.label_softly(names, PromptSet(), truth=None)[1])
+    return _table(outcome, encoded.features, soft, Corrections.of(run).current(), budget)
 
 
 def _of_folder(order: Target, root: Path, *, begin: Begin, stop: Stop) -> Table:
