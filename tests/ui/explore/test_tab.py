@@ -30,7 +30,13 @@ from studio.ui.explore.scene import (
     Filters,
 )
 from studio.ui.explore.tab import ExploreTab
-from tests.ui.conftest import event, explore_tab, run_without_images, stopped_before_labels, with_a_copy
+from tests.ui.conftest import (
+    event,
+    explore_tab,
+    run_without_images,
+    stopped_before_labels,
+    with_a_copy,
+)
 
 
 @pytest.fixture(scope="module")
