@@ -13,6 +13,7 @@ from contextvars import copy_context
 from functools import partial
 from pathlib import Path
 
+from studio.forking import Lock
 from studio.runs.job import run_job
 from studio.runs.request import JobRequest, create_run
 from studio.runs.resume import take_up
@@ -34,7 +35,7 @@ class Worker:
         self.turns = Turns()
         self.slices: Slices | None = None  # where this process has no GPU of its own
         self.cache_dir = cache_dir
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._stop, self._pause = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
         self._id: str | None = None
@@ -129,7 +130,7 @@ class Worker:
 
 
 _workers: dict[tuple[Path, Path], Worker] = {}
-_workers_lock = threading.Lock()
+_workers_lock = Lock()
 _ends: float | None = None  # when a shutdown that has begun waits no longer
 STOP_S, GRACE_S = 8.0, 0.6
 """How long a run has to end in order: the process ends within 10 seconds of being asked to."""
