@@ -179,7 +179,7 @@ def serve(
         speak_json(page)
     threading.Thread(target=warm, args=(session,), name="warm-up", daemon=True).start()
     print(f"CoFT Studio is ready: http://{host}:{port}", flush=True)
-    stop_on_sigterm()
+    stop_on_sigterm(ctrl_c=True)
     try:
         if until is None or not until(f"http://{host}:{port}{options.root}/"):
             page.block_thread()
