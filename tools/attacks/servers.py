@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -14,7 +15,6 @@ from attacks.faults import _seen
 from attacks.kind import Kind, Outcome
 
 MOMENTS: list[tuple[str, str, str, str]] = [
-    ("encoding images", "status.json", "encoding images", ""),
     ("Phase I", "events.jsonl", '"phase":1', "phase1_min_steps=2000"),
     ("judging", "status.json", '"judging"', "phase1_min_steps=5"),
     ("Phase II", "events.jsonl", '"phase":2', "phase1_min_steps=5\nphase2_epochs=30"),
@@ -29,8 +29,8 @@ def ended_server(folder: Path) -> Iterator[Outcome]:
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         for when, file, text, settings in MOMENTS:
-            place = folder / f"{number.name}-{when.replace(' ', '-')}"
-            with serving(place) as server:
+            shutil.rmtree(folder / "studio" / "runs", ignore_errors=True)
+            with serving(folder / "studio") as server:
                 yield _end(server, number, when, (file, text), settings)
 
 
