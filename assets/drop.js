@@ -1,6 +1,5 @@
 // Files, folders and zips that are dropped on an upload area (.drop-zone) go the way of its button,
 // which takes no folders by itself. A drop beside it does nothing: the browser would leave the page.
-const ENDINGS = /\.(jpe?g|png|webp|bmp|tiff?|gif|zip)$/i;
 const zoneOf = (event) => (event.target.closest ? event.target.closest(".drop-zone") : null);
 const light = (zone) => {
   for (const each of document.querySelectorAll(".drop-zone")) each.classList.toggle("drop-over", each === zone);
@@ -37,7 +36,11 @@ document.addEventListener("drop", async (event) => {
   });
   const files = (await Promise.all(found)).flat().filter(Boolean);
   const carrier = new DataTransfer();
-  for (const file of files) if (ENDINGS.test(file.name) && !file.name.startsWith(".")) carrier.items.add(file);
+  const endings = zone.querySelector("[data-endings]").dataset.endings.split(" ");
+  const isRead = (name) => !name.startsWith(".") && endings.some((ending) => name.toLowerCase().endsWith(ending));
+  for (const file of files) if (isRead(file.name)) carrier.items.add(file);
+  // Where nothing is left the studio says why, by the name alone.
+  if (!carrier.files.length && files.length) carrier.items.add(new File(["-"], files[0].name));
   const input = zone.querySelector("input[type=file]");
   input.files = carrier.files;
   input.dispatchEvent(new Event("change", { bubbles: true }));

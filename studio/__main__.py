@@ -1,8 +1,6 @@
 """`python -m studio`."""
 
-import sys
-
-from studio.cli import main
+from studio.cli import program
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program()

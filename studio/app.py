@@ -7,7 +7,7 @@ import os
 from functools import partial
 from pathlib import Path
 
-from studio.errors import one_line
+from studio.errors import leave, one_line
 from studio.memory import keep_freed_memory
 from studio.places import default_cache_dir, default_runs_dir, has_display, is_loopback
 
@@ -31,8 +31,13 @@ def main() -> None:
     args = parser.parse_args()
 
     keep_freed_memory()
-    with one_line():
-        _serve(args, space=space)
+    code = 0
+    try:
+        with one_line():
+            _serve(args, space=space)
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else 1
+    leave(code)
 
 
 def _serve(args: argparse.Namespace, *, space: str | None) -> None:

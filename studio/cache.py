@@ -5,18 +5,33 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+
+from studio.forking import Lock
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
 
-@dataclass(frozen=True)
-class _Entry(Generic[Value]):
+@dataclass
+class _Entry:
+    """over: it has been tried. No future: these have locks of their own, which a fork would leave
+    held; whether an event is set is told without one.
+    """
+
     mark: object
-    future: Future[Value] = field(default_factory=Future)
+    value: Any = None
+    failed: bool = False
+    over: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def there(self) -> bool:
+        return self.over.is_set() and not self.failed
+
+    def wait(self) -> None:
+        if not self.over.is_set():
+            self.over.wait()
 
 
 class Cache(Generic[Key, Value]):
@@ -34,8 +49,8 @@ class Cache(Generic[Key, Value]):
 
     def __init__(self, *, most: float, size: Callable[[Value], float] = lambda _: 1) -> None:
         self._most, self._size = most, size
-        self._entries: OrderedDict[Key, _Entry[Value]] = OrderedDict()
-        self._lock = threading.Lock()
+        self._entries: OrderedDict[Key, _Entry] = OrderedDict()
+        self._lock = Lock(mends=self._forget_what_is_being_made)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -54,19 +69,20 @@ class Cache(Generic[Key, Value]):
                 self._entries.move_to_end(key)
             if mine:
                 return self._make(key, entry, make)
-            try:
-                return entry.future.result()
-            except Exception:  # it has told whoever made it
-                continue
+            entry.wait()
+            if entry.there:  # else whoever made it has been told why not
+                found: Value = entry.value
+                return found
 
     def peek(self, key: Key) -> Value | None:
         """The value of this key, used now; None when there is none yet or any more."""
         with self._lock:
             entry = self._entries.get(key)
-            if entry is None or not entry.future.done() or entry.future.exception() is not None:
+            if entry is None or not entry.there:
                 return None
             self._entries.move_to_end(key)
-            return entry.future.result()
+            found: Value = entry.value
+            return found
 
     def drop(self, key: Key) -> None:
         """Forget this key."""
@@ -78,25 +94,30 @@ class Cache(Generic[Key, Value]):
         with self._lock:
             self._entries.clear()
 
-    def _make(self, key: Key, entry: _Entry[Value], make: Callable[[], Value]) -> Value:
+    def _make(self, key: Key, entry: _Entry, make: Callable[[], Value]) -> Value:
         try:
             value = make()
-        except BaseException as error:
+        except BaseException:
             with self._lock:
                 if self._entries.get(key) is entry:
                     del self._entries[key]
-            entry.future.set_exception(error)
+            entry.failed = True
+            entry.over.set()
             raise
-        entry.future.set_result(value)
+        entry.value = value
+        entry.over.set()
         with self._lock:
             self._trim()
         return value
 
+    def _forget_what_is_being_made(self) -> None:
+        """In a forked process: those who make it are not there."""
+        for key in [key for key, entry in self._entries.items() if not entry.over.is_set()]:
+            del self._entries[key]
+
     def _trim(self) -> None:
         sizes = {
-            key: self._size(entry.future.result())
-            for key, entry in self._entries.items()
-            if entry.future.done() and entry.future.exception() is None
+            key: self._size(entry.value) for key, entry in self._entries.items() if entry.there
         }
         left = sum(sizes.values())
         latest = next(reversed(self._entries), None)

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from studio.errors import INTERRUPTED, StudioError
+from studio.errors import INTERRUPTED, StudioError, leave
 from studio.memory import keep_freed_memory
 from studio.parsers.kept import add_cache, add_export, add_runs, add_settings
 from studio.parsers.labels import (
@@ -57,6 +57,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `python -m studio runs | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def program() -> NoReturn:
+    """The command line as a program, which ends with the exit code."""
+    code = main()
+    if code == INTERRUPTED:
+        leave(code)
+    sys.exit(code)
 
 
 def _parser() -> argparse.ArgumentParser:

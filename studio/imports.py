@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
-import threading
 
-_importing = threading.Lock()
+from studio.forking import Lock
+
+_importing = Lock(waits=True)  # half a module cannot be mended
 
 
 def import_torch() -> None:

@@ -9,16 +9,25 @@ from __future__ import annotations
 
 import importlib
 import os
+import pkgutil
 from collections.abc import Mapping
 from typing import Any
 
 from studio.clip.device import VARIABLE
+from studio.imports import import_torch
 from studio.runs.slices import Ended, Slice, Slices
 
 SECONDS, AROUND = 40.0, 20.0
 """Of a slice, and what is asked for on top: for the process to start, the models to load, and the
 checkpoint to be written. A shorter loan is granted earlier; 60 seconds are ZeroGPU's own default.
 """
+
+ROOMS = ("ask", "baselines", "clip", "coft", "images", "prompts", "runs", "scores")
+"""What a run needs of the studio."""
+LIBRARIES = (
+    "safetensors.torch", "scipy.optimize", "sklearn.linear_model", "sklearn.metrics", "timm",
+)  # fmt: skip
+"""What these import where they need it."""
 
 
 def is_zero(environment: Mapping[str, str] | None = None) -> bool:
@@ -40,7 +49,32 @@ def slices_of_runs(*, seconds: float = SECONDS) -> Slices | None:
     except ImportError:
         return None
     os.environ[VARIABLE] = "cpu"
-    return Slices(spaces.GPU(lent, duration=asked_for), seconds=seconds)
+    there = spaces.GPU(lent, duration=asked_for)
+
+    def lend(slice: Slice) -> Ended:
+        import_all()
+        ended: Ended = there(slice)
+        return ended
+
+    return Slices(lend, seconds=seconds)
+
+
+def import_all() -> None:
+    """Import what a slice needs, before a process is forked for it.
+
+    A module that another thread imports at that moment stays half made in the forked process, and
+    whoever needs it there waits for ever. It saves each slice some seconds, too.
+    """
+    import_torch()
+    from PIL import Image
+
+    Image.init()
+    for room in ROOMS:
+        package = importlib.import_module(f"studio.{room}")
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            importlib.import_module(module.name)
+    for library in LIBRARIES:
+        importlib.import_module(library)
 
 
 def asked_for(slice: Slice) -> float:

@@ -20,6 +20,7 @@ from studio.runs import slice_job
 from studio.runs.reader import RunReader
 from studio.runs.request import JobRequest
 from studio.runs.run import Run
+from studio.runs.slices import Slice
 from studio.runs.store import RunStore
 from studio.runs.worker import Worker
 from studio.session.limits import ON_LENT_GPU, Limits
@@ -82,10 +83,6 @@ def test_a_run_that_is_cut_off_in_a_slice_ends_as_if_nothing_had_happened() -> N
 def cut_off_in_a_slice(
     spaces: ModuleType, asked: JobRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = Worker(RunStore(tmp_path / "plain"), cache_dir=tmp_path / "cache")
-    whole = plain.start(asked)
-    assert plain.wait(300)
-
     lent = slices_of_runs()
     assert lent is not None
     assert spaces.decorated == ["lent"]
@@ -103,6 +100,17 @@ def cut_off_in_a_slice(
             time.sleep(0.01)
         process.kill()
 
+    seen = tmp_path / "imported"
+
+    def watched(slice: Slice, work: Any = slice_job.work_slice) -> Any:
+        before = set(sys.modules)
+        try:
+            return work(slice)
+        finally:
+            with seen.open("a") as file:
+                file.writelines(f"{name}\n" for name in sorted(set(sys.modules) - before))
+
+    monkeypatch.setattr(slice_job, "work_slice", watched)
     said = []
     spaces.plan[:] = [lambda _: None, cut_off, lambda _: said.append(worker.current())]
     run_id = worker.start(asked)
@@ -111,7 +119,12 @@ def cut_off_in_a_slice(
     assert run.status()["state"] == "finished", run.status()
     assert spaces.loans == [lent.seconds + AROUND] * 3
     assert said == [run_id]
+    plain = Worker(RunStore(tmp_path / "plain"), cache_dir=tmp_path / "cache")
+    whole = plain.start(asked)
+    assert plain.wait(300)
     assert labels(run) == labels(plain.store.get(whole))
+    # Another thread may be importing the same while the process is forked.
+    assert not seen.read_text(), "the forked process had something left to import"
     assert worker.store.active() is None
     worker.start(asked)  # the folder is free again
     worker.stop()

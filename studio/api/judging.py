@@ -24,6 +24,7 @@ from studio.runs.judged import AskedBefore, JudgeRecord
 from studio.runs.judging import ChooseImages, Order, judge_images
 from studio.runs.outcome import Outcome
 from studio.runs.reader import RunReader, zero_shot_outcome
+from studio.runs.resume import what_to_do
 from studio.runs.soft import Rows, Soft, chooser, soft_labels
 from studio.runs.store import RunStore
 
@@ -156,7 +157,7 @@ def _subject(
     reader.refresh()
     outcome = reader.outcome()
     if outcome is None:
-        raise RunError(f"Run {run.id} has no labels yet.")
+        raise RunError(f"run {run.id} has no labels yet: {what_to_do(run)}")
 
     def look() -> tuple[Soft, Callable[[], Soft], Rows]:
         images, canvases = prepare(

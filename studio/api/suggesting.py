@@ -21,6 +21,7 @@ from studio.runs.corrections import Corrections, Subjects, folder_corrections
 from studio.runs.given import Correction
 from studio.runs.outcome import Outcome
 from studio.runs.reader import RunReader
+from studio.runs.resume import what_to_do
 from studio.runs.run import Run
 from studio.runs.store import RunStore
 
@@ -58,7 +59,7 @@ def suggest_of(run: Run, budget: str, *, cache: Path, begin: Begin, stop: Stop =
     reader.refresh()
     outcome = reader.outcome()
     if outcome is None:
-        raise RunError(f"Run {run.id} has no labels yet.")
+        raise RunError(f"run {run.id} has no labels yet: {what_to_do(run)}")
     images, canvases = prepare(
         reader.root, cache_dir=cache, stop=stop, follow_links=reader.info.follow_links,
         progress=begin("Reading the images"),

@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 from studio.clip.hub_errors import HubSilent, explain
 from studio.errors import ModelError, Stopped
 from studio.files import file_digest
+from studio.forking import Lock
 from studio.locks import FileLock
 from studio.progress import FETCHING, Begin, Progress, Stop, never
 
@@ -47,7 +48,7 @@ class _Life:
     last: float = field(default_factory=time.monotonic)
     done: int = 0
     ended: bool = False
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    lock: Lock = field(default_factory=Lock)
 
     def beat(self) -> None:
         self.last = time.monotonic()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 
@@ -13,6 +12,7 @@ from torch.nn.functional import normalize
 from studio.clip.backbone import Backbone
 from studio.clip.encode import encode_texts
 from studio.clip.tokens import Tokenizer
+from studio.forking import Lock
 
 _REMEMBERED = 20_000  # sentences; 40 MB at 512 numbers each
 
@@ -26,7 +26,7 @@ class TextTower:
     def __init__(self, backbone: Backbone) -> None:
         self.backbone = backbone
         self._known: OrderedDict[str, Tensor] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def let_go_of_images(self) -> None:
         """Free the image tower, by far the larger part of a model; only texts work from then on."""

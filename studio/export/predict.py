@@ -12,7 +12,7 @@ from studio.export.nearest import Nearest, nearest_trained
 from studio.images.folder import Refused
 from studio.progress import Stop
 from studio.runs.model import label_each, load_classifier
-from studio.runs.resume import what_to_do
+from studio.runs.resume import cannot_predict
 from studio.runs.run import Run
 from studio.runs.table import safe_name, safe_path, write_csv
 
@@ -78,8 +78,8 @@ def predictions(
     """
     from studio.runs.inputs import images_for
 
-    if not (run.path / "model" / "model.json").is_file():
-        raise RunError(f"run {run.id} has no trained classifier: {what_to_do(run)}")
+    if why := cannot_predict(run):
+        raise RunError(why)
 
     def tell(stage: str, done: int, total: int) -> None:
         if progress is not None:

@@ -8,7 +8,6 @@ where the squares ("canvases") lie in the cache folder is the business of
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,6 +22,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from studio.errors import FolderError, Stopped
+from studio.forking import Lock
 from studio.images.canvas_cache import Pixels, Place, ShardStore
 from studio.images.canvas_index import Verdict
 from studio.images.decoding import (
@@ -283,15 +283,15 @@ def _workers() -> int:
     return min(8, max(2, os.cpu_count() or 2))
 
 
-_locks: dict[str, threading.Lock] = {}
-_locks_guard = threading.Lock()
+_locks: dict[str, Lock] = {}
+_locks_guard = Lock()
 
 
 @contextmanager
 def _only_one(key: str, stop: Stop) -> Iterator[None]:
     """Of two threads (two browser tabs) that ask for one folder the second waits for the first."""
     with _locks_guard:
-        lock = _locks.setdefault(key, threading.Lock())
+        lock = _locks.setdefault(key, Lock())
     while not lock.acquire(timeout=_PROGRESS_EVERY_S):
         if stop():
             raise Stopped("Stopped while waiting for the images to be read.")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import stat
-import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from studio.forking import Lock
 from studio.images.kinds import SHOWN, is_read, kind_of, read_head, why_not
 from studio.images.opening import TooLargeError, header_pixels, open_image
 
@@ -42,7 +42,7 @@ REASONS = (
 # Images that need more memory than this many pixels are decoded one at a time, whatever the number
 # of threads: eight threads with a 90-megapixel image each would need several gigabytes.
 _LARGE = 12_000_000
-_one_large_image = threading.Lock()
+_one_large_image = Lock()
 _EXIF_ORIENTATION = 0x0112
 
 
@@ -96,7 +96,7 @@ def pixels_of(path: Path) -> int | None:
         return None
 
 
-_quiet_lock = threading.Lock()
+_quiet_lock = Lock()
 _quiet_depth = 0
 _quiet_context: warnings.catch_warnings[None] | None = None
 

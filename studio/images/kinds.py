@@ -52,6 +52,9 @@ _OTHERS = frozenset(
     | {".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".sqlite", ".part", ".dvc"}
     | {".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mp3", ".wav", ".thm"}
 )
+_ARCHIVES = frozenset(
+    {".tar", ".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".zst", ".7z", ".rar", ".lz4", ".cab"}
+)
 # Brands of the container that HEIC and AVIF share, ISO/IEC 23008-12.
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs")
 
@@ -128,6 +131,18 @@ def is_read(kind: str) -> bool:
 def why_not(kind: str) -> str:
     """What to tell of a kind that is not read, in one line."""
     return _ADVICE.get(kind, f"{kind}; {_CONVERT}")
+
+
+def not_taken(name: str) -> str:
+    """What to tell of a file that is uploaded and not taken, by its name, in one line."""
+    ending = os.path.splitext(name)[1].lower()
+    if ending in _ARCHIVES:
+        return f"{name}: of archives only zip files are read; pack the images as a zip."
+    if ending in _KNOWN_ENDINGS:
+        return f"{name}: {why_not(_KNOWN_ENDINGS[ending])}."
+    if not ending:
+        return f"{name} has no ending that says what it is; rename it, or upload it in a zip."
+    return f"{name}: the studio reads no such files; upload {SHOWN} files, or a zip of them."
 
 
 def by_name(name: str) -> str | None:

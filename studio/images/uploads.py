@@ -24,6 +24,8 @@ from studio.images.decoding import pixels_of
 from studio.room import disk_is_full
 
 ENDINGS = tuple(sorted(kinds.EXTENSIONS | (kinds.HEIF_ENDINGS if kinds.reads_heic() else set())))
+TAKEN = (*ENDINGS, ".zip")
+"""Endings of what can be uploaded as images."""
 MAX_FILES = 20_000
 MAX_BYTES = 8 << 30
 MAX_RATIO = 100
@@ -36,6 +38,8 @@ SPARE = 256 << 20
 """Bytes that stay free on the disk."""
 
 _PIECE, _ASK_EVERY = 1 << 20, 32 << 20
+_TABLES = frozenset({".csv", ".tsv", ".txt", ".json"})
+"""What other fields of the page read, and some drop here."""
 _LONGEST_NAME = 200
 """Bytes of a file's name, of 255 that file systems take; longer ones are cut."""
 
@@ -81,6 +85,12 @@ def take_uploads(
                 raise FolderError("The disk is full; make room, then upload again.") from error
             reason = error.strerror or type(error).__name__
             raise FolderError(f"The upload cannot be kept ({reason}); try again.") from error
+        if not taking.taken and taking.tables and not taking.others:
+            raise FolderError(
+                f"No image arrived, and {taking.tables[0]} is none: class names are read beside "
+                "their field, prompts on the Prompts tab, and labels by `python -m studio fit "
+                "--labels`."
+            )
         if not taking.taken:
             what = f": {', '.join(sorted(taking.others))}" if taking.others else ""
             raise FolderError(
@@ -130,6 +140,7 @@ class _Taking:
         self, target: Path, allowance: Allowance, *, before: int, tell: Callable[[str], None]
     ) -> None:
         self.taken, self.others, self._tell = 0, set[str](), tell
+        self.tables: list[str] = []  # their names
         self._target, self._allowance = target, allowance
         self._bytes, self._before, self._ask_at = 0, before, 0
         # By folder and name: the number of the next one of that name. To try 2, 3, 4 and so on for
@@ -151,6 +162,8 @@ class _Taking:
             place = self._free(PurePosixPath(file.name))
             shutil.move(file, place)
             self._look(place)
+        elif file.suffix.lower() in _TABLES:
+            self.tables.append(file.name)
 
     def _count(self, size: int) -> None:
         """One more image of `size` bytes."""

@@ -5,12 +5,12 @@ Time-outs and repeats are those of the openai client, but for what is of no use 
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from studio.errors import PromptError, Stopped, StudioError
+from studio.forking import Lock
 from studio.progress import Stop
 from studio.prompts.ask import UnusableAnswerError
 from studio.prompts.endpoint import Endpoint, is_here
@@ -71,7 +71,7 @@ class Meter:
     requests: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _lock: Lock = field(default_factory=Lock)
 
     def take(self) -> None:
         """Count a request that is about to be sent. Raises Halt when there were enough."""

@@ -7,7 +7,6 @@ history of each label: all of it comes from the events that the run recorded, de
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from studio.errors import PromptError
 from studio.files import read_json
+from studio.forking import Lock
 from studio.images.names import truth_of
 from studio.prompts.prompt_set import PromptSet
 from studio.runs.corrections import Corrections
@@ -60,7 +60,7 @@ class RunReader:
         self.run = run
         self.info: RunInfo = run.info
         self.corrections = Corrections.of(run)
-        self._lock = threading.RLock()
+        self._lock = Lock()
         self._begin()
 
     def _begin(self) -> None:

@@ -7,6 +7,7 @@ as long as images, model and versions are. Without a checkpoint it begins again,
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import shutil
@@ -67,6 +68,16 @@ def what_to_do(run: Run) -> str:
     if why := obstacle(run):
         return why.replace(f"run {run.id} ", "it ", 1)
     return f"it is {state}; {GO_ON} {run.id} goes on"
+
+
+def cannot_predict(run: Run) -> str:
+    """Why a run cannot label other images, in a line; "" when it can."""
+    if (run.path / "model" / "model.json").is_file():
+        return ""
+    with contextlib.suppress(RunError):  # it is damaged
+        if run.info.state == "finished":
+            return f"run {run.id} has no model to label other images with; choose another run"
+    return f"run {run.id} has no trained classifier: {what_to_do(run)}"
 
 
 def take_up(

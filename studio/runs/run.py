@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -24,6 +23,7 @@ from studio.files import (
     replace_file,
     write_json,
 )
+from studio.forking import Lock
 from studio.locks import FileLock
 from studio.room import writing
 from studio.runs.info import (
@@ -66,7 +66,7 @@ class Run:
     # Final statuses that no disk took: true all the same, as long as this process lives.
     _unwritten: ClassVar[dict[Path, dict[str, Any]]] = {}
     # Two threads change a status: the one that works, and the one that asks it to stop.
-    _writing: ClassVar[threading.RLock] = threading.RLock()
+    _writing: ClassVar[Lock] = Lock()
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -313,12 +313,3 @@ class Run:
 def _printable(text: str) -> str:
     """Without control characters, which would upset a terminal that lists runs; tabs are spaces."""
     return "".join(c for c in text.replace("\t", " ") if c.isprintable())
-
-
-if hasattr(os, "register_at_fork"):
-    # A process that is forked while another thread writes would wait for that thread for ever.
-    os.register_at_fork(
-        before=Run._writing.acquire,
-        after_in_parent=Run._writing.release,
-        after_in_child=Run._writing.release,
-    )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from studio.errors import RunError
+from studio.forking import condition
 
 _LOOK_S = 0.5
 
@@ -32,7 +32,7 @@ class Turns:
     ) -> None:
         self._at_once, self._seconds, self._waiting = at_once, seconds, waiting
         self._clock = clock
-        self._changed = threading.Condition()
+        self._changed = condition()
         self._line: list[object] = []  # those that work, then those that wait
 
     @property

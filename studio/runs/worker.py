@@ -9,10 +9,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
 from pathlib import Path
 
+from studio.errors import INTERRUPTED
+from studio.forking import Lock
 from studio.runs.job import run_job
 from studio.runs.request import JobRequest, create_run
 from studio.runs.resume import take_up
@@ -34,7 +37,7 @@ class Worker:
         self.turns = Turns()
         self.slices: Slices | None = None  # where this process has no GPU of its own
         self.cache_dir = cache_dir
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._stop, self._pause = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
         self._id: str | None = None
@@ -129,7 +132,7 @@ class Worker:
 
 
 _workers: dict[tuple[Path, Path], Worker] = {}
-_workers_lock = threading.Lock()
+_workers_lock = Lock()
 _ends: float | None = None  # when a shutdown that has begun waits no longer
 STOP_S, GRACE_S = 8.0, 0.6
 """How long a run has to end in order: the process ends within 10 seconds of being asked to."""
@@ -179,10 +182,18 @@ def shutdown() -> None:
         worker.wait(max(0.0, _ends - time.monotonic()))
 
 
-def stop_on_sigterm() -> None:
-    """Make SIGTERM stop the workers in order and then end the process as `sys.exit` does."""
+def stop_on_sigterm(*, ctrl_c: bool = False) -> None:
+    """Make SIGTERM stop the workers in order and then end the process as `sys.exit` does.
+
+    ctrl_c: Ctrl-C too, where it would raise KeyboardInterrupt; pressed again it ends it at once.
+    """
 
     def leave(number: int, _frame: object) -> None:
+        if number == signal.SIGINT:
+            if _ends is not None:
+                os._exit(INTERRUPTED)
+            with suppress(OSError):  # not `print`: a signal may arrive in the middle of one
+                os.write(2, b"\nending; Ctrl-C again ends it at once\n")
         # Whatever else does not come to its end: servers, libraries.
         last = threading.Timer(STOP_S + GRACE_S, os._exit, [128 + number])
         last.daemon = True
@@ -190,6 +201,9 @@ def stop_on_sigterm() -> None:
         shutdown()
         sys.exit(128 + number)
 
-    in_main = threading.current_thread() is threading.main_thread()
-    if in_main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+    if threading.current_thread() is not threading.main_thread():
+        return
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, leave)
+    if ctrl_c and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, leave)

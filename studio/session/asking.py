@@ -9,7 +9,6 @@ where it was.
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studio.cache import Cache
+from studio.forking import Lock
 from studio.runs.corrections import Corrections
 from studio.runs.given import Correction
 from studio.runs.outcome import Outcome
@@ -55,7 +55,7 @@ class Asking:
     _changed: int = 0  # labels that are others now
     _weighed: Mapping[str, Correction] = field(default_factory=dict)
     _task: Task | None = None
-    _lock: threading.RLock = field(default_factory=threading.RLock)
+    _lock: Lock = field(default_factory=Lock)
 
     # What comes ---------------------------------------------------------------------------------
 

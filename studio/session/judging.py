@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from studio.ask.judge_cost import JudgeBudget, Price, images_wanted, judge_budge
 from studio.ask.judge_endpoint import environment, find_judge, judge_address, stays_here
 from studio.ask.judge_said import Asking
 from studio.errors import PromptError, StudioError
+from studio.forking import Lock
 from studio.prompts.endpoint import Endpoint, has_key, host_of, is_here
 from studio.runs.corrections import Action
 from studio.runs.judged import AskedBefore, JudgedImage, JudgeRecord
@@ -119,7 +119,7 @@ class Judging:
     _task: Task | None = None
     _view: JudgingView = field(default_factory=JudgingView)
     _records: dict[str, JudgeRecord] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _lock: Lock = field(default_factory=Lock)
     _lane: Lane = field(default_factory=lambda: Lane("judge"))
 
     @property

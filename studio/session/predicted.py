@@ -16,6 +16,7 @@ from studio.export.predict import PREDICT_COLUMNS, Predictions, predictions
 from studio.images.uploads import take_uploads
 from studio.runs.first_labels import LOADING
 from studio.runs.reader import RunReader
+from studio.runs.resume import cannot_predict
 from studio.runs.table import safe_name, safe_path, write_csv
 from studio.session.opened import Opened, open_run
 from studio.session.session import Session
@@ -38,8 +39,8 @@ def predict_uploads(session: Session, run_id: str, files: Sequence[str]) -> Task
         StudioError: there is no such run, it has no classifier, or no usable image arrived.
     """
     run = session.store.get(run_id)
-    if not has_classifier(run.path):
-        raise RunError(f"run {run_id} has no trained classifier; choose one that has finished")
+    if why := cannot_predict(run):
+        raise RunError(why)
     limits, cache = session.options.limits, session.options.cache_dir
     folder = take_uploads(
         files, cache / "uploads", allowance=None if limits is None else limits.allowance

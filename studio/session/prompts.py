@@ -5,7 +5,6 @@ The prompts themselves are kept by the data set, for reloads and other browsers.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studio.cache import Cache, Same
+from studio.forking import Lock
 from studio.images.folder import truth
 from studio.prompts.form import LlmForm
 from studio.prompts.prompt_set import PromptSet
@@ -37,8 +37,8 @@ class Prompts:
     _past: list[PromptSet] = field(default_factory=list)
     _step: str = ""  # what the last edit was about
     _before: Preview | None = None  # the labels before the last step
-    _lock: threading.RLock = field(default_factory=threading.RLock)
-    _labelling: threading.RLock = field(default_factory=threading.RLock)
+    _lock: Lock = field(default_factory=Lock)
+    _labelling: Lock = field(default_factory=Lock)
     _judging: Lane = field(default_factory=lambda: Lane("verdict"))
     _confused: Cache[str, tuple[tuple[str, str], ...]] = field(
         default_factory=lambda: Cache(most=1)

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
+from studio.forking import Lock
 from studio.runs.store import RunStore
 from studio.runs.turns import Turns
 from studio.runs.worker import Worker, employ, let_go
@@ -82,8 +83,8 @@ class Rooms:
     limits: Limits = field(init=False)
     lobby: Session = field(init=False)
     _rooms: OrderedDict[str, _Room] = field(default_factory=OrderedDict)
-    _lock: threading.RLock = field(default_factory=threading.RLock)
-    _sweeping: threading.Lock = field(default_factory=threading.Lock)
+    _lock: Lock = field(default_factory=Lock)
+    _sweeping: Lock = field(default_factory=Lock)
     _swept: float = 0.0
 
     def __post_init__(self) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from studio.cache import Cache
 from studio.cache_folder import sizes
 from studio.errors import RunError
+from studio.forking import Lock
 from studio.images.canvases import prepare
 from studio.images.folder import Folder
 from studio.images.machine import MachineFolders
@@ -109,7 +110,7 @@ class Session:
     _opened: Cache[str, Opened] = field(default_factory=lambda: Cache(most=_FOLDERS))
     shared: bool = field(default=False, init=False)  # strangers have rooms, see `rooms`
 
-    _measuring: threading.Lock = field(default_factory=threading.Lock)
+    _measuring: Lock = field(default_factory=Lock)
     _measure_at: float = 0.0
     _cache_bytes: int | None = None
 

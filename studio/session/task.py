@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from studio.errors import Stopped, StudioError
+from studio.forking import Lock
 from studio.progress import FETCHING, Progress
 
 _log = logging.getLogger(__name__)
@@ -71,7 +72,7 @@ class Task:
         self.name, self.state = name, TaskState(name)
         self.value: Any = None
         self.ended = threading.Event()
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._work: Callable[[Task], Any] | None = work
         self._steps, self._changed, self._secret, self._clock = steps, changed, secret, clock
         self._stop = threading.Event()

@@ -13,6 +13,7 @@ from typing import Any
 
 from studio.cache import Cache
 from studio.errors import StudioError
+from studio.forking import condition
 from studio.session.task import Task
 
 __all__ = ["Lane", "Task", "Tasks"]
@@ -25,7 +26,7 @@ class Lane:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._changed = threading.Condition()
+        self._changed = condition()
         self._tasks: deque[Task] = deque()  # the one at work and those that wait
         self._working = False
 

@@ -6,7 +6,6 @@ the studio finds it again.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 from studio.cache import Cache, Same
 from studio.errors import FolderError
+from studio.forking import Lock
 from studio.runs.corrections import Corrections, Subjects, folder_corrections
 from studio.runs.first_labels import Preview
 from studio.runs.given import Correction, usable
@@ -30,7 +30,7 @@ class Workspace:
 
     cache_dir: Path
     _state: DataState = field(init=False, default_factory=DataState)
-    _lock: threading.RLock = field(init=False, default_factory=threading.RLock)
+    _lock: Lock = field(init=False, default_factory=Lock)
     _corrections: Cache[Path, Corrections] = field(
         init=False, default_factory=lambda: Cache(most=1)
     )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from studio.errors import FolderError
+from studio.forking import Lock
 from studio.prompts.ask import Ask
 from studio.prompts.endpoint import Endpoint, address, find_endpoint, has_key
 from studio.prompts.llm import Written, write
@@ -49,7 +49,7 @@ class Writer:
     _written: Written | None = None
     _proposal: PromptSet | None = None
     _calls: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _lock: Lock = field(default_factory=Lock)
     _lane: Lane = field(default_factory=lambda: Lane("writer"))
 
     @property

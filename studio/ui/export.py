@@ -18,6 +18,7 @@ from studio.places import DOCS
 from studio.runs.outcome import Outcome
 from studio.runs.store import Run
 from studio.session.rooms import Whose
+from studio.session.session import Session
 from studio.ui.handlers import InSession
 from studio.ui.parts import PRIVATE, UNCHECKED, box, folding, guarded
 from studio.views import export, runs
@@ -111,13 +112,7 @@ class ExportTab(InSession):
 
     def choices(self, current: str | None) -> Any:
         """The runs that have something to export."""
-        store = self.session.store
-        infos = [info for info in store.list() if has_labels(store.get(info.id))]
-        options = [(runs.run_label(info), info.id) for info in infos]
-        ids = [info.id for info in infos]
-        return gr.update(
-            choices=options, value=current if current in ids else next(iter(ids), None)
-        )
+        return exportable(self.session, current)
 
     @guarded
     def show(
@@ -190,6 +185,17 @@ class ExportTab(InSession):
         if not isinstance(run_id, str) or not run_id:
             raise RunError("Choose a run first.")
         return self.session.store.get(run_id)
+
+
+def exportable(session: Session, wanted: str | None) -> Any:
+    """The runs that have something to export, for the list of the tab; the wanted one is chosen,
+    or the newest.
+    """
+    store = session.store
+    infos = [info for info in store.list() if has_labels(store.get(info.id))]
+    options = [(runs.run_label(info), info.id) for info in infos]
+    ids = [info.id for info in infos]
+    return gr.update(choices=options, value=wanted if wanted in ids else next(iter(ids), None))
 
 
 def _only(clean: object) -> str:

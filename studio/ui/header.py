@@ -12,6 +12,7 @@ from markupsafe import Markup
 from studio.runs.store import ACTIVE
 from studio.session.rooms import Whose
 from studio.session.state import DataState
+from studio.ui.export import exportable
 from studio.ui.handlers import InSession
 from studio.ui.parts import PRIVATE, UNCHECKED, Lazy, Part, guard, hidden_text, picked, script
 from studio.ui.polling import Polling
@@ -87,9 +88,7 @@ class Header(InSession):
         way, _, run_id = asked.partition(" ")
         run = guard(lambda: self.session.store.get(run_id)).id
         if way == "export":
-            options = [(runs.run_label(info), info.id) for info in self.session.store.list()]
-            chosen = gr.update(choices=options, value=run)
-            return {"tabs": gr.Tabs(selected="export"), "export": chosen}
+            return {"tabs": gr.Tabs(selected="export"), "export": exportable(self.session, run)}
         # A tab that opens draws itself; the one that is open has to be told.
         again = {"again": token_hex(8)} if here == "explore" else {}
         galleries = {"inner": gr.Tabs(selected="galleries"), "panel": "galleries"}

@@ -23,7 +23,7 @@ from starlette.middleware import Middleware
 
 from studio.cache_folder import tidy
 from studio.clip.presets import presets
-from studio.images.uploads import ENDINGS, MAX_BYTES
+from studio.images.uploads import MAX_BYTES, TAKEN
 from studio.imports import import_torch
 from studio.room import unwritable
 from studio.runs.store import RunStore
@@ -60,7 +60,7 @@ interpreter a thousand times a second: 8 % of a processor core, even when no pag
 SWEEP = (3600, 86_400)
 """Seconds between two looks for uploads that nobody has taken, and how old these are."""
 
-READ = (*ENDINGS, ".zip", ".txt", ".tsv", ".csv", ".json")
+READ = (*TAKEN, ".txt", ".tsv", ".csv", ".json")
 """Endings of the files that some field of the page reads."""
 
 WORDS = {"common.complete": "Done", "common.error": "That did not work"}
@@ -179,7 +179,7 @@ def serve(
         speak_json(page)
     threading.Thread(target=warm, args=(session,), name="warm-up", daemon=True).start()
     print(f"CoFT Studio is ready: http://{host}:{port}", flush=True)
-    stop_on_sigterm()
+    stop_on_sigterm(ctrl_c=True)
     try:
         if until is None or not until(f"http://{host}:{port}{options.root}/"):
             page.block_thread()

@@ -9,7 +9,7 @@ import gradio as gr
 
 from studio.analysis.predicted import Answers
 from studio.errors import RunError, StudioError
-from studio.images.uploads import ENDINGS, discard
+from studio.images.uploads import TAKEN, discard
 from studio.session.predicted import has_classifier, predict_uploads
 from studio.session.rooms import Whose
 from studio.ui.export import DOWNLOAD
@@ -34,11 +34,11 @@ class PredictTab(InSession):
             with gr.Column(scale=4, min_width=300, elem_classes="side"), box("Label other images"):
                 self.run = gr.Dropdown([], label="Run", elem_id="predict-run")
                 with gr.Column(elem_id="predict-upload", elem_classes="drop-zone"):
-                    gr.HTML(render("data/drop.html"))
+                    gr.HTML(render("data/drop.html", endings=TAKEN))
                     self.upload = gr.UploadButton(
                         "Upload images or a zip",
                         file_count="multiple",
-                        file_types=[*ENDINGS, ".zip"],
+                        file_types=list(TAKEN),
                         size="sm",
                         interactive=False,
                         elem_id="predict-files",

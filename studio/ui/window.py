@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from studio.errors import StudioError
+from studio.forking import Lock
 from studio.images import picker
 from studio.imports import installed
 from studio.places import PROJECT, has_display
@@ -82,7 +83,7 @@ class _Dialog:
     """Asks the window's process for a folder; any thread may, one at a time."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process, self._lock = process, threading.Lock()
+        self._process, self._lock = process, Lock()
 
     def choose(self) -> Path | None:
         """The folder that was chosen; None when none was, or the window is gone."""

@@ -68,7 +68,8 @@ def when(created: str) -> str:
 @dataclass(frozen=True)
 class Ended:
     """A run that has ended. run: its id; headline: what came of it, in a line; short: for the title
-    of the browser's tab; message: for a notification; noisy: whether it has noisy labels.
+    of the browser's tab; message: for a notification; noisy: whether it has noisy labels; exports:
+    whether there is anything to export.
     """
 
     run: str
@@ -77,6 +78,7 @@ class Ended:
     short: str
     message: str
     noisy: bool
+    exports: bool = True
 
     @property
     def state_name(self) -> str:
@@ -97,6 +99,7 @@ def ended(info: RunInfo, result: RunResult | None) -> Ended:
         short=f"{mark} {short}",
         message=f"{info.name}, {name.lower()}: {text}" if result else f"{info.name}: {name}",
         noisy=clean is not None and clean < 1,
+        exports=result is not None,
     )
 
 

@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
+from studio.api.suggesting import suggest_of
 from studio.errors import FolderError, ModelError, RunError
 from studio.export import labels_csv, predict
 from studio.images.resize import CROP, Resize, square
@@ -105,6 +106,7 @@ def test_a_csv_that_cannot_be_written_is_an_error_of_the_user(finished: Run, tmp
         ("failed", "coft", True, "it is failed; python -m studio fit --resume {id} goes on"),
         ("interrupted", "coft", False, "it is interrupted and cannot go on, for the version"),
         ("interrupted", "grip", True, "cannot go on, for the method grip keeps no checkpoints"),
+        ("stopped", "coft", True, "it is stopped; python -m studio fit --resume {id} goes on"),
     ],
 )
 def test_a_run_without_labels_has_no_csv_and_says_what_to_do(
@@ -119,7 +121,23 @@ def test_a_run_without_labels_has_no_csv_and_says_what_to_do(
         labels_csv(run, tmp_path / "labels.csv")
     with pytest.raises(RunError, match=f"no trained classifier: .*{said}"):
         predict(run, tmp_path, tmp_path / "out.csv", cache_dir=tmp_path)
+    with pytest.raises(RunError, match=f"no labels yet: .*{said}"):
+        suggest_of(run, "3", cache=tmp_path, begin=lambda _: None, stop=lambda: False)
     run.set_status(state="failed")
+    (run.path / "run.json").write_text("[")
+    for work in (
+        lambda: labels_csv(run, tmp_path / "labels.csv"),
+        lambda: predict(run, tmp_path, tmp_path / "out.csv", cache_dir=tmp_path),
+    ):
+        with pytest.raises(RunError, match="is damaged: "):
+            work()
+
+
+def test_a_finished_run_without_a_model_says_so(tmp_path: Path):
+    run = RunStore(tmp_path / "runs").create(name="n", method="zero-shot", model="m", folder="/f")
+    run.set_status(state="finished")
+    with pytest.raises(RunError, match=f"{run.id} has no model to label other images with"):
+        predict(run, tmp_path, tmp_path / "out.csv", cache_dir=tmp_path)
 
 
 def test_predicting_the_fitted_folder_gives_the_runs_labels(

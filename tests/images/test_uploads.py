@@ -17,8 +17,8 @@ import pytest
 from PIL import Image
 
 from studio.errors import FolderError
-from studio.images import uploads
-from studio.images.uploads import SPARE, Allowance, take_uploads
+from studio.images import kinds, uploads
+from studio.images.uploads import SPARE, TAKEN, Allowance, take_uploads
 
 
 def put(folder: Path, name: str, content: bytes = b"picture") -> str:
@@ -224,5 +224,27 @@ def test_a_name_that_is_too_long_is_cut(tmp_path: Path) -> None:
 
 
 def test_nothing_usable_is_said(tmp_path: Path) -> None:
-    with pytest.raises(FolderError, match="No image arrived"):
+    with pytest.raises(FolderError, match=r"No image arrived, and a\.txt is none: class"):
         take_uploads([put(tmp_path, "a.txt")], tmp_path / "uploads")
+    file = pack(tmp_path / "set.zip", {"labels.csv": b"path,label", "a.svg": b"<svg/>"})
+    with pytest.raises(FolderError, match="that is read here: SVG, a drawing; upload jpg"):
+        take_uploads([file], tmp_path / "uploads")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("a.tar", "of archives only zip files are read"),
+        ("a.tar.gz", "of archives only zip files are read"),
+        ("a.RAR", "of archives only zip files are read"),
+        ("a.7z", "of archives only zip files are read"),
+        ("a.jxl", "JPEG XL, which is not read here"),
+        ("IMG_0001", "has no ending that says what it is"),
+        ("a.exe", "the studio reads no such files; upload jpg, png"),
+    ],
+)
+def test_what_is_not_taken_is_told_what_it_is(name: str, said: str) -> None:
+    line = kinds.not_taken(name)
+    assert line.startswith(name)
+    assert said in line
+    assert not name.lower().endswith(TAKEN)

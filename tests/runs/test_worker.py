@@ -212,3 +212,39 @@ def test_the_end_of_the_process_is_the_end_of_the_run(
     run = store.get(id)
     assert run.status()["state"] == state, run.status()
     assert (run.result() is not None) == (state == "stopped")
+
+
+PRESSED = """
+import os, signal, sys, time
+from pathlib import Path
+from studio.runs import worker
+class Works:
+    def pause(self):
+        print("asked to pause", flush=True)
+    def wait(self, seconds):
+        assert 0 < seconds <= worker.STOP_S or again
+        if again:
+            os.kill(os.getpid(), signal.SIGINT)
+again = len(sys.argv) > 1
+signal.signal(signal.SIGINT, signal.default_int_handler)
+worker._workers[Path("a"), Path("b")] = Works()
+worker.stop_on_sigterm(ctrl_c=True)
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(60)
+except KeyboardInterrupt:
+    print("interrupted")
+finally:
+    print("in order", flush=True)
+"""
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_ctrl_c_of_a_server_pauses_its_run_and_pressed_again_ends_it_at_once(again: bool):
+    done = subprocess.run(
+        [sys.executable, "-c", PRESSED, *["again"] * again], capture_output=True, text=True,
+        timeout=60, check=False,
+    )  # fmt: skip
+    said = "asked to pause\n" + "in order\n" * (not again)
+    assert (done.returncode, done.stdout) == (130, said), done.stderr
+    assert "Ctrl-C again ends it at once" in done.stderr

@@ -98,7 +98,12 @@ def test_a_run_without_a_classifier_is_not_offered(
     shutil.rmtree(session.store.get(run).path / "model")
     assert tab.choices(None)[0]["choices"] == []
     ((message, *_),) = tab.predict(run, uploaded(image_folder / "blue_line" / "3.png"))
-    assert "no trained classifier" in message
+    assert "has no model to label other images with" in message
+    session.store.get(run).set_status(state="interrupted")
+    ((message, *_),) = tab.predict(run, uploaded(image_folder / "blue_line" / "3.png"))
+    assert f"no trained classifier: it is interrupted; python -m studio fit --resume {run}" in (
+        unescape(message)
+    )
 
 
 @pytest.mark.parametrize("sent", [None, [], [{"path": "/etc/passwd"}], "/etc/passwd"])

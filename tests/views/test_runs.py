@@ -204,6 +204,8 @@ def test_a_run_without_estimates_or_result_says_what_it_can(run: Run) -> None:
     run.set_status(state="failed")
     ended = runs.ended(run.info, None)
     assert (ended.headline, ended.short, ended.noisy) == (run.info.name, "✗ failed", False)
+    assert not ended.exports
+    assert runs.ended(run.info, some).exports
 
 
 def test_facts_tell_results_with_estimates_and_how_many_labels_were_given(run: Run) -> None:

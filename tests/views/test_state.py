@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from studio.views import state
 from studio.views.render import render
 from studio.views.runs import Ended
@@ -36,6 +38,13 @@ def test_a_run_that_has_ended_offers_its_noisy_labels_and_the_export() -> None:
     assert 'data-pick="noisy run-1"' in html
     assert 'data-pick="export run-1"' in html
     assert EVIL not in html
+
+
+def test_a_run_with_nothing_to_export_offers_no_export() -> None:
+    html = state.header(None, replace(DONE, state="stopped", noisy=False, exports=False))
+    assert "data-pick" not in html
+    assert "state-buttons" not in html
+    assert 'data-pick="noisy run-1"' in state.header(None, replace(DONE, exports=False))
 
 
 def test_nothing_at_work_and_nothing_done_is_idle() -> None:

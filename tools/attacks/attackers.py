@@ -286,13 +286,13 @@ def stones(number: int) -> bytes:
     return out.getvalue()
 
 
-def wait(condition: Callable[[], bool], seconds: float = 120) -> bool:
+def wait(condition: Callable[[], bool], seconds: float = 120, *, every: float = 0.5) -> bool:
     """Whether it came true."""
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
         if condition():
             return True
-        time.sleep(0.5)
+        time.sleep(every)
     return False
 
 
@@ -316,20 +316,22 @@ def _all_of(page: Page) -> bytes:
     return b"".join(page.call(e, [None] * len(e["inputs"]), session=mark).body for e in polls)
 
 
-def _run(page: Page, *, model: str = "embedded", others: str = "") -> Answer:
+def _run(
+    page: Page, *, model: str = "embedded", others: str = "", names: str = "cat\ndog"
+) -> Answer:
     """Press Start."""
     values = {
-        "class-names": "cat\ndog", "train-model": model, "method": "coft", "run-name": "x",
+        "class-names": names, "train-model": model, "method": "coft", "run-name": "x",
         "seed": 0, "use-given": True, "setting-phase1_epochs": 1, "setting-phase2_epochs": 1,
         "setting-k": 2, "setting-inference": "ensemble",
         "overrides": f"train_near_chance=true\n{others}",  # the pictures are noise
     }  # fmt: skip
-    names = {c["id"]: c["props"].get("elem_id", "") for c in page.components}
+    ids = {c["id"]: c["props"].get("elem_id", "") for c in page.components}
     event = page.named("begin_with")[-1]
     for event in page.named("begin_with"):
-        if all(names.get(i) in values for i in event["inputs"]):
+        if all(ids.get(i) in values for i in event["inputs"]):
             break
-    return page.call(event, [values.get(names.get(i, "")) for i in event["inputs"]])
+    return page.call(event, [values.get(ids.get(i, "")) for i in event["inputs"]])
 
 
 KINDS = [

@@ -11,7 +11,7 @@ import gradio as gr
 from studio.errors import FolderError
 from studio.images.class_lists import read_text
 from studio.images.folder import read_class_names
-from studio.images.uploads import ENDINGS, reading, take_uploads
+from studio.images.uploads import TAKEN, reading, take_uploads
 from studio.session.rooms import Whose
 from studio.ui.data.parts import DataParts
 from studio.ui.handlers import InSession
@@ -93,13 +93,13 @@ class DataTab(InSession):
                 server_functions=[self.completions_of()],
             )
             with gr.Column(elem_id="upload", elem_classes="drop-zone"):
-                gr.HTML(render("data/drop.html"), js_on_load=script("drop"))
+                gr.HTML(render("data/drop.html", endings=TAKEN), js_on_load=script("drop"))
                 with gr.Row(elem_classes="inline"):
                     small: dict[str, Any] = {"size": "sm", "min_width": 120}
                     self.upload_files = gr.UploadButton(
                         "Upload files or a zip",
                         file_count="multiple",
-                        file_types=[*ENDINGS, ".zip"],
+                        file_types=list(TAKEN),
                         elem_id="upload-files",
                         **small,
                     )

@@ -11,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from studio.images.kinds import not_taken
+
 _KEPT = 4096
 
 
@@ -57,13 +59,15 @@ class Arrivals:
         if status != 200:
             return status, body
         paths = [path for path in json.loads(body) if isinstance(path, str)]
-        strange = [path for path in paths if not path.lower().endswith(self._endings)]
-        if strange:
-            for path in paths:
-                _remove(Path(path))
-            name = os.path.basename(strange[0])[:80]
-            return 415, f"{name}: the studio reads no such files.".encode("utf-8", "replace")
-        return 200, json.dumps([self._own_place(path) for path in paths]).encode()
+        wanted = [path for path in paths if path.lower().endswith(self._endings)]
+        strange = [path for path in paths if path not in wanted]
+        for path in strange:
+            _remove(Path(path))
+        if strange and not wanted:
+            line = not_taken(os.path.basename(strange[0])[-80:])
+            return 415, line.encode("utf-8", "replace")
+        # A whole folder has Thumbs.db, .DS_Store and labels of other tools beside its images.
+        return 200, json.dumps([self._own_place(path) for path in wanted]).encode()
 
     def _own_place(self, path: str) -> str:
         place = self._folder / secrets.token_hex(16) / os.path.basename(path)

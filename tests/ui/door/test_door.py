@@ -252,11 +252,14 @@ def test_an_uploaded_file_gets_a_place_of_its_own_or_goes(server: Server, tmp_pa
     assert first != second
     assert {Path(path).read_bytes() for path in (first, second)} == {b"x"}
     assert Path(first).name == "a.jpg"
-    bad = upload(arrive("b.jpg"), arrive("c.exe"))
+    bad = upload(arrive("c.exe"), arrive("d.sh"))
     assert bad.status == 415
-    assert b"c.exe" in bad.body
+    assert b"c.exe: the studio reads no such files" in bad.body
+    # A folder has more in it than images; that holds none of them up.
+    (third,) = json.loads(upload(arrive("Thumbs.db"), arrive("b.jpg"), arrive(".DS_Store")).body)
+    assert Path(third).name == "b.jpg"
     left = [p for p in (tmp_path / "up").rglob("*") if p.is_file()]
-    assert sorted(map(str, left)) == sorted([first, second])
+    assert sorted(map(str, left)) == sorted([first, second, third])
 
 
 def test_what_nobody_took_is_swept_away(tmp_path: Path) -> None:
