@@ -34,7 +34,7 @@ class PredictTab(InSession):
             with gr.Column(scale=4, min_width=300, elem_classes="side"), box("Label other images"):
                 self.run = gr.Dropdown([], label="Run", elem_id="predict-run")
                 with gr.Column(elem_id="predict-upload", elem_classes="drop-zone"):
-                    gr.HTML(render("data/drop.html"))
+                    gr.HTML(render("data/drop.html", text="Drop images, folders or a zip here"))
                     self.upload = gr.UploadButton(
                         "Upload images or a zip",
                         file_count="multiple",
