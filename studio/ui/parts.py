@@ -137,14 +137,18 @@ def hidden_text(value: str = "") -> gr.Textbox:
     return gr.Textbox(value, visible="hidden", show_label=False, container=False)
 
 
-def model_field(models: Sequence[str], *, elem_id: str) -> gr.Dropdown:
-    """A field for the model, closed until it shows what the studio knows, see `field_of`."""
+def model_field(models: Sequence[str], *, elem_id: str, listed: bool = False) -> gr.Dropdown:
+    """A field for the model, closed until it shows what the studio knows, see `field_of`.
+
+    listed: only those of the list are taken, as where strangers share the page.
+    """
+    local = "" if listed else "Or a local checkpoint: its folder, or ARCHITECTURE=FILE.safetensors."
     return gr.Dropdown(
         list(models),
         value=models[0],
         interactive=False,
         label="Model",
-        allow_custom_value=True,
+        allow_custom_value=not listed,
         elem_id=elem_id,
         info="`embedded` needs no network. Others are fetched first. "
         + "".join(
@@ -152,7 +156,7 @@ def model_field(models: Sequence[str], *, elem_id: str) -> gr.Dropdown:
             for name, facts in PRESETS.items()
             if facts.research_only
         )
-        + "Or a local checkpoint: its folder, or ARCHITECTURE=FILE.safetensors.",
+        + local,
     )
 
 

@@ -34,7 +34,8 @@ class PredictTab(InSession):
             with gr.Column(scale=4, min_width=300, elem_classes="side"), box("Label other images"):
                 self.run = gr.Dropdown([], label="Run", elem_id="predict-run")
                 with gr.Column(elem_id="predict-upload", elem_classes="drop-zone"):
-                    gr.HTML(render("data/drop.html", endings=TAKEN))
+                    text = "Drop images, folders or a zip here"
+                    gr.HTML(render("data/drop.html", text=text, endings=TAKEN))
                     self.upload = gr.UploadButton(
                         "Upload images or a zip",
                         file_count="multiple",

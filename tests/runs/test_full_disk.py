@@ -11,7 +11,7 @@ import pytest
 
 from studio import files
 from studio.errors import RunError, StudioError, WriteError
-from studio.runs import inputs, job
+from studio.runs import inputs, work
 from studio.runs.job import run_job
 from studio.runs.request import JobRequest, create_run
 from studio.runs.store import Run, RunStore
@@ -158,17 +158,17 @@ def test_a_worker_goes_on_after_a_full_disk(
     request_: JobRequest, store: RunStore, disk: Disk, cache: Path, monkeypatch: pytest.MonkeyPatch
 ):
     worker = Worker(store, cache_dir=cache)
-    real = job.check
+    real = work.check
 
     def check(request: JobRequest) -> Any:
         disk.full = [store.root]
         return real(request)
 
-    monkeypatch.setattr(job, "check", check)
+    monkeypatch.setattr(work, "check", check)
     first = worker.start(request_)
     assert worker.wait(60)
     assert store.get(first).status()["state"] == "failed"
-    monkeypatch.setattr(job, "check", real)
+    monkeypatch.setattr(work, "check", real)
     worker.stop()
     disk.full = []
     second = worker.start(request_)

@@ -20,7 +20,8 @@ from studio.errors import FolderError, ModelError, PromptError, RunError, Settin
 from studio.images.canvases import prepare
 from studio.images.folder import truth
 from studio.prompts.prompt_set import PromptSet
-from studio.runs import job
+from studio.runs import material
+from studio.runs.failures import explain
 from studio.runs.job import JobStopped, run_job
 from studio.runs.model import label_each, load_classifier
 from studio.runs.request import JobRequest, create_run
@@ -229,8 +230,8 @@ def test_shuffled_truth_changes_scores_and_nothing_else(
         found = true_truth(*args, **kwargs)
         return np.random.default_rng(5).permutation(found)
 
-    true_truth = job.truth
-    monkeypatch.setattr(job, "truth", shuffled)
+    true_truth = material.truth
+    monkeypatch.setattr(material, "truth", shuffled)
     lied_to, _ = go(request_, store, cache_dir)
 
     assert model_bytes(honest)
@@ -463,5 +464,5 @@ def test_the_fit_is_told_nothing_but_images_names_and_settings(
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk_is_said_so(number: int):
     error = OSError(number, "No space left on device")
-    assert "disk is full" in str(job.explain(error))
-    assert job.explain(ValueError("x")) is None
+    assert "disk is full" in str(explain(error))
+    assert explain(ValueError("x")) is None

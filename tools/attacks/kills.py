@@ -87,9 +87,9 @@ def _import_all() -> None:
     """Once, so that no attempt has to: they would be killed while they import, mostly."""
     import open_clip
 
-    from studio.runs import estimates, evaluation, inputs, job, pausing, second_model
+    from studio.runs import work
 
-    assert all((estimates, evaluation, inputs, job, pausing, second_model))
+    assert work  # it brings all that a job needs
     for method in METHODS:
         method_of(method).load()
     open_clip.SimpleTokenizer = functools.cache(open_clip.SimpleTokenizer)

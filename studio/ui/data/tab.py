@@ -93,7 +93,10 @@ class DataTab(InSession):
                 server_functions=[self.completions_of()],
             )
             with gr.Column(elem_id="upload", elem_classes="drop-zone"):
-                gr.HTML(render("data/drop.html", endings=TAKEN), js_on_load=script("drop"))
+                text = "Or drop images, folders or a zip here"
+                gr.HTML(
+                    render("data/drop.html", text=text, endings=TAKEN), js_on_load=script("drop")
+                )
                 with gr.Row(elem_classes="inline"):
                     small: dict[str, Any] = {"size": "sm", "min_width": 120}
                     self.upload_files = gr.UploadButton(
@@ -127,7 +130,7 @@ class DataTab(InSession):
 
     def _labels(self, models: Sequence[str]) -> None:
         with box("First labels"):
-            self.model = model_field(models, elem_id="model")
+            self.model = model_field(models, elem_id="model", listed=self.session.options.public)
             self.rank = gr.Button(
                 "Which model?", size="sm", interactive=False, elem_id="rank-models"
             )

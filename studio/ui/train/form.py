@@ -24,9 +24,11 @@ COMMON = {
 
 
 class FormFields:
-    """The fields, laid out where this is made. names: the class names, a field of the Data tab."""
+    """The fields, laid out where this is made. names: the class names, a field of the Data tab;
+    listed: see `model_field`.
+    """
 
-    def __init__(self, models: Sequence[str], names: gr.Textbox) -> None:
+    def __init__(self, models: Sequence[str], names: gr.Textbox, *, listed: bool = False) -> None:
         self.names = names
         self.method = gr.Dropdown(
             runs.method_choices(),
@@ -35,7 +37,7 @@ class FormFields:
             elem_id="method",
             info="CoFT+ adds momentum contrast. The others are there to compare with.",
         )
-        self.model = model_field(models, elem_id="train-model")
+        self.model = model_field(models, elem_id="train-model", listed=listed)
         with gr.Row(elem_classes="inline"):
             self.name = line(
                 "Name", elem_id="run-name", placeholder="from the folder", scale=3, min_width=130

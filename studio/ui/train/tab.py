@@ -57,7 +57,7 @@ class TrainTab(InSession):
         with gr.Row(elem_classes="columns"):
             with gr.Column(scale=4, min_width=300, elem_classes="side"), box("New run"):
                 self.ready = gr.HTML(elem_id="train-ready")
-                self.form = FormFields(models, names)
+                self.form = FormFields(models, names, listed=self.session.options.public)
                 with gr.Row(elem_classes="inline"):
                     off: dict[str, Any] = {"min_width": 90, "interactive": False}
                     self.start = gr.Button("Start", variant="primary", elem_id="start", **off)

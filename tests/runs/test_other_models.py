@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from studio.coft.task import Task
 from studio.errors import ModelError, SettingsError
-from studio.runs import job
+from studio.runs import work
 from studio.runs.job import run_job
 from studio.runs.request import JobRequest, create_run
 from studio.runs.store import RunStore
@@ -36,7 +36,7 @@ def with_other(request: JobRequest, name: str) -> JobRequest:
 def told(monkeypatch: pytest.MonkeyPatch) -> list[Task]:
     """The tasks that methods are given."""
     tasks: list[Task] = []
-    method = job.method_of("coft")
+    method = work.method_of("coft")
     fit = method.load()
 
     def noted(task: Task) -> Any:
@@ -45,8 +45,8 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[Task]:
 
     known = dataclasses.replace(method)
     object.__setattr__(known, "load", lambda: noted)
-    monkeypatch.setattr(job, "method_of", lambda _: known)
-    monkeypatch.setattr(job, "keeps_zero_shot", lambda *_, **__: False)
+    monkeypatch.setattr(work, "method_of", lambda _: known)
+    monkeypatch.setattr(work, "keeps_zero_shot", lambda *_, **__: False)
     return tasks
 
 
