@@ -16,7 +16,6 @@ from studio.api.target import Target
 from studio.ask.judge_cost import images_wanted
 from studio.errors import RunError
 from studio.progress import Begin, Stop, never
-from studio.prompts.prompt_set import PromptSet
 from studio.runs.corrections import Corrections, Subjects, folder_corrections
 from studio.runs.given import Correction
 from studio.runs.outcome import Outcome
@@ -70,7 +69,8 @@ def suggest_of(run: Run, budget: str, *, cache: Path, begin: Begin, stop: Stop =
         begin=begin, stop=stop,
     )  # fmt: skip
     names = outcome.class_names
-    soft = soft_labels(outcome, lambda: encoded.label_softly(names, PromptSet(), truth=None)[1])
+    # As the run read them, for labels are what is asked about.
+    soft = soft_labels(outcome, lambda: encoded.label_softly(names, reader.prompts, truth=None)[1])
     return _table(outcome, encoded.features, soft, Corrections.of(run).current(), budget)
 
 
