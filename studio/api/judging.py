@@ -29,7 +29,8 @@ from studio.runs.given import write_corrections
 from studio.runs.judged import AskedBefore, JudgeRecord
 from studio.runs.judging import ChooseImages, Order, judge_images
 from studio.runs.outcome import Outcome
-from studio.runs.reader import RunReader, zero_shot_outcome
+from studio.runs.outcome_of import zero_shot_outcome
+from studio.runs.reader import RunReader
 from studio.runs.soft import Rows, Soft, chooser, soft_labels
 from studio.runs.store import RunStore
 

@@ -80,7 +80,7 @@ def _of_folder(order: Target, root: Path, *, begin: Begin, stop: Stop) -> Table:
     from studio.coft.start import ZeroShotStart
     from studio.runs.first_labels import encode
     from studio.runs.inputs import prompts_of
-    from studio.runs.reader import zero_shot_outcome
+    from studio.runs.outcome_of import zero_shot_outcome
     from studio.settings import Settings
 
     folder, canvases, names, prompts = order.open(root, begin=begin, stop=stop, tell=lambda _: None)
