@@ -178,18 +178,28 @@ def suggest(options: argparse.Namespace) -> int:
 
 def checks(options: argparse.Namespace) -> int:
     """Draw images to check, or say what those that were checked tell of all labels."""
-    from studio.api import checks as of_checks
     from studio.api.run import Run
+    from studio.runs.deciding import USUAL, WAYS, sentences
     from studio.runs.store import RunStore
 
     run = Run(RunStore(options.runs).find(options.run))
+    if options.keep is not None:
+        run.keep(options.keep)
+        print(f"labels.csv and exports take the labels {WAYS.get(run.standing, run.standing)}")
+        return 0
     if options.out is not None:
         table = run.checks(options.number)
         table.save(options.out)
         print(f"{len(table)} images to check: {options.out}")
         return 0
-    for sentence in of_checks.sentences(run.accuracy(options.answers)):
+    found = run.decide(options.answers)
+    for sentence in (*sentences(found), *run.accuracy(options.answers).sentences()):
         print(sentence)
+    if run.standing != USUAL:
+        print(
+            f"labels.csv and exports take the labels {WAYS.get(run.standing, run.standing)}; "
+            f"--keep {USUAL} goes back to those after training."
+        )
     return 0
 
 

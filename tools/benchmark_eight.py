@@ -24,6 +24,7 @@ METHODS = {
     "ecalp": "ECALP",
     "supervised": "true labels, the upper bound",
 }
+JUDGED = "coft:judge=2C,judge_error=0.1"
 _SUBSET = re.compile(r"(?P<name>.+?)(?:-present-(?P<present>[\d.]+))?(?:-tail-(?P<tail>\d+))?")
 
 
@@ -68,10 +69,49 @@ def subsets(rows: Sequence[Result]) -> str:
     return "\n".join(lines)
 
 
+def judged(rows: Sequence[Result]) -> str:
+    """Whole runs of CoFT with a simulated judge's answers beside the same seed without."""
+    titles = (
+        "set", "answers", "zero-shot", "CoFT", "CoFT with answers", "more", "right of `train`",
+        "with answers",
+    )  # fmt: skip
+    lines, pairs = [line(titles), rule(len(titles))], []
+    for name in EIGHT:
+        without = {row["seed"]: row for row in _of(rows, name, "coft")}
+        own = [row for row in _of(rows, name, JUDGED) if row["seed"] in without]
+        if not own:
+            continue
+        same = [without[row["seed"]] for row in own]
+        pairs.append((same, own))
+        lines.append(line([name, str(2 * int(own[0]["classes"])), *_beside(same, own)]))
+    if len(pairs) > 1:
+        values = [
+            [[row[key] for row in of[side]] for of in pairs]
+            for side, key in ((1, "zero_shot_accuracy"), (0, "accuracy"), (1, "accuracy"))
+        ]
+        gains = [statistics.mean(b) - statistics.mean(a) for a, b in zip(*values[1:], strict=True)]
+        mean = [f"**mean of {len(pairs)}**", "", *map(mean_of, values)]
+        lines.append(line([*mean, _signed(statistics.mean(gains)), "", ""]))
+    return "\n".join(lines)
+
+
+def _beside(without: Sequence[Result], own: Sequence[Result]) -> list[str]:
+    before, after = ([row["accuracy"] for row in of] for of in (without, own))
+    return [
+        percent([row["zero_shot_accuracy"] for row in own]),
+        percent(before),
+        percent(after),
+        _signed(statistics.mean(after) - statistics.mean(before)),
+        percent([row["labels"]["finished"] for row in without]),
+        percent([row["labels"]["finished"] for row in own]),
+    ]
+
+
 TABLES: dict[str, Callable[[Sequence[Result]], str]] = {
     "eight": eight,
     "one by one": one_by_one,
     "subsets": subsets,
+    "judged": judged,
 }
 
 

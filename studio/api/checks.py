@@ -6,26 +6,27 @@ count: images that somebody chose are easier or harder than the rest.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from studio.api.table import Table
-from studio.ask.accuracy import RightShare, right_share
+from studio.ask.accuracy import RightShare, first_drawn, right_share
 from studio.ask.accuracy import checks as drawn
 from studio.errors import RunError
 from studio.images.image_names import ImageNames
 from studio.images.names import Matcher
-from studio.numbers import percent, plural
+from studio.runs.given import NONE
 from studio.runs.outcome import Outcome
 from studio.runs.table import plain_name, plain_path, read_csv
 
-MORE = 10
-"""Answers of which it is said what they would bring."""
 
+def to_check(outcome: Outcome, number: int, *, drawn_by: Outcome | None = None) -> Table:
+    """The images that are to be checked first: path, pseudo-label, and an empty label.
 
-def to_check(outcome: Outcome, number: int) -> Table:
-    """The images that are to be checked first: path, pseudo-label, and an empty label."""
-    first = drawn(outcome.labels, outcome.confidence)[: max(number, 0)]
+    outcome: The labels in question; drawn_by: as of `share_right`.
+    """
+    by = drawn_by or outcome
+    first = drawn(by.labels, by.confidence)[: max(number, 0)]
     return Table({
         "path": [outcome.paths[i] for i in first],
         "pseudo-label": [outcome.name(int(outcome.labels[i])) for i in first],
@@ -33,29 +34,59 @@ def to_check(outcome: Outcome, number: int) -> Table:
     })  # fmt: skip
 
 
-def share_right(outcome: Outcome, answers: Mapping[str, str]) -> RightShare:
+def told(
+    outcome: Outcome, answers: Mapping[str, str], *, before: Collection[str] = ()
+) -> dict[int, int]:
+    """What was said of the images that were drawn first: image -> class, or below 0: none of them.
+
+    Args:
+        outcome: The labels that the images were drawn by.
+        answers: By path, what the image shows.
+        before: Images that were answered before these labels were made, which followed that; they
+            are none of those that are drawn.
+
+    Raises:
+        RunError: None of the answers is of an image that was drawn.
+    """
+    order = [
+        i for i in drawn(outcome.labels, outcome.confidence).tolist()
+        if outcome.paths[i] not in before
+    ]  # fmt: skip
+    answered = {i for i in order if outcome.paths[i] in answers}
+    matcher = Matcher(outcome.class_names)
+    found = {
+        i: NONE if (label := matcher.find(answers[outcome.paths[i]])) is None else label
+        for i in first_drawn(order, answered)
+    }
+    if not found:
+        raise RunError(
+            "No image that was drawn for it has been answered: write a list with --out FILE, "
+            "and say in its column `label` what each image shows."
+        )
+    return found
+
+
+def share_right(
+    outcome: Outcome,
+    answers: Mapping[str, str],
+    *,
+    drawn_by: Outcome | None = None,
+    before: Collection[str] = (),
+) -> RightShare:
     """The share of right labels.
 
     Args:
         outcome: The labels in question.
         answers: By path, what the image shows; anything but its label makes that wrong.
+        drawn_by: The labels that the images were drawn by; None: those in question.
+        before: As of `told`.
 
     Raises:
         RunError: None of the answers is of the images that were drawn first.
     """
-    told: dict[int, bool] = {}
-    matcher = Matcher(outcome.class_names)
-    for index in drawn(outcome.labels, outcome.confidence).tolist():
-        answer = answers.get(outcome.paths[index])
-        if answer is None:
-            break
-        told[index] = matcher.find(answer) == int(outcome.labels[index])
-    if not told:
-        raise RunError(
-            "No image that was drawn for it has been answered: write a list with --out FILE, "
-            "and say in its column `label` what each image shows."
-        )
-    return right_share(told, outcome.labels, outcome.confidence)
+    found = told(drawn_by or outcome, answers, before=before)
+    right = {i: label == int(outcome.labels[i]) for i, label in found.items()}
+    return right_share(right, outcome.labels, outcome.confidence)
 
 
 def read(path: Path, outcome: Outcome) -> dict[str, str]:
@@ -73,14 +104,3 @@ def read(path: Path, outcome: Outcome) -> dict[str, str]:
         for _, row in rows
         if (answer := plain_name(row["label"].strip()))
     }
-
-
-def sentences(share: RightShare) -> list[str]:
-    """What the checks say, and whether more of them are worth it."""
-    wide = share.high - share.low
-    return [
-        f"{percent(share.value)} of the labels are right ({100 * share.low:.0f} to "
-        f"{percent(share.high)}, nine times in ten), from {plural(share.checks, 'checked image')}.",
-        f"{MORE} more would narrow that from {100 * wide:.0f} to about "
-        f"{100 * share.with_more(MORE):.0f} points.",
-    ]

@@ -9,21 +9,28 @@ from pathlib import Path
 import numpy as np
 
 from studio.api.target import Target
-from studio.ask.judge_cost import JudgeBudget, Price, images_wanted, judge_budget, price_of
+from studio.ask.judge_cost import (
+    PRICES_OF,
+    JudgeBudget,
+    Price,
+    images_wanted,
+    judge_budget,
+    price_of,
+)
 from studio.ask.judge_endpoint import find_judge, judge_address, stays_here
 from studio.ask.judge_said import Asking
 from studio.errors import INTERRUPTED, PromptError, RunError
 from studio.images.canvases import prepare
 from studio.progress import Begin, Stop
 from studio.prompts.endpoint import Endpoint, host_of
-from studio.prompts.prompt_set import PromptSet
 from studio.runs.corrections import Corrections, Subjects, folder_corrections
 from studio.runs.first_labels import encode_images
 from studio.runs.given import write_corrections
 from studio.runs.judged import AskedBefore, JudgeRecord
 from studio.runs.judging import ChooseImages, Order, judge_images
 from studio.runs.outcome import Outcome
-from studio.runs.reader import RunReader, zero_shot_outcome
+from studio.runs.outcome_of import zero_shot_outcome
+from studio.runs.reader import RunReader
 from studio.runs.resume import what_to_do
 from studio.runs.soft import Rows, Soft, chooser, soft_labels
 from studio.runs.store import RunStore
@@ -102,7 +109,7 @@ def judge(
     record = JudgeRecord(subject.corrections)
     wanted, before = _wanted(order, record, subject, endpoint)
     budget = judge_budget(wanted, model=endpoint.model, price=price, about=order.about)
-    for line in _leaves(budget, endpoint, base, before, about=bool(order.about)):
+    for line in _leaves(budget, endpoint, base, before, price, about=bool(order.about)):
         tell(line)
     if order.dry_run:
         return 0
@@ -175,7 +182,8 @@ def _subject(
         own = [place[outcome.paths[i]] for i in rows]
 
         def zero_shot() -> Soft:
-            return encoded.label_softly(outcome.class_names, PromptSet(), truth=None)[1][own]
+            soft = encoded.label_softly(outcome.class_names, reader.prompts, truth=None)[1]
+            return soft[own]
 
         return encoded.features[own], zero_shot, rows
 
@@ -210,14 +218,17 @@ def _folder(
 
 
 def _leaves(
-    budget: JudgeBudget, endpoint: Endpoint, base: str, before: AskedBefore | None, *, about: bool
-) -> list[str]:
+    budget: JudgeBudget, endpoint: Endpoint, base: str, before: AskedBefore | None,
+    price: Price | None, *, about: bool,
+) -> list[str]:  # fmt: skip
     """What leaves the machine and what it takes, in lines."""
     lines = []
     if before is not None:
         done = f"{len(before.judgements)} of {before.budget} images"
         lines.append(f"going on where {done} had been asked about")
     cost = "" if budget.dollars is None else f", about {budget.dollars:.3f} US dollars"
+    if price is not None and price.dated:
+        cost += f" at the prices that were listed in {PRICES_OF}; they may have changed since"
     lines.append(
         f"to {endpoint.host}, model {endpoint.model}: {budget.questions} questions about "
         f"{budget.images} images and {budget.probes} about test pictures (at most "

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from studio.api.checks import read, share_right, to_check
+from studio.api.checks import read, share_right, to_check, told
 from studio.api.table import Table
-from studio.ask.accuracy import RightShare
+from studio.ask.accuracy import Decision, RightShare
 from studio.errors import RunError
 from studio.export.command import export_run
 from studio.export.predict import predictions
@@ -18,11 +18,13 @@ from studio.export.subject import EVERYTHING
 from studio.places import default_cache_dir, default_runs_dir
 from studio.runs.command import summary
 from studio.runs.corrections import Corrections
+from studio.runs.deciding import USUAL, answered_before, decision, keep, settle
 from studio.runs.outcome import Outcome
 from studio.runs.reader import RunReader
 from studio.runs.result import RunResult
 from studio.runs.resume import what_to_do
 from studio.runs.run import Run as RunFolder
+from studio.runs.standing import ANSWERS, withdraw
 from studio.runs.store import RunStore
 from studio.scores.estimate import Estimate
 from studio.terminal import Terminal
@@ -145,7 +147,7 @@ class Run:
 
         Columns: path, pseudo-label, and an empty label, for what the image shows; see `accuracy`.
         """
-        return to_check(self._outcome(), n)
+        return to_check(self._outcome(), n, drawn_by=self._reader.ended())
 
     def accuracy(self, answers: Mapping[str, str] | Path | str | None = None) -> RightShare:
         """The share of right labels: `value`, `low`, `high`, `checks`, `with_more(10)`.
@@ -157,13 +159,50 @@ class Run:
         Raises:
             RunError: None of these images is answered.
         """
-        outcome = self._outcome()
+        outcome, said = self._outcome(), self._said(answers)
+        return share_right(
+            outcome, said, drawn_by=self._reader.ended(), before=answered_before(self._run)
+        )
+
+    def decide(self, answers: Mapping[str, str] | Path | str | None = None) -> Decision:
+        """Which labels these answers speak for: `best`, `sure`, `shares`; as of `accuracy`.
+
+        Where they speak clearly for other labels than those after training, `labels`, exports and
+        the page take those from now on, until `keep` says otherwise.
+        """
+        ended = self._reader.ended() if self._outcome() else None
+        assert ended is not None
+        found = decision(
+            self._reader, told(ended, self._said(answers), before=answered_before(self._run))
+        )
+        settle(self._reader, found)
+        return found
+
+    @property
+    def standing(self) -> str:
+        """Which labels stand: `final`, those that the run ended with, or those of another way."""
+        self._reader.refresh()
+        standing = self._reader.standing()
+        return USUAL if standing is None else standing.way
+
+    def keep(self, way: str) -> None:
+        """Have other labels stand, whatever answers say: `zero-shot`, `phase1`, `final`; `answers`
+        leaves it to the answers again.
+
+        Raises:
+            RunError: The run has no such labels.
+        """
+        self._outcome()
+        if way == ANSWERS:
+            withdraw(self._run)
+        else:
+            keep(self._reader, way)
+
+    def _said(self, answers: Mapping[str, str] | Path | str | None) -> Mapping[str, str]:
         if answers is None:
-            said = Corrections.of(self._run).current()
-            answers = {path: one.label for path, one in said.items() if one.by_person}
-        elif not isinstance(answers, Mapping):
-            answers = read(Path(answers), outcome)
-        return share_right(outcome, answers)
+            current = Corrections.of(self._run).current()
+            return {path: one.label for path, one in current.items() if one.by_person}
+        return answers if isinstance(answers, Mapping) else read(Path(answers), self._outcome())
 
     def correct(self, corrections: Mapping[str, str | None]) -> None:
         """Keep what a person says: by path, the right class name, or None to leave the image out.

@@ -16,7 +16,6 @@ from studio.api.target import Target
 from studio.ask.judge_cost import images_wanted
 from studio.errors import RunError
 from studio.progress import Begin, Stop, never
-from studio.prompts.prompt_set import PromptSet
 from studio.runs.corrections import Corrections, Subjects, folder_corrections
 from studio.runs.given import Correction
 from studio.runs.outcome import Outcome
@@ -71,7 +70,8 @@ def suggest_of(run: Run, budget: str, *, cache: Path, begin: Begin, stop: Stop =
         begin=begin, stop=stop,
     )  # fmt: skip
     names = outcome.class_names
-    soft = soft_labels(outcome, lambda: encoded.label_softly(names, PromptSet(), truth=None)[1])
+    # As the run read them, for labels are what is asked about.
+    soft = soft_labels(outcome, lambda: encoded.label_softly(names, reader.prompts, truth=None)[1])
     return _table(outcome, encoded.features, soft, Corrections.of(run).current(), budget)
 
 
@@ -81,7 +81,7 @@ def _of_folder(order: Target, root: Path, *, begin: Begin, stop: Stop) -> Table:
     from studio.coft.start import ZeroShotStart
     from studio.runs.first_labels import encode
     from studio.runs.inputs import prompts_of
-    from studio.runs.reader import zero_shot_outcome
+    from studio.runs.outcome_of import zero_shot_outcome
     from studio.settings import Settings
 
     folder, canvases, names, prompts = order.open(root, begin=begin, stop=stop, tell=lambda _: None)

@@ -12,15 +12,24 @@ confidence says of all images and of the checked ones.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from math import lgamma
 
 import numpy as np
 from numpy.typing import NDArray
 
+from studio.numbers import percent, plural
+
 Z = 1.645
 """Of an interval that is right nine times in ten."""
 FEWEST_TO_TUNE = 10
+FEWEST_TO_DECIDE = 10
+"""Checks from which on they may decide between ways of labelling."""
+CLEAR = 0.95
+"""How likely another way has to be the better one, for its labels to stand."""
+ANSWERED_SHARE = 0.8
+"""Of the images that were drawn first, how many have to be answered; the others were skipped."""
 Labels = NDArray[np.int64]
 Floats = NDArray[np.floating]
 
@@ -36,6 +45,18 @@ class RightShare:
     high: float
     checks: int
 
+    def sentences(self, more: int = 10) -> list[str]:
+        """What the checks say, and whether more of them are worth it, for people."""
+        wide, then = self.high - self.low, self.with_more(more)
+        low, high = max(0.0, self.value - then / 2), min(1.0, self.value + then / 2)
+        return [
+            f"About {percent(self.value)} of the labels are right (between {100 * self.low:.0f} "
+            f"and {percent(self.high)}, nine times in ten), from "
+            f"{plural(self.checks, 'checked image')}.",
+            f"{more} more would narrow that from {100 * wide:.0f} to about {100 * then:.0f} "
+            f"points: between about {100 * low:.0f} and {percent(high)}.",
+        ]
+
     def with_more(self, more: int = 10) -> float:
         """How far the ends will be apart after so many more checks, about: (high - low) then."""
         if not self.checks:
@@ -47,14 +68,18 @@ class RightShare:
 class Decision:
     """Which way of labelling the answers speak for.
 
-    best: its name; sure: whether it is ahead of the usual way by more than chance; shares: of each
-    way, how many answered images it labels right; ahead: points by which the best is, in [-1, 1].
+    best: its name; sure: whether it is better than the usual way with a probability of CLEAR at
+    least, else best is the usual one; shares: of each way, how many checked images it labels right;
+    ahead: by how much the best is ahead of the usual way, in [-1, 1]; chance: the probability that
+    it is better, 0 where the usual one is best; checks: how many it rests on.
     """
 
     best: str
     sure: bool
     shares: Mapping[str, float]
     ahead: float
+    chance: float = 0.0
+    checks: int = 0
 
 
 def checks(labels: Labels, confidence: Floats, *, seed: int = 0) -> Labels:
@@ -104,14 +129,32 @@ def right_share(told: Mapping[int, bool], labels: Labels, confidence: Floats) ->
     return RightShare(value, max(0.0, value - half), min(1.0, value + half), count)
 
 
-def decide(told: Mapping[int, int], ways: Mapping[str, Labels], *, usual: str) -> Decision:
-    """Which of several ways to label the images the answers speak for.
+def first_drawn(order: Sequence[int] | Labels, answered: Collection[int]) -> list[int]:
+    """The answered images at the beginning of an order of `checks`, in that order.
 
-    The usual way stays unless another is ahead of it by more than chance: paired differences on the
-    answered images, one and a half standard errors at least.
+    The beginning ends where fewer than ANSWERED_SHARE of its images are answered: what was answered
+    behind it was chosen by somebody, and is easier or harder than the rest.
+    """
+    found: list[int] = []
+    whole = 0
+    for place, image in enumerate(order, 1):
+        if len(answered) < ANSWERED_SHARE * place:
+            break
+        found += [int(image)] if int(image) in answered else []
+        whole = len(found) if len(found) >= ANSWERED_SHARE * place else whole
+    return found[:whole]
+
+
+def decide(told: Mapping[int, int], ways: Mapping[str, Labels], *, usual: str) -> Decision:
+    """Which of several ways to label the images the checks speak for.
+
+    Another way takes the usual one's place if it is better with a probability of CLEAR at least:
+    of the checked images that just one of the two labels right, its share is above one half, by a
+    uniform prior. Of several such ways it is the one that is ahead most.
 
     Args:
-        told: Image -> class, or below 0: none of the names. None of the ways may have been told.
+        told: Image -> class, or below 0: none of the names; images that were drawn (`checks`). None
+            of the ways may have been told.
         ways: By name, (N,) labels, such as zero-shot, together, after Phase I, after training.
         usual: The way that stays without answers.
     """
@@ -121,13 +164,25 @@ def decide(told: Mapping[int, int], ways: Mapping[str, Labels], *, usual: str) -
     truth = np.array([told[int(i)] for i in at], np.int64)
     right = {way: np.asarray(labels)[at] == truth for way, labels in ways.items()}
     shares = {way: float(r.mean()) for way, r in right.items()}
-    best, sure, ahead = usual, False, 0.0
+    best, sure, ahead, chance = usual, False, 0.0, 0.0
     for way, own in right.items():
-        gain = own.astype(float) - right[usual]
-        mean, error = float(gain.mean()), ((float(gain.var()) + 1 / len(at)) / len(at)) ** 0.5
-        if mean > max(ahead, 1.5 * error):
-            best, sure, ahead = way, True, mean
-    return Decision(best, sure, shares, ahead)
+        won, lost = int((own & ~right[usual]).sum()), int((right[usual] & ~own).sum())
+        likely, gain = _more_than_half(won, lost), (won - lost) / len(at)
+        if len(at) >= FEWEST_TO_DECIDE and likely >= CLEAR and gain > ahead:
+            best, sure, ahead, chance = way, True, gain, likely
+    return Decision(best, sure, shares, ahead, chance, len(at))
+
+
+def _more_than_half(won: int, lost: int) -> float:
+    """The probability that a share is above one half, after so many for and against it, by a
+    uniform prior: one less that of at most `lost` heads in won + lost + 1 even throws.
+    """
+    throws = won + lost + 1
+    ways = [
+        np.exp(lgamma(throws + 1) - lgamma(k + 1) - lgamma(throws - k + 1) - throws * np.log(2))
+        for k in range(lost + 1)
+    ]
+    return float(max(0.0, 1 - sum(ways)))
 
 
 def _weight(right: Floats, proxy: Floats) -> float:

@@ -22,13 +22,18 @@ _USUAL_IMAGE_TOKENS = 400  # of open models: 256 (Gemma 3), 324 (Qwen2.5-VL), 57
 _PRICES = (
     ("gpt-4o-mini", 0.15, 0.60), ("gpt-4.1-mini", 0.40, 1.60), ("gpt-4o", 2.50, 10.00),
 )  # fmt: skip
-"""US dollars for a million tokens sent and written, as the maker published them in 2026."""
+"""US dollars for a million tokens sent and written. Read in October 2026 in public lists of
+OpenAI's prices, four of which agree; not on its own page, which no longer showed these models."""
+PRICES_OF = "October 2026"
+_DEARER = "gpt-4o-2024-05-13"  # a version that never came down to the price of its name
 _PRICED_HOST = "api.openai.com"
 
 
 @dataclass(frozen=True)
 class Price:
-    """US dollars for a million tokens sent, and written. dated: as published, and not as typed."""
+    """US dollars for a million tokens sent, and written. dated: as listed in `PRICES_OF`, and not
+    as typed.
+    """
 
     sent: float
     written: float
@@ -57,11 +62,11 @@ class Price:
 
 
 def price_of(model: str, host: str) -> Price | None:
-    """The published price of a model; None where it is not known."""
-    if host != _PRICED_HOST:
+    """The listed price of a model or of a dated version of it; None where it is not known."""
+    if host != _PRICED_HOST or model == _DEARER:
         return None
     for name, sent, written in _PRICES:
-        if model.startswith(name):
+        if re.fullmatch(rf"{re.escape(name)}(-\d{{4}}-\d\d-\d\d)?", model):
             return Price(sent, written, dated=True)
     return None
 

@@ -133,13 +133,19 @@ def add_checks(commands: Any) -> None:
         description="With --out, write a CSV of images that are drawn for it; say in its column "
         "`label` what each image shows. With --answers, say how many of all labels are right, with "
         "an interval, and what ten more answers would bring. With neither, a person's corrections "
-        "of the images that would be drawn count.",
+        "of the images that would be drawn count. Where they speak clearly for other labels of "
+        "the run than those after training, labels.csv and exports take those from then on.",
     )
     add = checks.add_argument
     add("run", metavar="RUN", help="a run's id or 'latest'")
     add("--number", type=int, default=40, metavar="N", help="images to draw (default: %(default)s)")
     add("--out", type=Path, metavar="FILE", help="the CSV to write")
     add("--answers", type=Path, metavar="FILE", help="that CSV with its column `label` filled in")
+    add(
+        "--keep", metavar="LABELS",
+        help="have these labels leave, whatever answers say: zero-shot, phase1 or final; `answers` "
+        "leaves it to the answers again",
+    )  # fmt: skip
     add_runs_dir(checks)
     checks.set_defaults(command=run_command.checks)
 

@@ -65,6 +65,7 @@ def _damage(run: Run, info: RunInfo) -> str:
         for path in (run.path / "model").glob("*.safetensors"):
             tensor_shapes(path)
         _check(run.path / "model" / "model.json", load_object, False)
+        _check(run.path / "standing.json", load_object, False)
     except (Unreadable, OSError) as error:
         return str(error)
     return ""

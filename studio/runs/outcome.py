@@ -14,6 +14,8 @@ from studio.runs.given import Correction
 
 ANSWERED = "answers"
 """The stage of labels that follow a person's answers, without training."""
+TOGETHER = "together"
+"""The way of labelling all images together, before anything is trained and without answers."""
 
 LIKELY = 9
 """Other classes that an image may show, at most: as many as there are digits to pick them by."""
@@ -106,7 +108,7 @@ class Outcome:
     @property
     def judged(self) -> bool:
         """Whether a peer has judged the labels; else their confidence is all there is."""
-        return self.stage not in ("zero-shot", ANSWERED)
+        return self.stage not in ("zero-shot", TOGETHER, ANSWERED)
 
     @property
     def disagree(self) -> NDArray[np.bool_]:

@@ -11,9 +11,6 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from studio.scores.estimate import Estimate
 
-TOGETHER = "together"
-"""The way of labelling all images together, before anything is trained and without answers."""
-
 
 class Question(NamedTuple):
     """An image that is worth asking about: its index, the classes that it most likely shows, the

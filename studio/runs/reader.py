@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,16 +24,15 @@ from studio.runs.corrections import Corrections
 from studio.runs.curves import Curves
 from studio.runs.history import STAGED, LabelHistory
 from studio.runs.measured import Score
-from studio.runs.outcome import Outcome, better_judged
+from studio.runs.outcome import Outcome
+from studio.runs.outcome_of import BUILD, zero_shot_outcome
 from studio.runs.records import decode, kind_of
+from studio.runs.standing import Standing, mark_of, read_standing
 from studio.runs.store import Run, RunInfo
 from studio.runs.tensors import check_classes, images_in, loaded
 from studio.scores.estimate import Estimate
 from studio.scores.knowledge import Knowledge
 from studio.untrusted import Unreadable
-
-if TYPE_CHECKING:
-    from studio.coft.events import Finished, Judged, ZeroShot
 
 STAGES = ("zero-shot", "phase1", "final")
 """How far the labels have come, in order: before training, after Phase I, after all."""
@@ -77,6 +76,8 @@ class RunReader:
         self._made: dict[str, tuple[tuple[str, ...], Outcome]] = {}  # kind -> files, outcome
         self._merged: dict[str, tuple[Outcome, Outcome]] = {}  # kind -> made, with corrections
         self._images: tuple[str, tuple[str, ...]] = "", ()
+        self._decided: tuple[object, Standing | None] | None = None  # mark of its file, and it
+        self._standing_made: tuple[Standing, Outcome, Outcome] | None = None
 
     def refresh(self) -> None:
         """Take in the new lines of events.jsonl, and what the run is called now."""
@@ -115,19 +116,43 @@ class RunReader:
         None while there are no labels to judge.
         """
         with self._lock:
-            kind = next((k for k in ("finished", "judged") if k in self._latest), None)
-            return None if kind is None else self._outcome(kind)
+            if (final := self.final()) is not None:
+                return final
+            return self._outcome("judged") if "judged" in self._latest else None
 
     def final(self) -> Outcome | None:
-        """The labels that the run ended with, also where it was stopped early; None until then."""
+        """The labels that stand, also where the run was stopped early: those that it ended with,
+        or those of another way for which answers speak (`runs.standing`); None until then.
+        """
+        with self._lock:
+            ended, standing = self.ended(), self.standing()
+            if ended is None or standing is None:
+                return ended
+            return self.outcomes().get(standing.way, ended)
+
+    def ended(self) -> Outcome | None:
+        """The labels that the run ended with, whichever stand; None until then."""
         with self._lock:
             return self._outcome("finished") if "finished" in self._latest else None
+
+    def standing(self) -> Standing | None:
+        """Which labels stand, where that was decided; read anew when it changes.
+
+        Raises:
+            RunError: Its files are damaged.
+        """
+        with self._lock:
+            mark = mark_of(self.run)
+            if self._decided is None or self._decided[0] != mark:
+                self._decided = mark, read_standing(self.run)
+            return self._decided[1]
 
     def outcomes(self) -> dict[str, Outcome]:
         """The labels at each of `STAGES` that the run has been through, in that order.
 
         Before training there are no two models and no judge: both have the zero-shot label, and its
-        probability stands for how clean it is. A run that ended early has no "final".
+        probability stands for how clean it is. A run that ended early has no "final". Where the
+        labels of a way stand that is no stage of the run, they come last but for "final".
         """
         found = {}
         with self._lock:
@@ -135,7 +160,12 @@ class RunReader:
                 if kind in self._latest:
                     outcome = self._outcome(kind)
                     found[outcome.stage if outcome.stage in STAGES else name] = outcome
-        return {name: found[name] for name in STAGES if name in found}
+            own = self._standing_outcome()
+        stages = [name for name in STAGES if name in found]
+        if own is None:
+            return {name: found[name] for name in stages}
+        found[own.stage] = own
+        return {name: found[name] for name in (*stages[:-1], own.stage, *stages[-1:])}
 
     def latest(self, kind: str) -> Any:
         """The last event of a kind that has tensors, "judged" or "finished", say; None so far."""
@@ -166,7 +196,7 @@ class RunReader:
         """Changes when the outcomes do, corrections included."""
         with self._lock:
             files = tuple(name for name, _ in self._latest.values())
-        return (*files, self.info.resumed, self.corrections.mark)
+        return (*files, self.info.resumed, self.corrections.mark, mark_of(self.run))
 
     def _outcome(self, kind: str) -> Outcome:
         """With what people have said by now; the same object as long as nothing changes."""
@@ -177,6 +207,29 @@ class RunReader:
             self._merged[kind] = made, merged
         return self._merged[kind][1]
 
+    def _standing_outcome(self) -> Outcome | None:
+        """The labels that stand, of a way that the run itself has not recorded; else None."""
+        standing, ended = self.standing(), self.ended()
+        if standing is None or ended is None or standing.labels is None or standing.way in STAGES:
+            return None
+        labels, confidence = standing.labels, standing.confidence
+        of_these = len(labels) == len(ended)
+        known = 0 <= labels.min(initial=0) <= labels.max(initial=0) < len(self.class_names)
+        if confidence is None or not of_these or not known:
+            raise self.run.damaged("standing.safetensors has labels of other images or classes")
+        before = self._standing_made
+        if before is None or before[0] is not standing or before[1] is not ended:
+            made = zero_shot_outcome(
+                paths=ended.paths, class_names=ended.class_names, labels=labels,
+                confidence=confidence,
+            )  # fmt: skip
+            made = replace(
+                made, stage=standing.way, truth=ended.truth, strangers=ended.strangers,
+                corrections=ended.corrections,
+            )  # fmt: skip
+            before = self._standing_made = standing, ended, made
+        return before[2]
+
     def _without_corrections(self, kind: str) -> Outcome:
         more = ("combined", "strangers") if kind == "finished" else ("strangers",)
         kinds = (kind, *more)
@@ -185,7 +238,7 @@ class RunReader:
             event = self._latest[kind][1]
             self._check(kind)
             paths, names = self._paths(event.labels.shape[-1]), tuple(self.info.class_names)
-            outcome = replace(_BUILD[kind](event, paths, names), truth=self._truth(paths))
+            outcome = replace(BUILD[kind](event, paths, names), truth=self._truth(paths))
             if "combined" in kinds and "combined" in self._latest:
                 self._check("combined")
                 outcome = replace(outcome, combined=self._latest["combined"][1].score.numpy())
@@ -242,80 +295,3 @@ class RunReader:
         if not self.info.truth_known:
             return None
         return truth_of(paths, self.info.class_names, aliases=self.info.aliases)
-
-
-def zero_shot_outcome(
-    *,
-    paths: tuple[str, ...],
-    class_names: tuple[str, ...],
-    labels: NDArray[np.int64],
-    confidence: NDArray[np.float32],
-) -> Outcome:
-    """Labels before any training as an outcome; see `RunReader.outcomes` for what that means.
-
-    labels: (N,); confidence: (N,) in [0, 1].
-    """
-    return Outcome(
-        paths=paths,
-        class_names=class_names,
-        labels=labels,
-        confidence=confidence,
-        clean_probability=confidence,
-        clean=confidence > 0.5,
-        model_labels=np.stack([labels, labels]),
-        model_clean_probability=np.stack([confidence, confidence]),
-        top_labels=np.zeros((len(labels), 0), np.int64),
-        top_probabilities=np.zeros((len(labels), 0), np.float32),
-        stage="zero-shot",
-    )
-
-
-def _from_zero_shot(event: ZeroShot, paths: tuple[str, ...], names: tuple[str, ...]) -> Outcome:
-    return zero_shot_outcome(
-        paths=paths,
-        class_names=names,
-        labels=event.labels.numpy(),
-        confidence=event.confidence.numpy(),
-    )
-
-
-def _from_judged(event: Judged, paths: tuple[str, ...], names: tuple[str, ...]) -> Outcome:
-    labels, clean = event.labels.numpy(), event.clean.numpy().astype(bool)
-    probability = event.clean_probability.numpy()
-    chosen, rows = better_judged(clean, probability), np.arange(labels.shape[1])
-    return Outcome(
-        paths=paths,
-        class_names=names,
-        labels=labels[chosen, rows],
-        confidence=event.confidence.numpy()[chosen, rows],
-        clean_probability=probability[chosen, rows],
-        clean=clean[chosen, rows],
-        model_labels=labels,
-        model_clean_probability=probability,
-        top_labels=np.zeros((len(rows), 0), np.int64),
-        top_probabilities=np.zeros((len(rows), 0), np.float32),
-        stage="phase1",
-    )
-
-
-def _from_finished(event: Finished, paths: tuple[str, ...], names: tuple[str, ...]) -> Outcome:
-    return Outcome(
-        paths=paths,
-        class_names=names,
-        labels=event.labels.numpy(),
-        confidence=event.confidence.numpy(),
-        clean_probability=event.clean_probability.numpy(),
-        clean=event.clean.numpy().astype(bool),
-        model_labels=event.model_labels.numpy(),
-        model_clean_probability=event.model_clean_probability.numpy(),
-        top_labels=event.top_labels.numpy(),
-        top_probabilities=event.top_probabilities.numpy(),
-        stage=event.stage,
-    )
-
-
-_BUILD: dict[str, Any] = {
-    "zero_shot": _from_zero_shot,
-    "judged": _from_judged,
-    "finished": _from_finished,
-}

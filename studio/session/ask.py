@@ -4,19 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from studio.ask.accuracy import Decision, decide
+from studio.ask.accuracy import (
+    FEWEST_TO_DECIDE,
+    Decision,
+    checks,
+    first_drawn,
+    right_share,
+)
 from studio.errors import RunError
-from studio.runs.given import GIVEN_FILE, NONE, Correction, read_corrections
-from studio.runs.outcome import ANSWERED
-from studio.runs.question import TOGETHER
+from studio.runs.deciding import (
+    WAYS,
+    Checked,
+    OwnLabels,
+    answered_before,
+    between,
+    keep,
+    settle,
+)
+from studio.runs.given import NONE
+from studio.runs.outcome import ANSWERED, TOGETHER, Outcome
+from studio.runs.reader import STAGES, RunReader
+from studio.runs.standing import PERSON, withdraw
 from studio.session.asking import Asking
 from studio.session.encoded import subject_of
 from studio.session.opened import Opened, open_run
 from studio.session.source import OpenedFolder, OpenedRun
 from studio.session.tasks import Task
-
-FEWEST = 10
-"""Answers from which on it is said which way of labelling they speak for."""
 
 LOST = "The images or class names have changed meanwhile: press “20 images worth a look” again."
 
@@ -30,13 +43,13 @@ def preparing(opened: Opened) -> Task:
     return subject_of(opened)
 
 
-def begin(opened: Opened) -> Asking:
+def begin(opened: Opened, *, checking: bool = False) -> Asking:
     """The asking about these images: as it stands, or with twenty images more where all were shown.
 
-    Waits for `preparing`.
+    checking: about images that are drawn to check the labels. Waits for `preparing`.
     """
     asking = _asking(opened)
-    asking.begin()
+    asking.begin(checking=checking)
     return asking
 
 
@@ -79,39 +92,127 @@ def follow_now(opened: Opened) -> Asking:
     return asking
 
 
-def spoken_for(opened: Opened) -> Decision | None:
-    """Which way of labelling the answers speak for: zero-shot, together, or a stage of the run;
-    None while there are fewer than FEWEST answers that none of these ways has been told.
+def checked_of(opened: Opened) -> Checked | None:
+    """What the answers about drawn images say by now; None where there is none."""
+    told, ways = _told(opened), _ways(opened)
+    if not told or not ways:
+        return None
+    reader = _reader(opened)
+    standing = None if reader is None else reader.standing()
+    usual = list(_stages(opened))[-1]
+    way = usual if standing is None or standing.way not in ways else standing.way
+    own = ways[way]
+    labels = own.labels.copy()
+    for image, label in (own.checked or {}).items():
+        labels[image] = label
+    share = right_share(
+        {i: label == labels[i] for i, label in told.items()}, own.labels, own.confidence
+    )
+    return Checked(share, _decision(opened, told, ways), way, standing)
+
+
+def settle_standing(opened: Opened) -> None:
+    """Have the labels of a run stand that the answers about drawn images speak for."""
+    reader = _reader(opened)
+    if reader is not None:
+        ways, told = _ways(opened), _told(opened)
+        more = {way: own for way, own in ways.items() if way not in STAGES}
+        settle(reader, _decision(opened, told, ways), more)
+
+
+def reverse_standing(opened: Opened) -> str:
+    """Have the labels after training stand where others do, whatever answers say, and leave it to
+    the answers where a person had decided; what was done, in words.
+
+    Raises:
+        RunError: There is nothing to reverse.
     """
-    asking, source, outcome = opened.asking, opened.source, opened.outcome
-    if asking is None:
+    reader = _reader(opened)
+    standing = None if reader is None else reader.standing()
+    if reader is None or standing is None:
+        raise RunError("Nothing was decided about these labels.")
+    if standing.by == PERSON:
+        withdraw(reader.run)
+        settle_standing(opened)
+        return "The answers decide again which labels stand"
+    usual = list(_stages(opened))[-1]
+    keep(reader, usual)
+    return f"The labels {WAYS[usual]} stand"
+
+
+def _reader(opened: Opened) -> RunReader | None:
+    """Of a run that has ended."""
+    if not isinstance(opened.source, OpenedRun):
         return None
-    before: Mapping[str, Correction] = {}
+    reader = opened.session.reader(opened.source.run_id)
+    return reader if reader.ended() is not None else None
+
+
+def _stages(opened: Opened) -> dict[str, Outcome]:
+    """The labels that were made without these answers, in order."""
+    return {name: stage for name, stage in opened.stages.items() if name in STAGES}
+
+
+def _order(opened: Opened) -> list[int]:
+    """All images in the order in which they are checked, but those whose answers the labels were
+    told when they were made.
+    """
+    by, source = list(_stages(opened).values())[-1], opened.source
+    before: frozenset[str] = frozenset()
     if isinstance(source, OpenedRun):
-        given = opened.session.store.get(source.run_id).path / GIVEN_FILE
-        before = read_corrections(given) if given.is_file() else {}
+        before = answered_before(opened.session.store.get(source.run_id))
+    order = checks(by.labels, by.confidence).tolist()
+    return [i for i in order if by.paths[i] not in before]
+
+
+def _told(opened: Opened) -> dict[int, int]:
+    """What a person said of the images that were drawn first: image -> class, or NONE."""
+    outcome = opened.outcome
     number = {name: label for label, name in enumerate(outcome.class_names)}
-    told = {
-        i: number.get(said.label, NONE)
+    said = opened.corrections
+    answers = {
+        i: number.get(said[path].label, NONE)
         for i, path in enumerate(outcome.paths)
-        if (said := asking.corrections.current().get(path)) is not None
-        and said.by_person and path not in before
-    }  # fmt: skip
-    if len(told) < FEWEST:
+        if path in said and said[path].by_person
+    }
+    return {i: answers[i] for i in first_drawn(_order(opened), answers)} if answers else {}
+
+
+def _ways(opened: Opened) -> dict[str, OwnLabels]:
+    """The labels of each way of labelling."""
+    ways = {name: OwnLabels(s.labels, s.confidence) for name, s in _stages(opened).items()}
+    asking = opened.asking
+    if not ways or asking is None:
+        return ways
+    together = (
+        opened.stages["zero-shot"] if "zero-shot" in ways else list(opened.stages.values())[-1]
+    )
+    labels, sure = together.labels.copy(), together.confidence.copy()
+    first = asking.subject.weighs.first
+    labels[asking.subject.rows] = first
+    ways[TOGETHER] = OwnLabels(labels, sure)
+    followed = opened.stages.get(ANSWERED)
+    if followed is not None and asking.checked:
+        ways[ANSWERED] = OwnLabels(followed.labels, followed.confidence, asking.checked)
+    return ways
+
+
+def _decision(
+    opened: Opened, told: Mapping[int, int], ways: Mapping[str, OwnLabels]
+) -> Decision | None:
+    if len(told) < FEWEST_TO_DECIDE:
         return None
-    own = {name: stage for name, stage in opened.stages.items() if name != ANSWERED}
-    ways = {name: stage.labels for name, stage in own.items()}
-    together = ways["zero-shot" if "zero-shot" in ways else list(ways)[-1]].copy()
-    together[asking.subject.rows] = asking.subject.weighs.first
-    return decide(told, {**ways, TOGETHER: together}, usual=list(ways)[-1])
+    return between(ways, told, usual=list(_stages(opened))[-1])
 
 
 def _asking(opened: Opened) -> Asking:
     session, source = opened.session, opened.source
+    if isinstance(source, OpenedRun):
+        source = OpenedRun(source.run_id)  # whichever of its labels are looked at
     subject = subject_of(opened).result()
     corrections = session.corrections(source)
-    before = opened.outcome
-    return session.askings.get(source, before, subject, corrections, known=opened.asking)
-
-
-__all__ = ["add_class", "asking_of", "begin", "follow_now", "preparing", "spoken_for"]
+    before, choice = opened.outcome, source.choice
+    asking = session.askings.get(source, before, subject, corrections, known=opened.asking)
+    asking.draw = lambda: _order(opened)
+    asking.after = lambda: settle_standing(open_run(session, choice))
+    return asking

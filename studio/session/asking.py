@@ -1,4 +1,7 @@
-"""Twenty images worth a look: which are asked about, how far a person is, and what follows.
+"""Twenty images at a time: which are asked about, how far a person is, and what follows.
+
+They are those whose answers say most about all others, or those that are drawn to check the labels
+(`studio.ask.accuracy.checks`), in the order in which they were drawn.
 
 The answers themselves are corrections, on disk like all others (`runs.corrections`). What is kept
 here is the order in which images come: those that were shown stay as they are, so that one can go
@@ -9,7 +12,7 @@ where it was.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,6 +24,7 @@ from studio.runs.corrections import Corrections
 from studio.runs.given import Correction
 from studio.runs.outcome import Outcome
 from studio.runs.question import Followed, Progress, Question
+from studio.session.drawn import drawn_questions, held_out
 from studio.session.source import Source
 from studio.session.tasks import Lane, Task
 from studio.session.weighing import Subject
@@ -44,6 +48,10 @@ class Asking:
     corrections: Corrections
     lane: Lane
     labels: str = ""
+    draw: Callable[[], Sequence[int]] | None = None
+    after: Callable[[], object] | None = None
+    checking: bool = False  # drawn images come, not those whose answers say most
+    checked: Mapping[int, int] = field(default_factory=dict)  # see `session.drawn.held_out`
     _shown: list[Question] = field(default_factory=list)
     _next: list[Question] = field(default_factory=list)
     _end: int = 0  # how many are shown until a person is asked whether to go on
@@ -69,11 +77,18 @@ class Asking:
                 self._shown, self._next, self._end, self._first = [], [], 0, None
         self.weigh()
 
-    def begin(self) -> None:
-        """Choose the first images, or twenty more where all were shown; waits for it."""
+    def begin(self, *, checking: bool = False) -> None:
+        """Choose the first images, or twenty more where all were shown; waits for it.
+
+        checking: drawn images are to come; where others were under way, those end here.
+        """
         with self._lock:
-            if self.here is not None:
+            if self.here is not None and checking == self.checking:
                 return
+            if checking != self.checking:
+                self.checking, self._next = checking, []
+                if self._shown and not self._answered(self._shown[-1].image):
+                    self._shown.pop()  # it was not answered, and may come again
             self._end = len(self._shown) + SIZE
         self.weigh()
 
@@ -150,7 +165,7 @@ class Asking:
                 return
             if self._task is not None and self._task.pending:
                 self._task.stop()
-            self._task = self.lane.add(Task("The labels follow", lambda _: self.weigh()))
+            self._task = self.lane.add(Task("The labels follow", lambda _: self.weigh(settle=True)))
 
     @property
     def pending(self) -> bool:
@@ -184,21 +199,28 @@ class Asking:
                 self._mark = hashlib.sha256(labels.tobytes()).hexdigest()[:12]
             return self._mark or ""
 
-    def weigh(self) -> None:
-        """Make the labels follow all that was said, and choose anew what comes next."""
+    def weigh(self, *, settle: bool = False) -> None:
+        """Make the labels follow all that was said, and choose anew what comes next; settle: and
+        tell `after`, with what the answers about drawn images say of these labels.
+        """
         current, subject = self.corrections.current(), self.subject
         said = subject.said(current)
         followed = subject.weighs.follow(said)
         with self._lock:
-            shown = {q.image for q in self._shown}
+            shown, checking = {q.image for q in self._shown}, self.checking
             most = self._end - len(self._shown)
         rows = subject.rows
-        without = np.flatnonzero(np.isin(rows, list(shown)))
-        chosen = subject.weighs.choose(followed, said, most=most, without=set(without.tolist()))
-        questions = [q._replace(image=int(rows[q.image])) for q in chosen]
+        if checking:
+            questions = drawn_questions(subject, self._order(), followed, said, without=shown)[
+                :most
+            ]
+        else:
+            without = np.flatnonzero(np.isin(rows, list(shown)))
+            chosen = subject.weighs.choose(followed, said, most=most, without=set(without.tolist()))
+            questions = [q._replace(image=int(rows[q.image])) for q in chosen]
         with self._lock:
-            if self.subject is not subject:
-                return  # a class was added meanwhile
+            if self.subject is not subject or self.checking != checking:
+                return  # a class was added meanwhile, or other images are asked about
             shown = {q.image for q in self._shown}  # some more meanwhile
             left = self._end - len(self._shown)
             self._next = [q for q in questions if q.image not in shown][:left]
@@ -206,6 +228,12 @@ class Asking:
             self._first = labels if self._first is None else self._first
             self._changed = int((labels != self._first).sum())
             self._followed, self._weighed, self._made, self._mark = followed, current, None, None
+        if settle and self.after is not None:
+            self.checked = held_out(subject, self._order(), said)
+            self.after()
+
+    def _order(self) -> Sequence[int]:
+        return () if self.draw is None else self.draw()
 
     def _answered(self, image: int) -> bool:
         place = int(np.searchsorted(self.subject.rows, image))

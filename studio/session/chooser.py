@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from studio.errors import RunError
-from studio.prompts.prompt_set import PromptSet
 from studio.runs.judging import ChooseImages
 from studio.runs.soft import Soft, chooser, soft_labels
 from studio.scores.similar import Vectors
+from studio.session.encoded import prompts_of
 from studio.session.opened import Opened
 from studio.session.similar import vectors_of
 from studio.session.source import OpenedFolder
@@ -43,7 +43,7 @@ def _zero_shot(opened: Opened, task: Task) -> Soft:
         folder=opened.folder, canvases=opened.canvases, model=opened.model,
         cache_dir=opened.session.options.cache_dir, begin=task.begin, stop=task.stopping,
     )  # fmt: skip
-    found = encoded.label_softly(names, PromptSet(), truth=None)[1]
+    found = encoded.label_softly(names, prompts_of(opened), truth=None)[1]
     missing = np.full(len(names), 1 / len(names), np.float32)
     place = opened.place
     return np.stack([found[place[p]] if p in place else missing for p in opened.outcome.paths])

@@ -13,7 +13,7 @@ from studio.images.folder import Folder, truth
 from studio.runs.given import Correction
 from studio.runs.info import ACTIVE
 from studio.runs.outcome import ANSWERED, Outcome
-from studio.runs.reader import zero_shot_outcome
+from studio.runs.outcome_of import zero_shot_outcome
 from studio.runs.resume import what_to_do
 from studio.session.asking import Asking
 from studio.session.session import Session
@@ -68,7 +68,8 @@ def open_run(session: Session, source: object, stage: object = None) -> Opened:
     """The outcome of a run, or of the images at hand, with its pictures.
 
     source: a `Source` or its text form; the labels of now are taken, whatever its marks are. stage:
-    one of the run's stages, see `RunReader.outcomes`, or ANSWERED; else the latest.
+    one of the run's stages, see `RunReader.outcomes`, or ANSWERED; else the labels that stand
+    (`runs.standing`), where that was decided, and the latest ones where it was not.
 
     Raises:
         RunError: no such run, or it has nothing to show yet.
@@ -81,9 +82,17 @@ def open_run(session: Session, source: object, stage: object = None) -> Opened:
     asking = session.askings.peek(opened.source, opened.outcome)
     answered = None if asking is None else asking.outcome(opened.outcome)
     stages = opened.stages if answered is None else {**opened.stages, ANSWERED: answered}
+    standing = None
+    if isinstance(source, OpenedRun):
+        standing = session.reader(source.run_id).standing()
     outcome = stages.get(stage) if isinstance(stage, str) else None
+    if outcome is None and standing is not None:
+        outcome = stages.get(standing.way)
     outcome = answered if outcome is None else outcome
     opened = replace(opened, asking=asking)
+    if standing is not None:  # so that nobody accepts labels that have moved on
+        mark = f"{standing.way}-{standing.checks}"
+        opened = replace(opened, source=replace(opened.source, labels=mark))
     if outcome is None:
         return opened
     if asking is not None and outcome is answered:

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from studio.runs.given import Correction, Given, given_vector, usable
 from studio.runs.outcome import ANSWERED, LIKELY, Outcome
+from studio.runs.outcome_of import zero_shot_outcome
 from studio.runs.question import Followed, Question
-from studio.runs.reader import zero_shot_outcome
 
 
 class Weighs(Protocol):

@@ -13,7 +13,7 @@ from studio.api.checks import share_right, to_check
 from studio.cli import main
 from studio.errors import RunError
 from studio.runs.outcome import Outcome
-from studio.runs.reader import zero_shot_outcome
+from studio.runs.outcome_of import zero_shot_outcome
 
 NAMES = ("cat", "dog")
 
@@ -45,11 +45,13 @@ def test_a_share_with_its_interval(outcome: Outcome) -> None:
 
 def test_only_images_that_were_drawn_first_count(outcome: Outcome) -> None:
     said = answered(outcome, 40, wrong=0)
-    gap = to_check(outcome, 40)["path"][20]
-    del said[gap]
+    for path in to_check(outcome, 30)["path"][20:]:
+        del said[path]
     assert share_right(outcome, said).checks == 20, "those after a gap were chosen by somebody"
+    before = to_check(outcome, 10)["path"]
+    assert share_right(outcome, said, before=before).checks == 10, "the labels were told these"
     with pytest.raises(RunError, match="--out FILE"):
-        share_right(outcome, {to_check(outcome, 2)["path"][1]: "cat"})
+        share_right(outcome, {to_check(outcome, 9)["path"][8]: "cat"})
 
 
 def test_a_list_is_written_filled_in_and_read(

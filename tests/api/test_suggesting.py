@@ -8,10 +8,15 @@ from typing import Any
 
 import pytest
 
+from studio.api.judging import JudgeOrder, _chooser, _subject
 from studio.api.run import Run
 from studio.cli import main
+from studio.progress import never
+from studio.prompts.prompt_set import PromptSet
 from studio.runs.corrections import Corrections
+from studio.runs.first_labels import Encoded
 from studio.runs.job import run_job
+from studio.runs.reader import RunReader
 from studio.runs.request import JobRequest, create_run
 from studio.runs.store import RunStore
 from studio.settings import Settings
@@ -63,6 +68,36 @@ def test_a_run_suggests_what_nobody_has_answered(
     again = [row["path"] for row in run.suggest("1C", cache=tmp_path / "cache", progress=False)]
     assert len(again) == 3
     assert not set(paths[:2]) & set(again)
+
+
+@pytest.mark.parametrize("command", ["suggest", "judge"])
+def test_images_are_labelled_with_what_the_run_read_about_each_class(
+    command: str, image_folder: Path, tiny_model: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    prompts = PromptSet(sentences={name: (f"a drawing of {name}",) for name in NAMES})
+    request = JobRequest(
+        folder=image_folder, model=str(tiny_model), class_names=NAMES, method="zero-shot",
+        prompts=prompts,
+    )  # fmt: skip
+    folder = create_run(request, RunStore(tmp_path / "runs"))
+    run_job(request, folder, cache_dir=tmp_path / "cache", stop=lambda: False)
+    # Stopped before it had a classifier, a run says nothing about all classes of an image.
+    monkeypatch.setattr(RunReader, "outcome", lambda self: self._outcome("zero_shot"))
+    read: list[PromptSet] = []
+    label = Encoded.label_softly
+
+    def spy(self: Encoded, names: Any, prompts: PromptSet, **more: Any) -> Any:
+        read.append(prompts)
+        return label(self, names, prompts, **more)
+
+    monkeypatch.setattr(Encoded, "label_softly", spy)
+    if command == "suggest":
+        Run(folder).suggest(2, cache=tmp_path / "cache", progress=False)
+    else:
+        order = JudgeOrder(folder.id, "2", tmp_path / "runs", tmp_path / "cache")
+        _chooser(_subject(order, begin=lambda _: lambda *_: None, stop=never, tell=print))
+    assert [one.sentences for one in read] == [prompts.sentences]
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from studio.ask.accuracy import checks, decide, right_share
+from studio.ask.accuracy import checks, decide, first_drawn, right_share
 
 
 def labelled(share: float, *, number: int = 1000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -73,5 +73,43 @@ def test_answers_speak_for_the_way_that_is_right_more_often_by_more_than_chance(
     alike = decide(told, {"zero-shot": good, "trained": good.copy()}, usual="trained")
     assert (alike.best, alike.sure) == ("trained", False)
     assert decide({}, {"a": good, "b": bad}, usual="b").best == "b"
+    assert 0.95 <= found.chance < 1
+    few = {i: int(truth[i]) for i in range(9)}
+    assert not decide(few, {"a": truth, "b": (truth + 1) % 5}, usual="b").sure
     one = decide({0: int(truth[0])}, {"a": truth, "b": (truth + 1) % 5}, usual="b")
     assert one.best == "b", "one answer decided"
+
+
+@pytest.mark.parametrize(("won", "lost", "sure"), [(4, 0, True), (3, 0, False), (7, 1, True),
+                                                   (5, 1, False)])  # fmt: skip
+def test_what_speaks_clearly(won: int, lost: int, sure: bool) -> None:
+    """Of checks that one of the ways labels right, a share above one half with 95 in 100."""
+    truth = np.zeros(20, np.int64)
+    usual, other = truth.copy(), truth.copy()
+    usual[:won] = 1
+    other[won : won + lost] = 1
+    found = decide(dict.fromkeys(range(20), 0), {"other": other, "usual": usual}, usual="usual")
+    assert found.sure == sure
+    assert found.best == ("other" if sure else "usual")
+
+
+def test_images_that_somebody_chose_are_not_taken_for_drawn_ones() -> None:
+    order = list(range(100, 200))
+    assert first_drawn(order, set(order[:30])) == order[:30]
+    skipped = set(order[:30]) - {order[3], order[17]}
+    assert first_drawn(order, skipped) == sorted(skipped), "a skipped image ended it"
+    assert first_drawn(order, set(order[50:])) == []
+    chosen = {*order[:10], *order[60:70]}
+    assert first_drawn(order, chosen) == order[:10]
+    assert first_drawn(order, set()) == []
+
+
+def test_the_interval_is_said_with_what_ten_more_would_bring() -> None:
+    labels, confidence, right = labelled(0.6)
+    found = right_share(
+        {int(i): bool(right[i]) for i in checks(labels, confidence)[:40]}, labels, confidence
+    )
+    first, second = found.sentences()
+    assert "from 40 checked images" in first
+    assert f"between {100 * found.low:.0f} and" in first
+    assert "10 more would narrow that" in second

@@ -86,6 +86,12 @@ def test_a_price_is_known_only_for_its_own_host():
     assert price_of("new-model", "api.openai.com") is None
 
 
+def test_a_price_is_that_of_the_model_itself_and_of_its_dated_versions():
+    assert price_of("gpt-4o-2024-08-06", "api.openai.com") == price_of("gpt-4o", "api.openai.com")
+    for other in ("gpt-4o-audio-preview", "gpt-4o-2024-05-13", "gpt-4.1-mini-long", "my-gpt-4o"):
+        assert price_of(other, "api.openai.com") is None
+
+
 @pytest.mark.parametrize(
     ("text", "price"),
     [("0.40/1.60", Price(0.4, 1.6)), (" $0.4 / $1.6 ", Price(0.4, 1.6)), ("2,8", Price(2, 8)),

@@ -71,6 +71,20 @@ def test_a_method_that_was_not_measured_on_all_sets_has_no_row(tool: ModuleType)
     assert [row.split(" | ")[0] for row in table.splitlines()[2:]] == ["| zero-shot", "| **CoFT**"]
 
 
+def test_runs_with_answers_stand_beside_the_same_seed_without(tool: ModuleType) -> None:
+    judged = tool.benchmark_eight.JUDGED
+    rows = [result("cifar10", "coft", 0.6), result("cifar10", "coft", 0.9, seed=1)]
+    rows += [result("cifar10", judged, 0.7), result("eurosat", judged, 0.4),
+             result("eurosat", "coft", 0.5)]  # fmt: skip
+    rows = [{**row, "classes": 10, "labels": {"finished": row["accuracy"]}} for row in rows]
+    rows.append({**result("flowers102", judged, 0.7), "classes": 102, "labels": {"finished": 0.7}})
+    assert tool.benchmark_eight.judged(rows).splitlines()[2:] == [
+        "| cifar10 | 20 | 50.0 | 60.0 | 70.0 | +10.0 | 60.0 | 70.0 |",
+        "| eurosat | 20 | 50.0 | 50.0 | 40.0 | -10.0 | 50.0 | 40.0 |",
+        "| **mean of 2** |  | 50.0 | 55.0 | 55.0 | +0.0 |  |  |",
+    ]
+
+
 def test_results_are_kept_once_and_without_folders_of_the_machine(tool: ModuleType) -> None:
     old = [result("cifar10", "coft", 0.6), result("cifar10", "coft", 0.7, seed=1)]
     rows = tool.merged(old, [result("cifar10", "coft", 0.654321049)])

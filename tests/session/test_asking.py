@@ -13,8 +13,8 @@ import pytest
 from studio.runs.corrections import Corrections, Subjects
 from studio.runs.given import UNKNOWN, Given
 from studio.runs.outcome import ANSWERED, Outcome
+from studio.runs.outcome_of import zero_shot_outcome
 from studio.runs.question import Followed, Question
-from studio.runs.reader import zero_shot_outcome
 from studio.session.asking import EVERY, SIZE, Asking, Askings
 from studio.session.source import AT_HAND, OpenedRun
 from studio.session.weighing import Subject

@@ -7,12 +7,14 @@ The images come in the dialog (`ui.explore.detail`), in the order in which an an
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import gradio as gr
 
 from studio.errors import RunError, StudioError
-from studio.session.ask import begin, preparing, spoken_for
+from studio.runs.standing import PERSON
+from studio.session.ask import begin, checked_of, preparing, reverse_standing
 from studio.session.asking import SIZE
 from studio.session.opened import open_run
 from studio.session.rooms import Whose
@@ -41,18 +43,29 @@ class AskPanel(InSession, Panel):
                 f"{SIZE} images worth a look", elem_id="ask-start", size="sm", variant="primary",
                 min_width=200,
             )  # fmt: skip
+            self.check = gr.Button(
+                "Check how good these labels are", elem_id="ask-check", size="sm", min_width=200
+            )
             self.line = gr.HTML(elem_id="ask-line")
-        self.outputs = [self.line]
+            self.reverse = gr.Button(
+                "", elem_id="ask-reverse", size="sm", min_width=200, visible=False
+            )
+        self.outputs = [self.line, self.reverse]
 
     def wire(self, run: Any, dialog: Any, **event: Any) -> None:
-        """Connect the button. run: what is looked at; dialog: where the images come."""
-        self.button.click(
-            self.start, [run], [self.line, dialog], concurrency_id="search", concurrency_limit=4,
-            trigger_mode="once", **UNCHECKED, **event,
-        )  # fmt: skip
+        """Connect the buttons. run: what is looked at; dialog: where the images come."""
+        for button, checking in ((self.button, False), (self.check, True)):
+            button.click(
+                partial(self.start, checking=checking), [run], [self.line, dialog],
+                concurrency_id="search", concurrency_limit=4, trigger_mode="once",
+                **UNCHECKED, **event,
+            )  # fmt: skip
 
-    def start(self, run: Any) -> Iterator[list[Any]]:
-        """Begin, or go on; yields the line, and at last what the dialog shows."""
+    def start(self, run: Any, *, checking: bool = False) -> Iterator[list[Any]]:
+        """Begin, or go on; yields the line, and at last what the dialog shows.
+
+        checking: with images that are drawn to check the labels.
+        """
         try:
             opened = open_run(self.session, run)
             task = preparing(opened)
@@ -61,19 +74,30 @@ class AskPanel(InSession, Panel):
                 task.ended.wait(_WAIT_S)
             if task.error:
                 raise RunError(task.error)
-            asking = begin(opened)
+            asking = begin(opened, checking=checking)
             html = self.detail.ask(open_run(self.session, run))
         except StudioError as error:
             yield [part("notice", str(error), kind="warn"), gr.skip()]
             return
-        yield [view.state(asking.progress), html]
+        yield [view.state(asking.progress, checked_of(opened)), html]
+
+    def turn_round(self, run: Any) -> str:
+        """Have the other labels stand, see `reverse_standing`; what was done."""
+        opened = open_run(self.session, run)
+        return reverse_standing(opened)
 
     def draw(self, scene: Scene) -> Drawn:
         """What the line says."""
-        asking = scene.opened.asking
-        text = (
-            ""
-            if asking is None or not asking.progress.shown
-            else view.state(asking.progress, spoken_for(scene.opened))
-        )
-        return {self.line: text}
+        opened = scene.opened
+        asking, checked = opened.asking, checked_of(opened)
+        line = view.state(None if asking is None else asking.progress, checked)
+        standing = None if checked is None else checked.standing
+        if standing is None:
+            return {self.line: line, self.reverse: gr.update(visible=False)}
+        mine = standing.by == PERSON
+        text = "Let the answers decide" if mine else "Keep the labels after training instead"
+        return {self.line: line, self.reverse: gr.update(visible=True, value=text)}
+
+    def nothing(self) -> Drawn:
+        """Nothing is looked at."""
+        return {self.line: "", self.reverse: gr.update(visible=False)}

@@ -18,7 +18,7 @@ import numpy as np
 from studio.errors import RunError
 from studio.numbers import count, index_of, plural
 from studio.runs.corrections import WITHDRAWN
-from studio.session.ask import add_class, asking_of, begin, follow_now, spoken_for
+from studio.session.ask import add_class, asking_of, begin, checked_of, follow_now
 from studio.session.opened import Opened, open_run
 from studio.session.rooms import Whose
 from studio.session.similar import vectors_of
@@ -193,7 +193,7 @@ class DetailDialog(InSession):
     def more(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Twenty more images that are worth a look. asked: the `Place` of the last one."""
         opened, _ = self._opened(asked)
-        begin(opened)
+        begin(opened, checking=asking_of(opened).checking)
         return {"html": self.ask(open_run(self.session, opened.source))}
 
     def undo(self, asked: dict[str, Any]) -> dict[str, Any]:
@@ -239,7 +239,7 @@ class DetailDialog(InSession):
         if place.walk != ASKED:
             return {}
         asking = asking_of(opened)
-        state = asked_view.state(asking.progress, spoken_for(opened))
+        state = asked_view.state(asking.progress, checked_of(opened))
         return {"state": state, "pending": asking.pending, "followed": asking.mark}
 
     def _opened(self, asked: dict[str, Any]) -> tuple[Opened, Place]:

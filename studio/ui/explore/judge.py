@@ -12,6 +12,7 @@ from typing import Any
 
 import gradio as gr
 
+from studio.ask.judge_cost import PRICES_OF
 from studio.ask.judge_endpoint import DEFAULT_JUDGE
 from studio.errors import PromptError, StudioError
 from studio.numbers import plural
@@ -214,7 +215,7 @@ class JudgePanel(InSession):
 
     def _leaves(self, terms: Terms) -> str:
         """What leaves the machine and what it may cost, before anything does."""
-        return render("explore/judge_leaves.html", terms=terms)
+        return render("explore/judge_leaves.html", terms=terms, prices_of=PRICES_OF)
 
 
 def _agree(terms: Terms, busy: bool) -> Any:

@@ -199,6 +199,10 @@ class ExploreTab(ExploreAnswers):
         correct.keep.click(correct.unasked, outputs=asks[2:], **PRIVATE)
         correct.undo_button.click(**self.event(self.undo, changed))
         self.ask.wire(self.run, self.detail.dialog)
+        self.ask.reverse.click(
+            lambda run: guard(lambda: self.ask.turn_round(run)), [self.run], [changed[0]],
+            **UNCHECKED,
+        )  # fmt: skip
         correct.one_by_one.click(**self.event(self.one_by_one, [self.detail.dialog]))
         same_pages = self.event(self.draw, drawn)
         correct.changed.change(**same_pages)
