@@ -175,6 +175,25 @@ class Encoded:
         vectors = self._tower.class_vectors(texts)
         return ZeroShotStart.of(self._tower.backbone, self._features, vectors)
 
+    def strangers(self, class_names: Sequence[str], prompts: PromptSet) -> NDArray[np.float32]:
+        """(N,) in [0, 1], how far the images seem to be of none of the classes, as a run would say
+        it (`scores.strangers`). Nouns not met before take seconds. Arguments as of `label`.
+        """
+        from studio.runs.inputs import prompts_of, strangers
+        from studio.settings import Settings
+
+        backbone = self._tower.backbone
+        own = prompts_of(Settings(), backbone, prompts.only(class_names), class_names)
+        score = strangers(
+            backbone,
+            features=self._features,
+            class_vectors=self._tower.class_vectors(own.texts(class_names)),
+            class_names=class_names,
+            templates=own.templates,
+            cache_dir=self._cache_dir,
+        )
+        return np.asarray(score.numpy())
+
     def similar(
         self, text: str, class_names: Sequence[str], prompts: PromptSet
     ) -> NDArray[np.float32]:

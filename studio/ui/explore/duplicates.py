@@ -15,6 +15,7 @@ from studio.scores.duplicates import Group
 from studio.scores.similar import Similar
 from studio.scores.strangers import STRONG
 from studio.session.similar import similar_of
+from studio.session.strangers import strangers_of
 from studio.session.tasks import Task
 from studio.ui.explore.galleries import Drawn, PagedCards, Panel
 from studio.ui.explore.scene import EXACT, FAR, NEAR, OF_NONE, Filters, Indices, Scene
@@ -24,10 +25,6 @@ from studio.views.render import part, render
 
 _LEAST, _MOST = 0.8, 0.99
 
-_NOT_SAID = (
-    "Nothing is known about images of no class here: runs say it, and runs of earlier versions did "
-    "not."
-)
 _GONE = "The images are no longer in their folder, so that they cannot be compared."
 
 
@@ -63,10 +60,7 @@ class DuplicatesPanel(Panel):
             return self._of_none(scene, pages)
         slider = gr.update(visible=kind == NEAR)
         if task is None or not task.ready:
-            pages[self.gallery.name] = 0
-            waits = gr.Timer(active=task is not None and task.pending)
-            shown = {self.at_least: slider, self.head: _wait(task), self.timer: waits}
-            return self.nothing() | shown
+            return self._waits(task, pages) | {self.at_least: slider}
         similar: Similar = task.value
         groups = [] if kind == FAR else _groups(scene, similar, filters)
         if kind == FAR:
@@ -96,11 +90,18 @@ class DuplicatesPanel(Panel):
         return {**shown, self.at_least: slider, self.head: head, self.take: take,
                         self.timer: gr.Timer(active=False)}  # fmt: skip
 
+    def _waits(self, task: Task | None, pages: dict[str, int]) -> Drawn:
+        """What is shown while it is being computed, or where it cannot be."""
+        pages[self.gallery.name] = 0
+        waits = gr.Timer(active=task is not None and task.pending)
+        return self.nothing() | {self.head: _wait(task), self.timer: waits}
+
     def _of_none(self, scene: Scene, pages: dict[str, int]) -> Drawn:
         """Images that seem to be of none of the classes, those that seem so most first."""
-        scores = scene.outcome.strangers
-        if scores is None:
-            return self.nothing() | {self.head: part("empty", _NOT_SAID)}
+        task = strangers_of(scene.opened)
+        if task is None or not task.ready:
+            return self._waits(task, pages) | {self.at_least: gr.update(visible=False)}
+        scores = task.value
         indices = _strangers(scene)
         shown = self.gallery.draw(
             scene, indices, pages, note=lambda i: f"of none: {percent(float(scores[i]))}"
@@ -170,9 +171,10 @@ def _strangers(scene: Scene) -> Indices:
     """Those with strong evidence, or else a page of the nearest to it, as far as the filters leave
     them.
     """
-    scores = scene.outcome.strangers
-    if scores is None:
+    task = strangers_of(scene.opened)
+    if task is None or not task.ready:
         return np.zeros(0, np.int64)
+    scores = task.value
     order = np.argsort(-scores, kind="stable")
     order = order[: max(int((scores >= STRONG).sum()), PAGE_SIZE)]
     return order[scene.allowed[order]]

@@ -18,11 +18,13 @@ from studio.session.opened import open_run
 from studio.session.session import Session
 from studio.session.similar import similar_of
 from studio.session.source import OpenedRun, parse
+from studio.session.strangers import strangers_of
 from studio.ui.explore.answers import IMAGES_AT_HAND, all_of_side
 from studio.ui.explore.scene import (
     AGAINST_TRUTH,
     ALL,
     COMBINED,
+    EXACT,
     FAR,
     JUDGED,
     NEAR,
@@ -408,15 +410,40 @@ def test_images_of_no_class_are_shown_most_first(tab: ExploreTab, run_id: str) -
         tab.pick_duplicate(asked, event({"pick": "group:0"}))
 
 
-def test_a_run_of_an_earlier_version_says_that_it_does_not_know(
+def test_images_of_no_class_are_shown_before_any_training_and_of_earlier_runs(
     tab: ExploreTab, run_id: str
 ) -> None:
-    scene = tab.scene(here(run_id))
-    outcome = replace(scene.outcome, strangers=None)
-    old = replace(scene, opened=replace(scene.opened, outcome=outcome))
-    shown = tab.duplicates.draw(old, here(run_id, kind=OF_NONE), {"duplicates": 0})
-    assert "earlier versions" in shown[tab.duplicates.head]
-    assert len(tab.duplicates.all(old, here(run_id, kind=OF_NONE))) == 0
+    """The scores are those that a run of the same images and names gives itself."""
+    known = tab.scene(here(run_id)).outcome.strangers
+    assert known is not None
+    assert len(np.unique(known)) > 5
+    old = tab.scene(here(run_id))
+    old = replace(old, opened=replace(old.opened, outcome=replace(old.outcome, strangers=None)))
+    for scene in (tab.scene(here("folder")), old):
+        asked = here(scene.opened.source, kind=OF_NONE)
+        task = strangers_of(scene.opened)
+        assert task is not None
+        assert task.ended.wait(60)
+        assert task.value == pytest.approx(known, abs=1e-5)
+        shown = by_id(tab, tab.duplicates.draw(scene, asked, {"duplicates": 0}))
+        first = int(np.argsort(-task.value, kind="stable")[0])
+        assert re.findall(r'data-pick="(\d+)"', shown["gallery-duplicates"])[0] == str(first)
+        assert tab.duplicates.all(scene, asked)[0] == first
+        assert shown["duplicates-take"]["interactive"]
+
+
+def test_images_of_no_class_wait_for_their_scores(
+    tab: ExploreTab, run_id: str, monkeypatch: Any
+) -> None:
+    from studio.session.tasks import Task
+
+    waiting = Task("Waiting", lambda _: None)
+    monkeypatch.setattr("studio.ui.explore.duplicates.strangers_of", lambda opened: waiting)
+    asked = here(run_id, panel="duplicates", kind=OF_NONE)
+    page = tab.duplicates.draw(tab.scene(asked), asked, {"duplicates": 3})
+    assert "Being computed: waiting" in page[tab.duplicates.head]
+    assert page[tab.duplicates.timer].active
+    assert len(tab.duplicates.all(tab.scene(asked), asked)) == 0
 
 
 def test_what_takes_long_says_that_it_is_being_computed(
@@ -447,7 +474,12 @@ def test_when_the_images_are_gone_the_labels_still_show(
     page = draw(tab, run_id)
     assert "without pictures" in page["explore-summary"]
     assert "image not found" in page["gallery-clean"] + page["gallery-noisy"]
-    assert "cannot be compared" in draw(tab, run_id, "duplicates")["duplicates-head"]
+    for kind in (EXACT, OF_NONE):
+        gone = replace(tab.scene(here(run_id)).outcome, strangers=None)
+        scene = tab.scene(here(run_id))
+        scene = replace(scene, opened=replace(scene.opened, outcome=gone))
+        shown = tab.duplicates.draw(scene, here(run_id, kind=kind), {"duplicates": 0})
+        assert "cannot be compared" in shown[tab.duplicates.head]
     assert "no longer in its folder" in tab.open_image(
         here(run_id), event({"pick": "0"}), name="selection"
     )
