@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 HERE, THERE = "here", "there"
 STEPS = (
     "nearest images", "labelling together", "neighbour shares", "of none of the classes",
-    "estimate", "seeds",
+    "estimate", "seeds", "canvas index", "one canvas more",
 )  # fmt: skip
 FAR = (1_000_000, 10_000_000)
 
@@ -136,6 +136,8 @@ def prepared(step: str, made: Made, cache: Path) -> Callable[[], object] | None:
     """What a step does, with all that it is given made; None: that checkout has no such step."""
     import torch
 
+    if step in ("canvas index", "one canvas more"):
+        return canvas_index(step, len(made.features), cache)
     from studio.coft import selection, transduction
     from studio.scores.cleanliness import neighbour_share
     from studio.scores.estimate import Evidence
@@ -173,6 +175,30 @@ def prepared(step: str, made: Made, cache: Path) -> Callable[[], object] | None:
         torch.from_numpy(units), made.probabilities, given,
         device=torch.device("cpu"), anchor=32.0, **tensors,
     )  # fmt: skip
+
+
+def canvas_index(step: str, images: int, cache: Path) -> Callable[[], object]:
+    """What is written down about a folder's canvases, which are of one pixel here."""
+    import numpy as np
+
+    from studio.images.canvas_cache import ShardStore
+    from studio.images.folder import ImageFile
+
+    files = [ImageFile(f"class {i % 100}/picture {i:07d}.jpg", 10**5, i) for i in range(images)]
+    late = ImageFile("late.jpg", 10**5, 1)
+    pixel = np.zeros((3, 1, 1), np.uint8)
+
+    def keep(new: Sequence[ImageFile], all_of_them: Sequence[ImageFile]) -> None:
+        with ShardStore(cache, root=Path(f"/photos {images}"), size=1, max_pixels=1) as store:
+            store.no_room_for(len(new))
+            for file in new:
+                store.keep(file, pixel)
+            store.publish(all_of_them)
+
+    if step == "canvas index":
+        return lambda: keep(files, files)
+    keep(files, files)
+    return lambda: keep([late], [*files, late])
 
 
 def exponent(small: float, large: float, *, sizes: tuple[int, int]) -> float:

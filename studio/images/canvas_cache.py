@@ -16,7 +16,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -135,7 +135,7 @@ class ShardStore:
             self._disk_full = True
             self._close_writer()
             return
-        self._index.put(file, replace(known, shard=self._writer.name, row=row))
+        self._index.put(file, known._replace(shard=self._writer.name, row=row))
         if self._writer.rows >= _SHARD_ROWS:
             self._close_writer()
             self._index.add()

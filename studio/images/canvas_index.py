@@ -13,9 +13,9 @@ import os
 import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import PIL
 
@@ -41,15 +41,17 @@ class Verdict:
         return not self.reason
 
 
-@dataclass(frozen=True)
-class Known:
+_USABLE = Verdict()
+
+
+class Known(NamedTuple):
     """What is known of a file.
 
     content: hash of what its canvas shows; "" where it has none, or an earlier version did not
     write it down. shard, row: where its canvas lies; "" and -1 where it is not on the disk.
     """
 
-    verdict: Verdict = Verdict()
+    verdict: Verdict = _USABLE
     content: str = ""
     shard: str = ""
     row: int = -1
@@ -77,7 +79,6 @@ class FolderIndex:
         self._new: dict[ImageFile, None] = {}  # what the disk does not know yet, in order
         self._parts: list[Path] = []
         self._sound = self._read()
-        self._on_disk = set(self.known)
 
     def put(self, file: ImageFile, known: Known) -> None:
         """Something was found out about a file."""
@@ -89,30 +90,32 @@ class FolderIndex:
         gone = set(shards)
         for file, known in self.known.items():
             if known.shard in gone:
-                self.known[file] = replace(known, shard="", row=-1)
+                self.known[file] = known._replace(shard="", row=-1)
 
     def add(self) -> None:
         """Write down what is new."""
         new = [file for file in self._new if self._lasts(file)]
         name = f"part-{time.time_ns():020d}-{uuid.uuid4().hex[:8]}.json"
         if new and self._write(name, new):
-            self._on_disk |= set(new)
             self._new = {}
             self._parts.append(self._path / name)
 
     def publish(self, files: Iterable[ImageFile]) -> bool:
         """Write down what is new, and forget all other files; whether anything was written."""
-        wanted = {file: None for file in files if self._lasts(file)}
-        if not self._new and self._on_disk == wanted.keys():
+        wanted = set(files)
+        gone = [file for file in self.known if file not in wanted]
+        for file in gone:
+            del self.known[file]
+            self._new.pop(file, None)
+        if not gone and not self._new:
             return False
-        few = len(self._parts) < _MOST_PARTS
-        if few and self._sound and self._on_disk <= wanted.keys():
+        if self._sound and not gone and len(self._parts) < _MOST_PARTS:
             self.add()
-        elif self._write(_WHOLE, list(wanted)):
+        elif self._write(_WHOLE, [file for file in self.known if self._lasts(file)]):
             for part in self._parts:
                 with contextlib.suppress(OSError):
                     part.unlink(missing_ok=True)
-            self._on_disk, self._new, self._parts, self._sound = set(wanted), {}, [], True
+            self._new, self._parts, self._sound = {}, [], True
         return True
 
     def is_part(self, name: str) -> bool:
@@ -123,7 +126,7 @@ class FolderIndex:
         """Whether what is known of a file is worth keeping: "unreadable" may pass (rights, a
         network drive) without a trace in size or time.
         """
-        return file in self.known and self.known[file].verdict.reason != "unreadable"
+        return self.known[file].verdict.reason != "unreadable"
 
     def _write(self, name: str, files: Sequence[ImageFile]) -> bool:
         """Whether it could be written. Without an index only the next start is slow."""
@@ -179,7 +182,7 @@ class FolderIndex:
                 continue  # another version may well decode it
             kept = number >= 0 and row >= 0
             found[ImageFile(str(path), int(length), int(mtime_ns))] = Known(
-                Verdict(str(reason), str(detail)),
+                Verdict(str(reason), str(detail)) if reason else _USABLE,
                 str(content[0]) if content else "",
                 shards[number] if kept else "",
                 int(row) if kept else -1,

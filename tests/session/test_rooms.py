@@ -121,13 +121,14 @@ def test_there_are_only_so_many_rooms(rooms: Rooms, monkeypatch: pytest.MonkeyPa
 
 
 def test_the_device_is_taken_in_turns() -> None:
-    turns, order, first_in = Turns(waiting=2), list[str](), threading.Event()
+    turns, order = Turns(waiting=2), list[str]()
+    first_in, all_there = threading.Event(), threading.Event()
 
     def work(name: str) -> None:
         with turns.taken(lambda: False):
             order.append(name)
             first_in.set()
-            time.sleep(0.05)
+            all_there.wait(60)  # however slow the machine is
 
     threads = []
     for name in ("a", "b", "c"):
@@ -138,6 +139,7 @@ def test_the_device_is_taken_in_turns() -> None:
             time.sleep(0.001)
     with pytest.raises(RunError, match="3 others"):
         turns.check()
+    all_there.set()
     for thread in threads:
         thread.join()
     assert order == ["a", "b", "c"]
