@@ -229,8 +229,10 @@ def ended(folder: Path) -> Iterator[Outcome]:
             state, reader = run.status()["state"], RunReader(run)
             reader.refresh()
             labels = list(reader.outcomes())
-            # Once the model is written there is nothing left to end.
+            # Once the model is written there is nothing left to end; while it is loaded, there
+            # is nothing yet, and on a busy machine that is cut off after 8 seconds.
             right = state == "stopped" or (state == "finished" and file.startswith(".model"))
+            right = right or (state == "interrupted" and early)
             goes_on = state == "finished" or not obstacle(run)
             held = came and took <= 10 and "Traceback" not in said and right and goes_on
             held = held and (early or bool(labels))
