@@ -119,7 +119,7 @@ def full_disk(folder: Path) -> Iterator[Outcome]:
 
 
 def damaged_run(folder: Path) -> Iterator[Outcome]:
-    """A run damaged in some 400 ways, beside a good one."""
+    """A run damaged in 680 ways, beside a good one."""
     from studio.errors import StudioError
     from studio.export.labels import labels_csv
     from studio.runs.reader import RunReader
@@ -293,7 +293,7 @@ def _fill(folder: Path) -> None:
 
 KINDS = [
     Kind("full-disk", "the disk of the runs or of the cache fills up at twelve moments", full_disk),
-    Kind("damaged-run", "a run damaged in some 400 ways, beside a good one", damaged_run),
+    Kind("damaged-run", "a run damaged in 680 ways, beside a good one", damaged_run),
     Kind("leftovers", "processes killed while they write, and what is left of it", leftovers),
     Kind("stopped-lock", "a lock that a stopped process holds", stopped_lock),
     Kind("ended", "SIGTERM and SIGINT in the middle of a run", ended),
