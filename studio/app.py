@@ -36,7 +36,7 @@ def main() -> None:
         with one_line():
             _serve(args, space=space)
     except SystemExit as ended:
-        code = ended.code if isinstance(ended.code, int) else 1
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     leave(code)
 
 

@@ -210,6 +210,7 @@ def door(session: Session | Rooms, page: gr.Blocks, uploads: Path, hosts: Hosts)
         visitors=Visitors() if session.shared else None,
         root=options.root,
         tools=frozenset(NAMES if options.tools else ()),
+        events=1 + max(page.fns, default=0),
     )
     waiting = page._queue.pending_event_ids_session
     return Middleware(Door, rules=rules, queued=lambda of: len(waiting.get(of, ())))
