@@ -36,7 +36,7 @@ def main() -> None:
         with one_line():
             _serve(args, space=space)
     except SystemExit as ended:
-        code = ended.code if isinstance(ended.code, int) else 1
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     leave(code)
 
 
@@ -56,9 +56,9 @@ def _serve(args: argparse.Namespace, *, space: str | None) -> None:
 
     public = args.public or space is not None
     options = Options(
-        runs_dir=args.runs.expanduser().resolve(),
-        cache_dir=args.cache.expanduser().resolve(),
-        roots=tuple(root.expanduser().resolve() for root in args.root),
+        runs_dir=_real(args.runs),
+        cache_dir=_real(args.cache),
+        roots=tuple(map(_real, args.root)),
         public=public,
         local=is_loopback(args.host),
         limits=None if not public else Limits() if lent is None else ON_LENT_GPU,
@@ -73,6 +73,11 @@ def _serve(args: argparse.Namespace, *, space: str | None) -> None:
     browser = here and not args.no_browser and not args.window
     until = partial(show, kept=options.cache_dir / "window") if args.window else None
     serve(options, host=args.host, port=args.port, names=names, browser=browser, until=until)
+
+
+def _real(path: Path) -> Path:
+    """Where links lead; links in a circle are told of by whoever opens the folder."""
+    return Path(os.path.realpath(path.expanduser()))
 
 
 if __name__ == "__main__":

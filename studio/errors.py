@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -86,6 +87,7 @@ def leave(code: int) -> NoReturn:
     The interpreter takes seconds to take itself apart once torch is there (6 s on two busy cores),
     during which nothing can hurry it; whoever sends SIGTERM sends SIGKILL soon.
     """
+    threading.excepthook = lambda _: None  # a thread that trips over the end: nobody need know
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):  # whoever read it is gone

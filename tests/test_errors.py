@@ -4,13 +4,19 @@ import subprocess
 import sys
 
 ENDS = """
-import atexit, sys
+import atexit, sys, threading, time
 from studio.errors import leave
 class Large:
     def __del__(self):
         print("taken apart")
 large = Large()
 atexit.register(print, "tidied")
+def trips():
+    over.wait()
+    raise RuntimeError("too late")
+over = threading.Event()
+threading.Thread(target=trips, daemon=True).start()
+atexit.register(lambda: (over.set(), time.sleep(0.3)))
 print("said")
 leave(3)
 """

@@ -262,7 +262,8 @@ class Run:
         from studio.runs.tensors import load_arrays
 
         path = self.path / name
-        if not path.resolve().is_relative_to(self.path.resolve()):
+        # Not `Path.resolve`: of links in a circle it raises a RuntimeError, before Python 3.13.
+        if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.path)):
             raise RunError(f"{name} is not a file of run {self.id}")
         try:
             return load_arrays(path)

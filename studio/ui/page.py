@@ -173,6 +173,10 @@ def serve(
             quiet=True,
             pwa=False,
             prevent_thread_lock=True,
+            # Else gradio ends the start with an error about shared links when its own page takes
+            # more than 3 seconds to answer, as it may on a busy machine (seen at a load of 11 on
+            # two cores). It has asked itself before, without a limit.
+            _frontend=False,
         )
     keep_little(page)
     if options.tools:
@@ -206,6 +210,7 @@ def door(session: Session | Rooms, page: gr.Blocks, uploads: Path, hosts: Hosts)
         visitors=Visitors() if session.shared else None,
         root=options.root,
         tools=frozenset(NAMES if options.tools else ()),
+        events=1 + max(page.fns, default=0),
     )
     waiting = page._queue.pending_event_ids_session
     return Middleware(Door, rules=rules, queued=lambda of: len(waiting.get(of, ())))

@@ -19,11 +19,13 @@ from studio.cli import main
 from studio.errors import StudioError
 from studio.export.labels import labels_csv
 from studio.files import write_json
+from studio.runs import checkpoints
 from studio.runs.again import command_of, request_of
 from studio.runs.info import Status, read_status
 from studio.runs.reader import RunReader
 from studio.runs.records import Recorder
 from studio.runs.result import RunResult
+from studio.runs.resume import asked_of, cannot_predict, obstacle, what_to_do
 from studio.runs.store import Run, RunStore
 from tests.quick import quick
 from tools.attacks.mutations import spoilings
@@ -39,7 +41,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = RunStore(tmp_path_factory.mktemp("good"))
     run = store.create(
         name="photos", method="coft", model="embedded", folder="/photos", class_names=("a", "b"),
-        settings={"seed": 0, "k": 4},
+        settings={"seed": 0, "k": 4}, request={"corrections": {}, "labels": {}},
     )  # fmt: skip
     run.set_status(state="running", stage="phase 1")
     images = {"root": "/photos", "images": [f"a/{i}.jpg" for i in range(N)], "refused": []}
@@ -105,13 +107,14 @@ def look_at_all(run: Run, tmp_path: Path) -> list[str]:
     for work in (
         read, lambda: labels_csv(run, tmp_path / "labels.csv"), lambda: command_of(run),
         lambda: request_of(run), lambda: RunResult.to_dict(run.result() or RunResult()),
-        lambda: run.rename("other"),
+        lambda: run.rename("other"), lambda: asked_of(run), lambda: checkpoints.latest(run),
     ):  # fmt: skip
         try:
             work()
         except StudioError as error:
             said.append(str(error))
-    assert not [text for text in said if "\n" in text]
+    told = [*said, obstacle(run), what_to_do(run), cannot_predict(run)]
+    assert not [text for text in told if "\n" in text]
     return said
 
 
@@ -149,6 +152,14 @@ def test_a_damaged_run_harms_no_other(
     check_others(store)
     store.delete(BAD)
     assert not (store.root / BAD).exists()
+
+
+@pytest.mark.parametrize("name", ["arrays/ is a link to arrays", "arrays/ is a link to /"])
+def test_links_in_the_place_of_arrays_are_damage(good: Path, tmp_path: Path, name: str):
+    store = place(good, tmp_path / "runs")
+    SPOILINGS[name](store.root / BAD)
+    assert "arrays" in " ".join(look_at_all(store.get(BAD), tmp_path))
+    check_others(store)
 
 
 @quick(30)

@@ -130,11 +130,13 @@ def test_how_the_page_is_launched(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for name in ("keep_little", "warm", "keep_swept"):
         monkeypatch.setattr(f"studio.ui.page.{name}", lambda *_: None)
     monkeypatch.setattr("studio.ui.page.shutdown", lambda: None)
+    monkeypatch.setattr("studio.ui.page.stop_on_sigterm", lambda **_: None)  # not of pytest
     monkeypatch.setattr("studio.ui.page.check_port", lambda *_: None)
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.delenv("GRADIO_TEMP_DIR", raising=False)
     serve(Options(tmp_path / "runs", tmp_path / "cache"), host="127.0.0.1", port=1, names=["x.y"])
-    off = ("share", "run_history", "show_error", "mcp_server", "enable_monitoring", "ssr_mode")
+    off = ("share", "run_history", "show_error", "mcp_server", "enable_monitoring", "ssr_mode",
+           "_frontend")  # fmt: skip
     assert [launched[name] for name in off] == [False] * len(off)
     assert launched["allowed_paths"] == []
     assert proxies == []

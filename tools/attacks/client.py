@@ -77,6 +77,8 @@ def serving(folder: Path, *flags: str, env: Mapping[str, str] | None = None) -> 
             stdout=out,
             stderr=subprocess.STDOUT,
             env={**os.environ, **(env or {})},
+            # What a shell starts in the background ignores Ctrl-C, and so would this.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
     try:
         ends = time.monotonic() + 300

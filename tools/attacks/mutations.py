@@ -12,7 +12,15 @@ from typing import Any
 
 Spoil = Callable[[Path], None]
 
-FILES = ("run.json", "status.json", "images.json", "result.json", "prompts.json", "events.jsonl")
+FILES = (
+    "run.json",
+    "request.json",
+    "status.json",
+    "images.json",
+    "result.json",
+    "prompts.json",
+    "events.jsonl",
+)
 ARRAYS = ("zero_shot", "judged", "finished", "combined", "strangers", "monitor")
 DEEP = "[" * 100_000
 HUGE = "1" + "0" * 4000
@@ -45,6 +53,19 @@ def spoilings() -> Iterator[tuple[str, Spoil]]:
             )
     yield "arrays/ is missing", lambda run: shutil.rmtree(run / "arrays")
     yield "arrays/ is a file", lambda run: _file(run / "arrays")
+    for name in ("arrays", "model", "checkpoints"):
+        for target in ("/", name):
+            yield (
+                f"{name}/ is a link to {target}",
+                lambda run, name=name, target=target: _link(run / name, target),
+            )
+    for name in ("is a folder", "is a pipe", "is a link to itself"):
+        yield (
+            f"owner.lock {name}",
+            lambda run, name=name: _PLACES[name](run / "owner.lock"),
+        )
+    for name in FILES:
+        yield f"{name} claims 20 GB", lambda run, name=name: os.truncate(run / name, 20 << 30)
     for name in ("model.json", "classifier-0.safetensors"):
         place = f"model/{name}"
         yield f"{place} is missing", lambda run, place=place: (run / place).unlink()
@@ -81,6 +102,7 @@ _FIELDS: list[tuple[str, str, tuple[Any, ...]]] = [
     *(("status.json", name, _ODD) for name in ("state", "progress", "step_name", "fraction")),
     ("status.json", "state", ("running", "stopping", "queued", "damaged", "nonsense")),
     ("status.json", "heartbeat", ("x", 1e308, None)),
+    *(("request.json", name, _ODD) for name in ("class_names", "prompts", "corrections", "labels")),
     *(("images.json", name, _ODD) for name in ("root", "images", "refused")),
     ("images.json", "root", ("/", "//", "", "\0", "/proc", "/..", "a" * 5000)),
     ("images.json", "images", (["/etc/passwd"] * 24, ["../../x"] * 24, ["\0"] * 24, ["a"], [1, 2])),
@@ -198,9 +220,19 @@ def _pipe(path: Path) -> None:
     os.mkfifo(path)
 
 
+def _link(folder: Path, target: str) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.symlink_to(target)
+
+
 def _loop(path: Path) -> None:
     path.unlink()
     path.symlink_to(path.name)
+
+
+_PLACES: dict[str, Spoil] = {
+    "is a folder": _folder, "is a pipe": _pipe, "is a link to itself": _loop
+}  # fmt: skip
 
 
 def _field(path: Path, field: str, value: Any) -> None:

@@ -49,7 +49,7 @@ class Rules:
     hosts: see `Hosts`; files: what of the disk a visitor may fetch, files or folders; visitors:
     None where nobody shares the page; uploads: the folder that gradio puts uploads in; most_upload:
     bytes of one request; root: path under which a proxy shows the page, without a slash at its end;
-    tools: what may be called by name, see `studio.ui.tools`.
+    tools: what may be called by name, see `studio.ui.tools`; events: how many the page has.
     """
 
     hosts: Hosts
@@ -60,6 +60,7 @@ class Rules:
     visitors: Visitors | None = None
     root: str = ""
     tools: Collection[str] = ()
+    events: int = 10_000
 
 
 class Door:
@@ -157,8 +158,10 @@ class Door:
         if not may_call(scope["path"], asked, tools=self._rules.tools):
             await _say(send, 404, _NOT_HERE)
             return
-        page = asked.get("session_hash")
-        if not (page is None or (isinstance(page, str) and page.isascii() and len(page) <= 64)):
+        event, page = asked.get("fn_index"), asked.get("session_hash")
+        known = event is None or (type(event) is int and 0 <= event < self._rules.events)
+        marked = page is None or (isinstance(page, str) and page.isascii() and len(page) <= 64)
+        if not known or not marked:
             await _say(send, 400, "That is not what the studio's page sends.")
             return
         if not self._let_in(scope, token, page or ""):

@@ -164,7 +164,9 @@ def test_an_event_that_holds_a_lone_surrogate_is_made_writable(server: Server) -
 
 @pytest.mark.parametrize(
     "body", [b"", b"[]", b"{", b"[" * 100_000, b'{"session_hash": 5}', b"\xff",
-             b'{"session_hash": "\\u00e9"}', b'{"session_hash": "' + b"x" * 65 + b'"}']
+             b'{"session_hash": "\\u00e9"}', b'{"session_hash": "' + b"x" * 65 + b'"}',
+             b'{"fn_index": 1e999}', b'{"fn_index": -1}', b'{"fn_index": 10000}',
+             b'{"fn_index": "0"}', b'{"fn_index": true}']
 )  # fmt: skip
 def test_what_is_no_event_is_refused(server: Server, body: bytes) -> None:
     assert server.post("/gradio_api/queue/join", body).status == 400
@@ -180,7 +182,8 @@ def test_events_of_the_page_have_numbers_and_no_names(server: Server, tmp_path: 
         for name in ("predict", "use_path", "begin", "labels/", "labels%2f", ""):
             for body in ({}, {"data": []}, {"fn_index": None}, {"fn_index": True}):
                 path = f"/gradio_api/run/{name}"
-                wanted = 200 if each is offering and name == "labels/" else 404
+                offered = each is offering and name == "labels/"
+                wanted = (400 if body.get("fn_index") else 200) if offered else 404
                 assert each.post(path, body).status == wanted, (path, body)
         assert each.post("/gradio_api/run/predict", {"fn_index": 7}).status == 200
 

@@ -32,7 +32,9 @@ def test_this_machine_may_be_called_by_its_own_names(host: str) -> None:
     "host",
     ["evil.example", "evil.example:7860", "127.0.0.1.evil.example", "localhost.evil.example", "",
      "127.0.0.1@evil.example", "evil.example#127.0.0.1", "localhost evil", "192.168.1.5",
-     "localhost:7860:1", "[::1", "0x7f.1", "studio.example"],
+     "localhost:7860:1", "[::1", "0x7f.1", "studio.example", "127.1", "2130706433", "0.0.0.0:7860",
+     "[::ffff:127.0.0.1]", "[::]", "[::1%25eth0]", "[::1]evil", "%6cocalhost", "127.0.0.1.nip.io",
+     "localhost\tevil", "localhost:7860@evil.example"],
 )  # fmt: skip
 def test_another_name_may_lead_here_after_dns_rebinding(host: str) -> None:
     assert not asked(LOCAL, host=host)
@@ -59,7 +61,9 @@ def test_a_name_that_is_given_is_a_name_of_the_studio() -> None:
 @pytest.mark.parametrize(
     "origin",
     ["http://evil.example", "null", "http://127.0.0.1:7861", "http://localhost:7860", "file://", "",
-     "https://studio.example", "http://127.0.0.1", "http://127.0.0.1:port"],
+     "https://studio.example", "http://127.0.0.1", "http://127.0.0.1:port", "http://[::1]:7860",
+     "http://127.0.0.1:7860.evil.example", "http://127.0.0.1:7860@evil.example",
+     "http://127.0.0.1:7860 http://evil.example", "*"],
 )  # fmt: skip
 def test_pages_of_other_origins_are_refused(origin: str) -> None:
     assert not asked(LOCAL, origin=origin)
