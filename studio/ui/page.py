@@ -173,6 +173,9 @@ def serve(
             quiet=True,
             pwa=False,
             prevent_thread_lock=True,
+            # Its look whether the page answers within 3 seconds: on a busy machine it does not, and
+            # the studio ended with a trace that asks for a proxy's settings.
+            _frontend=False,
         )
     keep_little(page)
     if options.tools:

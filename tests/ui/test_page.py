@@ -134,7 +134,8 @@ def test_how_the_page_is_launched(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.delenv("GRADIO_TEMP_DIR", raising=False)
     serve(Options(tmp_path / "runs", tmp_path / "cache"), host="127.0.0.1", port=1, names=["x.y"])
-    off = ("share", "run_history", "show_error", "mcp_server", "enable_monitoring", "ssr_mode")
+    off = ("share", "run_history", "show_error", "mcp_server", "enable_monitoring", "ssr_mode",
+           "_frontend")  # fmt: skip
     assert [launched[name] for name in off] == [False] * len(off)
     assert launched["allowed_paths"] == []
     assert proxies == []
