@@ -73,6 +73,10 @@ def test_it_says_its_limits_and_offers_the_models_of_the_list(page: Page) -> Non
     assert shown(page, "upload")
 
 
+def test_it_does_not_say_that_what_is_sent_to_it_stays_at_home(page: Page) -> None:
+    assert "stay on this machine" not in page.get("/config").body.decode()
+
+
 def test_no_path_can_be_typed_or_read(page: Page, space: Server) -> None:
     assert not shown(page, "folder-path")
     for event in page.named("use_path"):

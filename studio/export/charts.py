@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from studio.numbers import count, percent
 
 WIDTH, HEIGHT = 640, 260
-LEFT, RIGHT, TOP, BOTTOM = 52, 14, 12, 34
+LEFT, RIGHT, TOP, BOTTOM = 60, 14, 12, 40
 """Room around the plot, for what is written at its edges."""
 MOST_POINTS = 200
 """Of a line: more could not be told apart at this width."""

@@ -34,7 +34,10 @@ def huggingface(subject: Subject) -> Iterator[Entry]:
 
 
 def fiftyone(subject: Subject) -> Iterator[Entry]:
-    """FiftyOneImageClassificationDataset: data/ and labels.json with confidence and attributes."""
+    """FiftyOneImageClassificationDataset: data/ and labels.json with confidence and attributes.
+
+    The attribute is_clean is the column `clean`.
+    """
     keys: dict[int, str] = {}
     taken: set[str] = set()
     for index, name in image_names(subject, by_class=False).items():
@@ -49,7 +52,9 @@ def fiftyone(subject: Subject) -> Iterator[Entry]:
 
     def label(index: int) -> object:
         row = subject.row(index)
-        extra = {k: v for k, v in row.items() if k not in ("label", "confidence")}
+        extra = {k: v for k, v in row.items() if k not in ("label", "confidence", "clean")}
+        # Documents of FiftyOne have a method `clean`: with such an attribute it opens nothing.
+        extra["is_clean"] = row["clean"]
         return {"label": row["label"], "confidence": row["confidence"], "attributes": extra}
 
     # classes is null where labels are texts.

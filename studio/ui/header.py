@@ -39,8 +39,11 @@ class Header(InSession):
     def build(self) -> None:
         """Lay it out, at the top of the page."""
         logo = Markup(ICON.read_text(encoding="utf-8"))
+        public = self.session.options.public
         with gr.Row(elem_classes="header"):
-            gr.HTML(render("page/header.html", logo=logo), elem_classes="header-brand")
+            gr.HTML(
+                render("page/header.html", logo=logo, public=public), elem_classes="header-brand"
+            )
             self.state = gr.HTML(
                 state.header(None, None),
                 elem_id="header-status",

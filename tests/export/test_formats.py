@@ -170,8 +170,12 @@ def test_fiftyone_labels_belong_to_the_files_of_the_same_name(run: Run, out: Pat
     export_run(run, "fiftyone", out)
     read = json.loads((out / "labels.json").read_text())["labels"]
     assert set(read) == {file.stem for file in (out / "data").iterdir()}
-    wanted = labels(run)
+    wanted, rows = labels(run), {row["path"]: row for row in Subject.of(run).rows()}
     assert {one["attributes"]["path"]: one["label"] for one in read.values()} == wanted
+    for one in read.values():
+        row = dict(rows[one["attributes"]["path"]])
+        row["is_clean"] = row.pop("clean")  # a method of FiftyOne's documents
+        assert one["attributes"] | {n: one[n] for n in ("label", "confidence")} == row
     for key, one in read.items():
         original = Path(run.info.folder) / one["attributes"]["path"]
         assert (out / "data" / f"{key}.png").read_bytes() == original.read_bytes()

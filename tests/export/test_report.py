@@ -103,7 +103,7 @@ def test_a_line_of_many_points_is_thinned_and_keeps_its_ends() -> None:
     (line,) = made.lines
     drawn = line.points.split()
     assert len(drawn) == MOST_POINTS
-    assert drawn[0].startswith("52.0,")
+    assert drawn[0].startswith("60.0,")
     assert drawn[-1].startswith("626.0,")
     assert line.last == "100 %"
     assert chart("T", [("b", points[:1])], x_title="step", shares=True) is None

@@ -90,7 +90,7 @@ class DataParts(InSession):
             folder = arriving.folder
             return data.arriving_html(folder, picture=partial(picture, folder, arriving))
         if view.folder is None or view.canvases is None:
-            return render("data/welcome.html")
+            return render("data/welcome.html", public=self.session.options.public)
         return data.folder_html(
             view.folder,
             source=view.source,

@@ -58,7 +58,10 @@ class DataTab(InSession):
                     self.stop = gr.Button(
                         "Stop", visible=False, variant="stop", size="sm", elem_id="data-stop"
                     )
-                self.folder = folding(render("data/welcome.html"), elem_id="data-folder")
+                self.folder = folding(
+                    render("data/welcome.html", public=self.session.options.public),
+                    elem_id="data-folder",
+                )
                 self.ranking = folding(elem_id="data-ranking")
                 self.preview = folding(elem_id="data-preview")
                 self.cache = gr.HTML(elem_id="data-cache")

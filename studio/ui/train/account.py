@@ -41,6 +41,7 @@ class AccountBox(InSession):
                 self.flavor = gr.Dropdown(
                     [(f"{name}, {price:.2f} $ an hour", name) for name, price in FLAVORS.items()],
                     value=next(iter(FLAVORS)), label="Hardware", elem_id="account-flavor",
+                    min_width=240,
                 )  # fmt: skip
                 self.minutes = gr.Number(
                     60, label="Minutes at most", precision=0, minimum=1, elem_id="account-minutes",
