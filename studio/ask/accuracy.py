@@ -49,12 +49,19 @@ class RightShare:
         """What the checks say, and whether more of them are worth it, for people."""
         wide, then = self.high - self.low, self.with_more(more)
         low, high = max(0.0, self.value - then / 2), min(1.0, self.value + then / 2)
+        narrower = f"from {100 * wide:.0f} to about {100 * then:.0f} points"
+        if f"{100 * wide:.0f}" == f"{100 * then:.0f}":
+            brings = f"{more} more would hardly narrow that."
+        else:
+            brings = (
+                f"{more} more would narrow that {narrower}: between about {100 * low:.0f} and "
+                f"{percent(high)}."
+            )
         return [
             f"About {percent(self.value)} of the labels are right (between {100 * self.low:.0f} "
             f"and {percent(self.high)}, nine times in ten), from "
             f"{plural(self.checks, 'checked image')}.",
-            f"{more} more would narrow that from {100 * wide:.0f} to about {100 * then:.0f} "
-            f"points: between about {100 * low:.0f} and {percent(high)}.",
+            brings,
         ]
 
     def with_more(self, more: int = 10) -> float:

@@ -28,7 +28,7 @@ USUAL = "final"
 """The way whose labels stand where nothing was decided: those that a run ended with."""
 
 WAYS: Mapping[str, str] = {
-    "zero-shot": "zero-shot", TOGETHER: "labelled together", "phase1": "after Phase I",
+    "zero-shot": "before training", TOGETHER: "labelled together", "phase1": "after Phase I",
     USUAL: "after training", ANSWERED: "that follow your answers",
 }  # fmt: skip
 """What is said of the labels of each way: the labels ..."""
@@ -156,10 +156,10 @@ def sentences(found: Decision) -> list[str]:
     lines = []
     if harmed(found):
         lines.append("Training did harm here.")
+    sure = "more than 99 %" if found.chance > 0.99 else percent(found.chance)
     lines.append(
-        f"The checks speak for the labels {WAYS.get(found.best, found.best)}: with "
-        f"{percent(found.chance)} probability they are better. Right among the checked images: "
-        f"{shares}."
+        f"The checks speak for the labels {WAYS.get(found.best, found.best)}, which are better "
+        f"with a probability of {sure}. Right among the checked images: {shares}."
     )
     return lines
 

@@ -8,7 +8,7 @@ from typing import Any
 from studio.analysis.gallery import class_rows
 from studio.numbers import count, percent
 from studio.runs.given import Correction
-from studio.runs.outcome import Outcome
+from studio.runs.outcome import ANSWERED, TOGETHER, Outcome
 from studio.runs.result import RunResult
 from studio.views.render import render
 
@@ -104,15 +104,18 @@ def summary(outcome: Outcome, result: RunResult | None = None, *, problem: str =
         result: what came of the run; its estimates are those of its first and of its last labels.
         problem: why there are no pictures.
     """
-    found, final = result or RunResult(), outcome.stage not in ("zero-shot", "phase1")
+    found, final = result or RunResult(), outcome.judged and outcome.stage != "phase1"
     return render(
         "explore/summary.html",
         problem=problem,
         stage=outcome.stage,
+        judged=outcome.judged,
         images=len(outcome),
         share=outcome.clean_share,
         disagree=float(outcome.disagree.mean()),
-        before=found.estimated_zero_shot_accuracy,
+        before=found.estimated_zero_shot_accuracy
+        if outcome.stage not in (ANSWERED, TOGETHER)
+        else None,
         after=found.estimated_accuracy if final else None,
         clean=found.estimated_clean_precision if final else None,
         right=outcome.right_share(),

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from studio.runs.outcome import Outcome
+from studio.runs.outcome import ANSWERED, TOGETHER, Outcome
 from studio.runs.result import RunResult
 from studio.scores.estimate import Estimate
 from studio.views.cards import summary
@@ -62,3 +62,12 @@ def test_every_sign_and_key_is_explained() -> None:
     said = text(render("explore/keys.html"))
     for sign in ("≠", "✓", "→", "✕", "●", "◆", "○", "Undo", "likeliest names"):
         assert sign in said
+
+
+def test_labels_that_follow_answers_are_none_of_those_that_were_estimated(outcome: Make) -> None:
+    for stage, words in ((ANSWERED, "follow your answers"), (TOGETHER, "were made together")):
+        said = text(summary(outcome(stage=stage), RESULT))
+        assert words in said
+        assert "74 %" not in said, "the estimate is of the labels after training"
+        assert "57 %" not in said
+        assert "models disagree" not in said

@@ -19,7 +19,7 @@ from studio.analysis.map_points import Plane
 from studio.errors import RunError, StudioError
 from studio.numbers import plural
 from studio.places import ASSETS
-from studio.runs.outcome import ANSWERED, Outcome, fingerprint
+from studio.runs.outcome import ANSWERED, TOGETHER, Outcome, fingerprint
 from studio.session.layouts import Layout, Layouts
 from studio.session.opened import Opened, open_run
 from studio.session.rooms import Whose
@@ -34,6 +34,7 @@ from studio.views.cards import opinion, truth, worth
 
 STAGES = {
     "zero-shot": "Before training",
+    TOGETHER: "Labelled together",
     "phase1": "After Phase I",
     "final": "After training",
     ANSWERED: "With your answers",
