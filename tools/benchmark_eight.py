@@ -43,7 +43,7 @@ def one_by_one(rows: Sequence[Result]) -> str:
     """What came of CoFT on each set: right labels, what was estimated, and what it took."""
     titles = (
         "set", "classes", "first verdict", "right of `train`, zero-shot", "after", "gain on `test`",
-        "estimate before", "after", "CPU minutes", "seeds",
+        "estimate before", "CPU minutes", "seeds",
     )  # fmt: skip
     lines = [line(titles), rule(len(titles))]
     for name in EIGHT:
@@ -85,7 +85,6 @@ def _outcome(own: Sequence[Result]) -> list[str]:
         percent([row["labels"]["finished"] for row in own]),
         _signed(gain),
         percent([row["estimated_zero_shot_accuracy"] for row in own]),
-        percent([row["estimated_accuracy"] for row in own]),
         f"{statistics.mean(row['cpu_seconds'] for row in own) / 60:.1f}",
     ]
 
