@@ -1,13 +1,23 @@
-"""Features on disk: computed once per (image, model)."""
+"""Features on disk: computed once per image and model.
+
+A model's features lie in shards: files of at most `SHARD_ROWS` rows that are written once and never
+changed, each with the keys of its images. So an image is known again whatever set it comes in, one
+new image costs one row, and a process that is killed while it encodes loses at most one shard.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -16,7 +26,12 @@ from studio.clip.backbone import Backbone
 from studio.clip.encode import Images, encode_images
 from studio.files import replace_file
 from studio.progress import Progress, Stop
-from studio.untrusted import Unreadable, load_tensors
+from studio.untrusted import Unreadable, load_tensors, tensor_shapes
+
+SHARD_ROWS = 2048
+_SMALL_ROWS, _MOST_SMALL = 256, 32  # a folder that grows image by image: merged now and then
+
+Keys = NDArray[np.int64]
 
 
 def image_features(
@@ -28,33 +43,31 @@ def image_features(
     progress: Progress | None = None,
     stop: Stop | None = None,
 ) -> Tensor:
-    """Raw features (N, d) float32, from the cache where the same images met the same model before.
+    """Raw features (N, d) float32, from the cache where the same image met the same model before.
 
     Args:
         backbone: the model.
         images: the image set.
-        keys: N strings that identify the images' contents (path, size and time of change).
+        keys: N strings that identify what the images show, or where their files lie and how they
+            stand (path, size and time of change).
         cache_dir: the studio's cache folder.
         progress: called with (done, total) over the images that have to be encoded.
         stop: asked before each batch; raises `Stopped`.
     """
-    folder = cache_dir / "features" / backbone.fingerprint
-    # One file per set; an image found in the set's earlier file is not encoded again.
-    name = hashlib.sha256("\n".join(sorted(keys)).encode()).hexdigest()[:24]
-    file = folder / f"{name}.safetensors"
-    hashes = [_hash(key) for key in keys]
-    known = _read(file)
-    if known is None:
-        known = _read_latest(folder)
-    missing = [i for i, h in enumerate(hashes) if known is None or h not in known]
-    if missing:
-        fresh = encode_images(backbone, _Subset(images, missing), progress=progress, stop=stop)
-        known = dict(known or {})
-        known.update({hashes[i]: row for i, row in zip(missing, fresh, strict=True)})
-    assert known is not None
-    features = torch.stack([known[h] for h in hashes])
-    if missing or not file.is_file():
-        _write(file, hashes, features)
+    shards = Shards(cache_dir / "features" / backbone.fingerprint, backbone.embed_dim)
+    wanted = np.array([_hash(key) for key in keys], dtype=np.int64)
+    features, known = shards.read(wanted)
+    missing = np.flatnonzero(~known)
+
+    def done(first: int) -> Progress | None:
+        return None if progress is None else lambda i, _: progress(first + i, len(missing))
+
+    for begin in range(0, len(missing), SHARD_ROWS):
+        part = missing[begin : begin + SHARD_ROWS]
+        some = _Subset(images, part.tolist())
+        fresh = encode_images(backbone, some, progress=done(begin), stop=stop)
+        shards.add(wanted[part], fresh)
+        features[torch.from_numpy(part)] = fresh
     return features
 
 
@@ -75,35 +88,95 @@ def _hash(key: str) -> int:
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "little", signed=True)
 
 
-def _read(file: Path) -> dict[int, Tensor] | None:
-    if not file.is_file():
-        return None
+@dataclass(frozen=True)
+class Shards:
+    """One model's features, `width` numbers for each image, in the files of a folder.
+
+    What is damaged or another kind of file is passed over: its images are encoded again.
+    """
+
+    folder: Path
+    width: int
+
+    def read(self, wanted: Keys) -> tuple[Tensor, NDArray[np.bool_]]:
+        """Features (N, width) of the images with these keys (N,), and which of them are known.
+
+        The rows of the others are zero.
+        """
+        features, known = torch.zeros(len(wanted), self.width), np.zeros(len(wanted), dtype=bool)
+        shards = [(file, keys) for file in self._files() if (keys := self._keys(file)) is not None]
+        if not shards or not len(wanted):
+            return features, known
+        kept = np.concatenate([keys for _, keys in shards])
+        shard = np.repeat(np.arange(len(shards)), [len(keys) for _, keys in shards])
+        row = np.concatenate([np.arange(len(keys)) for _, keys in shards])
+        order = np.argsort(kept, kind="stable")
+        at = np.searchsorted(kept, wanted, sorter=order).clip(max=len(kept) - 1)
+        place = order[at]
+        found = kept[place] == wanted
+        for number in np.unique(shard[place[found]]).tolist():
+            rows = _rows(shards[number][0])
+            if rows is None:  # else it would hide those that are encoded now
+                with contextlib.suppress(OSError):
+                    shards[number][0].unlink(missing_ok=True)
+                continue
+            of_it = np.flatnonzero(found & (shard[place] == number))
+            features[torch.from_numpy(of_it)] = rows[torch.from_numpy(row[place[of_it]])]
+            known[of_it] = True
+        return features, known
+
+    def add(self, keys: Keys, features: Tensor) -> None:
+        """Keep the features (n, width) of the images with these keys (n,).
+
+        On a full disk they are computed anew next time.
+        """
+        small, merged = self._small(), list[Path]()
+        if len(small) >= _MOST_SMALL:
+            for file in small:
+                more, rows = self._keys(file), _rows(file)
+                if more is not None and rows is not None:
+                    keys, features = np.concatenate([more, keys]), torch.cat([rows, features])
+                    merged.append(file)
+        tensors = {"keys": torch.from_numpy(keys), "features": features.contiguous()}
+        with contextlib.suppress(OSError):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            shard = self.folder / f"{uuid.uuid4().hex[:24]}.safetensors"
+            replace_file(shard, lambda partial: save_file(tensors, partial))
+            for file in merged:
+                file.unlink(missing_ok=True)
+
+    def _files(self) -> list[Path]:
+        return sorted(self.folder.glob("*.safetensors"))
+
+    def _small(self) -> list[Path]:
+        """Shards of fewer than `_SMALL_ROWS` images."""
+        most, found = _SMALL_ROWS * (4 * self.width + 8), list[Path]()
+        for file in self._files():
+            with contextlib.suppress(OSError):  # another process has merged it away
+                if file.stat().st_size < most:
+                    found.append(file)
+        return found
+
+    def _keys(self, file: Path) -> Keys | None:
+        """The keys of a shard without its features; None where it is none of this model's."""
+        try:
+            shapes = tensor_shapes(file)
+            if shapes.get("features") != (*shapes["keys"], self.width):
+                return None
+            with safe_open(file, "pt") as opened:
+                keys = opened.get_tensor("keys")
+        except Exception:  # damaged; or another process has merged it away
+            return None
+        return None if keys.dtype != torch.int64 else np.asarray(keys.numpy(), dtype=np.int64)
+
+
+def _rows(file: Path) -> Tensor | None:
+    """A shard's features; None where they cannot be used."""
     try:
-        stored = load_tensors(file)
-        keys, features = stored["keys"], stored["features"]
+        features = load_tensors(file)["features"]
     except (Unreadable, KeyError):
-        return None  # a torn or foreign file: encode again and replace it
-    if keys.shape != features.shape[:1] or keys.dtype != torch.int64 or features.ndim != 2:
         return None
     if features.dtype != torch.float32 or not bool(features.isfinite().all()):
         return None
     touch(file)
-    return dict(zip(keys.tolist(), features, strict=True))
-
-
-def _read_latest(folder: Path) -> dict[int, Tensor] | None:
-    """The newest stored set of this model: a grown folder is encoded only where it is new."""
-    files = (
-        sorted(folder.glob("*.safetensors"), key=lambda f: f.stat().st_mtime)
-        if folder.is_dir()
-        else []
-    )
-    return _read(files[-1]) if files else None
-
-
-def _write(file: Path, hashes: Sequence[int], features: Tensor) -> None:
-    """On a full disk they are computed anew next time."""
-    tensors = {"keys": torch.tensor(hashes), "features": features.contiguous()}
-    with contextlib.suppress(OSError):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(file, lambda partial: save_file(tensors, partial))
+    return features

@@ -1,41 +1,38 @@
-"""Canvases on disk, and what is known about every file of a folder.
+"""Canvases on disk.
 
 A folder's cache holds shards (`.npy` files of uint8 canvases, written once and never changed) and
-`index.json`, which says for every file of the folder whether it is usable and which row of which
-shard is its canvas. The index is replaced in one step. So a killed process loses at most the shard
-it was writing, two processes cannot spoil each other's work (the later index wins; rows that it
-does not know are decoded again), and a changed folder costs only its new and changed files.
+an index (`studio.images.canvas_index`), which says for every file of the folder whether it is
+usable and which row of which shard is its canvas. So a killed process loses at most the shard it
+was writing, two processes cannot spoil each other's work (the later index wins; rows that it does
+not know are decoded again), and a changed folder costs only its new and changed files.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import time
 import uuid
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO
 
 import numpy as np
 import numpy.typing as npt
-import PIL
 
-from studio.cache_folder import touch
+from studio.images.canvas_index import FolderIndex, Known, Verdict
 from studio.images.folder import ImageFile
 from studio.leftovers import held
 from studio.numbers import percent, plural, size
 from studio.room import free_bytes, unwritable
-from studio.untrusted import Unreadable, load_array, load_object
+from studio.untrusted import Unreadable, load_array
 
 Pixels = npt.NDArray[np.uint8]
 
-_VERSION = 1
 _SHARD_ROWS = 2048  # 400 MB at size 256: the most that a killed process loses
 _DISK_SHARE = 0.5  # of the disk's free space may be filled with canvases
 _ANEW = "The images are decoded anew whenever they are needed, which takes longer"
@@ -44,24 +41,18 @@ _LEFTOVER_AFTER_S = 6 * 3600.0  # a shard that no index names and that is older 
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What decoding a file showed. reason: "" = usable, else one of folder.REASONS."""
-
-    reason: str = ""
-    detail: str = ""
-
-    @property
-    def usable(self) -> bool:
-        """Whether the file decodes."""
-        return not self.reason
-
-
-@dataclass(frozen=True)
 class Place:
     """Where a canvas lies: a row of a shard (n, 3, size, size)."""
 
     shard: Pixels
     row: int
+
+
+def store_path(cache_dir: Path, *, root: Path, size: int, max_pixels: int, kind: str = "") -> Path:
+    """Where the canvases of a folder lie. kind: where there is more than one kind of a size."""
+    text = f"{root}|{size}|{max_pixels}{kind}"
+    key = hashlib.sha256(text.encode("utf-8", "surrogateescape"))
+    return cache_dir / "canvases" / key.hexdigest()[:24]
 
 
 class ShardStore:
@@ -73,19 +64,14 @@ class ShardStore:
     def __init__(
         self, cache_dir: Path, *, root: Path, size: int, max_pixels: int, kind: str = ""
     ) -> None:
-        """kind: of the canvases, where there is more than one kind of this size."""
-        text = f"{root}|{size}|{max_pixels}{kind}"
-        key = hashlib.sha256(text.encode("utf-8", "surrogateescape"))
-        self.path = cache_dir / "canvases" / key.hexdigest()[:24]
-        self._root, self._size = root, size
-        self._verdicts: dict[ImageFile, Verdict] = {}
-        self._rows: dict[ImageFile, tuple[str, int]] = {}
+        """The arguments are those of `store_path`."""
+        self.path = store_path(cache_dir, root=root, size=size, max_pixels=max_pixels, kind=kind)
+        self._size, self._cache_dir = size, cache_dir
+        self._index = FolderIndex(self.path, root=root, size=size)
         self._shards: dict[str, Pixels] = {}
         self._writer: _Writer | None = None
-        self._changed = self._disk_full = False
-        self._in_index = 0
-        self._cache_dir = cache_dir
-        self._read()
+        self._disk_full = False
+        self._open_shards()
 
     def __enter__(self) -> ShardStore:
         return self
@@ -97,18 +83,22 @@ class ShardStore:
         trace: TracebackType | None,
     ) -> None:
         if kind is not None:
-            self.publish(list(self._verdicts))
+            self.publish(list(self._index.known))
 
     def verdict(self, file: ImageFile) -> Verdict | None:
         """None when the file is new or changed."""
-        return self._verdicts.get(file)
+        known = self._index.known.get(file)
+        return None if known is None else known.verdict
+
+    def content(self, file: ImageFile) -> str:
+        """Hash of what its canvas shows, 16 hexadecimal digits; "" where that is not known."""
+        return self._index.known.get(file, Known()).content
 
     def place(self, file: ImageFile) -> Place | None:
         """None when there is no canvas of this file on disk; valid after `publish`."""
-        if file not in self._rows:
-            return None
-        shard, row = self._rows[file]
-        return Place(self._shards[shard], row) if shard in self._shards else None
+        known = self._index.known.get(file, Known())
+        shard = self._shards.get(known.shard)
+        return None if shard is None else Place(shard, known.row)
 
     def no_room_for(self, images: int) -> str:
         """Why that many more canvases are not to be written to this disk; "" when they may be."""
@@ -128,88 +118,38 @@ class ShardStore:
 
     def refuse(self, file: ImageFile, reason: str, detail: str) -> None:
         """A file that is not used. reason: one of folder.REASONS."""
-        self._verdicts[file] = Verdict(reason, detail)
-        self._changed = True
+        self._index.put(file, Known(Verdict(reason, detail)))
 
-    def keep(self, file: ImageFile, pixels: Pixels | None) -> None:
-        """A usable file. pixels: its canvas, (3, size, size); None: not to be kept on disk."""
-        self._verdicts[file] = Verdict()
-        self._changed = True
-        if pixels is None or self._disk_full:
+    def keep(self, file: ImageFile, pixels: Pixels, *, on_disk: bool = True) -> None:
+        """A usable file. pixels: its canvas, (3, size, size); on_disk: whether to keep that."""
+        digest = hashlib.blake2b(np.ascontiguousarray(pixels).data, digest_size=8)
+        known = Known(content=digest.hexdigest())
+        self._index.put(file, known)
+        if not on_disk or self._disk_full:
             return
         try:
             if self._writer is None:
                 self._writer = _Writer(self.path, self._size)
-            self._rows[file] = (self._writer.name, self._writer.append(pixels))
+            row = self._writer.append(pixels)
         except OSError:  # the disk is full after all: the rest is decoded when it is needed
             self._disk_full = True
             self._close_writer()
             return
+        self._index.put(file, replace(known, shard=self._writer.name, row=row))
         if self._writer.rows >= _SHARD_ROWS:
-            self.publish(list(self._verdicts))
+            self._close_writer()
+            self._index.add()
 
     def publish(self, files: Iterable[ImageFile]) -> None:
-        """Finishes the open shard and writes the index, which forgets all other files."""
+        """Finishes the open shard and completes the index, which forgets all other files."""
         self._close_writer()
-        # "unreadable" may pass (rights, a network drive) without a trace in size or time
-        wanted = [
-            file
-            for file in files
-            if file in self._verdicts and self._verdicts[file].reason != "unreadable"
-        ]
-        if not self._changed and len(wanted) == self._in_index:
-            return
-        numbers = {name: number for number, name in enumerate(self._shards)}
-        index = {
-            "version": _VERSION,
-            "root": str(self._root),
-            "size": self._size,
-            "pillow": PIL.__version__,
-            "shards": list(numbers),
-            "files": [self._entry(file, numbers) for file in wanted],
-        }
-        temporary = self.path / f"index-{uuid.uuid4().hex}.tmp"
-        try:
-            temporary.write_text(json.dumps(index), encoding="utf-8")
-            os.replace(temporary, self.path / "index.json")
-        except OSError:  # without an index the next start is slow; this one has all it needs
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            return
-        self._changed, self._in_index = False, len(wanted)
-        self._remove_leftovers()
+        if self._index.publish(files):
+            self._remove_leftovers()
 
-    def _entry(self, file: ImageFile, numbers: dict[str, int]) -> list[str | int]:
-        verdict = self._verdicts[file]
-        name, row = self._rows.get(file, ("", -1))
-        number = numbers.get(name, -1)
-        return [file.path, file.bytes, file.mtime_ns, number, row, verdict.reason, verdict.detail]
-
-    def _read(self) -> None:
-        """Takes over what the index says and the shards bear out; anything damaged is redone."""
-        try:
-            index = load_object(self.path / "index.json")
-            if index["version"] != _VERSION:
-                return
-            names = [str(name) for name in index["shards"]]
-            same_pillow = index["pillow"] == PIL.__version__
-            for path, size, mtime_ns, number, row, reason, detail in index["files"]:
-                file = ImageFile(str(path), int(size), int(mtime_ns))
-                if reason and not same_pillow:
-                    continue  # another version may well decode it
-                self._verdicts[file] = Verdict(str(reason), str(detail))
-                if number >= 0 and row >= 0:
-                    self._rows[file] = (names[number], int(row))
-        except (Unreadable, ValueError, KeyError, TypeError, IndexError, OverflowError):
-            self._verdicts, self._rows = {}, {}
-            return
-        self._in_index = len(index["files"])
-        touch(self.path / "index.json")
-        self._open_shards(names)
-
-    def _open_shards(self, names: list[str]) -> None:
-        used = Counter(name for name, _ in self._rows.values())
-        for name in names:
+    def _open_shards(self) -> None:
+        """Maps the shards that the index names and the disk bears out."""
+        used = Counter(known.shard for known in self._index.known.values())
+        for name in self._index.shards:
             # A shard that is mostly forgotten files is let go; the rest of it is decoded again.
             shard = _open(self.path / name, self._size)
             if shard is not None and used[name] * 2 >= len(shard):
@@ -217,10 +157,14 @@ class ShardStore:
         small = [name for name, shard in self._shards.items() if len(shard) < _SMALL_ROWS]
         if len(small) > _MOST_SMALL_SHARDS:
             self._shards = {n: shard for n, shard in self._shards.items() if n not in small}
-        rows = {name: len(shard) for name, shard in self._shards.items()}
-        self._rows = {
-            file: (name, row) for file, (name, row) in self._rows.items() if row < rows.get(name, 0)
-        }
+        last = {name: len(shard) - 1 for name, shard in self._shards.items()}
+        self._index.without_canvas(
+            {
+                known.shard
+                for known in self._index.known.values()
+                if known.shard and known.row > last.get(known.shard, -1)
+            }
+        )
 
     def _close_writer(self) -> None:
         if self._writer is None:
@@ -228,16 +172,16 @@ class ShardStore:
         writer, self._writer = self._writer, None
         shard = writer.finish()
         if shard is None:
-            self._rows = {f: place for f, place in self._rows.items() if place[0] != writer.name}
+            self._index.without_canvas([writer.name])
         else:
             self._shards[writer.name] = shard
 
     def _remove_leftovers(self) -> None:
         """Deletes the files that no index names; young ones may be another process's work."""
         before = time.time() - _LEFTOVER_AFTER_S
-        for file in self.path.iterdir():
+        for file in self.path.iterdir() if self.path.is_dir() else ():
             try:
-                named = file.name == "index.json" or file.name in self._shards
+                named = self._index.is_part(file.name) or file.name in self._shards
                 if not named and file.stat().st_mtime < before:
                     file.unlink()
             except OSError:  # another process was quicker, or (Windows) still reads it

@@ -23,7 +23,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from studio.errors import FolderError, Stopped
-from studio.images.canvas_cache import Pixels, Place, ShardStore, Verdict
+from studio.images.canvas_cache import Pixels, Place, ShardStore
+from studio.images.canvas_index import Verdict
 from studio.images.decoding import (
     MAX_PIXELS,
     ImageRefused,
@@ -37,6 +38,7 @@ from studio.images.folder import (
     nothing_usable,
     scan,
 )
+from studio.images.moved import take_along
 from studio.images.resize import CROP, Resize, square
 from studio.progress import Progress, Stop, never
 
@@ -68,11 +70,22 @@ class Canvases:
         size: int,
         files: Sequence[Path],
         places: Sequence[Place | None],
+        contents: Sequence[str] = (),
         resize: Resize = CROP,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
-        """files: N paths; places: N places on disk, None where the file has to be decoded."""
+        """Take what is known of N images.
+
+        Args:
+            size: side of the canvases, in pixels.
+            files: N paths.
+            places: N places on disk, None where the file has to be decoded.
+            contents: N hashes of what the canvases show, "" where that is not known.
+            resize: how an image is brought to that size.
+            max_pixels: most that are decoded of one image.
+        """
         self.size, self.resize = size, resize
+        self.contents = tuple(contents) or ("",) * len(files)
         self.on_disk = all(place is not None for place in places)
         self.note = ""
         self._files = list(files)
@@ -101,6 +114,7 @@ class Canvases:
             resize=self.resize,
             files=[self._files[i] for i in indices],
             places=[self._places[i] for i in indices],
+            contents=[self.contents[i] for i in indices],
             max_pixels=self._max_pixels,
         )
 
@@ -167,10 +181,8 @@ def prepare(
     scanned = scan(root, follow_links=follow_links)
     with (
         _only_one(f"{scanned.root}|{size}|{max_pixels}{resize}", stop),
-        ShardStore(
-            cache_dir, root=scanned.root, size=size, max_pixels=max_pixels, kind=str(resize)
-        ) as store,
         quiet_pillow(),
+        _store(cache_dir, scanned, size=size, resize=resize, max_pixels=max_pixels) as store,
     ):
         unkept = store.no_room_for(sum(store.place(file) is None for file in scanned.images))
         room = not unkept
@@ -189,7 +201,7 @@ def prepare(
             if isinstance(pixels, ImageRefused):
                 store.refuse(file, pixels.reason, pixels.detail)
             else:
-                store.keep(file, pixels if room else None)
+                store.keep(file, pixels, on_disk=room)
                 if arrived is not None:
                     arrived(file, pixels)
             report.one_more()
@@ -198,6 +210,22 @@ def prepare(
         folder, canvases = _outcome(scanned, store, size, resize, max_pixels)
         canvases.note = unkept
         return folder, canvases
+
+
+def _store(
+    cache_dir: Path, scanned: Folder, *, size: int, resize: Resize, max_pixels: int
+) -> ShardStore:
+    """The folder's canvases on disk, those of before included where it was moved or renamed."""
+
+    def decode(file: Path) -> Pixels:
+        return square(file, size=size, resize=resize, max_pixels=max_pixels)
+
+    kind = str(resize)
+    take_along(
+        cache_dir, root=scanned.root, files=scanned.images, size=size, max_pixels=max_pixels,
+        kind=kind, decode=decode,
+    )  # fmt: skip
+    return ShardStore(cache_dir, root=scanned.root, size=size, max_pixels=max_pixels, kind=kind)
 
 
 def _outcome(
@@ -219,6 +247,7 @@ def _outcome(
         resize=resize,
         files=[scanned.root / file.path for file in images],
         places=[store.place(file) for file in images],
+        contents=[store.content(file) for file in images],
         max_pixels=max_pixels,
     )
     return replace(scanned, images=tuple(images), refused=tuple(refused)), canvases

@@ -139,12 +139,16 @@ def encode(
 ) -> Tensor:
     """(N, d) raw features of the folder's images, computed once per image and model.
 
+    An image is known by what its canvas shows, wherever it lies; where that was not written down,
+    by its place and how its file stands.
+
     Raises:
         Stopped: `stop` said so.
     """
+    kind = f"{canvases.size}{canvases.resize}"
     keys = [
-        f"{folder.root}/{image.path}|{image.bytes}|{image.mtime_ns}|{canvases.size}{canvases.resize}"
-        for image in folder.images
+        content or f"{folder.root}/{image.path}|{image.bytes}|{image.mtime_ns}|{kind}"
+        for image, content in zip(folder.images, canvases.contents, strict=True)
     ]
     return image_features(
         backbone, canvases, keys=keys, cache_dir=cache_dir, progress=progress, stop=stop

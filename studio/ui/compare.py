@@ -15,6 +15,7 @@ from studio.analysis.differences import card, options
 from studio.analysis.matching import ALL, MatchedRuns, match
 from studio.cache import Cache
 from studio.errors import RunError, StudioError
+from studio.export.downloads import has_labels
 from studio.files import read_json
 from studio.runs.store import ACTIVE
 from studio.session.opened import Opened, open_run
@@ -141,9 +142,11 @@ class CompareTab(InSession):
     # What it shows ----------------------------------------------------------------------------
 
     def choices(self, chosen: Any) -> list[Any]:
-        """The table of runs; at first the two newest that ended over the same images are ticked."""
-        infos = self.session.store.list()
-        ids = [info.id for info in infos if info.id in _ids(chosen)] or newest_pair(infos)
+        """The table of runs; at first the two newest with labels of the same images are ticked."""
+        store = self.session.store
+        infos = store.list()
+        ids = [info.id for info in infos if info.id in _ids(chosen)]
+        ids = ids or newest_pair([info for info in infos if has_labels(store.get(info.id))])
         return [compare.choices(infos, self.session.results(infos), ids), ids]
 
     def choose(self, event: gr.EventData) -> list[Any]:

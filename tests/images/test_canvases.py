@@ -264,7 +264,7 @@ def test_the_cache_holds_shards_and_an_index_and_no_pickle(root: Path, monkeypat
     monkeypatch.setattr(canvas_cache, "_SHARD_ROWS", 4)
     run(root)
     files = cache_files(root)
-    assert Counter(path.suffix for path in files) == {".npy": 3, ".json": 1}
+    assert Counter(path.suffix or path.name for path in files) == {".npy": 3, ".json": 1, "root": 1}
     rows = [len(np.load(path, allow_pickle=False)) for path in files if path.suffix == ".npy"]
     assert sorted(rows) == [2, 4, 4]
     assert numbers(run(root)[1]) == list(range(10))
@@ -304,6 +304,94 @@ def test_a_damaged_shard_is_rebuilt(root: Path, damage: str):
     else:
         np.save(shard, np.zeros((10, 3, 8, 8), dtype=np.uint8))
     assert numbers(run(root)[1]) == list(range(10))
+
+
+def test_an_image_that_is_added_costs_a_file_of_its_own(root: Path):
+    """A million images are not written down again for each one."""
+    run(root)
+    before = {path: path.read_bytes() for path in cache_files(root)}
+    add(root / "sub" / "late.png", 11)
+    run(root)
+    added = {path.suffix: path for path in cache_files(root) if path not in before}
+    assert sorted(added) == [".json", ".npy"]
+    assert len(json.loads(added[".json"].read_text())["files"]) == 1
+    assert all(path.read_bytes() == held for path, held in before.items())
+    assert numbers(run(root)[1]) == [*range(10), 11]
+
+
+def test_many_parts_of_an_index_become_one(root: Path, decoded: list[str]):
+    for number in range(40):
+        add(root / "sub" / f"{number:02d}.png", number % 10)
+        run(root)
+    assert sum(path.suffix == ".json" for path in cache_files(root)) <= 34
+    decoded.clear()
+    assert len(run(root)[1]) == 50
+    assert decoded == []
+
+
+def test_a_damaged_part_costs_its_own_images_only(root: Path, decoded: list[str]):
+    run(root)
+    add(root / "sub" / "late.png", 11)
+    run(root)
+    [part] = [path for path in cache_files(root) if path.name.startswith("part-")]
+    part.write_bytes(b"{")
+    decoded.clear()
+    assert numbers(run(root)[1]) == [*range(10), 11]
+    assert decoded == ["late.png"]
+    assert not part.exists()
+    decoded.clear()
+    run(root)
+    assert decoded == []
+
+
+def test_canvases_are_told_apart_by_what_they_show(root: Path):
+    shutil.copy(root / "sub" / "3.png", root / "sub" / "again.png")
+    _, canvases = run(root)
+    assert len(set(canvases.contents)) == 10
+    assert canvases.contents[3] == canvases.contents[10]
+    assert run(root)[1].contents == canvases.contents
+    assert canvases.some([2, 0]).contents == (canvases.contents[2], canvases.contents[0])
+
+
+def test_a_folder_that_was_moved_is_known_again(root: Path, decoded: list[str]):
+    _, before = run(root)
+    moved = root.rename(root.parent / "renamed")
+    decoded.clear()
+    assert run(moved)[1].contents == before.contents
+    assert len(decoded) <= 8, "no more than are compared"
+    decoded.clear()
+    run(moved)
+    assert decoded == []
+
+
+@pytest.mark.parametrize("why", ["still there", "other pixels", "few are the same", "an upload"])
+def test_what_only_looks_like_a_moved_folder_is_read_itself(
+    root: Path, tmp_path: Path, decoded: list[str], why: str
+):
+    """The same path, size and time of change are not enough."""
+    if why == "an upload":
+        root = Path(shutil.move(root, tmp_path / "cache" / "uploads" / "x" / "pictures"))
+    cache, copy = tmp_path / "cache", tmp_path / "copy"
+    prepare(root, cache_dir=cache, size=SIZE)
+    shutil.copytree(root, copy)
+    if why == "other pixels":
+        for number in range(10):
+            file = copy / "sub" / f"{number}.png"
+            status = file.stat()
+            add(file, 9 - number)
+            held = file.read_bytes()
+            file.write_bytes(held + bytes(max(0, status.st_size - len(held))))
+            os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    if why == "few are the same":
+        for number in range(30):
+            add(copy / f"more {number}.png", 1)
+    if why != "still there":
+        shutil.rmtree(root)
+    decoded.clear()
+    folder, canvases = prepare(copy, cache_dir=cache, size=SIZE)
+    assert len(set(decoded)) >= len(folder.images)
+    if why == "other pixels":
+        assert numbers(canvases) == list(range(9, -1, -1))
 
 
 def test_folders_and_sizes_do_not_mix(root: Path, tmp_path: Path):
@@ -415,7 +503,7 @@ def test_without_room_on_the_disk_images_are_decoded_when_needed(
         folder, canvases = run(root)
         assert not canvases.on_disk
         assert len(folder.images) == 10
-        assert [path.suffix for path in cache_files(root)] == [".json"]
+        assert [path.name for path in cache_files(root)] == ["index.json", "root"]
         assert numbers(canvases) == list(range(10))
         assert (canvases.batch([9, 1, 5])[:, 0, 0, 0] // 20).tolist() == [9, 1, 5]
         decoded.clear()

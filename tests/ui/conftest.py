@@ -23,6 +23,7 @@ from studio.session.session import Options, Session  # noqa: E402
 from studio.ui.explore.tab import ExploreTab  # noqa: E402
 from studio.ui.parts import file_url, fresh  # noqa: E402
 from studio.ui.train.tab import TrainTab  # noqa: E402
+from tests.runs.conftest import create  # noqa: E402
 
 QUICK = (
     "seed_selection=leaderboard\nfilter=none\nphase1_min_steps=0\nphase1_batch=8\nn_ctx=4\n"
@@ -127,6 +128,15 @@ def run_without_images(session: Session, image_folder: Path, tiny: str, folder: 
     session.data.use_folder(image_folder)
     session.data.wait()
     return run_id
+
+
+@contextmanager
+def stopped_before_labels(session: Session, like: str) -> Iterator[str]:
+    """The newest run: over the images of another one, and stopped before it had any labels."""
+    run = create(session.store, folder=session.store.get(like).info.folder)
+    run.set_status(state="stopped")
+    yield run.id
+    session.store.delete(run.id)
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from studio.session.session import Session
 from studio.ui.compare import CompareTab, Differences
 from studio.ui.train.tab import TrainTab
 from tests.runs.conftest import create
-from tests.ui.conftest import QUICK, event, start
+from tests.ui.conftest import QUICK, event, start, stopped_before_labels
 from tests.views.test_compare import rows
 
 
@@ -44,6 +44,9 @@ def test_the_two_newest_runs_are_ticked_at_first(shared: Session, ids: list[str]
     assert table.count("<input") == 3
     assert table.count(" checked>") == 2
     assert CompareTab(shared).choices([ids[0], "gone"])[1] == [ids[0]]
+    with stopped_before_labels(shared, ids[0]) as without:
+        assert CompareTab(shared).choices([])[1] == [ids[2], ids[1]]
+        assert CompareTab(shared).choices([without])[1] == [without], "it may be ticked"
 
 
 def test_two_runs_are_drawn_over_each_other(shared: Session, ids: list[str]) -> None:

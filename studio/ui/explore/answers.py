@@ -16,6 +16,7 @@ import numpy as np
 
 from studio.analysis.gallery import Side
 from studio.errors import RunError, StudioError
+from studio.export.downloads import has_labels
 from studio.numbers import plural
 from studio.runs.store import RunInfo
 from studio.session.rooms import Whose
@@ -125,9 +126,12 @@ class ExploreAnswers(InSession):
     def _first(self, infos: Sequence[RunInfo], ids: list[str]) -> str | None:
         """What to show when nothing was chosen: the latest run of the images at hand, these
         images themselves, or else the latest run.
+
+        A run that was stopped before it had labels has nothing to show.
         """
-        folder = self.session.data.state.folder
+        folder, store = self.session.data.state.folder, self.session.store
         ended = [info for info in infos if info.state in ("finished", "stopped")]
+        ended = [info for info in ended if has_labels(store.get(info.id))]
         here = [i.id for i in ended if folder is not None and i.folder == str(folder.root)]
         before = [id for id in ids if id == AT_HAND.choice]
         return next(iter([*here, *before, *(i.id for i in ended), *ids]), None)

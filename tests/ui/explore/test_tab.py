@@ -32,7 +32,13 @@ from studio.ui.explore.scene import (
     Filters,
 )
 from studio.ui.explore.tab import ExploreTab
-from tests.ui.conftest import event, explore_tab, run_without_images, with_a_copy
+from tests.ui.conftest import (
+    event,
+    explore_tab,
+    run_without_images,
+    stopped_before_labels,
+    with_a_copy,
+)
 
 
 @pytest.fixture(scope="module")
@@ -265,6 +271,8 @@ def test_the_images_at_hand_can_be_looked_at_before_any_training(
 
 def test_what_is_shown_first(tab: ExploreTab, run_id: str, session: Session) -> None:
     assert tab.choices(None)[tab.run]["value"] == run_id  # the latest run of the images at hand
+    with stopped_before_labels(tab.session, run_id):  # it is later still, and has nothing to show
+        assert tab.choices(None)[tab.run]["value"] == run_id
     other = ExploreTab(session)
     with gr.Blocks():
         other.build()

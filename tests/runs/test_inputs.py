@@ -1,0 +1,42 @@
+"""What a fit is given, made from a folder and a model."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from studio.clip import store
+from studio.clip.backbone import load_backbone
+from studio.runs import inputs
+
+
+def test_a_moved_or_copied_folder_is_not_encoded_again(
+    image_folder: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An image is known by what it shows, wherever it lies."""
+    counts: list[int] = []
+    real = store.encode_images
+
+    def spy(backbone: object, images: torch.Tensor, **options: object) -> torch.Tensor:
+        counts.append(len(images))
+        return real(backbone, images, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(store, "encode_images", spy)
+    cache, root = tmp_path / "cache", tmp_path / "photos"
+    shutil.copytree(image_folder, root)
+    backbone = load_backbone(str(tiny_model))
+
+    def features(folder: Path) -> torch.Tensor:
+        found, canvases = inputs.images_for(backbone, folder, cache_dir=cache)
+        return inputs.encode(backbone, found, canvases, cache)
+
+    first = features(root)
+    assert counts == [len(first)]
+    copied = Path(shutil.copytree(root, tmp_path / "a copy", copy_function=shutil.copy))
+    assert torch.equal(features(copied), first)
+    shutil.rmtree(copied)
+    assert torch.equal(features(root.rename(tmp_path / "renamed")), first)
+    assert counts == [len(first)], "nothing more"
