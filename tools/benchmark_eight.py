@@ -24,6 +24,7 @@ METHODS = {
     "ecalp": "ECALP",
     "supervised": "true labels, the upper bound",
 }
+RIVALS = ("transclip", "transclip-released", "stata", "zlap", "ecalp")
 _SUBSET = re.compile(r"(?P<name>.+?)(?:-present-(?P<present>[\d.]+))?(?:-tail-(?P<tail>\d+))?")
 
 
@@ -36,6 +37,20 @@ def eight(rows: Sequence[Result]) -> str:
         values = [[row["accuracy"] for row in _of(rows, name, entrant)] for name in EIGHT]
         if all(values):
             lines.append(_row(title, values))
+    return "\n".join(lines)
+
+
+def rivals(rows: Sequence[Result]) -> str:
+    """Accuracy on `test` of methods that train nothing beside CoFT, on the sets where all of them
+    were measured.
+    """
+    names = [name for name in EIGHT if all(_of(rows, name, own) for own in (*RIVALS, "coft"))]
+    lines = [line(["method", *names, "mean"]), rule(len(names) + 2)]
+    before = [[row["zero_shot_accuracy"] for row in _of(rows, name, "coft")] for name in names]
+    lines.append(_row("zero-shot", before))
+    for entrant in (*RIVALS, "coft"):
+        values = [[row["accuracy"] for row in _of(rows, name, entrant)] for name in names]
+        lines.append(_row(METHODS[entrant], values))
     return "\n".join(lines)
 
 
@@ -71,6 +86,7 @@ def subsets(rows: Sequence[Result]) -> str:
 TABLES: dict[str, Callable[[Sequence[Result]], str]] = {
     "eight": eight,
     "one by one": one_by_one,
+    "rivals": rivals,
     "subsets": subsets,
 }
 
