@@ -31,6 +31,41 @@ def rivals(pictures: np.ndarray, p: np.ndarray) -> dict[str, float]:
     }
 
 
+def rivals_after(pictures: np.ndarray, p: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Of labels (N,) that training led to, by name."""
+    rows, count = np.arange(len(labels)), p.shape[1]
+    sizes = np.bincount(labels, minlength=count) / len(labels)
+    even = float((sizes**2).sum())
+    share = float(neighbour_share(pictures, labels).mean())
+    return {
+        "all names": logit(float(p[rows, labels].mean())),
+        "kept": logit(float((p.argmax(1) == labels).mean())),
+        "neighbours after": (share - even) / max(1 - even, 1e-9),
+        "sizes after": float(np.exp(-(sizes * np.log(sizes + 1e-12)).sum())) / count,
+        "group margin": margin(p, labels),
+    }
+
+
+def margin(p: np.ndarray, labels: np.ndarray) -> float:
+    """How much likelier the images of a label are to have its name than the best other one, all of
+    them together and compared with the whole folder: in log-odds, mean over images.
+    """
+    count = p.shape[1]
+    logs = np.log(np.maximum(p, 1e-9))
+    groups = np.zeros((count, count))
+    np.add.at(groups, labels, logs)
+    sizes = np.bincount(labels, minlength=count)
+    groups = groups / np.maximum(sizes, 1)[:, None] - logs.mean(0)
+    own = groups.diagonal().copy()
+    np.fill_diagonal(groups, -np.inf)
+    return float(((own - groups.max(1)) * sizes).sum() / len(labels))
+
+
+def logit(share: float) -> float:
+    share = min(max(share, 1e-4), 1 - 1e-4)
+    return float(np.log(share / (1 - share)))
+
+
 def consistency(pictures: np.ndarray, labels: np.ndarray, count: int) -> float:
     """Share of labels that the class means of the other half of the images give as well."""
     half, right = np.random.default_rng(0).random(len(labels)) < 0.5, 0

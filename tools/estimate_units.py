@@ -23,17 +23,20 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 import torch
-from estimate_rivals import rivals
+from estimate_rivals import rivals, rivals_after
 
 from studio.clip.backbone import Backbone, load_backbone
 from studio.clip.encode import class_vectors
+from studio.coft.first_labels import with_first
 from studio.coft.given import UNKNOWN
 from studio.coft.start import ZeroShotStart, first_scores, seeds
+from studio.coft.transduction import label_together
 from studio.demo import demo_folder
 from studio.images.folder import propose_class_names, read_aliases, truth
 from studio.images.names import canonical
 from studio.runs.inputs import encode, images_for, knowledge
-from studio.scores.estimate import Evidence, belief_in
+from studio.scores.estimate import Evidence
+from studio.scores.names_fit import NamesFit
 from studio.settings import Settings
 
 Found = TypeVar("Found")
@@ -43,32 +46,66 @@ PRESENT = (0.5, 0.5, 0.25, 0.25, 0.1)
 TAILS = (10, 50)
 REPLACED, SUBSETS = 3, 3
 WHOLE = 4.0  # weight of a set as it is, in units
+RUN = 20.0  # of a whole run, among what stands in for runs
+
+
+@dataclass(frozen=True)
+class After:
+    """Labels that training led to, or might. fit: of the names; accuracy: of the labels; rivals:
+    other indicators of these labels.
+    """
+
+    fit: NamesFit
+    accuracy: float
+    rivals: dict[str, float]
+
+    @classmethod
+    def of(
+        cls, pictures: np.ndarray, p: np.ndarray, labels: np.ndarray, right: np.ndarray
+    ) -> After:
+        """Of labels (N,) of images with unit features (N, d) and zero-shot probabilities (N, C)."""
+        accuracy = float((labels == right).mean())
+        return cls(NamesFit.of(p, labels), accuracy, rivals_after(pictures, p, labels))
 
 
 @dataclass(frozen=True)
 class Unit:
-    """Images under names. kind: "whole", "present 50 %", "tail 10:1", "names", "subset"."""
+    """Images under names. kind: "whole", "present 50 %", "tail 10:1", "names", "subset", or "run"
+    for the images of a whole run, whose labels are the only ones in `after`.
+    """
 
     set: str
     kind: str
     evidence: Evidence
     accuracy: float
-    after: dict[str, tuple[float, float]]  # by `trained`: mean zero-shot probability, accuracy
+    after: dict[str, After]  # by `trained`
     rivals: dict[str, float]
 
     @property
     def weight(self) -> float:
         """In a mean over the units of its set."""
-        return WHOLE if self.kind == "whole" else 1.0
+        return {"whole": WHOLE, "run": RUN}.get(self.kind, 1.0)
+
+    @classmethod
+    def from_dict(cls, row: dict[str, Any]) -> Unit:
+        """From `asdict`."""
+        after = {
+            how: After(NamesFit(**own["fit"]), own["accuracy"], own["rivals"])
+            for how, own in row["after"].items()
+        }
+        return cls(**{**row, "evidence": Evidence(**row["evidence"]), "after": after})
 
 
 class Set(NamedTuple):
-    """A labelled set. features: (N, d) raw; vectors: (C, d) of its names; labels: (N,)."""
+    """A labelled set. features: (N, d) raw; vectors: (C, d) of its names; labels: (N,); place: of
+    an image, by its path.
+    """
 
     names: list[str]
     features: torch.Tensor
     vectors: torch.Tensor
     labels: np.ndarray
+    place: dict[str, int]
 
 
 class Part(NamedTuple):
@@ -82,8 +119,10 @@ class Part(NamedTuple):
 
 
 def kept_units(data: Path, cache: Path) -> list[Unit]:
-    """All units. Those of a set are kept in CACHE/units; delete them to measure anew."""
-    folder = cache / "units"
+    """All units but whole runs. Those of a set are kept in CACHE/estimate-units; delete them to
+    measure anew.
+    """
+    folder = cache / "estimate-units"
     folder.mkdir(parents=True, exist_ok=True)
     names = [*labelled(data), DEMO]
     missing = [name for name in names if not (folder / f"{name}.json").is_file()]
@@ -95,7 +134,7 @@ def kept_units(data: Path, cache: Path) -> list[Unit]:
             (folder / f"{name}.json").write_text(json.dumps(found), encoding="utf-8")
             print(name, len(found), file=sys.stderr, flush=True)
     rows = [row for name in names for row in json.loads((folder / f"{name}.json").read_text())]
-    return [Unit(**{**row, "evidence": Evidence(**row["evidence"])}) for row in rows]
+    return [Unit.from_dict(row) for row in rows]
 
 
 def labelled(data: Path) -> list[str]:
@@ -112,9 +151,9 @@ def read(backbone: Backbone, data: Path, name: str, cache: Path) -> Set:
     names = list(aliases.values()) or propose_class_names(folder)
     known = truth(folder, names, aliases=aliases)
     features = encode(backbone, folder, canvases, cache)
-    return Set(
-        names, features, class_vectors(backbone, names, [backbone.template]), np.array(known)
-    )
+    vectors = class_vectors(backbone, names, [backbone.template])
+    place = {image.path: i for i, image in enumerate(folder.images)}
+    return Set(names, features, vectors, np.array(known), place)
 
 
 def measured(backbone: Backbone, sets: dict[str, Set], name: str, cache: Path) -> Iterator[Unit]:
@@ -128,29 +167,31 @@ def measured(backbone: Backbone, sets: dict[str, Set], name: str, cache: Path) -
             templates=[backbone.template], cache_dir=cache,
         )  # fmt: skip
         start = ZeroShotStart.of(backbone, features, part.vectors)
-        p = start.probabilities.numpy()
-        after = {
-            how: (belief_in(p, labels), float((labels == part.labels).mean()))
-            for how, labels in trained(start)
-        }
+        p, pictures = start.probabilities.numpy(), start.pictures.numpy()
+        after = {how: After.of(pictures, p, labels, part.labels) for how, labels in trained(start)}
         right = float((p.argmax(1) == part.labels).mean())
         evidence = Evidence.of(p, **found.indicators)
-        rival = rivals(start.pictures.numpy(), p)
+        rival = rivals(pictures, p)
         yield Unit(name, part.kind, evidence, right, after, rival)
 
 
 def trained(start: ZeroShotStart) -> Iterator[tuple[str, np.ndarray]]:
     """Labels as training might leave them, by how they were made: labelled together as a run does
-    it, and by a linear classifier (ridge) on the features, fitted to a run's seeds or to all
-    zero-shot labels.
+    it; by a linear classifier (ridge) on the features that has learned a run's seeds; and by that
+    classifier and the first labels, together, as after Phase I.
     """
     settings, p = Settings(), start.probabilities
-    given = torch.full((len(p),), UNKNOWN)
-    scores = last(first_scores(start, given, settings, device=torch.device("cpu")))
+    given, cpu = torch.full((len(p),), UNKNOWN), torch.device("cpu")
+    scores = last(first_scores(start, given, settings, device=cpu))
     rows, labels = last(seeds(scores, given, settings))
     yield "together", scores.argmax(1).numpy()
-    yield "seeds", ridge(start.pictures, rows, labels, p.shape[1])
-    yield "all", ridge(start.pictures, torch.arange(len(p)), p.argmax(1), p.shape[1])
+    learned = ridge(start.pictures, rows, labels, p.shape[1])
+    yield "seeds", learned.argmax(1).numpy()
+    sure = (2 * learned / learned.std().clamp_min(1e-9)).softmax(1).float()
+    both = with_first(sure.expand(2, -1, -1), scores, weight=settings.first_label_weight)[0]
+    anchor = settings.anchor
+    together = label_together(start.pictures, both, given, device=cpu, anchor=anchor)
+    yield "phase 1", together.argmax(1).numpy()
 
 
 def last(events: Generator[Any, None, Found]) -> Found:
@@ -162,12 +203,14 @@ def last(events: Generator[Any, None, Found]) -> Found:
             return cast(Found, end.value)
 
 
-def ridge(pictures: torch.Tensor, rows: torch.Tensor, labels: torch.Tensor, count: int) -> Any:
-    """(N,) labels of a linear classifier that was fitted to some of them."""
+def ridge(
+    pictures: torch.Tensor, rows: torch.Tensor, labels: torch.Tensor, count: int
+) -> torch.Tensor:
+    """(N, C) scores of a linear classifier that was fitted to some of the images."""
     own = pictures[rows].double()
     wanted = torch.eye(count, dtype=torch.float64)[labels] - 1 / count
     weights = torch.linalg.solve(own.T @ own + torch.eye(own.shape[1]), own.T @ wanted)
-    return (pictures.double() @ weights).argmax(1).numpy()
+    return pictures.double() @ weights
 
 
 def parts(whole: Set, others: list[Set]) -> Iterator[Part]:

@@ -4,13 +4,16 @@
 
 DATA holds sets of the form SET/{train,test}/<class>/<image> with SET/classes.txt; the train parts
 are used. `--write` puts the constants into studio/scores/estimate.py. RUNS are folders of runs
-(`--runs` of `fit`, `runs/` of `bench --out`) on train parts; their estimates are measured, and
-nothing is fitted to them. True labels are used here, and only here.
+(`--runs` of `fit`, `runs/` of `bench --out`) of CoFT on train parts or on what `bench --present`
+and `--tail` leave of them; they are added to tools/estimate_runs.jsonl, from where they are taken
+(`estimate_runs`). True labels are used here, and only here.
 
 Every set is estimated with constants fitted to the other sets only, its intervals too: these come
 from the errors on each of the others, estimated in turn from the rest. Sets weigh the same, and so
-does their whole against four of their parts (`estimate_units`). `the choice included` leaves the
-set out of the choice of indicators as well: each time, the best four of all are taken. The
+does their whole against four of their parts (`estimate_units`). After training, whole runs weigh
+20 times as much as what stands in for them; parts near chance, on which a run would train nothing,
+weigh a quarter, and a set of which little else is left weighs less. `the choice included` leaves
+the set out of the choice of indicators as well: each time, the best four of all are taken. The
 demo set, which is drawn, is measured only.
 """
 
@@ -22,6 +25,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from unittest import mock
 
@@ -30,32 +34,43 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from estimate_units import DEMO, Unit, kept_units, read  # noqa: E402 (needs the path above)
+from estimate_runs import WholeRun, whole_runs  # noqa: E402 (needs the path above)
+from estimate_units import DEMO, After, Unit, kept_units  # noqa: E402
 
-from studio.clip.backbone import load_backbone  # noqa: E402
-from studio.coft.start import ZeroShotStart  # noqa: E402
-from studio.methods import method_of  # noqa: E402
-from studio.runs.reader import RunReader  # noqa: E402
-from studio.runs.run import Run  # noqa: E402
 from studio.scores import estimate  # noqa: E402
-from studio.scores.estimate import Estimate, Evidence, Line, belief_in, level_of  # noqa: E402
+from studio.scores.estimate import Estimate, Evidence, Line, level_of  # noqa: E402
+from studio.scores.names_fit import NamesFit  # noqa: E402
 
 HELD = 0.95
 """Share of the errors on left-out sets that the interval covers. More than the nine in ten that are
 promised, because the indicators were chosen by looking at these sets, and others are stranger."""
 
 RIDGE = 0.1
-INDICATORS = ("confidence", "z", "near", "agreement")
+NEAR_CHANCE = 0.25  # weight of parts on which a run would train nothing
+BEFORE = ("confidence", "z", "near", "agreement")
+AFTER = ("near", "names in use", "evenness", "likely")
 SOURCE = ROOT / "studio" / "scores" / "estimate.py"
 
 
 @dataclass(frozen=True)
 class Row:
-    """Labels of a unit. belief: of labels after training, None for zero-shot ones."""
+    """Labels of a unit. after: of labels after training, None for zero-shot ones."""
 
     unit: Unit
     accuracy: float
-    belief: float | None = None
+    after: After | None = None
+
+    @property
+    def fit(self) -> NamesFit | None:
+        """What the estimate looks at of labels after training."""
+        return None if self.after is None else self.after.fit
+
+    @cached_property
+    def weight(self) -> float:
+        """In a mean over the rows of its set."""
+        evidence = self.unit.evidence
+        trained = level_of(evidence.estimate(), evidence.classes) != "near chance"
+        return self.unit.weight * (1.0 if self.after is None or trained else NEAR_CHANCE)
 
     @property
     def chance(self) -> float:
@@ -81,19 +96,25 @@ def main() -> None:
     units = kept_units(options.data, options.cache)
     demo, units = [u for u in units if u.set == DEMO], [u for u in units if u.set != DEMO]
     rows = {"before": [Row(u, u.accuracy) for u in units]}
-    rows["after"] = [Row(u, right, b) for u in units for b, right in u.after.values()]
+    runs = whole_runs(options.runs, options.data, options.cache)
+    rows["after"] = [
+        Row(u, own.accuracy, own) for u in (*units, *(r.unit for r in runs))
+        for own in u.after.values()
+    ]  # fmt: skip
     lines, left_out = {}, {}
     for name, own in rows.items():
         for kind, look in ((name, known), (f"{name}, without z", alone)):
             lines[kind] = fit(own, look)
             left_out[kind] = by_left_out(own, lambda some, look=look: fit(some, look))
     print(table("Before training", rows["before"], left_out["before"]))
-    print(table("Before training, z unknown", rows["before"], left_out["before, without z"]))
-    print(chosen(rows["before"]))
-    print(table("After training, stood in for", rows["after"], left_out["after"]))
+    alone_before, alone_after = left_out["before, without z"], left_out["after, without z"]
+    print(table("Before training, z unknown", rows["before"], alone_before, z_known=False))
+    print(chosen(rows["before"], BEFORE))
+    print(table("After training", rows["after"], left_out["after"]))
+    print(table("After training, z unknown", rows["after"], alone_after, z_known=False))
+    print(chosen(rows["after"], AFTER))
     print(table("The demo set", [Row(u, u.accuracy) for u in demo], {DEMO: lines["before"]}))
-    if options.runs:
-        print(of_runs(options.runs, options.data, options.cache, units, left_out["after"]))
+    print(of_runs(runs, left_out["after"]))
     text = written(lines)
     print(text)
     if options.write:
@@ -115,13 +136,13 @@ def written(lines: dict[str, Line]) -> str:
 
 def known(row: Row) -> Sequence[float]:
     """The product's own indicators."""
-    return row.unit.evidence.indicators(row.belief)
+    return row.unit.evidence.indicators(row.fit)
 
 
 def alone(row: Row) -> Sequence[float]:
     """Those of a product that has not compared the names with nouns."""
     evidence = row.unit.evidence
-    return unknown(evidence).indicators(row.belief)
+    return unknown(evidence).indicators(row.fit)
 
 
 def unknown(evidence: Evidence) -> Evidence:
@@ -137,21 +158,36 @@ def fit(rows: Sequence[Row], look: Look) -> Line:
         line = regress([row for row in rows if row.unit.set != name], look)
         own = [row for row in rows if row.unit.set == name]
         misses += [abs(angle(at(line, row, look)) - angle(row.accuracy)) for row in own]
-        weights += [row.unit.weight / sum(r.unit.weight for r in own) for row in own]
+        weights += list(share_of(rows, name) * np.array([row.weight for row in own]))
     order = np.argsort(misses)
-    reached = np.cumsum(np.array(weights)[order]) / sum(weights)
+    weights = np.array(weights)
+    reached = np.cumsum(weights[order]) / weights.sum()
     spread = np.array(misses)[order][min(int(np.searchsorted(reached, HELD)), len(order) - 1)]
     return Line(regress(rows, look), float(spread))
 
 
 def regress(rows: Sequence[Row], look: Look) -> tuple[float, ...]:
     """Ridge regression of the targets on standardised indicators; every set counts the same."""
-    total = {
-        s: sum(r.unit.weight for r in rows if r.unit.set == s) for s in {r.unit.set for r in rows}
-    }
-    w = np.array([row.unit.weight / total[row.unit.set] for row in rows])
+    share = {name: share_of(rows, name) for name in {row.unit.set for row in rows}}
+    w = np.array([share[row.unit.set] * row.weight for row in rows])
     x, y = np.array([look(row) for row in rows]), np.array([row.target for row in rows])
     return tuple(map(float, solve(x, y, w)))
+
+
+def share_of(rows: Sequence[Row], name: str) -> float:
+    """What the weights of a set are multiplied by: sets count the same, but for those of which less
+    is left than of half of them.
+    """
+    total = totals(rows)
+    return 1 / max(total[name], float(np.median(list(total.values()))))
+
+
+def totals(rows: Sequence[Row]) -> dict[str, float]:
+    """The weights of all rows of a set."""
+    found: dict[str, float] = {}
+    for row in rows:
+        found[row.unit.set] = found.get(row.unit.set, 0.0) + row.weight
+    return found
 
 
 def solve(x: np.ndarray, y: np.ndarray, w: np.ndarray) -> np.ndarray:
@@ -186,20 +222,16 @@ def by_left_out(rows: Sequence[Row], fitted: Callable[[list[Row]], Line]) -> dic
 # --- tables ------------------------------------------------------------------------------------
 
 
-def estimated(row: Row, line: Line) -> Estimate:
+def estimated(row: Row, line: Line, *, z_known: bool = True) -> Estimate:
     """By the product's own formula, with other constants."""
-    evidence = row.unit.evidence
-    name = evidence.line(row.belief)
-    if len(line.weights) == len(alone(row)) + 1:
-        evidence = unknown(evidence)
-        name = evidence.line(row.belief)
-    with mock.patch.dict(estimate.LINES, {name: line}):
-        return evidence.estimate(belief=row.belief)
+    evidence = row.unit.evidence if z_known else unknown(row.unit.evidence)
+    with mock.patch.dict(estimate.LINES, {evidence.line(row.fit): line}):
+        return evidence.estimate(fit=row.fit)
 
 
-def table(title: str, rows: Sequence[Row], lines: dict[str, Line]) -> str:
+def table(title: str, rows: Sequence[Row], lines: dict[str, Line], *, z_known: bool = True) -> str:
     """Each set as it is and the mean of its parts, then the kinds of parts."""
-    found = [(row, estimated(row, lines[row.unit.set])) for row in rows]
+    found = [(row, estimated(row, lines[row.unit.set], z_known=z_known)) for row in rows]
     out = [
         f"## {title}\n",
         "| set | right | estimate | interval | error, parts too | inside | promising | wrongly |",
@@ -236,7 +268,7 @@ def summed(found: Sequence[tuple[Row, Estimate]]) -> tuple[float, float, float, 
     """Mean error in points, percent inside, mean width in points; how many are called promising,
     and how many of those with fewer right than twice chance and 10 points.
     """
-    w = [row.unit.weight for row, _ in found]
+    w = [row.weight for row, _ in found]
     error = np.average([abs(e.accuracy - row.accuracy) for row, e in found], weights=w)
     inside = np.average([e.low <= row.accuracy <= e.high for row, e in found], weights=w)
     width = np.average([e.high - e.low for _, e in found], weights=w)
@@ -250,10 +282,10 @@ def summary(found: Sequence[tuple[Row, Estimate]]) -> str:
     return f"{error:.1f} | {inside:.0f} % | {good} of {len(found)} | {wrong}"
 
 
-def chosen(rows: Sequence[Row]) -> str:
+def chosen(rows: Sequence[Row], own_names: Sequence[str]) -> str:
     """What is left of it when the set that is estimated had no part in the choice either."""
-    values = [candidates(row) for row in rows]
-    subsets = list(itertools.combinations(values[0], len(INDICATORS)))
+    values = [candidates(row, own_names) for row in rows]
+    subsets = list(itertools.combinations(values[0], len(own_names)))
     place = {id(row): i for i, row in enumerate(rows)}
     columns = {name: np.array([own[name] for own in values]) for name in values[0]}
     sets = sorted({row.unit.set for row in rows})
@@ -272,7 +304,7 @@ def chosen(rows: Sequence[Row]) -> str:
 
         line = fit([row for row in rows if row.unit.set != name], look)
         own = [row for row in rows if row.unit.set == name]
-        w = [row.unit.weight for row in own]
+        w = [row.weight for row in own]
         middles = [at(line.weights, row, look) for row in own]
         miss = np.average(
             [abs(m - r.accuracy) for m, r in zip(middles, own, strict=True)], weights=w
@@ -305,10 +337,9 @@ class Sums:
     def of(cls, rows: Sequence[Row], columns: dict[str, np.ndarray], place: dict[int, int]) -> Sums:
         at = np.array([place[id(row)] for row in rows])
         names = np.array([row.unit.set for row in rows])
-        weights = np.array([row.unit.weight for row in rows])
+        share = {name: share_of(rows, name) for name in set(names)}
+        weights = np.array([share[row.unit.set] * row.weight for row in rows])
         members = [np.flatnonzero(names == name) for name in sorted(set(names))]
-        for own in members:
-            weights[own] /= weights[own].sum()
         return cls(
             members,
             {name: column[at] for name, column in columns.items()},
@@ -332,59 +363,43 @@ class Sums:
         return float(np.mean(errors))
 
 
-def candidates(row: Row) -> dict[str, float]:
+def candidates(row: Row, own_names: Sequence[str]) -> dict[str, float]:
     """All indicators that were tried and that any model has."""
-    own = dict(zip(INDICATORS, known(row), strict=True))
-    return own | {"gap": float(np.log(row.unit.evidence.gap))} | row.unit.rivals
+    own, evidence = dict(zip(own_names, known(row), strict=True)), row.unit.evidence
+    if row.after is None:
+        return own | {"gap": float(np.log(evidence.gap))} | row.unit.rivals
+    before = dict(zip(BEFORE, evidence.indicators(None), strict=True))
+    return before | own | {"classes": float(np.log(evidence.classes))} | row.after.rivals
 
 
 # --- runs --------------------------------------------------------------------------------------
 
 
-def of_runs(
-    roots: Sequence[Path], data: Path, cache: Path, units: Sequence[Unit], lines: dict[str, Line]
-) -> str:
-    """Runs that have labels of the whole train part of a set, at their end or after Phase I;
-    estimated with the lines of the other sets.
+def of_runs(runs: Sequence[WholeRun], lines: dict[str, Line]) -> str:
+    """Whole runs one by one, each estimated with the lines of the other sets; their clean labels
+    beside.
     """
-    out = [
-        "## Whole runs\n",
-        "| run | labels | right before | right | estimate | interval | error |",
-    ]
-    out += ["|---|---|---|---|---|---|---|"]
-    backbone = load_backbone("embedded", device="cpu")
-    whole = {unit.set: unit for unit in units if unit.kind == "whole"}
-    errors: dict[str, list[tuple[float, bool]]] = {}
-    for path in sorted(p for root in roots for p in root.rglob("run.json")):
-        run = Run(path.parent)
-        folder, reader = Path(run.info.folder), RunReader(run)
-        name = folder.parent.name
-        if method_of(run.info.method).needs_given or name not in whole or folder.name != "train":
-            continue
-        reader.refresh()
-        outcome, first = reader.outcome(), reader.outcomes().get("zero-shot")
-        if outcome is None or first is None or reader.prompts.sentences:
-            continue
-        own = read(backbone, data, name, cache)
-        p = ZeroShotStart.of(backbone, own.features, own.vectors).probabilities.numpy()
-        right = float((outcome.labels == own.labels).mean())
-        e = estimated(Row(whole[name], right, belief_in(p, outcome.labels)), lines[name])
-        errors.setdefault(name, []).append(
-            (100 * abs(e.accuracy - right), e.low <= right <= e.high)
-        )
-        before = 100 * float((first.labels == own.labels).mean())
-        out.append(
-            f"| {run.info.method} on {name}, seed {run.info.seed} | {outcome.stage} | {before:.1f} "
-            f"| {100 * right:.1f} | {100 * e.accuracy:.1f} "
-            f"| {100 * e.low:.0f} to {100 * e.high:.0f} "
-            f"| {100 * (e.accuracy - right):+.1f} |"
-        )
-    if errors:
-        error = np.mean([np.mean([miss for miss, _ in own]) for own in errors.values()])
-        inside = np.mean([np.mean([held for _, held in own]) for own in errors.values()])
-        out.append(
-            f"| mean of {len(errors)} sets | | | | | {100 * inside:.0f} % inside | {error:.1f} |"
-        )
+    head = ("run", "right before", "right", "estimate", "interval", "error", "clean", "estimate",
+            "interval", "error")  # fmt: skip
+    out = ["## Whole runs\n", f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    errors: dict[str, list[tuple[float, float, float, float]]] = {}
+    for run in runs:
+        found = estimated(Row(run.unit, run.after.accuracy, run.after), lines[run.unit.set])
+        parts = []
+        miss: list[float] = []
+        for e, right in ((found, run.after.accuracy), (run.clean(found), run.clean_right)):
+            miss += [100 * abs(e.accuracy - right), 100.0 * (e.low <= right <= e.high)]
+            ends = f"{100 * e.low:.0f} to {100 * e.high:.0f}"
+            error = f"{100 * (e.accuracy - right):+.1f}"
+            parts.append(f"{100 * right:.1f} | {100 * e.accuracy:.1f} | {ends} | {error}")
+        errors.setdefault(run.unit.set, []).append((miss[0], miss[1], miss[2], miss[3]))
+        name = f"{run.cut}, seed {run.seed}" + ("" if run.method == "coft" else f", {run.method}")
+        out.append(f"| {name} | {100 * run.unit.accuracy:.1f} | {' | '.join(parts)} |")
+    mean = np.mean([np.mean(own, axis=0) for own in errors.values()], axis=0)
+    out.append(
+        f"| mean of {len(errors)} sets | | | | {mean[1]:.0f} % inside | {mean[0]:.1f} | | "
+        f"| {mean[3]:.0f} % inside | {mean[2]:.1f} |"
+    )
     return "\n".join(out) + "\n"
 
 

@@ -28,9 +28,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from fit_estimate import true_labels  # noqa: E402 (needs the path above)
-
-from studio.clip.backbone import Backbone, load_backbone  # noqa: E402
+from studio.clip.backbone import Backbone, load_backbone  # noqa: E402 (needs the path above)
 from studio.clip.encode import class_vectors  # noqa: E402
 from studio.clip.space import Space  # noqa: E402
 from studio.images.names import canonical  # noqa: E402
@@ -138,7 +136,8 @@ def all_cases(data: Path, roots: Sequence[Path], cache: Path, labels: str) -> It
         reader = RunReader(run)
         reader.refresh()
         judged, finished = reader.latest("judged"), reader.latest("finished")
-        known = true_labels(run)
+        last = reader.final()
+        known = None if last is None else last.truth
         there = folder.is_dir() and (name == "demo" or (data / name).is_dir())
         if known is None or not there or judged is None or finished is None:
             continue

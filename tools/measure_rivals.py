@@ -1,16 +1,21 @@
 """Measure methods that train nothing: labels of `train`, also where the list does not fit.
 
     python tools/measure_rivals.py DATA [--sets SET ...] [--methods NAME ...] [--cache DIR]
+    python tools/measure_rivals.py DATA --test [--out RESULTS.jsonl]
 
 DATA holds sets of the form SET/train/<class>/<image> with SET/classes.txt. Each method runs as
 `fit --method NAME` would run it, on the built-in model's features. What is left of a set under
 `--present` and `--tail` is drawn as in `tools/measure_list_fit.py`. *first labels* are those that
-CoFT's seeds are taken from. True labels are used here, and only here.
+CoFT's seeds are taken from. With `--test` the classifier that each method ships labels the
+images of SET/test instead, which it has not seen, one by one, from their features; RESULTS are
+lines as `bench` writes them, for tools/benchmark_tables.py. True labels are used here, and only
+here.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,6 +23,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -27,7 +33,7 @@ from measure_list_fit import CUTS, FEW_CLASSES, kept  # noqa: E402 (needs the pa
 
 from studio.clip.backbone import Backbone, load_backbone  # noqa: E402
 from studio.clip.texts import TextTower  # noqa: E402
-from studio.coft.events import Finished  # noqa: E402
+from studio.coft.events import Checkpoint, Finished  # noqa: E402
 from studio.coft.start import first_scores  # noqa: E402
 from studio.coft.task import Task  # noqa: E402
 from studio.images.folder import read_aliases, truth  # noqa: E402
@@ -60,42 +66,85 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--sets", nargs="*", metavar="SET")
     parser.add_argument("--methods", nargs="*", metavar="NAME", default=list(RIVALS))
+    parser.add_argument("--test", action="store_true", help="new images, one by one")
+    parser.add_argument("--out", type=Path, metavar="RESULTS.jsonl")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cache", type=Path, default=Path("build/estimate-cache"))
     options = parser.parse_args()
     backbone = load_backbone("embedded", device="cpu")
     sets = options.sets or sorted(p.parent.name for p in options.data.glob("*/classes.txt"))
     found: Found = {}
+    methods = [name for name in options.methods if name != FIRST or not options.test]
+    measure = tested if options.test else measured
     for name in sets:
-        found.update(measured(backbone, options.data / name, options))
+        found.update(measure(backbone, options.data / name, options))
         print(name, file=sys.stderr, flush=True)
-    print(table(found, sets=sets, methods=options.methods))
+    print(table(found, sets=sets, methods=methods))
+    if options.out and options.test:
+        rows = [
+            {"set": name, "entrant": method, "seed": 0, "accuracy": value,
+             "zero_shot_accuracy": found[name, "all", "zero-shot"]}
+            for (name, _, method), value in found.items()
+        ]  # fmt: skip
+        options.out.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
 
 
 def measured(
     backbone: Backbone, root: Path, options: argparse.Namespace
 ) -> Iterator[tuple[tuple[str, str, str], float]]:
     """What every method finds of a set under every cut."""
-    folder, canvases = images_for(backbone, root / "train", cache_dir=options.cache)
-    aliases = read_aliases(root / "classes.txt")
-    names = list(aliases.values())
-    known = truth(folder, names, aliases=aliases)
-    assert known is not None, f"{root} has no sub-folders that are called like a class"
-    right = torch.from_numpy(known)
-    features = encode(backbone, folder, canvases, options.cache)
-    prompts = prompts_of(Settings(), backbone, None, names)
-    vectors = TextTower(backbone).class_vectors(prompts.texts(names))
+    features, right = seen(backbone, root, "train", options.cache)
+    names, vectors = named(backbone, root)
     for title, cut in CUTS.items():
         if cut.present == 0.1 and len(names) < FEW_CLASSES:
             continue
         left = kept(right, cut, seed=options.seed)
         for method in options.methods:
-            task = Task(
-                backbone=backbone, images=Counted(len(left)), features=features[left],
-                class_vectors=vectors, class_names=names, settings=Settings(),
-            )  # fmt: skip
+            task = task_of(backbone, features[left], vectors, names)
             labels = first_labels(task) if method == FIRST else labels_of(method, task)
             yield (root.name, title, method), float((labels == right[left]).float().mean())
+
+
+def tested(
+    backbone: Backbone, root: Path, options: argparse.Namespace
+) -> Iterator[tuple[tuple[str, str, str], float]]:
+    """What the classifiers that all methods but FIRST ship say of `test`."""
+    features, _ = seen(backbone, root, "train", options.cache)
+    new, right = seen(backbone, root, "test", options.cache)
+    names, vectors = named(backbone, root)
+    for method in options.methods:
+        if method != FIRST:
+            task = task_of(backbone, features, vectors, names)
+            events = METHODS[method].load()(task)
+            state = next(e for e in events if isinstance(e, Checkpoint)).tensors
+            weight, bias = state["models.0.head.weight"], state["models.0.head.bias"]
+            units = normalize(new - state["models.0.mean"], dim=-1)
+            labels = (units @ weight.T + bias).argmax(1)
+            yield (root.name, "all", method), float((labels == right).float().mean())
+
+
+def seen(backbone: Backbone, root: Path, part: str, cache: Path) -> tuple[Tensor, Tensor]:
+    """Raw features (N, d) of a part of a set, and its true labels (N,)."""
+    folder, canvases = images_for(backbone, root / part, cache_dir=cache)
+    aliases = read_aliases(root / "classes.txt")
+    known = truth(folder, list(aliases.values()), aliases=aliases)
+    assert known is not None, f"{root / part} has no sub-folders that are called like a class"
+    return encode(backbone, folder, canvases, cache), torch.from_numpy(known)
+
+
+def named(backbone: Backbone, root: Path) -> tuple[list[str], Tensor]:
+    """The names of a set, and their vectors (C, d)."""
+    names = list(read_aliases(root / "classes.txt").values())
+    prompts = prompts_of(Settings(), backbone, None, names)
+    return names, TextTower(backbone).class_vectors(prompts.texts(names))
+
+
+def task_of(backbone: Backbone, features: Tensor, vectors: Tensor, names: list[str]) -> Task:
+    """These images under these names, with the defaults."""
+    return Task(
+        backbone=backbone, images=Counted(len(features)), features=features,
+        class_vectors=vectors, class_names=names, settings=Settings(),
+    )  # fmt: skip
 
 
 def labels_of(method: str, task: Task) -> Tensor:
@@ -124,6 +173,8 @@ def table(found: Found, *, sets: Sequence[str], methods: Sequence[str]) -> str:
         cells = [found[name, "all", method] for name in sets]
         shown = [f"{100 * value:.1f}" for value in [*cells, sum(cells) / len(cells)]]
         lines.append(f"| {method} | " + " | ".join(shown) + " |")
+    if all(cut == "all" for _, cut, _ in found):
+        return "\n".join(lines)
     lines += ["", "| method | " + " | ".join(CUTS) + " |", "|---" * (len(CUTS) + 1) + "|"]
     for method in methods:
         shown = []

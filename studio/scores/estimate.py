@@ -7,10 +7,9 @@ through them, fitted to labelled sets, gives the logit of the skill, the share o
 chance to all right. Where the last three are not known, how clearly the best class wins over the
 second is all there is, the mean of log(p1 / p2), and the interval is wider.
 
-While training runs and after it (`estimate_run`) a fifth number is looked at: how far the names
-still fit, the mean probability that the model gave the new labels before it was trained. Nothing
-that training itself is sure of counts: on sets where it does harm, its confidence, the agreement of
-its models and that of similar images all rise.
+While training runs and after it (`estimate_run`) four others are: near; how far the names still fit
+the new labels, as two numbers (`studio.scores.names_fit`); and how evenly the zero-shot labels used
+the names.
 
 None of it sees a true label. The constants are made by `tools/fit_estimate.py`, which also measures
 what they are worth; docs/lab-notes.md has its tables. Each of eight labelled sets and of parts of
@@ -28,6 +27,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from studio.scores.names_fit import NamesFit, evenness
 
 FloatArray = npt.NDArray[np.floating]
 LabelArray = npt.NDArray[np.integer]
@@ -50,8 +51,8 @@ class Line(NamedTuple):
 LINES = {
     "before": Line((-10.360, 0.520, 0.692, 0.776, 8.531), 0.20),
     "before, without z": Line((-0.957, 2.671), 0.30),
-    "after": Line((-7.951, 0.379, 0.692, 0.861, 5.911, 0.378), 0.30),
-    "after, without z": Line((-0.906, 2.877, -0.042), 0.36),
+    "after": Line((-5.970, 1.191, 0.954, 0.887, 4.189), 0.29),
+    "after, without z": Line((-3.610, 1.922, 0.116, -0.470, 4.391), 0.30),
 }
 
 BAD_BELOW = 0.10
@@ -64,16 +65,21 @@ _MEASURED = (
     "The interval is how far off such estimates were on eight labelled data sets and parts of "
     "them, each estimated from the other sets."
 )
+_MEASURED_AFTER = (
+    "The interval is how far off such estimates were on whole runs and what stands in for them, "
+    "each estimated from the other data sets."
+)
 SOURCES = {
     "before": "Read from how clearly the model decides between these names, how much more clearly "
     "than between random nouns and nouns near to them, and how many labels stay the same when the "
     f"names stand in other sentences. {_MEASURED}",
     "before, without z": "Read from how clearly the model decides between these names alone, so "
     f"that it is rough. {_MEASURED}",
-    "after": "Read from what the model knew before training and how far the names fit the new "
-    f"labels. {_MEASURED}",
+    "after": "Read from how much more clearly the model decided, before training, between these "
+    "names than between nouns near to them, how evenly it used them, and how far they fit the new "
+    f"labels. {_MEASURED_AFTER}",
     "after, without z": "Read from how clearly the model decided between these names before "
-    f"training and how far they fit the new labels, so that it is rough. {_MEASURED}",
+    f"training and how far they fit the new labels, so that it is rough. {_MEASURED_AFTER}",
     "given": "All labels were given by a person and are taken for right.",
 }
 """Where an estimate and its interval come from, in words; by the line."""
@@ -109,7 +115,8 @@ class Evidence:
     """What is looked at before training.
 
     images, classes: how many; confidence: the logit of its mean; gap: the mean of log(p1 / p2); z,
-    near, agreement: of `knowledge` for the same images and class vectors; None: not asked.
+    near, agreement: of `knowledge` for the same images and class vectors; None: not asked;
+    evenness: of the zero-shot labels over the classes (`names_fit.evenness`).
     """
 
     images: int
@@ -119,6 +126,7 @@ class Evidence:
     z: float | None = None
     near: float | None = None
     agreement: float | None = None
+    evenness: float = 1.0
 
     @classmethod
     def of(
@@ -146,26 +154,26 @@ class Evidence:
             )
         gap = float(np.log(best[:, 1] / best[:, 0]).mean())
         confidence = _logit(float(best[:, 1].mean()))
-        return cls(len(values), values.shape[1], confidence, gap, z, near, agreement)
+        even = evenness(values.argmax(1), values.shape[1])
+        return cls(len(values), values.shape[1], confidence, gap, z, near, agreement, even)
 
-    def line(self, belief: float | None) -> str:
+    def line(self, fit: NamesFit | None) -> str:
         """Which of LINES applies."""
         known = "" if self._known else ", without z"
-        return ("before" if belief is None else "after") + known
+        return ("before" if fit is None else "after") + known
 
-    def indicators(self, belief: float | None) -> tuple[float, ...]:
+    def indicators(self, fit: NamesFit | None) -> tuple[float, ...]:
         """What the weights of that line belong to, after the intercept."""
-        if known := self._known:
-            z, near, agreement = known
-            found = [
-                self.confidence,
-                math.log1p(max(z, 0.0)),
-                math.log1p(max(near, 0.0)),
-                agreement,
-            ]
-        else:
-            found = [math.log(max(self.gap, 1e-3))]
-        return (*found, *(() if belief is None else (_logit(belief),)))
+        known, after = self._known, tuple[float, ...]()
+        if fit is not None:
+            after = (_logit(fit.probable), self.evenness, fit.likely)
+        if known is None:
+            return (math.log(max(self.gap, 1e-3)), *after)
+        z, near, agreement = known
+        nearer = math.log1p(max(near, 0.0))
+        if fit is not None:
+            return (nearer, *after)
+        return (self.confidence, math.log1p(max(z, 0.0)), nearer, agreement)
 
     @property
     def _known(self) -> tuple[float, float, float] | None:
@@ -173,25 +181,18 @@ class Evidence:
             return None
         return self.z, self.near, self.agreement
 
-    def estimate(self, *, belief: float | None = None, images: int | None = None) -> Estimate:
+    def estimate(self, *, fit: NamesFit | None = None, images: int | None = None) -> Estimate:
         """Accuracy of the labels argmax(probabilities).
 
-        belief: of other labels of the same images, see `belief_in`; images: how many these are, all
-        if None.
+        fit: of other labels of the same images; images: how many these are, all if None.
         """
-        name, found = self.line(belief), self.indicators(belief)
+        name, found = self.line(fit), self.indicators(fit)
         weights, spread = LINES[name]
         logit = weights[0] + sum(w * value for w, value in zip(weights[1:], found, strict=True))
         chance = 1.0 / self.classes
         accuracy = chance + (1 - chance) / (1 + math.exp(-min(max(logit, -20.0), 20.0)))
         low, high = around(accuracy, spread, images=images or self.images)
         return Estimate(accuracy, min(low, accuracy), max(high, accuracy), self.z, SOURCES[name])
-
-
-def belief_in(probabilities: FloatArray, labels: LabelArray) -> float:
-    """The mean zero-shot probability (N, C) of labels (N,): how far the names still fit them."""
-    values = np.asarray(probabilities)
-    return float(np.mean(values[np.arange(len(values)), np.asarray(labels)], dtype=np.float64))
 
 
 def around(accuracy: float, spread: float, *, images: int) -> tuple[float, float]:
@@ -263,8 +264,8 @@ def estimate_run(
     if not free.any():
         return Estimate(1.0, 1.0, 1.0, evidence.z, SOURCES["given"])
     own, labels = probabilities[free], labels[free]
-    belief = None if (labels == own.argmax(1)).all() else belief_in(own, labels)
-    found = evidence.estimate(belief=belief, images=len(labels))
+    fit = None if (labels == own.argmax(1)).all() else NamesFit.of(own, labels)
+    found = evidence.estimate(fit=fit, images=len(labels))
     return _with_given(found, float(free.mean()))
 
 
