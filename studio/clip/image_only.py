@@ -59,12 +59,13 @@ def load_image_only(
     trunk = timm.create_model(architecture.partition(".")[0], pretrained=False, num_classes=0)
     _put(trunk, state, name=name)
     feed = resolve_model_data_config(trunk)
+    image_size = int(feed["input_size"][-1])
     backbone = Backbone(
         name=name,
         model=_ImageSide(trunk).to(where).requires_grad_(False).eval(),
         tokenizer=_no_tokens,
-        config={},
-        image_size=int(feed["input_size"][-1]),
+        config={"embed_dim": _width(trunk, image_size)},
+        image_size=image_size,
         mean=_three(feed["mean"]),
         std=_three(feed["std"]),
         template="{}",
@@ -85,6 +86,12 @@ def reads_names(backbone: Backbone) -> bool:
 def image_space(features: Tensor) -> Tensor:
     """(N, d) unit vectors of raw features, without what all images have in common."""
     return normalize(features - features.mean(0), dim=1)
+
+
+def _width(trunk: nn.Module, image_size: int) -> int:
+    """How many numbers come out. timm's own `num_features` is another in some families."""
+    with torch.inference_mode():
+        return int(trunk.eval()(torch.zeros(1, 3, image_size, image_size)).shape[-1])
 
 
 class _ImageSide(nn.Module):

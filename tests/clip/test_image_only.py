@@ -34,6 +34,7 @@ def test_its_features_are_those_of_timm_before_the_classifier(weights: Path) -> 
     whole.load_state_dict(load_file(weights))
     images = Canvases(5)
     features = encode_images(backbone, images)
+    assert backbone.embed_dim == features.shape[1] != whole.num_features
     with torch.inference_mode():
         pixels = preprocess(images.batch(range(5)), backbone)
         expected = whole.forward_head(whole.forward_features(pixels), pre_logits=True)
