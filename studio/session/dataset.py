@@ -211,6 +211,7 @@ class DataSet(Workspace):
         self, task: Task, path: Path, source: str, *, keep_names: bool, follow_links: bool = False
     ) -> None:
         progress, arriving = task.begin(_READING), Arriving.none_of(path)
+        names_before = self.state.names_text
 
         def arrived(file: ImageFile, pixels: Pixels) -> None:
             nonlocal arriving
@@ -233,7 +234,9 @@ class DataSet(Workspace):
             names, classes = self._state.names_text, class_folders(folder)
             if not keep_names:
                 same = self._state.folder is not None and self._state.folder.root == folder.root
-                names = names if same and names.strip() else class_text(classes.classes.names)
+                typed = names != names_before  # while the folder was being read
+                kept = (same or typed) and names.strip()
+                names = names if kept else class_text(classes.classes.names)
             self._set(
                 folder=folder, canvases=canvases, path=str(path), source=source, names_text=names,
                 classes=classes, notes=(),

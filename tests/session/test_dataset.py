@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +12,10 @@ import pytest
 from PIL import Image
 
 from studio.errors import FolderError, StudioError
+from studio.images.canvases import prepare
 from studio.progress import Progress, never
 from studio.runs.first_labels import Preview, label_images
+from studio.session import dataset
 from studio.session.dataset import DataSet
 
 
@@ -159,6 +162,26 @@ def test_names_are_kept_when_the_same_folder_is_read_again(
     data.wait()
     data.set_inputs("cat\ndog", "embedded")
     data.use_folder(image_folder)
+    data.wait()
+    assert data.state.names == ["cat", "dog"]
+
+
+def test_names_that_are_typed_while_a_folder_is_read_stay(
+    data: DataSet, image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They were lost when it had been read."""
+    copy = Path(shutil.copytree(image_folder, tmp_path / "copy"))
+
+    def read(*arguments: Any, **options: Any) -> Any:
+        data.set_inputs("cat\ndog")
+        return prepare(*arguments, **options)
+
+    data.set_inputs("of the folder before")
+    data.use_folder(image_folder)
+    data.wait()
+    assert data.state.names == ["blue line", "green circle", "red square"], "these are another's"
+    monkeypatch.setattr(dataset, "prepare", read)
+    data.use_folder(copy)
     data.wait()
     assert data.state.names == ["cat", "dog"]
 
