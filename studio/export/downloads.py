@@ -45,8 +45,3 @@ class Downloads:
             place.mkdir(parents=True, exist_ok=True)
         stem = run.id if chosen.name in ("csv", "json", "parquet") else f"{run.id}-{chosen.name}"
         return write_file(chosen.entries(subject), place, stem, inside=run.id)
-
-
-def has_labels(run: Run) -> bool:
-    """Whether the run has final labels."""
-    return any((run.path / "arrays").glob("finished-*"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -42,14 +43,15 @@ def take_along(
         kind: see `store_path`.
         decode: an image file to its canvas; may raise anything where it is no image.
     """
-    path = store_path(cache_dir, root=root, size=size, max_pixels=max_pixels, kind=kind)
+    at = partial(store_path, cache_dir, size=size, max_pixels=max_pixels, kind=kind)
+    path = at(root=root)
     if path.exists() or _is_upload(root, cache_dir) or not (cache_dir / "canvases").is_dir():
         return
     for other in sorted((cache_dir / "canvases").iterdir()):
         before = root_of(other)
         if before is None or before.exists() or _is_upload(before, cache_dir):
             continue
-        if other != store_path(cache_dir, root=before, size=size, max_pixels=max_pixels, kind=kind):
+        if other != at(root=before):  # of another size or kind
             continue
         store = ShardStore(cache_dir, root=before, size=size, max_pixels=max_pixels, kind=kind)
         if _same(store, root, files, decode):

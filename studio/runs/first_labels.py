@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -179,19 +179,9 @@ class Encoded:
         """(N,) in [0, 1], how far the images seem to be of none of the classes, as a run would say
         it (`scores.strangers`). Nouns not met before take seconds. Arguments as of `label`.
         """
-        from studio.runs.inputs import prompts_of, strangers
-        from studio.settings import Settings
+        from studio.runs.inputs import strangers
 
-        backbone = self._tower.backbone
-        own = prompts_of(Settings(), backbone, prompts.only(class_names), class_names)
-        score = strangers(
-            backbone,
-            features=self._features,
-            class_vectors=self._tower.class_vectors(own.texts(class_names)),
-            class_names=class_names,
-            templates=own.templates,
-            cache_dir=self._cache_dir,
-        )
+        score = strangers(self._tower.backbone, **self._as_a_run(class_names, prompts))
         return np.asarray(score.numpy())
 
     def similar(
@@ -246,22 +236,29 @@ class Encoded:
 
     def judge(self, preview: Preview) -> Preview:
         """The same labels with the verdict on them; templates not met before take seconds."""
-        from studio.runs.inputs import knowledge, prompts_of
-        from studio.settings import Settings
+        from studio.runs.inputs import knowledge
 
-        names, backbone = preview.class_names, self._tower.backbone
-        prompts = prompts_of(Settings(), backbone, preview.prompts, names)
-        judgement = knowledge(
-            backbone,
-            features=self._features,
-            class_vectors=self._tower.class_vectors(prompts.texts(names)),
-            class_names=names,
-            templates=prompts.templates,
-            cache_dir=self._cache_dir,
-        )
+        asked = self._as_a_run(preview.class_names, preview.prompts)
+        judgement = knowledge(self._tower.backbone, **asked)
         return replace(
             preview, verdict=judgement.explanation, level=judgement.level, judged=True,
         ).knowing(**judgement.indicators)  # fmt: skip
+
+    def _as_a_run(self, class_names: Sequence[str], prompts: PromptSet) -> dict[str, Any]:
+        """What `inputs.knowledge` and `inputs.strangers` are given of images and names, in a run
+        with default settings.
+        """
+        from studio.runs.inputs import prompts_of
+        from studio.settings import Settings
+
+        own = prompts_of(Settings(), self._tower.backbone, prompts, class_names)
+        return {
+            "features": self._features,
+            "class_vectors": self._tower.class_vectors(own.texts(class_names)),
+            "class_names": class_names,
+            "templates": own.templates,
+            "cache_dir": self._cache_dir,
+        }
 
 
 def label_images(

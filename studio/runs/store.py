@@ -198,6 +198,10 @@ class RunStore:
         self._ended = ended
         return sorted(infos, key=lambda info: (info.created, info.id), reverse=True)
 
+    def with_labels(self, infos: Sequence[RunInfo]) -> Sequence[RunInfo]:
+        """Those of these runs that have the labels that a run ends with."""
+        return [i for i in infos if any((self.root / i.id / "arrays").glob("finished-*"))]
+
     def tidy(self) -> int:
         """Remove what killed processes left in the folder and in its runs; how much it was."""
         gate = FileLock(self.root / ".start.lock")

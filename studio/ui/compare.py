@@ -15,7 +15,6 @@ from studio.analysis.differences import card, options
 from studio.analysis.matching import ALL, MatchedRuns, match
 from studio.cache import Cache
 from studio.errors import RunError, StudioError
-from studio.export.downloads import has_labels
 from studio.files import read_json
 from studio.runs.store import ACTIVE
 from studio.session.opened import Opened, open_run
@@ -146,7 +145,7 @@ class CompareTab(InSession):
         store = self.session.store
         infos = store.list()
         ids = [info.id for info in infos if info.id in _ids(chosen)]
-        ids = ids or newest_pair([info for info in infos if has_labels(store.get(info.id))])
+        ids = ids or newest_pair(store.with_labels(infos))
         return [compare.choices(infos, self.session.results(infos), ids), ids]
 
     def choose(self, event: gr.EventData) -> list[Any]:

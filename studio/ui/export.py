@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from studio.errors import RunError, StudioError
-from studio.export.downloads import Downloads, has_labels
+from studio.export.downloads import Downloads
 from studio.export.formats import FORMATS, format_of
 from studio.export.labels import LABEL_COLUMNS, label_rows
 from studio.export.subject import CLEAN, EVERYTHING, Subject
@@ -191,8 +191,7 @@ def exportable(session: Session, wanted: str | None) -> Any:
     """The runs that have something to export, for the list of the tab; the wanted one is chosen,
     or the newest.
     """
-    store = session.store
-    infos = [info for info in store.list() if has_labels(store.get(info.id))]
+    infos = session.store.with_labels(session.store.list())
     options = [(runs.run_label(info), info.id) for info in infos]
     ids = [info.id for info in infos]
     return gr.update(choices=options, value=wanted if wanted in ids else next(iter(ids), None))

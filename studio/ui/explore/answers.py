@@ -16,7 +16,6 @@ import numpy as np
 
 from studio.analysis.gallery import Side
 from studio.errors import RunError, StudioError
-from studio.export.downloads import has_labels
 from studio.numbers import plural
 from studio.runs.store import RunInfo
 from studio.session.rooms import Whose
@@ -129,9 +128,9 @@ class ExploreAnswers(InSession):
 
         A run that was stopped before it had labels has nothing to show.
         """
-        folder, store = self.session.data.state.folder, self.session.store
-        ended = [info for info in infos if info.state in ("finished", "stopped")]
-        ended = [info for info in ended if has_labels(store.get(info.id))]
+        folder = self.session.data.state.folder
+        stopped = [info for info in infos if info.state in ("finished", "stopped")]
+        ended = self.session.store.with_labels(stopped)
         here = [i.id for i in ended if folder is not None and i.folder == str(folder.root)]
         before = [id for id in ids if id == AT_HAND.choice]
         return next(iter([*here, *before, *(i.id for i in ended), *ids]), None)
