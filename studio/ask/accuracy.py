@@ -14,12 +14,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from math import lgamma
 
 import numpy as np
 from numpy.typing import NDArray
 
 from studio.numbers import percent, plural
+from studio.scores.significance import at_most_heads
 
 Z = 1.645
 """Of an interval that is right nine times in ten."""
@@ -184,12 +184,7 @@ def _more_than_half(won: int, lost: int) -> float:
     """The probability that a share is above one half, after so many for and against it, by a
     uniform prior: one less that of at most `lost` heads in won + lost + 1 even throws.
     """
-    throws = won + lost + 1
-    ways = [
-        np.exp(lgamma(throws + 1) - lgamma(k + 1) - lgamma(throws - k + 1) - throws * np.log(2))
-        for k in range(lost + 1)
-    ]
-    return float(max(0.0, 1 - sum(ways)))
+    return max(0.0, 1 - at_most_heads(lost, throws=won + lost + 1))
 
 
 def _weight(right: Floats, proxy: Floats) -> float:

@@ -11,11 +11,17 @@ def sign_test(wins: int, losses: int) -> float:
     wins, losses: images on which only the one, only the other is right (McNemar's exact test).
     """
     n, k = wins + losses, min(wins, losses)
-    if not n:
-        return 1.0
+    return min(1.0, 2 * at_most_heads(k, throws=n))
+
+
+def at_most_heads(heads: int, *, throws: int) -> float:
+    """Probability of no more than so many heads in so many throws of an even coin."""
     # In logarithms: the binomial coefficients of a large folder overflow.
     logs = [
-        math.lgamma(n + 1) - math.lgamma(i + 1) - math.lgamma(n - i + 1) - n * math.log(2)
-        for i in range(k + 1)
+        math.lgamma(throws + 1)
+        - math.lgamma(i + 1)
+        - math.lgamma(throws - i + 1)
+        - throws * math.log(2)
+        for i in range(heads + 1)
     ]
-    return min(1.0, 2 * math.fsum(math.exp(value) for value in logs))
+    return math.fsum(math.exp(value) for value in logs)
