@@ -44,6 +44,13 @@ class OwnLabels:
     confidence: NDArray[np.float32]
     checked: Mapping[int, int] | None = None
 
+    def without_own_answers(self) -> NDArray[np.int64]:
+        """(N,) the labels as they are without each checked image's own answer."""
+        labels = self.labels.copy()
+        for image, label in (self.checked or {}).items():
+            labels[image] = label
+        return labels
+
 
 @dataclass(frozen=True)
 class Checked:
@@ -101,9 +108,7 @@ def between(ways: Mapping[str, OwnLabels], told: Mapping[int, int], *, usual: st
     """
     labels = {}
     for name, own in ways.items():
-        labels[name] = own.labels.copy()
-        for image, label in (own.checked or {}).items():
-            labels[name][image] = label
+        labels[name] = own.without_own_answers()
         if own.checked is not None:
             told = {image: label for image, label in told.items() if image in own.checked}
     return decide(told, labels, usual=usual)

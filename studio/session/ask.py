@@ -102,9 +102,7 @@ def checked_of(opened: Opened) -> Checked | None:
     usual = list(_stages(opened))[-1]
     way = usual if standing is None or standing.way not in ways else standing.way
     own = ways[way]
-    labels = own.labels.copy()
-    for image, label in (own.checked or {}).items():
-        labels[image] = label
+    labels = own.without_own_answers()
     share = right_share(
         {i: label == labels[i] for i, label in told.items()}, own.labels, own.confidence
     )
