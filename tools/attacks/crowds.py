@@ -19,6 +19,7 @@ WORK_S = 60.0
 """Seconds that twenty visitors use the page beside a training."""
 
 
+HOURS = 3
 MOST_MIB = 3000
 """What a studio with twenty visitors and a training may take, all in all: how far the training has
 come when the visitors begin depends on the machine.
@@ -116,7 +117,7 @@ def _visit(page: Page, times: dict[str, list[float]], wrong: Counter[str], ends:
 def _states(server: Server) -> list[str]:
     import json
 
-    files = (server.runs / "rooms").glob("*/2*/status.json")
+    files = server.runs.glob("**/2*/status.json")
     return sorted(str(json.loads(file.read_text(encoding="utf-8"))["state"]) for file in files)
 
 
@@ -137,7 +138,7 @@ def memory(folder: Path) -> Iterator[Outcome]:
         first.call("use_upload", [_given(first.upload({"set.zip": pictures(60)}).out)])
         wait(lambda: first.call("label_now", ["cat\ndog", "embedded"]).ok, 60)
         # On a busy machine the labels take longer than any pause that one would make here.
-        started = wait(lambda: _run(first, others="phase1_min_steps=2000").ok, 300, every=3)
+        started = wait(lambda: _train(first), 300, every=3)
         yield Outcome("a training begins", started)
         time.sleep(30)
         marks, ends = [server.memory_mb()], time.monotonic() + 180
@@ -146,12 +147,43 @@ def memory(folder: Path) -> Iterator[Outcome]:
                 _open(server.port)
             marks.append(server.memory_mb())
             time.sleep(5)
-        middle = statistics.median(marks[: len(marks) // 3])
-        late = statistics.median(marks[-len(marks) // 3 :])
-        saw = (
-            f"median MiB of the first third {middle:.0f}, of the last {late:.0f}, most {max(marks)}"
-        )
-        yield Outcome("3 minutes with a training and more pages", late < middle + 100, saw)
+        yield _flat("3 minutes with a training and more pages", marks)
+
+
+def memory_hours(folder: Path) -> Iterator[Outcome]:
+    """Resident memory over three hours: one training after the other, a page every 20 seconds."""
+    with serving(folder / "studio") as server:
+        first = Page(server.port)
+        first.call("use_upload", [_given(first.upload({"set.zip": pictures(60)}).out)])
+        wait(lambda: first.call("label_now", ["cat\ndog", "embedded"]).ok, 60)
+        yield Outcome("a training begins", wait(lambda: _train(first), 300, every=3))
+        time.sleep(60)
+        marks: list[int] = []
+        trainings, began = 1, time.monotonic()
+        while time.monotonic() < began + HOURS * 3600:
+            _open(server.port)
+            if not any(state in ("queued", "running") for state in _states(server)):
+                trainings += _train(first)
+            marks.append(server.memory_mb())
+            if len(marks) % 45 == 0:
+                minutes = (time.monotonic() - began) / 60
+                print(f"{minutes:.0f} min, {trainings} trainings: {marks[-1]} MiB", flush=True)
+            time.sleep(20)
+        done = f"{HOURS} hours, {len(marks)} page loads and {trainings} trainings"
+        yield _flat(done, marks)
+
+
+def _train(page: Page) -> bool:
+    """Whether a training of some minutes could be begun."""
+    return _run(page, others="phase1_min_steps=2000").ok
+
+
+def _flat(case: str, marks: list[int]) -> Outcome:
+    """The first third of the measurements beside the last."""
+    middle = statistics.median(marks[: len(marks) // 3])
+    late = statistics.median(marks[-len(marks) // 3 :])
+    saw = f"median MiB of the first third {middle:.0f}, of the last {late:.0f}, most {max(marks)}"
+    return Outcome(case, late < middle + 100, saw)
 
 
 def _open(port: int) -> None:
@@ -166,4 +198,5 @@ KINDS = [
     Kind("flood", "one page's flood of events beside another page", flood),
     Kind("crowd", "twenty visitors at once while one trains", crowd),
     Kind("memory", "500 page loads, and a training", memory),
+    Kind("memory-hours", "three hours of trainings and page loads", memory_hours),
 ]
