@@ -81,7 +81,7 @@ class DataTab(InSession):
                 narrow: dict[str, Any] = {"scale": 1, "min_width": 84}
                 self.scan = gr.Button("Open", elem_id="scan", **narrow)
                 self.browse = gr.Button(
-                    "Browse …", visible=self.session.folders.can_pick, elem_id="browse", **narrow
+                    "Browse…", visible=self.session.folders.can_pick, elem_id="browse", **narrow
                 )
             self.links = gr.Checkbox(
                 label="Follow links out of the folder",
