@@ -15,6 +15,7 @@ from studio.runs.info import ACTIVE
 from studio.runs.outcome import ANSWERED, Outcome
 from studio.runs.outcome_of import zero_shot_outcome
 from studio.runs.resume import what_to_do
+from studio.scores.estimate import Estimate
 from studio.session.asking import Asking
 from studio.session.session import Session
 from studio.session.source import AT_HAND, NOTHING, OpenedFolder, OpenedRun, Source, parse
@@ -48,6 +49,12 @@ class Opened:
     def corrections(self) -> Mapping[str, Correction]:
         """What people said about the images, by path."""
         return self.session.corrections(self.source).current()
+
+    @property
+    def answered(self) -> Estimate | None:
+        """How many of the labels that follow answers are right; None where it is not known."""
+        followed = None if self.asking is None else self.asking.followed
+        return None if followed is None else followed.estimate
 
     def picture(self, index: int) -> str:
         """Address of the thumbnail of the run's image `index`; empty when there is none."""
