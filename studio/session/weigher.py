@@ -44,10 +44,10 @@ class Weigher:
     def follow(self, said: Given) -> Followed:
         """The labels that follow, as a run that is given these answers would begin."""
         judged = {int(i): int(said.judged[i]) for i in np.flatnonzero(said.judged >= 0)}
-        own = _answers(said)
+        own, first = _answers(said), self.first
         found = self._relabel(own, judged=judged).probabilities.float().numpy()
         answers = {image: label for image, label in {**judged, **own}.items() if label >= 0}
-        agreed = sum(int(self.first[image]) == label for image, label in answers.items())
+        agreed = sum(int(first[image]) == label for image, label in answers.items())
         answered = Answered(len(answers), agreed, found.shape[1])
         confidence = confidence_of(found.max(1), answered)
         confidence[[image for image, label in own.items() if label >= 0]] = 1.0
