@@ -22,7 +22,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 QUICK = [
     "phase1_min_steps=5", "phase1_epochs=2", "phase2_epochs=1", "k=4", "train_near_chance=true",
 ]  # fmt: skip
-SMALL_MB, LIMIT_S = 120, 300
+SMALL_MB, LIMIT_S, TRIES = 120, 300, 5
 GOOD, BAD = "20260101-000000-good-coft", "20260102-000000-bad-coft"
 
 # When the disk of which folder fills up, by what is seen in the run's folder.
@@ -218,10 +218,8 @@ def ended(folder: Path) -> Iterator[Outcome]:
             early = file == "status.json"  # these stages have nothing to do once the cache is full
             if early:
                 shutil.rmtree(folder / "cache", ignore_errors=True)
-            line = [
-                *command("demo", runs, folder / "cache"),
-                *(["--set", setting] if setting else []),
-            ]
+            more = ["--set", setting] if setting else []
+            line = [*command("demo", runs, folder / "cache"), *more]
             for _ in range(TRIES):  # the model is written within a blink
                 process = _start(line, folder)
                 came = _wait(_seen(runs, file, text), process)
