@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from studio.cache import Same
 from studio.errors import FolderError, RunError
@@ -44,6 +45,14 @@ class Opened:
     def key(self) -> tuple[str, str, tuple[str, ...]]:
         """What features depend on: the model and the images. Runs that share it share them."""
         return self.model, self.folder.fingerprint if self.folder else "", self.outcome.paths
+
+    @property
+    def root(self) -> Path:
+        """The folder of the images, whether it is there or not."""
+        if self.folder is not None:
+            return self.folder.root
+        assert isinstance(self.source, OpenedRun)
+        return self.session.reader(self.source.run_id).root
 
     @property
     def corrections(self) -> Mapping[str, Correction]:
