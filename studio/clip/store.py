@@ -55,7 +55,7 @@ def image_features(
         stop: asked before each batch; raises `Stopped`.
     """
     shards = Shards(cache_dir / "features" / backbone.fingerprint, backbone.embed_dim)
-    wanted = np.array([_hash(key) for key in keys], dtype=np.int64)
+    wanted = np.array([hashed(key) for key in keys], dtype=np.int64)
     features, known = shards.read(wanted)
     missing = np.flatnonzero(~known)
 
@@ -84,7 +84,8 @@ class _Subset:
         return self._images.batch([self._indices[i] for i in indices])
 
 
-def _hash(key: str) -> int:
+def hashed(key: str) -> int:
+    """The number that an image is kept under, from what it shows or where it lies."""
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "little", signed=True)
 
 

@@ -80,13 +80,20 @@ class GraphFiles:
         """
         if len(units) < FEWEST:
             return _found(lambda: nearest(units, k=graph.KEPT, progress=progress, stop=stop))
-        file = self.cache_dir / "graphs" / f"{key_of(units, gpu=gpu)}.safetensors"
+        file = self._file(units, gpu)
         kept = _read(file, len(units))
         if kept is not None:
             return kept
         found = _found(lambda: graph.graph(units, gpu=gpu, progress=progress, stop=stop))
         _write(file, found)
         return found
+
+    def keep(self, units: Floats, found: Neighbours, *, gpu: bool = False) -> None:
+        """Have `of` give this graph of (N, d) unit vectors from now on."""
+        _write(self._file(units, gpu), found)
+
+    def _file(self, units: Floats, gpu: bool) -> Path:
+        return self.cache_dir / "graphs" / f"{key_of(units, gpu=gpu)}.safetensors"
 
 
 def _found(find: Callable[[], Neighbours | None]) -> Neighbours:
