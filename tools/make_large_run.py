@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 PICTURES = 44
 """Drawn, four of each of the demo's classes: 1,000,000 names are 22,727 links to each."""
-_A_FOLDER, _ROWS, _NEAREST = 10_000, 65_536, 32
+_A_FOLDER, _NEAREST = 10_000, 32
 Arrays = dict[str, Any]
 
 
@@ -159,26 +159,30 @@ def keep_features(out: Path, made: Made, folder: Folder) -> None:
 
     from studio.clip.backbone import load_backbone
     from studio.clip.store import SHARD_ROWS, Shards, hashed
-    from studio.scores.graph_files import GraphFiles
+    from studio.images.canvases import prepare
+    from studio.scores import graph_files
     from studio.scores.layout_files import LayoutFiles, key_of
-    from studio.scores.neighbours import unit
     from studio.scores.projection import framed
+    from studio.session.similar import find_vectors
 
     backbone, cache, images = load_backbone("embedded"), out / "cache", len(folder.images)
     group = groups_of(made, folder)
     width = backbone.embed_dim
     centres = made.random.normal(size=(len(made.names), width)).astype(np.float32)
     shards = Shards(cache / "features" / backbone.fingerprint, width)
-    features = np.empty((images, width), np.float32)
     for begin in range(0, images, SHARD_ROWS):
-        part = slice(begin, min(begin + SHARD_ROWS, images))
-        noise = made.random.standard_normal((part.stop - begin, width), dtype=np.float32)
-        features[part] = centres[group[part]] + 1.5 * noise
-        keys = np.array([hashed(content(i)) for i in range(begin, part.stop)], np.int64)
-        shards.add(keys, torch.from_numpy(features[part]))
-    units = unit(features)
-    del features
-    GraphFiles(cache).keep(units, made_up_nearest(units, group))
+        part = range(begin, min(begin + SHARD_ROWS, images))
+        noise = made.random.standard_normal((len(part), width), dtype=np.float32)
+        features = torch.from_numpy(centres[group[part.start : part.stop]] + 1.5 * noise)
+        shards.add(np.array([hashed(content(i)) for i in part], np.int64), features)
+    found, canvases = prepare(folder.root, cache_dir=cache)
+    vectors = find_vectors(
+        [image.path for image in folder.images], folder=found, canvases=canvases, model="embedded",
+        cache_dir=cache, begin=lambda _text: lambda _done, _total: None,
+    )  # fmt: skip
+    units = vectors.units
+    key = graph_files.key_of(units) if vectors.kept is None else vectors.kept.graph
+    graph_files.GraphFiles(cache).keep(key, made_up_nearest(units, group))
     places = made.random.uniform(-1, 1, (len(made.names), 2))[group]
     places += made.random.normal(0, 0.03, (images, 2))
     LayoutFiles(cache / "maps").keep(key_of(units), framed(places))
@@ -203,10 +207,12 @@ def made_up_nearest(units: np.ndarray, group: np.ndarray) -> Any:
     count = min(_NEAREST, len(units) - 1)
     indices = np.empty((len(units), count), np.int64)
     cosines = np.empty((len(units), count), np.float32)
-    for begin in range(0, len(units), 4096):
-        rows = np.arange(begin, min(begin + 4096, len(units)))
+    for begin in range(0, len(units), 2048):
+        rows = np.arange(begin, min(begin + 2048, len(units)))
         some = order[(place[rows][:, None] + np.arange(1, count + 1)) % len(units)]
-        near = np.einsum("nkd,nd->nk", units[some], units[rows])
+        near = np.einsum(
+            "nkd,nd->nk", units[some].astype(np.float32), units[rows].astype(np.float32)
+        )
         best = np.argsort(-near, axis=1)
         indices[rows] = np.take_along_axis(some, best, 1)
         cosines[rows] = np.take_along_axis(near, best, 1)

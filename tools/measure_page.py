@@ -142,6 +142,7 @@ class Page:
     def of(cls, place: Path) -> Page:
         import gradio as gr
 
+        from studio.memory import keep_freed_memory
         from studio.runs.store import RunStore
         from studio.runs.worker import Worker
         from studio.session.session import Options, Session
@@ -150,6 +151,7 @@ class Page:
         from studio.ui.export import ExportTab
         from studio.ui.train.parts import TrainParts
 
+        keep_freed_memory()  # as the page does: what was taken once stays taken
         options = Options(runs_dir=place / "runs", cache_dir=place / "cache")
         worker = Worker(RunStore(options.runs_dir), cache_dir=options.cache_dir)
         session = Session(options, worker)

@@ -169,6 +169,20 @@ def as_picture(pixels: Pixels) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
 
 
+class OneFile:
+    """An image whose canvas is made from its file when it is asked for. See `Pictures`."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def image(self, _index: int) -> Image.Image:
+        """The same as `Canvases.image`. Raises ImageRefused."""
+        with quiet_pillow():
+            return as_picture(
+                square(self._file, size=CANVAS_SIZE, resize=CROP, max_pixels=MAX_PIXELS)
+            )
+
+
 def prepare(
     root: Path,
     *,

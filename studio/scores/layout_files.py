@@ -32,7 +32,7 @@ from studio.scores.umap_job import COSINES, INDICES, save
 from studio.untrusted import Unreadable, load_array
 
 _log = logging.getLogger(__name__)
-_FILES = 100
+_FILES, _ROWS = 100, 65_536
 TIMEOUT_S = 3600.0
 COMMAND = (sys.executable, "-m", "studio.scores.umap_job")
 
@@ -42,7 +42,8 @@ def key_of(units: Floats) -> str:
     made = (projection.VERSION, projection.NEIGHBOURS, projection.MIN_DIST, projection.SEED,
             projection.LANDMARKS, units.shape)  # fmt: skip
     digest = hashlib.sha256(repr(made).encode())
-    digest.update(np.ascontiguousarray(units, np.float32).data)
+    for begin in range(0, len(units), _ROWS):
+        digest.update(np.ascontiguousarray(units[begin : begin + _ROWS], np.float32).data)
     return digest.hexdigest()[:32]
 
 

@@ -25,7 +25,7 @@ INDICES, COSINES = "indices.npy", "cosines.npy"
 def main(features: Path, layout: Path) -> None:
     """Do it; the layout appears under its name when it is whole."""
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
-    units = np.load(features, allow_pickle=False)
+    units = np.asarray(np.load(features, allow_pickle=False), np.float32)
 
     def report(text: str, done: int, total: int) -> None:
         print(done, total, text, sep="\t", flush=True)
