@@ -21,7 +21,7 @@ from studio.runs.outcome import ANSWERED, Outcome
 from studio.runs.outcome_of import zero_shot_outcome
 from studio.runs.resume import what_to_do
 from studio.session.asking import Asking
-from studio.session.session import Session
+from studio.session.session import Placed, Session
 from studio.session.source import AT_HAND, NOTHING, OpenedFolder, OpenedRun, Source, parse
 from studio.session.task import Task
 
@@ -128,6 +128,12 @@ def places_in(paths: Sequence[str], folder: Folder) -> NDArray[np.int64]:
     return np.array([place.get(path, -1) for path in paths], np.int64).reshape(-1)
 
 
+def _placed(paths: Sequence[str], folder: Folder | None) -> Placed:
+    """Where the images of these paths are in a folder, and their mark."""
+    gone = np.full(len(paths), -1, np.int64)
+    return gone if folder is None else places_in(paths, folder), images_mark(paths)
+
+
 def images_mark(paths: Sequence[str]) -> str:
     """Changes with the images."""
     return hashlib.sha256("\0".join(paths).encode("utf-8", "surrogateescape")).hexdigest()[:20]
@@ -196,11 +202,12 @@ def _run(session: Session, source: OpenedRun) -> Opened:
 
     def make() -> Opened:
         # As long as the folder: every click would have to make it anew otherwise.
-        gone = np.full(len(last), -1, np.int64)
-        at = gone if folder is None else places_in(last.paths, folder)
+        at, images = session.placed(
+            source, Same(last.paths, folder), lambda: _placed(last.paths, folder)
+        )
         return Opened(
-            session, source, last, folder, canvases, at, images_mark(last.paths), problem,
-            outcomes, model, reading=reading,
+            session, source, last, folder, canvases, at, images, problem, outcomes, model,
+            reading=reading,
         )  # fmt: skip
 
     return session.opened(source, (reader.mark, Same(folder, reading), problem), make)

@@ -10,7 +10,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from studio.cache import Cache
 from studio.cache_folder import sizes
@@ -38,6 +38,9 @@ from studio.session.tasks import Task, Tasks
 from studio.session.writer import Writer
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from studio.images.canvases import Canvases
     from studio.runs.request import JobRequest
     from studio.runs.slices import Slices
@@ -49,6 +52,10 @@ _MEASURE_S = 60.0
 _READERS = 12
 _FOLDERS = 4
 _RESULTS = 1000  # small, and a page shows those of all runs at once
+
+
+Placed: TypeAlias = "tuple[NDArray[np.int64], str]"
+"""Of a run's N images: (N,) their indices in their folder, -1 = gone, and a mark of them."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +118,7 @@ class Session:
     )
     _readings: Tasks = field(default_factory=lambda: Tasks(kept=_FOLDERS))
     _opened: Cache[str, Opened] = field(default_factory=lambda: Cache(most=_FOLDERS))
+    _placed: Cache[str, Placed] = field(default_factory=lambda: Cache(most=_FOLDERS))
     shared: bool = field(default=False, init=False)  # strangers have rooms, see `rooms`
 
     _measuring: Lock = field(default_factory=Lock)
@@ -203,6 +211,10 @@ class Session:
         """What was made of a source when the mark was the same, else made now."""
         return self._opened.get(source.choice, make, mark=mark)
 
+    def placed(self, source: Source, mark: object, make: Callable[[], Placed]) -> Placed:
+        """The same of where its images are, which answers and new labels do not change."""
+        return self._placed.get(source.choice, make, mark=mark)
+
     def result(self, run_id: str) -> RunResult | None:
         """The result of a run, None while it has none; read once each time that it is written."""
         run = self.store.get(run_id)
@@ -228,7 +240,7 @@ class Session:
 
     def forget(self, run_id: str) -> None:
         """Drop what is kept in memory of a run that was deleted."""
-        for cache in (self._results, self._readers, self._opened):
+        for cache in (self._results, self._readers, self._opened, self._placed):
             cache.drop(run_id)
 
     def active(self) -> str | None:
