@@ -26,13 +26,15 @@ class Weigher:
     """
 
     def __init__(
-        self, start: ZeroShotStart, rows: Sequence[int], class_names: Sequence[str]
+        self, start: ZeroShotStart, rows: NDArray[np.int64], class_names: Sequence[str]
     ) -> None:
         from studio.ask.choose import Groups
         from studio.ask.relabel import Relabeller
 
-        chosen, self._names = list(rows), tuple(class_names)
-        pictures, probabilities = start.pictures[chosen], start.probabilities[chosen]
+        self._names = tuple(class_names)
+        pictures, probabilities = start.pictures, start.probabilities
+        if not np.array_equal(rows, np.arange(len(pictures))):
+            pictures, probabilities = pictures[rows], probabilities[rows]
         self._relabel = Relabeller(pictures, probabilities)
         self._groups = Groups.of(pictures.numpy(), classes=len(class_names))
 

@@ -52,6 +52,11 @@ class Subject:
     class_names: tuple[str, ...]
     weighs: Weighs
 
+    def place(self, image: int) -> int | None:
+        """Where one of the N images is among the M; None where it is not."""
+        at = int(np.searchsorted(self.rows, image))
+        return at if at < len(self.rows) and self.rows[at] == image else None
+
     def said(self, corrections: Mapping[str, Correction]) -> Given:
         """The answers about these images, as far as they are to one of the names."""
         found = usable(corrections, paths=self.paths, class_names=self.class_names)
