@@ -72,12 +72,12 @@ class Corrections:
         self._added: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, run: Run) -> Corrections:
-        """Those of a run's images."""
+    def of(cls, run: Run, *, images: Callable[[], Collection[str]] | None = None) -> Corrections:
+        """Those of a run's images. images: gives their paths; None: they are read when needed."""
 
         def subjects() -> Subjects:
             names = (*run.info.class_names, *found.added())
-            return Subjects(run.images()["images"], names)
+            return Subjects(run.images()["images"] if images is None else images(), names)
 
         found = cls(run.path, subjects)
         return found
@@ -140,8 +140,10 @@ class Corrections:
         )  # fmt: skip
         if not action.images:
             raise RunError("No image is chosen: choose some first.")
-        paths, class_names = map(set, self._subjects())
-        if not paths.issuperset(action.images):
+        paths, listed_names = self._subjects()
+        class_names = set(listed_names)
+        # No set of all paths: there may be a million of them, and few are named here.
+        if len(set(filter(action.images.__contains__, paths))) < len(action.images):
             raise RunError("There is no such image in this run.")
         if verdict == "judged":
             class_names.add("")
