@@ -294,7 +294,7 @@ def resident(server: Server) -> int:
     return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) // 1024  # type: ignore[index]
 
 
-def test_twenty_page_loads_leave_the_memory_as_it_was(open_page: Open, server: Server) -> None:
+def test_page_loads_leave_the_memory_as_it_was(open_page: Open, server: Server) -> None:
     def visit(times: int) -> None:
         for _ in range(times):
             page = open_page()
@@ -302,10 +302,10 @@ def test_twenty_page_loads_leave_the_memory_as_it_was(open_page: Open, server: S
             page.locator("#runs tbody tr").first.wait_for()
             page.close()
 
-    visit(6)  # what is made once
+    visit(4)  # what is made once
     before = resident(server)
-    visit(14)
-    assert resident(server) < before + 70  # what one page leaves behind would come 14 times
+    visit(10)
+    assert resident(server) < before + 50  # what one page leaves behind would come 10 times
 
 
 def test_nothing_on_the_page_is_a_key_without_its_text(open_page: Open, watch: Watch) -> None:
