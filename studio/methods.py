@@ -30,6 +30,8 @@ class Method:
         needs_given: It learns from given labels alone and refuses to work without any.
         resumes: A run that was cut off can go on: the method yields its state when it is asked, see
             `studio.coft.keeping`, or it is done in one step, which is then done again.
+        shared: Several processes share its training, see `studio.ranks`; with the others they
+            share the encoding of the images alone.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Method:
     trains: bool = True
     needs_given: bool = False
     resumes: bool = False
+    shared: bool = False
 
     def load(self) -> Fit:
         """The method itself."""

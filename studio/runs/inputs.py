@@ -27,6 +27,7 @@ from studio.images.folder import Folder
 from studio.progress import Progress, Stop
 from studio.prompts.prompt_set import PromptSet
 from studio.prompts.templates import TEMPLATES
+from studio.ranks import ALONE, Ranks
 from studio.scores.graph_files import GraphFiles
 from studio.scores.knowledge import OTHER_TEMPLATES, Knowledge, nouns
 from studio.scores.knowledge import knowledge as judge
@@ -136,6 +137,7 @@ def encode(
     cache_dir: Path,
     progress: Progress | None = None,
     stop: Stop | None = None,
+    ranks: Ranks = ALONE,
 ) -> Tensor:
     """(N, d) raw features of the folder's images, computed once per image and model.
 
@@ -151,8 +153,9 @@ def encode(
         for image, content in zip(folder.images, canvases.contents, strict=True)
     ]
     return image_features(
-        backbone, canvases, keys=keys, cache_dir=cache_dir, progress=progress, stop=stop
-    )
+        backbone, canvases, keys=keys, cache_dir=cache_dir, progress=progress, stop=stop,
+        ranks=ranks,
+    )  # fmt: skip
 
 
 def alike_ones(

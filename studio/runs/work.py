@@ -18,11 +18,13 @@ from studio.coft.task import Fit, Task
 from studio.images.folder import Folder
 from studio.methods import METHODS, method_of
 from studio.numbers import plural
+from studio.ranks import ALONE, Ranks
 from studio.room import check_room
 from studio.runs.checking import check_labels
 from studio.runs.checkpoints import Saved
 from studio.runs.estimates import RunEstimates
 from studio.runs.evaluation import evaluate
+from studio.runs.helping import invite
 from studio.runs.inputs import bytes_of_run
 from studio.runs.material import Material, gather
 from studio.runs.near_chance import NOT_TRAINED, keeps_zero_shot
@@ -53,11 +55,12 @@ class Work:
         pause: Callable[[], bool],
         resumed: bool,
         saved: Saved | None,
+        ranks: Ranks = ALONE,
     ) -> None:
         """saved: the checkpoint that it goes on from; None: there is none, or it begins."""
         self._request, self._run, self._report = request, run, report
         self._cache_dir, self._stop, self._pause = cache_dir, stop, pause
-        self._resumed, self._saved = resumed, saved
+        self._resumed, self._saved, self._ranks = resumed, saved, ranks
 
     def do(self) -> RunResult:
         """All of it.
@@ -77,9 +80,10 @@ class Work:
             request, self._run, report, backbone=models.own, mark=found.fingerprint,
             cache_dir=self._cache_dir, stop=self._stop,
         )  # fmt: skip
+        invite(self._ranks, request, material.folder, (models.own, models.second))
         seen = look(
             material, models, request, report, cache_dir=self._cache_dir, stop=self._stop,
-            resumed=self._resumed,
+            resumed=self._resumed, ranks=self._ranks,
         )  # fmt: skip
         said = material.given.labels + material.given.judgements
         if keeps_zero_shot(request, level=seen.knowledge.level, given=said):
