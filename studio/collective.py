@@ -182,7 +182,7 @@ class _Team(Team):
         begin, end = parts * place // size, parts * (place + 1) // size
         return slice(min(begin * part, batch), min(end * part, batch))
 
-    def summed(self, parameters: Iterable[nn.Parameter]) -> None:
+    def summed(self, parameters: Iterable[Tensor]) -> None:
         """See `Team`."""
         if len(self._members) == 1:
             return
@@ -250,10 +250,11 @@ class _Team(Team):
         return parts[self._place :: len(self._members)]
 
     def for_each(
-        self, parts: Sequence[P], work: Callable[[int, P], Results]
+        self, parts: Sequence[P], look: Callable[[P], T], work: Callable[[int, T], Results]
     ) -> list[list[Results]] | None:
+        """See `Team`."""
         (model,) = self.mine
-        found = self._ranks.gathered([work(model, part) for part in self.share(parts)])
+        found = self._ranks.gathered([work(model, look(part)) for part in self.share(parts)])
         if found is None:
             return None
         results = []

@@ -55,11 +55,12 @@ class Method:
 # What CoFT is compared with: see docs/method.md, "Baselines".
 _ALL = (
     Method(
-        "coft", "CoFT", "studio.coft.fit", ours=True, models=2, two_phases=True, resumes=True,
+        "coft", "CoFT", "studio.coft.fit",
+        ours=True, models=2, two_phases=True, resumes=True, shared=True,
     ),
     Method(
         "coft+", "CoFT+", "studio.coft.fit", "fit_plus",
-        ours=True, models=2, two_phases=True, resumes=True,
+        ours=True, models=2, two_phases=True, resumes=True, shared=True,
     ),
     Method(
         "zero-shot", "Zero-shot labels only", "studio.baselines.zero_shot",

@@ -62,17 +62,13 @@ def processes(number: int, helpers: Sequence[str]) -> Iterator[Ranks]:
             raise SettingsError("Leave out --processes: the launcher has started several already.")
         _check(int(os.environ["WORLD_SIZE"]))
         with _until_the_first_ends() if helps() else nullcontext():
-            ranks = _joined()
-            yield ranks
-            ranks.over()
+            yield _joined()
     elif number == 1:
         yield ALONE
     else:
         _check(number)
         with _Helpers(number, helpers) as started:
-            ranks = started.joined()
-            yield ranks
-            ranks.over()
+            yield started.joined()
 
 
 @contextmanager

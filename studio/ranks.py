@@ -40,7 +40,7 @@ class Team:
         del part
         return slice(0, batch)
 
-    def summed(self, parameters: Iterable[nn.Parameter]) -> None:
+    def summed(self, parameters: Iterable[Tensor]) -> None:
         """Add up, in place, the gradients of all ranks that train the same model."""
 
     def added(self, numbers: Mapping[str, float]) -> dict[str, float]:
@@ -71,13 +71,18 @@ class Team:
         return parts
 
     def for_each(
-        self, parts: Sequence[P], work: Callable[[int, P], Results]
+        self, parts: Sequence[P], look: Callable[[P], T], work: Callable[[int, T], Results]
     ) -> list[list[Results]] | None:
-        """To the writer: by model and part, work(model, part) of ranks that train the model.
+        """To the writer: by model and part, work(model, look(part)) of ranks that train the model.
 
         None to the others.
         """
-        return [[work(model, part) for part in parts] for model in self.mine]
+        results: list[list[Results]] = [[] for _ in self.mine]
+        for part in parts:
+            seen = look(part)
+            for model in self.mine:
+                results[model].append(work(model, seen))
+        return results
 
 
 class Ranks:

@@ -96,6 +96,7 @@ def run_job(
             resumed=resumed, saved=saved, ranks=ranks,
         )  # fmt: skip
         result = work.do()
+        ranks.over()
         write_json(run.path / "result.json", result.to_dict())
         run.set_status(state="stopped" if result.stopped else "finished", stage=None)
         if not result.stopped:
