@@ -171,16 +171,9 @@ class _Team(Team):
                 return
             yield batch
 
-    def rows(self, batch: int, part: int) -> slice:
+    def rows(self, batch: int) -> slice:
         """See `Team`."""
-        return self._rows(batch, part, self._place)
-
-    def _rows(self, batch: int, part: int, place: int) -> slice:
-        size = len(self._members)
-        part = max(1, min(part, -(-batch // size)))
-        parts = -(-batch // part)
-        begin, end = parts * place // size, parts * (place + 1) // size
-        return slice(min(begin * part, batch), min(end * part, batch))
+        return rows_of(batch, self._place, len(self._members))
 
     def summed(self, parameters: Iterable[Tensor]) -> None:
         """See `Team`."""
@@ -269,6 +262,11 @@ class _Team(Team):
     def _device(self) -> torch.device:
         gpu = dist.get_backend(self._group) == "nccl"
         return torch.device("cuda" if gpu else "cpu")
+
+
+def rows_of(batch: int, place: int, members: int) -> slice:
+    """Which rows of a batch are those of one of its members, about as many for each."""
+    return slice(batch * place // members, batch * (place + 1) // members)
 
 
 # Values as bytes ---------------------------------------------------------------------------------

@@ -60,8 +60,8 @@ def processes(number: int, helpers: Sequence[str]) -> Iterator[Ranks]:
     if launched():
         if number > 1:
             raise SettingsError("Leave out --processes: the launcher has started several already.")
-        _check(int(os.environ["WORLD_SIZE"]))
         with _until_the_first_ends() if helps() else nullcontext():
+            _check(int(os.environ["WORLD_SIZE"]))
             yield _joined()
     elif number == 1:
         yield ALONE
@@ -78,11 +78,13 @@ def _until_the_first_ends() -> Iterator[None]:
     The first one decides what becomes of the run, so that signals are for it alone, and its end is
     this one's: that something is missing then need not be said.
     """
-    from studio.collective import ProcessEnded
-
-    if MEETING not in os.environ:  # a launcher passes on to all what was meant for the first
+    if MEETING in os.environ:
+        threading.Thread(target=_end_with_the_first, name="lifeline", daemon=True).start()
+    else:  # a launcher passes on to all what was meant for the first
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
+    from studio.collective import ProcessEnded
+
     with contextlib.suppress(ProcessEnded):
         yield
     leave(0)  # without taking gloo's threads apart, some of which still wait for the others
@@ -115,7 +117,7 @@ def _joined(ended: Callable[[float], str] = lambda _: "") -> Ranks:
     import accelerate
 
     from studio.clip.device import device_name
-    from studio.collective import WRITER_WAITS, Collective
+    from studio.collective import ENDING_S, WRITER_WAITS, Collective
 
     place: dict[str, object] = {}
     if meeting := os.environ.get(MEETING):
@@ -125,11 +127,13 @@ def _joined(ended: Callable[[float], str] = lambda _: "") -> Ranks:
             "init_method": f"file://{meeting}/store", "rank": rank,
             "world_size": int(os.environ["WORLD_SIZE"]),
         }  # fmt: skip
-        if rank:
-            threading.Thread(target=_end_with_the_first, name="lifeline", daemon=True).start()
-            (Path(meeting) / f"here-{rank}").touch()
-    accelerate.PartialState(cpu=device_name() == "cpu", timeout=WRITER_WAITS, **place)
-    return Collective(ended=ended)
+        (Path(meeting) / f"here-{rank}").touch()
+    try:
+        accelerate.PartialState(cpu=device_name() == "cpu", timeout=WRITER_WAITS, **place)
+        return Collective(ended=ended)
+    except (RuntimeError, ValueError) as error:
+        said = ended(ENDING_S) or str(error).splitlines()[0]
+        raise RunError(f"The processes could not be brought together: {said}") from error
 
 
 def _end_with_the_first() -> None:

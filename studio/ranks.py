@@ -35,9 +35,8 @@ class Team:
         """Each batch once all ranks have come to their own; None for who has none left."""
         yield from batches
 
-    def rows(self, batch: int, part: int) -> slice:
-        """Which rows of a batch are this rank's, in whole parts of so many rows if possible."""
-        del part
+    def rows(self, batch: int) -> slice:
+        """Which rows of a batch of so many are this rank's."""
         return slice(0, batch)
 
     def summed(self, parameters: Iterable[Tensor]) -> None:

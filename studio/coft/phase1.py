@@ -153,7 +153,7 @@ def _train(
                     return True
                 step = None
                 if part is not None:
-                    rows = team.rows(len(part), trainer.part)
+                    rows = team.rows(len(part))
                     hidden = views(trainer.views, place[indices[part]], rows)
                     rate = trainer.rate
                     loss, parts = trainer.step(

@@ -113,7 +113,7 @@ def _step(
     settings, backbone, images = task.settings, task.student.backbone, task.student.images
     size = training_size(backbone, settings.phase2_resolution)
     indices, labels, weights = data
-    rows = team.rows(len(batch), tuner.part)
+    rows = team.rows(len(batch))
     of = len(batch), rows
     canvases = images.batch(indices[batch[rows]].tolist())
     views = random_views(
@@ -156,7 +156,7 @@ class _Tuner:
         team: Team | None = None,
     ) -> None:
         """team: who trains the tower, each with some rows of every batch; None: this rank alone."""
-        self.tower, self.settings, self.part, self._team = tower, settings, part, team or Team(1)
+        self.tower, self.settings, self._part, self._team = tower, settings, part, team or Team(1)
         self.generator = generator_of(settings, "phase2", number)
         self.key_generator = generator_of(settings, "contrast", number)
         self.contrast: MomentumContrast | None = None
@@ -221,8 +221,8 @@ class _Tuner:
         parts = {"ce": 0.0} | ({"contrast": 0.0} if self.contrast else {})
         keys: list[Tensor] = []
         self._optimizer.zero_grad(set_to_none=True)
-        for start in range(0, len(pixels), self.part):
-            own = slice(start, start + self.part)
+        for start in range(0, len(pixels), self._part):
+            own = slice(start, start + self._part)
             with autocast(pixels.device):
                 features = self.tower.visual(pixels[own])
                 logits = self.tower.logits(features)

@@ -46,7 +46,7 @@ class Trainer:
     ) -> None:
         """team: who trains the model, each with some rows of every batch; None: this rank alone."""
         self.model, self.number, self.settings, self.steps = model, number, settings, steps
-        self.part = part
+        self._part = part
         self.shuffle, self.views, self.complement = (
             generator_of(settings, purpose, number, round_number=round_number)
             for purpose in ("shuffle", "views", "complement")
@@ -126,8 +126,8 @@ class Trainer:
         leaves = [vectors.detach().requires_grad_() for vectors in texts]
         terms = {"loss": 0.0, "l1": 0.0, "l2": 0.0}
         batch, labels, complements = len(labels), labels[rows], complements[rows]
-        for start in range(0, len(hidden), self.part):
-            own = slice(start, start + self.part)
+        for start in range(0, len(hidden), self._part):
+            own = slice(start, start + self._part)
             images = self.model.images(hidden[own])
             share = len(images) / batch
             loss, its = dual_loss(
