@@ -34,7 +34,8 @@ def fit_plus(task: Task) -> Iterator[Event]:
         Events; the last one is `Finished`.
     """
     settings = task.settings
-    yield task.start.event()
+    if task.ranks.writer:
+        yield task.start.event()
     learned = yield from phase_one_rounds(task)
     yield _phase1_checkpoint(learned.models)
     sets = training_sets(learned.labels, learned.weights, data=settings.phase2_data)
@@ -56,21 +57,24 @@ def fit_plus(task: Task) -> Iterator[Event]:
         towers, head_input = _phase1_towers(task, learned.models), "post_proj"
     # Asked before the last pass over the images, which is the outcome and not training any more.
     stopped = task.stop()
-    probabilities = yield from label_all(Classifier(towers, shipped_by), images)
+    probabilities = yield from label_all(
+        Classifier(towers, shipped_by), images, ranks=task.ranks
+    )  # fmt: skip
     single = settings.inference == "single"
     shipped = Classifier(towers[:1] if single else towers, shipped_by)
     meta = shipped.meta(kind=kind, head_input=head_input, class_names=task.class_names)
     yield Checkpoint("classifier", shipped.state(), meta)
-    yield finish(
-        probabilities,
-        learned.log_odds,
-        learned.clean,
-        learned.labels,
-        given=task.given,
-        single=single,
-        stage=stage,
-        stopped=stopped,
-    )
+    if task.ranks.writer:
+        yield finish(
+            probabilities,
+            learned.log_odds,
+            learned.clean,
+            learned.labels,
+            given=task.given,
+            single=single,
+            stage=stage,
+            stopped=stopped,
+        )
 
 
 def _phase1_towers(task: Task, models: Sequence[DualPromptModel]) -> list[Tower]:

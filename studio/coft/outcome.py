@@ -12,6 +12,7 @@ from studio.coft.classifier import Classifier
 from studio.coft.events import Event, Finished, Progress
 from studio.coft.given import REJECTED
 from studio.coft.judge import own_clean_probability, peer_clean_probability
+from studio.ranks import ALONE, Ranks, Results
 
 TOP = 5
 """Classes per image that `Finished` reports."""
@@ -93,12 +94,17 @@ def finish_alone(probabilities: Tensor, *, given: Tensor, stage: str, stopped: b
     )
 
 
-def label_all(classifier: Classifier, images: Images) -> Generator[Event, None, Tensor]:
-    """(models, N, C) probabilities of the towers on all images."""
-    parts = []
-    batch = classifier.backbone.forward_batch
-    for begin in range(0, len(images), batch):
-        chunk = range(begin, min(begin + batch, len(images)))
-        parts.append(classifier.each(images.batch(chunk)))
-        yield Progress("labelling", chunk.stop, len(images))
-    return torch.cat(parts, dim=1)
+def label_all(
+    classifier: Classifier, images: Images, *, ranks: Ranks = ALONE
+) -> Generator[Event, None, Tensor]:
+    """(models, N, C) probabilities of the towers on all images, on the writer."""
+    batch, parts, done = classifier.backbone.forward_batch, list[Tensor](), 0
+
+    def labelled(begin: int) -> Results:
+        return (classifier.each(images.batch(range(begin, min(begin + batch, len(images))))),)
+
+    for (part,) in ranks.spread(range(0, len(images), batch), labelled):
+        parts.append(part)
+        done += part.shape[1]
+        yield Progress("labelling", done, len(images))
+    return torch.cat(parts, dim=1) if parts else torch.empty(0)
