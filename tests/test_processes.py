@@ -220,6 +220,22 @@ def test_a_run_is_paused_and_one_of_its_processes_killed_and_goes_on_each_time(
     assert _files(run) == _files(one), "somebody else than the writer has written"
 
 
+@needs_accelerate
+@pytest.mark.slow
+def test_a_process_that_helps_ends_with_the_one_that_started_it(tmp_path: Path) -> None:
+    """Even while it waits for others that never come."""
+    here = {MEETING: str(tmp_path), "RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2"}
+    helper = subprocess.Popen(
+        [sys.executable, "-m", "studio", "fit"], cwd=ROOT, env={**os.environ, **here},
+        stdin=subprocess.PIPE,
+    )  # fmt: skip
+    with pytest.raises(subprocess.TimeoutExpired):
+        helper.wait(timeout=1)
+    assert helper.stdin is not None
+    helper.stdin.close()
+    assert helper.wait(timeout=60) == 0
+
+
 def test_without_accelerate_one_line_says_what_to_install(
     image_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
