@@ -24,6 +24,7 @@ PARTS: dict[str, str] = {
     "nouns": "vectors of words",
     "thumbs": "small pictures for the page",
     "graphs": "which images are most alike",
+    "units": "features around their mean",
     "maps": "maps",
     "answers": "answers of language models",
     "exports": "files to download",
@@ -34,11 +35,11 @@ KEPT = ("uploads", "corrections", "workspace.json", "folders.json", "secret")
 """What people gave, and what the page remembers."""
 
 _WHOLE = ("canvases/*", "answers", "demo-*")  # used and let go as a whole
-_SINGLE = ("features/*/*", "nouns/*", "thumbs/*/*", "graphs/*", "maps/*", "exports/*/*")
+_SINGLE = ("features/*/*", "nouns/*", "thumbs/*/*", "graphs/*", "units/*", "maps/*", "exports/*/*")
 _TEMPORARY = (
     ".demo-*", "secret.*.tmp", ".*.tmp", "canvases/*/*.tmp", "features/*/*.tmp",
-    "features/*/.*.tmp", "nouns/.*.tmp", "graphs/.*.tmp", "maps/umap-*", "maps/*.tmp",
-    "thumbs/*/*.tmp", "exports/*/.*.tmp", "corrections/*/.*.tmp",
+    "features/*/.*.tmp", "nouns/.*.tmp", "graphs/.*.tmp", "units/.*.tmp", "maps/umap-*",
+    "maps/*.tmp", "thumbs/*/*.tmp", "exports/*/.*.tmp", "corrections/*/.*.tmp",
 )  # fmt: skip
 UNUSED_DAYS = 30
 """After so many days without use features go: those of folders and models that are no more."""

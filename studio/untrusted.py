@@ -133,8 +133,9 @@ def load_object(path: Path, *, most: int = MOST_JSON) -> dict[str, Any]:
     return value
 
 
-def load_array(path: Path, *, mapped: bool = False) -> NDArray[Any]:
-    """The array in a .npy file of plain numbers. mapped: stays on the disk until it is looked at.
+def load_array(path: Path, *, mapped: bool = False, own: bool = False) -> NDArray[Any]:
+    """The array in a .npy file of plain numbers. mapped: stays on the disk until it is looked at;
+    own: may be written, in memory alone, as torch wants what it shares.
 
     Raises:
         Unreadable: it is missing or damaged.
@@ -142,8 +143,9 @@ def load_array(path: Path, *, mapped: bool = False) -> NDArray[Any]:
     import numpy as np
 
     open_file(path).close()
+    mode: Any = "c" if own else "r"
     try:
-        array = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+        array = np.load(path, mmap_mode=mode if mapped else None, allow_pickle=False)
     except Exception as error:  # numpy parses the head with Python's own parser
         raise Unreadable(f"{path.name} cannot be read: {type(error).__name__}") from None
     if not isinstance(array, np.ndarray):

@@ -45,10 +45,7 @@ def options(matched: MatchedRuns, letters: Sequence[str]) -> list[tuple[str, str
     """What the images can be narrowed to: (text with the number of images, value)."""
     names = {ALL: "All that differ", NONE_RIGHT: "None is right"}
     names |= {f"only-{r}": f"Only {letter} is right" for r, letter in enumerate(letters)}
-    return [
-        (f"{names[value]} ({count(len(matched.select(value)))})", value)
-        for value in matched.filters
-    ]
+    return [(f"{names[show]} ({count(images)})", show) for show, images in matched.counts.items()]
 
 
 def card(matched: MatchedRuns, letters: Sequence[str], m: int, source: str) -> ImageCard:

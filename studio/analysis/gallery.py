@@ -7,7 +7,7 @@ Works on the outcome of a run as plain numpy arrays. N images, C classes; clean 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
@@ -73,10 +73,11 @@ def select(outcome: Outcome, query: Query) -> NDArray[np.int64]:
     if query.order != "turns":
         return indices
     labels = outcome.labels[indices]
+    by_class = np.argsort(labels, kind="stable")
+    sizes = np.bincount(labels - labels.min(initial=0))
+    first = np.repeat(np.cumsum(sizes) - sizes, sizes)  # where each image's class begins
     turns = np.empty_like(labels)
-    for label in np.unique(labels):
-        mine = labels == label
-        turns[mine] = np.arange(mine.sum())
+    turns[by_class] = np.arange(len(labels)) - first
     return indices[np.lexsort((labels, turns))]
 
 
@@ -97,7 +98,8 @@ def page_number(value: Any) -> int:
 
 def page(indices: NDArray[np.int64], number: int) -> Page[int]:
     """A page of images; a number out of range is brought to the nearest page."""
-    return Page.of(tuple(indices.tolist()), number, size=PAGE_SIZE)
+    pages = Page.of(range(len(indices)), number, size=PAGE_SIZE)
+    return replace(pages, shown=tuple(indices[list(pages.shown)].tolist()))
 
 
 @dataclass(frozen=True)
@@ -115,22 +117,24 @@ class ClassRow:
 
 def class_rows(outcome: Outcome) -> list[ClassRow]:
     """All classes, least clean first; classes without images last."""
-    rows = []
-    for index, name in enumerate(outcome.class_names):
-        mine = outcome.labels == index
-        rows.append(
-            ClassRow(
-                index,
-                name,
-                int(mine.sum()),
-                _mean(outcome.clean[mine]),
-                _mean(outcome.clean_probability[mine]),
-                _mean(outcome.disagree[mine]),
-                outcome.right_share(mine),
-            )
-        )
+    classes, chosen = len(outcome.class_names), outcome.labels >= 0
+    labels = outcome.labels[chosen]
+
+    def sums(values: NDArray[np.generic] | None = None) -> NDArray[np.float64]:
+        weights = None if values is None else values[chosen].astype(np.float64)
+        return np.bincount(labels, weights, minlength=classes).astype(np.float64)
+
+    images = sums()
+    clean, sure, two = (
+        sums(values) / np.maximum(1, images)
+        for values in (outcome.clean, outcome.clean_probability, outcome.disagree)
+    )
+    right: list[float | None] = [None] * classes
+    if outcome.truth is not None:
+        known, correct = sums(outcome.truth >= 0), sums(outcome.truth == outcome.labels)
+        right = [float(c) / float(k) if k else None for c, k in zip(correct, known, strict=True)]
+    rows = [
+        ClassRow(i, name, int(images[i]), float(clean[i]), float(sure[i]), float(two[i]), right[i])
+        for i, name in enumerate(outcome.class_names)
+    ]
     return sorted(rows, key=lambda r: (r.images == 0, r.clean, r.clean_probability))
-
-
-def _mean(values: NDArray[np.generic]) -> float:
-    return float(np.asarray(values, dtype=np.float64).mean()) if len(values) else 0.0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,20 +35,23 @@ class MatchedRuns:
     def __len__(self) -> int:
         return int(self.indices.shape[1])
 
-    @property
+    @cached_property
     def differ(self) -> NDArray[np.bool_]:
         """(M,) whether the runs give the image more than one label."""
         return np.asarray((self.labels != self.labels[:1]).any(axis=0))
 
-    @property
+    @cached_property
     def right(self) -> NDArray[np.bool_]:
         """(R, M) whether a run's label is the true one; false where the truth is unknown."""
         return np.asarray((self.labels == self.truth) & (self.truth >= 0))
 
-    @property
+    @cached_property
     def alike(self) -> NDArray[np.float64]:
         """(R, R) the share of images that each two runs label the same."""
-        return np.asarray((self.labels[:, None] == self.labels[None]).mean(axis=-1))
+        return np.array([
+            [float((mine == its).mean()) if len(mine) else np.nan for its in self.labels]
+            for mine in self.labels
+        ])  # fmt: skip
 
     def name(self, label: int) -> str:
         """A class name; `unknown` for -1."""
@@ -66,23 +70,31 @@ class MatchedRuns:
             return [ALL]
         return [ALL, *(f"only-{r}" for r in range(len(self.outcomes))), NONE_RIGHT]
 
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """How many images each of the filters leaves."""
+        return {show: int(self._chosen(show).sum()) for show in self.filters}
+
     def select(self, show: str) -> NDArray[np.int64]:
         """The differing images that a filter asks for, those first that all runs hold for clean.
 
         A filter that does not exist shows all that differ.
         """
-        chosen = self.differ
-        if show == NONE_RIGHT:
-            chosen &= (self.truth >= 0) & ~self.right.any(axis=0)
-        elif show.startswith("only-") and show in self.filters:
-            run = int(show.removeprefix("only-"))
-            chosen &= self.right[run] & (self.right.sum(axis=0) == 1)
-        images = np.flatnonzero(chosen)
+        images = np.flatnonzero(self._chosen(show))
         clean = [
             outcome.clean_probability[indices[images]]
             for outcome, indices in zip(self.outcomes, self.indices, strict=True)
         ]
         return images[np.argsort(-np.min(clean, axis=0), kind="stable")]
+
+    def _chosen(self, show: str) -> NDArray[np.bool_]:
+        chosen = self.differ
+        if show == NONE_RIGHT:
+            chosen = chosen & (self.truth >= 0) & ~self.right.any(axis=0)
+        elif show.startswith("only-") and show in self.filters:
+            run = int(show.removeprefix("only-"))
+            chosen = chosen & self.right[run] & (self.right.sum(axis=0) == 1)
+        return chosen
 
 
 def match(outcomes: Sequence[Outcome]) -> MatchedRuns:

@@ -106,8 +106,10 @@ class Relabeller:
         scores = widened(self.scores, classes)
         first = self.first.argmax(1)
         worth = trusted(self.units, first, given, told, classes=classes, again=again)
-        evidence = Evidence.of(given, told, worth.vector)
-        found = self._together(scores, given, evidence)
+        if bool((given == UNKNOWN).all() and (told < 0).all()):
+            found = self.first  # nobody has said anything
+        else:
+            found = self._together(scores, given, Evidence.of(given, told, worth.vector))
         labels = torch.where(given >= 0, given, found.argmax(1))
         return Relabelled(found, labels, worth.person, worth.judge)
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
+import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -43,6 +45,7 @@ def image_features(
     cache_dir: Path,
     progress: Progress | None = None,
     stop: Stop | None = None,
+    on_disk: bool = False,
     ranks: Ranks = ALONE,
 ) -> Tensor:
     """Raw features (N, d) float32, from the cache where the same image met the same model before.
@@ -55,11 +58,14 @@ def image_features(
         cache_dir: the studio's cache folder.
         progress: called with (done, total) over the images that have to be encoded.
         stop: asked before each batch; raises `Stopped`.
+        on_disk: the system may write the features to the cache's disk where it wants the room; they
+            go with the tensor.
         ranks: who help to encode (`help_encode`); this is the writer.
     """
     shards = Shards(cache_dir / "features" / backbone.fingerprint, backbone.embed_dim)
-    wanted = np.array([_hash(key) for key in keys], dtype=np.int64)
-    features, known = shards.read(wanted)
+    wanted = np.array([hashed(key) for key in keys], dtype=np.int64)
+    room = _room_on_disk(cache_dir, len(keys), backbone.embed_dim) if on_disk else None
+    features, known = shards.read(wanted, into=room)
     missing = np.flatnonzero(~known)
     ranks.same(torch.from_numpy(missing))
 
@@ -72,6 +78,19 @@ def image_features(
         shards.add(wanted[part], fresh)
         features[torch.from_numpy(part)] = fresh
     return features
+
+
+def _room_on_disk(cache_dir: Path, images: int, width: int) -> Tensor | None:
+    """(N, d) zeros in a file without a name; None where the disk has no room for it."""
+    if not images:
+        return None
+    with contextlib.suppress(OSError), tempfile.TemporaryFile(dir=cache_dir) as file:
+        # All of it now: a mapped file that finds the disk full later ends the process.
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, 4 * images * width)
+            mapped = np.memmap(file, np.float32, "r+", shape=(images, width))
+            return torch.from_numpy(mapped)
+    return None
 
 
 def help_encode(backbone: Backbone, images: Images, *, ranks: Ranks) -> None:
@@ -100,7 +119,8 @@ class _Subset:
         return self._images.batch([self._indices[i] for i in indices])
 
 
-def _hash(key: str) -> int:
+def hashed(key: str) -> int:
+    """The number that an image is kept under, from what it shows or where it lies."""
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "little", signed=True)
 
 
@@ -114,12 +134,13 @@ class Shards:
     folder: Path
     width: int
 
-    def read(self, wanted: Keys) -> tuple[Tensor, NDArray[np.bool_]]:
+    def read(self, wanted: Keys, *, into: Tensor | None = None) -> tuple[Tensor, NDArray[np.bool_]]:
         """Features (N, width) of the images with these keys (N,), and which of them are known.
 
-        The rows of the others are zero.
+        The rows of the others are zero. into: (N, width) zeros that get them; None: new ones.
         """
-        features, known = torch.zeros(len(wanted), self.width), np.zeros(len(wanted), dtype=bool)
+        features = torch.zeros(len(wanted), self.width) if into is None else into
+        known = np.zeros(len(wanted), dtype=bool)
         shards = [(file, keys) for file in self._files() if (keys := self._keys(file)) is not None]
         if not shards or not len(wanted):
             return features, known
@@ -130,13 +151,16 @@ class Shards:
         at = np.searchsorted(kept, wanted, sorter=order).clip(max=len(kept) - 1)
         place = order[at]
         found = kept[place] == wanted
+        of_shard = np.where(found, shard[place], -1)
+        by_shard = np.argsort(of_shard, kind="stable")  # not all images once a shard
+        ends = np.searchsorted(of_shard[by_shard], np.arange(len(shards) + 1))
         for number in np.unique(shard[place[found]]).tolist():
             rows = _rows(shards[number][0])
             if rows is None:  # else it would hide those that are encoded now
                 with contextlib.suppress(OSError):
                     shards[number][0].unlink(missing_ok=True)
                 continue
-            of_it = np.flatnonzero(found & (shard[place] == number))
+            of_it = by_shard[ends[number] : ends[number + 1]]
             features[torch.from_numpy(of_it)] = rows[torch.from_numpy(row[place[of_it]])]
             known[of_it] = True
         return features, known

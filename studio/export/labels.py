@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+
+from studio.errors import RunError
 from studio.export.entry import Entry, text_of_rows
 from studio.export.subject import Subject
+from studio.runs.checking import CHECKED_FILE
 from studio.runs.outcome import Outcome
 from studio.runs.run import Run
 from studio.runs.table import row_text, safe_name, safe_path, write_csv
@@ -15,6 +19,9 @@ LABEL_COLUMNS = (
     "path", "label", "clean_probability", "model_1_label", "model_2_label", "clean", "confidence",
     "combined_score", "of_none", "correction", "judged_label",
 )  # fmt: skip
+
+
+_ROWS = 4096
 
 
 def labels_csv(run: Run, path: Path) -> Path:
@@ -49,22 +56,48 @@ def as_csv(subject: Subject) -> Iterator[Entry]:
     yield text_of_rows("labels.csv", parts, subject.listed)
 
 
+def checked(subject: Subject) -> Iterator[Entry]:
+    """checked.csv as the run wrote it, see `runs.checking`.
+
+    Raises:
+        RunError: The run was given no labels to check.
+    """
+    file = subject.run.path / CHECKED_FILE
+    if not file.is_file():
+        raise RunError(
+            "this run checked no labels: give those that came with the images on the Data tab, or "
+            "with `fit --labels`"
+        )
+    yield Entry(CHECKED_FILE, file)
+
+
 def label_rows(outcome: Outcome, chosen: Sequence[int] | None = None) -> Iterator[tuple[str, ...]]:
     """The rows of labels.csv, without its head; see `labels_csv`.
 
     chosen: the images, by number; None = all.
     """
-    scores = outcome.combined, outcome.strangers
-    for index in range(len(outcome)) if chosen is None else chosen:
-        path = outcome.paths[index]
-        correction = outcome.corrections.get(path)
-        one, two = outcome.model_labels[:, index].tolist()
-        yield (
-            safe_path(path), safe_name(outcome.name(int(outcome.final_labels[index]))),
-            f"{outcome.clean_probability[index]:.6f}",
-            safe_name(outcome.name(one)), safe_name(outcome.name(two)),
-            str(bool(outcome.final_clean[index])).lower(), f"{outcome.confidence[index]:.6f}",
-            *("" if of is None else f"{of[index]:.6f}" for of in scores),
-            "" if correction is None else correction.verdict,
-            safe_name("" if correction is None else correction.judged_label or ""),
-        )  # fmt: skip
+    every = range(len(outcome)) if chosen is None else chosen
+    safe = [safe_name(name) for name in outcome.class_names]
+
+    def name(label: int) -> str:
+        return safe[label] if 0 <= label < len(safe) else safe_name(outcome.name(label))
+
+    # In blocks: of a million images, numbers taken out of arrays one by one cost most of the time.
+    for begin in range(0, len(every), _ROWS):
+        some = np.asarray(every[begin : begin + _ROWS], np.int64)
+        shares = [
+            [""] * len(some) if of is None else [f"{share:.6f}" for share in of[some].tolist()]
+            for of in (outcome.clean_probability, outcome.confidence, outcome.combined,
+                       outcome.strangers)
+        ]  # fmt: skip
+        one, two = outcome.model_labels[:, some].tolist()
+        labels, clean = outcome.final_labels[some].tolist(), outcome.final_clean[some].tolist()
+        for at, index in enumerate(some.tolist()):
+            path = outcome.paths[index]
+            said = outcome.corrections.get(path)
+            yield (
+                safe_path(path), name(labels[at]), shares[0][at], name(one[at]), name(two[at]),
+                str(clean[at]).lower(), shares[1][at], shares[2][at], shares[3][at],
+                "" if said is None else said.verdict,
+                "" if said is None else safe_name(said.judged_label or ""),
+            )  # fmt: skip

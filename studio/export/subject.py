@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from studio.errors import RunError
 from studio.places import default_cache_dir
@@ -31,6 +33,7 @@ class Subject:
         outcome: Its final labels, with corrections beside them.
         only: One of `ONLY`.
         cache_dir: Where what was decoded and encoded for it is kept.
+        most: Images at most, evenly spread: to tell how large an export would be; 0 = all.
     """
 
     run: Run
@@ -38,18 +41,28 @@ class Subject:
     outcome: Outcome
     only: str = EVERYTHING
     cache_dir: Path = field(default_factory=default_cache_dir)
+    most: int = 0
 
     @classmethod
-    def of(cls, run: Run, *, only: str = EVERYTHING, cache_dir: Path | None = None) -> Subject:
-        """A run as something to export. cache_dir: None = the usual one.
+    def of(
+        cls,
+        run: Run,
+        *,
+        only: str = EVERYTHING,
+        cache_dir: Path | None = None,
+        reader: RunReader | None = None,
+    ) -> Subject:
+        """A run as something to export. cache_dir: None = the usual one; reader: of this run, up to
+        date; None: it is read now.
 
         Raises:
             RunError: It has no final labels yet, or `only` is not one of `ONLY`.
         """
         if only not in ONLY:
             raise RunError(f"Only {' or '.join(ONLY)} can be exported, not {only!r}.")
-        reader = RunReader(run)
-        reader.refresh()
+        if reader is None:
+            reader = RunReader(run)
+            reader.refresh()
         outcome = reader.final()
         if outcome is None:
             raise RunError(f"run {run.id} has no final labels: {what_to_do(run)}")
@@ -58,18 +71,21 @@ class Subject:
     @cached_property
     def indices(self) -> list[int]:
         """The images that are wanted, by number, in their order."""
-        kept = []
-        for index, path in enumerate(self.outcome.paths):
-            said = self.outcome.corrections.get(path)
-            rejected = said is not None and said.verdict == "rejected"
-            if not rejected and (self.only != CLEAN or self.outcome.final_clean[index]):
-                kept.append(index)
-        return kept
+        kept = np.ones(len(self.outcome), bool) if self.only != CLEAN else self.outcome.final_clean
+        given = self.outcome.corrections
+        rejected = {path for path, said in given.items() if said.verdict == "rejected"}
+        if rejected:
+            kept = kept & ~np.array([path in rejected for path in self.outcome.paths], bool)
+        chosen = np.flatnonzero(kept)
+        if self.most and len(chosen) > self.most:
+            chosen = chosen[np.linspace(0, len(chosen) - 1, self.most).astype(np.int64)]
+        found: list[int] = chosen.tolist()
+        return found
 
     @cached_property
-    def listed(self) -> list[int]:
+    def listed(self) -> Sequence[int]:
         """The images that tables have a row for: with `EVERYTHING` rejected ones as well."""
-        return self.indices if self.only == CLEAN else list(range(len(self.outcome)))
+        return self.indices if self.only == CLEAN else range(len(self.outcome))
 
     @property
     def class_names(self) -> tuple[str, ...]:

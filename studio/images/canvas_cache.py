@@ -15,17 +15,18 @@ import os
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from studio.images.canvas_index import FolderIndex, Known, Verdict
-from studio.images.folder import ImageFile
+from studio.images.canvas_summary import Summary, array_of, is_summary
+from studio.images.folder import Folder, ImageFile, Refused
 from studio.leftovers import held
 from studio.numbers import percent, plural, size
 from studio.room import free_bytes, unwritable
@@ -46,6 +47,46 @@ class Place:
 
     shard: Pixels
     row: int
+
+
+class Places(Sequence["Place | None"]):
+    """Where the canvases of N images lie, at 8 bytes an image.
+
+    shards: of which (N,) `shard` are the numbers, -1 = not on the disk; row: (N,) in its shard.
+    """
+
+    def __init__(
+        self, shards: Sequence[Pixels], shard: npt.NDArray[np.int32], row: npt.NDArray[np.int32]
+    ) -> None:
+        self.shards, self.shard, self.row = shards, shard, row
+
+    @classmethod
+    def of(cls, places: Sequence[Place | None]) -> Places:
+        """From a place for each image."""
+        if isinstance(places, Places):
+            return places
+        numbers: dict[int, int] = {}
+        shards: list[Pixels] = []
+        shard, row = (np.full(len(places), -1, np.int32) for _ in range(2))
+        for i, place in enumerate(places):
+            if place is not None:
+                if id(place.shard) not in numbers:
+                    numbers[id(place.shard)] = len(shards)
+                    shards.append(place.shard)
+                shard[i], row[i] = numbers[id(place.shard)], place.row
+        return cls(shards, shard, row)
+
+    def __len__(self) -> int:
+        return len(self.shard)
+
+    def __getitem__(self, index: Any) -> Any:
+        number = int(self.shard[index])
+        return None if number < 0 else Place(self.shards[number], int(self.row[index]))
+
+    def some(self, indices: Sequence[int]) -> Places:
+        """Of the images with these indices alone, in this order."""
+        chosen = np.asarray(indices, np.int64).reshape(-1)
+        return Places(self.shards, self.shard[chosen], self.row[chosen])
 
 
 def store_path(cache_dir: Path, *, root: Path, size: int, max_pixels: int, kind: str = "") -> Path:
@@ -146,6 +187,22 @@ class ShardStore:
         if self._index.publish(files):
             self._remove_leftovers()
 
+    def summarise(
+        self, scanned: Folder, refused: Sequence[Refused], places: Places, contents: Sequence[str]
+    ) -> None:
+        """Keep what is known of a folder that was read, for `whole_folder`.
+
+        scanned: its listing; refused: of its images those that cannot be used; places, contents: of
+        all others.
+        """
+        content = array_of(contents)
+        if content is None or (places.shard < 0).any():
+            return
+        name = {id(shard): name for name, shard in self._shards.items()}
+        names = tuple(name[id(shard)] for shard in places.shards)
+        summary = Summary(names, places.shard, places.row, content, tuple(refused))
+        summary.write(self.path, scanned)
+
     def _open_shards(self) -> None:
         """Maps the shards that the index names and the disk bears out."""
         used = Counter(known.shard for known in self._index.known.values())
@@ -182,10 +239,32 @@ class ShardStore:
         for file in self.path.iterdir() if self.path.is_dir() else ():
             try:
                 named = self._index.is_part(file.name) or file.name in self._shards
+                named = named or is_summary(file.name)
                 if not named and file.stat().st_mtime < before:
                     file.unlink()
             except OSError:  # another process was quicker, or (Windows) still reads it
                 continue
+
+
+def whole_folder(path: Path, scanned: Folder, *, size: int) -> tuple[Summary, Places] | None:
+    """What was known of a folder when it was last read, where nothing has changed since and all its
+    canvases are on the disk; None: it has to be read. path: see `store_path`.
+    """
+    summary = Summary.read(path, scanned)
+    if summary is None:
+        return None
+    shards: list[Pixels] = []
+    for name in summary.shards:
+        shard = None if Path(name).name != name else _open(path / name, size)
+        if shard is None:
+            return None
+        shards.append(shard)
+    rows = np.array([len(shard) for shard in shards], np.int64)
+    if summary.shard.min(initial=0) < 0 or (summary.row >= rows[summary.shard]).any():
+        return None
+    if summary.row.min(initial=0) < 0:
+        return None
+    return summary, Places(shards, summary.shard, summary.row)
 
 
 class _Writer:

@@ -15,16 +15,25 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from studio.cache_folder import touch
 from studio.errors import FolderError, Stopped
 from studio.forking import Lock
-from studio.images.canvas_cache import Pixels, Place, ShardStore
+from studio.images.canvas_cache import (
+    Pixels,
+    Place,
+    Places,
+    ShardStore,
+    store_path,
+    whole_folder,
+)
 from studio.images.canvas_index import Verdict
+from studio.images.canvas_summary import FEWEST, texts_of
 from studio.images.decoding import (
     MAX_PIXELS,
     ImageRefused,
@@ -70,7 +79,7 @@ class Canvases:
         size: int,
         files: Sequence[Path],
         places: Sequence[Place | None],
-        contents: Sequence[str] = (),
+        contents: Sequence[str] | npt.NDArray[np.bytes_] = (),
         resize: Resize = CROP,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
@@ -80,21 +89,27 @@ class Canvases:
             size: side of the canvases, in pixels.
             files: N paths.
             places: N places on disk, None where the file has to be decoded.
-            contents: N hashes of what the canvases show, "" where that is not known.
+            contents: N hashes of what the canvases show, as texts or as an array of bytes.
             resize: how an image is brought to that size.
             max_pixels: most that are decoded of one image.
         """
         self.size, self.resize = size, resize
-        self.contents = tuple(contents) or ("",) * len(files)
-        self.on_disk = all(place is not None for place in places)
+        self._contents = contents
+        self._files, self._places = files, Places.of(places)
+        self.on_disk = bool((self._places.shard >= 0).all())
         self.note = ""
-        self._files = list(files)
-        self._places = list(places)
         self._max_pixels = max_pixels
         self._pool: ThreadPoolExecutor | None = None
 
     def __len__(self) -> int:
         return len(self._files)
+
+    @property
+    def contents(self) -> tuple[str, ...]:
+        """Hashes of what the canvases show, "" where that is not known."""
+        if isinstance(self._contents, np.ndarray):
+            return texts_of(self._contents)
+        return tuple(self._contents) or ("",) * len(self)
 
     def batch(self, indices: Iterable[int] | npt.NDArray[np.int64] | torch.Tensor) -> torch.Tensor:
         """The images with these indices: (B, 3, size, size) uint8, contiguous, a copy.
@@ -109,12 +124,13 @@ class Canvases:
 
     def some(self, indices: Sequence[int]) -> Canvases:
         """The images with these indices alone, in this order."""
+        contents = self.contents
         return Canvases(
             size=self.size,
             resize=self.resize,
             files=[self._files[i] for i in indices],
-            places=[self._places[i] for i in indices],
-            contents=[self.contents[i] for i in indices],
+            places=self._places.some(indices),
+            contents=[contents[i] for i in indices],
             max_pixels=self._max_pixels,
         )
 
@@ -153,6 +169,20 @@ def as_picture(pixels: Pixels) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
 
 
+class OneFile:
+    """An image whose canvas is made from its file when it is asked for. See `Pictures`."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def image(self, _index: int) -> Image.Image:
+        """The same as `Canvases.image`. Raises ImageRefused."""
+        with quiet_pillow():
+            return as_picture(
+                square(self._file, size=CANVAS_SIZE, resize=CROP, max_pixels=MAX_PIXELS)
+            )
+
+
 def prepare(
     root: Path,
     *,
@@ -179,6 +209,10 @@ def prepare(
     """
     root, stop = Path(root), stop or never
     scanned = scan(root, follow_links=follow_links)
+    known = _unchanged(scanned, cache_dir, size=size, resize=resize, max_pixels=max_pixels)
+    if known is not None:
+        _Report(progress, len(scanned.images), 0).finished()
+        return known
     with (
         _only_one(f"{scanned.root}|{size}|{max_pixels}{resize}", stop),
         quiet_pillow(),
@@ -212,6 +246,50 @@ def prepare(
         return folder, canvases
 
 
+class Files(Sequence[Path]):
+    """The paths of a folder's images, each made when it is asked for."""
+
+    def __init__(self, root: Path, images: Sequence[ImageFile]) -> None:
+        self._root, self._images = root, images
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._root / self._images[index].path
+
+
+def _unchanged(
+    scanned: Folder, cache_dir: Path, *, size: int, resize: Resize, max_pixels: int
+) -> tuple[Folder, Canvases] | None:
+    """A large folder that is as it was when it was last read; None of all others."""
+    if len(scanned.images) < FEWEST:
+        return None
+    path = store_path(
+        cache_dir, root=scanned.root, size=size, max_pixels=max_pixels, kind=str(resize)
+    )
+    found = whole_folder(path, scanned, size=size)
+    if found is None:
+        return None
+    (summary, places), folder = found, scanned
+    if summary.refused:
+        refused = {item.path for item in summary.refused}
+        images = tuple(file for file in scanned.images if file.path not in refused)
+        if len(images) != len(places):
+            return None
+        folder = replace(scanned, images=images, refused=_in_order(scanned, summary.refused))
+    canvases = Canvases(
+        size=size, resize=resize, files=Files(scanned.root, folder.images), places=places,
+        contents=summary.content, max_pixels=max_pixels,
+    )  # fmt: skip
+    touch(path / "index.json")  # what is looked at stays longest
+    return folder, canvases
+
+
+def _in_order(scanned: Folder, refused: Sequence[Refused]) -> tuple[Refused, ...]:
+    return tuple(sorted([*scanned.refused, *refused], key=lambda item: natural_key(item.path)))
+
+
 def _store(
     cache_dir: Path, scanned: Folder, *, size: int, resize: Resize, max_pixels: int
 ) -> ShardStore:
@@ -232,7 +310,7 @@ def _outcome(
     scanned: Folder, store: ShardStore, size: int, resize: Resize, max_pixels: int
 ) -> tuple[Folder, Canvases]:
     images: list[ImageFile] = []
-    refused = list(scanned.refused)
+    refused: list[Refused] = []
     for file in scanned.images:
         verdict = store.verdict(file) or Verdict("unreadable", "it changed while it was read")
         if verdict.usable:
@@ -240,17 +318,17 @@ def _outcome(
         else:
             refused.append(Refused(file.path, verdict.reason, verdict.detail))
     if not images:
-        raise nothing_usable(scanned, refused)
-    refused.sort(key=lambda item: natural_key(item.path))
+        raise nothing_usable(scanned, [*scanned.refused, *refused])
+    places = Places.of([store.place(file) for file in images])
+    contents = [store.content(file) for file in images]
+    lasting = not any(item.reason == "unreadable" for item in refused)  # it may be readable soon
+    if len(scanned.images) >= FEWEST and lasting:
+        store.summarise(scanned, refused, places, contents)
     canvases = Canvases(
-        size=size,
-        resize=resize,
-        files=[scanned.root / file.path for file in images],
-        places=[store.place(file) for file in images],
-        contents=[store.content(file) for file in images],
-        max_pixels=max_pixels,
-    )
-    return replace(scanned, images=tuple(images), refused=tuple(refused)), canvases
+        size=size, resize=resize, files=Files(scanned.root, images), places=places,
+        contents=contents, max_pixels=max_pixels,
+    )  # fmt: skip
+    return replace(scanned, images=tuple(images), refused=_in_order(scanned, refused)), canvases
 
 
 def _decode_all(

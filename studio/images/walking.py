@@ -21,7 +21,7 @@ _SKIPPED_FOLDERS = frozenset({"__MACOSX", "System Volume Information", "$RECYCLE
 _MOST_LINKS = 10_000  # of folders that are followed; a few that lead to each other multiply
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ImageFile:
     """A file that holds an image. path: relative to the folder, with `/`."""
 

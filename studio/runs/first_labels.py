@@ -32,6 +32,7 @@ STEPS = ((LOADING, 2.0), (ENCODING, 10.0), (LABELLING, 1.0))
 MOST = 48
 """Images nearest to a text: two pages of a gallery. Of small sets a quarter, but at least LEAST."""
 LEAST = 12
+TOO_LONG = "That is longer than this model reads: say it in fewer words."
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,7 @@ class Encoded:
         return np.asarray(cosines.numpy())
 
     def nearest(
-        self, text: str, class_names: Sequence[str], prompts: PromptSet, *, rows: Sequence[int]
+        self, text: str, class_names: Sequence[str], prompts: PromptSet, *, rows: NDArray[np.int64]
     ) -> NDArray[np.int64]:
         """Places in `rows`, numbers of images, of the nearest to a text, best first.
 
@@ -222,10 +223,8 @@ class Encoded:
             RunError: the model does not read texts of that length.
         """
         if not self.reads(text):
-            raise RunError("That is longer than this model reads: say it in fewer words.")
-        cosines = self.similar(text, class_names, prompts)[list(rows)]
-        number = max(LEAST, min(MOST, len(rows) // 4))
-        return np.argsort(-cosines, kind="stable")[:number]
+            raise RunError(TOO_LONG)
+        return best(self.similar(text, class_names, prompts)[rows])
 
     def reads(self, text: str) -> bool:
         """Whether the model reads the text to its end."""
@@ -259,6 +258,16 @@ class Encoded:
             "templates": own.templates,
             "cache_dir": self._cache_dir,
         }
+
+
+def best(cosines: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Places of the largest of (N,) cosines, best first: as many as a search shows."""
+    number = max(LEAST, min(MOST, len(cosines) // 4))
+    if number >= len(cosines):
+        return np.argsort(-cosines, kind="stable")
+    least = np.partition(cosines, len(cosines) - number)[len(cosines) - number]
+    some = np.flatnonzero(cosines >= least)  # no need to sort a million
+    return np.asarray(some[np.argsort(-cosines[some], kind="stable")][:number])
 
 
 def label_images(
@@ -333,11 +342,34 @@ def encode(
 
     Args and errors as in `label_images`.
     """
+    backbone, folder, canvases = model_for(
+        folder=folder, canvases=canvases, model=model, cache_dir=cache_dir, begin=begin, stop=stop
+    )
+    from studio.runs import inputs
+
+    features = inputs.encode(
+        backbone, folder, canvases, cache_dir, progress=begin(ENCODING), stop=stop
+    )
+    return backbone, folder, features
+
+
+def model_for(
+    *,
+    folder: Folder,
+    canvases: Canvases,
+    model: str,
+    cache_dir: Path,
+    begin: Begin,
+    stop: Stop = never,
+) -> tuple[Backbone, Folder, Canvases]:
+    """The model, and the folder and its images as they are read for it.
+
+    Args and errors as in `label_images`.
+    """
     begin(LOADING)
     import_torch()
     from studio.clip.backbone import load_backbone
     from studio.images.canvases import prepare
-    from studio.runs import inputs
 
     backbone = load_backbone(model, begin=begin, stop=stop)
     if backbone.image_size > canvases.size or backbone.resize != canvases.resize:
@@ -350,7 +382,4 @@ def encode(
             progress=begin("Reading the images for this model"),
             follow_links=folder.follows_links,
         )
-    features = inputs.encode(
-        backbone, folder, canvases, cache_dir, progress=begin(ENCODING), stop=stop
-    )
-    return backbone, folder, features
+    return backbone, folder, canvases

@@ -188,7 +188,7 @@ class _Fields:
 
     def texts(self, name: str) -> list[str]:
         values: list[str] = self.one(name, list) or []
-        if not all(isinstance(value, str) and _is_text(value) for value in values):
+        if not _are_texts(values):
             raise Unreadable(f"{self._file}: {name} is no list of texts")
         return values
 
@@ -209,6 +209,16 @@ def _is_text(text: str) -> bool:
     try:
         return text.isascii() or bool(text.encode())
     except UnicodeEncodeError:
+        return False
+
+
+def _are_texts(values: list[Any]) -> bool:
+    """The same of all of a list: of a million paths together, not one by one."""
+    try:
+        return max(map(len, values), default=0) <= _MOST_TEXT and bool(
+            (joined := "".join(values)).isascii() or joined.encode()
+        )
+    except (TypeError, UnicodeEncodeError):
         return False
 
 

@@ -137,25 +137,31 @@ def encode(
     cache_dir: Path,
     progress: Progress | None = None,
     stop: Stop | None = None,
+    on_disk: bool = False,
     ranks: Ranks = ALONE,
 ) -> Tensor:
     """(N, d) raw features of the folder's images, computed once per image and model.
 
-    An image is known by what its canvas shows, wherever it lies; where that was not written down,
-    by its place and how its file stands.
+    on_disk: see `image_features`.
 
     Raises:
         Stopped: `stop` said so.
     """
+    return image_features(
+        backbone, canvases, keys=keys_of(folder, canvases), cache_dir=cache_dir,
+        progress=progress, stop=stop, on_disk=on_disk, ranks=ranks,
+    )  # fmt: skip
+
+
+def keys_of(folder: Folder, canvases: Canvases) -> list[str]:
+    """What each image is known by: by what its canvas shows, wherever it lies; where that was not
+    written down, by its place and how its file stands.
+    """
     kind = f"{canvases.size}{canvases.resize}"
-    keys = [
+    return [
         content or f"{folder.root}/{image.path}|{image.bytes}|{image.mtime_ns}|{kind}"
         for image, content in zip(folder.images, canvases.contents, strict=True)
     ]
-    return image_features(
-        backbone, canvases, keys=keys, cache_dir=cache_dir, progress=progress, stop=stop,
-        ranks=ranks,
-    )  # fmt: skip
 
 
 def alike_ones(

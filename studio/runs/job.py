@@ -75,7 +75,8 @@ def run_job(
     saved = checkpoints.latest(run) if resumed else None
     report = Report(
         run, listen=listen, watch=watch, last_phase=_last_phase(request),
-        models=METHODS[request.method].models, silent=saved is not None,
+        models=METHODS[request.method].models, settings=request.settings,
+        silent=saved is not None,
     )  # fmt: skip
     asked = False
 

@@ -83,7 +83,7 @@ class OtherModels:
             progress=progress(reading), stop=self.stop,
         )  # fmt: skip
         features = encode(
-            backbone, self.folder, seen, self.cache_dir, progress(encoding), self.stop, ranks
+            backbone, self.folder, seen, self.cache_dir, progress(encoding), self.stop, ranks=ranks
         )
         return seen, features
 

@@ -128,6 +128,15 @@ class Outcome:
         return self._corrected[1]
 
     @cached_property
+    def digest(self) -> str:
+        """Changes with the labels and what is known of them; made once, of tens of megabytes."""
+        digest = hashlib.sha1(usedforsecurity=False)
+        arrays = (self.labels, self.clean_probability, self.combined, self.strangers, self.clean)
+        for array in (*arrays, self.truth):
+            digest.update(b"-" if array is None else np.ascontiguousarray(array).data)
+        return digest.hexdigest()
+
+    @cached_property
     def _corrected(self) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         if not self.corrections:
             return self.labels, self.clean
@@ -162,9 +171,5 @@ def fingerprint(stages: Mapping[str, Outcome], *, of: object) -> str:
     """Changes with the labels of any stage, and with what they are labels of."""
     digest = hashlib.sha1(repr(of).encode(), usedforsecurity=False)
     for name, outcome in stages.items():
-        digest.update(repr((name, outcome.class_names)).encode())
-        arrays = (outcome.labels, outcome.clean_probability)
-        for array in (*arrays, outcome.combined, outcome.strangers, outcome.clean, outcome.truth):
-            if array is not None:
-                digest.update(np.ascontiguousarray(array).data)
+        digest.update(repr((name, outcome.class_names, outcome.digest)).encode())
     return digest.hexdigest()

@@ -7,7 +7,8 @@ history of each label: all of it comes from the events that the run recorded, de
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from studio.cache import Cache
 from studio.errors import PromptError
 from studio.files import read_json
 from studio.forking import Lock
@@ -37,7 +39,21 @@ from studio.untrusted import Unreadable
 STAGES = ("zero-shot", "phase1", "final")
 """How far the labels have come, in order: before training, after Phase I, after all."""
 
+_MANY = 10_000
+
 _STAGE_OF = {"zero_shot": "zero-shot", "judged": "phase1", "finished": "final"}
+
+
+_PATHS: Cache[str, tuple[str, ...]] = Cache(most=2)
+
+
+def _shared(paths: Sequence[str]) -> tuple[str, ...]:
+    """The same tuple for all runs of the same images: of a million of them it takes 100 MB."""
+    if len(paths) < _MANY:
+        return tuple(paths)
+    text = "\0".join(paths).encode("utf-8", "surrogateescape")
+    key = hashlib.blake2b(text, digest_size=16).hexdigest()
+    return _PATHS.get(key, lambda: tuple(paths))
 
 
 class RunReader:
@@ -58,7 +74,7 @@ class RunReader:
     def __init__(self, run: Run) -> None:
         self.run = run
         self.info: RunInfo = run.info
-        self.corrections = Corrections.of(run)
+        self.corrections = Corrections.of(run, images=lambda: self._described()[1])
         self._lock = Lock()
         self._begin()
 
@@ -77,6 +93,7 @@ class RunReader:
         self._merged: dict[str, tuple[Outcome, Outcome]] = {}  # kind -> made, with corrections
         self._images: tuple[str, tuple[str, ...]] = "", ()
         self._decided: tuple[object, Standing | None] | None = None  # mark of its file, and it
+        self._true: tuple[object, tuple[str, ...], NDArray[np.int64] | None] | None = None
         self._standing_made: tuple[Standing, Outcome, Outcome] | None = None
 
     def refresh(self) -> None:
@@ -280,7 +297,7 @@ class RunReader:
         with self._lock:
             if not self._images[1]:
                 found = self.run.images()
-                self._images = str(found["root"]), tuple(map(str, found["images"]))
+                self._images = str(found["root"]), _shared(found["images"])
             return self._images
 
     def _paths(self, number: int) -> tuple[str, ...]:
@@ -294,4 +311,9 @@ class RunReader:
         """(N,) true classes by the run's own names and aliases, -1 = unknown, for scores only."""
         if not self.info.truth_known:
             return None
-        return truth_of(paths, self.info.class_names, aliases=self.info.aliases)
+        before = self._true
+        if before is None or before[0] is not paths or before[1] != self.info.class_names:
+            names = self.info.class_names
+            found = truth_of(paths, names, aliases=self.info.aliases)
+            before = self._true = paths, names, found
+        return before[2]

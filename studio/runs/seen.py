@@ -102,7 +102,7 @@ def look(
     backbone, names, prompts = models.own, material.class_names, material.prompts
     features = encode(
         backbone, material.folder, material.canvases, cache_dir,
-        report.progress("encoding images"), stop, ranks,
+        report.progress("encoding images"), stop, ranks=ranks,
     )  # fmt: skip
     candidates, own = alike_ones(
         backbone,

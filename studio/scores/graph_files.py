@@ -32,14 +32,29 @@ FEWEST = 1000
 _PART_ROWS = 65_536
 
 
+class Key:
+    """What the graph of (N, d) unit vectors is kept under; they are taken in block by block."""
+
+    def __init__(self, shape: tuple[int, ...], *, gpu: bool = False) -> None:
+        exact = graph.is_exact(shape[0], gpu=gpu)
+        made = (graph.VERSION, graph.KEPT, graph.SEED, exact, shape)
+        self._digest = hashlib.blake2b(repr(made).encode(), digest_size=16)
+
+    def take(self, units: Floats) -> None:
+        """The next vectors (n, d)."""
+        self._digest.update(np.ascontiguousarray(units, np.float32).data)
+
+    def text(self) -> str:
+        """The key, once all were taken."""
+        return self._digest.hexdigest()
+
+
 def key_of(units: Floats, *, gpu: bool = False) -> str:
     """What the graph of (N, d) unit vectors is kept under."""
-    exact = graph.is_exact(len(units), gpu=gpu)
-    made = (graph.VERSION, graph.KEPT, graph.SEED, exact, units.shape)
-    digest = hashlib.blake2b(repr(made).encode(), digest_size=16)
+    key = Key(units.shape, gpu=gpu)
     for begin in range(0, len(units), _PART_ROWS):
-        digest.update(np.ascontiguousarray(units[begin : begin + _PART_ROWS], np.float32).data)
-    return digest.hexdigest()
+        key.take(units[begin : begin + _PART_ROWS])
+    return key.text()
 
 
 @dataclass(frozen=True)
@@ -63,6 +78,7 @@ class GraphFiles:
         self,
         units: Floats,
         *,
+        key: str = "",
         gpu: bool = False,
         progress: Progress | None = None,
         stop: Stop | None = None,
@@ -71,6 +87,7 @@ class GraphFiles:
 
         Args:
             units: see `neighbours.unit`.
+            key: what it is kept under, where that is known already.
             gpu: whether images may be compared on a GPU.
             progress: told (images done, N) where they have to be compared.
             stop: asked now and then.
@@ -80,13 +97,24 @@ class GraphFiles:
         """
         if len(units) < FEWEST:
             return _found(lambda: nearest(units, k=graph.KEPT, progress=progress, stop=stop))
-        file = self.cache_dir / "graphs" / f"{key_of(units, gpu=gpu)}.safetensors"
+        file = self._file(key or key_of(units, gpu=gpu))
         kept = _read(file, len(units))
         if kept is not None:
             return kept
-        found = _found(lambda: graph.graph(units, gpu=gpu, progress=progress, stop=stop))
+        found = _found(
+            lambda: graph.graph(
+                np.asarray(units, np.float32), gpu=gpu, progress=progress, stop=stop
+            )
+        )
         _write(file, found)
         return found
+
+    def keep(self, key: str, found: Neighbours) -> None:
+        """Have `of` give this graph under this key from now on."""
+        _write(self._file(key), found)
+
+    def _file(self, key: str) -> Path:
+        return self.cache_dir / "graphs" / f"{key}.safetensors"
 
 
 def _found(find: Callable[[], Neighbours | None]) -> Neighbours:

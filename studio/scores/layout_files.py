@@ -21,17 +21,18 @@ from pathlib import Path
 import numpy as np
 
 from studio.errors import StudioError
+from studio.files import replace_file
 from studio.leftovers import held
 from studio.places import PROJECT
 from studio.room import CACHE, cannot_write
 from studio.scores import projection
 from studio.scores.neighbours import Floats, Neighbours
 from studio.scores.projection import Report
-from studio.scores.umap_job import COSINES, INDICES
+from studio.scores.umap_job import COSINES, INDICES, save
 from studio.untrusted import Unreadable, load_array
 
 _log = logging.getLogger(__name__)
-_FILES = 100
+_FILES, _ROWS = 100, 65_536
 TIMEOUT_S = 3600.0
 COMMAND = (sys.executable, "-m", "studio.scores.umap_job")
 
@@ -41,7 +42,8 @@ def key_of(units: Floats) -> str:
     made = (projection.VERSION, projection.NEIGHBOURS, projection.MIN_DIST, projection.SEED,
             projection.LANDMARKS, units.shape)  # fmt: skip
     digest = hashlib.sha256(repr(made).encode())
-    digest.update(np.ascontiguousarray(units, np.float32).data)
+    for begin in range(0, len(units), _ROWS):
+        digest.update(np.ascontiguousarray(units[begin : begin + _ROWS], np.float32).data)
     return digest.hexdigest()[:32]
 
 
@@ -124,6 +126,11 @@ class LayoutFiles:
                         pipe.close()
         if process.returncode:
             _log.warning("the UMAP process ended with code %s", process.returncode)
+
+    def keep(self, key: str, plane: Floats) -> None:
+        """Have `read` give this layout (N, 2) from now on."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        replace_file(self._file(key), lambda partial: save(partial, plane))
 
     def _file(self, key: str) -> Path:
         return self.folder / f"{key}.npy"

@@ -17,6 +17,8 @@ from studio.progress import Progress, Stop
 BLOCK_BYTES = 64 * 2**20
 """What one block of cosines may take: with 100,000 images that is 160 rows at a time."""
 
+_ROWS = 8192
+
 Floats = NDArray[np.float32]
 Indices = NDArray[np.int64]
 
@@ -44,12 +46,32 @@ def unit(features: Floats, *, around: Floats | None = None) -> Floats:
 
     around: (M, d), the set whose mean is meant; None: their own.
     """
-    mean = (features if around is None else around).mean(0, dtype=np.float64)
-    centred = features - mean.astype(np.float32)
-    lengths = np.linalg.norm(centred, axis=1, keepdims=True)
-    # Relative to the features: rounding must not give an image at the mean a direction.
-    floor = 1e-6 * float(np.linalg.norm(features, axis=1).max(initial=0.0)) + 1e-12
-    return np.asarray(np.where(lengths > floor, centred / np.maximum(lengths, floor), 0.0), "f4")
+    mean = mean_of(features if around is None else around)
+    centred = features - mean
+    lengths, _, floor = lengths_around(features, mean)
+    apart = lengths[:, None] > floor
+    return np.asarray(np.where(apart, centred / np.maximum(lengths[:, None], floor), 0.0), "f4")
+
+
+def mean_of(features: Floats) -> Floats:
+    """(d,) the mean of (N, d), in double precision on the way, some rows at a time."""
+    total = np.zeros(features.shape[1])
+    for begin in range(0, len(features), _ROWS):
+        total += features[begin : begin + _ROWS].sum(0, dtype=np.float64)
+    return np.asarray(total / max(1, len(features)), np.float32)
+
+
+def lengths_around(features: Floats, mean: Floats) -> tuple[Floats, Floats, float]:
+    """(N,) how far vectors (N, d) are from the mean, (N,) how long they are, and the distance up to
+    which one counts as the mean itself: relative to the features, so that rounding gives no image
+    at the mean a direction.
+    """
+    lengths, norms = (np.empty(len(features), np.float32) for _ in range(2))
+    for begin in range(0, len(features), _ROWS):
+        part = features[begin : begin + _ROWS]
+        lengths[begin : begin + _ROWS] = np.linalg.norm(part - mean, axis=1)
+        norms[begin : begin + _ROWS] = np.linalg.norm(part, axis=1)
+    return lengths, norms, 1e-6 * float(norms.max(initial=0.0)) + 1e-12
 
 
 def nearest(
@@ -99,12 +121,30 @@ def nearest_to(units: Floats, index: int, *, k: int) -> tuple[Indices, Floats]:
         index: the image.
         k: at most.
     """
-    cosines = units @ units[index]
+    cosines = products(units, np.asarray(units[index], np.float32))
     cosines[index] = -np.inf
     k = max(0, min(k, len(units) - 1))
     best = np.argpartition(-cosines, k - 1)[:k] if k else np.zeros(0, np.int64)
     best = best[np.lexsort((best, -cosines[best]))]
     return best.astype(np.int64), np.clip(cosines[best], -1.0, 1.0)
+
+
+def products(units: NDArray[np.floating], directions: Floats) -> Floats:
+    """(N,) products of vectors (N, d) with one (d,), or (N, k) with k in columns (d, k); of vectors
+    in half precision in blocks.
+    """
+    if units.dtype == np.float32:
+        return np.asarray(units @ directions)
+    import torch
+
+    found = np.empty((len(units), *directions.shape[1:]), np.float32)
+    along = torch.from_numpy(np.ascontiguousarray(directions, np.float32))
+    room = torch.empty(min(_ROWS, len(units)), units.shape[1])  # to make it each time takes longer
+    for begin in range(0, len(units), _ROWS):
+        part = units[begin : begin + _ROWS]
+        block = room[: len(part)].copy_(torch.from_numpy(part))  # several times as fast as numpy's
+        found[begin : begin + len(part)] = (block @ along).numpy()
+    return found
 
 
 def nearest_among(features: Floats, others: Floats, *, k: int) -> Neighbours:

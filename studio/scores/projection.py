@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.scores.neighbours import Floats, Neighbours, nearest
+from studio.scores.neighbours import Floats, Neighbours, nearest, products
 
 NEIGHBOURS = 15
 """umap-learn's own default, the image itself included."""
@@ -39,14 +39,14 @@ def pca(units: Floats) -> Floats:
     number, width = units.shape
     if number < 2:
         return np.zeros((number, 2), np.float32)
-    some = units[:: -(-number // PCA_IMAGES)]
+    some = np.asarray(units[:: -(-number // PCA_IMAGES)], np.float32)
     _, vectors = np.linalg.eigh((some.T @ some).astype(np.float64))  # d x d: cheap for any N
     axes = vectors[:, ::-1][:, : min(2, width)]
     # An eigenvector has no sign of its own; fixed, so that the map never comes mirrored.
     strongest = np.abs(axes).argmax(0)
     axes = axes * np.sign(axes[strongest, np.arange(axes.shape[1])])
     plane = np.zeros((number, 2), np.float32)
-    plane[:, : axes.shape[1]] = units @ axes.astype(np.float32)
+    plane[:, : axes.shape[1]] = products(units, axes.astype(np.float32))
     return framed(plane)
 
 

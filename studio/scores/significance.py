@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 
+_NOTHING = 1e-22
+"""Of the largest part of a sum, what a million such parts would not change."""
+
 
 def sign_test(wins: int, losses: int) -> float:
     """Probability that two equally good labellers differ at least so much, two-sided and exact.
@@ -17,11 +20,14 @@ def sign_test(wins: int, losses: int) -> float:
 def at_most_heads(heads: int, *, throws: int) -> float:
     """Probability of no more than so many heads in so many throws of an even coin."""
     # In logarithms: the binomial coefficients of a large folder overflow.
-    logs = [
-        math.lgamma(throws + 1)
-        - math.lgamma(i + 1)
-        - math.lgamma(throws - i + 1)
-        - throws * math.log(2)
-        for i in range(heads + 1)
-    ]
-    return math.fsum(math.exp(value) for value in logs)
+    whole = math.lgamma(throws + 1) - throws * math.log(2)
+    terms: list[float] = []
+    largest = 0.0
+    for i in range(heads, -1, -1):
+        term = math.exp(whole - math.lgamma(i + 1) - math.lgamma(throws - i + 1))
+        terms.append(term)
+        largest = max(largest, term)
+        # Below the middle each is less than the one before: of a million throws thousands count.
+        if 2 * i <= throws and term <= _NOTHING * largest:
+            break
+    return math.fsum(terms)

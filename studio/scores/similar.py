@@ -17,6 +17,7 @@ from studio.scores import duplicates, neighbours
 from studio.scores.duplicates import Group, Outliers
 from studio.scores.graph_files import GraphFiles
 from studio.scores.neighbours import Floats, Indices, Neighbours
+from studio.scores.unit_files import Kept
 
 NEIGHBOURS = 10
 
@@ -24,11 +25,13 @@ NEIGHBOURS = 10
 @dataclass(frozen=True)
 class Vectors:
     """rows: (M,) which of the run's N images have features, ascending (those still in the folder);
-    units: (M, d) unit vectors around the mean, see `scores.neighbours`.
+    units: (M, d) unit vectors around the mean, see `scores.neighbours`; kept: of very many images,
+    the file that these lie in, in half precision.
     """
 
     rows: Indices
     units: Floats
+    kept: Kept | None = None
 
     def nearest(self, index: int, k: int) -> tuple[list[int], list[float]]:
         """The k images of the run nearest to its image `index`; none when it has no features."""
@@ -68,7 +71,8 @@ class Similar:
             return hashlib.blake2b(pixels, digest_size=16).digest()
 
         progress = begin("Comparing the images")
-        nearest = graphs.of(vectors.units, progress=progress).first(NEIGHBOURS)
+        key = "" if vectors.kept is None else vectors.kept.graph
+        nearest = graphs.of(vectors.units, key=key, progress=progress).first(NEIGHBOURS)
         begin("Comparing copies")
         exact = duplicates.exact_groups(nearest, digest)
         return cls(vectors.rows, nearest, exact, duplicates.outliers(nearest))

@@ -25,13 +25,13 @@ INDICES, COSINES = "indices.npy", "cosines.npy"
 def main(features: Path, layout: Path) -> None:
     """Do it; the layout appears under its name when it is whole."""
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
-    units = np.load(features, allow_pickle=False)
+    units = np.asarray(np.load(features, allow_pickle=False), np.float32)
 
     def report(text: str, done: int, total: int) -> None:
         print(done, total, text, sep="\t", flush=True)
 
     plane = umap(units, alike=_alike(features.parent), report=report)
-    replace_file(layout, lambda partial: _save(partial, plane))
+    replace_file(layout, lambda partial: save(partial, plane))
 
 
 def _alike(folder: Path) -> Neighbours | None:
@@ -41,7 +41,8 @@ def _alike(folder: Path) -> Neighbours | None:
     return Neighbours(*(np.load(file, allow_pickle=False) for file in (indices, cosines)))
 
 
-def _save(file: Path, plane: Floats) -> None:
+def save(file: Path, plane: Floats) -> None:
+    """Write a layout (N, 2) under just this name, whatever its ending."""
     with file.open("wb") as opened:
         np.save(opened, plane, allow_pickle=False)
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+from numpy.typing import NDArray
+
 from studio.ask.accuracy import (
     FEWEST_TO_DECIDE,
     Decision,
@@ -11,6 +14,7 @@ from studio.ask.accuracy import (
     first_drawn,
     right_share,
 )
+from studio.cache import Same
 from studio.errors import RunError
 from studio.runs.deciding import (
     WAYS,
@@ -151,7 +155,7 @@ def _stages(opened: Opened) -> dict[str, Outcome]:
     return {name: stage for name, stage in opened.stages.items() if name in STAGES}
 
 
-def _order(opened: Opened) -> list[int]:
+def _order(opened: Opened) -> NDArray[np.int64]:
     """All images in the order in which they are checked, but those whose answers the labels were
     told when they were made.
     """
@@ -159,8 +163,13 @@ def _order(opened: Opened) -> list[int]:
     before: frozenset[str] = frozenset()
     if isinstance(source, OpenedRun):
         before = answered_before(opened.session.store.get(source.run_id))
-    order = checks(by.labels, by.confidence).tolist()
-    return [i for i in order if by.paths[i] not in before]
+    order = opened.session.askings.order(
+        source, Same(by.labels, by.confidence), lambda: checks(by.labels, by.confidence)
+    )
+    if not before:
+        return order
+    told = np.array([path in before for path in by.paths], bool)
+    return order[~told[order]]
 
 
 def _told(opened: Opened) -> dict[int, int]:
@@ -168,6 +177,8 @@ def _told(opened: Opened) -> dict[int, int]:
     outcome = opened.outcome
     number = {name: label for label, name in enumerate(outcome.class_names)}
     said = opened.corrections
+    if not said:
+        return {}
     answers = {
         i: number.get(said[path].label, NONE)
         for i, path in enumerate(outcome.paths)

@@ -48,7 +48,7 @@ class Asking:
     corrections: Corrections
     lane: Lane
     labels: str = ""
-    draw: Callable[[], Sequence[int]] | None = None
+    draw: Callable[[], Sequence[int] | NDArray[np.int64]] | None = None
     after: Callable[[], object] | None = None
     checking: bool = False  # drawn images come, not those whose answers say most
     checked: Mapping[int, int] = field(default_factory=dict)  # see `session.drawn.held_out`
@@ -211,9 +211,9 @@ class Asking:
             most = self._end - len(self._shown)
         rows = subject.rows
         if checking:
-            questions = drawn_questions(subject, self._order(), followed, said, without=shown)[
-                :most
-            ]
+            questions = drawn_questions(
+                subject, self._order(), followed, said, without=shown, most=most
+            )
         else:
             without = np.flatnonzero(np.isin(rows, list(shown)))
             chosen = subject.weighs.choose(followed, said, most=most, without=set(without.tolist()))
@@ -232,7 +232,7 @@ class Asking:
             self.checked = held_out(subject, self._order(), said)
             self.after()
 
-    def _order(self) -> Sequence[int]:
+    def _order(self) -> Sequence[int] | NDArray[np.int64]:
         return () if self.draw is None else self.draw()
 
     def _answered(self, image: int) -> bool:
@@ -247,6 +247,7 @@ class Askings:
     def __init__(self) -> None:
         self._lane = Lane("answers")
         self._kept: Cache[str, Asking] = Cache(most=_KEPT)
+        self._orders: Cache[str, NDArray[np.int64]] = Cache(most=_KEPT)
 
     def get(
         self,
@@ -280,6 +281,12 @@ class Askings:
         if found is None or (found.images, found.labels) != (outcome.paths, source.labels):
             return None
         return found if found.subject.class_names == outcome.class_names else None
+
+    def order(
+        self, source: Source, mark: object, make: Callable[[], NDArray[np.int64]]
+    ) -> NDArray[np.int64]:
+        """The order in which images are checked, made once for the labels of a mark."""
+        return self._orders.get(source.choice, make, mark=mark)
 
     def wait(self, seconds: float = 60) -> None:
         """Wait for labels that are being made to follow; for tests."""

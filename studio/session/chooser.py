@@ -37,13 +37,13 @@ def _zero_shot(opened: Opened, task: Task) -> Soft:
         return preview.encoded.label_softly(names, preview.prompts, truth=None)[1]
     from studio.runs.first_labels import encode_images
 
-    if opened.folder is None or opened.canvases is None:
-        raise RunError(opened.problem)
+    opened = opened.read()
+    assert opened.folder is not None
+    assert opened.canvases is not None
     encoded = encode_images(
         folder=opened.folder, canvases=opened.canvases, model=opened.model,
         cache_dir=opened.session.options.cache_dir, begin=task.begin, stop=task.stopping,
     )  # fmt: skip
     found = encoded.label_softly(names, prompts_of(opened), truth=None)[1]
-    missing = np.full(len(names), 1 / len(names), np.float32)
-    place = opened.place
-    return np.stack([found[place[p]] if p in place else missing for p in opened.outcome.paths])
+    missing = np.float32(1 / len(names))
+    return np.where((opened.at >= 0)[:, None], found[opened.at], missing)

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from studio.errors import RunError
+from studio.imports import import_torch
 from studio.prompts.prompt_set import PromptSet
-from studio.runs.first_labels import LOADING, encode_images
+from studio.runs.first_labels import LOADING, TOO_LONG, Encoded, best, encode_images
+from studio.scores.similar import Vectors
 from studio.session.opened import Opened
+from studio.session.similar import vectors_of
 from studio.session.source import OpenedFolder
 from studio.session.tasks import Task
 from studio.session.weigher import Weigher
 from studio.session.weighing import Subject
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from studio.clip.texts import TextTower
 
 
 def encoded_of(opened: Opened) -> Task:
@@ -22,26 +33,93 @@ def encoded_of(opened: Opened) -> Task:
     Raises:
         RunError: its images are gone.
     """
-    folder, canvases, session = opened.folder, opened.canvases, opened.session
-    if folder is None or canvases is None:
+    folder, session = opened.folder, opened.session
+    if not opened.there:
         raise RunError(f"{opened.problem} Without its images nothing can be searched or asked.")
     view = session.data.state
     ready = view.preview.encoded if view.preview is not None and view.folder is folder else None
-    if ready is not None and ready.model == opened.model and len(ready) == len(folder.images):
+    images = 0 if folder is None else len(folder.images)
+    if ready is not None and ready.model == opened.model and len(ready) == images:
         return Task.of(ready)  # what labelled the images at hand
-    return session.tasks.ask(
-        ("encoded", opened.model, folder.fingerprint),
-        LOADING,
-        lambda task: encode_images(
-            folder=folder,
-            canvases=canvases,
+
+    def encode(task: Task) -> Encoded:
+        full = opened.read()
+        assert full.folder is not None
+        assert full.canvases is not None
+        return encode_images(
+            folder=full.folder,
+            canvases=full.canvases,
             model=opened.model,
             cache_dir=session.options.cache_dir,
             begin=task.begin,
             stop=task.stopping,
-        ),
-        again=True,
-    )
+        )
+
+    return session.tasks.ask(("encoded", *opened.key[:2]), LOADING, encode, again=True)
+
+
+class Searcher:
+    """What finds the images nearest to a text: the text tower, and the vectors of the images.
+
+    Of a million images the features themselves are not held: their vectors in half precision, which
+    the map and the nearest images are made from as well, tell the same cosines.
+    """
+
+    def __init__(self, tower: TextTower, vectors: Vectors) -> None:
+        self._tower, self._vectors = tower, vectors
+
+    def nearest(
+        self, text: str, class_names: Sequence[str], prompts: PromptSet
+    ) -> NDArray[np.int64]:
+        """Numbers of the run's images that are nearest to a text, best first; arguments and errors
+        as of `Encoded.nearest`.
+        """
+        from studio.clip.space import Space
+
+        tower, kept = self._tower, self._vectors.kept
+        assert kept is not None
+        if tower.cut_short([text]):
+            raise RunError(TOO_LONG)
+        backbone = tower.backbone
+        texts = prompts.only(class_names).texts(class_names, (backbone.template,))
+        space = Space.of(
+            image_features=torch_of(kept.mean), class_vectors=tower.class_vectors(texts),
+            scale=backbone.logit_scale, center=backbone.center,
+        )  # fmt: skip
+        along = space.texts(tower.features([text]))[0].numpy()
+        cosines = kept.along(along) if backbone.center else kept.cosines(along)
+        return self._vectors.rows[best(cosines)]
+
+
+def torch_of(mean: NDArray[np.float32]) -> Tensor:
+    """(1, d): a set of one image, whose mean is that of all."""
+    import torch
+
+    return torch.from_numpy(mean)[None]
+
+
+def searcher_of(opened: Opened) -> Task:
+    """The task whose value is the `Searcher` of a run of very many images.
+
+    Raises:
+        RunError: its images are gone.
+    """
+    before = vectors_of(opened)
+    if before is None:
+        raise RunError(f"{opened.problem} Without its images nothing can be searched or asked.")
+
+    def make(task: Task) -> Searcher:
+        vectors = before.result()  # it was asked for first, and has ended by now
+        task.begin(LOADING)
+        import_torch()
+        from studio.clip.backbone import load_backbone
+        from studio.clip.texts import TextTower
+
+        tower = TextTower(load_backbone(opened.model, begin=task.begin))
+        tower.let_go_of_images()
+        return Searcher(tower, vectors)
+
+    return opened.session.tasks.ask(("searcher", opened.key), LOADING, make, again=True)
 
 
 def prompts_of(opened: Opened) -> PromptSet:
@@ -59,15 +137,16 @@ def subject_of(opened: Opened) -> Task:
         RunError: its images are gone.
     """
     before, names, prompts = encoded_of(opened), opened.outcome.class_names, prompts_of(opened)
-    paths, place = opened.outcome.paths, opened.place
+    paths = opened.outcome.paths
 
     def make(task: Task) -> Subject:
         task.begin("Comparing the images")
+        at = opened.read().at
         # It was asked for first, and has ended by now.
         start = before.result().start(names, prompts)
-        rows = np.array([i for i, path in enumerate(paths) if path in place], np.int64)
-        here = [place[paths[i]] for i in rows]
-        return Subject(rows, tuple(paths[i] for i in rows), names, Weigher(start, here, names))
+        rows = np.flatnonzero(at >= 0)
+        mine = paths if len(rows) == len(paths) else tuple(paths[i] for i in rows)
+        return Subject(rows, mine, names, Weigher(start, at[rows], names))
 
     key = ("subject", opened.key, names, json.dumps(prompts.to_dict(), sort_keys=True))
     return opened.session.tasks.ask(key, "Comparing the images", make, again=True)

@@ -12,7 +12,7 @@ from studio.ask.judge_said import Asking
 from studio.errors import PromptError, StudioError
 from studio.forking import Lock
 from studio.prompts.endpoint import Endpoint, has_key, host_of, is_here
-from studio.runs.corrections import Action
+from studio.runs.actions import Action
 from studio.runs.judged import AskedBefore, JudgedImage, JudgeRecord
 from studio.runs.judging import ChooseImages, Order, judge_images
 from studio.session.keys import Keys
@@ -251,7 +251,7 @@ class Judging:
     def _terms(self, form: JudgeForm, opened: Opened) -> Terms:
         terms = self._whom(form)
         price = Price.parse(form.price) or price_of(terms.model, terms.host)
-        if opened.folder is None:
+        if not opened.there:
             raise PromptError(f"{opened.problem} A judge has nothing to look at.")
         record = self.record(opened.source)
         wanted = images_wanted(form.budget, classes=len(opened.outcome.class_names))
@@ -277,12 +277,11 @@ class Judging:
             with self._lock:
                 self._view = replace(self._view, asking=asking)
 
-        assert opened.folder is not None
         before = terms.go_on
         order = Order(
             paths=opened.outcome.paths,
             class_names=opened.outcome.class_names,
-            root=opened.folder.root,
+            root=opened.root,
             corrections=self.session.corrections(opened.source),
             choose=self.chooser(opened, task),
             endpoint=endpoint,

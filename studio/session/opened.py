@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter, eq
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from studio.cache import Same
 from studio.errors import FolderError, RunError
@@ -15,17 +20,25 @@ from studio.runs.info import ACTIVE
 from studio.runs.outcome import ANSWERED, Outcome
 from studio.runs.outcome_of import zero_shot_outcome
 from studio.runs.resume import what_to_do
+from studio.scores.estimate import Estimate
 from studio.session.asking import Asking
-from studio.session.session import Session
+from studio.session.session import Placed, Session
 from studio.session.source import AT_HAND, NOTHING, OpenedFolder, OpenedRun, Source, parse
+from studio.session.task import Task
+
+LARGE = 50_000
+"""Images of a run from which its folder is looked through in the background: a million names take a
+minute. Until that is done each picture is read when it is shown."""
 
 
 @dataclass(frozen=True)
 class Opened:
-    """folder, canvases: None when the images are gone, and `problem` says so; place: path -> index
-    of an image in the folder, which may have grown since the run; source: what was opened; stages:
-    the outcome at each stage, in order, of which `outcome` is one; model: as the run was given it;
-    asking: about these images and labels, where one has begun.
+    """folder, canvases: None when the images are gone, and `problem` says so, or while the folder
+    is looked through (`reading`); at: (N,) index of each image in the folder, which may have grown
+    since the run, -1 = gone; images: a mark of the N images; source: what was opened; stages: the
+    outcome at each stage, in order, of which `outcome` is one; model: as the run was given it;
+    asking: about these images and labels, where one has begun; reading: the task whose value is
+    folder and canvases, of runs with many images.
     """
 
     session: Session
@@ -33,35 +46,104 @@ class Opened:
     outcome: Outcome
     folder: Folder | None
     canvases: Canvases | None
-    place: dict[str, int]
+    at: NDArray[np.int64]
+    images: str
     problem: str = ""
     stages: dict[str, Outcome] = field(default_factory=dict)
     model: str = ""
     asking: Asking | None = None
+    reading: Task | None = None
 
     @property
-    def key(self) -> tuple[str, str, tuple[str, ...]]:
+    def key(self) -> tuple[str, str, str]:
         """What features depend on: the model and the images. Runs that share it share them."""
-        return self.model, self.folder.fingerprint if self.folder else "", self.outcome.paths
+        if self.reading is not None:  # known before the folder is
+            return self.model, f"{self.root}#{id(self.reading)}", self.images
+        return self.model, self.folder.fingerprint if self.folder else "", self.images
+
+    @property
+    def there(self) -> bool:
+        """Whether the images are there, or nobody knows yet."""
+        return self.folder is not None or (self.reading is not None and self.reading.pending)
+
+    @property
+    def root(self) -> Path:
+        """The folder of the images, whether it is there or not."""
+        if self.folder is not None:
+            return self.folder.root
+        assert isinstance(self.source, OpenedRun)
+        return self.session.reader(self.source.run_id).root
+
+    def read(self) -> Opened:
+        """The same with its folder, waited for. Raises StudioError when there is none."""
+        if self.folder is not None:
+            return self
+        if self.reading is None:
+            raise RunError(self.problem)
+        folder, canvases = self.reading.result()
+        at = places_in(self.outcome.paths, folder)
+        return replace(self, folder=folder, canvases=canvases, at=at)
 
     @property
     def corrections(self) -> Mapping[str, Correction]:
         """What people said about the images, by path."""
         return self.session.corrections(self.source).current()
 
+    @property
+    def answered(self) -> Estimate | None:
+        """How many of the labels that follow answers are right; None where it is not known."""
+        followed = None if self.asking is None else self.asking.followed
+        return None if followed is None else followed.estimate
+
+    def place(self, index: int) -> int | None:
+        """Where the run's image `index` is in the folder; None: it is gone, or nobody knows yet."""
+        at = int(self.at[index])
+        return at if at >= 0 and self.folder is not None else None
+
     def picture(self, index: int) -> str:
         """Address of the thumbnail of the run's image `index`; empty when there is none."""
-        place = self.place.get(self.outcome.paths[index])
+        if self.folder is None and self.there:
+            return self._found(index, self.session.small_picture_of)
+        place = self.place(index)
         if place is None or self.folder is None or self.canvases is None:
             return ""
         return self.session.picture(self.folder, self.canvases, place)
 
     def large_picture(self, index: int) -> str:
         """Address of a large view; empty when there is none."""
-        place = self.place.get(self.outcome.paths[index])
+        if self.folder is None and self.there:
+            return self._found(index, self.session.large_picture_of)
+        place = self.place(index)
         if place is None or self.folder is None:
             return ""
         return self.session.large_picture(self.folder, place)
+
+    def _found(self, index: int, address: Callable[..., str]) -> str:
+        """The address of an image that is looked for by its path alone."""
+        assert isinstance(self.source, OpenedRun)
+        links = self.session.reader(self.source.run_id).info.follow_links
+        return address(self.root, self.outcome.paths[index], follow_links=links)
+
+
+def places_in(paths: Sequence[str], folder: Folder) -> NDArray[np.int64]:
+    """(N,) index of the image of each path in a folder, -1 where there is none."""
+    if len(paths) == len(folder.images) and all(
+        map(eq, paths, map(attrgetter("path"), folder.images))
+    ):
+        return np.arange(len(paths))
+    place = {image.path: i for i, image in enumerate(folder.images)}
+    return np.array([place.get(path, -1) for path in paths], np.int64).reshape(-1)
+
+
+def _placed(paths: Sequence[str], folder: Folder | None) -> Placed:
+    """Where the images of these paths are in a folder, and their mark."""
+    gone = np.full(len(paths), -1, np.int64)
+    return gone if folder is None else places_in(paths, folder), images_mark(paths)
+
+
+def images_mark(paths: Sequence[str]) -> str:
+    """Changes with the images."""
+    return hashlib.sha256("\0".join(paths).encode("utf-8", "surrogateescape")).hexdigest()[:20]
 
 
 def open_run(session: Session, source: object, stage: object = None) -> Opened:
@@ -108,21 +190,34 @@ def _run(session: Session, source: OpenedRun) -> Opened:
         wait = "they come once the images have been read"
         to_do = wait if reader.run.status()["state"] in ACTIVE else what_to_do(reader.run)
         raise RunError(f"This run has no labels yet: {to_do}.")
+    last, model = list(outcomes.values())[-1], reader.info.model
+    reading, problem = None, ""
+    folder: Folder | None = None
+    canvases: Canvases | None = None
     try:
-        folder, canvases = session.open_folder(reader.root, follow_links=reader.info.follow_links)
+        if len(last) < LARGE:
+            folder, canvases = session.open_folder(
+                reader.root, follow_links=reader.info.follow_links
+            )
+        else:
+            reading = session.reading(reader.root, follow_links=reader.info.follow_links)
+            if reading.ready:
+                folder, canvases = reading.value
+            problem = reading.error
     except FolderError as error:
-        last = list(outcomes.values())[-1]
-        return Opened(
-            session, source, last, None, None, {}, str(error), outcomes, reader.info.model
-        )
+        problem = str(error)
 
     def make() -> Opened:
         # As long as the folder: every click would have to make it anew otherwise.
-        place = {image.path: i for i, image in enumerate(folder.images)}
-        last, model = list(outcomes.values())[-1], reader.info.model
-        return Opened(session, source, last, folder, canvases, place, "", outcomes, model)
+        at, images = session.placed(
+            source, Same(last.paths, folder), lambda: _placed(last.paths, folder)
+        )
+        return Opened(
+            session, source, last, folder, canvases, at, images, problem, outcomes, model,
+            reading=reading,
+        )  # fmt: skip
 
-    return session.opened(source, (reader.mark, Same(folder)), make)
+    return session.opened(source, (reader.mark, Same(folder, reading), problem), make)
 
 
 def _at_hand(session: Session) -> Opened:
@@ -144,10 +239,12 @@ def _at_hand(session: Session) -> Opened:
         true = truth(folder, preview.class_names, aliases=view.aliases)
         if true is not None:
             outcome = replace(outcome, truth=true)
-        place = {path: i for i, path in enumerate(outcome.paths)}
         stages = {outcome.stage: outcome}
         labels = hashlib.sha256(repr(outcome.class_names).encode() + outcome.labels.tobytes())
         source = OpenedFolder(folder.fingerprint[:12], labels.hexdigest()[:12])
-        return Opened(session, source, outcome, folder, canvases, place, "", stages, preview.model)
+        return Opened(
+            session, source, outcome, folder, canvases, np.arange(len(outcome)),
+            images_mark(outcome.paths), "", stages, preview.model,
+        )  # fmt: skip
 
     return session.opened(AT_HAND, (Same(preview.labels, folder), view.aliases), make)

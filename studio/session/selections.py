@@ -55,8 +55,10 @@ class Selections:
             text: what was selected.
         """
         array = np.asarray(indices, dtype=np.int64).reshape(-1)
-        _, first = np.unique(array, return_index=True)
-        if len(first) < len(array):
+        taken = np.zeros(array.max(initial=-1) + 1, bool)  # to sort a million takes longer
+        taken[array] = True
+        if np.count_nonzero(taken) < len(array):
+            _, first = np.unique(array, return_index=True)
             array = array[np.sort(first)]
         array = array.copy()
         array.flags.writeable = False

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import threading
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from studio.cache import Cache
 from studio.cache_folder import sizes
 from studio.errors import RunError
 from studio.forking import Lock
-from studio.images.canvases import prepare
+from studio.images.canvases import OneFile, prepare
 from studio.images.folder import Folder
 from studio.images.machine import MachineFolders
 from studio.images.thumbnails import Pictures, Thumbnails
@@ -32,10 +34,13 @@ from studio.session.prompts import Prompts
 from studio.session.remote import RemoteRuns
 from studio.session.selections import Selections
 from studio.session.source import OpenedFolder, Source
-from studio.session.tasks import Tasks
+from studio.session.tasks import Task, Tasks
 from studio.session.writer import Writer
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from studio.images.canvases import Canvases
     from studio.runs.request import JobRequest
     from studio.runs.slices import Slices
@@ -47,6 +52,10 @@ _MEASURE_S = 60.0
 _READERS = 12
 _FOLDERS = 4
 _RESULTS = 1000  # small, and a page shows those of all runs at once
+
+
+Placed: TypeAlias = "tuple[NDArray[np.int64], str]"
+"""Of a run's N images: (N,) their indices in their folder, -1 = gone, and a mark of them."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +116,9 @@ class Session:
     _folders: Cache[Path, tuple[Folder, Canvases]] = field(
         default_factory=lambda: Cache(most=_FOLDERS)
     )
+    _readings: Tasks = field(default_factory=lambda: Tasks(kept=_FOLDERS))
     _opened: Cache[str, Opened] = field(default_factory=lambda: Cache(most=_FOLDERS))
+    _placed: Cache[str, Placed] = field(default_factory=lambda: Cache(most=_FOLDERS))
     shared: bool = field(default=False, init=False)  # strangers have rooms, see `rooms`
 
     _measuring: Lock = field(default_factory=Lock)
@@ -200,6 +211,10 @@ class Session:
         """What was made of a source when the mark was the same, else made now."""
         return self._opened.get(source.choice, make, mark=mark)
 
+    def placed(self, source: Source, mark: object, make: Callable[[], Placed]) -> Placed:
+        """The same of where its images are, which answers and new labels do not change."""
+        return self._placed.get(source.choice, make, mark=mark)
+
     def result(self, run_id: str) -> RunResult | None:
         """The result of a run, None while it has none; read once each time that it is written."""
         run = self.store.get(run_id)
@@ -225,7 +240,7 @@ class Session:
 
     def forget(self, run_id: str) -> None:
         """Drop what is kept in memory of a run that was deleted."""
-        for cache in (self._results, self._readers, self._opened):
+        for cache in (self._results, self._readers, self._opened, self._placed):
             cache.drop(run_id)
 
     def active(self) -> str | None:
@@ -272,6 +287,23 @@ class Session:
 
         return self._folders.get(root, read, mark=follow_links)
 
+    def reading(self, root: Path, *, follow_links: bool = False) -> Task:
+        """The task whose value is what `open_folder` gives, for folders of very many images; where
+        it failed it is tried once more as soon as the folder is there.
+        """
+        view = self.data.state
+        here = view.folder
+        if here is not None and here.root == root and view.canvases is not None:
+            key: tuple[object, ...] = ("at hand", here.fingerprint, root, follow_links)
+        else:
+            key = (root, follow_links)
+
+        def read(task: Task) -> tuple[Folder, Canvases]:
+            progress = task.begin("Looking through the folder")
+            return self.open_folder(root, progress=progress, follow_links=follow_links)
+
+        return self._readings.ask(key, "Looking through the folder", read, again=root.is_dir())
+
     def cache_bytes(self) -> int | None:
         """About how much the cache takes of the disk; None while it is not known yet.
 
@@ -303,6 +335,35 @@ class Session:
         )
         return self._address(picture)
 
+    def small_picture_of(self, root: Path, path: str, *, follow_links: bool) -> str:
+        """The same as `picture`, of an image of a folder that nobody has looked through yet."""
+        found = self._image_of(root, path, follow_links)
+        if found is None:
+            return ""
+        file, key = found
+        return self._address(self.thumbnails.thumbnail(OneFile(file), 0, key=key))
+
+    def large_picture_of(self, root: Path, path: str, *, follow_links: bool) -> str:
+        """The same as `large_picture`, of such an image."""
+        found = self._image_of(root, path, follow_links)
+        return "" if found is None else self._address(self.thumbnails.large(found[0], key=found[1]))
+
+    def _image_of(self, root: Path, path: str, follow_links: bool) -> tuple[Path, str] | None:
+        """An image's file and `picture_key`; None where it is gone or, unless links are followed,
+        does not lie in the folder.
+        """
+        try:
+            real, file = Path(os.path.realpath(root)), root / path
+            status = file.stat()
+            inside = Path(os.path.realpath(file)).is_relative_to(real)
+        except (OSError, ValueError):
+            return None
+        links = follow_links and self.options.links_allowed
+        lies_here = ".." not in Path(path).parts and not Path(path).is_absolute()
+        if not stat.S_ISREG(status.st_mode) or not lies_here or not (inside or links):
+            return None
+        return file, _key(real, path, status.st_size, status.st_mtime_ns)
+
     def _address(self, picture: Path | bytes | None) -> str:
         """Of a picture that is no file, because the cache takes none: the picture itself."""
         if isinstance(picture, bytes):
@@ -313,4 +374,8 @@ class Session:
 def picture_key(folder: Folder, index: int) -> str:
     """What identifies the content of an image: folder, path, size and time of change."""
     image = folder.images[index]
-    return f"{folder.root}\0{image.path}\0{image.bytes}\0{image.mtime_ns}"
+    return _key(folder.root, image.path, image.bytes, image.mtime_ns)
+
+
+def _key(root: Path, path: str, bytes: int, mtime_ns: int) -> str:
+    return f"{root}\0{path}\0{bytes}\0{mtime_ns}"

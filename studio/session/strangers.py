@@ -25,17 +25,16 @@ def strangers_of(opened: Opened) -> Task | None:
     """
     if opened.outcome.strangers is not None:
         return Task.of(opened.outcome.strangers)
-    if opened.folder is None or opened.canvases is None:
+    if not opened.there:
         return None
     before, names, prompts = encoded_of(opened), opened.outcome.class_names, prompts_of(opened)
-    paths, place = opened.outcome.paths, opened.place
 
     def make(task: Task) -> NDArray[np.float32]:
         task.begin("Comparing the images with other nouns")
         score = before.result().strangers(names, prompts)  # asked for first, ended by now
-        found = np.zeros(len(paths), np.float32)
-        rows = [i for i, path in enumerate(paths) if path in place]
-        found[rows] = score[[place[paths[i]] for i in rows]]
+        at = opened.read().at
+        found = np.zeros(len(at), np.float32)
+        found[at >= 0] = score[at[at >= 0]]
         return found
 
     key = ("strangers", opened.key, names, json.dumps(prompts.to_dict(), sort_keys=True))

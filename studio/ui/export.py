@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -34,6 +35,8 @@ DOWNLOAD = """(url) => {
 """Files are made when asked for; then the browser is sent to fetch them."""
 
 PREVIEW_ROWS = 5
+LOOKED_AT = 2000
+"""Images at most whose files are looked at, to say how many and how large all would be."""
 _OTHERS = [format for format in FORMATS.values() if format.name not in ("csv", "model")]
 """Formats without a button of their own."""
 SNIPPET = DOCS / "export.md"
@@ -145,16 +148,20 @@ class ExportTab(InSession):
     def _files(self, run_id: str, format: str, only_clean: bool) -> dict[str, Any]:
         chosen = format_of(format)
         try:
+            reader = self.session.reader(run_id)
             subject = Subject.of(
-                self.session.store.get(run_id), only=_only(only_clean),
-                cache_dir=self.session.options.cache_dir,
+                reader.run, only=_only(only_clean), cache_dir=self.session.options.cache_dir,
+                reader=reader,
             )  # fmt: skip
-            entries = list(chosen.entries(subject))
+            # Where each image is a file, some of them tell of all.
+            some = replace(subject, most=LOOKED_AT) if chosen.images else subject
+            entries = list(chosen.entries(some))
+            more = len(subject.indices) - len(some.indices)
         except StudioError as error:  # no labels yet, images that are gone, a missing library
             text = export.files(chosen, (), reason=str(error))
             return {"files": text, "other": gr.update(interactive=False)}
         return {
-            "files": export.files(chosen, entries),
+            "files": export.files(chosen, entries, more=more),
             "other": gr.update(interactive=bool(entries)),
         }
 

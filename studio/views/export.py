@@ -37,18 +37,20 @@ def about(reader: RunReader, outcome: Outcome | None) -> str:
     )
 
 
-def files(format: Format, entries: Sequence[Entry], *, reason: str = "") -> str:
+def files(format: Format, entries: Sequence[Entry], *, more: int = 0, reason: str = "") -> str:
     """The first files of an export with their sizes, and how many and how large all are.
 
-    reason: why it cannot be made, in place of the files.
+    more: so many more there would be, of about the same size; reason: why it cannot be made, in
+    place of the files.
     """
+    exact, times = all(e.exact for e in entries) and not more, 1 + more / max(1, len(entries))
     return render(
         "export/files.html",
         about=format.about,
         reason=reason,
         files=[(entry.name, _size(entry.size, entry.exact)) for entry in entries[:MOST_FILES]],
-        count=len(entries),
-        bytes=_size(sum(e.size for e in entries), all(e.exact for e in entries)),
+        count=len(entries) + more,
+        bytes=_size(round(sum(e.size for e in entries) * times), exact),
     )
 
 

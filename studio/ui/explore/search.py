@@ -16,7 +16,8 @@ import numpy as np
 from studio.errors import RunError, StudioError
 from studio.numbers import plural
 from studio.runs.first_labels import Encoded
-from studio.session.encoded import encoded_of, prompts_of
+from studio.scores.unit_files import FEWEST
+from studio.session.encoded import Searcher, encoded_of, prompts_of, searcher_of
 from studio.session.opened import Opened, open_run
 from studio.session.rooms import Whose
 from studio.ui.explore.scene import Indices
@@ -66,7 +67,8 @@ class SearchPanel(InSession):
         try:
             text = _checked(text)
             opened = open_run(self.session, run, stage)
-            task = encoded_of(opened)
+            many = len(opened.outcome) >= FEWEST
+            task = searcher_of(opened) if many else encoded_of(opened)
             while task.pending:
                 yield [part("waiting", task.state, before="Before the search"), *same]
                 task.ended.wait(_WAIT_S)
@@ -84,14 +86,15 @@ class SearchPanel(InSession):
         yield [_line(line), key, *front]
 
 
-def nearest(opened: Opened, encoded: Encoded, text: str) -> Indices:
+def nearest(opened: Opened, encoded: Encoded | Searcher, text: str) -> Indices:
     """The run's images nearest to a text, best first, and the errors of `Encoded.nearest`; those
     no longer in the folder are left out.
     """
-    outcome = opened.outcome
-    here = np.array([i for i, path in enumerate(outcome.paths) if path in opened.place], np.int64)
-    rows = [opened.place[outcome.paths[i]] for i in here]
-    return here[encoded.nearest(text, outcome.class_names, prompts_of(opened), rows=rows)]
+    if isinstance(encoded, Searcher):
+        return encoded.nearest(text, opened.outcome.class_names, prompts_of(opened))
+    outcome, at = opened.outcome, opened.read().at
+    here = np.flatnonzero(at >= 0)
+    return here[encoded.nearest(text, outcome.class_names, prompts_of(opened), rows=at[here])]
 
 
 def _checked(text: Any) -> str:

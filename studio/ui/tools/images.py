@@ -130,7 +130,9 @@ class ImageTools(InSession):
             path: Of the image, as other tools list it.
         """
         opened = self._opened(run)
-        place = opened.place.get(path) if path in opened.outcome.paths else None
+        opened = opened.read() if opened.there else opened
+        paths = opened.outcome.paths
+        place = opened.place(paths.index(path)) if path in paths else None
         if place is None or opened.folder is None:
             raise RunError(f"There is no image {path!r} in this run, or it is gone.")
         folder, session = opened.folder, self.session

@@ -54,7 +54,7 @@ def as_file(file: Path, address: str) -> dict[str, Any]:
 
 
 def _picture(opened: Opened, index: int) -> Image.Image | None:
-    place = opened.place.get(opened.outcome.paths[index])
+    place = opened.place(index)
     if place is None or opened.canvases is None:
         return None
     try:
