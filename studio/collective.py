@@ -146,7 +146,8 @@ class Collective(Ranks):
         try:
             yield
         except RuntimeError as error:
-            who = self._ended(ENDING_S) or "another process of the run ended"
+            other = f"process 2 of {self.number}" if self.number == 2 else "another process"
+            who = self._ended(ENDING_S) or f"{other} ended"
             raise ProcessEnded(f"{who}; {_RESUMABLE}") from error
 
 

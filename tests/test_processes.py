@@ -157,14 +157,15 @@ for rank in range(number - 1, -1, -1):
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the processes are forks")
 def test_four_processes_share_batches_and_agree_with_one_up_to_rounding(
-    alone: Callable[..., Run], shared: Callable[..., Shared]
+    alone: Callable[..., Run], shared: Callable[..., Shared], other_tiny_model: Path
 ) -> None:
-    """Two rounds and the contrast of CoFT+; the last batch of an epoch has fewer rows than ranks
-    have parts of one row.
+    """Two rounds and the contrast of CoFT+, another model in Phase II, and at the end of an epoch a
+    batch of one row, so that a rank has none.
     """
     # AdamW's first step has one length, whatever the gradient's: rounding would show at full size.
     plus = {"rounds": 2, "contrast_weight": 0.5, "phase2_batch": 7, "phase1_batch": 5,
-            "phase2_optimizer": "sgd", "phase2_lr": 0.01}  # fmt: skip
+            "phase2_optimizer": "sgd", "phase2_lr": 0.01,
+            "phase2_model": str(other_tiny_model)}  # fmt: skip
     work = shared(4, "--method", "coft+", forked=True, **plus)
     assert work.end()[0] == 0
     one = alone("coft+", **plus)
