@@ -1,13 +1,14 @@
 """What several processes on one run are worth: the same run by one and by more of them, in turn.
 
     OMP_NUM_THREADS=1 python tools/measure_processes.py FOLDER OUT [--processes 1 2] [--rounds 3]
-        [--encoding]
+        [--encoding] [--together]
 
 Images are decoded beforehand; features are not kept. Told of every run: how many images a second it
 encodes, how many images a second Phase II learns (its steps alone, and all of it from the judged
 labels to the last step, heads included), and what each costs in processor time of all processes,
 which other programs on the machine disturb less. --encoding: that alone, in runs without training.
-Linux.
+--together: the runs of a round at the same time, so that all meet the same machine: on a busy one
+each process has about the same share of it, whichever run it belongs to. Linux.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ import statistics
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -84,15 +87,15 @@ def spent(pid: int) -> float:
     return total
 
 
-def watched(folder: Path, out: Path, processes: int, more: list[str]) -> Run:
+def watched(folder: Path, out: Path, processes: int, *, more: list[str]) -> Run:
     """Run the command line, and look at it thirty times a second."""
-    runs = out / "runs"
+    runs = out / f"runs-{processes}"
     shutil.rmtree(runs, ignore_errors=True)
-    shutil.rmtree(out / "cache" / "features", ignore_errors=True)
+    shutil.rmtree(out / f"cache-{processes}" / "features", ignore_errors=True)
     command = [sys.executable, "-m", "studio", "fit", str(folder), f"--processes={processes}",
-               "--cache", str(out / "cache"), "--runs", str(runs), *more]  # fmt: skip
+               "--cache", str(out / f"cache-{processes}"), "--runs", str(runs), *more]  # fmt: skip
     cpu: list[tuple[float, float]] = []
-    with (out / "said.txt").open("wb") as said:
+    with (out / f"said-{processes}.txt").open("wb") as said:
         process = subprocess.Popen(
             command, cwd=Path(__file__).resolve().parents[1], stdout=said, stderr=said
         )
@@ -100,7 +103,7 @@ def watched(folder: Path, out: Path, processes: int, more: list[str]) -> Run:
             cpu.append((time.time(), spent(process.pid)))
             time.sleep(0.03)
     if process.returncode:
-        raise SystemExit((out / "said.txt").read_text())
+        raise RuntimeError((out / f"said-{processes}.txt").read_text())
     (run,) = runs.glob("2*")
     return Run(processes, read_json_lines(run / "events.jsonl")[0], cpu)
 
@@ -115,18 +118,22 @@ def main() -> None:
     add("--rounds", type=int, default=3)
     add("--batch", type=int, default=64, help="of Phase II; the last one of an epoch is smaller")
     add("--encoding", action="store_true")
+    add("--together", action="store_true")
     add("--set", action="append", default=[], metavar="NAME=VALUE")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     backbone = load_backbone("embedded")
-    images_for(backbone, options.folder, cache_dir=options.out / "cache")
+    for number in options.processes:
+        images_for(backbone, options.folder, cache_dir=options.out / f"cache-{number}")
     stages = ("encoding", "Phase II, steps", "Phase II")[: 1 if options.encoding else 3]
     rates: dict[tuple[str, int], list[tuple[float, float]]] = {}
+    more = ["--method", "zero-shot"] if options.encoding else []
+    more += [f"--set={one}" for one in (*QUICK, *options.set)]
+    watch = partial(watched, options.folder, options.out, more=more)
     for _ in range(options.rounds):
-        for number in options.processes:
-            more = ["--method", "zero-shot"] if options.encoding else []
-            more += [f"--set={one}" for one in (*QUICK, *options.set)]
-            run = watched(options.folder, options.out, number, more)
+        with ThreadPoolExecutor(len(options.processes) if options.together else 1) as threads:
+            found = list(threads.map(watch, options.processes))
+        for number, run in zip(options.processes, found, strict=True):
             first = backbone.forward_batch * (number * AT_ONCE if number > 1 else 1)
             figures = [run.stage("encoding images", first)]
             if not options.encoding:
