@@ -79,9 +79,15 @@ class Shared:
         return [int(number) for number in children.read_text().split()]
 
     def wait_for(self, done: Callable[[], bool]) -> None:
+        def done_alive() -> bool:
+            assert self.process.poll() is None, self.process.communicate()
+            return done()
+
+        self.wait_until(done_alive)
+
+    def wait_until(self, done: Callable[[], bool]) -> None:
         until = time.monotonic() + 60
         while not done():
-            assert self.process.poll() is None, self.process.communicate()
             assert time.monotonic() < until
             time.sleep(0.02)
 
@@ -190,17 +196,20 @@ def test_four_processes_share_batches_and_agree_with_one_up_to_rounding(
 def test_a_run_is_paused_and_one_of_its_processes_killed_and_goes_on_each_time(
     alone: Callable[..., Run], shared: Callable[..., Shared], tmp_path: Path
 ) -> None:
-    many = {"phase2_epochs": 20, "phase2_batch": 6}
-    work = shared(2, **many)
-    work.wait_for(lambda: bool(work.helpers and RunStore(tmp_path / "shared").list()))
+    many = {"phase1_epochs": 20, "phase2_epochs": 20, "phase2_batch": 6}
+    work, phases = shared(2, forked=True, **many), (1, 2)
+    work.wait_for(lambda: bool(RunStore(tmp_path / "shared").list()))
     run = work.run
-    work.wait_for(lambda: len(steps(run, 2)) >= 1)
-    helpers = work.helpers
-    work.process.send_signal(signal.SIGTERM)
-    assert work.end()[0] == 130
-    assert run.status()["state"] == "stopped"
-    assert "paused at" in str(run.status()["reason"])
-    assert all(map(gone, helpers))
+    for phase in phases:
+        work.wait_for(lambda phase=phase: bool(steps(run, phase)))  # type: ignore[misc]
+        helpers = work.helpers
+        work.process.send_signal(signal.SIGTERM)
+        assert work.end()[0] == 130
+        assert run.status()["state"] == "stopped"
+        assert "paused at" in str(run.status()["reason"])
+        work.wait_until(lambda helpers=helpers: all(map(gone, helpers)))  # type: ignore[misc]
+        if phase != phases[-1]:
+            work = shared(2, "--resume", str(run.path), forked=True)
 
     done = run.path.joinpath("events.jsonl").stat().st_size
     again = shared(2, "--resume", str(run.path))
