@@ -1,12 +1,10 @@
 """Several ranks on one run, over torch.distributed (see `studio.ranks` for what they are).
 
-What steers the work goes over gloo, also where gradients go over NCCL. Values are sent as
-safetensors and JSON, never as pickles.
+What steers the work goes over gloo, also where gradients go over NCCL.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -14,10 +12,10 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from studio.errors import RunError
+from studio.messages import HEAD, head_of, rest_of, to_bytes, value_of
 from studio.ranks import E, P, Ranks, Results, T, Team
 
 WRITER_WAITS = timedelta(minutes=30)
@@ -30,7 +28,6 @@ AT_ONCE = 4
 ENDING_S = 3.0
 """So long after its connections closed a process may still be ending."""
 _RESUMABLE = "`fit --resume` goes on with the run from its last checkpoint"
-_HEAD = 1024  # bytes of every message that go first; small ones are no longer
 
 
 class ProcessEnded(RunError):  # noqa: N818 (it may have been meant to)
@@ -66,14 +63,14 @@ class Collective(Ranks):
 
     def same(self, value: T) -> T:
         """See `Ranks`."""
-        data = _bytes(value) if self.writer else None
-        head = torch.zeros(_HEAD, dtype=torch.uint8) if data is None else _head(data)
+        data = to_bytes(value) if self.writer else None
+        head = torch.zeros(HEAD, dtype=torch.uint8) if data is None else head_of(data)
         with self.together():
             dist.broadcast(head, 0, group=self._control)
-            rest = _rest(head, data)
+            rest = rest_of(head, data)
             if len(rest):
                 dist.broadcast(rest, 0, group=self._control)
-        return value if self.writer else _value(head, rest)
+        return value if self.writer else value_of(head, rest)
 
     def once(
         self,
@@ -119,17 +116,17 @@ class Collective(Ranks):
             return value if self.own == to else None
         with self.together():
             if self.own == by:
-                data = _bytes(value)
-                head = _head(data)
+                data = to_bytes(value)
+                head = head_of(data)
                 dist.send(head, to, group=self._control)
-                if len(rest := _rest(head, data)):
+                if len(rest := rest_of(head, data)):
                     dist.send(rest, to, group=self._control)
                 return None
-            head = torch.zeros(_HEAD, dtype=torch.uint8)
+            head = torch.zeros(HEAD, dtype=torch.uint8)
             dist.recv(head, by, group=self._control)
-            if len(rest := _rest(head, None)):
+            if len(rest := rest_of(head, None)):
                 dist.recv(rest, by, group=self._control)
-        return _value(head, rest)
+        return value_of(head, rest)
 
     def gathered(self, value: Any) -> list[Any] | None:
         """To the writer: what each rank has; None to the others."""
@@ -149,7 +146,8 @@ class Collective(Ranks):
         try:
             yield
         except RuntimeError as error:
-            who = self._ended(ENDING_S) or "another process of the run ended"
+            other = f"process 2 of {self.number}" if self.number == 2 else "another process"
+            who = self._ended(ENDING_S) or f"{other} ended"
             raise ProcessEnded(f"{who}; {_RESUMABLE}") from error
 
 
@@ -267,60 +265,3 @@ class _Team(Team):
 def rows_of(batch: int, place: int, members: int) -> slice:
     """Which rows of a batch are those of one of its members, about as many for each."""
     return slice(batch * place // members, batch * (place + 1) // members)
-
-
-# Values as bytes ---------------------------------------------------------------------------------
-
-
-def _bytes(value: Any) -> Tensor:
-    """(n,) uint8: of tensors, plain values, and lists and mappings of these."""
-    tensors: dict[str, Tensor] = {}
-
-    def walk(value: Any) -> Any:
-        if isinstance(value, Tensor):
-            name = str(len(tensors))
-            tensors[name] = value.detach().cpu().contiguous().clone()
-            return {"tensor": name}
-        if isinstance(value, Mapping):
-            return {"of": {str(key): walk(item) for key, item in value.items()}}
-        if isinstance(value, (list, tuple)):
-            return [walk(item) for item in value]
-        return value
-
-    text = json.dumps(walk(value)).encode()
-    if not tensors:
-        return torch.frombuffer(bytearray(b"j" + text), dtype=torch.uint8)
-    tensors["value"] = torch.frombuffer(bytearray(text), dtype=torch.uint8)
-    return torch.frombuffer(bytearray(b"t" + save(tensors)), dtype=torch.uint8)
-
-
-def _head(data: Tensor) -> Tensor:
-    """The first bytes of a message: its length, and as much of it as there is room for."""
-    head = torch.zeros(_HEAD, dtype=torch.uint8)
-    head[:8] = torch.tensor([len(data)], dtype=torch.int64).view(torch.uint8)
-    some = data[: _HEAD - 8]
-    head[8 : 8 + len(some)] = some
-    return head
-
-
-def _rest(head: Tensor, data: Tensor | None) -> Tensor:
-    """What comes after the head: of the data, or room for it."""
-    length = int(head[:8].view(torch.int64))
-    room = max(0, length - (_HEAD - 8))
-    return torch.zeros(room, dtype=torch.uint8) if data is None else data[length - room :]
-
-
-def _value(head: Tensor, rest: Tensor) -> Any:
-    length = int(head[:8].view(torch.int64))
-    whole = torch.cat([head[8 : 8 + min(length, _HEAD - 8)], rest]).numpy().tobytes()
-    tensors = load(whole[1:]) if whole[:1] == b"t" else {}
-    text = tensors["value"].numpy().tobytes() if tensors else whole[1:]
-
-    def walk(value: Any) -> Any:
-        if isinstance(value, dict):
-            if "tensor" in value:
-                return tensors[value["tensor"]]
-            return {key: walk(item) for key, item in value["of"].items()}
-        return [walk(item) for item in value] if isinstance(value, list) else value
-
-    return walk(json.loads(text))

@@ -8,17 +8,17 @@ from typing import Any
 import pytest
 import torch
 
-from studio import collective
+from studio import collective, messages
 from studio.ranks import ALONE, Team
 
 
 def through(value: Any) -> Any:
     """A value as it comes out at another rank."""
-    data = collective._bytes(value)
-    head = collective._head(data)
-    sent = collective._rest(head, data)
-    assert len(collective._rest(head, None)) == len(sent), "another length is made room for"
-    return collective._value(head, sent)
+    data = messages.to_bytes(value)
+    head = messages.head_of(data)
+    sent = messages.rest_of(head, data)
+    assert len(messages.rest_of(head, None)) == len(sent), "another length is made room for"
+    return messages.value_of(head, sent)
 
 
 @pytest.mark.parametrize("length", [0, 1, 900, 1015, 1016, 5000])

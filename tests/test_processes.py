@@ -79,9 +79,15 @@ class Shared:
         return [int(number) for number in children.read_text().split()]
 
     def wait_for(self, done: Callable[[], bool]) -> None:
+        def done_alive() -> bool:
+            assert self.process.poll() is None, self.process.communicate()
+            return done()
+
+        self.wait_until(done_alive)
+
+    def wait_until(self, done: Callable[[], bool]) -> None:
         until = time.monotonic() + 60
         while not done():
-            assert self.process.poll() is None, self.process.communicate()
             assert time.monotonic() < until
             time.sleep(0.02)
 
@@ -157,14 +163,15 @@ for rank in range(number - 1, -1, -1):
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the processes are forks")
 def test_four_processes_share_batches_and_agree_with_one_up_to_rounding(
-    alone: Callable[..., Run], shared: Callable[..., Shared]
+    alone: Callable[..., Run], shared: Callable[..., Shared], other_tiny_model: Path
 ) -> None:
-    """Two rounds and the contrast of CoFT+; the last batch of an epoch has fewer rows than ranks
-    have parts of one row.
+    """Two rounds and the contrast of CoFT+, another model in Phase II, and at the end of an epoch a
+    batch of one row, so that a rank has none.
     """
     # AdamW's first step has one length, whatever the gradient's: rounding would show at full size.
     plus = {"rounds": 2, "contrast_weight": 0.5, "phase2_batch": 7, "phase1_batch": 5,
-            "phase2_optimizer": "sgd", "phase2_lr": 0.01}  # fmt: skip
+            "phase2_optimizer": "sgd", "phase2_lr": 0.01,
+            "phase2_model": str(other_tiny_model)}  # fmt: skip
     work = shared(4, "--method", "coft+", forked=True, **plus)
     assert work.end()[0] == 0
     one = alone("coft+", **plus)
@@ -189,17 +196,20 @@ def test_four_processes_share_batches_and_agree_with_one_up_to_rounding(
 def test_a_run_is_paused_and_one_of_its_processes_killed_and_goes_on_each_time(
     alone: Callable[..., Run], shared: Callable[..., Shared], tmp_path: Path
 ) -> None:
-    many = {"phase2_epochs": 20, "phase2_batch": 6}
-    work = shared(2, **many)
-    work.wait_for(lambda: bool(work.helpers and RunStore(tmp_path / "shared").list()))
+    many = {"phase1_epochs": 20, "phase2_epochs": 20, "phase2_batch": 6}
+    work, phases = shared(2, forked=True, **many), (1, 2)
+    work.wait_for(lambda: bool(RunStore(tmp_path / "shared").list()))
     run = work.run
-    work.wait_for(lambda: len(steps(run, 2)) >= 1)
-    helpers = work.helpers
-    work.process.send_signal(signal.SIGTERM)
-    assert work.end()[0] == 130
-    assert run.status()["state"] == "stopped"
-    assert "paused at" in str(run.status()["reason"])
-    assert all(map(gone, helpers))
+    for phase in phases:
+        work.wait_for(lambda phase=phase: bool(steps(run, phase)))  # type: ignore[misc]
+        helpers = work.helpers
+        work.process.send_signal(signal.SIGTERM)
+        assert work.end()[0] == 130
+        assert run.status()["state"] == "stopped"
+        assert "paused at" in str(run.status()["reason"])
+        work.wait_until(lambda helpers=helpers: all(map(gone, helpers)))  # type: ignore[misc]
+        if phase != phases[-1]:
+            work = shared(2, "--resume", str(run.path), forked=True)
 
     done = run.path.joinpath("events.jsonl").stat().st_size
     again = shared(2, "--resume", str(run.path))
@@ -218,6 +228,22 @@ def test_a_run_is_paused_and_one_of_its_processes_killed_and_goes_on_each_time(
     for name, found in outcome(run).items():
         assert torch.equal(found, expected[name]), name
     assert _files(run) == _files(one), "somebody else than the writer has written"
+
+
+@needs_accelerate
+@pytest.mark.slow
+def test_a_process_that_helps_ends_with_the_one_that_started_it(tmp_path: Path) -> None:
+    """Even while it waits for others that never come."""
+    here = {MEETING: str(tmp_path), "RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2"}
+    helper = subprocess.Popen(
+        [sys.executable, "-m", "studio", "fit"], cwd=ROOT, env={**os.environ, **here},
+        stdin=subprocess.PIPE,
+    )  # fmt: skip
+    with pytest.raises(subprocess.TimeoutExpired):
+        helper.wait(timeout=1)
+    assert helper.stdin is not None
+    helper.stdin.close()
+    assert helper.wait(timeout=60) == 0
 
 
 def test_without_accelerate_one_line_says_what_to_install(

@@ -12,7 +12,7 @@ import hashlib
 import os
 import tempfile
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,11 +93,17 @@ def _room_on_disk(cache_dir: Path, images: int, width: int) -> Tensor | None:
     return None
 
 
-def help_encode(backbone: Backbone, images: Images, *, ranks: Ranks) -> None:
-    """Do a part of what the writer does in `image_features` with the same model and images."""
+def help_encode(backbone: Backbone, images: Callable[[], Images], *, ranks: Ranks) -> Images:
+    """Do a part of what the writer does in `image_features` with the same model and images.
+
+    images: asked for them once the writer has its own, which can then be read from the cache;
+    returned.
+    """
     missing: Tensor = ranks.same(torch.empty(0))
+    found = images()
     for _, part in _shares(missing.numpy()):
-        encode_images(backbone, _Subset(images, part.tolist()), ranks=ranks)
+        encode_images(backbone, _Subset(found, part.tolist()), ranks=ranks)
+    return found
 
 
 def _shares(missing: Keys) -> Iterator[tuple[int, Keys]]:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from studio.clip.backbone import Backbone, load_backbone
+from studio.clip.encode import Images
 from studio.clip.store import help_encode
 from studio.coft.events import FitPart, FitState
 from studio.coft.student import Student
@@ -104,10 +106,11 @@ class Helper:
                 f"{said['folder']} holds other images for process {self._ranks.own + 1} than for "
                 "the first; all processes must see the same."
             )
-        help_encode(own, canvases, ranks=self._ranks)
+        help_encode(own, lambda: canvases, ranks=self._ranks)
+        seen: Images = canvases
         if second is not None:
-            seen = at_size(folder, canvases, second, cache_dir=self._cache_dir)
-            help_encode(second, seen, ranks=self._ranks)
+            again = partial(at_size, folder, canvases, second, cache_dir=self._cache_dir)
+            seen = help_encode(second, again, ranks=self._ranks)
         told: dict[str, Any] = self._ranks.same({})
         if told["method"] is not None:
             student = None
