@@ -55,7 +55,7 @@ def encoded_of(opened: Opened) -> Task:
         return Task.of(ready)  # what labelled the images at hand
 
     def encode(task: Task) -> Encoded:
-        full = opened.read()
+        full = opened.read(task)
         assert full.folder is not None
         assert full.canvases is not None
         return encode_images(
@@ -188,7 +188,7 @@ def subject_of(opened: Opened) -> Task:
         raise RunError(f"{opened.problem} Without its images nothing can be searched or asked.")
 
     def make(task: Task) -> Subject:
-        full = opened.read()
+        full = opened.read(task)
         rows = np.flatnonzero(full.at >= 0)
         if before is None:
             rows = np.sort(drawn_order(opened)[:ASKED_AMONG])
