@@ -93,6 +93,42 @@ def finish_alone(probabilities: Tensor, *, given: Tensor, stage: str, stopped: b
     )
 
 
+def finish_all(
+    classifier: Classifier,
+    images: Images,
+    log_odds: Tensor,
+    clean: Tensor,
+    judged: Tensor,
+    *,
+    given: Tensor,
+    single: bool,
+    stage: str,
+    stopped: bool,
+) -> Generator[Event, None, Finished]:
+    """`finish` of a classifier's towers on all images, whose probabilities are not held: what is
+    said of an image depends on no other. Arguments as there.
+    """
+    found: list[Finished] = []
+    batch = classifier.backbone.forward_batch
+    for begin in range(0, len(images), batch):
+        rows = slice(begin, min(begin + batch, len(images)))
+        found.append(
+            finish(
+                classifier.each(images.batch(range(rows.start, rows.stop))),
+                log_odds[:, rows], clean[:, rows], judged[:, rows],
+                given=given[rows], single=single, stage=stage, stopped=stopped,
+            )
+        )  # fmt: skip
+        yield Progress("labelling", rows.stop, len(images))
+    tensors = {
+        # The last axis of what is of both models, else the first, counts the images.
+        name: torch.cat([getattr(part, name) for part in found], 1 if "model" in name else 0)
+        for name in vars(found[0])
+        if name not in ("stage", "stopped")
+    }
+    return Finished(**tensors, stage=stage, stopped=stopped)
+
+
 def label_all(classifier: Classifier, images: Images) -> Generator[Event, None, Tensor]:
     """(models, N, C) probabilities of the towers on all images."""
     parts = []

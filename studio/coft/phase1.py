@@ -159,12 +159,28 @@ def judge_all(
     """Both models on all images, test view; returns a `Judgement` of N images."""
     with torch.no_grad():
         texts = [model.texts() for model in models]
-    parts, done = [], 0
+    whole: Judgement | None = None
+    done = 0
     for hidden in views.chunks():
-        parts.append(judge(models, hidden, texts, scale))
+        part = judge(models, hidden, texts, scale)
+        if whole is None:  # room for all of them: parts that are joined in the end take it twice
+            whole = _room(part, len(views))
+        for name, tensor in vars(part).items():
+            getattr(whole, name)[:, done : done + len(hidden)] = tensor
         done += len(hidden)
         yield Progress("judging", done, len(views))
-    return join(parts)
+    assert whole is not None  # there is no set without images
+    return whole
+
+
+def _room(part: Judgement, images: int) -> Judgement:
+    """Empty tables of so many images, of the sizes and types of a part of them."""
+    return Judgement(
+        **{
+            name: tensor.new_empty(len(tensor), images, tensor.shape[2])
+            for name, tensor in vars(part).items()
+        }
+    )
 
 
 def join(parts: Sequence[Judgement]) -> Judgement:
