@@ -253,7 +253,11 @@ def canvas_index(step: str, images: int, cache: Path) -> Callable[[], object]:
 
 
 def exponent(small: float, large: float, *, sizes: tuple[int, int]) -> float:
-    """By which power of the images a cost grows, between two sizes."""
+    """By which power of the images a cost grows, between two sizes; 0 where it was nothing, from
+    which no power tells.
+    """
+    if small <= 0:
+        return 0.0
     return math.log(max(large, 1e-9) / max(small, 1e-9)) / math.log(sizes[1] / sizes[0])
 
 
