@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from functools import partial
+from contextlib import nullcontext
 from pathlib import Path
 
 from studio.errors import leave, one_line
@@ -52,7 +52,7 @@ def _serve(args: argparse.Namespace, *, space: str | None) -> None:
 
     lent = slices_of_runs()
     from studio.ui.page import ON_LENT_GPU, Limits, Options, serve
-    from studio.ui.window import show
+    from studio.ui.window import Window
 
     public = args.public or space is not None
     options = Options(
@@ -71,8 +71,9 @@ def _serve(args: argparse.Namespace, *, space: str | None) -> None:
     # Where its user sits: not on a Space, and not on a server that is reached from elsewhere.
     here = options.local and not public and has_display()
     browser = here and not args.no_browser and not args.window
-    until = partial(show, kept=options.cache_dir / "window") if args.window else None
-    serve(options, host=args.host, port=args.port, names=names, browser=browser, until=until)
+    with Window(kept=options.cache_dir / "window") if args.window else nullcontext() as window:
+        until = None if window is None else window.show
+        serve(options, host=args.host, port=args.port, names=names, browser=browser, until=until)
 
 
 def _real(path: Path) -> Path:

@@ -20,11 +20,25 @@ from studio.errors import (
 if TYPE_CHECKING:
     import argparse
 
+    from studio.ranks import Ranks
     from studio.runs.request import JobRequest
 
 
 def fit(options: argparse.Namespace) -> int:
     """Label and train, or go on with a run; the result goes to stdout."""
+    from studio.processes import helps, processes
+
+    if helps():
+        return _help(options)
+    if options.resume is not None:
+        _check_resumed(options)
+    request = None if options.resume is not None else _asked(options)
+    with processes(options.processes, ["fit", "--cache", str(options.cache)]) as ranks:
+        return _fit(options, request, ranks)
+
+
+def _fit(options: argparse.Namespace, request: JobRequest | None, ranks: Ranks) -> int:
+    """The same, once all processes are there. request: of a new run."""
     from studio.api.fitting import work
     from studio.cache_folder import tidy
     from studio.files import finite
@@ -36,13 +50,11 @@ def fit(options: argparse.Namespace) -> int:
     from studio.runs.store import RunStore
 
     store = RunStore(options.runs)
-    if options.resume is None:
-        request = _asked(options)
+    if request is not None:
         store.tidy()
         tidy(options.cache)
         run = create_run(request, store)
     else:
-        _check_resumed(options)
         store.tidy()
         known = store.find(options.resume)
         request, run = take_up(RunStore(known.path.parent), known.id)
@@ -50,7 +62,7 @@ def fit(options: argparse.Namespace) -> int:
         with mirrored(run.path, options.mirror):
             result = work(
                 request, run, cache=options.cache, resumed=options.resume is not None,
-                as_is=options.as_is,
+                as_is=options.as_is, ranks=ranks,
             )  # fmt: skip
     except JobStopped as stopped:
         print(stopped, file=sys.stderr)
@@ -62,6 +74,17 @@ def fit(options: argparse.Namespace) -> int:
     else:
         print(summary(result, run), flush=True)
     return INTERRUPTED if result.stopped and not options.as_is else 0
+
+
+def _help(options: argparse.Namespace) -> int:
+    """Be one of the processes that share the work on a run, and not the one that writes it."""
+    from studio.processes import processes
+
+    with processes(options.processes, []) as ranks:
+        from studio.runs.helping import Helper
+
+        Helper(ranks, cache_dir=options.cache).help()
+    return 0
 
 
 def _asked(options: argparse.Namespace) -> JobRequest:

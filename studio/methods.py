@@ -30,6 +30,8 @@ class Method:
         needs_given: It learns from given labels alone and refuses to work without any.
         resumes: A run that was cut off can go on: the method yields its state when it is asked, see
             `studio.coft.keeping`, or it is done in one step, which is then done again.
+        shared: Several processes share its training, see `studio.ranks`; with the others they
+            share the encoding of the images alone.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Method:
     trains: bool = True
     needs_given: bool = False
     resumes: bool = False
+    shared: bool = False
 
     def load(self) -> Fit:
         """The method itself."""
@@ -52,11 +55,12 @@ class Method:
 # What CoFT is compared with: see docs/method.md, "Baselines".
 _ALL = (
     Method(
-        "coft", "CoFT", "studio.coft.fit", ours=True, models=2, two_phases=True, resumes=True,
+        "coft", "CoFT", "studio.coft.fit",
+        ours=True, models=2, two_phases=True, resumes=True, shared=True,
     ),
     Method(
         "coft+", "CoFT+", "studio.coft.fit", "fit_plus",
-        ours=True, models=2, two_phases=True, resumes=True,
+        ours=True, models=2, two_phases=True, resumes=True, shared=True,
     ),
     Method(
         "zero-shot", "Zero-shot labels only", "studio.baselines.zero_shot",

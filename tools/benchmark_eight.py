@@ -25,7 +25,6 @@ METHODS = {
     "supervised": "true labels, the upper bound",
 }
 JUDGED = "coft:judge=2C,judge_error=0.1"
-RIVALS = ("transclip", "transclip-released", "stata", "zlap", "ecalp")
 _SUBSET = re.compile(r"(?P<name>.+?)(?:-present-(?P<present>[\d.]+))?(?:-tail-(?P<tail>\d+))?")
 
 
@@ -38,20 +37,6 @@ def eight(rows: Sequence[Result]) -> str:
         values = [[row["accuracy"] for row in _of(rows, name, entrant)] for name in EIGHT]
         if all(values):
             lines.append(_row(title, values))
-    return "\n".join(lines)
-
-
-def rivals(rows: Sequence[Result]) -> str:
-    """Accuracy on `test` of methods that train nothing beside CoFT, on the sets where all of them
-    were measured.
-    """
-    names = [name for name in EIGHT if all(_of(rows, name, own) for own in (*RIVALS, "coft"))]
-    lines = [line(["method", *names, "mean"]), rule(len(names) + 2)]
-    before = [[row["zero_shot_accuracy"] for row in _of(rows, name, "coft")] for name in names]
-    lines.append(_row("zero-shot", before))
-    for entrant in (*RIVALS, "coft"):
-        values = [[row["accuracy"] for row in _of(rows, name, entrant)] for name in names]
-        lines.append(_row(METHODS[entrant], values))
     return "\n".join(lines)
 
 
@@ -125,7 +110,6 @@ def _beside(without: Sequence[Result], own: Sequence[Result]) -> list[str]:
 TABLES: dict[str, Callable[[Sequence[Result]], str]] = {
     "eight": eight,
     "one by one": one_by_one,
-    "rivals": rivals,
     "subsets": subsets,
     "judged": judged,
 }

@@ -199,7 +199,10 @@ def whole_fit(step: str, made: Made) -> Callable[[], object] | None:
 
     if step == "judging":
         phase1.judge = lambda _models, rows, *_: batch(rows)  # type: ignore[assignment]
-        views: Any = type("V", (), {"chunks": lambda _: iter(batches), "__len__": lambda _: images})
+        views: Any = type("V", (), {
+            "chunks": lambda _: iter(batches), "__len__": lambda _: images,
+            "starts": range(len(batches)), "chunk": lambda _, number: batches[number],
+        })  # fmt: skip
         return lambda: list(phase1.judge_all((), views(), 1.0))
     every = batch(slice(None))
     if step == "labels of a round":

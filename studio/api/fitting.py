@@ -16,6 +16,7 @@ from studio.errors import RunError
 from studio.images.class_folders import Splits
 from studio.methods import METHODS
 from studio.places import default_cache_dir, default_runs_dir
+from studio.ranks import ALONE, Ranks
 from studio.runs.command import refusals
 from studio.runs.job import JobStopped, run_job
 from studio.runs.request import JobRequest, create_run
@@ -137,10 +138,12 @@ def work(
     progress: bool = True,
     resumed: bool = False,
     as_is: bool = False,
+    ranks: Ranks = ALONE,
 ) -> RunResult:
     """Work on a run to its end, as `fit` does: with bars, and paused by Ctrl-C.
 
-    resumed: it was taken up again; as_is: end it early, with what it has learned so far.
+    resumed: it was taken up again; as_is: end it early, with what it has learned so far; ranks: the
+    processes that share the work.
 
     Raises:
         JobPaused: It was paused.
@@ -166,7 +169,7 @@ def work(
 
         return run_job(
             request, run, cache_dir=cache, stop=lambda: as_is, pause=pause.is_set,
-            resumed=resumed, listen=listen, watch=terminal.watch,
+            resumed=resumed, listen=listen, watch=terminal.watch, ranks=ranks,
         )  # fmt: skip
 
 

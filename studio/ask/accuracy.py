@@ -28,6 +28,8 @@ FEWEST_TO_DECIDE = 10
 """Checks from which on they may decide between ways of labelling."""
 CLEAR = 0.95
 """How likely another way has to be the better one, for its labels to stand."""
+TOO_WIDE = 0.7
+"""An interval that leaves so much open is not told."""
 ANSWERED_SHARE = 0.8
 """Of the images that were drawn first, how many have to be answered; the others were skipped."""
 Labels = NDArray[np.int64]
@@ -45,9 +47,21 @@ class RightShare:
     high: float
     checks: int
 
+    @property
+    def tells(self) -> bool:
+        """Whether the interval says anything: that of two images is from 0 to 100 %."""
+        return self.high - self.low < TOO_WIDE
+
     def sentences(self, more: int = 10) -> list[str]:
         """What the checks say, and whether more of them are worth it, for people."""
         wide, then = self.high - self.low, self.with_more(more)
+        if not self.tells:
+            were = "was" if self.checks == 1 else "were"
+            return [
+                f"{plural(self.checks, 'answered image')} {were} drawn by chance: too few to tell "
+                "how many labels are right.",
+                f"{more} more would tell it to about {100 * then / 2:.0f} points.",
+            ]
         low, high = max(0.0, self.value - then / 2), min(1.0, self.value + then / 2)
         narrower = f"from {100 * wide:.0f} to about {100 * then:.0f} points"
         if f"{100 * wide:.0f}" == f"{100 * then:.0f}":

@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 
 
 def spoilt(right: Tensor, probabilities: Tensor, *, wrong: float, seed: int) -> Tensor:
-    """(n,) answers: the right class, or with probability `wrong` another one.
+    """(n,) answers: the right class, and for a share `wrong` of them, drawn by chance, another one.
 
-    right: (n,); probabilities: (n, C) of the model, by which the wrong ones are drawn.
+    right: (n,); probabilities: (n, C) of the model, by which the wrong ones are drawn. The share is
+    met to one answer: were each wrong by a chance of its own, 20 answers would have 0 to 6 of them.
     """
     draws = np.random.default_rng(seed)
     said = right.clone()
-    for row in np.flatnonzero(draws.random(len(right)) < wrong):
+    for row in draws.permutation(len(right))[: round(wrong * len(right))]:
         odds = probabilities[row].double().numpy() + 1e-12
         odds[int(right[row])] = 0
         said[row] = int(draws.choice(len(odds), p=odds / odds.sum()))

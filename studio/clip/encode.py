@@ -13,6 +13,7 @@ from torchvision.transforms.v2 import functional as transforms
 from studio.clip.backbone import Backbone
 from studio.errors import Stopped
 from studio.progress import Progress, Stop
+from studio.ranks import ALONE, Ranks
 
 
 class Images(Protocol):
@@ -68,6 +69,7 @@ def encode_images(
     forward: Callable[[Tensor], Tensor] | None = None,
     progress: Progress | None = None,
     stop: Stop | None = None,
+    ranks: Ranks = ALONE,
 ) -> Tensor:
     """Raw features (N, d) float32 on the CPU, in the images' order, from the test view.
 
@@ -77,24 +79,30 @@ def encode_images(
         forward: pixels to features; None is the model's own image tower.
         progress: called with (done, total) after each batch.
         stop: asked before each batch.
+        ranks: who share the batches out; the writer gets all of them, the others none.
 
     Raises:
         Stopped: `stop` returned true.
     """
-    encode = forward or backbone.visual
-    parts = []
-    with torch.inference_mode():
-        for start in range(0, len(images), backbone.forward_batch):
-            if stop is not None and stop():
-                raise Stopped
-            indices = range(start, min(start + backbone.forward_batch, len(images)))
+    encode, count = forward or backbone.visual, len(images)
+
+    def features(start: int) -> tuple[Tensor]:
+        if stop is not None and stop():
+            raise Stopped
+        indices = range(start, min(start + backbone.forward_batch, count))
+        with torch.inference_mode():
             pixels = preprocess(images.batch(indices), backbone)
             with autocast(backbone.device):
-                features = encode(pixels)
-            parts.append(features.float().cpu())
-            if progress is not None:
-                progress(indices.stop, len(images))
-    return torch.cat(parts)
+                found = encode(pixels)
+            return (found.float().cpu(),)
+
+    parts, done = list[Tensor](), 0
+    for (part,) in ranks.spread(range(0, count, backbone.forward_batch), features):
+        parts.append(part)
+        done += len(part)
+        if progress is not None:
+            progress(done, count)
+    return torch.cat(parts) if parts else torch.empty(0, 0)
 
 
 def encode_texts(backbone: Backbone, sentences: Sequence[str]) -> Tensor:

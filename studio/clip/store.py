@@ -12,7 +12,7 @@ import hashlib
 import os
 import tempfile
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from studio.clip.backbone import Backbone
 from studio.clip.encode import Images, encode_images
 from studio.files import replace_file
 from studio.progress import Progress, Stop
+from studio.ranks import ALONE, Ranks
 from studio.untrusted import Unreadable, load_tensors, tensor_shapes
 
 SHARD_ROWS = 2048
@@ -45,6 +46,7 @@ def image_features(
     progress: Progress | None = None,
     stop: Stop | None = None,
     on_disk: bool = False,
+    ranks: Ranks = ALONE,
 ) -> Tensor:
     """Raw features (N, d) float32, from the cache where the same image met the same model before.
 
@@ -58,20 +60,21 @@ def image_features(
         stop: asked before each batch; raises `Stopped`.
         on_disk: the system may write the features to the cache's disk where it wants the room; they
             go with the tensor.
+        ranks: who help to encode (`help_encode`); this is the writer.
     """
     shards = Shards(cache_dir / "features" / backbone.fingerprint, backbone.embed_dim)
     wanted = np.array([hashed(key) for key in keys], dtype=np.int64)
     room = _room_on_disk(cache_dir, len(keys), backbone.embed_dim) if on_disk else None
     features, known = shards.read(wanted, into=room)
     missing = np.flatnonzero(~known)
+    ranks.same(torch.from_numpy(missing))
 
     def done(first: int) -> Progress | None:
         return None if progress is None else lambda i, _: progress(first + i, len(missing))
 
-    for begin in range(0, len(missing), SHARD_ROWS):
-        part = missing[begin : begin + SHARD_ROWS]
+    for begin, part in _shares(missing):
         some = _Subset(images, part.tolist())
-        fresh = encode_images(backbone, some, progress=done(begin), stop=stop)
+        fresh = encode_images(backbone, some, progress=done(begin), stop=stop, ranks=ranks)
         shards.add(wanted[part], fresh)
         features[torch.from_numpy(part)] = fresh
     return features
@@ -88,6 +91,19 @@ def _room_on_disk(cache_dir: Path, images: int, width: int) -> Tensor | None:
             mapped = np.memmap(file, np.float32, "r+", shape=(images, width))
             return torch.from_numpy(mapped)
     return None
+
+
+def help_encode(backbone: Backbone, images: Images, *, ranks: Ranks) -> None:
+    """Do a part of what the writer does in `image_features` with the same model and images."""
+    missing: Tensor = ranks.same(torch.empty(0))
+    for _, part in _shares(missing.numpy()):
+        encode_images(backbone, _Subset(images, part.tolist()), ranks=ranks)
+
+
+def _shares(missing: Keys) -> Iterator[tuple[int, Keys]]:
+    """Images that are encoded and then kept at one go, with how many come before."""
+    for begin in range(0, len(missing), SHARD_ROWS):
+        yield begin, missing[begin : begin + SHARD_ROWS]
 
 
 class _Subset:

@@ -9,7 +9,7 @@ from torch import Generator, Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 from torchvision.transforms.v2 import functional as transforms
 
-from studio.coft.views import random_views
+from studio.coft.views import Rows, random_views
 
 BRIGHTNESS = CONTRAST = SATURATION = 0.4
 HUE = 0.1
@@ -72,19 +72,27 @@ def follow(slow: nn.Module, live: nn.Module, *, momentum: float) -> None:
             average.lerp_(parameter, 1 - momentum)
 
 
-def key_views(canvases: Tensor, *, size: int, generator: Generator) -> Tensor:
+def key_views(
+    canvases: Tensor, *, size: int, generator: Generator, of: Rows | None = None
+) -> Tensor:
     """The second view of each image: a tighter crop, and colours changed as in MoCo v2.
 
     Args:
         canvases: (B, 3, S, S) uint8.
         size: side of the views in pixels.
         generator: the source of randomness (CPU).
+        of: see `random_views`.
 
     Returns:
         (B, 3, size, size) uint8.
     """
-    crops = random_views(canvases, size=size, crop_scale=KEY_CROP_SCALE, generator=generator)
-    draws = torch.rand(len(crops), 6, generator=generator).tolist()
+    crops = random_views(
+        canvases, size=size, crop_scale=KEY_CROP_SCALE, generator=generator, of=of
+    )  # fmt: skip
+    batch, rows = of or (len(canvases), slice(None))
+    draws = torch.rand(batch, 6, generator=generator)[rows].tolist()
+    if not draws:
+        return crops
     return torch.stack([_recolour(view, draw) for view, draw in zip(crops, draws, strict=True)])
 
 

@@ -77,6 +77,11 @@ class Judgement:
     images: Tensor
 
     @property
+    def fields(self) -> tuple[Tensor, Tensor, Tensor]:
+        """All of it."""
+        return self.probabilities, self.log_odds, self.images
+
+    @property
     def labels(self) -> Tensor:
         """(2, n) each model's own labels, the argmax over classes of s+."""
         return self.probabilities.argmax(-1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Generator, Sequence
 
 from studio.coft.adapters import VisualAdapter
@@ -30,18 +31,21 @@ def fine_tune(
         adapters: for each tower that of its Phase I; None: there was none.
         clean_fraction: shown beside the monitor, see `Monitor`.
     """
-    towers, head_input = [], ""
+    towers, head_input, team = [], "", task.ranks.team(len(data))
+    # Towers that others train are laid out only: a head costs something unless it is random.
+    laid_out = dataclasses.replace(task.settings, head_init="random")
     for number, (own, adapter) in enumerate(zip(data, adapters, strict=True)):
         tower, head_input = build_tower(
             student=task.student,
             data=own,
             adapter=adapter,
-            settings=task.settings,
+            settings=task.settings if number in team.mine else laid_out,
             generator=generator_of(task.settings, "head", number),
         )
         towers.append(tower)
-    starts = [copy.deepcopy(tower.state_dict()) for tower in towers]
+    starts = {number: copy.deepcopy(towers[number].state_dict()) for number in team.mine}
     yield from phase_two(task, towers=towers, data=data, clean_fraction=clean_fraction)
-    for tower, origin in zip(towers, starts, strict=True):
-        average_with_start(tower, origin, share=task.settings.weight_average)
+    for number, origin in starts.items():
+        average_with_start(towers[number], origin, share=task.settings.weight_average)
+    team.exchange(towers)
     return towers, head_input

@@ -34,7 +34,8 @@ def fit_plus(task: Task) -> Iterator[Event]:
         Events; the last one is `Finished`.
     """
     settings = task.settings
-    yield task.start.event()
+    if task.ranks.writer:
+        yield task.start.event()
     learned = yield from phase_one_rounds(task)
     yield _phase1_checkpoint(learned.models)
     sets = training_sets(learned.labels, learned.weights, data=settings.phase2_data)
@@ -59,12 +60,13 @@ def fit_plus(task: Task) -> Iterator[Event]:
     single = settings.inference == "single"
     finished = yield from finish_all(
         Classifier(towers, shipped_by), images, learned.log_odds, learned.clean, learned.labels,
-        given=task.given, single=single, stage=stage, stopped=stopped,
+        given=task.given, single=single, stage=stage, stopped=stopped, ranks=task.ranks,
     )  # fmt: skip
     shipped = Classifier(towers[:1] if single else towers, shipped_by)
     meta = shipped.meta(kind=kind, head_input=head_input, class_names=task.class_names)
     yield Checkpoint("classifier", shipped.state(), meta)
-    yield finished
+    if finished is not None:
+        yield finished
 
 
 def _phase1_towers(task: Task, models: Sequence[DualPromptModel]) -> list[Tower]:

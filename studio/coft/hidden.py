@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from typing import Protocol
 
 import torch
@@ -13,6 +13,7 @@ from studio.clip.encode import Images, autocast, to_pixels
 from studio.coft.adapters import VisualAdapter
 from studio.coft.dual import test_hidden
 from studio.coft.events import Progress
+from studio.coft.views import Rows
 
 CACHED_BYTES = 2 * 2**30
 """Memory for test views between rounds: some 24,000 images of the embedded model."""
@@ -37,26 +38,46 @@ class TestViews:
     def __len__(self) -> int:
         return len(self._source[2])
 
+    @property
+    def starts(self) -> range:
+        """The first image of each chunk."""
+        return range(0, len(self), self._source[0].forward_batch)
+
+    def chunk(self, start: int) -> Tensor:
+        """Prefix outputs (B, ...) of the chunk that starts there."""
+        backbone, adapter, images = self._source
+        hidden = self._cached.get(start)
+        if hidden is None:
+            chunk = range(start, min(start + backbone.forward_batch, len(images)))
+            hidden = test_hidden(backbone, adapter, images, chunk)
+            if hidden.nbytes <= self._room:
+                self._cached[start] = hidden
+                self._room -= hidden.nbytes
+        return hidden
+
     def chunks(self) -> Iterator[Tensor]:
         """Prefix outputs (B, ...), in the order of the images."""
-        backbone, adapter, images = self._source
-        batch = backbone.forward_batch
-        for start in range(0, len(images), batch):
-            hidden = self._cached.get(start)
-            if hidden is None:
-                chunk = range(start, min(start + batch, len(images)))
-                hidden = test_hidden(backbone, adapter, images, chunk)
-                if hidden.nbytes <= self._room:
-                    self._cached[start] = hidden
-                    self._room -= hidden.nbytes
-            yield hidden
+        for start in self.starts:
+            yield self.chunk(start)
 
 
 class Draw(Protocol):
     """Canvases (B, 3, S, S) uint8 to random views (B, 3, s, s) uint8, see `studio.coft.views`."""
 
-    def __call__(self, canvases: Tensor, *, generator: torch.Generator) -> Tensor:
-        """One view of each canvas."""
+    def __call__(
+        self, canvases: Tensor, *, generator: torch.Generator, of: Rows | None = None
+    ) -> Tensor:
+        """One view of each canvas; of: see `random_views`."""
+        ...
+
+
+class Views(Protocol):
+    """Prefix outputs of random views of some images."""
+
+    def __call__(
+        self, generator: torch.Generator, positions: Tensor, rows: slice = slice(None)
+    ) -> Tensor:
+        """Of those at these positions (B,), or of some rows of them, which alone are made."""
         ...
 
 
@@ -69,7 +90,7 @@ def seed_views(
     draw: Draw,
     cached: int,
     generator: torch.Generator,
-) -> Generator[Progress, None, Callable[[torch.Generator, Tensor], Tensor]]:
+) -> Generator[Progress, None, Views]:
     """A function (generator, positions) -> prefix outputs of random views of some images.
 
     Args:
@@ -84,9 +105,9 @@ def seed_views(
             the generator that the function is given.
     """
 
-    def fresh(generator: torch.Generator, positions: Tensor) -> Tensor:
-        canvases = images.batch(indices[positions].tolist())
-        views = draw(canvases, generator=generator)
+    def fresh(generator: torch.Generator, positions: Tensor, rows: slice = slice(None)) -> Tensor:
+        canvases = images.batch(indices[positions[rows]].tolist())
+        views = draw(canvases, generator=generator, of=(len(positions), rows))
         with torch.no_grad(), autocast(backbone.device):
             return adapter.prefix(backbone.visual, to_pixels(views.to(backbone.device), backbone))
 
@@ -102,8 +123,8 @@ def seed_views(
         stack.append(torch.cat(parts))
     views = torch.stack(stack)  # (views, n, ...)
 
-    def pick(generator: torch.Generator, positions: Tensor) -> Tensor:
+    def pick(generator: torch.Generator, positions: Tensor, rows: slice = slice(None)) -> Tensor:
         which = torch.randint(len(views), positions.shape, generator=generator)
-        return views[which, positions]
+        return views[which[rows], positions[rows]]
 
     return pick

@@ -85,40 +85,56 @@ class Keeper:
 
 
 class Batches:
-    """The batches of a training, epoch by epoch and model by model; it knows where it is.
-
-    epoch: from 1; beyond the last one, the training is over.
-    """
+    """The batches of one model's training, epoch by epoch; it knows where it is."""
 
     def __init__(self, size: int) -> None:
-        self.epoch, self._model, self._done, self._size = 1, 0, 0, size
+        self._epoch, self._done, self._size = 1, 0, size
         self._order: Tensor | None = None
 
-    def of(self, epoch: int, model: int, draw: Callable[[], Tensor]) -> Iterator[Tensor]:
-        """Those of an epoch and model that are still to come. draw: their order, once an epoch."""
-        here, now = (self.epoch, self._model), (epoch, model)
-        if now < here:
+    def of(self, epoch: int, draw: Callable[[], Tensor]) -> Iterator[Tensor]:
+        """Those of an epoch that are still to come. draw: their order, once an epoch."""
+        if epoch < self._epoch:
             return
-        if now > here or self._order is None:
-            self.epoch, self._model, self._done, self._order = epoch, model, 0, draw()
+        if epoch > self._epoch or self._order is None:
+            self._epoch, self._done, self._order = epoch, 0, draw()
         for part in self._order.split(self._size)[self._done :]:
             yield part
             self._done += 1
 
-    def over(self, epochs: int) -> None:
-        """All epochs are done."""
-        self.epoch, self._model, self._done, self._order = epochs + 1, 0, 0, None
-
     def state(self) -> Part:
         """Where it is."""
-        return {
-            "epoch": self.epoch, "model": self._model, "done": self._done, "order": self._order
-        }  # fmt: skip
+        return {"epoch": self._epoch, "done": self._done, "order": self._order}
 
     def restore(self, part: Part) -> None:
         """To where it was."""
-        self.epoch, self._model = int(part["epoch"]), int(part["model"])
-        self._done, self._order = int(part["done"]), part["order"]
+        self._epoch, self._done = int(part["epoch"]), int(part["done"])
+        self._order = part["order"]
+
+
+class Course:
+    """How far the training of some models is, each of which goes through every epoch.
+
+    epoch: from 1; beyond the last one, the training is over.
+    """
+
+    def __init__(self, models: int, *, size: int) -> None:
+        """size: of the batches."""
+        self.epoch = 1
+        self.batches = [Batches(size) for _ in range(models)]
+
+    def restore(self, part: Part, of_models: Sequence[Part]) -> None:
+        """To where a part of a fit's state says, with what it says of each model."""
+        if "batches" not in part:
+            self.epoch = int(part["epoch"])
+            for batches, own in zip(self.batches, of_models, strict=True):
+                batches.restore(own["batches"])
+            return
+        # Of earlier versions, which trained one model after the other and knew one place.
+        place = part["batches"]
+        self.epoch, at = int(place["epoch"]), int(place["model"])
+        for model, batches in enumerate(self.batches):
+            begun = {"epoch": self.epoch + (model < at), "done": 0, "order": None}
+            batches.restore(place if model == at else begun)
 
 
 # How training stands -----------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from studio.coft.classifier import Classifier
 from studio.coft.events import Event, Finished, Progress
 from studio.coft.given import REJECTED
 from studio.coft.judge import own_clean_probability, peer_clean_probability
+from studio.ranks import ALONE, Ranks, Results
 
 TOP = 5
 """Classes per image that `Finished` reports."""
@@ -104,22 +105,29 @@ def finish_all(
     single: bool,
     stage: str,
     stopped: bool,
-) -> Generator[Event, None, Finished]:
+    ranks: Ranks = ALONE,
+) -> Generator[Event, None, Finished | None]:
     """`finish` of a classifier's towers on all images, whose probabilities are not held: what is
-    said of an image depends on no other. Arguments as there.
+    said of an image depends on no other. Arguments as there. None where this is
+    not the writer.
     """
-    found: list[Finished] = []
-    batch = classifier.backbone.forward_batch
-    for begin in range(0, len(images), batch):
-        rows = slice(begin, min(begin + batch, len(images)))
+    batch, found, done = classifier.backbone.forward_batch, list[Finished](), 0
+
+    def labelled(begin: int) -> Results:
+        return (classifier.each(images.batch(range(begin, min(begin + batch, len(images))))),)
+
+    for (part,) in ranks.spread(range(0, len(images), batch), labelled):
+        rows = slice(done, done + part.shape[1])
         found.append(
             finish(
-                classifier.each(images.batch(range(rows.start, rows.stop))),
-                log_odds[:, rows], clean[:, rows], judged[:, rows],
+                part, log_odds[:, rows], clean[:, rows], judged[:, rows],
                 given=given[rows], single=single, stage=stage, stopped=stopped,
             )
         )  # fmt: skip
-        yield Progress("labelling", rows.stop, len(images))
+        done = rows.stop
+        yield Progress("labelling", done, len(images))
+    if not found:
+        return None
     tensors = {
         # The last axis of what is of both models, else the first, counts the images.
         name: torch.cat([getattr(part, name) for part in found], 1 if "model" in name else 0)
@@ -129,12 +137,17 @@ def finish_all(
     return Finished(**tensors, stage=stage, stopped=stopped)
 
 
-def label_all(classifier: Classifier, images: Images) -> Generator[Event, None, Tensor]:
-    """(models, N, C) probabilities of the towers on all images."""
-    parts = []
-    batch = classifier.backbone.forward_batch
-    for begin in range(0, len(images), batch):
-        chunk = range(begin, min(begin + batch, len(images)))
-        parts.append(classifier.each(images.batch(chunk)))
-        yield Progress("labelling", chunk.stop, len(images))
-    return torch.cat(parts, dim=1)
+def label_all(
+    classifier: Classifier, images: Images, *, ranks: Ranks = ALONE
+) -> Generator[Event, None, Tensor]:
+    """(models, N, C) probabilities of the towers on all images, on the writer."""
+    batch, parts, done = classifier.backbone.forward_batch, list[Tensor](), 0
+
+    def labelled(begin: int) -> Results:
+        return (classifier.each(images.batch(range(begin, min(begin + batch, len(images))))),)
+
+    for (part,) in ranks.spread(range(0, len(images), batch), labelled):
+        parts.append(part)
+        done += part.shape[1]
+        yield Progress("labelling", done, len(images))
+    return torch.cat(parts, dim=1) if parts else torch.empty(0)

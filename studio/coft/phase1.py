@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 
 import torch
@@ -14,16 +15,21 @@ from studio.coft.events import Event, Monitor, Progress, Step
 from studio.coft.given import into_judged, with_claims
 from studio.coft.hidden import TestViews, seed_views
 from studio.coft.judge import clean_sets, clean_share
-from studio.coft.keeping import Batches, Part
+from studio.coft.keeping import Course, Part
 from studio.coft.optim import generator_of
 from studio.coft.prompts import PromptTemplate
 from studio.coft.task import Task
 from studio.coft.trainer import Trainer
 from studio.coft.views import random_views, training_size
+from studio.ranks import ALONE, Ranks, Results, Team
 
 MONITORED_EPOCHS = 10
 PHASE1 = "phase1"
 """The name of its part of a fit's state."""
+
+Seeds = tuple[Tensor, Tensor, Tensor]
+"""A model's: indices (n,), pseudo-labels (n,), and the class probabilities (n, C) by which they
+were taken, for the harder kinds of complement."""
 
 
 def build_models(task: Task, *, round_number: int = 1) -> tuple[DualPromptModel, DualPromptModel]:
@@ -46,8 +52,7 @@ def phase_one(
     task: Task,
     *,
     models: Sequence[DualPromptModel],
-    seeds: Sequence[tuple[Tensor, Tensor]],
-    probabilities: Sequence[Tensor],
+    seeds: Sequence[Seeds],
     round_number: int = 1,
 ) -> Iterator[Event]:
     """Train both models in place on their seeds, epoch by epoch.
@@ -56,46 +61,49 @@ def phase_one(
 
     Args:
         task: images, settings and what else a fit is about.
-        models: the two models.
-        seeds: of both models, indices (n_i,) and pseudo-labels (n_i,); the same in the first round.
-        probabilities: of both models, (N, C) class probabilities that the seeds were taken by, for
-            the harder kinds of complement.
+        models: the two models; of several ranks each trains one of them.
+        seeds: of both models; the same in the first round.
         round_number: of Phase I, from 1.
     """
-    settings, backbone = task.settings, task.backbone
-    per_epoch = math.ceil(max(len(own) for own, _ in seeds) / settings.phase1_batch)
+    settings, backbone, team = task.settings, task.backbone, task.ranks.team(len(models))
+    per_epoch = math.ceil(max(len(own) for own, _, _ in seeds) / settings.phase1_batch)
     if settings.phase1_epochs == 0 or not per_epoch:
         return
     epochs = max(settings.phase1_epochs, math.ceil(settings.phase1_min_steps / per_epoch))
-    trainers = [
-        Trainer(
-            model,
+    trainers = {
+        number: Trainer(
+            models[number],
             number,
             settings,
             steps=epochs * per_epoch,
             round_number=round_number,
             part=settings.micro_batch or backbone.forward_batch,
+            team=team,
         )
-        for number, model in enumerate(models)
-    ]
-    batches = Batches(settings.phase1_batch)
+        for number in team.mine
+    }
+    course = Course(len(models), size=settings.phase1_batch)
     kept = task.kept.taken(PHASE1)
     if kept is not None:
-        batches.restore(kept["batches"])
-        for trainer, own in zip(trainers, kept["trainers"], strict=True):
-            trainer.restore(own)
+        course.restore(kept, kept["trainers"])
+        for number, trainer in trainers.items():
+            trainer.restore(kept["trainers"][number])
+
+    def stands(number: int) -> Part:
+        return {**trainers[number].state(), "batches": course.batches[number].state()}
 
     def part() -> Part:
-        return {"batches": batches.state(), "trainers": [trainer.state() for trainer in trainers]}
+        own = [team.from_trainer(number, partial(stands, number)) for number in range(len(models))]
+        return {"epoch": course.epoch, "trainers": own}
 
     with task.kept.keeps(PHASE1, part):
-        if batches.epoch <= epochs:
+        if course.epoch <= epochs:
             stopped = yield from _train(
-                task, models, trainers, seeds, probabilities, batches, epochs, round_number
+                task, models, team, trainers, seeds, course, epochs, round_number
             )
             if stopped:
                 return
-            batches.over(epochs)
+            course.epoch = epochs + 1
         yield from task.kept.arrived(PHASE1)
         yield from task.ends(PHASE1, between=True)
 
@@ -103,16 +111,16 @@ def phase_one(
 def _train(
     task: Task,
     models: Sequence[DualPromptModel],
-    trainers: Sequence[Trainer],
-    seeds: Sequence[tuple[Tensor, Tensor]],
-    probabilities: Sequence[Tensor],
-    batches: Batches,
+    team: Team,
+    trainers: Mapping[int, Trainer],
+    seeds: Sequence[Seeds],
+    course: Course,
     epochs: int,
     round_number: int,
 ) -> Generator[Event, None, bool]:
     """The epochs of `phase_one` that are to come; whether the user stopped it."""
     settings, backbone = task.settings, task.backbone
-    (first, _), (second, _) = seeds
+    (first, _, _), (second, _, _) = seeds
     everyone = torch.cat([first, second[~torch.isin(second, first)]])
     place = torch.zeros(len(task.images), dtype=torch.int64)
     place[everyone] = torch.arange(len(everyone))
@@ -129,84 +137,114 @@ def _train(
     )
     # A tiny seed set makes many epochs; some ten points draw the same curve.
     every = math.ceil(epochs / MONITORED_EPOCHS)
-    watched = [
-        test_hidden(backbone, adapter, task.images, part.tolist())
-        for part in task.monitor.split(backbone.forward_batch)
-    ]
+    chunks = task.monitor.split(backbone.forward_batch) if len(task.monitor) else ()
+    watched = {
+        number: test_hidden(backbone, adapter, task.images, chunks[number].tolist())
+        for number in team.share(range(len(chunks)))
+    }
     yield from task.kept.arrived(PHASE1)
-    for epoch in range(batches.epoch, epochs + 1):
-        for trainer, (indices, labels), likely in zip(trainers, seeds, probabilities, strict=True):
+    for epoch in range(course.epoch, epochs + 1):
+        course.epoch = epoch
+        for number, trainer in trainers.items():
+            indices, labels, likely = seeds[number]
             order = partial(torch.randperm, len(indices), generator=trainer.shuffle)
-            for part in batches.of(epoch, trainer.number, order):
+            for part in team.in_step(course.batches[number].of(epoch, order)):
                 if (yield from task.ends(PHASE1)):
                     return True
-                hidden = views(trainer.views, place[indices[part]])
-                rate = trainer.rate
-                loss, parts = trainer.step(
-                    hidden, labels[part], likely[indices[part]], task.space.scale
-                )
-                yield Step(
-                    1, trainer.number, trainer.done, trainer.steps, epoch, epochs, loss, rate, parts
-                )
-        if len(task.monitor) and epoch % every == 0:
-            yield _monitor(task, models, watched, epoch, epochs)
+                step = None
+                if part is not None:
+                    rows = team.rows(len(part))
+                    hidden = views(trainer.views, place[indices[part]], rows)
+                    rate = trainer.rate
+                    loss, parts = trainer.step(
+                        hidden, labels[part], likely[part], task.space.scale, rows
+                    )
+                    step = Step(
+                        1, number, trainer.done, trainer.steps, epoch, epochs, loss, rate, parts
+                    )
+                yield from told(team, step)
+        if chunks and epoch % every == 0:
+            yield from _monitor(task, team, models, watched, len(chunks), epoch, epochs)
     return False
 
 
+def told(team: Team, step: Step | None) -> Iterator[Step]:
+    """The steps that were just done, of all models."""
+    for said in team.told(None if step is None else asdict(step)):
+        yield Step(**said)
+
+
+_TABLES = ("probabilities", "log_odds", "images")
+
+
 def judge_all(
-    models: Sequence[DualPromptModel], views: TestViews, scale: float
+    models: Sequence[DualPromptModel], views: TestViews, scale: float, ranks: Ranks = ALONE
 ) -> Generator[Progress, None, Judgement]:
-    """Both models on all images, test view; returns a `Judgement` of N images."""
+    """Both models on all images, test view; returns a `Judgement` of N images, on the writer."""
     with torch.no_grad():
         texts = [model.texts() for model in models]
+
+    def judged(start: int) -> Results:
+        return judge(models, views.chunk(start), texts, scale).fields
+
     whole: Judgement | None = None
     done = 0
-    for hidden in views.chunks():
-        part = judge(models, hidden, texts, scale)
+    for found in ranks.spread(views.starts, judged):
+        part = Judgement(*found)
         if whole is None:  # room for all of them: parts that are joined in the end take it twice
             whole = _room(part, len(views))
-        for name, tensor in vars(part).items():
-            getattr(whole, name)[:, done : done + len(hidden)] = tensor
-        done += len(hidden)
+        count = part.probabilities.shape[1]
+        for name in _TABLES:
+            getattr(whole, name)[:, done : done + count] = getattr(part, name)
+        done += count
         yield Progress("judging", done, len(views))
-    assert whole is not None  # there is no set without images
-    return whole
+    return join([]) if whole is None else whole
 
 
 def _room(part: Judgement, images: int) -> Judgement:
     """Empty tables of so many images, of the sizes and types of a part of them."""
+    tables = {name: getattr(part, name) for name in _TABLES}
     return Judgement(
-        **{
-            name: tensor.new_empty(len(tensor), images, tensor.shape[2])
-            for name, tensor in vars(part).items()
-        }
+        **{name: t.new_empty(len(t), images, t.shape[2]) for name, t in tables.items()}
     )
 
 
 def join(parts: Sequence[Judgement]) -> Judgement:
-    """Judgements of batches, one after the other."""
-    return Judgement(
-        torch.cat([p.probabilities for p in parts], dim=1),
-        torch.cat([p.log_odds for p in parts], dim=1),
-        torch.cat([p.images for p in parts], dim=1),
-    )
+    """Judgements of batches, one after the other; one of no images where there are none."""
+    nothing = Judgement(*(torch.empty(2, 0, 0) for _ in range(3)))
+    fields = zip(*(part.fields for part in parts or [nothing]), strict=True)
+    return Judgement(*(torch.cat(own, dim=1) for own in fields))
 
 
 def _monitor(
     task: Task,
+    team: Team,
     models: Sequence[DualPromptModel],
-    hidden: Sequence[Tensor],
+    watched: Mapping[int, Tensor],
+    chunks: int,
     epoch: int,
     epochs: int,
-) -> Monitor:
-    """Both models on the monitored images, judged as all images are after the round."""
-    indices = task.monitor
+) -> Iterator[Monitor]:
+    """Both models on the monitored images, judged as all images are after the round.
+
+    watched: prefix outputs of those of the chunks that are this rank's.
+    """
     with torch.no_grad():
-        texts = [model.texts() for model in models]
-    judgement = join([judge(models, part, texts, task.space.scale) for part in hidden])
+        texts = {number: models[number].texts() for number in team.mine}
+
+    def judged(number: int, hidden: Tensor) -> Results:
+        return judge([models[number]], hidden, [texts[number]], task.space.scale).fields
+
+    found = team.for_each(range(chunks), watched.__getitem__, judged)
+    if found is None:
+        return
+    by_model = [join([Judgement(*part) for part in own]) for own in found]
+    fields = zip(*(of_one.fields for of_one in by_model), strict=True)
+    judgement = Judgement(*(torch.cat(of_all) for of_all in fields))
+    indices = task.monitor
     own = judgement.labels
     labels = with_claims(own, task.claims[indices])
     clean = clean_sets(judgement.log_odds, labels, rule=task.settings.filter)
     _, clean = into_judged(labels, clean, task.given[indices])
     agreement = float((own[0] == own[1]).float().mean())
-    return Monitor(1, epoch, epochs, indices, own, agreement, clean_share(clean))
+    yield Monitor(1, epoch, epochs, indices, own, agreement, clean_share(clean))

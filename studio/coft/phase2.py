@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,10 +16,12 @@ from studio.coft.classifier import Tower
 from studio.coft.contrast import MomentumContrast, key_views, queue_size
 from studio.coft.events import Event, Monitor, Step
 from studio.coft.judge import TrainingSet
-from studio.coft.keeping import Batches, Part, restore, state_of
+from studio.coft.keeping import Course, Part, restore, state_of
 from studio.coft.optim import clip_gradient, generator_of, tower_optimizer
+from studio.coft.phase1 import told
 from studio.coft.task import Task
 from studio.coft.views import random_views, training_size
+from studio.ranks import Results, Team
 from studio.settings import Settings
 
 PHASE2 = "phase2"
@@ -37,82 +39,97 @@ def phase_two(
 
     Args:
         task: settings, and the model and images of its student.
-        towers: see `build_tower`.
+        towers: see `build_tower`; of several ranks each trains one of them.
         data: what each model learns.
         clean_fraction: shown beside the monitor, see `Monitor`.
     """
-    settings, backbone = task.settings, task.student.backbone
+    settings, backbone, team = task.settings, task.student.backbone, task.ranks.team(len(towers))
     if settings.contrast_weight:
         data = [with_the_rest(own, pool=task.pool) for own in data]
     part = settings.micro_batch or backbone.forward_batch
-    tuners = [
-        _Tuner(tower, number, len(data[number].indices), settings, part=part)
-        for number, tower in enumerate(towers)
-    ]
-    batches = Batches(settings.phase2_batch)
+    tuners = {
+        number: _Tuner(
+            towers[number], number, len(data[number].indices), settings, part=part, team=team
+        )
+        for number in team.mine
+    }
+    course = Course(len(towers), size=settings.phase2_batch)
     kept = task.kept.taken(PHASE2)
     if kept is not None:
-        batches.restore(kept["batches"])
-        for tuner, own in zip(tuners, kept["tuners"], strict=True):
-            tuner.restore(own)
+        course.restore(kept, kept["tuners"])
+        for number, tuner in tuners.items():
+            tuner.restore(kept["tuners"][number])
+
+    def stands(number: int) -> Part:
+        return {**tuners[number].state(), "batches": course.batches[number].state()}
 
     def part_of_state() -> Part:
-        return {"batches": batches.state(), "tuners": [tuner.state() for tuner in tuners]}
+        own = [team.from_trainer(number, partial(stands, number)) for number in range(len(towers))]
+        return {"epoch": course.epoch, "tuners": own}
 
     with task.kept.keeps(PHASE2, part_of_state):
         yield from task.kept.arrived(PHASE2)
-        if (yield from _train(task, tuners, data, batches, clean_fraction)):
+        if (yield from _train(task, team, tuners, data, course, clean_fraction)):
             return
-        batches.over(settings.phase2_epochs)
+        course.epoch = settings.phase2_epochs + 1
         yield from task.ends(PHASE2, between=True)
 
 
 def _train(
     task: Task,
-    tuners: Sequence[_Tuner],
+    team: Team,
+    tuners: Mapping[int, _Tuner],
     data: Sequence[TrainingSet],
-    batches: Batches,
+    course: Course,
     clean_fraction: float,
 ) -> Generator[Event, None, bool]:
     """The epochs of `phase_two` that are to come; whether the user stopped it."""
-    settings, backbone, images = task.settings, task.student.backbone, task.student.images
-    size = training_size(backbone, settings.phase2_resolution)
-    for epoch in range(batches.epoch, settings.phase2_epochs + 1):
-        for tuner in tuners:
-            indices, labels, weights = data[tuner.number]
-            order = partial(torch.randperm, len(indices), generator=tuner.generator)
-            for batch in batches.of(epoch, tuner.number, order):
+    epochs = task.settings.phase2_epochs
+    for epoch in range(course.epoch, epochs + 1):
+        course.epoch = epoch
+        for number, tuner in tuners.items():
+            order = partial(torch.randperm, len(data[number].indices), generator=tuner.generator)
+            for batch in team.in_step(course.batches[number].of(epoch, order)):
                 if (yield from task.ends(PHASE2)):
                     return True
-                canvases = images.batch(indices[batch].tolist())
-                views = random_views(
-                    canvases, size=size, crop_scale=settings.crop_scale, generator=tuner.generator
-                )
-                second = None
-                if tuner.contrast:
-                    second = key_views(canvases, size=size, generator=tuner.key_generator)
-                    second = to_pixels(second.to(backbone.device), backbone)
-                rate = tuner.rate
-                loss, parts = tuner.step(
-                    to_pixels(views.to(backbone.device), backbone),
-                    labels[batch].to(backbone.device),
-                    weights[batch].to(backbone.device),
-                    second,
-                )
-                yield Step(
-                    2,
-                    tuner.number,
-                    tuner.done,
-                    tuner.steps,
-                    epoch,
-                    settings.phase2_epochs,
-                    loss,
-                    rate,
-                    parts,
-                )
+                step = None
+                if batch is not None:
+                    rate = tuner.rate
+                    loss, parts = _step(task, team, tuner, data[number], batch)
+                    step = Step(
+                        2, number, tuner.done, tuner.steps, epoch, epochs, loss, rate, parts
+                    )
+                yield from told(team, step)
         if len(task.monitor):
-            yield _monitor(task, [tuner.tower for tuner in tuners], clean_fraction, epoch)
+            towers = {number: tuner.tower for number, tuner in tuners.items()}
+            yield from _monitor(task, team, towers, clean_fraction, epoch)
     return False
+
+
+def _step(
+    task: Task, team: Team, tuner: _Tuner, data: TrainingSet, batch: Tensor
+) -> tuple[float, dict[str, float]]:
+    """One step on views of a batch (B,) of what a tower learns; the loss and its terms."""
+    settings, backbone, images = task.settings, task.student.backbone, task.student.images
+    size = training_size(backbone, settings.phase2_resolution)
+    indices, labels, weights = data
+    rows = team.rows(len(batch))
+    of = len(batch), rows
+    canvases = images.batch(indices[batch[rows]].tolist())
+    views = random_views(
+        canvases, size=size, crop_scale=settings.crop_scale, generator=tuner.generator, of=of
+    )
+    second = None
+    if tuner.contrast:
+        second = key_views(canvases, size=size, generator=tuner.key_generator, of=of)
+        second = to_pixels(second.to(backbone.device), backbone)
+    return tuner.step(
+        to_pixels(views.to(backbone.device), backbone),
+        labels[batch].to(backbone.device),
+        weights[batch].to(backbone.device),
+        second,
+        rows,
+    )
 
 
 def with_the_rest(data: TrainingSet, *, pool: Tensor) -> TrainingSet:
@@ -129,9 +146,17 @@ class _Tuner:
     """
 
     def __init__(
-        self, tower: Tower, number: int, images: int, settings: Settings, *, part: int
+        self,
+        tower: Tower,
+        number: int,
+        images: int,
+        settings: Settings,
+        *,
+        part: int,
+        team: Team | None = None,
     ) -> None:
-        self.tower, self.number, self.settings, self._part = tower, number, settings, part
+        """team: who trains the tower, each with some rows of every batch; None: this rank alone."""
+        self.tower, self.settings, self._part, self._team = tower, settings, part, team or Team(1)
         self.generator = generator_of(settings, "phase2", number)
         self.key_generator = generator_of(settings, "contrast", number)
         self.contrast: MomentumContrast | None = None
@@ -177,15 +202,22 @@ class _Tuner:
         return float(self._schedule.get_last_lr()[0])
 
     def step(
-        self, pixels: Tensor, labels: Tensor, weights: Tensor, second: Tensor | None
+        self,
+        pixels: Tensor,
+        labels: Tensor,
+        weights: Tensor,
+        second: Tensor | None,
+        rows: slice = slice(None),
     ) -> tuple[float, dict[str, float]]:
         """One step on the cross-entropy (paper, Eq. 7), plus gamma times the contrast (Eq. 10).
 
-        pixels, second: (B, 3, S, S) two views of the same images, the second for contrast only;
-        labels: (B,); weights: (B,) of the labels, 0 for images outside of the clean set.
+        pixels, second: (b, 3, S, S) two views of this rank's rows of the batch, the second for
+        contrast only; labels: (B,); weights: (B,) of the labels, 0 for images outside of the clean
+        set.
         """
         # Shares of the batch, however little its labels weigh; nothing where all weigh nothing.
         share = weights / weights.sum().clamp_min(torch.finfo(weights.dtype).tiny)
+        batch, labels, share = len(labels), labels[rows], share[rows]
         parts = {"ce": 0.0} | ({"contrast": 0.0} if self.contrast else {})
         keys: list[Tensor] = []
         self._optimizer.zero_grad(set_to_none=True)
@@ -205,29 +237,41 @@ class _Tuner:
             loss = (share[own] * losses).sum()
             parts["ce"] += float(loss.detach())
             if self.contrast and keys:
-                contrast = self.contrast.loss(features, keys[-1]) * len(features) / len(pixels)
+                contrast = self.contrast.loss(features, keys[-1]) * len(features) / batch
                 parts["contrast"] += float(contrast.detach())
                 loss = loss + self.settings.contrast_weight * contrast
             loss.backward()
+        self._team.summed(p for group in self._optimizer.param_groups for p in group["params"])
         clip_gradient(self._optimizer, self.settings.phase2_clip)
         self._optimizer.step()
         self._schedule.step()
-        if self.contrast and keys:
-            self.contrast.push(torch.cat(keys))
+        if self.contrast:
+            none = pixels.new_empty(0, self.tower.head.in_features)
+            self.contrast.push(self._team.joined(torch.cat(keys or [none])))
             self.contrast.follow(self.tower.visual)
         self.done += 1
+        parts = self._team.added(parts)
         total = parts["ce"] + self.settings.contrast_weight * parts.get("contrast", 0.0)
         return total, parts
 
 
-def _monitor(task: Task, towers: Sequence[Tower], clean_fraction: float, epoch: int) -> Monitor:
+def _monitor(
+    task: Task, team: Team, towers: Mapping[int, Tower], clean_fraction: float, epoch: int
+) -> Iterator[Monitor]:
     backbone, images, indices = task.student.backbone, task.student.images, task.monitor
-    parts = []
-    with torch.inference_mode(), autocast(backbone.device):
-        for chunk in indices.split(backbone.forward_batch):
-            pixels = preprocess(images.batch(chunk.tolist()), backbone)
-            parts.append(torch.stack([tower(pixels).argmax(-1).cpu() for tower in towers]))
-    labels = torch.cat(parts, dim=1).expand(2, -1).clone()  # one tower counts as both
+
+    def pixels(chunk: Tensor) -> Tensor:
+        return preprocess(images.batch(chunk.tolist()), backbone)
+
+    def labelled(number: int, seen: Tensor) -> Results:
+        with torch.inference_mode(), autocast(backbone.device):
+            return (towers[number](seen).argmax(-1).cpu(),)
+
+    found = team.for_each(indices.split(backbone.forward_batch), pixels, labelled)
+    if found is None:
+        return
+    labels = torch.stack([torch.cat([part for (part,) in own]) for own in found])
+    labels = labels.expand(2, -1).clone()  # one tower counts as both
     agreement = float((labels[0] == labels[1]).float().mean())
     epochs = task.settings.phase2_epochs
-    return Monitor(2, epoch, epochs, indices, labels, agreement, clean_fraction)
+    yield Monitor(2, epoch, epochs, indices, labels, agreement, clean_fraction)

@@ -7,8 +7,10 @@ confidence, and a model started again from the original CLIP learns those; no ex
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,13 +27,15 @@ from studio.coft.judge import (
     soft_weights,
 )
 from studio.coft.keeping import Part
-from studio.coft.phase1 import build_models, judge_all, phase_one
+from studio.coft.phase1 import Seeds, build_models, judge_all, phase_one
 from studio.coft.selection import without_prior
 from studio.coft.start import first_scores, seeds
 from studio.coft.task import Task
 from studio.coft.transduction import label_together
 from studio.scores.graph import is_exact
 from studio.settings import Settings
+
+Models = tuple[DualPromptModel, DualPromptModel]
 
 ROUNDS = "rounds"
 """The name of its part of a fit's state: what the rounds so far have learned."""
@@ -53,13 +57,27 @@ class Learned:
     they rank images for a further round, () after the last.
     """
 
-    models: tuple[DualPromptModel, DualPromptModel]
+    models: Models
     log_odds: Tensor
     labels: Tensor
     clean: Tensor
     weights: Tensor
     seeds: int
     scores: tuple[Tensor, ...] = ()
+
+    def shared(self) -> Mapping[str, Any]:
+        """What other ranks than the writer need of it, beside the models."""
+        return {
+            "labels": self.labels, "clean": self.clean, "weights": self.weights,
+            "seeds": self.seeds, "scores": len(self.scores),
+        }  # fmt: skip
+
+    @classmethod
+    def of_shared(cls, shared: Mapping[str, Any], *, models: Models) -> Learned:
+        """The same on another rank: without log-odds and scores."""
+        nothing = torch.empty(0)
+        scores = (nothing,) * shared["scores"]
+        return cls(**{**shared, "models": models, "log_odds": nothing, "scores": scores})
 
 
 def phase_one_rounds(task: Task) -> Generator[Event, None, Learned]:
@@ -68,68 +86,82 @@ def phase_one_rounds(task: Task) -> Generator[Event, None, Learned]:
     The first round takes the same seeds for both models, from the zero-shot labels. A round that
     the user stopped is dropped in favour of the one before; the first is kept as far as it came.
     """
-    settings, given = task.settings, task.given
+    settings, ranks = task.settings, task.ranks
     learned, begin = _taken(task)
     if learned is not None and not learned.scores:
         yield from task.kept.arrived(ROUNDS)
         return learned
     views: TestViews | None = None
-    device = task.space.image_mean.device
-    first = yield from first_scores(
-        task.start,
-        given,
-        settings,
-        device=device,
-        evidence=task.evidence,
-        others=task.others,
-        candidates=task.candidates,
-    )
+    first = torch.empty(0)  # the writer's alone, as are all scores
+    if ranks.writer:
+        first = yield from first_scores(
+            task.start,
+            task.given,
+            settings,
+            device=task.space.image_mean.device,
+            evidence=task.evidence,
+            others=task.others,
+            candidates=task.candidates,
+        )
     yield from task.kept.arrived(ROUNDS)
     scores: Sequence[Tensor] = (first, first) if learned is None else learned.scores
     for number in range(begin, settings.rounds + 1):
-        ranked = [claimed_scores(own, task.claims) for own in scores]
-        both = yield from _seed_sets(ranked, task, number)
+        both = yield from ranks.once(_seed_sets(scores, task, number))
         models = build_models(task, round_number=number)
         views = views or TestViews(
             task.backbone, models[0].adapter, task.images, keep=settings.rounds > 1
         )
-        training = phase_one(
-            task, models=models, seeds=both, probabilities=scores, round_number=number
-        )
+        training = phase_one(task, models=models, seeds=both, round_number=number)
         yield from _counted(training, number, settings.rounds)
         # Seeds are chosen in double precision; from here on that would be as much memory again.
-        first, scores, ranked = first.float(), (), []
+        first, scores = first.float(), ()
+        ranks.team(len(models)).exchange(models)
         if learned is not None and task.stop():
             return learned
-        judgement = yield from judge_all(models, views, task.space.scale)
-        more = number < settings.rounds
-        own_labels, assigned = yield from _assigned(judgement, first, task, keep=more)
-        labels = with_claims(own_labels, task.claims)
-        clean = clean_sets(judgement.log_odds, labels, rule=settings.filter)
-        weights = clean.float()
-        if settings.label_weights != "hard":
-            weights = soft_weights(judgement.log_odds, labels, rule=settings.filter)
-        if settings.label_weights == "neighbours":
-            weights = weights * support(
-                task.start.pictures, labels, given != REJECTED, device=device,
-                candidates=task.candidates if task.backbone.center else None,
-            )  # fmt: skip
-        labels, clean = into_judged(labels, clean, given)
-        scores = _next_scores(assigned, judgement, settings) if more else ()
-        learned = Learned(
-            models=models,
-            log_odds=judgement.log_odds,
-            labels=labels,
-            clean=clean,
-            weights=given_weights(weights, given),
-            seeds=max(len(indices) for indices, _ in both),
-            scores=tuple(scores),
+        judgement = yield from judge_all(models, views, task.space.scale, ranks)
+        seeds = max(len(indices) for indices, _, _ in both)
+        learned = yield from ranks.once(
+            _learned(task, models, judgement, first, number, seeds=seeds),
+            told=Learned.shared,
+            heard=partial(Learned.of_shared, models=models),
         )
-        yield _judged(judgement, learned, number)
+        scores = learned.scores
         task.kept.holds(ROUNDS, _part(learned, number))
         if (yield from task.ends(ROUNDS, between=True)):
             break
     assert learned is not None  # there is at least one round
+    return learned
+
+
+def _learned(
+    task: Task, models: Models, judgement: Judgement, first: Tensor, number: int, *, seeds: int
+) -> Generator[Event, None, Learned]:
+    """What a round comes to. first: (N, C) of the first labels; seeds: how many it learned."""
+    settings, given = task.settings, task.given
+    more = number < settings.rounds
+    own_labels, assigned = yield from _assigned(judgement, first, task, keep=more)
+    labels = with_claims(own_labels, task.claims)
+    clean = clean_sets(judgement.log_odds, labels, rule=settings.filter)
+    weights = clean.float()
+    if settings.label_weights != "hard":
+        weights = soft_weights(judgement.log_odds, labels, rule=settings.filter)
+    if settings.label_weights == "neighbours":
+        weights = weights * support(
+            task.start.pictures, labels, given != REJECTED, device=task.space.image_mean.device,
+            candidates=task.candidates if task.backbone.center else None,
+        )  # fmt: skip
+    labels, clean = into_judged(labels, clean, given)
+    scores = _next_scores(assigned, judgement, settings) if more else ()
+    learned = Learned(
+        models=models,
+        log_odds=judgement.log_odds,
+        labels=labels,
+        clean=clean,
+        weights=given_weights(weights, given),
+        seeds=seeds,
+        scores=scores,
+    )
+    yield _judged(judgement, learned, number)
     return learned
 
 
@@ -155,15 +187,16 @@ def _taken(task: Task) -> tuple[Learned | None, int]:
 
 def _seed_sets(
     scores: Sequence[Tensor], task: Task, number: int
-) -> Generator[Event, None, list[tuple[Tensor, Tensor]]]:
-    if number == 1:
-        return [(yield from seeds(scores[0], task.given, task.settings))] * 2
-    sets = []
-    for model, own in enumerate(scores):
-        sets.append(
-            (yield from seeds(own, task.given, task.settings, round_number=number, model=model))
-        )
-    return sets
+) -> Generator[Event, None, Sequence[Seeds]]:
+    """Of both models; scores: (N, C) of both."""
+    sets = list[Seeds]()
+    for model, own in enumerate(scores[:1] if number == 1 else scores):
+        indices, labels = yield from seeds(
+            claimed_scores(own, task.claims), task.given, task.settings, round_number=number,
+            model=None if number == 1 else model,
+        )  # fmt: skip
+        sets.append((indices, labels, own[indices]))
+    return sets * 2 if number == 1 else sets
 
 
 def _assigned(

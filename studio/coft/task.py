@@ -22,6 +22,7 @@ from studio.coft.optim import generator_of
 from studio.coft.start import ZeroShotStart
 from studio.coft.student import Student
 from studio.errors import FolderError
+from studio.ranks import ALONE, Ranks
 from studio.settings import Settings
 
 
@@ -57,6 +58,7 @@ class Task:
         stop: Callable[[], bool] = lambda: False,
         state_due: Due | None = None,
         state: FitState | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
         """Everything that a method may know.
 
@@ -82,6 +84,8 @@ class Task:
             state_due: asked before each batch and between stages; when true, or where the fit is
                 to end early, it yields its state. None: never. For methods that `resumes` names.
             state: what the fit goes on from; None: it begins.
+            ranks: the processes that work on the fit, each with a task of its own that says the
+                same; the writer's `stop` and `state_due` count. For methods that `shared` names.
 
         Raises:
             FolderError: fewer than two classes.
@@ -91,10 +95,14 @@ class Task:
             raise FolderError("At least two classes are needed: give one more class name.")
         self.backbone, self.images, self.features = backbone, images, features
         self.class_vectors, self.class_names = class_vectors, class_names
-        self.settings = settings
-        self.kept = Keeper(due=state_due, state=state)
+        self.settings, self.ranks = settings, ranks
+
+        def due(between: bool) -> bool:
+            return ranks.same(state_due is not None and ranks.writer and state_due(between))
+
+        self.kept = Keeper(due=None if state_due is None else due, state=state)
         # Whatever is said on the way to where it goes on was so for the fit that it continues.
-        self.stop = lambda: not self.kept.on_the_way and stop()
+        self.stop = lambda: not self.kept.on_the_way and ranks.same(ranks.writer and stop())
         self.given = checked(given, images=len(images), classes=len(class_names))
         self.judged = checked(judged, images=len(images), classes=len(class_names))
         # What was judged to be none of its likeliest names is no seed by its first label.
@@ -122,7 +130,7 @@ class Task:
     @cached_property
     def space(self) -> Space:
         """The joint space of images and class texts, on the backbone's device."""
-        return self.start.space.to(self.backbone.device)
+        return Student(self.backbone, self.images, self.features, self.class_vectors).space
 
     @cached_property
     def student(self) -> Student:

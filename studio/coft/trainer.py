@@ -13,6 +13,7 @@ from studio.coft.dual import DualPromptModel
 from studio.coft.keeping import Part, restore, state_of
 from studio.coft.losses import draw_complements, negative_loss, positive_loss
 from studio.coft.optim import build_optimizer, generator_of
+from studio.ranks import Team
 from studio.settings import Settings
 
 
@@ -41,14 +42,16 @@ class Trainer:
         steps: int,
         round_number: int,
         part: int,
+        team: Team | None = None,
     ) -> None:
+        """team: who trains the model, each with some rows of every batch; None: this rank alone."""
         self.model, self.number, self.settings, self.steps = model, number, settings, steps
         self._part = part
         self.shuffle, self.views, self.complement = (
             generator_of(settings, purpose, number, round_number=round_number)
             for purpose in ("shuffle", "views", "complement")
         )
-        self.done = 0
+        self.done, self._team = 0, team or Team(1)
         self._sides = sides_of(model)
         self._optimizer, self._schedule = build_optimizer(
             [{"params": side, "lr": settings.phase1_lr} for side in self._sides],
@@ -84,9 +87,18 @@ class Trainer:
         return float(self._schedule.get_last_lr()[0])
 
     def step(
-        self, hidden: Tensor, labels: Tensor, probabilities: Tensor, scale: float
+        self,
+        hidden: Tensor,
+        labels: Tensor,
+        probabilities: Tensor,
+        scale: float,
+        rows: slice = slice(None),
     ) -> tuple[float, dict[str, float]]:
-        """One step on L1 + lambda L2; the loss and its terms."""
+        """One step on L1 + lambda L2 of a batch; the loss and its terms.
+
+        hidden: prefix outputs of this rank's rows of the batch; labels: (B,); probabilities: of
+        all classes, (B, C); rows: which they are.
+        """
         labels = labels.to(hidden.device)
         complements = draw_complements(
             labels,
@@ -97,7 +109,7 @@ class Trainer:
             top=self.settings.complement_top,
         )
         self._optimizer.zero_grad(set_to_none=True)
-        total, parts = self._gradients(hidden, labels, complements, scale)
+        total, parts = self._gradients(hidden, labels, complements, scale, rows)
         if self.settings.phase1_clip:
             for side in self._sides:
                 torch.nn.utils.clip_grad_norm_(side, self.settings.phase1_clip)
@@ -107,24 +119,27 @@ class Trainer:
         return total, parts
 
     def _gradients(
-        self, hidden: Tensor, labels: Tensor, complements: Tensor, scale: float
+        self, hidden: Tensor, labels: Tensor, complements: Tensor, scale: float, rows: slice
     ) -> tuple[float, dict[str, float]]:
         """Gradients of the batch's loss: images go in parts, the texts through their tower once."""
         texts = self.model.texts()
         leaves = [vectors.detach().requires_grad_() for vectors in texts]
-        total, parts = 0.0, {"l1": 0.0, "l2": 0.0}
+        terms = {"loss": 0.0, "l1": 0.0, "l2": 0.0}
+        batch, labels, complements = len(labels), labels[rows], complements[rows]
         for start in range(0, len(hidden), self._part):
             own = slice(start, start + self._part)
             images = self.model.images(hidden[own])
-            share = len(images) / len(hidden)
-            loss, terms = dual_loss(
+            share = len(images) / batch
+            loss, its = dual_loss(
                 images, leaves, labels[own], complements[own], scale, self.settings
             )
             (share * loss).backward()
-            total += share * float(loss.detach())
-            parts = {name: value + share * terms[name] for name, value in parts.items()}
+            its["loss"] = float(loss.detach())
+            terms = {name: value + share * its[name] for name, value in terms.items()}
+        self._team.summed([*self._sides[1], *leaves])
         torch.autograd.backward(texts, [leaf.grad for leaf in leaves])
-        return total, parts
+        terms = self._team.added(terms)
+        return terms.pop("loss"), terms
 
 
 def dual_loss(

@@ -26,7 +26,13 @@ def training_size(backbone: Backbone, share: float) -> int:
     return max(32, round(backbone.image_size * share / 32) * 32)
 
 
-def random_views(canvases: Tensor, *, size: int, crop_scale: float, generator: Generator) -> Tensor:
+Rows = tuple[int, slice]
+"""A batch of so many images, and which of them are meant."""
+
+
+def random_views(
+    canvases: Tensor, *, size: int, crop_scale: float, generator: Generator, of: Rows | None = None
+) -> Tensor:
     """One random crop of each image, resized, half of them mirrored.
 
     Args:
@@ -34,12 +40,15 @@ def random_views(canvases: Tensor, *, size: int, crop_scale: float, generator: G
         size: side of the views in pixels.
         crop_scale: smallest area of a crop as a share of the canvas; the largest is 1.
         generator: the source of randomness (CPU).
+        of: the batch of which these are some rows; its other rows, which somebody else has, draw
+            their numbers too. None: they are all of it.
 
     Returns:
         (B, 3, size, size) uint8.
     """
-    batch, _, side, _ = canvases.shape
-    draws = torch.rand(batch, 5, generator=generator)
+    side = canvases.shape[-1]
+    batch, rows = of or (len(canvases), slice(None))
+    draws = torch.rand(batch, 5, generator=generator)[rows]
     views = []
     for canvas, (area, aspect, left, top, mirror) in zip(canvases, draws.tolist(), strict=True):
         share = crop_scale + (1 - crop_scale) * area
@@ -57,4 +66,4 @@ def random_views(canvases: Tensor, *, size: int, crop_scale: float, generator: G
             antialias=True,
         )
         views.append(transforms.horizontal_flip(view) if mirror < 0.5 else view)
-    return torch.stack(views)
+    return torch.stack(views) if views else canvases.new_empty(0, 3, size, size)

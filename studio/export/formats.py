@@ -68,6 +68,8 @@ _ALL = (
            "annotation:label_studio"),
     Format("cleanlab", "cleanlab", "Labels and out-of-sample probabilities, as arrays.",
            "cleanlab_folder:cleanlab"),
+    Format("checked", "Checked labels", "checked.csv: the labels that came with the images, the "
+           "least clean first, each with the classifier's own suggestion.", "labels:checked"),
     Format("html", "Report", "One file to send: figures, map, galleries of clean and noisy labels, "
            "settings.", "report:report"),
     Format("model", "The model", "Its weights as safetensors, and model.json, which says what they "

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from studio.errors import RunError
 from studio.export.entry import Entry, text_of_rows
 from studio.export.subject import Subject
+from studio.runs.checking import CHECKED_FILE
 from studio.runs.outcome import Outcome
 from studio.runs.run import Run
 from studio.runs.table import row_text, safe_name, safe_path, write_csv
@@ -52,6 +54,21 @@ def as_csv(subject: Subject) -> Iterator[Entry]:
             yield row_text(row)
 
     yield text_of_rows("labels.csv", parts, subject.listed)
+
+
+def checked(subject: Subject) -> Iterator[Entry]:
+    """checked.csv as the run wrote it, see `runs.checking`.
+
+    Raises:
+        RunError: The run was given no labels to check.
+    """
+    file = subject.run.path / CHECKED_FILE
+    if not file.is_file():
+        raise RunError(
+            "this run checked no labels: give those that came with the images on the Data tab, or "
+            "with `fit --labels`"
+        )
+    yield Entry(CHECKED_FILE, file)
 
 
 def label_rows(outcome: Outcome, chosen: Sequence[int] | None = None) -> Iterator[tuple[str, ...]]:

@@ -76,7 +76,13 @@ def main() -> None:
     window = tkinter.Tk()
     window.withdraw()
     window.attributes("-topmost", True)  # not behind the browser that asked for it
-    print(filedialog.askdirectory(parent=window, title="Choose a folder of images", mustexist=True))
+    chosen = filedialog.askdirectory(
+        parent=window,
+        title="Choose a folder of images",
+        initialdir=Path.home(),  # the folder that this process works in is the package's own
+        mustexist=True,
+    )
+    print(chosen)
 
 
 if __name__ == "__main__":

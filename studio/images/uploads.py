@@ -38,7 +38,7 @@ SPARE = 256 << 20
 """Bytes that stay free on the disk."""
 
 _PIECE, _ASK_EVERY = 1 << 20, 32 << 20
-_TABLES = frozenset({".csv", ".tsv", ".txt", ".json"})
+_TABLES = frozenset({".csv", ".tsv", ".txt", ".json", ".jsonl"})
 """What other fields of the page read, and some drop here."""
 _LONGEST_NAME = 200
 """Bytes of a file's name, of 255 that file systems take; longer ones are cut."""
@@ -88,8 +88,7 @@ def take_uploads(
         if not taking.taken and taking.tables and not taking.others:
             raise FolderError(
                 f"No image arrived, and {taking.tables[0]} is none: class names are read beside "
-                "their field, prompts on the Prompts tab, and labels by `python -m studio fit "
-                "--labels`."
+                "their field, labels below it, and prompts on the Prompts tab."
             )
         if not taking.taken:
             what = f": {', '.join(sorted(taking.others))}" if taking.others else ""

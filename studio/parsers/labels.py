@@ -233,6 +233,14 @@ def add_fit(commands: Any) -> None:
         help="check these labels, which may be wrong, instead of labelling: a CSV with the columns "
         "path,label; the run's checked.csv has the least clean first",
     )
+    fit.add_argument(
+        "--processes",
+        type=int,
+        default=1,
+        metavar="N",
+        help="share the work among N processes of this machine: on the CPU, or with a GPU each "
+        "(default: %(default)s)",
+    )
     add_runs_dir(fit)
     add_cache_dir(fit)
     fit.add_argument(

@@ -18,7 +18,6 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -27,6 +26,7 @@ from studio.files import append_json, read_json_lines
 from studio.images.class_lists import MAX_NAME_LENGTH
 from studio.images.names import clean, same
 from studio.locks import FileLock
+from studio.runs.actions import NOTES, WITHDRAWN, Action, action_of
 from studio.runs.given import (
     GIVEN_FILE,
     NAMING,
@@ -41,33 +41,8 @@ from studio.runs.run import Run
 if TYPE_CHECKING:
     from studio.runs.outcome import Outcome
 
-WITHDRAWN = "withdrawn"  # an image is as if nothing had been said about it
-
 _FILE = "corrections.jsonl"
 _WAIT_S = 5.0
-
-
-@dataclass(frozen=True)
-class Action:
-    """One press of a button, or one whole asking of a judge.
-
-    verdict: one of VERDICTS or WITHDRAWN; images: path -> class name, or "" where it needs none.
-    """
-
-    id: str
-    verdict: str
-    images: Mapping[str, str]
-
-    @property
-    def text(self) -> str:
-        """What was done, for people: `3 images relabelled as cat`."""
-        count = len(self.images)
-        what = "1 image" if count == 1 else f"{count} images"
-        if self.verdict == WITHDRAWN:
-            return f"correction of {what} taken back"
-        names = sorted(set(self.images.values()))
-        as_class = f" as {names[0]}" if self.verdict == "relabelled" and len(names) == 1 else ""
-        return f"{what} {self.verdict}{as_class}"
 
 
 class Subjects(NamedTuple):
@@ -179,6 +154,41 @@ class Corrections:
             self._append({"id": action.id, "verdict": verdict, "images": dict(action.images)})
         return action
 
+    def take(
+        self, table: Mapping[str, Correction], *, name: str, notes: Sequence[str] = ()
+    ) -> Action:
+        """Say what a table says, see `read_corrections`; one press undoes all of it.
+
+        Args:
+            table: By image, of the classes that there are.
+            name: Of the table.
+            notes: What was said of its rows.
+
+        Raises:
+            RunError: It says nothing, or an image or a class is not there.
+        """
+        paths, class_names = map(set, self._subjects())
+        if not table or not paths.issuperset(table):
+            raise RunError("There is no such image in this run.")
+        said: dict[str, dict[str, str]] = {"judged": {}}  # first: a judge overrides nobody
+        for path, correction in table.items():
+            if correction.judged_label is not None:
+                said["judged"][path] = correction.judged_label
+            if correction.by_person:
+                said.setdefault(correction.verdict, {})[path] = correction.label
+        named = {label for images in said.values() for label in images.values()} - {""}
+        if not named <= class_names:
+            raise RunError("There is no such class in this run: choose one of its classes.")
+        id, about = uuid.uuid4().hex[:12], {"table": name, "rows": len(table)}
+        kept = tuple(notes)[:NOTES]
+        self.make_room()
+        with _Gate(self._folder):
+            for verdict, images in said.items():
+                if images:
+                    line = {"id": id, "verdict": verdict, "images": images, **about}
+                    self._append({**line, "notes": list(kept)})
+        return Action(id, verdict, images, name, len(table), kept)
+
     def say(
         self, verdict: str, outcome: Outcome, indices: Sequence[int], label: str = ""
     ) -> Action:
@@ -255,7 +265,7 @@ class Corrections:
                 undone.add(str(record["undo"]))
             elif isinstance(record.get("class"), str):
                 added.append(clean(record["class"])[:MAX_NAME_LENGTH])
-            elif (action := _action(record)) is not None:
+            elif (action := action_of(record)) is not None:
                 actions.append(action)
         done = [action for action in actions if action.id not in undone]
         current = dict(base)
@@ -306,16 +316,6 @@ def _kept() -> Iterator[None]:
         yield
     except OSError as error:  # the run was deleted, or lies on a disk that cannot be written
         raise RunError(f"cannot keep the correction: {error.strerror or error}") from error
-
-
-def _action(record: Mapping[str, Any]) -> Action | None:
-    """A line of the file; None when it is not one that this version wrote."""
-    id, verdict, images = record.get("id"), record.get("verdict"), record.get("images")
-    if not isinstance(id, str) or verdict not in (*VERDICTS, WITHDRAWN):
-        return None
-    if not isinstance(images, dict) or not all(isinstance(v, str) for v in images.values()):
-        return None
-    return Action(id, str(verdict), images)
 
 
 def _size(path: Path) -> int:

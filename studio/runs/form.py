@@ -12,9 +12,9 @@ from studio.settings import Settings
 
 @dataclass(frozen=True)
 class RunForm:
-    """What was typed. given: whether the run uses what was corrected before any training; common:
-    settings that have a field of their own, by name; others: lines of key=value, which win over
-    them.
+    """What was typed. given: whether the run uses what was corrected before any training; check:
+    whether it checks the labels that came with the images; common: settings that have a field of
+    their own, by name; others: lines of key=value, which win over them.
     """
 
     names: str = ""
@@ -23,6 +23,7 @@ class RunForm:
     name: str = ""
     seed: Any = 0
     given: bool = True
+    check: bool = True
     common: Mapping[str, Any] = field(default_factory=dict)
     others: str = ""
 

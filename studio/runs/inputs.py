@@ -27,6 +27,7 @@ from studio.images.folder import Folder
 from studio.progress import Progress, Stop
 from studio.prompts.prompt_set import PromptSet
 from studio.prompts.templates import TEMPLATES
+from studio.ranks import ALONE, Ranks
 from studio.scores.graph_files import GraphFiles
 from studio.scores.knowledge import OTHER_TEMPLATES, Knowledge, nouns
 from studio.scores.knowledge import knowledge as judge
@@ -137,6 +138,7 @@ def encode(
     progress: Progress | None = None,
     stop: Stop | None = None,
     on_disk: bool = False,
+    ranks: Ranks = ALONE,
 ) -> Tensor:
     """(N, d) raw features of the folder's images, computed once per image and model.
 
@@ -147,7 +149,7 @@ def encode(
     """
     return image_features(
         backbone, canvases, keys=keys_of(folder, canvases), cache_dir=cache_dir,
-        progress=progress, stop=stop, on_disk=on_disk,
+        progress=progress, stop=stop, on_disk=on_disk, ranks=ranks,
     )  # fmt: skip
 
 

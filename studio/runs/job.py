@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from studio.errors import RunError, StudioError
 from studio.files import write_json
 from studio.methods import METHODS, resumes
+from studio.ranks import ALONE, Ranks
 from studio.room import CACHE, RUNS
 from studio.runs import checkpoints
 from studio.runs.failures import Paused, explain, first_line, release_memory, was_stopped
@@ -46,6 +47,7 @@ def run_job(
     resumed: bool = False,
     listen: Callable[[Event], None] | None = None,
     watch: Callable[[Mapping[str, Any]], None] | None = None,
+    ranks: Ranks = ALONE,
 ) -> RunResult:
     """Work on the run from beginning to end; the run's folder tells how it goes.
 
@@ -59,6 +61,8 @@ def run_job(
         resumed: The run was taken up again (`runs.resume`): it goes on from its last checkpoint.
         listen: Told every event, besides the run's folder.
         watch: Told before each event how far the run is: the fields of `runs.pace.Pace`.
+        ranks: The processes that share the work, of which this is the writer; the others are at
+            `runs.helping`.
 
     Returns:
         The result, as in the run's result.json.
@@ -71,12 +75,14 @@ def run_job(
     saved = checkpoints.latest(run) if resumed else None
     report = Report(
         run, listen=listen, watch=watch, last_phase=_last_phase(request),
-        models=METHODS[request.method].models, silent=saved is not None,
+        models=METHODS[request.method].models, settings=request.settings,
+        silent=saved is not None,
     )  # fmt: skip
     asked = False
 
     def stop_and_show() -> bool:
         nonlocal asked
+        ranks.check()
         if not asked and (stop() or pause()):
             asked = True
             run.ask_to_stop()
@@ -88,9 +94,10 @@ def run_job(
 
         work = Work(
             request, run, report, cache_dir=cache_dir, stop=stop_and_show, pause=pause,
-            resumed=resumed, saved=saved,
+            resumed=resumed, saved=saved, ranks=ranks,
         )  # fmt: skip
         result = work.do()
+        ranks.over()
         write_json(run.path / "result.json", result.to_dict())
         run.set_status(state="stopped" if result.stopped else "finished", stage=None)
         if not result.stopped:

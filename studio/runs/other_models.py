@@ -20,6 +20,7 @@ from studio.coft.start import ZeroShotStart
 from studio.coft.student import Student
 from studio.images.canvases import Canvases
 from studio.images.folder import Folder
+from studio.ranks import ALONE, Ranks
 from studio.runs.inputs import at_size, encode, prompts_of
 from studio.runs.report import Report
 from studio.runs.request import JobRequest
@@ -31,7 +32,7 @@ class OtherModels:
 
     request: its settings and prompts; class_names: the C names; folder: the N images; canvases:
     they, as the run's own model sees them; cache_dir: where images and features are kept; report:
-    told how far it is; stop: asked often.
+    told how far it is; stop: asked often; ranks: who help to encode for Phase II.
     """
 
     request: JobRequest
@@ -41,6 +42,7 @@ class OtherModels:
     cache_dir: Path
     report: Report
     stop: Callable[[], bool]
+    ranks: Ranks = ALONE
 
     def student(self, backbone: Backbone) -> Student:
         """What Phase II is given of the model that it trains.
@@ -50,7 +52,7 @@ class OtherModels:
             FolderError: the folder has changed meanwhile.
         """
         seen, features = self._look(
-            backbone, "reading images for Phase II", "encoding images for Phase II"
+            backbone, "reading images for Phase II", "encoding images for Phase II", self.ranks
         )
         return Student(backbone, seen, features, self._vectors(backbone))
 
@@ -71,7 +73,9 @@ class OtherModels:
         start = ZeroShotStart.of(backbone, features, self._vectors(backbone))
         return Opinion(start.pictures, start.probabilities)
 
-    def _look(self, backbone: Backbone, reading: str, encoding: str) -> tuple[Canvases, Tensor]:
+    def _look(
+        self, backbone: Backbone, reading: str, encoding: str, ranks: Ranks = ALONE
+    ) -> tuple[Canvases, Tensor]:
         """The images at the model's size, and their features (N, d)."""
         progress = self.report.progress
         seen = at_size(
@@ -79,7 +83,7 @@ class OtherModels:
             progress=progress(reading), stop=self.stop,
         )  # fmt: skip
         features = encode(
-            backbone, self.folder, seen, self.cache_dir, progress(encoding), self.stop
+            backbone, self.folder, seen, self.cache_dir, progress(encoding), self.stop, ranks=ranks
         )
         return seen, features
 

@@ -24,11 +24,13 @@ class Question(NamedTuple):
 
 @dataclass(frozen=True)
 class Followed:
-    """The labels of M images that follow answers: probabilities (M, C), and how many labels are
+    """The labels of M images that follow answers: probabilities (M, C), as labelling together gives
+    them; confidence (M,), how likely the label of the largest one is right; and how many labels are
     right as far as that can be told.
     """
 
     probabilities: NDArray[np.float32]
+    confidence: NDArray[np.float32]
     estimate: Estimate | None = None
 
 

@@ -14,6 +14,7 @@ from studio.scores.table import SCORES
 
 if TYPE_CHECKING:
     from studio.coft.events import Event
+    from studio.settings import Settings
 
 HEARTBEAT_S = 1.0
 
@@ -29,10 +30,11 @@ class Report:
         watch: Callable[[Mapping[str, Any]], None] | None = None,
         last_phase: int | None = None,
         models: int = 2,
+        settings: Settings | None = None,
         silent: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """See `run_job` for listen and watch, `Pace` for last_phase and models; clock: seconds.
+        """See `run_job` for listen and watch, `Pace` for last_phase, models, settings and clock.
 
         silent: until `go_on`, nothing is recorded: the run has it all already.
         """
@@ -41,7 +43,7 @@ class Report:
         self._listen, self._watch = listen, watch
         self._clock = clock
         self._recorder = Recorder(run, clock=clock)
-        self._pace = Pace(last_phase=last_phase, models=models, clock=clock)
+        self._pace = Pace(last_phase=last_phase, models=models, settings=settings, clock=clock)
         self._scorer = Scorer(None)
         self._status: dict[str, Any] = {}
         self._beat = float("-inf")
@@ -53,6 +55,7 @@ class Report:
     def go_on(self) -> None:
         """From here on the run has not been before."""
         self._silent = False
+        self._pace.go_on()
 
     def __call__(self, event: Event) -> None:
         """Record the event, score it, tell the listener, and show how far the run is."""

@@ -100,7 +100,8 @@ def check(request: JobRequest) -> Folder:
     method = method_of(request.method)
     if request.labels and not method.two_phases:
         raise SettingsError(
-            f"Labels are checked by {two_phase_methods()}, not by {request.method}."
+            f"Labels are checked by {two_phase_methods()}, not by {request.method}: choose one of "
+            "them, or leave the labels out."
         )
     if method.needs_given and not any(given.label for given in request.corrections.values()):
         raise SettingsError(

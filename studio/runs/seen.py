@@ -15,6 +15,7 @@ from studio.clip.texts import TextTower
 from studio.coft.consensus import Opinion
 from studio.coft.events import Warned
 from studio.coft.student import Student
+from studio.ranks import ALONE, Ranks
 from studio.runs.inputs import alike_ones, cut_warning, encode, knowledge, strangers
 from studio.runs.material import Material
 from studio.runs.other_models import OtherModels
@@ -90,6 +91,7 @@ def look(
     cache_dir: Path,
     stop: Callable[[], bool],
     resumed: bool,
+    ranks: Ranks = ALONE,
 ) -> Seen:
     """Show all images and names to all models; arguments as of `runs.work.Work`.
 
@@ -100,7 +102,7 @@ def look(
     backbone, names, prompts = models.own, material.class_names, material.prompts
     features = encode(
         backbone, material.folder, material.canvases, cache_dir,
-        report.progress("encoding images"), stop,
+        report.progress("encoding images"), stop, ranks=ranks,
     )  # fmt: skip
     candidates, own = alike_ones(
         backbone,
@@ -114,7 +116,7 @@ def look(
     if cut := cut_warning(tower, prompts, names, request.settings):
         report(Warned(cut))
     asked = OtherModels(
-        request, names, material.folder, material.canvases, cache_dir, report, stop
+        request, names, material.folder, material.canvases, cache_dir, report, stop, ranks
     )  # fmt: skip
     student = None if models.second is None else asked.student(models.second)
     others = [] if models.further is None else [asked.opinion(models.further)]

@@ -18,11 +18,13 @@ from studio.coft.task import Fit, Task
 from studio.images.folder import Folder
 from studio.methods import METHODS, method_of
 from studio.numbers import plural
+from studio.ranks import ALONE, Ranks
 from studio.room import check_room
 from studio.runs.checking import check_labels
 from studio.runs.checkpoints import Saved
 from studio.runs.estimates import RunEstimates
 from studio.runs.evaluation import evaluate
+from studio.runs.helping import hand_over, invite
 from studio.runs.inputs import bytes_of_run
 from studio.runs.material import Material, gather
 from studio.runs.near_chance import NOT_TRAINED, keeps_zero_shot
@@ -53,11 +55,12 @@ class Work:
         pause: Callable[[], bool],
         resumed: bool,
         saved: Saved | None,
+        ranks: Ranks = ALONE,
     ) -> None:
         """saved: the checkpoint that it goes on from; None: there is none, or it begins."""
         self._request, self._run, self._report = request, run, report
         self._cache_dir, self._stop, self._pause = cache_dir, stop, pause
-        self._resumed, self._saved = resumed, saved
+        self._resumed, self._saved, self._ranks = resumed, saved, ranks
 
     def do(self) -> RunResult:
         """All of it.
@@ -70,28 +73,32 @@ class Work:
         request, report = self._request, self._report
         began = time.monotonic() - (0.0 if self._saved is None else self._saved.seconds)
         found = check(request)
-        fit = method_of(request.method).load()
         models = Models.load(request, report, stop=self._stop)
         needed = self._make_sure_it_can_be_done(models, found)
         material = gather(
             request, self._run, report, backbone=models.own, mark=found.fingerprint,
             cache_dir=self._cache_dir, stop=self._stop,
         )  # fmt: skip
+        invite(self._ranks, request, material.folder, (models.own, models.second))
         seen = look(
             material, models, request, report, cache_dir=self._cache_dir, stop=self._stop,
-            resumed=self._resumed,
+            resumed=self._resumed, ranks=self._ranks,
         )  # fmt: skip
         said = material.given.labels + material.given.judgements
+        name = request.method
         if keeps_zero_shot(request, level=seen.knowledge.level, given=said):
             report(Warned(NOT_TRAINED))
-            fit = method_of("zero-shot").load()
+            name = "zero-shot"
+        method = method_of(name)
+        fit, ranks = method.load(), self._ranks if method.shared else ALONE
         estimates = RunEstimates(
             report, backbone=models.own, features=seen.features, class_vectors=seen.class_vectors,
             known=seen.knowledge, given=material.given.vector, candidates=seen.own.numpy(),
         )  # fmt: skip
         strange = find_strangers(seen, material, models.own, report, cache_dir=self._cache_dir)
         pausing = self._pausing(models, estimates, needed)
-        task = self._task(material, models, seen, strange, pausing)
+        task = self._task(material, models, seen, strange, pausing, ranks)
+        hand_over(self._ranks, task, pausing.state, method=name if method.shared else None)
         # The fit is not told the truth: only `report` compares its events with it.
         report.score_against(material.truth)
         finished = self._follow(pausing, fit, task, estimates)
@@ -138,7 +145,13 @@ class Work:
         )  # fmt: skip
 
     def _task(
-        self, material: Material, models: Models, seen: Seen, strange: Tensor, pausing: Pausing
+        self,
+        material: Material,
+        models: Models,
+        seen: Seen,
+        strange: Tensor,
+        pausing: Pausing,
+        ranks: Ranks,
     ) -> Task:
         """What the fit is given."""
         given, settings = material.given, self._request.settings
@@ -156,7 +169,7 @@ class Work:
             claims=None if material.claims is None else torch.from_numpy(material.claims),
             judged=given.judged_tensor(), trust=trust, candidates=seen.candidates,
             student=seen.student, others=seen.others, stop=self._stop,
-            state_due=pausing.due, state=pausing.state,
+            state_due=pausing.due, state=pausing.state, ranks=ranks,
         )  # fmt: skip
 
     def _follow(self, pausing: Pausing, fit: Fit, task: Task, estimates: RunEstimates) -> Finished:

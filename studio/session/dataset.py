@@ -23,6 +23,7 @@ from studio.images.names import clean, same
 from studio.runs.first_labels import LOADING, STEPS, Preview, label_images
 from studio.runs.turns import Turns
 from studio.runs.which_model import Ranked, models_here, rank_models
+from studio.session.label_table import kept as kept_table
 from studio.session.limits import Limits
 from studio.session.saved import load
 from studio.session.tasks import Lane, Task
@@ -239,7 +240,7 @@ class DataSet(Workspace):
                 names = names if kept else class_text(classes.classes.names)
             self._set(
                 folder=folder, canvases=canvases, path=str(path), source=source, names_text=names,
-                classes=classes, notes=(),
+                classes=classes, notes=(), table=kept_table(self.cache_dir, folder.root),
                 preview=None, before=None, plain=None, ranked=None,
                 inputs=self._state.inputs + 1, by="",
             )  # fmt: skip

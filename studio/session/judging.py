@@ -12,7 +12,7 @@ from studio.ask.judge_said import Asking
 from studio.errors import PromptError, StudioError
 from studio.forking import Lock
 from studio.prompts.endpoint import Endpoint, has_key, host_of, is_here
-from studio.runs.corrections import Action
+from studio.runs.actions import Action
 from studio.runs.judged import AskedBefore, JudgedImage, JudgeRecord
 from studio.runs.judging import ChooseImages, Order, judge_images
 from studio.session.keys import Keys

@@ -20,6 +20,7 @@ from studio.runs.info import ACTIVE
 from studio.runs.outcome import ANSWERED, Outcome
 from studio.runs.outcome_of import zero_shot_outcome
 from studio.runs.resume import what_to_do
+from studio.scores.estimate import Estimate
 from studio.session.asking import Asking
 from studio.session.session import LOOKING, Placed, Session
 from studio.session.source import AT_HAND, NOTHING, OpenedFolder, OpenedRun, Source, parse
@@ -67,7 +68,7 @@ class Opened:
 
     @property
     def root(self) -> Path:
-        """The folder of the images."""
+        """The folder of the images, whether it is there or not."""
         if self.folder is not None:
             return self.folder.root
         assert isinstance(self.source, OpenedRun)
@@ -95,6 +96,12 @@ class Opened:
     def corrections(self) -> Mapping[str, Correction]:
         """What people said about the images, by path."""
         return self.session.corrections(self.source).current()
+
+    @property
+    def answered(self) -> Estimate | None:
+        """How many of the labels that follow answers are right; None where it is not known."""
+        followed = None if self.asking is None else self.asking.followed
+        return None if followed is None else followed.estimate
 
     def place(self, index: int) -> int | None:
         """Where the run's image `index` is in the folder; None: it is gone, or nobody knows yet."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from studio.errors import FolderError, RunError
 from studio.images.folder import parse_class_names
 from studio.runs.request import JobRequest
+from studio.session.label_table import check_table
 from studio.session.session import Session
 from studio.settings import Settings
 
@@ -18,6 +19,7 @@ def at_hand(
     names: str | None = None,
     model: str | None = None,
     given: bool = True,
+    check: bool = False,
 ) -> JobRequest:
     """The request of a run on the data set at hand.
 
@@ -29,6 +31,7 @@ def at_hand(
         names: Class names as typed; None: as they stand.
         model: Likewise.
         given: Whether it takes what was corrected before any training.
+        check: Whether it checks the labels that came with the images, where there are some.
 
     Raises:
         StudioError: There are no images, no two classes, or something is at work.
@@ -43,18 +46,22 @@ def at_hand(
     if view.busy:
         raise FolderError(f"Wait until the studio is done: {view.busy.lower()}.")
     data.set_inputs(names, model, by=view.by)
-    root, view = view.folder.root, data.state
+    folder, view = view.folder, data.state
     class_names = parse_class_names(view.names_text)
     prompts = view.prompts.only(class_names)
+    table = view.table if check else None
+    if table is not None:
+        check_table(table.labels, folder=folder, class_names=class_names, aliases=view.aliases)
     return JobRequest(
-        folder=root,
+        folder=folder.root,
         class_names=tuple(class_names),
         aliases=view.aliases,
-        follow_links=view.folder.follows_links if view.folder else False,
+        follow_links=folder.follows_links,
         method=method,
         model=view.model,
         settings=settings,
         prompts=None if prompts.is_default else prompts,
         corrections=data.given() if given else {},
-        name=name.strip()[:60] or ("demo" if view.source == "demo" else root.name),
+        labels={} if table is None else table.labels,
+        name=name.strip()[:60] or ("demo" if view.source == "demo" else folder.root.name),
     )

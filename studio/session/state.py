@@ -18,6 +18,7 @@ from studio.prompts.form import LlmForm
 from studio.prompts.prompt_set import PromptSet
 from studio.runs.first_labels import Preview
 from studio.runs.which_model import Ranked
+from studio.session.label_table import LabelTable
 from studio.session.task import TaskState
 
 
@@ -42,6 +43,7 @@ class DataState:
     folder: Folder | None = None
     classes: ClassFolders = field(default_factory=ClassFolders)  # what its sub-folders say
     notes: tuple[str, ...] = ()  # what was guessed when the images or the names arrived
+    table: LabelTable | None = None  # the labels that came with the images, to be checked
     follow_links: bool = False  # whether that is asked for
     canvases: Canvases | None = None
     preview: Preview | None = None

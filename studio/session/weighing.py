@@ -70,12 +70,17 @@ class Subject:
         """All N images with the labels that follow; those without features keep theirs."""
         found, rows = followed.probabilities, self.rows
         labels, confidence = before.labels.copy(), before.confidence.astype(np.float32)
-        labels[rows], confidence[rows] = found.argmax(1), found.max(1)
+        labels[rows], confidence[rows] = found.argmax(1), followed.confidence
         best = np.argsort(-found, axis=1, kind="stable")[:, :LIKELY]
         top_labels = np.full((len(before), best.shape[1]), -1, np.int64)
         top_probabilities = np.zeros(top_labels.shape, np.float32)
         top_labels[rows] = best
-        top_probabilities[rows] = np.take_along_axis(found, best, 1)
+        likely = np.take_along_axis(found, best, 1)
+        # The label as likely as it is right; the others share the rest, and none is ahead of it.
+        rest = (1 - followed.confidence) / np.maximum(1 - likely[:, 0], np.finfo(np.float32).tiny)
+        likely[:, 1:] = np.minimum(likely[:, 1:] * rest[:, None], followed.confidence[:, None])
+        likely[:, 0] = followed.confidence
+        top_probabilities[rows] = likely
         made = zero_shot_outcome(
             paths=before.paths, class_names=self.class_names, labels=labels, confidence=confidence
         )

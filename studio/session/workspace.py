@@ -14,9 +14,12 @@ from typing import Any
 from studio.cache import Cache, Same
 from studio.errors import FolderError
 from studio.forking import Lock
+from studio.images.folder import class_text, parse_class_names
+from studio.images.names import same
 from studio.runs.corrections import Corrections, Subjects, folder_corrections
 from studio.runs.first_labels import Preview
 from studio.runs.given import Correction, usable
+from studio.session.label_table import keep, read_table
 from studio.session.saved import Saved, save
 from studio.session.state import DataState
 
@@ -80,6 +83,37 @@ class Workspace:
                 return False
             self._set(**changes)
             return True
+
+    def set_table(self, path: Path) -> None:
+        """Take the labels that came with the images from a table, for runs to check; where no
+        class is named yet they name the classes.
+
+        Raises:
+            StudioError: there are no images, or the table cannot be used; why is said.
+        """
+        view = self.state
+        folder = view.folder
+        if folder is None:
+            raise FolderError(NO_IMAGES)
+        table = read_table(path, folder=folder, class_names=view.names, aliases=view.aliases)
+        names: str | None = None
+        if not view.names:
+            found = {same(name): name for name in sorted(table.labels.values())}
+            names = class_text(tuple(found.values()), {})
+            parse_class_names(names)
+        with self._lock:
+            if self._state.folder is not folder:
+                raise FolderError("Other images came meanwhile; give the table again.")
+            self._set(table=table)
+            keep(self.cache_dir, folder.root, table)
+            self.set_inputs(names)
+
+    def remove_table(self) -> None:
+        """Forget the labels that came with the images."""
+        with self._lock:
+            self._set(table=None)
+            if self._state.folder is not None:
+                keep(self.cache_dir, self._state.folder.root, None)
 
     def corrections(self) -> Corrections:
         """What people said about the images at hand before any run; kept for this folder.

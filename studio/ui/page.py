@@ -46,6 +46,7 @@ from studio.ui.polling import Polling
 from studio.ui.predict import PredictTab
 from studio.ui.prompts.tab import PromptsTab
 from studio.ui.states import keep_little
+from studio.ui.tables import TABLES
 from studio.ui.theme import CSS, ICON, theme
 from studio.ui.tools.offered import NAMES, check_tools, offer, speak_json
 from studio.ui.train.tab import TrainTab
@@ -60,7 +61,7 @@ interpreter a thousand times a second: 8 % of a processor core, even when no pag
 SWEEP = (3600, 86_400)
 """Seconds between two looks for uploads that nobody has taken, and how old these are."""
 
-READ = (*TAKEN, ".txt", ".tsv", ".csv", ".json")
+READ = (*TAKEN, *TABLES)
 """Endings of the files that some field of the page reads."""
 
 WORDS = {"common.complete": "Done", "common.error": "That did not work"}

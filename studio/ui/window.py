@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,6 +28,8 @@ WIDTH, HEIGHT, LEAST = 1320, 900, (760, 560)
 """Pixels; the smallest size is that of a tablet, for which the page is laid out as well."""
 NO_WINDOW = 3
 """How the process ends where the system has nothing to show a web page with."""
+NO_SANDBOX = "QTWEBENGINE_DISABLE_SANDBOX"
+"""Qt's own switch."""
 COMMAND = (sys.executable, "-m", "studio.ui.window")
 
 
@@ -43,51 +46,81 @@ def check_window() -> None:
         )
     if not has_display():
         raise StudioError("--window needs a screen, and this process has none; leave it out.")
-
-
-def show(url: str, *, kept: Path, command: Sequence[str] = COMMAND) -> bool:
-    """Show the page, and wait until its window is gone. Meanwhile folders are chosen in its dialog.
-
-    Args:
-        url: Of the page.
-        kept: A folder for what the window remembers, as a browser would.
-        command: What is run, with both added; tests replace it.
-
-    Returns:
-        Whether it was closed; False: it ended by itself.
-
-    Raises:
-        StudioError: The system has nothing to show a web page with.
-    """
-    process = subprocess.Popen(
-        [*command, url, str(kept)], cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        text=True, encoding="utf-8",
-    )  # fmt: skip
-    try:
-        with picker.by(_Dialog(process).choose):
-            code = process.wait()
-    finally:  # whoever ends the studio closes the window as well
-        process.kill()  # it keeps nothing that could be lost
-        process.wait()
-    if code == NO_WINDOW:
+    # Chromium inside Qt ends at once as root, unless it is told to do without its sandbox.
+    if _by_qt() and os.geteuid() == 0 and not os.environ.get(NO_SANDBOX):
         raise StudioError(
-            "No window could be opened: the system has nothing to show a web page with; on Linux "
-            "`pip install 'pywebview[qt]'` brings it."
+            "--window: Qt shows no web page to the user root, whom its sandbox cannot hold. Start "
+            f"the studio as another user, or set {NO_SANDBOX}=1 in the environment."
         )
-    if code:
-        print(f"The window ended by itself; the page is still at {url}", flush=True)
-    return not code
 
 
-class _Dialog:
-    """Asks the window's process for a folder; any thread may, one at a time."""
+def _by_qt() -> bool:
+    """Whether Qt shows the page. Elsewhere the system itself can."""
+    return sys.platform == "linux" and installed("qtpy")
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process, self._lock = process, Lock()
+
+class Window:
+    """The page's window. While it is entered folders are chosen in its dialog, until it is gone.
+
+    It is entered before the page is built, which offers only what there is.
+    """
+
+    def __init__(self, *, kept: Path, command: Sequence[str] = COMMAND) -> None:
+        """kept: a folder for what the window remembers, as a browser would.
+
+        command: what is run, with address and folder added; tests replace it.
+        """
+        self._kept, self._command = kept, command
+        self._process: subprocess.Popen[str] | None = None
+        self._lock, self._asked = Lock(), ExitStack()
+
+    def __enter__(self) -> Window:
+        self._asked.enter_context(picker.by(self.choose))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._asked.close()
+
+    def show(self, url: str) -> bool:
+        """Show the page that is at `url`, and wait until its window is gone.
+
+        Returns:
+            Whether it was closed; False: it ended by itself.
+
+        Raises:
+            StudioError: The system has nothing to show a web page with.
+        """
+        try:
+            process = subprocess.Popen(
+                [*self._command, url, str(self._kept)], cwd=PROJECT, stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE, text=True, encoding="utf-8",
+            )  # fmt: skip
+        except OSError as error:
+            raise StudioError(f"The window could not be started: {error}.") from error
+        self._process = process
+        try:
+            code = process.wait()
+        finally:  # whoever ends the studio closes the window as well
+            process.kill()  # it keeps nothing that could be lost
+            process.wait()
+            self._asked.close()
+        if code == NO_WINDOW:
+            raise StudioError(
+                "No window could be opened: the system has nothing to show a web page with; on "
+                "Linux `pip install 'pywebview[qt]'` brings it."
+            )
+        if code:
+            print(f"The window ended by itself; the page is still at {url}", flush=True)
+        return not code
 
     def choose(self) -> Path | None:
-        """The folder that was chosen; None when none was, or the window is gone."""
-        sent, told = self._process.stdin, self._process.stdout
+        """The folder that was chosen in its dialog; None when none was, or it is not there.
+
+        Any thread may ask, one at a time.
+        """
+        if (process := self._process) is None:
+            return None
+        sent, told = process.stdin, process.stdout
         assert sent is not None
         assert told is not None
         with self._lock:
@@ -113,13 +146,16 @@ def run(url: str, kept: str, *, webview: Any, asked: Iterable[str], answers: IO[
     window = webview.create_window(TITLE, url, width=WIDTH, height=HEIGHT, min_size=LEAST)
 
     def answer() -> None:
+        start = Path.home()  # the folder that this process works in is the package's own
         for _ in asked:
-            chosen = window.create_file_dialog(webview.FileDialog.FOLDER)
+            asks = webview.FileDialog.FOLDER
+            chosen = window.create_file_dialog(asks, directory=str(start))
             print(json.dumps(chosen[0] if chosen else None), file=answers, flush=True)
+            start = Path(chosen[0]).parent if chosen else start
         window.destroy()
 
     # Asked for nothing, pywebview tries GTK first and prints at length why it is not there.
-    gui = "qt" if sys.platform == "linux" and installed("qtpy") else None
+    gui = "qt" if _by_qt() else None
     try:
         webview.start(
             lambda: threading.Thread(target=answer, daemon=True).start(),

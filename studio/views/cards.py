@@ -10,6 +10,7 @@ from studio.numbers import count, percent
 from studio.runs.given import Correction
 from studio.runs.outcome import ANSWERED, TOGETHER, Outcome
 from studio.runs.result import RunResult
+from studio.scores.estimate import Estimate
 from studio.views.render import render
 
 Picture = Callable[[int], str]
@@ -96,15 +97,23 @@ def opinion(outcome: Outcome, index: int, model: int) -> str:
     return f"{label}, {percent(float(outcome.model_clean_probability[model, index]))} clean"
 
 
-def summary(outcome: Outcome, result: RunResult | None = None, *, problem: str = "") -> str:
+def summary(
+    outcome: Outcome,
+    result: RunResult | None = None,
+    *,
+    answered: Estimate | None = None,
+    problem: str = "",
+) -> str:
     """The outcome in a line and a few figures, in HTML.
 
     Args:
         outcome: the labels that are looked at.
         result: what came of the run; its estimates are those of its first and of its last labels.
+        answered: how many of the labels that follow answers are right.
         problem: why there are no pictures.
     """
     found, final = result or RunResult(), outcome.judged and outcome.stage != "phase1"
+    first = {ANSWERED: answered, TOGETHER: None}
     return render(
         "explore/summary.html",
         problem=problem,
@@ -113,9 +122,7 @@ def summary(outcome: Outcome, result: RunResult | None = None, *, problem: str =
         images=len(outcome),
         share=outcome.clean_share,
         disagree=float(outcome.disagree.mean()),
-        before=found.estimated_zero_shot_accuracy
-        if outcome.stage not in (ANSWERED, TOGETHER)
-        else None,
+        before=first.get(outcome.stage, found.estimated_zero_shot_accuracy),
         after=found.estimated_accuracy if final else None,
         clean=found.estimated_clean_precision if final else None,
         right=outcome.right_share(),

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from studio.images.folder import Folder, Refused
     from studio.runs.first_labels import Preview
     from studio.runs.which_model import Ranked
+    from studio.session.label_table import LabelTable
 
 SAMPLE = 18
 RECENT = 5
@@ -76,6 +77,11 @@ def notes_html(sentence: str, notes: Sequence[str]) -> Markup:
     """
     told = [text for text in (sentence, *notes) if text]
     return render("data/notes.html", notes=told) if told else Markup("")
+
+
+def table_html(table: LabelTable | None) -> Markup:
+    """The labels that came with the images; empty when there are none."""
+    return Markup("") if table is None else render("data/table.html", table=table)
 
 
 def cache_html(cached: int | None, where: str) -> Markup:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from studio.runs.corrections import Action
+from studio.runs.actions import Action
 from studio.runs.given import Correction, count
 from studio.runs.history import HistoryStep
 from studio.runs.judged import JudgedImage
@@ -119,6 +119,7 @@ def corrections_summary(
         "explore/corrections.html",
         counts=count(corrections),
         last="" if last is None else last.text,
+        notes=() if last is None else last.notes,
         trained=trained,
         chosen=chosen,
     )

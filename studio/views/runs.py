@@ -20,6 +20,7 @@ from studio.views.state import Work
 if TYPE_CHECKING:
     from studio.runs.given import Counts
     from studio.runs.store import Status
+    from studio.session.label_table import LabelTable
 
 _STATES = {
     "queued": "Waiting to start",
@@ -169,6 +170,13 @@ def given(counts: Counts, all_given: int) -> str:
     return f"Use {' and '.join(parts)} given on the Explore tab{more}"
 
 
+def to_check(table: LabelTable | None) -> str:
+    """The question whether a run checks the labels that came with the images; "" without any."""
+    if table is None:
+        return ""
+    return f"Check the {plural(len(table.labels), 'label')} of {table.name}"
+
+
 def no_curves(method: str, state: str) -> str:
     """What stands in the place of the curves while there are none."""
     if method in METHODS and not METHODS[method].trains:
@@ -212,9 +220,13 @@ def _facts(result: RunResult) -> Iterator[tuple[str, str]]:
         ("Given labels", result.given_labels or None),
         ("Rejected images", result.given_rejected or None),
         ("Judged labels", result.judged_labels or None),
+        ("Checked labels", result.checked.labels if result.checked else None),
     ):
         if number is not None:
             yield name, count(number)
+    if result.checked is not None and result.checked.clean is not None:
+        yield "Of the checked labels clean", percent(result.checked.clean)
+        yield "The least clean first", "checked.csv, on the Export tab"
     source = ""
     for score in shown("facts"):
         if result.stage == "zero-shot" and score.name.startswith("clean"):

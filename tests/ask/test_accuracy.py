@@ -113,3 +113,16 @@ def test_the_interval_is_said_with_what_ten_more_would_bring() -> None:
     assert "from 40 checked images" in first
     assert f"between {100 * found.low:.0f} and" in first
     assert "10 more would narrow that" in second
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_an_interval_that_leaves_everything_open_is_not_said(number: int) -> None:
+    labels, confidence, right = labelled(0.6)
+    found = right_share(
+        {int(i): bool(right[i]) for i in checks(labels, confidence)[:number]}, labels, confidence
+    )
+    first, second = found.sentences()
+    assert not found.tells
+    assert "too few to tell" in first
+    assert "%" not in first
+    assert second.startswith("10 more would tell it to about ")

@@ -16,12 +16,15 @@ def test_a_share_of_the_answers_is_wrong_and_names_what_the_model_confuses() -> 
     odds = torch.tensor([0.5, 0.4, 0.1, 0.0]).expand(1000, -1)
     said = spoilt(right, odds, wrong=0.2, seed=0)
     counts = torch.bincount(said, minlength=4).tolist()
-    assert 760 < counts[0] < 840
+    assert counts[0] == 800
     assert counts[1] > 2.5 * counts[2] > 0
     assert counts[3] == 0
     assert said.tolist() == spoilt(right, odds, wrong=0.2, seed=0).tolist()
     assert said.tolist() != spoilt(right, odds, wrong=0.2, seed=1).tolist()
     assert spoilt(right, odds, wrong=0, seed=0).tolist() == right.tolist()
+    few = [spoilt(right[:14], odds[:14], wrong=0.1, seed=seed).tolist() for seed in range(20)]
+    assert {said.count(0) for said in few} == {13}, "the share holds for few answers too"
+    assert len({tuple(said) for said in few}) > 10
 
 
 def test_it_answers_for_well_chosen_images_of_a_set(

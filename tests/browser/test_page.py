@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.conftest import Server, Watch, go, reload, wait_for
+from tests.browser.conftest import Server, Watch, go, reload, unfold, wait_for
 from tests.browser.test_studio import FIELDS, OTHERS, points, set_settings, start, state
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
@@ -72,6 +73,30 @@ def test_a_step_brings_its_field_into_view(open_page: Open, width: int, height: 
         wait_for(page, lambda: in_view(page, field), field, 10)  # noqa: B023
         focused = "document.activeElement.closest('#demo, #class-names, #next-step').id"
         assert f"#{page.evaluate(focused)}" == field
+
+
+def test_a_table_of_labels_is_dropped_kept_and_taken_away(
+    open_page: Open, prepared: Any, watch: Watch
+) -> None:
+    page = open_page()
+    unfold(page, page.locator("#label-table > button"))
+    images = sorted(prepared.images.rglob("*.jpg"))[:2]
+    rows = [f"{image.relative_to(prepared.images)},{image.parent.name}" for image in images]
+    table = "\n".join(["file_name,class", *rows, rows[0]]).encode()
+    sent = ["labels.csv", base64.b64encode(table).decode(), "label-table-drop"]
+    page.locator("#label-table-drop input[type=file]").wait_for(state="attached")
+    assert page.evaluate(DROP, sent)
+    about = page.locator("#label-table-about")
+    about.locator("strong", has_text="2 labels").wait_for()
+    assert "(lines 2, 4); they say the same" in about.inner_text()
+    reload(page)
+    about.locator("strong", has_text="2 labels").wait_for()
+    go(page, "Train")
+    page.get_by_label("Check the 2 labels of labels.csv").wait_for()
+    go(page, "Data")
+    page.locator("#label-table-remove").click()
+    about.locator("strong").wait_for(state="detached")
+    assert not watch.faults
 
 
 def test_a_reload_keeps_the_tab_and_the_browser_goes_back(open_page: Open) -> None:
@@ -241,12 +266,12 @@ def test_a_folder_is_completed_misspelt_and_found_again(
     page.locator("#data-folder .path", has_text="holiday").wait_for(timeout=60_000)
 
 
-DROP = """async ([name, base64]) => {
+DROP = """async ([name, base64, id]) => {
   const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
   const carried = new DataTransfer();
   carried.items.add(new File([bytes], name, { type: "image/jpeg" }));
   const event = { bubbles: true, cancelable: true, dataTransfer: carried };
-  const zone = document.querySelector("#upload");
+  const zone = document.getElementById(id);
   zone.dispatchEvent(new DragEvent("dragover", event));
   const lit = zone.classList.contains("drop-over");
   zone.dispatchEvent(new DragEvent("drop", event));
@@ -255,12 +280,10 @@ DROP = """async ([name, base64]) => {
 
 
 def test_images_are_dropped_on_the_page(open_page: Open, prepared: Any) -> None:
-    import base64
-
     page = open_page()
     wait_for(page, page.locator("#scan").is_enabled, "a rest", 120)
     image = next(prepared.images.rglob("*.jpg")).read_bytes()
-    assert page.evaluate(DROP, ["dropped.jpg", base64.b64encode(image).decode()])
+    assert page.evaluate(DROP, ["dropped.jpg", base64.b64encode(image).decode(), "upload"])
     page.locator("#data-folder h2", has_text="Uploaded images").wait_for()
     page.locator('#data-folder img[alt="dropped.jpg"]').wait_for()
 
@@ -271,7 +294,7 @@ def resident(server: Server) -> int:
     return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) // 1024  # type: ignore[index]
 
 
-def test_twenty_page_loads_leave_the_memory_as_it_was(open_page: Open, server: Server) -> None:
+def test_page_loads_leave_the_memory_as_it_was(open_page: Open, server: Server) -> None:
     def visit(times: int) -> None:
         for _ in range(times):
             page = open_page()
@@ -279,10 +302,10 @@ def test_twenty_page_loads_leave_the_memory_as_it_was(open_page: Open, server: S
             page.locator("#runs tbody tr").first.wait_for()
             page.close()
 
-    visit(6)  # what is made once
+    visit(4)  # what is made once
     before = resident(server)
-    visit(14)
-    assert resident(server) < before + 70  # what one page leaves behind would come 14 times
+    visit(10)
+    assert resident(server) < before + 50  # what one page leaves behind would come 10 times
 
 
 def test_nothing_on_the_page_is_a_key_without_its_text(open_page: Open, watch: Watch) -> None:

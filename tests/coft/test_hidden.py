@@ -30,7 +30,7 @@ def drained(
 ) -> tuple[Callable[..., torch.Tensor], list[Any]]:
     """The function that `seed_views` returns, and what it told on the way."""
     work = seed_views(
-        backbone, Whole(), images, indices, draw=lambda canvases, generator: canvases,  # type: ignore[arg-type]
+        backbone, Whole(), images, indices, draw=lambda canvases, **_: canvases,  # type: ignore[arg-type]
         cached=cached, generator=torch.Generator().manual_seed(0),
     )  # fmt: skip
     told = []
@@ -72,7 +72,7 @@ def test_both_of_the_kept_views_are_used(vit: Backbone) -> None:
     draw = torch.Generator().manual_seed(2)
     work = seed_views(
         vit, Whole(), Canvases(8, size=32), torch.arange(8),  # type: ignore[arg-type]
-        draw=lambda canvases, generator: torch.randint(
+        draw=lambda canvases, generator, of: torch.randint(
             256, canvases.shape, generator=generator, dtype=torch.uint8
         ),
         cached=2, generator=draw,

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from studio.clip.backbone import Backbone
 from studio.coft.events import Event, FitPart, FitState, Step
+from studio.coft.keeping import Course
 from studio.coft.task import Task
 from studio.methods import METHODS
 from studio.settings import Settings
@@ -126,3 +127,18 @@ def test_a_fit_that_goes_on_is_not_stopped_before_it_is_there(arguments: dict[st
     assert events[-1].stopped  # type: ignore[union-attr]
     after = events[events.index(last) :]
     assert not [event for event in after if isinstance(event, Step)]
+
+
+@pytest.mark.parametrize(("model", "left"), [(0, [2, 4]), (1, [0, 2])])
+def test_states_of_earlier_versions_say_where_each_model_was(model: int, left: list[int]) -> None:
+    """They trained one model after the other, and kept the place of the one that was at work."""
+    order = torch.tensor([3, 1, 2, 0])
+    place = {"epoch": 2, "model": model, "done": 2, "order": order}
+    course = Course(2, size=1)
+    course.restore({"batches": place}, [{}, {}])
+    assert course.epoch == 2
+    fresh = torch.tensor([0, 1, 2, 3])
+    batches = [list(own.of(2, lambda: fresh)) for own in course.batches]
+    assert [len(own) for own in batches] == left
+    assert torch.equal(torch.cat(batches[model]), order[2:])
+    assert [len(list(own.of(3, lambda: fresh))) for own in course.batches] == [4, 4]

@@ -63,6 +63,8 @@ def test_the_page_shows_an_export_without_making_it(
     monkeypatch.setattr("studio.export.entry.SAMPLE", 4)
     for name, format in FORMATS.items():
         rows.clear()
+        if name == "checked":  # a file of the run, which this one does not have
+            continue
         entries = list(format.entries(Subject.of(run)))
         assert len(rows) <= 4, name
         held = [e for e in entries if isinstance(e.data, bytes)]

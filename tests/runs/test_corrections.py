@@ -11,11 +11,8 @@ import pytest
 from studio.errors import RunError
 from studio.files import write_json
 from studio.locks import FileLock
-from studio.runs.corrections import (
-    WITHDRAWN,
-    Corrections,
-    corrections_of,
-)
+from studio.runs.actions import WITHDRAWN
+from studio.runs.corrections import Corrections, corrections_of
 from studio.runs.given import GIVEN_FILE, Correction, write_corrections
 from studio.runs.run import Run
 from studio.runs.store import RunStore

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from studio.coft.events import Progress, Step, Warned, ZeroShot
+from studio.coft.events import Progress, SeedSet, Step, Warned, ZeroShot
 from studio.runs.pace import (
     CHECKING,
-    ENCODING,
     LABELLING,
     LEARNING,
     TRAINING,
@@ -122,86 +123,113 @@ def test_a_baseline_has_one_step_of_training(clock: Clock):
         assert fields["steps"] == 4
 
 
-def play(pace: Pace, clock: Clock, *, slower: float = 1.0) -> list[tuple[float, dict[str, Any]]]:
-    """A whole run, each step as long as its weight says in seconds, times `slower`."""
-    told = []
-
-    def tell(event: Any) -> None:
-        fields = pace.update(event)
-        assert fields is not None
-        told.append((clock.now, fields))
-
-    for name, of in (("reading images", "reading images"), ("encoding images", ENCODING)):
-        for done in range(1, 11):
-            clock.now += slower * WEIGHTS[of] / 10
-            tell(Progress(name, done, 10))
-    for phase, of, stage, then in (
-        (1, LEARNING, "judging", CHECKING), (2, TRAINING, "labelling", LABELLING)
-    ):  # fmt: skip
-        for number in range(1, 101):
-            clock.now += slower * WEIGHTS[of] / 100
-            for model in (0, 1):
-                tell(step(phase, model, number))
-        for done in range(1, 11):
-            clock.now += slower * WEIGHTS[then] / 10
-            tell(Progress(stage, done, 10))
-    return told
+RECORDED = Path(__file__).parent / "recorded"
+"""Two whole runs of CoFT with the defaults on one CPU core, 1,110 pets and 224 paintings, with test
+images: [seconds, stage or phase.model, done, total] of each event."""
+Told = list[tuple[float, dict[str, Any]]]
 
 
-@pytest.mark.parametrize("slower", [1.0, 7.0])
-def test_the_end_of_the_whole_run_is_guessed_from_the_pace_so_far(clock: Clock, slower: float):
+def play(name: str, clock: Clock, *, cached: bool = False, slower: float = 1) -> tuple[Told, float]:
+    """What is told (seconds, fields) during a recorded run, and how long that took.
+
+    cached: decoded images and features were there already.
+    """
+    lines = json.loads((RECORDED / f"{name}.json").read_text())
+    pace, told, skipped, before = Pace(last_phase=2, clock=clock), [], 0.0, 0.0
     began = clock.now
-    told = play(Pace(last_phase=2, clock=clock), clock, slower=slower)
-    whole = clock.now - began
+    for seconds, what, done, total in lines:
+        if cached and what.startswith(("reading", "encoding")):
+            skipped += seconds - before
+        before = seconds
+        clock.now = began + slower * (seconds - skipped)
+        if what == "seeds":
+            event: Any = SeedSet(torch.zeros(total), torch.zeros(total), ())
+        elif what[1] == ".":
+            event = step(int(what[0]), int(what[2]), done, steps=total)
+        else:
+            event = Progress(what, done, total)
+        if what != "end" and (fields := pace.update(event)) is not None:
+            told.append((clock.now - began, fields))
+    return told, clock.now - began
+
+
+@pytest.mark.parametrize("name", ["pets", "art"])
+@pytest.mark.parametrize("how", [{}, {"cached": True}, {"slower": 7.0}, {"slower": 0.2}])
+def test_the_time_left_is_told_within_a_factor_of_two(clock: Clock, name: str, how: dict[str, Any]):
+    told, whole = play(name, clock, **how)
+    late = [(now, fields["eta_seconds"]) for now, fields in told if now > 0.1 * whole]
+    assert sum(eta is not None for _, eta in late) > 0.9 * len(late)
+    for now, eta in late:
+        if eta is not None and now < whole:
+            left = whole - now
+            near = left / 2 - 5 <= eta <= 2 * left + 10  # what is told is whole tens of seconds
+            assert near, f"{eta} s left after {now:.0f} s of {whole:.0f}"
+    early = [(whole - now, f["eta_seconds"]) for now, f in told if now <= 0.1 * whole]
+    assert all(eta is None or left / 2 <= eta <= 2 * left for left, eta in early)
+
+
+@pytest.mark.parametrize("name", ["pets", "art"])
+def test_the_bar_is_where_the_run_is_and_never_goes_back(clock: Clock, name: str):
+    told, whole = play(name, clock)
     shares = [fields["fraction"] for _, fields in told]
-    assert shares == sorted(shares), "a bar that went back"
-    assert all(0 <= share <= 1 for share in shares)
-    assert shares[-1] == 1
-    guesses = [(now, f) for now, f in told if f["eta_seconds"] is not None and now > began + 5]
-    assert len(guesses) > len(told) / 2
-    for now, fields in guesses:
-        left = began + whole - now
-        assert fields["eta_seconds"] == pytest.approx(left, rel=0.35, abs=60)
-        assert fields["fraction"] == pytest.approx((now - began) / whole, abs=0.12)
+    assert shares == sorted(shares)
+    assert shares[-1] == pytest.approx(1, abs=0.1)
+    assert max(abs(fields["fraction"] - now / whole) for now, fields in told) < 0.13
 
 
-def test_what_came_from_the_cache_says_nothing_of_the_rest(clock: Clock):
+def test_nothing_is_told_while_it_may_be_wrong(clock: Clock):
     pace = Pace(last_phase=2, clock=clock)
-    for stage in ("reading images", "encoding images"):
-        for done in (1, 9):
-            clock.now += 0.1
-            fields = pace.update(Progress(stage, done, 9))
+
+    def tell(stage: str, seconds: float, images: int) -> float | None:
+        pace.update(Progress(stage, images // 10, images))
+        clock.now += seconds
+        fields = pace.update(Progress(stage, images, images))
+        assert fields is not None
+        left: float | None = fields["eta_seconds"]
+        return left
+
+    # Decoding says nothing of what comes. Nor does encoding of few images: Phase I may take 3 or
+    # 19 times as long. Of many images it is a small part.
+    assert tell("reading images", 600, 300) is None
+    assert tell("encoding images", 10, 300) is None
+    pace = Pace(last_phase=2, clock=clock)
+    assert tell("reading images", 600, 50_000) is None
+    assert tell("encoding images", 1000, 50_000) is not None
+
+
+def test_what_is_done_again_in_haste_says_nothing_of_the_rest(clock: Clock):
+    pace = Pace(last_phase=2, models=1, clock=clock)
+    pace.update(Progress("reading images", 500, 500))
+    for number in range(1, 51):  # up to the checkpoint
+        clock.now += 0.05
+        pace.update(step(2, 0, number))
+    pace.go_on()
+    fields = None
+    for number in range(51, 76):
+        clock.now += 3
+        fields = pace.update(step(2, 0, number))
+    assert fields is not None
+    # 25 of 100 steps took 75 s. They are 2.8 passes of an image, in two epochs; labelling is 1.8.
+    assert fields["eta_seconds"] == rounded(75 + 300 * 1.8 / (2 * 2.8))
+
+
+def test_a_baseline_tells_the_time_left_from_its_own_training(clock: Clock):
+    pace = Pace(last_phase=None, models=1, clock=clock)
+    fields = pace.update(Progress("encoding images", 100, 100))
+    clock.now += 100
+    fields = pace.update(Progress("encoding images", 100, 100))
     assert fields is not None
     assert fields["eta_seconds"] is None
-    for number in range(1, 11):
-        clock.now += 1.0
-        for model in (0, 1):
-            fields = pace.update(step(1, model, number))
+    for number in range(1, 51):
+        clock.now += 2
+        fields = pace.update(step(1, 0, number))
     assert fields is not None
-    # 100 s of Phase I, 90 of them to come; what follows weighs 53 where that weighs 40.
-    assert fields["eta_seconds"] == rounded(90 + 100 * 53 / 40)
-
-
-def test_labelling_takes_as_long_as_checking_did(clock: Clock):
-    pace = Pace(last_phase=2, clock=clock)
-    for model in (0, 1):
-        pace.update(step(1, model, 100))
-    for done in (50, 100):
-        clock.now += 150
-        pace.update(Progress("judging", done, 100))
-    fields = None
-    for number in range(1, 41):
-        for model in (0, 1):
-            fields = pace.update(step(2, model, number))
-        clock.now += 0.1
-    assert fields is not None
-    assert fields["stage_eta_seconds"] == pytest.approx(6, rel=0.1)
-    assert fields["eta_seconds"] == rounded(6 + 300)
+    assert 100 <= fields["eta_seconds"] <= 150
 
 
 def test_a_guess_is_not_shown_as_if_it_were_exact():
-    assert [rounded(s) for s in (0.2, 14, 47, 61, 100, 1799, 4000, 8000)] == [
-        10, 10, 50, 60, 120, 1800, 3900, 7200
+    assert [rounded(s) for s in (0.2, 14, 47, 61, 104, 170, 1799, 4000, 8000)] == [
+        10, 10, 50, 60, 100, 180, 1800, 3900, 7200
     ]  # fmt: skip
 
 

@@ -39,7 +39,8 @@ class Neighbours:
         for image in np.flatnonzero(said.vector >= 0):
             near = slice(max(0, image - 1), image + 2)
             probabilities[near] = np.eye(self.classes)[said.vector[image]]
-        return Followed((probabilities / probabilities.sum(1)[:, None]).astype(np.float32))
+        shares = (probabilities / probabilities.sum(1)[:, None]).astype(np.float32)
+        return Followed(shares, shares.max(1))
 
     def choose(
         self, followed: Followed, said: Given, *, most: int, without: Collection[int]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from studio.runs.corrections import Action
+from studio.runs.actions import Action
 from studio.runs.given import Correction
 from studio.runs.outcome import LIKELY, Outcome, likely
 from studio.views.detail import CLASSES, corrections_summary, detail, nearest

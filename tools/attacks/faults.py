@@ -22,7 +22,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 QUICK = [
     "phase1_min_steps=5", "phase1_epochs=2", "phase2_epochs=1", "k=4", "train_near_chance=true",
 ]  # fmt: skip
-SMALL_MB, LIMIT_S = 120, 300
+SMALL_MB, LIMIT_S, TRIES = 120, 300, 5
 GOOD, BAD = "20260101-000000-good-coft", "20260102-000000-bad-coft"
 
 # When the disk of which folder fills up, by what is seen in the run's folder.
@@ -219,8 +219,17 @@ def ended(folder: Path) -> Iterator[Outcome]:
             if early:
                 shutil.rmtree(folder / "cache", ignore_errors=True)
             more = ["--set", setting] if setting else []
-            process = _start([*command("demo", runs, folder / "cache"), *more], folder)
-            came = _wait(_seen(runs, file, text), process)
+            line = [*command("demo", runs, folder / "cache"), *more]
+            for _ in range(TRIES):  # the model is written within a blink
+                process = _start(line, folder)
+                came = _wait(_seen(runs, file, text), process)
+                if came:
+                    break
+                process.communicate(timeout=LIMIT_S)
+                shutil.rmtree(runs)
+            if not came:
+                yield Outcome(f"{number.name}, {when}", False, "the moment never came")
+                continue
             began = time.monotonic()
             process.send_signal(number)
             _, said = process.communicate(timeout=LIMIT_S)
@@ -234,11 +243,11 @@ def ended(folder: Path) -> Iterator[Outcome]:
             right = state == "stopped" or (state == "finished" and file.startswith(".model"))
             right = right or (state == "interrupted" and early)
             goes_on = state == "finished" or not obstacle(run)
-            held = came and took <= 10 and "Traceback" not in said and right and goes_on
+            held = took <= 10 and "Traceback" not in said and right and goes_on
             held = held and (early or bool(labels))
             kept = f"labels: {', '.join(labels) or 'none'}"
             saw = f"{took:.1f} s, exit code {process.returncode}, {state}, {kept}"
-            yield Outcome(f"{number.name}, {when}", held, saw if came else "the moment never came")
+            yield Outcome(f"{number.name}, {when}", held, saw)
 
 
 def _start(line: list[str], place: Path) -> subprocess.Popen[str]:

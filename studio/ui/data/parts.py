@@ -11,6 +11,7 @@ from markupsafe import Markup
 from studio.images.class_lists import shown
 from studio.session.rooms import Whose
 from studio.session.state import DataState
+from studio.ui.data.labels import parts_of
 from studio.ui.handlers import InSession
 from studio.ui.header import work_on
 from studio.ui.parts import Lazy, Part, field_of
@@ -77,6 +78,7 @@ class DataParts(InSession):
                 (view.names_text, view.classes),
                 Lazy(data.notes_html, view.classes.sentence, view.names_notes),
             ),
+            **parts_of(view),
             "cache": (cached := self.session.cache_bytes(), Lazy(self._cache_html, cached)),
         }
 

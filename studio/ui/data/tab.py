@@ -13,6 +13,7 @@ from studio.images.class_lists import read_text
 from studio.images.folder import read_class_names
 from studio.images.uploads import TAKEN, reading, take_uploads
 from studio.session.rooms import Whose
+from studio.ui.data.labels import LabelsBox
 from studio.ui.data.parts import DataParts
 from studio.ui.handlers import InSession
 from studio.ui.parts import (
@@ -41,6 +42,7 @@ class DataTab(InSession):
     def __init__(self, session: Whose) -> None:
         super().__init__(session)
         self.shows = DataParts(session)
+        self.own_labels = LabelsBox(session)
 
     # What is on it ----------------------------------------------------------------------------
 
@@ -81,7 +83,7 @@ class DataTab(InSession):
                 narrow: dict[str, Any] = {"scale": 1, "min_width": 84}
                 self.scan = gr.Button("Open", elem_id="scan", **narrow)
                 self.browse = gr.Button(
-                    "Browse …", visible=self.session.folders.can_pick, elem_id="browse", **narrow
+                    "Browse…", visible=self.session.folders.can_pick, elem_id="browse", **narrow
                 )
             self.links = gr.Checkbox(
                 label="Follow links out of the folder",
@@ -130,6 +132,7 @@ class DataTab(InSession):
             self.names_file = gr.UploadButton(
                 "From a text file", file_types=[".txt", ".tsv", ".csv"], size="sm"
             )
+            self.own_labels.build()
 
     def _labels(self, models: Sequence[str]) -> None:
         with box("First labels"):
@@ -153,7 +156,8 @@ class DataTab(InSession):
             "browse", "recent", "bar", "label", "rank", "train", "start", "path", "names", "model",
             "links", "question", "notes", "cache",
         )  # fmt: skip
-        watched = polling.watch(self.parts, outputs)
+        own_labels = self.own_labels
+        watched = polling.watch(self.parts, {**outputs, **own_labels.outputs})
 
         def after(trigger: Any, handler: Callable[..., Any], *inputs: Any, **more: Any) -> None:
             done = trigger(handler, inputs=list(inputs), outputs=None, **{**PRIVATE, **more})
@@ -170,6 +174,8 @@ class DataTab(InSession):
         after(self.label.click, self.label_now, self.names, self.model)
         after(self.rank.click, self.rank_models, self.names, self.model)
         after(self.names_file.upload, single(self.names_from_file), self.names_file, **RAW)
+        after(own_labels.upload.upload, single(own_labels.take), own_labels.upload, **RAW)
+        after(own_labels.remove.click, own_labels.forget)
         # Each field tells of itself alone: events of two fields may overtake each other.
         after(self.names.blur, self.remember_names, self.names, **POLL)
         after(self.model.change, self.remember_model, self.model, **POLL)

@@ -204,7 +204,9 @@ class ExploreAnswers(InSession):
         source, result = scene.opened.source, None
         if isinstance(source, OpenedRun):
             result = self.session.result(source.run_id)
-        return cards.summary(scene.outcome, result, problem=scene.opened.problem)
+        return cards.summary(
+            scene.outcome, result, answered=scene.opened.answered, problem=scene.opened.problem
+        )
 
     # What opens -------------------------------------------------------------------------------
 

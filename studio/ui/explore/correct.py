@@ -13,15 +13,21 @@ import gradio as gr
 import numpy as np
 
 from studio.errors import RunError
+from studio.images.image_names import ImageNames
 from studio.imports import import_torch
 from studio.numbers import count, plural
-from studio.runs.corrections import WITHDRAWN, Action
+from studio.runs.actions import WITHDRAWN, Action
+from studio.runs.again import corrections_from
+from studio.runs.given import given_vector
+from studio.session.opened import open_run
 from studio.session.rooms import Whose
 from studio.session.source import AT_HAND, NOTHING, OpenedRun, parse
 from studio.ui.explore.galleries import Drawn, Panel
 from studio.ui.explore.scene import Filters, Indices, Scene
 from studio.ui.handlers import InSession
 from studio.ui.parts import script
+from studio.ui.tables import table_at, table_field
+from studio.ui.uploaded import paths_of
 from studio.views.detail import corrections_summary
 from studio.views.render import render
 
@@ -64,6 +70,10 @@ class CorrectPanel(InSession, Panel):
                     "Reject", variant="stop", elem_id="correct-reject-sure", **danger
                 )
                 self.keep = gr.Button("Keep them", elem_id="correct-keep", **danger)
+            self.upload = table_field(
+                "Or drop a table of labels that are right: a CSV or JSON of paths and labels",
+                "From a table", elem_id="correct-table",
+            )  # fmt: skip
             with gr.Row(elem_classes="inline correct-buttons"):
                 self.undo_button = gr.Button("Undo", elem_id="correct-undo", **off)
                 self.take = gr.Button("Select the corrected", elem_id="correct-take", **off)
@@ -137,6 +147,28 @@ class CorrectPanel(InSession, Panel):
         corrections = self.session.corrections(scene.opened.source)
         action = corrections.say(verdict, scene.outcome, indices.tolist(), filters.relabel_to)
         return {self.changed: action.id, self.ticks: scene.ticks.cleared().state()}
+
+    def take_table(self, run: Any, sent: Any) -> str:
+        """Say what an uploaded table says; the action's id.
+
+        Raises:
+            StudioError: there is no such run, or the table cannot be used; why is said.
+        """
+        opened = open_run(self.session, run)
+        paths, root = opened.outcome.paths, opened.root
+        images = ImageNames(paths, roots=(root,))
+        with table_at(next(iter(paths_of(sent)), None)) as (path, notes, tell):
+            found = corrections_from(path, images=images, tell=tell)
+            given = given_vector(
+                found, paths=paths, class_names=opened.outcome.class_names, roots=(root,)
+            )
+            name = path.name
+        if given.missing:
+            what = plural(len(given.missing), "row")
+            notes.append(f"{what} of images that are not among these left out")
+        there = set(paths)
+        table = {path: said for path, said in given.corrections.items() if path in there}
+        return self.session.corrections(opened.source).take(table, name=name, notes=notes).id
 
     def undo(self, run: Any) -> Action:
         """Undo the last press of a button, of whichever page it was.

@@ -17,7 +17,7 @@ import numpy as np
 
 from studio.errors import RunError
 from studio.numbers import count, index_of, plural
-from studio.runs.corrections import WITHDRAWN
+from studio.runs.actions import WITHDRAWN
 from studio.session.ask import add_class, asking_of, begin, checked_of, follow_now
 from studio.session.opened import Opened, open_run
 from studio.session.rooms import Whose

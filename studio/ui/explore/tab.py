@@ -203,6 +203,10 @@ class ExploreTab(ExploreAnswers):
             lambda run: guard(lambda: self.ask.turn_round(run)), [self.run], [changed[0]],
             **UNCHECKED,
         )  # fmt: skip
+        correct.upload.upload(
+            lambda run, sent: guard(lambda: correct.take_table(run, sent)),
+            [self.run, correct.upload], changed, **UNCHECKED,
+        )  # fmt: skip
         correct.one_by_one.click(**self.event(self.one_by_one, [self.detail.dialog]))
         same_pages = self.event(self.draw, drawn)
         correct.changed.change(**same_pages)

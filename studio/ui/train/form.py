@@ -49,6 +49,9 @@ class FormFields:
         self.given = gr.Checkbox(
             True, label="Use", visible=False, elem_id="use-given", container=False
         )
+        self.check = gr.Checkbox(
+            True, label="Check", visible=False, elem_id="check-labels", container=False
+        )
         with gr.Accordion("Settings", open=False, elem_id="settings"):
             with gr.Row(elem_classes="inline"):
                 self.common = {name: _field(name, label) for name, label in COMMON.items()}
@@ -65,7 +68,7 @@ class FormFields:
     def inputs(self) -> set[Any]:
         """All fields, for an event whose handler reads them with `read`."""
         single = {self.names, self.model, self.method, self.name, self.seed, self.given}
-        return {*single, self.others, *self.common.values()}
+        return {*single, self.check, self.others, *self.common.values()}
 
     def read(self, values: Mapping[Any, Any]) -> RunForm:
         """What was typed. values: by component, as gradio hands them to a handler of a set."""
@@ -76,6 +79,7 @@ class FormFields:
             name=values[self.name] or "",
             seed=values[self.seed],
             given=bool(values[self.given]),
+            check=bool(values[self.check]),
             common={name: values[component] for name, component in self.common.items()},
             others=values[self.others] or "",
         )

@@ -39,6 +39,7 @@ class TrainParts(InSession):
         typed_here = seen and view.by == page
         counts, number = self._given()
         question = runs.given(counts, number)
+        check = runs.to_check(view.table)
         ready = self._ready(view)
         stop = gr.update(
             interactive=at_work is not None and not stopping,
@@ -52,6 +53,7 @@ class TrainParts(InSession):
             "ready": (ready, ready),
             "model": (view.inputs, gr.skip() if typed_here else field_of(view.model)),
             "given": ((question, number), gr.update(visible=number > 0, label=question)),
+            "check": (check, gr.update(visible=check != "", label=check)),
             "start": (can_start, gr.update(interactive=can_start)),
             "stop": ((at_work is None, stopping), stop),
             "pause": (can_pause, gr.update(interactive=can_pause)),

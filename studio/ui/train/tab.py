@@ -102,7 +102,7 @@ class TrainTab(InSession):
             self, "ready", "start", "pause", "stop", "status", "resume", "warnings", "curves",
             "numbers", "facts", "runs", "actions", "shown_run", "rename", "note",
         )  # fmt: skip
-        return {**own, **shown_by(self.form, "model", "given")}
+        return {**own, **shown_by(self.form, "model", "given", "check")}
 
     def wire(self, polling: Polling, tabs: gr.Tabs, start_now: gr.Button) -> None:
         """Connect events. start_now: the button of the Data tab that starts a run."""
@@ -144,6 +144,7 @@ class TrainTab(InSession):
         request = at_hand(
             self.session, method=form.method, settings=form.settings(), name=form.name,
             names=form.names, model=form.model, given=form.given,
+            check=form.check,
         )  # fmt: skip
         import_torch()
         return self.session.start(request)
