@@ -68,10 +68,11 @@ def read_file(path: Path, *, most: int = MOST_JSON, after: int = 0) -> bytes:
     """
     with open_file(path) as file:
         try:
-            if os.fstat(file.fileno()).st_size - after > most:
+            size = os.fstat(file.fileno()).st_size - after
+            if size > most:
                 raise Unreadable(f"{path.name} is too long to be one")
             file.seek(after)
-            return file.read(most)
+            return file.read(max(0, size))  # room for `most` would be a gigabyte each time
         except (OSError, MemoryError) as error:
             raise Unreadable(f"{path.name} cannot be read: {error}") from None
 

@@ -5,10 +5,10 @@
     python tools/measure_page.py --tiny
 
 Calls what a click calls, the handlers of the page, on the folders that `tools/make_large_run.py`
-made; each in a process of its own. In each cell: seconds, and MB that the process holds at its peak
-meanwhile, files that are only mapped left out (the system takes those back when it needs room;
-they are in brackets). Rows in brackets are what goes on in the background until a click can be
-answered; a person sees how far it is. Linux only.
+made; each in a process of its own. In each cell: processor seconds, and MB that the process holds
+at its peak meanwhile, files that are only mapped left out (the system takes those back when it
+needs room; they are in brackets). Rows in brackets are what goes on in the background until a click
+can be answered; a person sees how far it is. Linux only.
 """
 
 from __future__ import annotations
@@ -101,9 +101,9 @@ class Meter:
     def __call__(self, name: str, work: Callable[[], Any]) -> Any:
         """Do it; what it gives. The row is in `rows`."""
         Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
-        began = time.perf_counter()
+        began = time.process_time()  # beside other work, the clock says little
         value = work()
-        seconds = time.perf_counter() - began
+        seconds = time.process_time() - began
         now = memory()
         # The peak is known of all together; what is mapped from files is taken off as it is now.
         mapped = now["RssFile"] + now["RssShmem"]

@@ -13,6 +13,7 @@ measured. With --against the same steps of another checkout run in turns with th
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import math
 import os
@@ -30,7 +31,8 @@ ROOT = Path(__file__).resolve().parents[1]
 HERE, THERE = "here", "there"
 STEPS = (
     "nearest images", "labelling together", "neighbour shares", "of none of the classes",
-    "estimate", "seeds", "canvas index", "one canvas more",
+    "estimate", "seeds", "judging", "labels of a round", "outcome", "canvas index",
+    "one canvas more",
 )  # fmt: skip
 FAR = (1_000_000, 10_000_000)
 
@@ -148,6 +150,8 @@ def prepared(step: str, made: Made, cache: Path) -> Callable[[], object] | None:
         from studio.scores.graph_files import GraphFiles
     except ImportError:
         GraphFiles = None  # a checkout from before
+    if step in ("judging", "labels of a round", "outcome"):
+        return whole_fit(step, made)
     units, labels = unit(made.features.numpy()), made.probabilities.argmax(1).numpy()
     if step == "nearest images":
         return None if GraphFiles is None else lambda: GraphFiles(cache).of(units)
@@ -177,6 +181,56 @@ def prepared(step: str, made: Made, cache: Path) -> Callable[[], object] | None:
     )  # fmt: skip
 
 
+def whole_fit(step: str, made: Made) -> Callable[[], object] | None:
+    """What a fit does with what both models say of all images, which comes in batches."""
+    import torch
+
+    from studio.coft import outcome, phase1, rounds
+    from studio.coft.dual import Judgement
+    from studio.settings import Settings
+
+    images = len(made.probabilities)
+    batches = torch.arange(images).split(256)
+
+    def batch(rows: Any) -> Judgement:
+        own = made.probabilities[rows]
+        both = torch.stack([own, own])
+        return Judgement(both, both.clone(), torch.zeros(2, len(own), 1))
+
+    if step == "judging":
+        phase1.judge = lambda _models, rows, *_: batch(rows)  # type: ignore[assignment]
+        views: Any = type("V", (), {
+            "chunks": lambda _: iter(batches), "__len__": lambda _: images,
+            "starts": range(len(batches)), "chunk": lambda _, number: batches[number],
+        })  # fmt: skip
+        return lambda: list(phase1.judge_all((), views(), 1.0))
+    every = batch(slice(None))
+    if step == "labels of a round":
+        task = argparse.Namespace(settings=Settings(transduction="first"))
+        older = "keep" not in inspect.signature(rounds._assigned).parameters
+        keep: Any = {} if older else {"keep": False}
+        return lambda: list(rounds._assigned(every, made.probabilities, task, **keep))
+    given, judged = torch.full((images,), -1), every.labels
+    clean = torch.ones(2, images, dtype=torch.bool)
+    last = {"given": given, "single": False, "stage": "phase2", "stopped": False}
+    classifier: Any = argparse.Namespace(
+        backbone=argparse.Namespace(forward_batch=256), each=lambda rows: batch(rows).probabilities
+    )
+    pictures: Any = type("P", (), {"batch": lambda _, r: list(r), "__len__": lambda _: images})()
+    if hasattr(outcome, "finish_all"):
+        found = outcome.finish_all(classifier, pictures, every.log_odds, clean, judged, **last)
+        return lambda: list(found)
+
+    def finish() -> object:
+        def said() -> Any:
+            probabilities = yield from outcome.label_all(classifier, pictures)
+            return outcome.finish(probabilities, every.log_odds, clean, judged, **last)
+
+        return list(said())
+
+    return finish
+
+
 def canvas_index(step: str, images: int, cache: Path) -> Callable[[], object]:
     """What is written down about a folder's canvases, which are of one pixel here."""
     import numpy as np
@@ -202,7 +256,11 @@ def canvas_index(step: str, images: int, cache: Path) -> Callable[[], object]:
 
 
 def exponent(small: float, large: float, *, sizes: tuple[int, int]) -> float:
-    """By which power of the images a cost grows, between two sizes."""
+    """By which power of the images a cost grows, between two sizes; 0 where it was nothing, from
+    which no power tells.
+    """
+    if small <= 0:
+        return 0.0
     return math.log(max(large, 1e-9) / max(small, 1e-9)) / math.log(sizes[1] / sizes[0])
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from studio.coft.parts import parts
 from studio.scores.graph import closest
 
 LEAST_FIRST = 0.01
@@ -27,15 +28,19 @@ SIMILAR = 10
 
 
 def with_first(probabilities: Tensor, first: Tensor, *, weight: float) -> Tensor:
-    """(2, N, C) probabilities of both models times the first labels' (N, C) to the power `weight`.
+    """(N, C) probabilities of a model, or (2, N, C) of both, times the first labels' (N, C) to the
+    power `weight`.
 
     weight 0 leaves the models' own. Rows add up to 1.
     """
     if not weight:
         return probabilities
-    prior = first.float().clamp_min(LEAST_FIRST).log()
-    own = probabilities.float().clamp_min(1e-9).log()
-    return (own + weight * prior).softmax(-1)
+    found = torch.empty(probabilities.shape)
+    for rows in parts(first):
+        prior = first[rows].float().clamp_min(LEAST_FIRST).log()
+        own = probabilities[..., rows, :].float().clamp_min(1e-9).log()
+        found[..., rows, :] = (own + weight * prior).softmax(-1)
+    return found
 
 
 def contradicted(probabilities: Tensor, first: Tensor) -> bool:

@@ -9,7 +9,7 @@ from studio.coft.dual import DualPromptModel
 from studio.coft.events import Checkpoint, Event, Warned
 from studio.coft.finetune import fine_tune
 from studio.coft.judge import clean_share, training_sets
-from studio.coft.outcome import finish, label_all
+from studio.coft.outcome import finish_all
 from studio.coft.rounds import Learned, phase_one_rounds
 from studio.coft.task import Task
 
@@ -57,24 +57,16 @@ def fit_plus(task: Task) -> Iterator[Event]:
         towers, head_input = _phase1_towers(task, learned.models), "post_proj"
     # Asked before the last pass over the images, which is the outcome and not training any more.
     stopped = task.stop()
-    probabilities = yield from label_all(
-        Classifier(towers, shipped_by), images, ranks=task.ranks
-    )  # fmt: skip
     single = settings.inference == "single"
+    finished = yield from finish_all(
+        Classifier(towers, shipped_by), images, learned.log_odds, learned.clean, learned.labels,
+        given=task.given, single=single, stage=stage, stopped=stopped, ranks=task.ranks,
+    )  # fmt: skip
     shipped = Classifier(towers[:1] if single else towers, shipped_by)
     meta = shipped.meta(kind=kind, head_input=head_input, class_names=task.class_names)
     yield Checkpoint("classifier", shipped.state(), meta)
-    if task.ranks.writer:
-        yield finish(
-            probabilities,
-            learned.log_odds,
-            learned.clean,
-            learned.labels,
-            given=task.given,
-            single=single,
-            stage=stage,
-            stopped=stopped,
-        )
+    if finished is not None:
+        yield finished
 
 
 def _phase1_towers(task: Task, models: Sequence[DualPromptModel]) -> list[Tower]:

@@ -117,7 +117,9 @@ def _agree(labels: Tensor) -> Tensor:
 
 
 def _under_peer(log_odds: Tensor, labels: Tensor) -> Tensor:
-    return _under_itself(log_odds.flip(0), labels)
+    # Model by model: a turned table of both would be another 2 N C numbers.
+    peers = zip(reversed(log_odds.unbind(0)), labels.unbind(0), strict=True)
+    return torch.stack([odds.gather(1, own[:, None])[:, 0].float() for odds, own in peers])
 
 
 def _under_itself(log_odds: Tensor, labels: Tensor) -> Tensor:

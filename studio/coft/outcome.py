@@ -94,6 +94,49 @@ def finish_alone(probabilities: Tensor, *, given: Tensor, stage: str, stopped: b
     )
 
 
+def finish_all(
+    classifier: Classifier,
+    images: Images,
+    log_odds: Tensor,
+    clean: Tensor,
+    judged: Tensor,
+    *,
+    given: Tensor,
+    single: bool,
+    stage: str,
+    stopped: bool,
+    ranks: Ranks = ALONE,
+) -> Generator[Event, None, Finished | None]:
+    """`finish` of a classifier's towers on all images, whose probabilities are not held: what is
+    said of an image depends on no other. Arguments as there. None where this is
+    not the writer.
+    """
+    batch, found, done = classifier.backbone.forward_batch, list[Finished](), 0
+
+    def labelled(begin: int) -> Results:
+        return (classifier.each(images.batch(range(begin, min(begin + batch, len(images))))),)
+
+    for (part,) in ranks.spread(range(0, len(images), batch), labelled):
+        rows = slice(done, done + part.shape[1])
+        found.append(
+            finish(
+                part, log_odds[:, rows], clean[:, rows], judged[:, rows],
+                given=given[rows], single=single, stage=stage, stopped=stopped,
+            )
+        )  # fmt: skip
+        done = rows.stop
+        yield Progress("labelling", done, len(images))
+    if not found:
+        return None
+    tensors = {
+        # The last axis of what is of both models, else the first, counts the images.
+        name: torch.cat([getattr(part, name) for part in found], 1 if "model" in name else 0)
+        for name in vars(found[0])
+        if name not in ("stage", "stopped")
+    }
+    return Finished(**tensors, stage=stage, stopped=stopped)
+
+
 def label_all(
     classifier: Classifier, images: Images, *, ranks: Ranks = ALONE
 ) -> Generator[Event, None, Tensor]:

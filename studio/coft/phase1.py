@@ -174,6 +174,9 @@ def told(team: Team, step: Step | None) -> Iterator[Step]:
         yield Step(**said)
 
 
+_TABLES = ("probabilities", "log_odds", "images")
+
+
 def judge_all(
     models: Sequence[DualPromptModel], views: TestViews, scale: float, ranks: Ranks = ALONE
 ) -> Generator[Progress, None, Judgement]:
@@ -184,12 +187,26 @@ def judge_all(
     def judged(start: int) -> Results:
         return judge(models, views.chunk(start), texts, scale).fields
 
-    parts, done = [], 0
+    whole: Judgement | None = None
+    done = 0
     for found in ranks.spread(views.starts, judged):
-        parts.append(Judgement(*found))
-        done += found[0].shape[1]
+        part = Judgement(*found)
+        if whole is None:  # room for all of them: parts that are joined in the end take it twice
+            whole = _room(part, len(views))
+        count = part.probabilities.shape[1]
+        for name in _TABLES:
+            getattr(whole, name)[:, done : done + count] = getattr(part, name)
+        done += count
         yield Progress("judging", done, len(views))
-    return join(parts)
+    return join([]) if whole is None else whole
+
+
+def _room(part: Judgement, images: int) -> Judgement:
+    """Empty tables of so many images, of the sizes and types of a part of them."""
+    tables = {name: getattr(part, name) for name in _TABLES}
+    return Judgement(
+        **{name: t.new_empty(len(t), images, t.shape[2]) for name, t in tables.items()}
+    )
 
 
 def join(parts: Sequence[Judgement]) -> Judgement:

@@ -113,6 +113,8 @@ def phase_one_rounds(task: Task) -> Generator[Event, None, Learned]:
         )
         training = phase_one(task, models=models, seeds=both, round_number=number)
         yield from _counted(training, number, settings.rounds)
+        # Seeds are chosen in double precision; from here on that would be as much memory again.
+        first, scores = first.float(), ()
         ranks.team(len(models)).exchange(models)
         if learned is not None and task.stop():
             return learned
@@ -136,8 +138,9 @@ def _learned(
 ) -> Generator[Event, None, Learned]:
     """What a round comes to. first: (N, C) of the first labels; seeds: how many it learned."""
     settings, given = task.settings, task.given
-    assigned = yield from _assigned(judgement, first, task)
-    labels = with_claims(assigned.argmax(-1), task.claims)
+    more = number < settings.rounds
+    own_labels, assigned = yield from _assigned(judgement, first, task, keep=more)
+    labels = with_claims(own_labels, task.claims)
     clean = clean_sets(judgement.log_odds, labels, rule=settings.filter)
     weights = clean.float()
     if settings.label_weights != "hard":
@@ -148,7 +151,7 @@ def _learned(
             candidates=task.candidates if task.backbone.center else None,
         )  # fmt: skip
     labels, clean = into_judged(labels, clean, given)
-    scores = _next_scores(assigned, judgement, settings) if number < settings.rounds else ()
+    scores = _next_scores(assigned, judgement, settings) if more else ()
     learned = Learned(
         models=models,
         log_odds=judgement.log_odds,
@@ -196,8 +199,11 @@ def _seed_sets(
     return sets * 2 if number == 1 else sets
 
 
-def _assigned(judgement: Judgement, first: Tensor, task: Task) -> Generator[Event, None, Tensor]:
-    """(2, N, C) by which each model labels images: alone, or together in its own features.
+def _assigned(
+    judgement: Judgement, first: Tensor, task: Task, *, keep: bool
+) -> Generator[Event, None, tuple[Tensor, list[Tensor]]]:
+    """(2, N) labels that each model gives: alone, or together in its own features; and, where
+    `keep`, of each model the (N, C) that they are read from.
 
     first: (N, C) of the first labels, which count beside what the models have learned, and stand
     where the models contradict them too often.
@@ -205,29 +211,35 @@ def _assigned(judgement: Judgement, first: Tensor, task: Task) -> Generator[Even
     weight = task.settings.first_label_weight
     if weight and contradicted(judgement.probabilities, first):
         yield Warned(CONTRADICTED)
-        return first.expand(2, -1, -1)
-    probabilities = with_first(judgement.probabilities, first, weight=weight)
-    if task.settings.transduction != "all":
-        return probabilities
-    together: list[Tensor] = []
-    for images, own in zip(judgement.images, probabilities, strict=True):
-        yield Progress("labelling together", len(together) * len(own), 2 * len(own))
-        assigned = label_together(
-            images,
-            own,
-            task.given,
-            device=task.space.image_mean.device,
-            given_evidence=task.settings.given_evidence,
-            anchor=task.settings.anchor,
-            evidence=task.evidence,
-            # Its own features have other neighbours, which are looked for as long as that is quick.
-            candidates=None if is_exact(len(own)) else task.candidates,
-        )
-        together.append(assigned)
-    return torch.stack(together)
+        return first.argmax(-1).expand(2, -1), [first, first] if keep else []
+    labels: list[Tensor] = []
+    tables: list[Tensor] = []
+    # One model at a time, and no table is kept that nobody asks for: each is N C numbers.
+    for images, probabilities in zip(judgement.images, judgement.probabilities, strict=True):
+        own = with_first(probabilities, first, weight=weight)
+        if task.settings.transduction == "all":
+            yield Progress("labelling together", len(labels) * len(own), 2 * len(own))
+            own = label_together(
+                images,
+                own,
+                task.given,
+                device=task.space.image_mean.device,
+                given_evidence=task.settings.given_evidence,
+                anchor=task.settings.anchor,
+                evidence=task.evidence,
+                # Its own features have other neighbours, looked for as long as that is quick.
+                candidates=None if is_exact(len(own)) else task.candidates,
+            )
+        labels.append(own.argmax(-1))
+        if keep:
+            tables.append(own)
+        del own
+    return torch.stack(labels), tables
 
 
-def _next_scores(assigned: Tensor, judgement: Judgement, settings: Settings) -> tuple[Tensor, ...]:
+def _next_scores(
+    assigned: Sequence[Tensor], judgement: Judgement, settings: Settings
+) -> tuple[Tensor, ...]:
     """(N, C) of both models by which they rank images for the next round."""
     return tuple(
         without_prior(

@@ -39,7 +39,8 @@ class Progress:
     """How far one is. done: answered, of `shown` images that were seen, of `whole` that come;
     skipped: seen before the last one, and not answered;
     left: images that could come after these; changed: labels that follow answers and were others
-    before; pending: labels are being made to follow.
+    before; pending: labels are being made to follow; among: images that are asked among and whose
+    labels follow, where these were drawn from very many; else 0; images: all there are.
     """
 
     done: int = 0
@@ -50,3 +51,5 @@ class Progress:
     changed: int = 0
     pending: bool = False
     followed: Followed | None = None
+    among: int = 0
+    images: int = 0

@@ -10,11 +10,9 @@ from numpy.typing import NDArray
 from studio.ask.accuracy import (
     FEWEST_TO_DECIDE,
     Decision,
-    checks,
     first_drawn,
     right_share,
 )
-from studio.cache import Same
 from studio.errors import RunError
 from studio.runs.deciding import (
     WAYS,
@@ -30,7 +28,7 @@ from studio.runs.outcome import ANSWERED, TOGETHER, Outcome
 from studio.runs.reader import STAGES, RunReader
 from studio.runs.standing import PERSON, withdraw
 from studio.session.asking import Asking
-from studio.session.encoded import subject_of
+from studio.session.encoded import drawn_order, subject_of
 from studio.session.opened import Opened, open_run
 from studio.session.source import OpenedFolder, OpenedRun
 from studio.session.tasks import Task
@@ -163,9 +161,7 @@ def _order(opened: Opened) -> NDArray[np.int64]:
     before: frozenset[str] = frozenset()
     if isinstance(source, OpenedRun):
         before = answered_before(opened.session.store.get(source.run_id))
-    order = opened.session.askings.order(
-        source, Same(by.labels, by.confidence), lambda: checks(by.labels, by.confidence)
-    )
+    order = drawn_order(opened)
     if not before:
         return order
     told = np.array([path in before for path in by.paths], bool)

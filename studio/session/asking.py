@@ -27,7 +27,7 @@ from studio.runs.question import Followed, Progress, Question
 from studio.session.drawn import drawn_questions, held_out
 from studio.session.source import Source
 from studio.session.tasks import Lane, Task
-from studio.session.weighing import Subject
+from studio.session.weighing import ASKED_AMONG, Subject
 
 SIZE = 20
 """Images at a time: as many as people answer without a pause."""
@@ -148,6 +148,8 @@ class Asking:
                 changed=self._changed,
                 pending=self.pending,
                 followed=self.followed,
+                among=len(self.subject.rows) if len(self.images) > ASKED_AMONG else 0,
+                images=len(self.images),
             )
 
     # What follows -------------------------------------------------------------------------------

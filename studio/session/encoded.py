@@ -4,22 +4,34 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from studio.ask.accuracy import checks
+from studio.cache import Same
 from studio.errors import RunError
 from studio.imports import import_torch
 from studio.prompts.prompt_set import PromptSet
-from studio.runs.first_labels import LOADING, TOO_LONG, Encoded, best, encode_images
+from studio.runs.first_labels import (
+    ENCODING,
+    LOADING,
+    TOO_LONG,
+    Encoded,
+    best,
+    encode_images,
+    model_for,
+)
+from studio.runs.reader import STAGES
 from studio.scores.similar import Vectors
-from studio.session.opened import Opened
+from studio.session.opened import Opened, places_in
 from studio.session.similar import vectors_of
 from studio.session.source import OpenedFolder
 from studio.session.tasks import Task
 from studio.session.weigher import Weigher
-from studio.session.weighing import Subject
+from studio.session.weighing import ASKED_AMONG, Subject
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,7 +55,7 @@ def encoded_of(opened: Opened) -> Task:
         return Task.of(ready)  # what labelled the images at hand
 
     def encode(task: Task) -> Encoded:
-        full = opened.read()
+        full = opened.read(task)
         assert full.folder is not None
         assert full.canvases is not None
         return encode_images(
@@ -56,6 +68,39 @@ def encoded_of(opened: Opened) -> Task:
         )
 
     return session.tasks.ask(("encoded", *opened.key[:2]), LOADING, encode, again=True)
+
+
+def drawn_order(opened: Opened) -> NDArray[np.int64]:
+    """All images in the order in which they are checked (`studio.ask.accuracy.checks`)."""
+    by = [stage for name, stage in opened.stages.items() if name in STAGES][-1]
+    return opened.session.askings.order(
+        opened.source, Same(by.labels, by.confidence), lambda: checks(by.labels, by.confidence)
+    )
+
+
+def _some_of(opened: Opened, rows: NDArray[np.int64], task: Task) -> Encoded:
+    """Some of the run's images, as the model sees them; all of them are in the folder."""
+    assert opened.folder is not None
+    assert opened.canvases is not None
+    cache_dir = opened.session.options.cache_dir
+    backbone, folder, canvases = model_for(
+        folder=opened.folder, canvases=opened.canvases, model=opened.model, cache_dir=cache_dir,
+        begin=task.begin, stop=task.stopping,
+    )  # fmt: skip
+    from studio.clip.texts import TextTower
+    from studio.runs import inputs
+
+    places = opened.at[rows].tolist()
+    if folder is not opened.folder:  # read again for this model
+        places = places_in([opened.outcome.paths[i] for i in rows], folder).tolist()
+    some = replace(folder, images=tuple(folder.images[i] for i in places))
+    features = inputs.encode(
+        backbone, some, canvases.some(places), cache_dir,
+        progress=task.begin(ENCODING), stop=task.stopping,
+    )  # fmt: skip
+    tower = TextTower(backbone)
+    tower.let_go_of_images()
+    return Encoded(tower=tower, features=features, model=opened.model, cache_dir=cache_dir)
 
 
 class Searcher:
@@ -136,17 +181,26 @@ def subject_of(opened: Opened) -> Task:
     Raises:
         RunError: its images are gone.
     """
-    before, names, prompts = encoded_of(opened), opened.outcome.class_names, prompts_of(opened)
+    names, prompts = opened.outcome.class_names, prompts_of(opened)
     paths = opened.outcome.paths
+    before = encoded_of(opened) if len(paths) <= ASKED_AMONG else None
+    if not opened.there:
+        raise RunError(f"{opened.problem} Without its images nothing can be searched or asked.")
 
     def make(task: Task) -> Subject:
+        full = opened.read(task)
+        rows = np.flatnonzero(full.at >= 0)
+        if before is None:
+            rows = np.sort(drawn_order(opened)[:ASKED_AMONG])
+            rows = rows[full.at[rows] >= 0]
+            start = _some_of(full, rows, task).start(names, prompts)
+            here = np.arange(len(rows))
+        else:
+            # It was asked for first, and has ended by now.
+            start, here = before.result().start(names, prompts), full.at[rows]
         task.begin("Comparing the images")
-        at = opened.read().at
-        # It was asked for first, and has ended by now.
-        start = before.result().start(names, prompts)
-        rows = np.flatnonzero(at >= 0)
         mine = paths if len(rows) == len(paths) else tuple(paths[i] for i in rows)
-        return Subject(rows, mine, names, Weigher(start, at[rows], names))
+        return Subject(rows, mine, names, Weigher(start, here, names))
 
     key = ("subject", opened.key, names, json.dumps(prompts.to_dict(), sort_keys=True))
     return opened.session.tasks.ask(key, "Comparing the images", make, again=True)

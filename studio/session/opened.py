@@ -22,7 +22,7 @@ from studio.runs.outcome_of import zero_shot_outcome
 from studio.runs.resume import what_to_do
 from studio.scores.estimate import Estimate
 from studio.session.asking import Asking
-from studio.session.session import Placed, Session
+from studio.session.session import LOOKING, Placed, Session
 from studio.session.source import AT_HAND, NOTHING, OpenedFolder, OpenedRun, Source, parse
 from studio.session.task import Task
 
@@ -74,12 +74,20 @@ class Opened:
         assert isinstance(self.source, OpenedRun)
         return self.session.reader(self.source.run_id).root
 
-    def read(self) -> Opened:
-        """The same with its folder, waited for. Raises StudioError when there is none."""
+    def read(self, task: Task | None = None) -> Opened:
+        """The same with its folder, waited for. task: told how far that is.
+
+        Raises:
+            StudioError: There is none.
+        """
         if self.folder is not None:
             return self
         if self.reading is None:
             raise RunError(self.problem)
+        progress = None if task is None else task.begin(LOOKING)
+        while progress is not None and self.reading.pending:
+            progress(self.reading.state.done, self.reading.state.total)
+            self.reading.ended.wait(0.2)
         folder, canvases = self.reading.result()
         at = places_in(self.outcome.paths, folder)
         return replace(self, folder=folder, canvases=canvases, at=at)

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from studio.session.judging import Judging
     from studio.session.opened import Opened
 
+LOOKING = "Looking through the folder"
 _MEASURE_S = 60.0
 _READERS = 12
 _FOLDERS = 4
@@ -299,10 +300,10 @@ class Session:
             key = (root, follow_links)
 
         def read(task: Task) -> tuple[Folder, Canvases]:
-            progress = task.begin("Looking through the folder")
+            progress = task.begin(LOOKING)
             return self.open_folder(root, progress=progress, follow_links=follow_links)
 
-        return self._readings.ask(key, "Looking through the folder", read, again=root.is_dir())
+        return self._readings.ask(key, LOOKING, read, again=root.is_dir())
 
     def cache_bytes(self) -> int | None:
         """About how much the cache takes of the disk; None while it is not known yet.

@@ -29,7 +29,7 @@ def vectors_of(opened: Opened) -> Task | None:
     if not opened.there:
         return None
     return opened.session.tasks.ask(
-        ("vectors", opened.key), LOADING, lambda task: _vectors(opened.read(), task)
+        ("vectors", opened.key), LOADING, lambda task: _vectors(opened.read(task), task)
     )
 
 

@@ -18,6 +18,10 @@ from studio.runs.outcome import ANSWERED, LIKELY, Outcome
 from studio.runs.outcome_of import zero_shot_outcome
 from studio.runs.question import Followed, Question
 
+ASKED_AMONG = 100_000
+"""Images that are asked among and whose labels follow: of more, so many are drawn. To compare a
+million with one another takes an hour and tens of gigabytes."""
+
 
 class Weighs(Protocol):
     """What weighs answers about M images and C classes. Made once for a set."""

@@ -85,15 +85,17 @@ def picked(outcome: Outcome, pick: object) -> tuple[Indices, str]:
     return found, f"{count(len(found))} {text}" + ("" if column == "all" else f", {name}")
 
 
-def note(number: int, placed: int, images: int) -> str:
+def note(number: int, placed: int, images: int, *, noisy: int = 0) -> str:
     """What is not drawn, in a sentence; empty when all is.
 
-    number: points that are drawn, of `placed` images that have a place, of all `images`.
+    number: points that are drawn, of `placed` images that have a place, of all `images`; noisy: how
+    many of them would be drawn first.
     """
     text = ""
     if number < placed:
+        first = "noisy ones" if noisy < number else "least clean ones"
         text = (
-            f"{count(number)} of {count(placed)} images are drawn: the noisy ones and a sample of "
+            f"{count(number)} of {count(placed)} images are drawn: the {first} and a sample of "
             "the rest. A lasso takes all that lie in it, drawn or not."
         )
     if placed < images:

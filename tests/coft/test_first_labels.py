@@ -142,3 +142,17 @@ def test_labels_weigh_by_their_support_unless_they_weigh_by_the_peer_alone(
     assert torch.allclose(learned.weights, alone.weights * share)
     hard, _ = _learned(task.with_settings(label_weights="hard"), own, monkeypatch)
     assert hard.weights.tolist() == torch.ones(2, 60).tolist()
+
+
+def test_a_table_in_parts_says_the_same_of_both_models_and_of_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    draw = torch.Generator().manual_seed(0)
+    both = torch.rand(2, 9, 5, generator=draw).softmax(-1)
+    first = torch.rand(9, 5, generator=draw, dtype=torch.float64).softmax(-1)
+    whole = (both.log() + 0.7 * first.float().log()).softmax(-1)
+    monkeypatch.setattr("studio.coft.parts.PART_NUMBERS", 10)
+    found = with_first(both, first, weight=0.7)
+    torch.testing.assert_close(found, whole, atol=1e-6, rtol=0)
+    assert torch.equal(with_first(both[1], first, weight=0.7), found[1])
+    assert with_first(both, first, weight=0) is both

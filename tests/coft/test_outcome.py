@@ -11,7 +11,7 @@ import torch
 
 from studio.coft.events import Finished, Progress
 from studio.coft.given import REJECTED, UNKNOWN
-from studio.coft.outcome import TOP, finish, finish_alone, label_all
+from studio.coft.outcome import TOP, finish, finish_all, finish_alone, label_all
 from tests.coft.conftest import Canvases
 
 NOTHING = torch.full((4,), UNKNOWN)
@@ -113,19 +113,52 @@ class Numbered:
         return canvases[None, :, 0, 0, :1].float().expand(2, -1, -1)
 
 
+def drained(work: Iterator[Any]) -> Any:
+    progress = []
+    while True:
+        try:
+            progress.append(next(work))
+        except StopIteration as end:
+            return end.value, progress
+
+
 def test_all_images_are_labelled_in_their_order() -> None:
     images = Canvases(10, size=2)
     images.data = torch.arange(10, dtype=torch.uint8)[:, None, None, None].expand(10, 3, 2, 2)
-
-    def drained(work: Iterator[Any]) -> Any:
-        progress = []
-        while True:
-            try:
-                progress.append(next(work))
-            except StopIteration as end:
-                return end.value, progress
 
     result, progress = drained(label_all(Numbered(), images))  # type: ignore[arg-type]
     assert result.shape == (2, 10, 1)
     assert result[1, :, 0].tolist() == list(range(10))
     assert progress == [Progress("labelling", done, 10) for done in (4, 8, 10)]
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_the_outcome_of_all_images_is_that_of_each_batch(single: bool) -> None:
+    """Without a table of all images: the same to the last bit."""
+    draw = torch.Generator().manual_seed(0)
+    images, classes = 11, 7
+    probabilities = torch.rand(2, images, classes, generator=draw).softmax(-1)
+    log_odds = torch.randn(2, images, classes, generator=draw)
+    judged = torch.randint(0, classes, (2, images), generator=draw)
+    clean = torch.rand(2, images, generator=draw) > 0.4
+    given = torch.full((images,), UNKNOWN)
+    given[3], given[8] = 2, REJECTED
+    rest: dict[str, Any] = {"given": given, "single": single, "stage": "phase2", "stopped": False}
+
+    class Batches:
+        backbone = SimpleNamespace(forward_batch=4)
+
+        def each(self, rows: list[int]) -> torch.Tensor:
+            return probabilities[:, rows]
+
+    pictures = type("P", (), {"batch": lambda _, rows: list(rows), "__len__": lambda _: images})()
+    found, progress = drained(
+        finish_all(Batches(), pictures, log_odds, clean, judged, **rest)  # type: ignore[arg-type]
+    )
+    wanted = finish(probabilities, log_odds, clean, judged, **rest)
+    for name, value in vars(wanted).items():
+        if isinstance(value, torch.Tensor):
+            assert torch.equal(getattr(found, name), value), name
+        else:
+            assert getattr(found, name) == value
+    assert [p.done for p in progress] == [4, 8, 11]

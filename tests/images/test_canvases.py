@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 from studio.errors import FolderError, Stopped
-from studio.images import canvas_cache
+from studio.images import canvas_cache, canvas_summary
 from studio.images import canvases as canvases_module
 from studio.images import resize as resize_module
 from studio.images.canvases import CANVAS_SIZE, Canvases, prepare
@@ -658,3 +658,43 @@ def test_awkward_files_do_not_fill_the_memory(shared_data: Path, tmp_path: Path)
         capture_output=True, text=True, timeout=120, check=True,
     )  # fmt: skip
     assert int(done.stdout) < 250  # MiB; 80 on two cores: the largest file has 15 million pixels
+
+
+def test_a_large_folder_that_has_not_changed_is_known_from_one_array(
+    root: Path, decoded: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (canvases_module, canvas_summary):
+        monkeypatch.setattr(module, "FEWEST", 3)
+    before, canvases = run(root)
+    decoded.clear()
+    monkeypatch.setattr(canvases_module, "_outcome", pytest.fail)  # the index is not asked
+    folder, again = run(root)
+    assert not decoded
+    assert folder == before
+    assert [item.path for item in folder.refused] == ["broken.png"]
+    assert (again.contents, again.on_disk) == (canvases.contents, True)
+    assert numbers(again) == numbers(canvases) == list(range(10))
+    assert numbers(again.some([4, 2])) == [4, 2]
+
+
+def test_what_has_changed_in_a_large_folder_is_found(
+    root: Path, decoded: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (canvases_module, canvas_summary):
+        monkeypatch.setattr(module, "FEWEST", 3)
+    run(root)
+    decoded.clear()
+    add(root / "sub" / "5.png", 7)
+    assert numbers(run(root)[1])[5] == 7
+    assert decoded == ["5.png"]
+    assert numbers(run(root)[1])[5] == 7
+    for shard in (root.parent / "cache" / "canvases").glob("*/*.npy"):
+        if not shard.name.startswith("summary-"):
+            shard.unlink()
+    decoded.clear()
+    assert numbers(run(root)[1])[:5] == [0, 1, 2, 3, 4]
+    assert len(decoded) == 10
+    (summary,) = (root.parent / "cache" / "canvases").glob("*/summary.json")
+    for text in ("", "{}", '{"version": 1, "pillow": 3}', "[1]"):
+        summary.write_text(text)
+        assert len(run(root)[1]) == 10

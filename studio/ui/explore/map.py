@@ -157,7 +157,9 @@ class MapPanel(InSession, Panel):
             "names": last.class_names,
             "largest": np.argsort(-sizes, kind="stable")[:CLASSES].tolist(),
             "points": placed.packed(indices, kind),
-            "note": view.note(len(indices), len(placed.rows), len(last)),
+            "note": view.note(
+                len(indices), len(placed.rows), len(last), noisy=int(map_points.noisy(last).sum())
+            ),
         }
 
     def selected(self, asked: Asked) -> dict[str, Any]:

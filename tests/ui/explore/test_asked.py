@@ -16,10 +16,13 @@ from studio.runs.corrections import Corrections
 from studio.runs.given import Correction
 from studio.runs.outcome import ANSWERED
 from studio.runs.standing import read_standing, withdraw
+from studio.session import asking as asking_module
+from studio.session import encoded
 from studio.session.asking import EVERY, SIZE
 from studio.session.opened import open_run
 from studio.session.session import Session
 from studio.session.source import AT_HAND, parse
+from studio.session.tasks import Tasks
 from studio.ui.explore.scene import Filters, served
 from studio.ui.explore.tab import ExploreTab
 from tests.ui.conftest import explore_tab
@@ -115,6 +118,34 @@ def test_the_map_and_the_line_show_what_follows(tab: ExploreTab, run: str) -> No
     assert "All labels follow your answers" in drawn[tab.ask.line]
     before = tab.draw(Filters(run=run, stage=value["stages"][0][0]))[tab.map.board]
     assert before["stage"] == "zero-shot"
+
+
+def test_of_very_many_images_some_are_drawn_and_the_others_stay(
+    shared: Session, run_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (encoded, asking_module):
+        monkeypatch.setattr(module, "ASKED_AMONG", 20)
+    monkeypatch.setattr(shared, "tasks", Tasks())
+    tab, before = explore_tab(shared), open_run(shared, run_id).outcome
+    try:
+        drawn = sorted(checks(before.labels, before.confidence)[:20].tolist())
+        html = begin(tab, run_id)
+        asking = open_run(shared, run_id).asking
+        assert asking is not None
+        assert asking.subject.rows.tolist() == drawn
+        assert place_of(html)["index"] in drawn
+        for _ in range(EVERY):
+            html = key(tab, html, 2)["html"]
+        shared.askings.wait()
+        after = open_run(shared, run_id)
+        others = np.setdiff1d(np.arange(len(before)), drawn)
+        followed = after.stages[ANSWERED]
+        assert followed.labels[others].tolist() == before.labels[others].tolist()
+        assert "20 of" in tab.ask.draw(tab.scene(Filters(run=run_id)))[tab.ask.line]
+        *_, (line, html) = tab.ask.start(run_id, checking=True)
+        assert place_of(html)["index"] in drawn, line
+    finally:
+        clear(shared, run_id)
 
 
 def test_n_is_none_of_these_and_space_skips(tab: ExploreTab, run: str) -> None:

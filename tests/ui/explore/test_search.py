@@ -15,10 +15,10 @@ from studio.clip.space import Space
 from studio.errors import ModelError
 from studio.runs import first_labels
 from studio.runs.inputs import encode
-from studio.session import encoded
+from studio.session import encoded, similar
 from studio.session.opened import open_run
 from studio.session.session import Session
-from studio.session.tasks import Task
+from studio.session.tasks import Task, Tasks
 from studio.ui.explore import search
 from studio.ui.explore.search import SearchPanel, encoded_of
 from tests.ui.conftest import load
@@ -69,6 +69,21 @@ def test_the_images_are_ranked_in_the_space_of_the_zero_shot_labels(
         assert found.indices.tolist() == wanted[: first_labels.LEAST]
         assert text in found.text
     assert wanted[: first_labels.LEAST] != sorted(wanted[: first_labels.LEAST])
+
+
+def test_very_many_images_are_searched_by_the_vectors_of_the_map(
+    shared: Session, run_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = [answer(shared, text, run_id).indices.tolist() for text in ("a dog", "a red square")]
+    for module in (search, similar):
+        monkeypatch.setattr(module, "FEWEST", 1)
+    monkeypatch.setattr(shared, "tasks", Tasks())
+    monkeypatch.setattr(encoded, "encode_images", pytest.fail)  # nobody holds the features
+    found = [answer(shared, text, run_id).indices.tolist() for text in ("a dog", "a red square")]
+    # Half precision may turn round two that are equally near.
+    assert [sorted(images) for images in found] == [sorted(images) for images in wanted]
+    assert [images[0] for images in found] == [images[0] for images in wanted]
+    assert "fewer words" in ask(shared, "word " * 39, run_id)[-1][0]
 
 
 def test_other_words_find_other_images(shared: Session, run_id: str) -> None:
