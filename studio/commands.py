@@ -16,6 +16,7 @@ from studio.errors import (
     Stopped,
     WriteError,
 )
+from studio.numbers import plural
 
 if TYPE_CHECKING:
     import argparse
@@ -195,7 +196,7 @@ def suggest(options: argparse.Namespace) -> int:
         except Stopped:
             return INTERRUPTED
     table.save(options.out)
-    print(f"{len(table)} images worth an answer: {options.out}")
+    print(f"{plural(len(table), 'image')} worth an answer: {options.out}")
     return 0
 
 
@@ -213,7 +214,7 @@ def checks(options: argparse.Namespace) -> int:
     if options.out is not None:
         table = run.checks(options.number)
         table.save(options.out)
-        print(f"{len(table)} images to check: {options.out}")
+        print(f"{plural(len(table), 'image')} to check: {options.out}")
         return 0
     found = run.decide(options.answers)
     for sentence in (*sentences(found), *run.accuracy(options.answers).sentences()):
@@ -283,7 +284,9 @@ def predict(options: argparse.Namespace) -> int:
         )
         for refused in done.refused:
             terminal.line(f"refused {refused.path}: {refused.reason} ({refused.detail})")
-    print(f"{len(done.paths)} images labelled, {len(done.refused)} refused: {options.out}")
+    print(
+        f"{plural(len(done.paths), 'image')} labelled, {len(done.refused)} refused: {options.out}"
+    )
     return 0
 
 

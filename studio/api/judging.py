@@ -21,6 +21,7 @@ from studio.ask.judge_endpoint import find_judge, judge_address, stays_here
 from studio.ask.judge_said import Asking
 from studio.errors import INTERRUPTED, PromptError, RunError
 from studio.images.canvases import prepare
+from studio.numbers import plural
 from studio.progress import Begin, Stop
 from studio.prompts.endpoint import Endpoint, host_of
 from studio.runs.corrections import Corrections, Subjects, folder_corrections
@@ -231,13 +232,13 @@ def _leaves(
         cost += f" at the prices that were listed in {PRICES_OF}; they may have changed since"
     lines.append(
         f"to {endpoint.host}, model {endpoint.model}: {budget.questions} questions about "
-        f"{budget.images} images and {budget.probes} about test pictures (at most "
+        f"{plural(budget.images, 'image')} and {budget.probes} about test pictures (at most "
         f"{budget.at_most} requests), about {budget.tokens_in} tokens sent and "
         f"{budget.tokens_out} written{cost}"
     )
     words = " and the description" if about else ""
     what = (
-        f"{budget.images} images (at most 512 pixels a side, without metadata) and class "
+        f"{plural(budget.images, 'image')} (at most 512 pixels a side, without metadata) and class "
         f"names{words}"
     )
     if stays_here(base, endpoint.model):
@@ -255,8 +256,8 @@ def _report(
     spent = asking.tokens_in + asking.tokens_out
     cost = price.of(asking.tokens_in, asking.tokens_out) if price and spent else None
     tell(
-        f"{len(asking.answers)} images judged, {asking.unstable} with an answer that changed with "
-        f"the order; {asking.requests} requests, {spent} tokens by the server's count"
+        f"{plural(len(asking.answers), 'image')} judged, {asking.unstable} with an answer that "
+        f"changed with the order; {asking.requests} requests, {spent} tokens by the server's count"
         + ("" if cost is None else f", {cost:.3f} US dollars")
     )
     if subject.out is not None:

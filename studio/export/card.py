@@ -9,7 +9,7 @@ import studio
 from studio.export.entry import Entry
 from studio.export.subject import Subject
 from studio.methods import title_of
-from studio.numbers import percent
+from studio.numbers import percent, plural
 from studio.runs.again import command_of
 from studio.scores.estimate import Estimate
 
@@ -40,10 +40,10 @@ def data_card(subject: Subject) -> str:
     )
     body = [
         f"# {subject.reader.info.name}", "",
-        f"{len(subject.indices)} images with labels that no person gave, but for those that the "
-        "column `correction` marks as accepted or relabelled. Two copies of a CLIP model labelled "
-        "them and judged each other's labels (CoFT, arXiv:2602.04337). The images' own licence is "
-        "not known to the studio.", "", *_figures(subject), *_limits(subject), "",
+        f"{plural(len(subject.indices), 'image')} with labels that no person gave, but for those "
+        "that the column `correction` marks as accepted or relabelled. Two copies of a CLIP model "
+        "labelled them and judged each other's labels (CoFT, arXiv:2602.04337). The images' own "
+        "licence is not known to the studio.", "", *_figures(subject), *_limits(subject), "",
     ]  # fmt: skip
     return head + "\n" + "\n".join(body)
 

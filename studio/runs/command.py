@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from studio.files import finite
+from studio.numbers import plural
 from studio.runs.again import command_of
 from studio.runs.checking import CHECKED_FILE
 from studio.runs.result import RunResult
@@ -32,12 +33,16 @@ def summary(result: RunResult, run: Run) -> str:
     where = "the test folder" if result.test_folder else "this folder"
     given, rejected, checked = result.given_labels, result.given_rejected, result.checked
     lines = [
-        f"{result.images} images ({result.refused} refused), {result.classes} classes, "
+        f"{plural(result.images or 0, 'image')} ({result.refused} refused), "
+        f"{plural(result.classes or 0, 'class', 'classes')}, "
         f"{result.seconds:.0f} s" + (", stopped early" if result.stopped else ""),
         f"labels clean            {share(result.clean_fraction)} of all",
     ]
     if given or rejected:
-        lines.append(f"corrections             {given} labels given, {rejected} images left out")
+        lines.append(
+            f"corrections             {plural(given or 0, 'label')} given, "
+            f"{plural(rejected or 0, 'image')} left out"
+        )
         if given and not result.test_folder:
             where += ", given labels included"
     if result.judged_labels:

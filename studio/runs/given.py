@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from studio.errors import RunError
 from studio.images.image_names import ImageNames, plain
 from studio.images.names import Matcher, same
+from studio.numbers import plural
 from studio.runs.table import plain_name, plain_path, read_csv, safe_name, safe_path, write_csv
 
 if TYPE_CHECKING:
@@ -332,9 +333,8 @@ def given_vector(
                 judged[place[path]] = number.get(own.judged_label, NONE)
     if corrections and len(missing) == len(corrections):
         raise RunError(
-            f"None of the {len(missing)} images of the {what} is in the folder "
-            f"({listed(missing)}): "
-            "paths are relative to the folder of images."
+            f"{plural(len(missing), 'image')} of the {what}, and none is in the folder "
+            f"({listed(missing)}): paths are relative to the folder of images."
         )
     return Given(vector, judged, tuple(missing), resolved)
 

@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from studio.images.names import canonical
+from studio.numbers import plural
 from studio.scores.estimate import Evidence, level_of
 
 if TYPE_CHECKING:  # a verdict is read from a run without torch
@@ -127,7 +128,8 @@ def knowledge(
     if len(images) < _FEWEST_IMAGES:
         return Knowledge(
             "doubtful",
-            f"{len(images)} images are too few to tell whether the model knows them.",
+            f"{plural(len(images), 'image')} {'is' if len(images) == 1 else 'are'} too few to tell "
+            "whether the model knows them.",
             {"z": None, "near_z": None, "agreement": None, "images": float(len(images))},
         )
 

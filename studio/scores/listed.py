@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from studio.numbers import plural
+
 SELDOM = 0.25
 """Of an even share of the images; a name with fewer first labels is seldom given."""
 
@@ -42,9 +44,10 @@ class Listed:
         said = []
         if self.never or self.seldom:
             names = [*self.never, *self.seldom]
+            seem, them = ("it seems", "it") if len(names) == 1 else ("they seem", "them")
             said.append(
-                f"{len(names)} names that hardly any image is first labelled as; they seem to be "
-                f"absent, or the model does not know them: {_some(names, most)}"
+                f"{plural(len(names), 'name')} that hardly any image is first labelled as; {seem} "
+                f"to be absent, or the model does not know {them}: {_some(names, most)}"
             )
         if self.alike:
             pairs = [f"{one} / {other}" for one, other in self.alike]

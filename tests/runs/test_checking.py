@@ -56,7 +56,7 @@ def test_claims_follow_the_images_and_strangers_are_refused() -> None:
     assert vector.tolist() == [0, -1, -1]
     assert warning.startswith("1 of the labels to check")
     assert warning.endswith("x")
-    with pytest.raises(RunError, match="None of the 1 images of the labels to check"):
+    with pytest.raises(RunError, match="1 image of the labels to check, and none is in"):
         claimed({"x": "cat"}, paths=paths, class_names=names)
 
 

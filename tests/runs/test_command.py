@@ -51,10 +51,10 @@ def test_what_is_not_known_is_not_said(run: Run):
 
 def test_labels_that_a_person_gave_are_said_to_be_in_the_accuracy(run: Run):
     corrected = lines(run, given_labels=4, given_rejected=1)
-    assert corrected[2] == "corrections             4 labels given, 1 images left out"
+    assert corrected[2] == "corrections             4 labels given, 1 image left out"
     assert corrected[5] == "accuracy                75.0 % on this folder, given labels included"
     rejected = lines(run, given_rejected=1)
-    assert rejected[2] == "corrections             0 labels given, 1 images left out"
+    assert rejected[2] == "corrections             0 labels given, 1 image left out"
     assert rejected[5] == "accuracy                75.0 % on this folder"
     tested = lines(run, given_labels=4, test_folder="/test")
     assert tested[5] == "accuracy                75.0 % on the test folder"

@@ -160,7 +160,7 @@ def test_nothing_given_is_nothing_known():
 def test_other_classes_and_another_folder_are_refused():
     with pytest.raises(RunError, match="not in the list: horse"):
         given_vector({"a": Correction("accepted", "horse")}, paths=["a"], class_names=["cat"])
-    with pytest.raises(RunError, match="None of the 1 images of the corrections"):
+    with pytest.raises(RunError, match="1 image of the corrections, and none is in"):
         given_vector({"b": Correction("accepted", "cat")}, paths=["a"], class_names=["cat"])
 
 

@@ -30,3 +30,10 @@ def test_names_with_less_than_a_quarter_of_an_even_share_are_seldom_given() -> N
     assert "seem to be absent, or the model does not know them: d and 1 more" in seldom
     assert "a / b" in pairs
     assert Listed.of(["a", "b"], [5, 5]).sentences() == []
+
+
+def test_one_name_is_not_spoken_of_as_many() -> None:
+    (said,) = Listed.of(["a", "b"], [0, 10]).sentences()
+    assert said.startswith("1 name that hardly any image is first labelled as; it seems to be ")
+    (said,) = Listed.of(["a", "b", "c"], [0, 0, 10]).sentences()
+    assert said.startswith("2 names that hardly any image is first labelled as; they seem to be ")

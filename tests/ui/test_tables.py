@@ -269,7 +269,7 @@ def test_corrections_that_cannot_be_used_change_nothing(
         "path,label\nred_square/0.png,red square\nred_square/0.png,blue line\n"
     )
     assert "zebra" in said("path,label\nred_square/0.png,zebra\n")
-    assert "None of the 1 images" in said("path,label\nx.png,red square\n")
+    assert "1 image of the" in said("path,label\nx.png,red square\n")
     assert "labels that a model gave" in said("path,label,clean_probability\na.png,red square,1\n")
     with pytest.raises(StudioError, match="did not arrive"):
         panel.take_table(run_id, [{"path": "/etc/passwd"}])
