@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.browser.conftest import Server, Watch
+from tests.browser.test_asked import look
 from tests.browser.test_explore import explore
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 Open = Callable[..., Any]
-LOOKS = os.environ.get("STUDIO_LOOKS")  # a folder for pictures, while the page is being written
 
 
 @pytest.fixture(scope="module")
 def server(lived_in: Server) -> Server:
     return lived_in
-
-
-def look(page: Any, name: str) -> None:
-    if LOOKS:
-        page.screenshot(path=Path(LOOKS) / f"{name}.png", full_page=True)
 
 
 def test_names_that_do_not_fit_are_told_and_images_of_no_class_found(
