@@ -45,7 +45,9 @@ def learn(student: Student, lessons: Lessons, recipe: Recipe, *, steps: int) -> 
         seen = views[batch]
         flipped = torch.rand(len(batch), generator=generator) < 0.5
         seen = torch.where(flipped[:, None, None, None], seen.flip(-1), seen)
-        own, target = student(seen) - student.middle, wanted[batch] - student.middle
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=recipe.dtype == "bfloat16"):
+            found = student(seen)
+        own, target = found.float() - student.middle, wanted[batch] - student.middle
         loss = 1 - cosine_similarity(own, target).mean()
         loss = loss + (own - target).square().sum(1).mean() / spread
         optimizer.zero_grad(set_to_none=True)
