@@ -21,7 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import torch
 
 from studio.clip.backbone import load_backbone
-from studio.clip.encode import autocast, preprocess
+from studio.clip.encode import preprocess
+from studio.clip.precision import autocast
 from studio.memory import keep_freed_memory
 from studio.places import default_cache_dir
 from studio.runs.inputs import images_for
@@ -43,7 +44,7 @@ def main() -> None:
     whole: list[float] = []
     bare: list[float] = []
     images = 0
-    with torch.inference_mode(), autocast(backbone.device):
+    with torch.inference_mode(), autocast(backbone.device, backbone.visual):
         for number in range(options.rounds + 1):  # the first round warms up
             for start in range(0, len(canvases) - batch + 1, batch):
                 began = time.perf_counter()

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from studio.clip.backbone import Backbone, build_visual, count_values
-from studio.clip.encode import autocast, preprocess
+from studio.clip.encode import preprocess
+from studio.clip.precision import autocast
 from studio.clip.space import Space
 from studio.coft.adapters import PromptTokens, VisualAdapter
 from studio.errors import ModelError
@@ -67,7 +68,7 @@ class Classifier:
 
     def each(self, canvases: Tensor) -> Tensor:
         """(models, B, C) class probabilities of uint8 canvases (B, 3, S, S), decoded once."""
-        with torch.inference_mode(), autocast(self.backbone.device):
+        with torch.inference_mode(), autocast(self.backbone.device, self.backbone.visual):
             pixels = preprocess(canvases, self.backbone)
             return torch.stack([tower(pixels).float().softmax(-1).cpu() for tower in self.towers])
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from studio.clip.backbone import Backbone
-from studio.clip.encode import Images, autocast, to_pixels
+from studio.clip.encode import Images, to_pixels
+from studio.clip.precision import autocast
 from studio.coft.adapters import VisualAdapter
 from studio.coft.dual import test_hidden
 from studio.coft.events import Progress
@@ -108,7 +109,7 @@ def seed_views(
     def fresh(generator: torch.Generator, positions: Tensor, rows: slice = slice(None)) -> Tensor:
         canvases = images.batch(indices[positions[rows]].tolist())
         views = draw(canvases, generator=generator, of=(len(positions), rows))
-        with torch.no_grad(), autocast(backbone.device):
+        with torch.no_grad(), autocast(backbone.device, backbone.visual):
             return adapter.prefix(backbone.visual, to_pixels(views.to(backbone.device), backbone))
 
     if not cached:
