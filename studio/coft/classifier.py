@@ -68,7 +68,7 @@ class Classifier:
 
     def each(self, canvases: Tensor) -> Tensor:
         """(models, B, C) class probabilities of uint8 canvases (B, 3, S, S), decoded once."""
-        with torch.inference_mode(), autocast(self.backbone.device, self.backbone.visual):
+        with torch.inference_mode(), autocast(self.backbone.device, self.towers[0].visual):
             pixels = preprocess(canvases, self.backbone)
             return torch.stack([tower(pixels).float().softmax(-1).cpu() for tower in self.towers])
 
