@@ -47,6 +47,7 @@ from studio.images.folder import (
     scan,
 )
 from studio.images.moved import take_along
+from studio.images.read_ahead import ReadAhead
 from studio.images.resize import CROP, Resize, square
 from studio.progress import Progress, Stop, never
 from studio.untrusted import Unreadable
@@ -100,6 +101,7 @@ class Canvases:
         self.note = ""
         self._max_pixels = max_pixels
         self._pool: ThreadPoolExecutor | None = None
+        self._ahead = ReadAhead(self._gather, images=len(files))
 
     def __len__(self) -> int:
         return len(self._files)
@@ -120,7 +122,7 @@ class Canvases:
         import torch  # here, so that scanning a folder does not pay for the import
 
         array = indices if hasattr(indices, "__array__") else list(indices)
-        return torch.from_numpy(self._gather(np.asarray(array, dtype=np.int64).reshape(-1)))
+        return torch.from_numpy(self._ahead.batch(np.asarray(array, dtype=np.int64).reshape(-1)))
 
     def some(self, indices: Sequence[int]) -> Canvases:
         """The images with these indices alone, in this order."""
