@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from studio.images.canvas_cache import Pixels
+from studio.images.canvas_shards import Pixels
 from studio.images.canvases import as_picture
 from studio.images.folder import Folder, ImageFile
 

@@ -1,40 +1,41 @@
 """Canvases on disk.
 
-A folder's cache holds shards (`.npy` files of uint8 canvases, written once and never changed) and
-an index (`studio.images.canvas_index`), which says for every file of the folder whether it is
-usable and which row of which shard is its canvas. So a killed process loses at most the shard it
+A folder's cache holds shards (files of canvases, `studio.images.canvas_shards`) and an index
+(`studio.images.canvas_index`), which says for every file of the folder whether it is usable and
+which row of which shard is its canvas. So a killed process loses at most the shard it
 was writing, two processes cannot spoil each other's work (the later index wins; rows that it does
 not know are decoded again), and a changed folder costs only its new and changed files.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
 import time
-import uuid
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from studio.images.canvas_index import FolderIndex, Known, Verdict
+from studio.images.canvas_shards import (
+    Pixels,
+    Shard,
+    Writer,
+    bytes_of,
+    compressed,
+    open_shard,
+)
 from studio.images.canvas_summary import Summary, array_of, is_summary
 from studio.images.folder import Folder, ImageFile, Refused
-from studio.leftovers import held
 from studio.numbers import percent, plural, size
 from studio.room import free_bytes, unwritable
-from studio.untrusted import Unreadable, load_array
 
-Pixels = npt.NDArray[np.uint8]
-
-_SHARD_ROWS = 2048  # 400 MB at size 256: the most that a killed process loses
+_SHARD_ROWS = 2048  # 400 MB of pixels at size 256: the most that a killed process loses
 _DISK_SHARE = 0.5  # of the disk's free space may be filled with canvases
 _ANEW = "The images are decoded anew whenever they are needed, which takes longer"
 _SMALL_ROWS, _MOST_SMALL_SHARDS = 256, 32  # a folder that grows image by image: merged now and then
@@ -43,9 +44,9 @@ _LEFTOVER_AFTER_S = 6 * 3600.0  # a shard that no index names and that is older 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a canvas lies: a row of a shard (n, 3, size, size)."""
+    """Where a canvas lies: a row of a shard."""
 
-    shard: Pixels
+    shard: Shard
     row: int
 
 
@@ -56,7 +57,7 @@ class Places(Sequence["Place | None"]):
     """
 
     def __init__(
-        self, shards: Sequence[Pixels], shard: npt.NDArray[np.int32], row: npt.NDArray[np.int32]
+        self, shards: Sequence[Shard], shard: npt.NDArray[np.int32], row: npt.NDArray[np.int32]
     ) -> None:
         self.shards, self.shard, self.row = shards, shard, row
 
@@ -66,7 +67,7 @@ class Places(Sequence["Place | None"]):
         if isinstance(places, Places):
             return places
         numbers: dict[int, int] = {}
-        shards: list[Pixels] = []
+        shards: list[Shard] = []
         shard, row = (np.full(len(places), -1, np.int32) for _ in range(2))
         for i, place in enumerate(places):
             if place is not None:
@@ -103,14 +104,21 @@ class ShardStore:
     """
 
     def __init__(
-        self, cache_dir: Path, *, root: Path, size: int, max_pixels: int, kind: str = ""
+        self,
+        cache_dir: Path,
+        *,
+        root: Path,
+        size: int,
+        max_pixels: int,
+        kind: str = "",
+        compress: bool = False,
     ) -> None:
-        """The arguments are those of `store_path`."""
+        """compress: the canvases that are new; all others are those of `store_path`."""
         self.path = store_path(cache_dir, root=root, size=size, max_pixels=max_pixels, kind=kind)
-        self._size, self._cache_dir = size, cache_dir
+        self._size, self._cache_dir, self._compress = size, cache_dir, compress
         self._index = FolderIndex(self.path, root=root, size=size)
-        self._shards: dict[str, Pixels] = {}
-        self._writer: _Writer | None = None
+        self._shards: dict[str, Shard] = {}
+        self._writer: Writer | None = None
         self._disk_full = False
         self._open_shards()
 
@@ -148,7 +156,8 @@ class ShardStore:
         # Without a cache they are decoded again whenever they are needed: slow, but right.
         if problem := unwritable(self.path):
             return f"{_ANEW}: {problem}."
-        needed, free = images * 3 * self._size**2, free_bytes(self.path)
+        needed = bytes_of(images, size=self._size, compressed=self._compress)
+        free = free_bytes(self.path)
         if needed <= free * _DISK_SHARE:
             return ""
         return (
@@ -161,21 +170,31 @@ class ShardStore:
         """A file that is not used. reason: one of folder.REASONS."""
         self._index.put(file, Known(Verdict(reason, detail)))
 
-    def keep(self, file: ImageFile, pixels: Pixels, *, on_disk: bool = True) -> None:
-        """A usable file. pixels: its canvas, (3, size, size); on_disk: whether to keep that."""
-        digest = hashlib.blake2b(np.ascontiguousarray(pixels).data, digest_size=8)
-        known = Known(content=digest.hexdigest())
-        self._index.put(file, known)
+    def keep(
+        self, file: ImageFile, pixels: Pixels, *, picture: bytes = b"", on_disk: bool = True
+    ) -> None:
+        """A usable file.
+
+        Args:
+            file: its entry in the folder's listing.
+            pixels: its canvas, (3, size, size).
+            picture: what `compressed` makes of that, where it is at hand.
+            on_disk: whether to keep it.
+        """
+        self._index.put(file, Known(content=_hash(np.ascontiguousarray(pixels).data)))
         if not on_disk or self._disk_full:
             return
+        kept = (picture or compressed(pixels)) if self._compress else pixels
         try:
             if self._writer is None:
-                self._writer = _Writer(self.path, self._size)
-            row = self._writer.append(pixels)
+                self._writer = Writer(self.path, size=self._size, compressed=self._compress)
+            row = self._writer.append(kept)
         except OSError:  # the disk is full after all: the rest is decoded when it is needed
             self._disk_full = True
             self._close_writer()
             return
+        # Compressed, an image shows something else, if only by a little.
+        known = Known(content=_hash(kept)) if isinstance(kept, bytes) else self._index.known[file]
         self._index.put(file, known._replace(shard=self._writer.name, row=row))
         if self._writer.rows >= _SHARD_ROWS:
             self._close_writer()
@@ -208,7 +227,7 @@ class ShardStore:
         used = Counter(known.shard for known in self._index.known.values())
         for name in self._index.shards:
             # A shard that is mostly forgotten files is let go; the rest of it is decoded again.
-            shard = _open(self.path / name, self._size)
+            shard = open_shard(self.path / name, size=self._size)
             if shard is not None and used[name] * 2 >= len(shard):
                 self._shards[name] = shard
         small = [name for name, shard in self._shards.items() if len(shard) < _SMALL_ROWS]
@@ -253,9 +272,9 @@ def whole_folder(path: Path, scanned: Folder, *, size: int) -> tuple[Summary, Pl
     summary = Summary.read(path, scanned)
     if summary is None:
         return None
-    shards: list[Pixels] = []
+    shards: list[Shard] = []
     for name in summary.shards:
-        shard = None if Path(name).name != name else _open(path / name, size)
+        shard = None if Path(name).name != name else open_shard(path / name, size=size)
         if shard is None:
             return None
         shards.append(shard)
@@ -267,64 +286,5 @@ def whole_folder(path: Path, scanned: Folder, *, size: int) -> tuple[Summary, Pl
     return summary, Places(shards, summary.shard, summary.row)
 
 
-class _Writer:
-    """Appends canvases to a shard of unknown length.
-
-    By ordinary writes, not through a memory map: when the disk fills up a write raises OSError,
-    where a memory map would kill the process with SIGBUS.
-    """
-
-    def __init__(self, folder: Path, size: int) -> None:
-        self.name = f"{uuid.uuid4().hex}.npy"
-        self.rows = 0
-        self._path, self._size = folder / self.name, size
-        self._temporary = self._path.with_suffix(".tmp")
-        self._file: IO[bytes] = open(self._temporary, "wb")  # noqa: SIM115 (closed by finish)
-        self._holds = contextlib.ExitStack()
-        self._holds.enter_context(held(self._temporary))
-        self._write_header()
-
-    def append(self, pixels: Pixels) -> int:
-        """Returns the row of this canvas. Raises OSError."""
-        self._file.write(np.ascontiguousarray(pixels).data)
-        self.rows += 1
-        return self.rows - 1
-
-    def finish(self) -> Pixels | None:
-        """The finished shard, mapped into memory; None (and no file) when it cannot be written."""
-        with self._holds:
-            return self._finish()
-
-    def _finish(self) -> Pixels | None:
-        try:
-            self._file.seek(0)
-            self._write_header()
-            self._file.close()
-            os.replace(self._temporary, self._path)
-        except OSError:
-            with contextlib.suppress(OSError):
-                self._file.close()
-            with contextlib.suppress(OSError):
-                self._temporary.unlink(missing_ok=True)
-            return None
-        return _open(self._path, self._size)
-
-    def _write_header(self) -> None:
-        # numpy pads the header so that the first axis may grow: its length stays the same
-        np.lib.format.write_array_header_1_0(
-            self._file,
-            {
-                "descr": "|u1",
-                "fortran_order": False,
-                "shape": (self.rows, 3, self._size, self._size),
-            },
-        )
-
-
-def _open(path: Path, size: int) -> Pixels | None:
-    """A shard mapped into memory, None when it is missing, cut short or something else."""
-    try:
-        shard = load_array(path, mapped=True)
-    except Unreadable:
-        return None
-    return shard if shard.dtype == np.uint8 and shard.shape[1:] == (3, size, size) else None
+def _hash(canvas: bytes | memoryview) -> str:
+    return hashlib.blake2b(canvas, digest_size=8).hexdigest()

@@ -7,11 +7,9 @@ where the squares ("canvases") lie in the cache folder is the business of
 
 from __future__ import annotations
 
-import os
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +23,6 @@ from studio.cache_folder import touch
 from studio.errors import FolderError, Stopped
 from studio.forking import Lock
 from studio.images.canvas_cache import (
-    Pixels,
     Place,
     Places,
     ShardStore,
@@ -33,12 +30,14 @@ from studio.images.canvas_cache import (
     whole_folder,
 )
 from studio.images.canvas_index import Verdict
+from studio.images.canvas_shards import CompressedShard, Pixels, compresses
 from studio.images.canvas_summary import FEWEST, texts_of
 from studio.images.decoding import (
     MAX_PIXELS,
     ImageRefused,
     quiet_pillow,
 )
+from studio.images.decoding_many import decode_all, workers
 from studio.images.folder import (
     Folder,
     ImageFile,
@@ -48,8 +47,10 @@ from studio.images.folder import (
     scan,
 )
 from studio.images.moved import take_along
+from studio.images.read_ahead import ReadAhead
 from studio.images.resize import CROP, Resize, square
 from studio.progress import Progress, Stop, never
+from studio.untrusted import Unreadable
 
 if TYPE_CHECKING:
     import torch
@@ -100,6 +101,7 @@ class Canvases:
         self.note = ""
         self._max_pixels = max_pixels
         self._pool: ThreadPoolExecutor | None = None
+        self._ahead = ReadAhead(self._gather, images=len(files))
 
     def __len__(self) -> int:
         return len(self._files)
@@ -120,7 +122,7 @@ class Canvases:
         import torch  # here, so that scanning a folder does not pay for the import
 
         array = indices if hasattr(indices, "__array__") else list(indices)
-        return torch.from_numpy(self._gather(np.asarray(array, dtype=np.int64).reshape(-1)))
+        return torch.from_numpy(self._ahead.batch(np.asarray(array, dtype=np.int64).reshape(-1)))
 
     def some(self, indices: Sequence[int]) -> Canvases:
         """The images with these indices alone, in this order."""
@@ -140,22 +142,31 @@ class Canvases:
 
     def _gather(self, indices: npt.NDArray[np.int64]) -> Pixels:
         out = np.empty((len(indices), 3, self.size, self.size), dtype=np.uint8)
-        to_decode: list[tuple[int, Path]] = []
+        slow: list[tuple[int, int]] = []
         for position, index in enumerate(indices.tolist()):
             place = self._places[index]
-            if place is None:
-                to_decode.append((position, self._files[index]))
+            if place is None or isinstance(place.shard, CompressedShard):
+                slow.append((position, index))
             else:
                 out[position] = place.shard[place.row]
-        if to_decode:
+        if len(slow) == 1:
+            out[slow[0][0]] = self._decoded(slow[0][1])
+        elif slow:
             if self._pool is None:
-                self._pool = ThreadPoolExecutor(_workers(), thread_name_prefix="decode")
-            decoded = self._pool.map(self._decode_again, [file for _, file in to_decode])
-            for (position, _), pixels in zip(to_decode, decoded, strict=True):
+                self._pool = ThreadPoolExecutor(workers(), thread_name_prefix="decode")
+            decoded = self._pool.map(self._decoded, [index for _, index in slow])
+            for (position, _), pixels in zip(slow, decoded, strict=True):
                 out[position] = pixels
         return out
 
-    def _decode_again(self, file: Path) -> Pixels:
+    def _decoded(self, index: int) -> Pixels:
+        """From the compressed canvas, or from the file where there is none or it is damaged."""
+        place, file = self._places[index], self._files[index]
+        try:
+            if place is not None:
+                return place.shard[place.row]
+        except Unreadable:
+            pass
         try:
             return square(file, size=self.size, resize=self.resize, max_pixels=self._max_pixels)
         except ImageRefused as refused:
@@ -213,13 +224,15 @@ def prepare(
     if known is not None:
         _Report(progress, len(scanned.images), 0).finished()
         return known
+    compress = compresses(len(scanned.images), size=size)
     with (
         _only_one(f"{scanned.root}|{size}|{max_pixels}{resize}", stop),
         quiet_pillow(),
-        _store(cache_dir, scanned, size=size, resize=resize, max_pixels=max_pixels) as store,
+        _store(cache_dir, scanned, size, resize, max_pixels, compress) as store,
     ):
         unkept = store.no_room_for(sum(store.place(file) is None for file in scanned.images))
         room = not unkept
+        compress = compress and room
         if unkept and note is not None:
             note(unkept)
         to_decode = [
@@ -230,14 +243,16 @@ def prepare(
         ]
         report = _Report(progress, len(scanned.images), len(scanned.images) - len(to_decode))
         paths = [scanned.root / file.path for file in to_decode]
-        decoded = _decode_all(paths, size, resize, max_pixels, stop)
-        for file, pixels in zip(to_decode, decoded, strict=True):
-            if isinstance(pixels, ImageRefused):
-                store.refuse(file, pixels.reason, pixels.detail)
+        decoded = decode_all(
+            paths, size=size, resize=resize, max_pixels=max_pixels, compress=compress, stop=stop
+        )
+        for file, image in zip(to_decode, decoded, strict=True):
+            if isinstance(image, ImageRefused):
+                store.refuse(file, image.reason, image.detail)
             else:
-                store.keep(file, pixels, on_disk=room)
+                store.keep(file, image.pixels, picture=image.picture, on_disk=room)
                 if arrived is not None:
-                    arrived(file, pixels)
+                    arrived(file, image.pixels)
             report.one_more()
         store.publish(scanned.images)
         report.finished()
@@ -291,7 +306,7 @@ def _in_order(scanned: Folder, refused: Sequence[Refused]) -> tuple[Refused, ...
 
 
 def _store(
-    cache_dir: Path, scanned: Folder, *, size: int, resize: Resize, max_pixels: int
+    cache_dir: Path, scanned: Folder, size: int, resize: Resize, max_pixels: int, compress: bool
 ) -> ShardStore:
     """The folder's canvases on disk, those of before included where it was moved or renamed."""
 
@@ -303,7 +318,10 @@ def _store(
         cache_dir, root=scanned.root, files=scanned.images, size=size, max_pixels=max_pixels,
         kind=kind, decode=decode,
     )  # fmt: skip
-    return ShardStore(cache_dir, root=scanned.root, size=size, max_pixels=max_pixels, kind=kind)
+    return ShardStore(
+        cache_dir, root=scanned.root, size=size, max_pixels=max_pixels, kind=kind,
+        compress=compress,
+    )  # fmt: skip
 
 
 def _outcome(
@@ -329,36 +347,6 @@ def _outcome(
         contents=contents, max_pixels=max_pixels,
     )  # fmt: skip
     return replace(scanned, images=tuple(images), refused=_in_order(scanned, refused)), canvases
-
-
-def _decode_all(
-    files: Sequence[Path], size: int, resize: Resize, max_pixels: int, stop: Stop
-) -> Iterator[Pixels | ImageRefused]:
-    """Decodes in threads (Pillow releases the interpreter lock), yields in the order given."""
-
-    def work(file: Path) -> Pixels | ImageRefused:
-        try:
-            return square(file, size=size, resize=resize, max_pixels=max_pixels)
-        except ImageRefused as refused:
-            return refused
-
-    pool = ThreadPoolExecutor(_workers(), thread_name_prefix="decode")
-    ahead: deque[Future[Pixels | ImageRefused]] = deque()
-    try:
-        for file in files:
-            ahead.append(pool.submit(work, file))
-            if len(ahead) >= 4 * _workers():  # enough to keep all busy, few enough for the memory
-                yield ahead.popleft().result()
-            if stop():
-                raise Stopped("Stopped while the images were read.")
-        while ahead:
-            yield ahead.popleft().result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _workers() -> int:
-    return min(8, max(2, os.cpu_count() or 2))
 
 
 _locks: dict[str, Lock] = {}

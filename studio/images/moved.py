@@ -9,8 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
-from studio.images.canvas_cache import Pixels, ShardStore, store_path
+from studio.images.canvas_cache import ShardStore, store_path
 from studio.images.canvas_index import root_of
+from studio.images.canvas_shards import Pixels, shows
 from studio.images.folder import ImageFile
 
 _LOOKED_AT = 8  # images whose pixels are compared
@@ -68,7 +69,7 @@ def _same(store: ShardStore, root: Path, files: Sequence[ImageFile], decode: Dec
     for file in known[:: -(-len(known) // _LOOKED_AT)]:
         place = store.place(file)
         try:
-            if place is None or (decode(root / file.path) != place.shard[place.row]).any():
+            if place is None or not shows(place.shard, place.row, decode(root / file.path)):
                 return False
         except Exception:  # whatever a decoder trips over
             return False

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from studio.errors import FolderError
 from studio.images.arriving import Arriving
-from studio.images.canvas_cache import Pixels
+from studio.images.canvas_shards import Pixels
 from studio.images.canvases import prepare
 from studio.images.choosing import RecentFolders
 from studio.images.class_folders import Splits

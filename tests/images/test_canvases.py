@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 from studio.errors import FolderError, Stopped
-from studio.images import canvas_cache, canvas_summary
+from studio.images import canvas_cache, canvas_summary, decoding_many
 from studio.images import canvases as canvases_module
 from studio.images import resize as resize_module
 from studio.images.canvases import CANVAS_SIZE, Canvases, prepare
@@ -479,7 +479,7 @@ def test_progress_counts_all_images_and_ends_with_the_last(root: Path, monkeypat
 
 
 def test_a_stop_keeps_what_was_decoded(root: Path, decoded: list[str], monkeypatch):
-    monkeypatch.setattr(canvases_module, "_workers", lambda: 1)
+    monkeypatch.setattr(decoding_many, "workers", lambda: 1)
     done = 0
 
     def progress(count: int, total: int) -> None:
@@ -517,7 +517,7 @@ def test_without_room_on_the_disk_images_are_decoded_when_needed(
 
 
 def test_a_disk_that_fills_up_is_survived(root: Path, monkeypatch):
-    real = canvas_cache._Writer.append
+    real = canvas_cache.Writer.append
 
     def full(self, canvas):
         if self.rows >= 4:
@@ -525,7 +525,7 @@ def test_a_disk_that_fills_up_is_survived(root: Path, monkeypatch):
         return real(self, canvas)
 
     with monkeypatch.context() as patch:
-        patch.setattr(canvas_cache._Writer, "append", full)
+        patch.setattr(canvas_cache.Writer, "append", full)
         folder, canvases = run(root)
         assert len(folder.images) == 10
         assert not canvases.on_disk
