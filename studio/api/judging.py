@@ -17,13 +17,13 @@ from studio.ask.judge_cost import (
     judge_budget,
     price_of,
 )
-from studio.ask.judge_endpoint import find_judge, judge_address, stays_here
+from studio.ask.judge_endpoint import find_judge, judge_address
 from studio.ask.judge_said import Asking
 from studio.errors import INTERRUPTED, PromptError, RunError
 from studio.images.canvases import prepare
 from studio.numbers import plural
 from studio.progress import Begin, Stop
-from studio.prompts.endpoint import Endpoint, host_of
+from studio.prompts.endpoint import Endpoint, host_of, stays_here
 from studio.runs.corrections import Corrections, Subjects, folder_corrections
 from studio.runs.first_labels import encode_images
 from studio.runs.given import write_corrections
