@@ -257,7 +257,7 @@ class Judging:
         wanted = images_wanted(form.budget, classes=len(opened.outcome.class_names))
         before = record.open_one()
         if before is not None and (before.model, before.host) == (terms.model, terms.host):
-            wanted = before.left
+            wanted = min(wanted, before.left)  # who stopped 200 may want ten of them
         else:
             before = None
             known = record.corrections.current()
