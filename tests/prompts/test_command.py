@@ -65,7 +65,7 @@ def test_a_dry_run_and_hand_written_templates_send_nothing(
 ):
     done = command("--dry-run", key="")
     assert done.returncode == 0
-    assert "1 requests" in done.stderr
+    assert "1 request (at most" in done.stderr
     assert not (tmp_path / "prompts.json").exists()
     assert command("--hand-written", "ensemble", key="").returncode == 0
     made = json.loads((tmp_path / "prompts.json").read_text())
