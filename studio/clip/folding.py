@@ -15,9 +15,13 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from timm.layers.conv2d_same import Conv2dSame, conv2d_same
+from timm.layers.conv2d_same import Conv2dSame
 from timm.layers.norm_act import BatchNormAct2d
+from timm.layers.padding import pad_same_arg
 from torch import Tensor, nn
+from torch.nn.functional import conv2d
+
+from studio.clip.convolutions import QuickReLU6, depthwise, padded
 
 
 def fold_norms(visual: nn.Module, *, size: int) -> int:
@@ -33,6 +37,9 @@ def fold_norms(visual: nn.Module, *, size: int) -> int:
     Returns:
         How many norms are folded.
     """
+    for module in visual.modules():
+        if type(module) is nn.ReLU6:
+            module.__class__ = QuickReLU6
     pixels = torch.randn(1, 3, size, size, generator=torch.Generator().manual_seed(0))
     pairs, features = _pairs(visual, pixels)
     if not pairs or not _serve_nothing_else(visual, pairs, pixels, features):
@@ -57,6 +64,12 @@ def _folds(pair: tuple[Any, Any]) -> bool:
     return not norm.training and not learns
 
 
+def _depthwise(convolution: nn.Conv2d) -> bool:
+    """Whether it takes every channel by itself, and neighbouring pixels."""
+    channels = convolution.groups == convolution.in_channels == convolution.out_channels
+    return channels and all(step == 1 for step in convolution.dilation)
+
+
 def _folded(pair: tuple[Any, Any]) -> tuple[Tensor, Tensor]:
     """Weights and bias of the one convolution that does the work of both."""
     convolution, norm = pair
@@ -76,7 +89,11 @@ class FoldedConv2d(nn.Conv2d):
         """(B, C, H, W), normalised already where it can be."""
         if not _folds(self.pair):
             return super().forward(x)
-        return self._conv_forward(x, *_folded(self.pair))
+        weight, bias = _folded(self.pair)
+        if _depthwise(self) and self.padding_mode == "zeros" and isinstance(self.padding[0], int):
+            shape: Any = {"stride": self.stride, "padding": self.padding}
+            return depthwise(x, weight, bias, **shape)
+        return self._conv_forward(x, weight, bias)
 
 
 class FoldedConv2dSame(Conv2dSame):
@@ -89,9 +106,14 @@ class FoldedConv2dSame(Conv2dSame):
         if not _folds(self.pair):
             plain: Tensor = super().forward(x)
             return plain
-        shape: Any = self.stride, self.padding, self.dilation, self.groups
-        folded: Tensor = conv2d_same(x, *_folded(self.pair), *shape)
-        return folded
+        weight, bias = _folded(self.pair)
+        step: Any = self.stride
+        shape: Any = self.kernel_size, step, self.dilation
+        around = pad_same_arg(list(x.shape[-2:]), *shape)
+        x = padded(x, around) if any(around) else x
+        if _depthwise(self):
+            return depthwise(x, weight, bias, stride=step, padding=(0, 0))
+        return conv2d(x, weight, bias, step, 0, self.dilation, self.groups)
 
 
 class FoldedBatchNorm2d(nn.BatchNorm2d):
