@@ -7,14 +7,15 @@ where needed, normalisation, forward pass), once the forward pass alone on the s
 take turns, so that whatever else the machine does meets both. The first reading of the folder
 (decoding) is reported apart: it happens once per folder.
 
-With --plain the image tower is compared with the same one as the library builds it, whose
-convolutions were not made quick for the CPU (`clip/folding.py`): processor time of a forward pass,
+With --plain the image tower is compared with the same one in float32, whose convolutions were not
+made quick for the CPU (`clip/folding.py`, `clip/precision.py`): processor time of a forward pass,
 and of forward and backward at Phase II's image size, in turns, and how far features lie apart.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import copy
 import statistics
 import sys
@@ -84,13 +85,19 @@ def _against_plain(backbone: Backbone, images: Images, rounds: int) -> None:
     tested, trained = preprocess(canvases, backbone), preprocess(canvases, backbone, size=size)
     features: dict[str, Tensor] = {}
 
+    def seen(name: str, pixels: Tensor) -> Tensor:
+        own = autocast(backbone.device, backbone.visual)
+        with own if name == "quick" else contextlib.nullcontext():
+            found: Tensor = towers[name](pixels)
+        return found.float()
+
     def forward(name: str) -> None:
         with torch.inference_mode():
-            features[name] = towers[name](tested)
+            features[name] = seen(name, tested)
 
     def both_ways(name: str) -> None:
         towers[name].zero_grad()
-        towers[name](trained).square().sum().backward()
+        seen(name, trained).square().sum().backward()
 
     for work in (forward, both_ways):
         spent = dict.fromkeys(towers, 0.0)
@@ -105,7 +112,8 @@ def _against_plain(backbone: Backbone, images: Images, rounds: int) -> None:
             f"ratio {each['quick'] / each['plain']:.3f}"
         )
     apart = (features["quick"] - features["plain"]).abs().max() / features["plain"].abs().max()
-    print(f"features lie {float(apart):.1e} of the largest apart")
+    alike = torch.cosine_similarity(features["quick"], features["plain"]).min()
+    print(f"features lie {float(apart):.1e} of the largest apart, cosines from {float(alike):.4f}")
 
 
 if __name__ == "__main__":
