@@ -229,9 +229,10 @@ def _report(
         tell(line)
     spent = asking.tokens_in + asking.tokens_out
     cost = price.of(asking.tokens_in, asking.tokens_out) if price and spent else None
+    none = f", {asking.none} of them as none of the names" if asking.none else ""
     tell(
-        f"{plural(len(asking.answers), 'image')} judged, {asking.unstable} with an answer that "
-        f"changed with the order; {plural(asking.requests, 'request')}, {spent} tokens by the "
+        f"{plural(len(asking.answers), 'image')} judged{none}, {asking.unstable} with an answer "
+        f"that changed with the order; {plural(asking.requests, 'request')}, {spent} tokens by the "
         "server's count" + ("" if cost is None else f", {cost:.3f} US dollars")
     )
     also = ""

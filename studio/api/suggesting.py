@@ -5,7 +5,7 @@ Nothing is asked here and nothing leaves the machine.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from studio.runs.soft import Rows
 
 SEPARATOR = "|"
-"""Between the names of a shortlist."""
+"""Between the names of a shortlist; within a name it has a backslash before it."""
 
 
 def suggest(order: Target, *, begin: Begin, stop: Stop = never) -> Table:
@@ -123,6 +123,11 @@ def _table(
     return Table({
         "path": [paths[q.image] for q in found],
         "pseudo-label": [outcome.name(int(outcome.labels[own[q.image]])) for q in found],
-        "shortlist": [SEPARATOR.join(names[c] for c in q.shortlist) for q in found],
+        "shortlist": [shortlist([names[c] for c in q.shortlist]) for q in found],
         "why": [q.why(names) for q in found],
     })  # fmt: skip
+
+
+def shortlist(names: Sequence[str]) -> str:
+    """Names as one cell: `cat|dog`."""
+    return SEPARATOR.join(name.replace(SEPARATOR, f"\\{SEPARATOR}") for name in names)

@@ -11,7 +11,7 @@ from studio.errors import PromptError
 from studio.numbers import plural
 from studio.progress import Stop
 from studio.prompts.ask import Ask
-from studio.prompts.endpoint import address, find_endpoint, host_of
+from studio.prompts.endpoint import address, find_endpoint, host_of, stays_here
 from studio.prompts.llm import Written, budget, write
 from studio.prompts.prompt_set import PromptSet
 from studio.prompts.templates import TEMPLATES
@@ -61,7 +61,11 @@ def write_file(order: Order, *, cache_dir: Path, stop: Stop) -> int:
         f"{plural(cost.cached, 'answer')} known from before"
     )
     if cost.requests:
-        _say(f"what leaves this machine: {plural(cost.classes, 'class name')}{also}, nothing else")
+        what = f"{plural(cost.classes, 'class name')}{also}, nothing else"
+        if stays_here(base, endpoint.model):
+            _say(f"that server is on this machine, and nothing leaves it; it gets {what}")
+        else:
+            _say(f"what leaves this machine: {what}")
     if order.dry_run:
         return 0
     written = write(ask, endpoint, cache_dir=cache_dir, stop=stop, listen=_progress)

@@ -150,8 +150,12 @@ class Prompts:
 
         return self._confused.get("", make, mark=Same(preview.labels))
 
-    def would(self, proposal: PromptSet) -> Preview | None:
-        """The labels as they would be with more sentences; None while there are no labels."""
+    def would(self, proposal: PromptSet, *, judged: bool = False) -> Preview | None:
+        """The labels as they would be with more sentences; None while there are no labels.
+
+        judged: also how many would be right, as it will be told once they are taken; of large sets
+            that takes seconds. Who asks again for the same is told that then.
+        """
         view = self.data.state
         preview, names = view.preview, view.names
         if preview is None or preview.encoded is None or view.stale:
@@ -160,11 +164,10 @@ class Prompts:
 
         def make() -> Preview:
             prompts = view.prompts.adding(proposal)
+            new = encoded.label(names, prompts, truth=self._truth_of(view, names))
             # Estimated from as much as the labels beside it, or the two could not be compared: on
             # the demo the same labels were about 63 % right here and 79 % once they were taken.
-            return _knowing(
-                encoded.label(names, prompts, truth=self._truth_of(view, names)), preview
-            )
+            return encoded.judge(new) if judged else _knowing(new, preview)
 
         return self._would.get("", make, mark=Same(preview, proposal))
 

@@ -168,3 +168,5 @@ class Writer:
         listen(
             self.write(ask, endpoint, cache_dir=self.cache_dir, stop=task.stopping, listen=listen)
         )
+        if (proposal := self._proposal) is not None:  # shown from the end of the task on
+            self.book.would(proposal, judged=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from studio.api.judging import JudgeOrder, _chooser, _subject
 from studio.api.run import Run
+from studio.api.suggesting import shortlist
 from studio.cli import main
 from studio.errors import StudioError
 from studio.progress import never
@@ -94,6 +96,12 @@ def test_images_that_are_gone_are_not_suggested_and_the_others_are(
         path.unlink()
     with pytest.raises(StudioError, match=r"None of the images|no image"):
         run.suggest(3, cache=tmp_path / "cache", progress=False)
+
+
+def test_a_bar_in_a_name_is_told_from_those_between_names() -> None:
+    cell = shortlist(["black|white", "cat, or dog"])
+    assert cell == r"black\|white|cat, or dog"
+    assert re.split(r"(?<!\\)\|", cell) == [r"black\|white", "cat, or dog"]
 
 
 @pytest.mark.parametrize("command", ["suggest", "judge"])

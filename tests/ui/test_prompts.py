@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
@@ -338,7 +339,7 @@ def test_sentences_that_tell_classes_apart_are_shown_before_they_are_taken(
         classes = [{"name": n, "sentences": ["a crimson box"]} for n in data["classes"]]
         return Reply(json.dumps({"classes": classes}))
 
-    server.then = well
+    server.then, tab.session.prompts.quiet = well, 0.05
     ask(tab, server.url, apart=True)
     before = tab.session.data.state.prompts
     assert before.is_default, "nothing is changed before it was taken"
@@ -358,7 +359,11 @@ def test_sentences_that_tell_classes_apart_are_shown_before_they_are_taken(
     assert would is not None
     assert (view.preview.labels == would.labels).all(), "what was shown is what comes"
     assert view.preview.estimate is not None
-    assert view.preview.estimate == would.estimate, "and as many of them are right as was shown"
+    ends = time.monotonic() + 60
+    while not tab.session.data.state.preview.judged and time.monotonic() < ends:
+        time.sleep(0.02)
+    estimate = tab.session.data.state.preview.estimate
+    assert estimate == would.estimate, "and as many of them are right as was shown"
     tab.llm.leave_them()  # of another page, a moment later
     seen = look(tab)
     assert "Taken." in seen["llm_status"]

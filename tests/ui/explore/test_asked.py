@@ -180,13 +180,19 @@ def test_a_key_does_not_undo_what_a_judge_said_meanwhile(tab: ExploreTab, run: s
     html = begin(tab, run)
     html = key(tab, html)["html"]
     kept, paths = said(tab.session, run), open_run(tab.session, run).outcome.paths
-    kept.add("judged", dict.fromkeys(paths[:9], ""))
+    here = paths[place_of(html)["index"]]
+    name = open_run(tab.session, run).outcome.class_names[0]
+    kept.add("judged", {**dict.fromkeys(paths[:9], ""), here: name})
+    shown = call(tab, "show", place_of(html), to=place_of(html)["index"])["html"]
+    assert "This image is judged" in shown
+    assert 'aria-pressed="true"' not in shown, "what a judge said is no answer of a person's"
     undone = call(tab, "undo", place_of(html))
     assert undone["message"].startswith("Undone: 1 image accepted")
-    assert len(kept.current()) == 9
+    judged = len({*paths[:9], here})
+    assert len(kept.current()) == judged
     with pytest.raises(RunError, match="nothing left to undo"):
         tab.correct.undo(run, by_person=True)
-    assert tab.correct.undo(run).text == "9 images judged", "its button says that it will"
+    assert tab.correct.undo(run).text == f"{judged} images judged", "its button says so"
 
 
 def test_a_page_that_is_loaded_again_goes_on_where_it_was(tab: ExploreTab, run: str) -> None:
