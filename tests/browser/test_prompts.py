@@ -119,6 +119,10 @@ def test_a_reload_and_another_browser_find_the_prompts(open_page: Open, server: 
 
 def test_prompts_are_saved_and_loaded_as_json(open_page: Open, tmp_path: Any) -> None:
     page = prompts(open_page())
+    if not sentences(page, "lemon").input_value():  # of the test before, where it has run
+        before = counts(page)
+        sentences(page, "lemon").fill("a soccer ball in a goal")
+        wait_for(page, lambda: counts(page) != before, "an answer", 60)
     with page.expect_download() as saved:
         page.click("#prompts-save")
     assert saved.value.suggested_filename == "prompts.json"
@@ -142,6 +146,7 @@ def test_a_language_model_writes_and_the_key_is_nowhere(
     page = prompts(open_page())
     page.locator("#llm-leaves").get_by_text("11 class names").wait_for()  # the page has arrived
     host = chat.url.split("/")[2]
+    page.fill("#llm-description textarea", "things on a table")
     unfold(page, page.locator("#llm-server button").first)
     page.fill("#llm-url input, #llm-url textarea", chat.url)
     page.fill("#llm-model input, #llm-model textarea", "local")
