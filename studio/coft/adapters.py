@@ -193,7 +193,8 @@ class ScaleShift(VisualAdapter):
     def tail(self, visual: nn.Module, hidden: Tensor) -> Tensor:
         """The adapted stages, pooling and projection: raw features (B, d)."""
         tail = _Tail(visual, self._stages)
-        features: Tensor = functional_call(tail, self._affine(tail), (hidden,))
+        # No two norms share their weights; to look for those that do takes longer than the norms.
+        features: Tensor = functional_call(tail, self._affine(tail), (hidden,), tie_weights=False)
         return features
 
     def merged_state(self, visual: nn.Module) -> dict[str, Tensor]:
