@@ -38,7 +38,7 @@ element.addEventListener("click", (event) => {
 element.addEventListener("keydown", (event) => {
   const card = event.target.closest(".card-open");
   if (!card || event.altKey || event.ctrlKey || event.metaKey || event.repeat || window.studioKeysOff) return;
-  const key = event.key.toLowerCase(), verdict = { a: "accepted", r: "rejected" }[key];
+  const key = meant(event), verdict = { a: "accepted", r: "rejected" }[key];
   const found = cards(), at = found.indexOf(card), step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
   if (verdict) {
     const after = found[at + 1] || found[at - 1];

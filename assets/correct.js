@@ -4,7 +4,14 @@
 // about, a digit says what it is, and any other letter begins another name (assets/find.js).
 {
   const answers = (what) => body.querySelector(`.answers ${what}`);
-  const key_of = (event) => (event.key === " " ? "space" : event.key.toLowerCase());
+  // Where names are Cyrillic, say, their letters begin names and are not read as Latin ones.
+  const names = () => JSON.parse(answers(".answer-find")?.dataset.names || "[]");
+  const named = (typed) => /^\p{L}$/u.test(typed) && names().some(([, name]) => name.toLowerCase().includes(typed));
+  function key_of(event) {
+    const typed = event.key.toLowerCase(), key = meant(event);
+    if (event.key === " ") return "space";
+    return /^[1-9]$/.test(key) || !named(typed) ? key : typed;
+  }
 
   dialog.addEventListener("click", (event) => {
     if (event.target.closest("[data-undo]")) return ask("undo_answer", {});

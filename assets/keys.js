@@ -17,9 +17,10 @@ const seen = () => element.isConnected && document.querySelector("#explore-tabs"
 
 document.addEventListener("keydown", (event) => {
   if (!seen() || list.open || typing(event.target) || event.altKey || event.ctrlKey || event.metaKey) return;
-  if (event.key === "?") list.showModal();
-  else if (/^[cw]$/i.test(event.key) && !window.studioKeysOff && !document.querySelector("dialog[open]")) {
-    document.querySelector(event.key.toLowerCase() === "c" ? "#correct-start" : "#ask-start")?.click();
+  const key = meant(event);
+  if (/^[?؟？]$/.test(key)) list.showModal();
+  else if (/^[cw]$/.test(key) && !window.studioKeysOff && !document.querySelector("dialog[open]")) {
+    document.querySelector(key === "c" ? "#correct-start" : "#ask-start")?.click();
   } else return;
   event.preventDefault();
 });

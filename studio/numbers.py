@@ -29,6 +29,18 @@ def plural(number: int, one: str, many: str = "") -> str:
     return f"{count(number)} {one if number == 1 else many or one + 's'}"
 
 
+def classes_of(number: int, whole: int) -> str:
+    """`1 class of 11 has`, `2 classes of 11 have`."""
+    return (
+        f"{plural(number, 'class', 'classes')} of {count(whole)} {'has' if number == 1 else 'have'}"
+    )
+
+
+def them(number: int) -> str:
+    """What so many things are called that were named before: `it` or `them`."""
+    return "it" if number == 1 else "them"
+
+
 def duration(seconds: float | None) -> str:
     """Seconds for people: `8 s`, `2 min 5 s`, `1 h 4 min`; an en dash when not known."""
     if seconds is None or not math.isfinite(seconds) or seconds < 0:

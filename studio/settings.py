@@ -68,8 +68,8 @@ class Settings(Choices):
     micro_batch: int = choice(
         0,
         "studio",
-        "Images of a batch in memory at a time; results stay the same (0 = 16 on the CPU, 64 on a "
-        "GPU).",
+        "Images of a batch in memory at a time; results stay the same (0 = 16 on the CPU; 64 on a "
+        "GPU, and where Phase I trains the last stages only).",
         low=0,
     )
 

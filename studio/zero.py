@@ -25,7 +25,7 @@ checkpoint to be written. A shorter loan is granted earlier; 60 seconds are Zero
 ROOMS = ("ask", "baselines", "clip", "coft", "images", "prompts", "runs", "scores")
 """What a run needs of the studio."""
 LIBRARIES = (
-    "safetensors.torch", "scipy.optimize", "sklearn.linear_model", "sklearn.metrics", "timm",
+    "safetensors.torch", "scipy.optimize", "sklearn.linear_model", "timm",
 )  # fmt: skip
 """What these import where they need it."""
 

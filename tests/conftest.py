@@ -18,6 +18,10 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 for _library in ("OMP", "MKL", "OPENBLAS", "NUMBA"):
     os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
 
+# Before anything loads a model. Tests compare features with plain open_clip's to float32's last
+# digits, on whatever processor they run; tests of half precision ask for it.
+os.environ.setdefault("STUDIO_PRECISION", "float32")
+
 NO_CHROMIUM = "no Chromium found (Debian: apt-get install chromium-headless-shell)"
 REQUIRE_BROWSER = os.environ.get("STUDIO_REQUIRE_BROWSER") == "1"
 SHARED_DATA = Path(

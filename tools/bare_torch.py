@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from studio.clip.backbone import Backbone
-from studio.clip.encode import autocast
+from studio.clip.precision import autocast
 from studio.coft.views import training_size
 from studio.settings import Settings
 
@@ -46,11 +46,11 @@ class Bare:
             part.positional_embedding.requires_grad_(True)
 
         def work() -> None:
-            with autocast(self.backbone.device):
+            with autocast(self.backbone.device, self.backbone.visual):
                 texts = model.encode_text(tokens)
             leaf = texts.detach().requires_grad_()
             for own in self._parts(pixels, settings):
-                with autocast(self.backbone.device):
+                with autocast(self.backbone.device, self.backbone.visual):
                     loss = (model.visual(own) @ leaf.T).float().logsumexp(1).sum()
                 loss.backward()
             texts.backward(leaf.grad)
@@ -70,7 +70,7 @@ class Bare:
             optimizer.zero_grad(set_to_none=True)
             for own in self._parts(pixels, settings):
                 labels = torch.arange(len(own), device=own.device) % self.classes
-                with autocast(self.backbone.device):
+                with autocast(self.backbone.device, self.backbone.visual):
                     loss = cross_entropy(head(tower(own)), labels)
                     if second is not None:
                         with torch.no_grad():

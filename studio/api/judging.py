@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from studio.api.still_there import StillThere, still_there
 from studio.api.target import Target
 from studio.ask.judge_cost import (
     PRICES_OF,
@@ -17,13 +19,12 @@ from studio.ask.judge_cost import (
     judge_budget,
     price_of,
 )
-from studio.ask.judge_endpoint import find_judge, judge_address, stays_here
+from studio.ask.judge_endpoint import find_judge, judge_address
 from studio.ask.judge_said import Asking
 from studio.errors import INTERRUPTED, PromptError, RunError
-from studio.images.canvases import prepare
 from studio.numbers import plural
 from studio.progress import Begin, Stop
-from studio.prompts.endpoint import Endpoint, host_of
+from studio.prompts.endpoint import Endpoint, host_of, stays_here
 from studio.runs.corrections import Corrections, Subjects, folder_corrections
 from studio.runs.first_labels import encode_images
 from studio.runs.given import write_corrections
@@ -33,7 +34,7 @@ from studio.runs.outcome import Outcome
 from studio.runs.outcome_of import zero_shot_outcome
 from studio.runs.reader import RunReader
 from studio.runs.resume import what_to_do
-from studio.runs.soft import Rows, Soft, chooser, soft_labels
+from studio.runs.soft import chooser, soft_labels
 from studio.runs.store import RunStore
 
 INCOMPLETE = 1
@@ -65,9 +66,8 @@ class JudgeOrder(Target):
 @dataclass(frozen=True)
 class _Subject:
     """Whose images they are. name: where what was said is kept, in words; fit: what a run that
-    weighs it is started with; out: a table that is written, or None; look: makes the features
-    (M, d) of those images that are still there, and makes their zero-shot labels (M, C); rows: (M,)
-    which images these are.
+    weighs it is started with; out: a table that is written, or None; look: finds the images that
+    are still there, and looks at them.
     """
 
     outcome: Outcome
@@ -76,7 +76,7 @@ class _Subject:
     name: str
     fit: str
     out: Path | None
-    look: Callable[[], tuple[Soft, Callable[[], Soft], Rows]]
+    look: Callable[[], StillThere]
 
 
 def judge(
@@ -103,6 +103,7 @@ def judge(
     """
     base = judge_address(base_url=order.url)
     price = Price.parse(order.price)
+    images_wanted(order.budget)  # both before hours are spent on looking at the images
     key = "-" if order.dry_run else ""  # a budget needs none
     endpoint = find_judge(model=order.judge, base_url=order.url, key=key)
     price = price or price_of(endpoint.model, endpoint.host)
@@ -129,15 +130,8 @@ def judge(
 
 
 def _chooser(subject: _Subject) -> ChooseImages:
-    features, zero_shot, rows = subject.look()
-    images, classes = len(subject.outcome), len(subject.outcome.class_names)
-
-    def of_all() -> Soft:
-        found = np.full((images, classes), 1 / classes, np.float32)
-        found[rows] = zero_shot()
-        return found
-
-    return chooser(soft_labels(subject.outcome, of_all), features, rows)
+    there = subject.look()
+    return chooser(soft_labels(subject.outcome, there.zero_shot), there.features, there.rows)
 
 
 def _wanted(
@@ -147,7 +141,7 @@ def _wanted(
     wanted = images_wanted(order.budget, classes=len(subject.outcome.class_names))
     before = record.open_one()
     if before is not None and (before.model, before.host) == (endpoint.model, endpoint.host):
-        return before.left, before
+        return min(wanted, before.left), before  # who stopped 200 may want ten of them
     known = subject.corrections.current()
     wanted = min(wanted, sum(path not in known for path in subject.outcome.paths))
     if not wanted:
@@ -167,30 +161,10 @@ def _subject(
     if outcome is None:
         raise RunError(f"run {run.id} has no labels yet: {what_to_do(run)}")
 
-    def look() -> tuple[Soft, Callable[[], Soft], Rows]:
-        images, canvases = prepare(
-            reader.root, cache_dir=order.cache, stop=stop, follow_links=reader.info.follow_links,
-            progress=begin("Reading the images"),
-        )  # fmt: skip
-        encoded = encode_images(
-            folder=images, canvases=canvases, model=reader.info.model, cache_dir=order.cache,
-            begin=begin, stop=stop,
-        )  # fmt: skip
-        place = {image.path: number for number, image in enumerate(images.images)}
-        rows = np.array([i for i, path in enumerate(outcome.paths) if path in place], np.int64)
-        if not len(rows):
-            raise RunError(f"None of the images of run {run.id} is in {reader.root} any more.")
-        own = [place[outcome.paths[i]] for i in rows]
-
-        def zero_shot() -> Soft:
-            soft = encoded.label_softly(outcome.class_names, reader.prompts, truth=None)[1]
-            return soft[own]
-
-        return encoded.features[own], zero_shot, rows
-
     return _Subject(
         outcome, reader.root, Corrections.of(run), f"run {run.id}",
-        f"{reader.root} --corrections {run.id}", order.out, look,
+        shlex.join([str(reader.root), "--corrections", run.id]), order.out,
+        lambda: still_there(reader, outcome, cache=order.cache, begin=begin, stop=stop),
     )  # fmt: skip
 
 
@@ -213,8 +187,8 @@ def _folder(
     out = order.out or Path("judged.csv")
     return _Subject(
         outcome, folder.root, corrections, f"{folder.root}, as the page shows it",
-        f"{folder.root} --corrections {out}", out,
-        lambda: (encoded.features, lambda: soft, np.arange(len(paths))),
+        shlex.join([str(folder.root), "--corrections", str(out)]), out,
+        lambda: StillThere(encoded.features, np.arange(len(paths)), lambda: soft),
     )  # fmt: skip
 
 
@@ -225,7 +199,7 @@ def _leaves(
     """What leaves the machine and what it takes, in lines."""
     lines = []
     if before is not None:
-        done = f"{len(before.judgements)} of {before.budget} images"
+        done = f"{len(before.judgements)} of {plural(before.budget, 'image')}"
         lines.append(f"going on where {done} had been asked about")
     cost = "" if budget.dollars is None else f", about {budget.dollars:.3f} US dollars"
     if price is not None and price.dated:
@@ -255,14 +229,20 @@ def _report(
         tell(line)
     spent = asking.tokens_in + asking.tokens_out
     cost = price.of(asking.tokens_in, asking.tokens_out) if price and spent else None
+    none = f", {asking.none} of them as none of the names" if asking.none else ""
     tell(
-        f"{plural(len(asking.answers), 'image')} judged, {asking.unstable} with an answer that "
-        f"changed with the order; {asking.requests} requests, {spent} tokens by the server's count"
-        + ("" if cost is None else f", {cost:.3f} US dollars")
+        f"{plural(len(asking.answers), 'image')} judged{none}, {asking.unstable} with an answer "
+        f"that changed with the order; {plural(asking.requests, 'request')}, {spent} tokens by the "
+        "server's count" + ("" if cost is None else f", {cost:.3f} US dollars")
     )
+    also = ""
     if subject.out is not None:
         write_corrections(subject.out, subject.corrections.current())
-    tell(f"kept with {subject.name}; `python -m studio fit {subject.fit}` weighs it")
+        also = f", and in {subject.out}"
+    tell(
+        f"kept with {subject.name}{also}; `python -m studio fit {subject.fit}`, with the same "
+        "class names, weighs it"
+    )
     if asking.stopped or asking.done < asking.total:
         tell("the same command goes on with it")
         return INTERRUPTED if asking.stopped else INCOMPLETE

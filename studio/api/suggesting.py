@@ -5,7 +5,7 @@ Nothing is asked here and nothing leaves the machine.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,8 +27,10 @@ from studio.runs.store import RunStore
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from studio.runs.soft import Rows
+
 SEPARATOR = "|"
-"""Between the names of a shortlist."""
+"""Between the names of a shortlist; within a name it has a backslash before it."""
 
 
 def suggest(order: Target, *, begin: Begin, stop: Stop = never) -> Table:
@@ -41,6 +43,7 @@ def suggest(order: Target, *, begin: Begin, stop: Stop = never) -> Table:
         StudioError: Something cannot be used as given.
     """
     if order.root is not None:
+        images_wanted(order.budget)  # before hours are spent on looking at the images
         return _of_folder(order, order.root, begin=begin, stop=stop)
     return suggest_of(
         RunStore(order.runs).find(order.target), order.budget,
@@ -50,29 +53,19 @@ def suggest(order: Target, *, begin: Begin, stop: Stop = never) -> Table:
 
 def suggest_of(run: Run, budget: str, *, cache: Path, begin: Begin, stop: Stop = never) -> Table:
     """The same for a run, by its last labels. Errors as of `suggest`."""
-    from studio.images.canvases import prepare
-    from studio.runs.first_labels import encode_images
+    from studio.api.still_there import still_there
     from studio.runs.soft import soft_labels
 
+    images_wanted(budget)  # before hours are spent on looking at the images
     reader = RunReader(run)
     reader.refresh()
     outcome = reader.outcome()
     if outcome is None:
         raise RunError(f"run {run.id} has no labels yet: {what_to_do(run)}")
-    images, canvases = prepare(
-        reader.root, cache_dir=cache, stop=stop, follow_links=reader.info.follow_links,
-        progress=begin("Reading the images"),
-    )  # fmt: skip
-    if tuple(image.path for image in images.images) != outcome.paths:
-        raise RunError(f"The images of {reader.root} have changed since run {run.id}.")
-    encoded = encode_images(
-        folder=images, canvases=canvases, model=reader.info.model, cache_dir=cache,
-        begin=begin, stop=stop,
-    )  # fmt: skip
-    names = outcome.class_names
-    # As the run read them, for labels are what is asked about.
-    soft = soft_labels(outcome, lambda: encoded.label_softly(names, reader.prompts, truth=None)[1])
-    return _table(outcome, encoded.features, soft, Corrections.of(run).current(), budget)
+    there = still_there(reader, outcome, cache=cache, begin=begin, stop=stop)
+    soft = soft_labels(outcome, there.zero_shot)[there.rows]
+    said = Corrections.of(run).current()
+    return _table(outcome, there.features, soft, said, budget, rows=there.rows)
 
 
 def _of_folder(order: Target, root: Path, *, begin: Begin, stop: Stop) -> Table:
@@ -109,22 +102,32 @@ def _table(
     soft: NDArray[np.float32],
     said: Mapping[str, Correction],
     budget: str,
+    *,
+    rows: Rows | None = None,
 ) -> Table:
+    """features, soft: of the images `rows` of the outcome; None: of all of them."""
     from studio.ask.choose import choose
     from studio.runs.given import NONE
 
     names = list(outcome.class_names)
     number = {name: label for label, name in enumerate(names)}
+    own = np.arange(len(features)) if rows is None else rows
+    paths = [outcome.paths[image] for image in own]
     answers = {
-        image: number.get(said[path].label, NONE)
-        for image, path in enumerate(outcome.paths)
+        place: number.get(said[path].label, NONE)
+        for place, path in enumerate(paths)
         if path in said
     }
     wanted = images_wanted(budget, classes=len(names))
     found = choose(features, soft, answers, wanted)
     return Table({
-        "path": [outcome.paths[q.image] for q in found],
-        "pseudo-label": [outcome.name(int(outcome.labels[q.image])) for q in found],
-        "shortlist": [SEPARATOR.join(names[c] for c in q.shortlist) for q in found],
+        "path": [paths[q.image] for q in found],
+        "pseudo-label": [outcome.name(int(outcome.labels[own[q.image]])) for q in found],
+        "shortlist": [shortlist([names[c] for c in q.shortlist]) for q in found],
         "why": [q.why(names) for q in found],
     })  # fmt: skip
+
+
+def shortlist(names: Sequence[str]) -> str:
+    """Names as one cell: `cat|dog`."""
+    return SEPARATOR.join(name.replace(SEPARATOR, f"\\{SEPARATOR}") for name in names)

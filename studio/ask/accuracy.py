@@ -60,7 +60,8 @@ class RightShare:
             return [
                 f"{plural(self.checks, 'answered image')} {were} drawn by chance: too few to tell "
                 "how many labels are right.",
-                f"{more} more would tell it to about {100 * then / 2:.0f} points.",
+                f"{more} more that are drawn would tell it to within about {100 * then / 2:.0f} "
+                "points.",
             ]
         low, high = max(0.0, self.value - then / 2), min(1.0, self.value + then / 2)
         narrower = f"from {100 * wide:.0f} to about {100 * then:.0f} points"

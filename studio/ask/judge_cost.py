@@ -116,16 +116,22 @@ def image_tokens(model: str) -> int:
     return next((n for start, n in _IMAGE_TOKENS if name.startswith(start)), _USUAL_IMAGE_TOKENS)
 
 
-def images_wanted(budget: str, *, classes: int) -> int:
+def images_wanted(budget: str, *, classes: int | None = None) -> int:
     """How many images a budget means: a number, or a number times the classes, `2C`.
+
+    classes: None where they are not known yet; what comes back only says that it is a budget.
 
     Raises:
         PromptError: It is neither.
     """
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([cC]?)\s*", budget)
     number = float(found[1]) if found is not None else 0.0
-    wanted = int(number * classes) if found is not None and found[2] else int(number)
-    if wanted < 1 or (found is not None and not found[2] and number != wanted):
+    a_class = found is not None and bool(found[2])
+    if a_class and classes is None:
+        wanted = int(number > 0)
+    else:
+        wanted = int(number * (classes or 1)) if a_class else int(number)
+    if wanted < 1 or (not a_class and number != wanted):
         raise PromptError(
             f"A budget is how many images are asked about: a number, or 2C for two a class; not "
             f"{budget.strip()[:20]!r}."

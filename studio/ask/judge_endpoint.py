@@ -9,7 +9,6 @@ from studio.prompts.endpoint import Endpoint, address, find_endpoint, has_key, i
 
 DEFAULT_JUDGE = "gpt-4.1-mini"
 _NO_KEY = "none"  # what servers that need no key are sent
-_ON_SOMEWHERE = ("-cloud", ":cloud")
 
 
 def environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -60,11 +59,3 @@ def find_judge(
         key = _NO_KEY
     model = model.strip() or given["OPENAI_MODEL"].strip() or DEFAULT_JUDGE
     return find_endpoint(model=model, base_url=base_url, key=key, public=public, environ=given)
-
-
-def stays_here(base_url: str, model: str) -> bool:
-    """Whether what is sent stays on this machine: its server does not hand it on.
-
-    Ollama sends questions to models whose names end in -cloud to its makers' machines.
-    """
-    return is_here(base_url) and not model.strip().lower().endswith(_ON_SOMEWHERE)

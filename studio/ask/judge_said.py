@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from studio.ask.judge_question import TIMES, Picture
+from studio.ask.judge_question import NONE, TIMES, Picture
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,11 @@ class Asking:
     def answers(self) -> dict[str, str]:
         """Path -> the label of each image whose answer counts; NONE for none of these."""
         return {j.path: j.label for j in self.judgements if j.label is not None}
+
+    @property
+    def none(self) -> int:
+        """Images that are none of the names that were asked about, as far as the answers say."""
+        return sum(label == NONE for label in self.answers.values())
 
     @property
     def unstable(self) -> int:

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from studio.baselines.shipping import watch
-from studio.clip.encode import autocast, to_pixels
+from studio.clip.encode import to_pixels
+from studio.clip.precision import autocast
 from studio.coft.events import Event, Progress, Step
 from studio.coft.losses import positive_loss
 from studio.coft.optim import build_optimizer, generator_of
@@ -68,7 +69,7 @@ class FrozenViews:
             crop_scale=task.settings.crop_scale,
             generator=generator,
         )
-        with torch.no_grad(), autocast(backbone.device):
+        with torch.no_grad(), autocast(backbone.device, backbone.visual):
             features = backbone.visual(to_pixels(views.to(backbone.device), backbone))
         return task.space.images(features.float())
 
@@ -131,7 +132,7 @@ def learn_context(
     )
 
     def texts() -> Tensor:
-        with autocast(task.backbone.device):
+        with autocast(task.backbone.device, task.backbone.visual):
             features = template.encode(context)
         return task.space.texts(features)
 

@@ -26,7 +26,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from studio.baselines.shipping import ship, ship_zero_shot, watch
-from studio.clip.encode import autocast, preprocess, to_pixels
+from studio.clip.encode import preprocess, to_pixels
+from studio.clip.precision import autocast
 from studio.coft.classifier import Tower
 from studio.coft.contrast import follow, key_views
 from studio.coft.events import Event, Step
@@ -92,7 +93,7 @@ def _train(task: Task, student: Tower, teacher: Tower, epochs: int) -> Iterator[
                     task.given[batch[own]],
                     threshold=settings.fixmatch_threshold,
                 )
-                with autocast(backbone.device):
+                with autocast(backbone.device, backbone.visual):
                     logits = student(hard[own])
                 each = cross_entropy(logits.float(), labels, reduction="none")
                 loss = (each * accepted).sum() / len(batch)
@@ -114,7 +115,7 @@ def _labels(
     teacher: Tower, pixels: Tensor, given: Tensor, *, threshold: float
 ) -> tuple[Tensor, Tensor]:
     """Labels (B,) of weak views and which of them are learned (B,); given ones (B,) stand."""
-    with torch.no_grad(), autocast(pixels.device):
+    with torch.no_grad(), autocast(pixels.device, teacher.visual):
         probabilities = teacher(pixels).float().softmax(-1)
     confidence, own = probabilities.max(-1)
     given = given.to(own.device)
@@ -124,7 +125,7 @@ def _labels(
 def _monitored(task: Task, teacher: Tower) -> Tensor:
     """(n, C) probabilities of the monitored images under the teacher."""
     parts = []
-    with torch.inference_mode(), autocast(task.backbone.device):
+    with torch.inference_mode(), autocast(task.backbone.device, task.backbone.visual):
         for chunk in task.monitor.split(task.backbone.forward_batch):
             pixels = preprocess(task.images.batch(chunk.tolist()), task.backbone)
             parts.append(teacher(pixels).float().softmax(-1).cpu())

@@ -28,7 +28,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from studio.baselines.shipping import ship, ship_zero_shot, watch
-from studio.clip.encode import autocast, encode_texts
+from studio.clip.encode import encode_texts
+from studio.clip.precision import autocast
 from studio.coft.adapters import VisualAdapter, build_adapter
 from studio.coft.classifier import unit_tower
 from studio.coft.contrast import key_views
@@ -126,7 +127,7 @@ def _train(
     ]
 
     def logits(hidden: Tensor) -> Tensor:
-        with autocast(backbone.device):
+        with autocast(backbone.device, backbone.visual):
             features = adapter.tail(backbone.visual, hidden)
         return head(task.space.images(features.float()))
 

@@ -24,6 +24,7 @@ from studio.coft.outcome import finish, label_all
 from studio.coft.start import first_scores, seeds
 from studio.coft.task import Task
 from studio.errors import RunError
+from studio.numbers import classes_of, them
 
 
 def fit(task: Task) -> Iterator[Event]:
@@ -65,8 +66,8 @@ def fit_supervised(task: Task) -> Iterator[Event]:
     lost = len(task.class_names) - len(labels.unique())
     if lost:
         yield Warned(
-            f"{lost} of {len(task.class_names)} classes have no given label, so nothing can be "
-            "learned about them."
+            f"{classes_of(lost, len(task.class_names))} no given label, so nothing can be learned "
+            f"about {them(lost)}."
         )
     yield from _train(task, labelled, labels)
 

@@ -11,6 +11,7 @@ from torch.nn.functional import normalize
 from torchvision.transforms.v2 import functional as transforms
 
 from studio.clip.backbone import Backbone
+from studio.clip.precision import autocast
 from studio.errors import Stopped
 from studio.progress import Progress, Stop
 from studio.ranks import ALONE, Ranks
@@ -50,18 +51,6 @@ def to_pixels(images: Tensor, backbone: Backbone) -> Tensor:
     return pixels.contiguous(memory_format=backbone.pixel_format)
 
 
-def autocast(device: torch.device) -> torch.autocast:
-    """Half precision on a GPU (bfloat16 where it has it), plain float32 on the CPU."""
-    half = torch.float16
-    if device.type == "cuda" and torch.cuda.is_bf16_supported():
-        half = torch.bfloat16
-    return torch.autocast(
-        device.type,
-        dtype=half if device.type != "cpu" else torch.bfloat16,
-        enabled=device.type == "cuda",
-    )
-
-
 def encode_images(
     backbone: Backbone,
     images: Images,
@@ -92,7 +81,7 @@ def encode_images(
         indices = range(start, min(start + backbone.forward_batch, count))
         with torch.inference_mode():
             pixels = preprocess(images.batch(indices), backbone)
-            with autocast(backbone.device):
+            with autocast(backbone.device, backbone.visual):
                 found = encode(pixels)
             return (found.float().cpu(),)
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from studio.clip.backbone import Backbone, load_backbone
+from studio.clip.backbone import Backbone, load_backbone, quicken
 from studio.clip.hub import Hub
 from studio.clip.weights import read_weights
 from studio.errors import ModelError
@@ -73,8 +73,7 @@ def load_image_only(
         device=where,
         resize=Resize("crop", str(feed["interpolation"])),
     )
-    if where.type == "cpu" and not backbone.is_transformer:
-        backbone.visual.to(memory_format=backbone.pixel_format)
+    quicken(backbone)
     return backbone
 
 

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from studio.clip.backbone import Backbone, build_visual, count_values
-from studio.clip.encode import autocast, preprocess
+from studio.clip.backbone import Backbone, build_visual, count_values, is_transformer
+from studio.clip.encode import preprocess
+from studio.clip.precision import autocast
 from studio.clip.space import Space
 from studio.coft.adapters import PromptTokens, VisualAdapter
 from studio.errors import ModelError
@@ -67,9 +68,21 @@ class Classifier:
 
     def each(self, canvases: Tensor) -> Tensor:
         """(models, B, C) class probabilities of uint8 canvases (B, 3, S, S), decoded once."""
-        with torch.inference_mode(), autocast(self.backbone.device):
+        with torch.inference_mode(), autocast(self.backbone.device, self.towers[0].visual):
             pixels = preprocess(canvases, self.backbone)
             return torch.stack([tower(pixels).float().softmax(-1).cpu() for tower in self.towers])
+
+    def quicken(self) -> None:
+        """Make convolutions fast on the CPU; worth its two passes where more than a few images are
+        labelled. What a tower holds and gives stays the same, up to rounding.
+        """
+        if self.backbone.device.type != "cpu":
+            return
+        from studio.clip.folding import fold_norms  # timm takes seconds to import
+
+        for tower in self.towers:
+            if not is_transformer(tower.visual):
+                fold_norms(tower.visual, size=self.backbone.image_size)
 
     def probabilities(self, canvases: Tensor) -> Tensor:
         """(B, C) class probabilities of uint8 canvases (B, 3, S, S)."""

@@ -12,7 +12,8 @@ import torch
 from torch import Generator, Tensor, nn
 
 from studio.clip.backbone import Backbone
-from studio.clip.encode import Images, autocast, preprocess
+from studio.clip.encode import Images, preprocess
+from studio.clip.precision import autocast
 from studio.clip.space import Space
 from studio.coft.adapters import VisualAdapter, build_adapter
 from studio.coft.losses import clean_log_odds
@@ -55,14 +56,14 @@ class DualPromptModel(nn.Module):
     def images(self, hidden: Tensor) -> Tensor:
         """Unit image features (B, d) from the adapter's prefix output."""
         backbone, _, space = self._frozen
-        with autocast(backbone.device):
+        with autocast(backbone.device, backbone.visual):
             features = self.adapter.tail(backbone.visual, hidden)
         return space.images(features.float())
 
     def texts(self) -> tuple[Tensor, Tensor]:
         """Unit class vectors t+ and t-, (C, d) each."""
         backbone, template, space = self._frozen
-        with autocast(backbone.device):
+        with autocast(backbone.device, backbone.visual):
             positive, negative = template.encode(self.positive), template.encode(self.negative)
         return space.texts(positive), space.texts(negative)
 
@@ -99,7 +100,7 @@ def test_hidden(
     backbone: Backbone, adapter: VisualAdapter, images: Images, indices: Sequence[int]
 ) -> Tensor:
     """Prefix outputs (B, ...) of the test views of these images; decoded once for both models."""
-    with torch.no_grad(), autocast(backbone.device):
+    with torch.no_grad(), autocast(backbone.device, backbone.visual):
         pixels = preprocess(images.batch(indices), backbone)
         return adapter.prefix(backbone.visual, pixels)
 

@@ -12,6 +12,7 @@ from studio.coft.judge import clean_share, training_sets
 from studio.coft.outcome import finish_all
 from studio.coft.rounds import Learned, phase_one_rounds
 from studio.coft.task import Task
+from studio.numbers import classes_of, them
 
 NOTHING_TO_LEARN = (
     "Phase II was left out, and the labels are those of Phase I: the labels of a model all weigh "
@@ -83,8 +84,8 @@ def _warnings(learned: Learned, class_names: Sequence[str]) -> Iterator[Warned]:
     if lost:
         shown = ", ".join(lost[:5]) + (" ..." if len(lost) > 5 else "")
         yield Warned(
-            f"{len(lost)} of {len(class_names)} classes have no clean label, so the classifier "
-            f"will hardly ever choose them: {shown}"
+            f"{classes_of(len(lost), len(class_names))} no clean label, so the classifier will "
+            f"hardly ever choose {them(len(lost))}: {shown}"
         )
     if int(learned.clean.sum(1).min()) < learned.seeds:
         yield Warned(

@@ -10,10 +10,10 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from studio.coft.dual import DualPromptModel, Judgement, Judges, judge, seen, test_hidden
+from studio.coft.dual import DualPromptModel, Judgement, Judges, judge, seen
 from studio.coft.events import Event, Monitor, Progress, Step
 from studio.coft.given import into_judged, with_claims
-from studio.coft.hidden import TestViews, seed_views
+from studio.coft.hidden import TestViews, seed_views, tail_batch
 from studio.coft.judge import clean_sets, clean_share
 from studio.coft.keeping import Course, Part
 from studio.coft.optim import generator_of
@@ -53,6 +53,7 @@ def phase_one(
     *,
     models: Sequence[DualPromptModel],
     seeds: Sequence[Seeds],
+    test_views: TestViews,
     round_number: int = 1,
 ) -> Iterator[Event]:
     """Train both models in place on their seeds, epoch by epoch.
@@ -63,6 +64,7 @@ def phase_one(
         task: images, settings and what else a fit is about.
         models: the two models; of several ranks each trains one of them.
         seeds: of both models; the same in the first round.
+        test_views: of all images; those that are watched are taken from there.
         round_number: of Phase I, from 1.
     """
     settings, backbone, team = task.settings, task.backbone, task.ranks.team(len(models))
@@ -77,7 +79,7 @@ def phase_one(
             settings,
             steps=epochs * per_epoch,
             round_number=round_number,
-            part=settings.micro_batch or backbone.forward_batch,
+            part=settings.micro_batch or tail_batch(backbone, models[number].adapter),
             team=team,
         )
         for number in team.mine
@@ -99,7 +101,7 @@ def phase_one(
     with task.kept.keeps(PHASE1, part):
         if course.epoch <= epochs:
             stopped = yield from _train(
-                task, models, team, trainers, seeds, course, epochs, round_number
+                task, models, team, trainers, seeds, course, epochs, test_views, round_number
             )
             if stopped:
                 return
@@ -116,6 +118,7 @@ def _train(
     seeds: Sequence[Seeds],
     course: Course,
     epochs: int,
+    test_views: TestViews,
     round_number: int,
 ) -> Generator[Event, None, bool]:
     """The epochs of `phase_one` that are to come; whether the user stopped it."""
@@ -137,10 +140,9 @@ def _train(
     )
     # A tiny seed set makes many epochs; some ten points draw the same curve.
     every = math.ceil(epochs / MONITORED_EPOCHS)
-    chunks = task.monitor.split(backbone.forward_batch) if len(task.monitor) else ()
+    chunks = task.monitor.split(tail_batch(backbone, adapter)) if len(task.monitor) else ()
     watched = {
-        number: test_hidden(backbone, adapter, task.images, chunks[number].tolist())
-        for number in team.share(range(len(chunks)))
+        number: test_views.of(chunks[number].tolist()) for number in team.share(range(len(chunks)))
     }
     yield from task.kept.arrived(PHASE1)
     for epoch in range(course.epoch, epochs + 1):

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from studio.clip.encode import autocast, preprocess, to_pixels
+from studio.clip.encode import preprocess, to_pixels
+from studio.clip.precision import autocast
 from studio.coft.classifier import Tower
 from studio.coft.contrast import MomentumContrast, key_views, queue_size
 from studio.coft.events import Event, Monitor, Step
@@ -223,7 +224,7 @@ class _Tuner:
         self._optimizer.zero_grad(set_to_none=True)
         for start in range(0, len(pixels), self._part):
             own = slice(start, start + self._part)
-            with autocast(pixels.device):
+            with autocast(pixels.device, self.tower.visual):
                 features = self.tower.visual(pixels[own])
                 logits = self.tower.logits(features)
                 if self.contrast and second is not None:
@@ -264,7 +265,7 @@ def _monitor(
         return preprocess(images.batch(chunk.tolist()), backbone)
 
     def labelled(number: int, seen: Tensor) -> Results:
-        with torch.inference_mode(), autocast(backbone.device):
+        with torch.inference_mode(), autocast(backbone.device, backbone.visual):
             return (towers[number](seen).argmax(-1).cpu(),)
 
     found = team.for_each(indices.split(backbone.forward_batch), pixels, labelled)

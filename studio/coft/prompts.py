@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from studio.clip.backbone import Backbone
 from studio.errors import ModelError
@@ -44,7 +47,9 @@ class PromptTemplate:
         self.places = differs.nonzero()[:, 1].view(len(class_names), n_ctx).to(backbone.device)
         self.tokens = self.tokens.to(backbone.device)
         self.n_ctx = n_ctx
-        self._model = backbone.model
+        self._texts, self._cut = _Texts(backbone.model), _cut_behind(backbone.model, self.tokens)
+        length = min([*map(len, self._cut.values()), self.tokens.shape[1]])
+        self._read = self.tokens[:, :length]
         self._embedding = _token_embedding(backbone.model)
 
     @property
@@ -63,7 +68,9 @@ class PromptTemplate:
 
         handle = self._embedding.register_forward_hook(put_in)
         try:
-            features: Tensor = self._model.encode_text(self.tokens)  # type: ignore[operator]
+            features: Tensor = functional_call(
+                self._texts, self._cut, (self._read,), tie_weights=False
+            )
         finally:
             handle.remove()
         return features.float()
@@ -78,3 +85,45 @@ def _token_embedding(model: nn.Module) -> nn.Embedding:
         "This model's text tower has no open_clip token embedding, so prompts cannot be learned "
         "on it; choose another model."
     )
+
+
+class _Texts(nn.Module):
+    """A model's text side as a module of its own."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(C, L) int64 to raw features (C, d)."""
+        features: Tensor = self.model.encode_text(tokens)
+        return features
+
+
+def _cut_behind(model: Any, tokens: Tensor) -> dict[str, Tensor]:
+    """What `_Texts` needs instead of its own, to read no further than the longest text ends.
+
+    Under a causal mask nothing that stands behind the end of a text reaches its features. A text
+    tower of 48 tokens reads prompts of 22 in half of the time. Empty where the tower looks at all.
+    """
+    name, owner = ("text", model.text) if hasattr(model, "text") else ("", model)
+    mask, positions = (getattr(owner, own, None) for own in ("attn_mask", "positional_embedding"))
+    if mask is None or positions is None or getattr(owner, "cls_emb", None) is not None:
+        return {}
+    rows, columns = torch.triu_indices(len(mask), len(mask), 1).unbind()
+    if mask.dim() != 2 or not bool(torch.isneginf(mask[rows, columns]).all()):
+        return {}
+    pool = getattr(owner, "pool_type", getattr(owner, "text_pool_type", ""))
+    if pool == "argmax":
+        ends = tokens.argmax(-1)
+    elif pool == "eos":
+        end = getattr(owner, "eos_id", getattr(owner, "text_eos_id", -1))
+        ends = (tokens == end).int().argmax(-1)
+    else:
+        return {}
+    length = int(ends.max()) + 1
+    prefix = ".".join(part for part in ("model", name) if part)
+    return {
+        f"{prefix}.attn_mask": mask[:length, :length],
+        f"{prefix}.positional_embedding": positions[:length],
+    }

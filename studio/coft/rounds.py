@@ -116,7 +116,7 @@ def phase_one_rounds(task: Task) -> Generator[Event, None, Learned]:
         views = views or TestViews(
             task.backbone, models[0].adapter, task.images, keep=settings.rounds > 1
         )
-        training = phase_one(task, models=models, seeds=both, round_number=number)
+        training = phase_one(task, models=models, seeds=both, test_views=views, round_number=number)
         yield from _counted(training, number, settings.rounds)
         # Seeds are chosen in double precision; from here on that would be as much memory again.
         first = first.float()

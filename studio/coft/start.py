@@ -16,6 +16,7 @@ from studio.coft.given import UNKNOWN, Evidence, with_given
 from studio.coft.parts import parts
 from studio.coft.selection import seed_set, seeds_by_class, without_prior
 from studio.coft.transduction import label_together
+from studio.numbers import classes_of, them
 from studio.settings import Settings
 
 
@@ -133,8 +134,8 @@ def seeds(
     empty = int((per_class == 0).sum())
     if empty and round_number == 1:
         yield Warned(
-            f"{empty} of {len(per_class)} classes have no seeds, because hardly any image was "
-            "first labelled as one of them, so little can be learned about them. Check their "
-            "names, or use the setting seed_selection=leaderboard."
+            f"{classes_of(empty, len(per_class))} no seeds, because hardly any image was first "
+            f"labelled so, and little can be learned about {them(empty)}. Check the "
+            f"{'name' if empty == 1 else 'names'}, or use the setting seed_selection=leaderboard."
         )
     return indices, labels

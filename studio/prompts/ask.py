@@ -22,6 +22,7 @@ MAX_CLASSES = 5000
 _NAMES_FOR_CONTEXT = 300
 _CHARACTERS_PER_TOKEN = 4  # of English; good enough for "about"
 _TOKENS_PER_SENTENCE = 20
+_ANOTHER = "another model may do better"
 
 _ROLE = (
     "You write short English descriptions of pictures. A vision-language model such as CLIP "
@@ -125,7 +126,7 @@ class Question:
             texts = value.get("templates") if isinstance(value, dict) else value
             good, _ = check_templates(_strings(texts)[: self.number])
             if not good:
-                raise UnusableAnswerError("The answer holds no template that can be used.")
+                raise UnusableAnswerError(f"The answer holds no usable template; {_ANOTHER}.")
             return Answer(templates=good)
         matcher = Matcher(self.classes)
         sentences: dict[str, tuple[str, ...]] = {}
@@ -136,7 +137,9 @@ class Question:
             if asked is not None and good and asked not in sentences:
                 sentences[asked] = good[: self.number]
         if not sentences:
-            raise UnusableAnswerError("The answer has no sentences for the classes asked about.")
+            raise UnusableAnswerError(
+                f"The answer has no sentences for the classes asked about; {_ANOTHER}."
+            )
         return Answer(sentences=sentences)
 
 
@@ -253,7 +256,7 @@ def json_in(text: str) -> Any:
             return json.JSONDecoder().raw_decode(text[min(begins) :])[0]
         except (ValueError, RecursionError):
             pass
-    raise UnusableAnswerError("The answer is no JSON.")
+    raise UnusableAnswerError(f"The answer is no JSON, which was asked for; {_ANOTHER}.")
 
 
 def _entries(value: Any) -> list[tuple[str, Any]]:

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from studio.errors import PromptError, Stopped, StudioError
 from studio.forking import Lock
+from studio.numbers import duration
 from studio.progress import Stop
 from studio.prompts.ask import UnusableAnswerError
 from studio.prompts.endpoint import Endpoint, is_here
@@ -205,7 +206,7 @@ class Client:
         if _quota(error):
             return Halt(f"The quota of this key at {host} is used up.")
         if code == 429:
-            return PromptError(f"{host} takes no more requests for now (429); try again later.")
+            return PromptError(f"{host} takes no more requests for now (429); {_when(error)}.")
         if code >= 500:
             return PromptError(f"{host} failed ({code}); try again later.")
         reason = str(error.message).removeprefix(f"Error code: {code} - ")
@@ -280,6 +281,13 @@ def _filtered(error: Any) -> bool:
 def _quota(error: Exception) -> bool:
     """OpenAI answers 429 as well when there is no money left; waiting does not help then."""
     return _OUT_OF_MONEY in (getattr(error, "code", None), getattr(error, "type", None))
+
+
+def _when(error: Any) -> str:
+    """When to try again, where the server says so in seconds."""
+    asked = error.response.headers.get("retry-after", "")
+    seconds = int(asked) if asked.isdigit() and len(asked) < 7 else 0
+    return f"try again in {duration(seconds)}" if seconds else "try again later"
 
 
 def _number(value: Any) -> int:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studio.errors import PromptError
+from studio.numbers import plural
 from studio.progress import Stop
 from studio.prompts.ask import Ask
-from studio.prompts.endpoint import address, find_endpoint, host_of
+from studio.prompts.endpoint import address, find_endpoint, host_of, stays_here
 from studio.prompts.llm import Written, budget, write
 from studio.prompts.prompt_set import PromptSet
 from studio.prompts.templates import TEMPLATES
@@ -55,12 +56,16 @@ def write_file(order: Order, *, cache_dir: Path, stop: Stop) -> int:
     cost = budget(ask, base_url=base, model=endpoint.model, cache_dir=cache_dir)
     also = " and the description" if order.description.strip() else ""
     _say(
-        f"to {host_of(base)}, model {endpoint.model}: {cost.requests} requests (at most "
+        f"to {host_of(base)}, model {endpoint.model}: {plural(cost.requests, 'request')} (at most "
         f"{cost.at_most}), about {cost.tokens_in} tokens sent and {cost.tokens_out} written; "
-        f"{cost.cached} answers known from before"
+        f"{plural(cost.cached, 'answer')} known from before"
     )
     if cost.requests:
-        _say(f"what leaves this machine: {cost.classes} class names{also}, nothing else")
+        what = f"{plural(cost.classes, 'class name')}{also}, nothing else"
+        if stays_here(base, endpoint.model):
+            _say(f"that server is on this machine, and nothing leaves it; it gets {what}")
+        else:
+            _say(f"what leaves this machine: {what}")
     if order.dry_run:
         return 0
     written = write(ask, endpoint, cache_dir=cache_dir, stop=stop, listen=_progress)
@@ -70,7 +75,7 @@ def write_file(order: Order, *, cache_dir: Path, stop: Stop) -> int:
 
 
 def _progress(written: Written) -> None:
-    _say(f"{written.done} of {written.total} answers")
+    _say(f"{written.done} of {plural(written.total, 'answer')}")
 
 
 def _report(written: Written, out: Path) -> int:
@@ -79,7 +84,7 @@ def _report(written: Written, out: Path) -> int:
     if written.missing:
         _say(f"without sentences: {', '.join(written.missing)}")
     _say(
-        f"{written.prompts.summary()} in {out}; {written.requests} requests, "
+        f"{written.prompts.summary()} in {out}; {plural(written.requests, 'request')}, "
         f"{written.tokens_in + written.tokens_out} tokens by the server's count"
     )
     return INCOMPLETE if written.problems or written.missing or written.stopped else 0

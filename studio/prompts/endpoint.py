@@ -15,6 +15,7 @@ from studio.places import is_loopback
 DEFAULT_URL = "https://api.openai.com/v1"
 DEFAULT_MODEL = "gpt-4o-mini"
 _LONGEST = 500
+_ON_SOMEWHERE = ("-cloud", ":cloud")
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,14 @@ def is_here(base_url: str) -> bool:
     """Whether the server is on this machine, by its address."""
     host = urlsplit(base_url).hostname or ""
     return is_loopback(host) or host.endswith(".localhost")
+
+
+def stays_here(base_url: str, model: str) -> bool:
+    """Whether what is sent stays on this machine: its server does not hand it on.
+
+    Ollama sends questions to models whose names end in -cloud to its makers' machines.
+    """
+    return is_here(base_url) and not model.strip().lower().endswith(_ON_SOMEWHERE)
 
 
 def _environment_url(environ: Mapping[str, str] | None) -> str:

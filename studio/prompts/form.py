@@ -12,9 +12,12 @@ from studio.prompts.endpoint import address
 from studio.prompts.prompt_set import MAX_SENTENCES, PromptSet
 
 _SHORT = 300
+NOT_LABELLED = (
+    "Which classes are mixed up is not known yet, because these images have no labels with these "
+    "names and prompts: press “Label now” first."
+)
 NOT_CONFUSED = (
-    "No two classes are mixed up, as far as the labels can tell; they have to be there first: "
-    "press “Label now”."
+    "No two classes are mixed up, as far as the labels can tell: there is nothing to ask."
 )
 
 
@@ -34,16 +37,20 @@ class LlmForm:
     apart: bool = False
 
     def ask(
-        self, class_names: list[str], prompts: PromptSet, pairs: Sequence[tuple[str, str]] = ()
+        self,
+        class_names: list[str],
+        prompts: PromptSet,
+        pairs: Sequence[tuple[str, str]] | None = None,
     ) -> Ask:
-        """The form put to these classes. pairs: those that are mixed up, for `apart`.
+        """The form put to these classes. pairs: those that are mixed up, for `apart`; None where
+        nothing is labelled.
 
         Raises:
             PromptError: none are, and that is what is asked about.
         """
         if self.apart:
             if not pairs:
-                raise PromptError(NOT_CONFUSED)
+                raise PromptError(NOT_LABELLED if pairs is None else NOT_CONFUSED)
             return Ask(
                 class_names=tuple(class_names), only=(), sentences=self.sentences,
                 description=self.description, pairs=tuple(pairs),

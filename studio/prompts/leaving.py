@@ -8,7 +8,7 @@ from pathlib import Path
 
 from studio.errors import PromptError, StudioError
 from studio.prompts.ask import Budget
-from studio.prompts.endpoint import address, find_endpoint, host_of
+from studio.prompts.endpoint import address, find_endpoint, host_of, stays_here
 from studio.prompts.form import LlmForm
 from studio.prompts.llm import budget
 from studio.prompts.prompt_set import PromptSet
@@ -18,7 +18,7 @@ from studio.prompts.prompt_set import PromptSet
 class Leaving:
     """host: whom it goes to; classes: how many names; described: whether there is a description;
     budget: None while there is nothing to ask, and `fault` says why; pairs: which classes are told
-    to be mixed up.
+    to be mixed up; stays: the server is on this machine, and hands nothing on.
     """
 
     host: str
@@ -27,6 +27,7 @@ class Leaving:
     budget: Budget | None = None
     fault: str = ""
     pairs: tuple[tuple[str, str], ...] = ()
+    stays: bool = False
 
 
 def leaving(
@@ -36,13 +37,13 @@ def leaving(
     prompts: PromptSet,
     public: bool,
     cache_dir: Path,
-    pairs: Sequence[tuple[str, str]] = (),
+    pairs: Sequence[tuple[str, str]] | None = None,
 ) -> Leaving:
     """What would leave before anything does.
 
-    public: strangers share the page; pairs: classes that are mixed up, see `LlmForm.apart`.
+    public: strangers share the page; pairs: classes that are mixed up, see `LlmForm.ask`.
     """
-    host, fault, cost = "the server", "", None
+    host, fault, cost, stays = "the server", "", None, False
     try:
         base = address(base_url=form.base_url, public=public)
         host = host_of(base)
@@ -50,9 +51,10 @@ def leaving(
             raise PromptError("Name the classes on the Data tab first.")
         # A key only completes the endpoint here; a budget sends nothing.
         endpoint = find_endpoint(model=form.model, base_url=form.base_url, key="-", public=public)
+        stays = stays_here(base, endpoint.model)
         ask = form.ask(list(names), prompts, pairs)
         cost = budget(ask, base_url=base, model=endpoint.model, cache_dir=cache_dir)
     except StudioError as error:
         fault = str(error)
-    told = tuple(pairs) if form.apart else ()
-    return Leaving(host, len(names), bool(form.description), cost, fault, told)
+    told = tuple(pairs or ()) if form.apart else ()
+    return Leaving(host, len(names), bool(form.description), cost, fault, told, stays)

@@ -31,6 +31,11 @@ class Action:
     notes: tuple[str, ...] = ()
 
     @property
+    def by_judge(self) -> bool:
+        """Whether a judge said it, and no person nor a table of a person's."""
+        return self.verdict == "judged" and not self.table
+
+    @property
     def text(self) -> str:
         """What was done, for people: `3 images relabelled as cat`."""
         if self.table:

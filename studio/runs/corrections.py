@@ -217,16 +217,20 @@ class Corrections:
             for i in indices
         })  # fmt: skip
 
-    def undo(self, action: str = "") -> Action | None:
+    def undo(self, action: str = "", *, by_person: bool = False) -> Action | None:
         """Undo the last press of a button that is not undone yet; None when there is none.
 
-        action: the id of another one that is to be undone instead.
+        action: the id of another one that is to be undone instead; by_person: what a judge said is
+            passed over: an asking may have ended since the press that is meant.
         """
         if self.last() is None:  # and maybe no folder to write in either
             return None
         with _Gate(self._folder):
             self._refresh()
-            found = [done for done in self._done if action in ("", done.id)]
+            found = [
+                done for done in self._done
+                if action in ("", done.id) and not (by_person and done.by_judge)
+            ]  # fmt: skip
             if not found:
                 return None
             self._append({"undo": found[-1].id})

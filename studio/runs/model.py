@@ -122,6 +122,8 @@ def label_each(
     from studio.errors import Stopped
 
     parts, batch = [], classifier.backbone.forward_batch
+    if len(images) > 2 * batch:
+        classifier.quicken()
     for begin in range(0, len(images), batch):
         if stop is not None and stop():
             raise Stopped

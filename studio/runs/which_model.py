@@ -230,12 +230,13 @@ def images_per_second(backbone: Backbone, canvases: Canvases) -> float:
     """Through the image tower, read before: the faster of a few batches, the first not counted."""
     import torch
 
-    from studio.clip.encode import autocast, preprocess
+    from studio.clip.encode import preprocess
+    from studio.clip.precision import autocast
 
     batch = min(backbone.forward_batch, len(canvases))
     squares = canvases.batch(range(batch))
     times = []
-    with torch.inference_mode(), autocast(backbone.device):
+    with torch.inference_mode(), autocast(backbone.device, backbone.visual):
         for _ in range(1 + _TIMED_BATCHES):
             began = time.perf_counter()
             backbone.visual(preprocess(squares, backbone)).float().cpu()  # waits for the device

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from studio.ask.judge_cost import JudgeBudget, Price, images_wanted, judge_budget, price_of
-from studio.ask.judge_endpoint import environment, find_judge, judge_address, stays_here
+from studio.ask.judge_endpoint import environment, find_judge, judge_address
 from studio.ask.judge_said import Asking
 from studio.errors import PromptError, StudioError
 from studio.forking import Lock
-from studio.prompts.endpoint import Endpoint, has_key, host_of, is_here
+from studio.prompts.endpoint import Endpoint, has_key, host_of, is_here, stays_here
 from studio.runs.actions import Action
 from studio.runs.judged import AskedBefore, JudgedImage, JudgeRecord
 from studio.runs.judging import ChooseImages, Order, judge_images
@@ -257,7 +257,7 @@ class Judging:
         wanted = images_wanted(form.budget, classes=len(opened.outcome.class_names))
         before = record.open_one()
         if before is not None and (before.model, before.host) == (terms.model, terms.host):
-            wanted = before.left
+            wanted = min(wanted, before.left)  # who stopped 200 may want ten of them
         else:
             before = None
             known = record.corrections.current()

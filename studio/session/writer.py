@@ -20,7 +20,8 @@ from studio.session.tasks import Lane, Task
 @dataclass(frozen=True)
 class Writing:
     """How a call stands. host: who is asked; error: one line when nothing came; proposal: sentences
-    that are not taken yet, because their effect is shown first.
+    that are not taken yet, because their effect is shown first; decided: "taken" or "left" once
+    the user said what is to become of them.
     """
 
     busy: bool = False
@@ -29,6 +30,7 @@ class Writing:
     written: Written | None = None
     error: str = ""
     proposal: PromptSet | None = None
+    decided: str = ""
 
 
 @dataclass
@@ -48,6 +50,7 @@ class Writer:
     _host: str = ""
     _written: Written | None = None
     _proposal: PromptSet | None = None
+    _decided: str = ""
     _calls: int = 0
     _lock: Lock = field(default_factory=Lock)
     _lane: Lane = field(default_factory=lambda: Lane("writer"))
@@ -57,11 +60,11 @@ class Writer:
         """How things stand; never changes once taken."""
         with self._lock:
             if self._task is None:
-                return Writing(proposal=self._proposal)
+                return Writing()
             state = self._task.state
             return Writing(
                 not state.ended, state.stopping and not state.ended, self._host, self._written,
-                state.error, self._proposal if state.ended else None,
+                state.error, self._proposal if state.ended else None, self._decided,
             )  # fmt: skip
 
     def key_from(self, base_url: str) -> str:
@@ -109,26 +112,32 @@ class Writer:
                 task, busy="A language model is at work already; wait for it or stop it."
             )
             self._task, self._host, self._written = task, endpoint.host, None
-            self._proposal = None
+            self._proposal, self._decided = None, ""
             self._calls += 1
             if key.strip() and not self.public:
                 self.keys.keep(base, endpoint.key)
 
-    def pairs(self) -> tuple[tuple[str, str], ...]:
-        """The classes that would be asked about because they are mixed up; () if others are."""
+    def pairs(self) -> tuple[tuple[str, str], ...] | None:
+        """The classes that would be asked about because they are mixed up; () if others are, None
+        where nothing is labelled.
+        """
         return self.book.confused() if self.book.data.state.llm_form.apart else ()
 
     def take(self) -> None:
         """Add the proposed sentences to the prompts; one step that can be undone."""
-        with self._lock:
-            proposal, self._proposal = self._proposal, None
-        if proposal is not None:
+        if (proposal := self._decide("taken")) is not None:
             self.book.edit(lambda old: old.adding(proposal), what=f"call {self._calls}")
 
     def leave(self) -> None:
         """Forget the proposed sentences."""
+        self._decide("left")
+
+    def _decide(self, what: str) -> PromptSet | None:
+        """The proposed sentences, once: of two pages that both take them one does."""
         with self._lock:
-            self._proposal = None
+            proposal, self._proposal = self._proposal, None
+            self._decided = what if proposal is not None else self._decided
+        return proposal
 
     def stop(self) -> None:
         """Hang up; what came is kept."""
@@ -159,3 +168,5 @@ class Writer:
         listen(
             self.write(ask, endpoint, cache_dir=self.cache_dir, stop=task.stopping, listen=listen)
         )
+        if (proposal := self._proposal) is not None:  # shown from the end of the task on
+            self.book.would(proposal, judged=True)

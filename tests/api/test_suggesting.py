@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,9 @@ import pytest
 
 from studio.api.judging import JudgeOrder, _chooser, _subject
 from studio.api.run import Run
+from studio.api.suggesting import shortlist
 from studio.cli import main
+from studio.errors import StudioError
 from studio.progress import never
 from studio.prompts.prompt_set import PromptSet
 from studio.runs.corrections import Corrections
@@ -68,6 +72,53 @@ def test_a_run_suggests_what_nobody_has_answered(
     again = [row["path"] for row in run.suggest("1C", cache=tmp_path / "cache", progress=False)]
     assert len(again) == 3
     assert not set(paths[:2]) & set(again)
+
+
+def test_images_that_are_gone_are_not_suggested_and_the_others_are(
+    image_folder: Path, tiny_model: Path, tmp_path: Path, quick_settings: dict[str, Any]
+) -> None:
+    images = Path(shutil.copytree(image_folder, tmp_path / "images"))
+    request = JobRequest(
+        folder=images, model=str(tiny_model), class_names=NAMES, method="zero-shot",
+        settings=Settings(**quick_settings),
+    )  # fmt: skip
+    folder = create_run(request, RunStore(tmp_path / "runs"))
+    run_job(request, folder, cache_dir=tmp_path / "cache", stop=lambda: False)
+    run = Run(folder)
+    labels = {row["path"]: row["label"] for row in run.labels}
+    gone = [row["path"] for row in run.suggest(3, cache=tmp_path / "cache", progress=False)]
+    for path in gone:
+        (images / path).unlink()
+    rows = list(run.suggest(100, cache=tmp_path / "cache", progress=False))
+    assert {row["path"] for row in rows} == {*labels} - {*gone}
+    assert all(row["pseudo-label"] == labels[row["path"]] for row in rows)
+    for path in images.rglob("*.png"):
+        path.unlink()
+    with pytest.raises(StudioError, match=r"None of the images|no image"):
+        run.suggest(3, cache=tmp_path / "cache", progress=False)
+
+
+def test_a_bar_in_a_name_is_told_from_those_between_names() -> None:
+    cell = shortlist(["black|white", "cat, or dog"])
+    assert cell == r"black\|white|cat, or dog"
+    assert re.split(r"(?<!\\)\|", cell) == [r"black\|white", "cat, or dog"]
+
+
+@pytest.mark.parametrize("command", ["suggest", "judge"])
+@pytest.mark.parametrize("budget", ["0", "many", "0C"])
+def test_what_is_no_budget_is_said_before_an_image_is_looked_at(
+    command: str, budget: str, image_folder: Path, tmp_path: Path, capsys: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    def look(*_: Any, **__: Any) -> None:
+        raise AssertionError("looked at the images first")
+
+    monkeypatch.setattr("studio.api.target.Target.open", look)
+    more = ["--url", "http://127.0.0.1:9/v1"] if command == "judge" else []
+    out = str(tmp_path / "out.csv")
+    common = [str(image_folder), "--cache", str(tmp_path), "--out", out, "--budget", budget]
+    assert main([command, *common, *more]) == 2
+    assert "A budget is how many images" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["suggest", "judge"])

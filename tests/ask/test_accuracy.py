@@ -125,4 +125,4 @@ def test_an_interval_that_leaves_everything_open_is_not_said(number: int) -> Non
     assert not found.tells
     assert "too few to tell" in first
     assert "%" not in first
-    assert second.startswith("10 more would tell it to about ")
+    assert second.startswith("10 more that are drawn would tell it to within about ")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from studio.ask.judge_cost import Price, image_tokens, images_wanted, judge_budget, price_of
-from studio.ask.judge_endpoint import DEFAULT_JUDGE, find_judge, judge_address, stays_here
+from studio.ask.judge_endpoint import DEFAULT_JUDGE, find_judge, judge_address
 from studio.errors import PromptError
-from studio.prompts.endpoint import DEFAULT_URL
+from studio.prompts.endpoint import DEFAULT_URL, stays_here
 
 KEY, OTHER = "sk-openai-key-1234", "sk-judge-key-5678"
 LOCAL, AWAY = "http://localhost:11434/v1", "https://example.com/v1"

@@ -84,7 +84,7 @@ def test_supervised_learns_what_is_given_and_nothing_else(vit: Backbone, trained
         assert (weights == 1).all()
         assert indices.tolist() == list(range(6))
         assert torch.equal(labels, given[:6])
-    assert "1 of 3 classes" in only(events, Warned).message
+    assert "1 class of 3 has no given label" in only(events, Warned).message
 
 
 @pytest.mark.parametrize("given", [None, [UNKNOWN] * 30, [REJECTED] * 30])

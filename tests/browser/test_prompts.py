@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from tests.browser.conftest import Server, Watch, go, reload, unfold, wait_for
+from tests.browser.test_asked import look
 from tests.prompts.chat_server import KEY, ChatServer, Reply, asked, error, well
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(1500)]
 
 Open = Callable[..., Any]
-SIZES = [(375, "light"), (1280, "light"), (1280, "dark")]
+SIZES = [(375, "dark"), (1280, "light")]
 
 
 @pytest.fixture(scope="module")
@@ -184,6 +185,40 @@ def test_a_language_model_writes_and_the_key_is_nowhere(
         for path in folder.rglob("*"):
             assert not path.is_file() or KEY.encode() not in path.read_bytes(), path
     page.click("#prompts-clear")
+
+
+def test_what_tells_classes_apart_is_shown_before_it_is_taken(
+    open_page: Open, chat: ChatServer
+) -> None:
+    page = prompts(open_page())
+    wait_for(page, lambda: sentences(page, "banana").input_value() == "", "no sentences", 60)
+    before = counts(page)
+    unfold(page, page.locator("#llm-server button").first)
+    page.fill("#llm-url input, #llm-url textarea", chat.url)
+    page.fill("#llm-key input", KEY)
+    page.locator("#llm-apart input").check()
+    pairs = page.locator("#llm-leaves .pairs > li")
+    wait_for(page, lambda: pairs.count() > 1, "the pairs", 60)
+    wait_for(page, lambda: page.locator("#llm-again input").is_disabled(), "no other say", 30)
+
+    def apart(request: dict[str, Any]) -> Reply:
+        own = [{"name": n, "sentences": ["a soccer ball"]} for n in asked(request)["classes"]]
+        return Reply(json.dumps({"classes": own}))
+
+    chat.then = apart
+    page.locator("#llm-write").press("Enter")
+    page.locator("#llm-proposal").get_by_text("would change their label").wait_for()
+    look(page, "apart")
+    told = page.locator("#llm-proposal .stat", has_text="right with them").first.inner_text()
+    assert counts(page) == before, "labels follow before anything is taken"
+    page.locator("#llm-take").press("Enter")
+    page.locator("#llm-status").get_by_text("Taken.").wait_for()
+    wait_for(page, lambda: counts(page) != before, "other counts", 60)
+    right = told.splitlines()[0]  # as it is told once the verdict on the labels is there
+    wait_for(page, lambda: figure(page, "right, estimated") == right, "what was shown", 60)
+    page.click("#prompts-undo")
+    wait_for(page, lambda: counts(page) == before, "the old counts", 60)
+    page.locator("#llm-apart input").uncheck()
 
 
 @pytest.mark.parametrize(("width", "theme"), SIZES)

@@ -108,3 +108,21 @@ def test_no_more_test_views_are_kept_than_there_is_room_for(
         images.calls.clear()
         list(forgetful.chunks())
         assert images.calls == list(range(len(images)))
+
+
+def test_watched_images_are_not_seen_again(vit: Backbone) -> None:
+    images, whole = Canvases(40, size=32), Whole()
+    views = TestViews(vit, whole, images, keep=False)  # type: ignore[arg-type]
+    expected = to_pixels(images.data, vit)
+    indices = [30, 3, 17, 39, 16]
+    assert torch.equal(views.of(indices), expected[indices])
+    assert sorted(images.calls) == sorted(indices)
+    assert torch.equal(views.of([3, 5]), expected[[3, 5]])
+    assert torch.equal(torch.cat(list(views.chunks())), expected)
+    assert sorted(images.calls) == [*range(40)]
+    whole.has_frozen_prefix = False
+    plain = TestViews(vit, whole, images, keep=False)  # type: ignore[arg-type]
+    images.calls.clear()
+    plain.of(indices)
+    assert torch.equal(torch.cat(list(plain.chunks())), expected)
+    assert len(images.calls) == 45

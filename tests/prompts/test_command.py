@@ -54,7 +54,10 @@ def test_names_become_a_prompts_file(server: ChatServer, command: Command, tmp_p
     lines = done.stderr.splitlines()
     assert "2 requests (at most " in lines[0]
     assert f"to 127.0.0.1:{server.url.split(':')[2][:-3]}, model local" in lines[0]
-    assert lines[1] == ("what leaves this machine: 3 class names and the description, nothing else")
+    assert lines[1] == (
+        "that server is on this machine, and nothing leaves it; it gets 3 class names and the "
+        "description, nothing else"
+    )
     assert asked(server.requests[0])["description_of_the_set"] == "pets at home"
     for path in (p for p in tmp_path.rglob("*") if p.is_file()):
         assert KEY.encode() not in path.read_bytes()
@@ -65,7 +68,7 @@ def test_a_dry_run_and_hand_written_templates_send_nothing(
 ):
     done = command("--dry-run", key="")
     assert done.returncode == 0
-    assert "1 requests" in done.stderr
+    assert "1 request (at most" in done.stderr
     assert not (tmp_path / "prompts.json").exists()
     assert command("--hand-written", "ensemble", key="").returncode == 0
     made = json.loads((tmp_path / "prompts.json").read_text())

@@ -130,6 +130,15 @@ def test_auroc_is_one_when_right_labels_score_higher():
     assert auroc(score, LABELS, TRUTH) == pytest.approx(4 / 6)
 
 
+def test_auroc_is_scikit_learns_with_many_ties():
+    from sklearn.metrics import roc_auc_score
+
+    draw = np.random.default_rng(0)
+    labels, truth = draw.integers(0, 3, (2, 200))
+    score = draw.integers(0, 9, 200) / 8 + (labels == truth) / 4
+    assert auroc(score, labels, truth) == pytest.approx(roc_auc_score(labels == truth, score))
+
+
 def test_calibration_error_by_hand():
     labels, truth = np.zeros(10, dtype=int), np.array([0] * 7 + [1] * 3)
     assert calibration_error(np.full(10, 0.7), labels, truth) == pytest.approx(0)

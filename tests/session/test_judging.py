@@ -171,6 +171,8 @@ def test_stop_keeps_what_came_and_it_goes_on(judging: Judging, form: JudgeForm, 
     assert terms.images == 6 - asking.done
     other = judging.terms(replace(form, model="other"), AT_HAND)
     assert other.go_on is None, "another model does not finish it"
+    fewer = judging.terms(replace(form, budget="1"), AT_HAND)
+    assert (fewer.images, fewer.go_on) == (1, terms.go_on), "as many as its user wants now"
     server.then = sees
     ask(judging, form)
     assert judging.view.asking is not None

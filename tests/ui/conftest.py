@@ -20,6 +20,8 @@ from studio.runs.form import RunForm  # noqa: E402
 from studio.runs.store import RunStore  # noqa: E402
 from studio.runs.worker import Worker  # noqa: E402
 from studio.session.session import Options, Session  # noqa: E402
+from studio.session.source import AT_HAND, OpenedRun  # noqa: E402
+from studio.ui.explore.correct import CorrectPanel  # noqa: E402
 from studio.ui.explore.tab import ExploreTab  # noqa: E402
 from studio.ui.parts import file_url, fresh  # noqa: E402
 from studio.ui.train.tab import TrainTab  # noqa: E402
@@ -117,6 +119,14 @@ def explore_tab(session: Session) -> ExploreTab:
     return made
 
 
+def correct_panel(session: Session) -> CorrectPanel:
+    """What corrects labels in a session, with its components."""
+    made = CorrectPanel(session)
+    with gr.Blocks():
+        made.build()
+    return made
+
+
 def run_without_images(session: Session, image_folder: Path, tiny: str, folder: Path) -> str:
     """A run of the session over images that are gone by now; its id."""
     copy = shutil.copytree(image_folder, folder / "copy")
@@ -154,6 +164,15 @@ def run_id(shared: Session, tiny_model: Path) -> str:
     made = start(TrainTab(shared), str(tiny_model), QUICK)
     assert shared.worker.wait(400)
     return made
+
+
+@pytest.fixture
+def panel(shared: Session, run_id: str) -> Iterator[CorrectPanel]:
+    """Everything that a test says, of the run or before any, is undone after it."""
+    yield correct_panel(shared)
+    for source in (OpenedRun(run_id), AT_HAND):
+        while shared.corrections(source).undo() is not None:
+            pass
 
 
 def event(data: Any) -> Any:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import logging
+import re
+import time
 from collections.abc import Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import pytest
 
+from studio.prompts.client import Limits
 from studio.prompts.form import LlmForm
+from studio.prompts.llm import write
 from studio.prompts.prompt_set import PromptSet
 from studio.session.session import Options, Session
 from studio.ui.prompts.tab import PromptsTab
@@ -318,12 +323,14 @@ def test_sentences_that_tell_classes_apart_are_shown_before_they_are_taken(
     tab: PromptsTab, server: ChatServer
 ) -> None:
     names = tab.session.data.state.names
-    assert tab.session.prompts.confused(), "the tiny model is in doubt about everything"
+    pairs = tab.session.prompts.confused()
+    assert pairs, "the tiny model is in doubt about everything"
     tab.llm.remember("apart")(page(), True)
     seen = look(tab)
-    first, second = tab.session.prompts.confused()[0]
-    assert f"{first} and {second}" in seen["llm_leaves"], "which pairs are named is said before"
-    assert "no other result" in seen["llm_leaves"]
+    said = " ".join(re.sub("<[^>]*>", "", seen["llm_leaves"]).split())
+    for first, second in pairs:
+        assert f"{first} and {second}" in said, "which pairs are named is said before"
+    assert "no other result" in said
     assert seen["llm_take"]["visible"] is False
 
     def well(request: dict[str, Any]) -> Reply:
@@ -332,14 +339,15 @@ def test_sentences_that_tell_classes_apart_are_shown_before_they_are_taken(
         classes = [{"name": n, "sentences": ["a crimson box"]} for n in data["classes"]]
         return Reply(json.dumps({"classes": classes}))
 
-    server.then = well
+    server.then, tab.session.prompts.quiet = well, 0.05
     ask(tab, server.url, apart=True)
     before = tab.session.data.state.prompts
     assert before.is_default, "nothing is changed before it was taken"
     seen = look(tab)
-    assert "would change label" in seen["llm_proposal"]
+    assert "would change" in seen["llm_proposal"]
     assert "a crimson box" in seen["llm_proposal"]
     assert "Nothing is changed yet" in seen["llm_proposal"]
+    assert "None is used yet" in seen["llm_status"]
     assert seen["llm_take"]["visible"] is True
     proposal = tab.session.writer.view.proposal
     assert proposal is not None
@@ -350,7 +358,16 @@ def test_sentences_that_tell_classes_apart_are_shown_before_they_are_taken(
     assert view.preview is not None
     assert would is not None
     assert (view.preview.labels == would.labels).all(), "what was shown is what comes"
+    assert view.preview.estimate is not None
+    ends = time.monotonic() + 60
+    while not tab.session.data.state.preview.judged and time.monotonic() < ends:
+        time.sleep(0.02)
+    estimate = tab.session.data.state.preview.estimate
+    assert estimate == would.estimate, "and as many of them are right as was shown"
+    tab.llm.leave_them()  # of another page, a moment later
     seen = look(tab)
+    assert "Taken." in seen["llm_status"]
+    assert "Undo" in seen["llm_status"]
     assert seen["llm_take"]["visible"] is False
     assert seen["llm_proposal"] == ""
     tab.session.prompts.undo()
@@ -365,6 +382,59 @@ def test_proposed_sentences_can_be_left(tab: PromptsTab, server: ChatServer) -> 
     assert tab.session.data.state.prompts.is_default
     tab.llm.take_them()
     assert tab.session.data.state.prompts.is_default
+    assert "Left." in look(tab)["llm_status"]
+    ask(tab, server.url, apart=True, key="")  # on the disk: it is not asked again
+    assert len(server.requests) == 1
+    seen = look(tab)
+    assert seen["llm_take"]["visible"] is True
+    assert "Left." not in seen["llm_status"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "line"),
+    [
+        (error(401, f"Incorrect API key {KEY}"), "does not accept the key (401)"),
+        (error(429, "slow down", retry_after="90"), "(429); try again in 1 min 30 s"),
+        (error(429, "none left", code="insufficient_quota"), "quota of this key"),
+        (error(500, "oops"), "failed (500)"),
+        (Reply("{}", wait=1.0), "did not answer within 0.3 s"),
+        (Reply("They differ in <b>shape</b>."), "no JSON"),
+        (Reply('{"classes": [{"name": "zebra", "sentences": ["a striped horse"]}]}'),
+         "no sentences for the classes asked about"),
+        (Reply(refusal="I cannot"), "refused to answer"),
+    ],
+)  # fmt: skip
+def test_what_tells_classes_apart_and_does_not_come_is_one_line(
+    tab: PromptsTab, server: ChatServer, answer: Reply, line: str
+) -> None:
+    tab.session.writer.write = partial(write, limits=Limits(timeout=0.3, tries=1))
+    server.then = answer
+    ask(tab, server.url, apart=True)
+    seen = look(tab)
+    assert line in seen["llm_status"]
+    assert "Nothing was written." in seen["llm_status"]
+    assert seen["llm_status"].count("<p>") == 1
+    assert KEY not in seen["llm_status"]
+    assert seen["llm_take"]["visible"] is False
+    assert seen["llm_proposal"] == ""
+    assert seen["llm_write"]["interactive"] is True
+    assert tab.session.data.state.prompts.is_default
+
+
+def test_what_has_no_say_takes_no_text_and_a_server_here_is_named_so(
+    tab: PromptsTab, server: ChatServer
+) -> None:
+    first = look(tab)
+    assert "nothing leaves this machine" not in first["llm_leaves"]
+    assert first["typed_again"]["interactive"] is True
+    tab.llm.remember("apart")(page(), True)
+    tab.llm.remember("base_url")(page(), server.url)
+    seen = look(tab, first["shown"])
+    assert "That server is on this machine: nothing leaves this machine." in seen["llm_leaves"]
+    assert seen["typed_again"] == gr.update(interactive=False), "its own user ticked it"
+    assert seen["typed_templates"]["interactive"] is False
+    tab.llm.see("templates")(page("page-2"), seen["shown"], 0)
+    assert tab.session.data.state.llm_form.apart, "what the studio sent is no edit"
 
 
 def test_without_labels_nothing_is_known_to_be_mixed_up(
@@ -374,5 +444,9 @@ def test_without_labels_nothing_is_known_to_be_mixed_up(
     session.data.wait(400)
     tab = PromptsTab(session)
     with pytest.raises(gr.Error, match="Label now"):
+        ask(tab, server.url, apart=True)
+    assert "Label now" in look(tab)["llm_leaves"]
+    tab.session.prompts.confused = lambda: ()
+    with pytest.raises(gr.Error, match="there is nothing to ask"):
         ask(tab, server.url, apart=True)
     assert server.requests == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -199,17 +199,6 @@ def test_visitors_do_not_see_each_others_labels(
 
 
 # Corrections --------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def panel(shared: Session, run_id: str) -> Iterator[CorrectPanel]:
-    made = CorrectPanel(shared)
-    with gr.Blocks():
-        made.build()
-    yield made
-    for source in (OpenedRun(run_id), AT_HAND):
-        while shared.corrections(source).undo() is not None:
-            pass
 
 
 def upload(path: str) -> list[dict[str, str]]:

@@ -278,9 +278,9 @@ class ExploreAnswers(InSession):
         """Say the same of all images that are ticked or selected."""
         return self.correct.press(self.scene(filters), filters, verdict, sure=sure)
 
-    def undo(self, filters: Filters, _event: Any = None) -> str:
-        """Undo the last correction; a mark of that."""
-        undone = self.correct.undo(filters.run)
+    def undo(self, filters: Filters, _event: Any = None, *, by_person: bool = False) -> str:
+        """Undo the last correction; a mark of that. by_person: of those that a person made."""
+        undone = self.correct.undo(filters.run, by_person=by_person)
         gr.Info(f"Undone: {undone.text}.", duration=4)
         return f"undone {undone.id}"
 

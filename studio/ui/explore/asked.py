@@ -70,16 +70,17 @@ class AskPanel(InSession, Panel):
             opened = open_run(self.session, run)
             task = preparing(opened)
             while task.pending:
-                yield [part("waiting", task.state, before="Before the first one"), gr.skip()]
+                waits = part("waiting", task.state, before="Before the first one")
+                yield [part("live", waits), gr.skip()]
                 task.ended.wait(_WAIT_S)
             if task.error:
                 raise RunError(task.error)
             asking = begin(opened, checking=checking)
             html = self.detail.ask(open_run(self.session, run))
         except StudioError as error:
-            yield [part("notice", str(error), kind="warn"), gr.skip()]
+            yield [part("live", part("notice", str(error), kind="warn")), gr.skip()]
             return
-        yield [view.state(asking.progress, checked_of(opened)), html]
+        yield [part("live", view.state(asking.progress, checked_of(opened))), html]
 
     def turn_round(self, run: Any) -> str:
         """Have the other labels stand, see `reverse_standing`; what was done."""
@@ -90,7 +91,7 @@ class AskPanel(InSession, Panel):
         """What the line says."""
         opened = scene.opened
         asking, checked = opened.asking, checked_of(opened)
-        line = view.state(None if asking is None else asking.progress, checked)
+        line = part("live", view.state(None if asking is None else asking.progress, checked))
         standing = None if checked is None else checked.standing
         if standing is None:
             return {self.line: line, self.reverse: gr.update(visible=False)}

@@ -60,7 +60,7 @@ class CorrectPanel(InSession, Panel):
                 "Correct one by one", elem_id="correct-start", size="sm", min_width=150
             )
             keys = render("explore/keys.html")
-            gr.HTML(keys, js_on_load=script("keys"), elem_id="explore-keys")
+            gr.HTML(keys, js_on_load=script("layout", "keys"), elem_id="explore-keys")
         with gr.Accordion("Correct labels and train with them", open=False, elem_id="correct"):
             self.summary = gr.HTML(elem_id="correct-summary")
             with gr.Row(elem_classes="inline correct-buttons"):
@@ -170,13 +170,15 @@ class CorrectPanel(InSession, Panel):
         table = {path: said for path, said in given.corrections.items() if path in there}
         return self.session.corrections(opened.source).take(table, name=name, notes=notes).id
 
-    def undo(self, run: Any) -> Action:
+    def undo(self, run: Any, *, by_person: bool = False) -> Action:
         """Undo the last press of a button, of whichever page it was.
+
+        by_person: what a judge said is passed over, for a key that does not say what it undoes.
 
         Raises:
             StudioError: there is no such run, or nothing to undo.
         """
-        undone = self.session.corrections(parse(run)).undo()
+        undone = self.session.corrections(parse(run)).undo(by_person=by_person)
         if undone is None:
             raise RunError("There is nothing left to undo.")
         return undone

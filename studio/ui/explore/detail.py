@@ -77,7 +77,7 @@ class DetailDialog(InSession):
         self.dialog = gr.HTML(
             value="",
             html_template=render("explore/dialog.html"),
-            js_on_load=script("detail", "correct", "find"),
+            js_on_load=script("layout", "detail", "correct", "find"),
             server_functions=[
                 served("show_image", self.show), served("answer_image", self.answer),
                 served("undo_answer", self.undo), served("nearest_images", self.nearest),
@@ -199,7 +199,7 @@ class DetailDialog(InSession):
     def undo(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Undo the last press of a button, and show its image if it was of one of the walk."""
         opened, place = self._opened(asked)
-        undone = self.correct.undo(opened.source)
+        undone = self.correct.undo(opened.source, by_person=True)
         paths, walk = list(undone.images), self._walk(opened, place)
         if place.walk == ASKED:
             asking_of(opened).answered()

@@ -65,7 +65,7 @@ class PagedCards(Panel):
 
     def build(self) -> None:
         """Lay the gallery out."""
-        self.cards = gr.HTML(js_on_load=script("cards"), elem_id=f"gallery-{self.name}")
+        self.cards = gr.HTML(js_on_load=script("layout", "cards"), elem_id=f"gallery-{self.name}")
         self.pager = Pager(self.name)
         self.outputs = [self.cards, *self.pager.outputs]
 

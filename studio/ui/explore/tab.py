@@ -189,7 +189,7 @@ class ExploreTab(ExploreAnswers):
             cards = gallery.cards
             cards.tick(**self.event(self.tick, [correct.ticks, *correct.outputs], **all_of_them))
             cards.answer(**self.event(self.answer_card, changed, **all_of_them))
-            cards.undo(**self.event(self.undo, changed))
+            cards.undo(**self.event(partial(self.undo, by_person=True), changed))
         asks = [correct.changed, correct.ticks, correct.buttons["rejected"], correct.sure,
                 correct.keep]  # fmt: skip
         for verdict, button in correct.buttons.items():

@@ -28,6 +28,7 @@ _KEYS = {
     "": "No key: nothing is sent. Set OPENAI_API_KEY, or type one; servers that need none take "
     "any word.",
 }
+_OF_ALL_CLASSES = ("templates", "again")  # fields of an LlmForm
 _PUBLIC_KEY = "Your own key; it is used for this call only, and kept nowhere."
 
 
@@ -133,7 +134,7 @@ class LlmBox(InSession):
         """
 
         def seen(request: gr.Request, shown: dict[str, Any], typed: Any) -> None:
-            sent = (shown or {}).get(_mark(name), typed)
+            sent = (shown or {}).get(_mark(name), (typed, True))[0]
             if getattr(LlmForm.from_dict({name: typed}), name) != sent:
                 self._take(request, {name: typed})
 
@@ -185,7 +186,7 @@ class LlmBox(InSession):
         """Everything there is to see. typed_here: this page typed what is in the fields."""
         llm_form, writing = view.llm_form, self.session.writer.view
         fields: dict[str, Part] = {
-            _mark(name): (value, gr.skip() if typed_here else field_of(value))
+            _mark(name): _field(name, value, apart=llm_form.apart, typed_here=typed_here)
             for name, value in asdict(llm_form).items()
         }
         try:
@@ -193,11 +194,12 @@ class LlmBox(InSession):
         except PromptError:
             key = ""
         about_key = _PUBLIC_KEY if self.session.options.public else _KEYS[key]
-        state = (writing.busy, writing.stopping, id(writing.written), writing.error)
+        proposed = writing.proposal is not None
+        state = (writing.busy, writing.stopping, id(writing.written), writing.error, proposed,
+                 writing.decided)  # fmt: skip
         # The labels have a say in what is sent only where what they mix up is asked about.
         labels = (id(view.preview), view.stale) if llm_form.apart else None
         asked = (llm_form, view.names_text, id(view.prompts), writing.busy, labels)
-        proposed = writing.proposal is not None
         effect = (id(writing.proposal), id(view.preview), id(view.prompts), view.stale)
         stop = gr.update(visible=writing.busy, interactive=not writing.stopping)
         return {
@@ -244,6 +246,13 @@ class LlmBox(InSession):
             picture=partial(self.session.picture, folder, canvases),
             path=lambda i: folder.images[i].path,
         )
+
+
+def _field(name: str, value: Any, *, apart: bool, typed_here: bool) -> Part:
+    """What a field shows. Two of them have no say where only what is mixed up is asked about."""
+    able = not (apart and name in _OF_ALL_CLASSES)
+    own: dict[str, Any] = {} if typed_here else field_of(value)
+    return (value, able), {**own, **gr.update(interactive=able)}
 
 
 def _mark(name: str) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from studio.ask.accuracy import checks
+from studio.errors import RunError
 from studio.runs.again import corrected
 from studio.runs.corrections import Corrections
 from studio.runs.given import Correction
@@ -175,6 +176,25 @@ def test_an_answer_can_be_undone_and_given_anew(tab: ExploreTab, run: str) -> No
     assert 'aria-pressed="true"' in again
 
 
+def test_a_key_does_not_undo_what_a_judge_said_meanwhile(tab: ExploreTab, run: str) -> None:
+    html = begin(tab, run)
+    html = key(tab, html)["html"]
+    kept, paths = said(tab.session, run), open_run(tab.session, run).outcome.paths
+    here = paths[place_of(html)["index"]]
+    name = open_run(tab.session, run).outcome.class_names[0]
+    kept.add("judged", {**dict.fromkeys(paths[:9], ""), here: name})
+    shown = call(tab, "show", place_of(html), to=place_of(html)["index"])["html"]
+    assert "This image is judged" in shown
+    assert 'aria-pressed="true"' not in shown, "what a judge said is no answer of a person's"
+    undone = call(tab, "undo", place_of(html))
+    assert undone["message"].startswith("Undone: 1 image accepted")
+    judged = len({*paths[:9], here})
+    assert len(kept.current()) == judged
+    with pytest.raises(RunError, match="nothing left to undo"):
+        tab.correct.undo(run, by_person=True)
+    assert tab.correct.undo(run).text == f"{judged} images judged", "its button says so"
+
+
 def test_a_page_that_is_loaded_again_goes_on_where_it_was(tab: ExploreTab, run: str) -> None:
     html = begin(tab, run)
     for _ in range(3):
@@ -254,7 +274,6 @@ def test_labels_that_moved_on_are_not_accepted_unseen(tab: ExploreTab, run: str)
     for _ in range(EVERY):
         html = key(tab, html, 2)["html"]
     tab.session.askings.wait()
-    from studio.errors import RunError
     from tests.ui.conftest import event
 
     pressed = event({"image": 0, "verdict": "accepted"})

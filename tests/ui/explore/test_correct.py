@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -19,17 +18,6 @@ from studio.session.source import OpenedRun
 from studio.ui.explore.correct import CorrectPanel
 from studio.ui.explore.detail import DetailDialog
 from studio.ui.explore.scene import Filters, Scene, Ticks, served
-
-
-@pytest.fixture
-def panel(shared: Session, run_id: str) -> Iterator[CorrectPanel]:
-    """Everything that a test says is undone after it."""
-    made = CorrectPanel(shared)
-    with gr.Blocks():
-        made.build()
-    yield made
-    while shared.corrections(OpenedRun(run_id)).undo() is not None:
-        pass
 
 
 def scene(session: Session, run_id: str, *indices: int, **more: Any) -> Scene:

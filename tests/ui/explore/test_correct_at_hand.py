@@ -19,17 +19,14 @@ from studio.ui.explore.correct import CorrectPanel
 from studio.ui.explore.detail import DetailDialog
 from studio.ui.explore.scene import Filters, Scene
 from studio.ui.train.tab import TrainTab
-from tests.ui.conftest import QUICK, load, open_studio, start
+from tests.ui.conftest import QUICK, correct_panel, load, open_studio, start
 from tests.ui.explore.test_correct import answer, drawn, press
 from tests.ui.test_train import sent
 
 
 @pytest.fixture
 def panel(loaded: Session) -> CorrectPanel:
-    made = CorrectPanel(loaded)
-    with gr.Blocks():
-        made.build()
-    return made
+    return correct_panel(loaded)
 
 
 @pytest.fixture
@@ -105,9 +102,7 @@ def test_what_was_said_is_there_after_a_new_start(
     tmp_path: Path, image_folder: Path, tiny_model: Path
 ) -> None:
     with open_studio(tmp_path) as session:
-        panel = CorrectPanel(load(session, image_folder, tiny_model))
-        with gr.Blocks():
-            panel.build()
+        panel = correct_panel(load(session, image_folder, tiny_model))
         say(panel, "rejected", 4, 5)
         kept = given(session)
     with open_studio(tmp_path) as session:

@@ -1,0 +1,49 @@
+"""In what precision models multiply: half where the machine computes in it, else float32."""
+
+from __future__ import annotations
+
+import os
+from typing import cast
+
+import torch
+from torch import nn
+
+from studio.clip.backbone import is_transformer
+from studio.errors import ModelError
+
+VARIABLE = "STUDIO_PRECISION"
+"""Of the environment: `float32` asks for it everywhere; empty or `auto`: what is best there."""
+
+
+def autocast(device: torch.device, visual: nn.Module) -> torch.autocast:
+    """The context in which a model works, by its image tower and the device that it is on.
+
+    On a GPU bfloat16, or float16 where it has no bfloat16. On the CPU float32, but for vision
+    transformers on processors that multiply matrices of bfloat16 (AMX): ViT-B/16 takes a third of
+    the time there, and 2.6 times less to train. Convolutional towers are slower to train in
+    bfloat16 on such a processor (their depthwise convolutions are), and stay in float32.
+
+    Raises:
+        ModelError: the environment names no precision that there is.
+    """
+    half = _half_precision(device, visual)
+    return torch.autocast(device.type, dtype=half or torch.bfloat16, enabled=half is not None)
+
+
+def _half_precision(device: torch.device, visual: nn.Module) -> torch.dtype | None:
+    asked = os.environ.get(VARIABLE, "").strip() or "auto"
+    if asked not in ("auto", "float32"):
+        raise ModelError(f"{VARIABLE} is {asked!r}, which is not one that there is; try float32")
+    if asked == "float32":
+        return None
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    if device.type == "cpu" and is_transformer(visual) and multiplies_bfloat16():
+        return torch.bfloat16
+    return None
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether the processor multiplies matrices of bfloat16 (AMX), and torch knows how to."""
+    supported = getattr(torch.cpu, "_is_amx_tile_supported", None)
+    return bool(supported and cast(bool, supported()) and torch.backends.mkldnn.is_available())
