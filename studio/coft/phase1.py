@@ -189,7 +189,7 @@ def judge_all(
     images, done = torch.empty(len(models), 0, 0), 0
     for (found,) in ranks.spread(views.starts, looked):
         if not done:  # room for all of them: parts that are joined in the end take it twice
-            images = found.new_empty(len(models), len(views), found.shape[2])
+            images = found.new_empty(len(found), len(views), found.shape[2])
         images[:, done : done + found.shape[1]] = found
         done += found.shape[1]
         yield Progress("judging", done, len(views))
