@@ -184,8 +184,9 @@ def prepared(step: str, made: Made, cache: Path) -> Callable[[], object] | None:
 def whole_fit(step: str, made: Made) -> Callable[[], object] | None:
     """What a fit does with what both models say of all images, which comes in batches."""
     import torch
+    from torch.nn.functional import normalize
 
-    from studio.coft import outcome, phase1, rounds
+    from studio.coft import dual, outcome, phase1, rounds
     from studio.coft.dual import Judgement
     from studio.settings import Settings
 
@@ -198,19 +199,30 @@ def whole_fit(step: str, made: Made) -> Callable[[], object] | None:
         return Judgement(both, both.clone(), torch.zeros(2, len(own), 1))
 
     if step == "judging":
-        phase1.judge = lambda _models, rows, *_: batch(rows)  # type: ignore[assignment]
+        if hasattr(phase1, "seen"):
+            phase1.seen = lambda _models, rows: torch.zeros(2, len(rows), made.features.shape[1])
+        else:  # a checkout from before
+            phase1.judge = lambda _models, rows, *_: batch(rows)
         views: Any = type("V", (), {
             "chunks": lambda _: iter(batches), "__len__": lambda _: images,
             "starts": range(len(batches)), "chunk": lambda _, number: batches[number],
         })  # fmt: skip
         return lambda: list(phase1.judge_all((), views(), 1.0))
-    every = batch(slice(None))
+    every: Any = batch(slice(None))
+    held: Any = every.log_odds
+    if hasattr(dual, "Judges"):  # else a checkout from before, which holds tables
+        draws = torch.Generator().manual_seed(1)
+        shape = made.probabilities.shape[1], made.features.shape[1]
+        texts = [normalize(torch.randn(shape, generator=draws), dim=1) for _ in range(2)]
+        units = normalize(made.features, dim=1)
+        held = dual.HeldOdds(every.log_odds).odds
+        every = dual.Judges(torch.stack([units, units]), [(texts[0], texts[1])] * 2, 15.0, 256)
     if step == "labels of a round":
         task = argparse.Namespace(settings=Settings(transduction="first"))
         older = "keep" not in inspect.signature(rounds._assigned).parameters
         keep: Any = {} if older else {"keep": False}
         return lambda: list(rounds._assigned(every, made.probabilities, task, **keep))
-    given, judged = torch.full((images,), -1), every.labels
+    given, judged = torch.full((images,), -1), made.probabilities.argmax(1).expand(2, -1)
     clean = torch.ones(2, images, dtype=torch.bool)
     last = {"given": given, "single": False, "stage": "phase2", "stopped": False}
     classifier: Any = argparse.Namespace(
@@ -218,13 +230,13 @@ def whole_fit(step: str, made: Made) -> Callable[[], object] | None:
     )
     pictures: Any = type("P", (), {"batch": lambda _, r: list(r), "__len__": lambda _: images})()
     if hasattr(outcome, "finish_all"):
-        found = outcome.finish_all(classifier, pictures, every.log_odds, clean, judged, **last)
+        found = outcome.finish_all(classifier, pictures, held, clean, judged, **last)
         return lambda: list(found)
 
     def finish() -> object:
         def said() -> Any:
             probabilities = yield from outcome.label_all(classifier, pictures)
-            return outcome.finish(probabilities, every.log_odds, clean, judged, **last)
+            return outcome.finish(probabilities, held, clean, judged, **last)
 
         return list(said())
 

@@ -43,13 +43,12 @@ def with_first(probabilities: Tensor, first: Tensor, *, weight: float) -> Tensor
     return found
 
 
-def contradicted(probabilities: Tensor, first: Tensor) -> bool:
+def contradicted(labels: Tensor, first: Tensor) -> bool:
     """Whether the models, by themselves, give most images another label than the first one.
 
-    probabilities: (2, N, C) of both models; first: (N, C) of the first labels. Below `KEPT_FROM`.
+    labels: (2, N) of both models; first: (N,) the first labels. Below `KEPT_FROM`.
     """
-    same = probabilities.argmax(-1) == first.argmax(-1)
-    return float(same.float().mean()) < KEPT_FROM
+    return float((labels == first).float().mean()) < KEPT_FROM
 
 
 def support(

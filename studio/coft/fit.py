@@ -60,7 +60,7 @@ def fit_plus(task: Task) -> Iterator[Event]:
     stopped = task.stop()
     single = settings.inference == "single"
     finished = yield from finish_all(
-        Classifier(towers, shipped_by), images, learned.log_odds, learned.clean, learned.labels,
+        Classifier(towers, shipped_by), images, learned.odds.odds, learned.clean, learned.labels,
         given=task.given, single=single, stage=stage, stopped=stopped, ranks=task.ranks,
     )  # fmt: skip
     shipped = Classifier(towers[:1] if single else towers, shipped_by)

@@ -115,6 +115,8 @@ def without_strangers(given: Tensor | None, strangers: Tensor) -> Tensor:
 
 def claimed_scores(scores: Tensor, claims: Tensor) -> Tensor:
     """Scores (N, C) in which an image with a claim (N,) from 0 on is of no other class: -inf."""
+    if not bool((claims >= 0).any()):
+        return scores
     own = one_hot(claims.clamp_min(0), scores.shape[1]).bool()
     return scores.masked_fill((claims >= 0)[:, None] & ~own, -torch.inf)
 

@@ -71,11 +71,12 @@ def label_many(
     temperature: float,
     anchor: float,
     told: Tensor,
+    overwrite: bool = False,
 ) -> Tensor:
     """(N, C) float32, what `transduction.label_together` says, which see; on the CPU.
 
     pictures: (N, d) without what they have in common; probabilities: with the evidence of answers;
-    told: (C,) as of `anchored`.
+    told: (C,) as of `anchored`; overwrite: as of `transduction.label_together`.
     """
 
     def after(rounds: int, anchor: float | None) -> Rounds:
@@ -100,7 +101,8 @@ def label_many(
         found = after(ROUNDS, None)
     z = found.now
     del found
-    mixed = probabilities.cpu() * TRACE
+    mixed = probabilities.cpu()
+    mixed = mixed.mul_(TRACE) if overwrite else mixed * TRACE
     for at in range(0, images, PART_ROWS):
         rows = slice(at, at + PART_ROWS)
         values = (1 - TRACE) * z.values[rows]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 import torch
 from torch import Tensor
@@ -97,7 +97,7 @@ def finish_alone(probabilities: Tensor, *, given: Tensor, stage: str, stopped: b
 def finish_all(
     classifier: Classifier,
     images: Images,
-    log_odds: Tensor,
+    odds: Callable[[slice], Tensor],
     clean: Tensor,
     judged: Tensor,
     *,
@@ -108,8 +108,8 @@ def finish_all(
     ranks: Ranks = ALONE,
 ) -> Generator[Event, None, Finished | None]:
     """`finish` of a classifier's towers on all images, whose probabilities are not held: what is
-    said of an image depends on no other. Arguments as there. None where this is
-    not the writer.
+    said of an image depends on no other. Arguments as there; odds: the log-odds (2, n, C) of some
+    images. None where this is not the writer.
     """
     batch, found, done = classifier.backbone.forward_batch, list[Finished](), 0
 
@@ -120,7 +120,7 @@ def finish_all(
         rows = slice(done, done + part.shape[1])
         found.append(
             finish(
-                part, log_odds[:, rows], clean[:, rows], judged[:, rows],
+                part, odds(rows), clean[:, rows], judged[:, rows],
                 given=given[rows], single=single, stage=stage, stopped=stopped,
             )
         )  # fmt: skip

@@ -10,7 +10,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from studio.coft.dual import DualPromptModel, Judgement, judge
+from studio.coft.dual import DualPromptModel, Judgement, Judges, judge, seen
 from studio.coft.events import Event, Monitor, Progress, Step
 from studio.coft.given import into_judged, with_claims
 from studio.coft.hidden import TestViews, seed_views, tail_batch
@@ -176,39 +176,24 @@ def told(team: Team, step: Step | None) -> Iterator[Step]:
         yield Step(**said)
 
 
-_TABLES = ("probabilities", "log_odds", "images")
-
-
 def judge_all(
     models: Sequence[DualPromptModel], views: TestViews, scale: float, ranks: Ranks = ALONE
-) -> Generator[Progress, None, Judgement]:
-    """Both models on all images, test view; returns a `Judgement` of N images, on the writer."""
+) -> Generator[Progress, None, Judges]:
+    """Both models on all N images, test view; of none where this is not the writer."""
     with torch.no_grad():
         texts = [model.texts() for model in models]
 
-    def judged(start: int) -> Results:
-        return judge(models, views.chunk(start), texts, scale).fields
+    def looked(start: int) -> Results:
+        return (seen(models, views.chunk(start)),)
 
-    whole: Judgement | None = None
-    done = 0
-    for found in ranks.spread(views.starts, judged):
-        part = Judgement(*found)
-        if whole is None:  # room for all of them: parts that are joined in the end take it twice
-            whole = _room(part, len(views))
-        count = part.probabilities.shape[1]
-        for name in _TABLES:
-            getattr(whole, name)[:, done : done + count] = getattr(part, name)
-        done += count
+    images, done = torch.empty(len(models), 0, 0), 0
+    for (found,) in ranks.spread(views.starts, looked):
+        if not done:  # room for all of them: parts that are joined in the end take it twice
+            images = found.new_empty(len(found), len(views), found.shape[2])
+        images[:, done : done + found.shape[1]] = found
+        done += found.shape[1]
         yield Progress("judging", done, len(views))
-    return join([]) if whole is None else whole
-
-
-def _room(part: Judgement, images: int) -> Judgement:
-    """Empty tables of so many images, of the sizes and types of a part of them."""
-    tables = {name: getattr(part, name) for name in _TABLES}
-    return Judgement(
-        **{name: t.new_empty(len(t), images, t.shape[2]) for name, t in tables.items()}
-    )
+    return Judges(images, texts, scale, views.starts.step)
 
 
 def join(parts: Sequence[Judgement]) -> Judgement:

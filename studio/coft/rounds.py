@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from studio.coft.dual import DualPromptModel, Judgement
+from studio.coft.dual import DualPromptModel, HeldOdds, Judgement, Judges, Odds, odds_of
 from studio.coft.events import Event, Judged, Monitor, Progress, Step, Warned
 from studio.coft.first_labels import contradicted, support, with_first
 from studio.coft.given import REJECTED, claimed_scores, given_weights, into_judged, with_claims
@@ -51,14 +51,14 @@ CONTRADICTED = (
 class Learned:
     """What Phase I leaves behind.
 
-    models: both, trained; log_odds: (2, N, C) of their p_clean; labels: (2, N), given ones worked
-    in; clean: (2, N) bool, S_clean of both; weights: (2, N), what each label counts in Phase II,
-    0 = nothing; seeds: images in the larger of the two seed sets; scores: (N, C) of both, by which
-    they rank images for a further round, () after the last.
+    models: both, trained; odds: of their p_clean, for all images and classes; labels: (2, N), given
+    ones worked in; clean: (2, N) bool, S_clean of both; weights: (2, N), what each label counts in
+    Phase II, 0 = nothing; seeds: images in the larger of the two seed sets; scores: (N, C) of both,
+    by which they rank images for a further round, () after the last.
     """
 
     models: Models
-    log_odds: Tensor
+    odds: Odds
     labels: Tensor
     clean: Tensor
     weights: Tensor
@@ -77,7 +77,8 @@ class Learned:
         """The same on another rank: without log-odds and scores."""
         nothing = torch.empty(0)
         scores = (nothing,) * shared["scores"]
-        return cls(**{**shared, "models": models, "log_odds": nothing, "scores": scores})
+        odds = HeldOdds(nothing)
+        return cls(**{**shared, "models": models, "odds": odds, "scores": scores})
 
 
 def phase_one_rounds(task: Task) -> Generator[Event, None, Learned]:
@@ -107,6 +108,10 @@ def phase_one_rounds(task: Task) -> Generator[Event, None, Learned]:
     scores: Sequence[Tensor] = (first, first) if learned is None else learned.scores
     for number in range(begin, settings.rounds + 1):
         both = yield from ranks.once(_seed_sets(scores, task, number))
+        # From here on the scores would be 2 N C numbers that nobody reads.
+        scores = ()
+        if learned is not None:
+            learned = dataclasses.replace(learned, scores=())
         models = build_models(task, round_number=number)
         views = views or TestViews(
             task.backbone, models[0].adapter, task.images, keep=settings.rounds > 1
@@ -114,17 +119,19 @@ def phase_one_rounds(task: Task) -> Generator[Event, None, Learned]:
         training = phase_one(task, models=models, seeds=both, test_views=views, round_number=number)
         yield from _counted(training, number, settings.rounds)
         # Seeds are chosen in double precision; from here on that would be as much memory again.
-        first, scores = first.float(), ()
+        first = first.float()
         ranks.team(len(models)).exchange(models)
         if learned is not None and task.stop():
             return learned
         judgement = yield from judge_all(models, views, task.space.scale, ranks)
         seeds = max(len(indices) for indices, _, _ in both)
+        learned = None
         learned = yield from ranks.once(
             _learned(task, models, judgement, first, number, seeds=seeds),
             told=Learned.shared,
             heard=partial(Learned.of_shared, models=models),
         )
+        del judgement
         scores = learned.scores
         task.kept.holds(ROUNDS, _part(learned, number))
         if (yield from task.ends(ROUNDS, between=True)):
@@ -134,41 +141,77 @@ def phase_one_rounds(task: Task) -> Generator[Event, None, Learned]:
 
 
 def _learned(
-    task: Task, models: Models, judgement: Judgement, first: Tensor, number: int, *, seeds: int
+    task: Task, models: Models, judges: Judges, first: Tensor, number: int, *, seeds: int
 ) -> Generator[Event, None, Learned]:
     """What a round comes to. first: (N, C) of the first labels; seeds: how many it learned."""
     settings, given = task.settings, task.given
     more = number < settings.rounds
-    own_labels, assigned = yield from _assigned(judgement, first, task, keep=more)
+    own_labels, assigned = yield from _assigned(judges, first, task, keep=more)
     labels = with_claims(own_labels, task.claims)
-    clean = clean_sets(judgement.log_odds, labels, rule=settings.filter)
-    weights = clean.float()
-    if settings.label_weights != "hard":
-        weights = soft_weights(judgement.log_odds, labels, rule=settings.filter)
+    stand, _ = into_judged(labels, torch.ones_like(labels, dtype=torch.bool), given)
+    clean, weights, of_peer, of_own, confidence = map(
+        partial(torch.cat, dim=1),
+        zip(
+            *(
+                _weighed(judges.of(rows), labels[:, rows], stand[:, rows], settings)
+                for rows in judges.parts
+            ),
+            strict=True,
+        ),
+    )
     if settings.label_weights == "neighbours":
         weights = weights * support(
             task.start.pictures, labels, given != REJECTED, device=task.space.image_mean.device,
             candidates=task.candidates if task.backbone.center else None,
         )  # fmt: skip
     labels, clean = into_judged(labels, clean, given)
-    scores = _next_scores(assigned, judgement, settings) if more else ()
+    scores = _next_scores(assigned, judges, settings) if more else ()
     learned = Learned(
         models=models,
-        log_odds=judgement.log_odds,
+        odds=judges.lasting(),
         labels=labels,
         clean=clean,
         weights=given_weights(weights, given),
         seeds=seeds,
         scores=scores,
     )
-    yield _judged(judgement, learned, number)
+    yield Judged(
+        labels=labels,
+        clean_probability=of_peer,
+        own_clean_probability=of_own,
+        clean=clean,
+        confidence=confidence,
+        round_number=number,
+    )
     return learned
+
+
+def _weighed(
+    said: Judgement, labels: Tensor, stand: Tensor, settings: Settings
+) -> tuple[Tensor, ...]:
+    """Of n images, (2, n) each: which labels are clean, what they weigh, p_clean under the peer and
+    under the model itself, and the confidence. stand: the labels with given ones worked in, of
+    which the last three are.
+    """
+    clean = clean_sets(said.log_odds, labels, rule=settings.filter)
+    weights = clean.float()
+    if settings.label_weights != "hard":
+        weights = soft_weights(said.log_odds, labels, rule=settings.filter)
+    return (
+        clean,
+        weights,
+        peer_clean_probability(said.log_odds, stand),
+        own_clean_probability(said.log_odds, stand),
+        said.probabilities.gather(2, stand[..., None])[..., 0],
+    )
 
 
 def _part(learned: Learned, number: int) -> Part:
     """What a later fit needs of a round."""
     whole = {field.name: getattr(learned, field.name) for field in dataclasses.fields(learned)}
-    return {**whole, "models": [model.state_dict() for model in learned.models], "number": number}
+    del whole["odds"]
+    models = [model.state_dict() for model in learned.models]
+    return {**whole, **learned.odds.part(), "models": models, "number": number}
 
 
 def _taken(task: Task) -> tuple[Learned | None, int]:
@@ -180,7 +223,10 @@ def _taken(task: Task) -> tuple[Learned | None, int]:
     models = build_models(task, round_number=number)
     for model, state in zip(models, part.pop("models"), strict=True):
         model.load_state_dict(state)
-    learned = Learned(**{**part, "models": models, "scores": tuple(part["scores"])})
+    odds = odds_of(part, device=task.space.image_mean.device)
+    for name in odds.part():
+        del part[name]
+    learned = Learned(**{**part, "odds": odds, "models": models, "scores": tuple(part["scores"])})
     task.kept.holds(ROUNDS, _part(learned, number))
     return learned, number + 1
 
@@ -200,7 +246,7 @@ def _seed_sets(
 
 
 def _assigned(
-    judgement: Judgement, first: Tensor, task: Task, *, keep: bool
+    judges: Judges, first: Tensor, task: Task, *, keep: bool
 ) -> Generator[Event, None, tuple[Tensor, list[Tensor]]]:
     """(2, N) labels that each model gives: alone, or together in its own features; and, where
     `keep`, of each model the (N, C) that they are read from.
@@ -208,19 +254,24 @@ def _assigned(
     first: (N, C) of the first labels, which count beside what the models have learned, and stand
     where the models contradict them too often.
     """
-    weight = task.settings.first_label_weight
-    if weight and contradicted(judgement.probabilities, first):
-        yield Warned(CONTRADICTED)
-        return first.argmax(-1).expand(2, -1), [first, first] if keep else []
+    weight, best = task.settings.first_label_weight, first.argmax(-1)
+    if weight:
+        alone = torch.cat([judges.of(rows).labels for rows in judges.parts], 1)
+        if contradicted(alone, best):
+            yield Warned(CONTRADICTED)
+            return best.expand(2, -1), [first.clone(), first.clone()] if keep else []
     labels: list[Tensor] = []
     tables: list[Tensor] = []
     # One model at a time, and no table is kept that nobody asks for: each is N C numbers.
-    for images, probabilities in zip(judgement.images, judgement.probabilities, strict=True):
-        own = with_first(probabilities, first, weight=weight)
+    for model in range(2):
+        own = torch.empty(first.shape)
+        for rows in judges.parts:
+            said = judges.of(rows, models=slice(model, model + 1)).probabilities[0]
+            own[rows] = with_first(said, first[rows], weight=weight)
         if task.settings.transduction == "all":
             yield Progress("labelling together", len(labels) * len(own), 2 * len(own))
             own = label_together(
-                images,
+                judges.pictures(model),
                 own,
                 task.given,
                 device=task.space.image_mean.device,
@@ -229,6 +280,7 @@ def _assigned(
                 evidence=task.evidence,
                 # Its own features have other neighbours, looked for as long as that is quick.
                 candidates=None if is_exact(len(own)) else task.candidates,
+                overwrite=True,
             )
         labels.append(own.argmax(-1))
         if keep:
@@ -238,22 +290,20 @@ def _assigned(
 
 
 def _next_scores(
-    assigned: Sequence[Tensor], judgement: Judgement, settings: Settings
+    assigned: Sequence[Tensor], judges: Judges, settings: Settings
 ) -> tuple[Tensor, ...]:
     """(N, C) of both models by which they rank images for the next round."""
-    return tuple(
-        without_prior(
-            _confidence(own, log_odds.sigmoid(), settings), power=settings.prior_correction
-        )
-        for own, log_odds in zip(assigned, judgement.log_odds, strict=True)
-    )
-
-
-def _confidence(assigned: Tensor, clean: Tensor, settings: Settings) -> Tensor:
-    """(N, C) by which a model ranks images for the next round; both arguments: its own (N, C)."""
-    if settings.round_score == "p_clean":
-        return clean
-    return assigned * clean if settings.round_score == "product" else assigned
+    scores = list[Tensor]()
+    for model, own in enumerate(assigned):
+        found = own
+        if settings.round_score == "p_clean" and own.dtype != torch.float32:
+            found = torch.empty(own.shape)
+        if settings.round_score != "softmax":
+            for rows in judges.parts:
+                clean = judges.of(rows, models=slice(model, model + 1)).log_odds[0].sigmoid()
+                found[rows] = clean if settings.round_score == "p_clean" else own[rows] * clean
+        scores.append(without_prior(found, power=settings.prior_correction, overwrite=True))
+    return tuple(scores)
 
 
 def _counted(events: Iterator[Event], number: int, rounds: int) -> Iterator[Event]:
@@ -276,15 +326,3 @@ def _counted(events: Iterator[Event], number: int, rounds: int) -> Iterator[Even
             )
         else:
             yield event
-
-
-def _judged(judgement: Judgement, learned: Learned, number: int) -> Judged:
-    labels = learned.labels
-    return Judged(
-        labels=labels,
-        clean_probability=peer_clean_probability(judgement.log_odds, labels),
-        own_clean_probability=own_clean_probability(judgement.log_odds, labels),
-        clean=learned.clean,
-        confidence=judgement.probabilities.gather(2, labels[..., None])[..., 0],
-        round_number=number,
-    )

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 
 import torch
 from torch import Tensor
 
+_SORTED = 2**22
+"""Scores that are sorted at a time."""
+_DRAWN = 2**17
+"""Scores that are drawn by chance to find out how many are above a bound."""
 PRESENT = 0.5
 """Of an even share among the classes that take part; a class that labels less gets no seeds."""
 
@@ -47,15 +51,18 @@ def _half(images: int, classes: int, k: int) -> int:
     return min(k, max(1, math.ceil(images / (2 * max(classes, 1)))))
 
 
-def without_prior(probabilities: Tensor, *, power: float) -> Tensor:
+def without_prior(probabilities: Tensor, *, power: float, overwrite: bool = False) -> Tensor:
     """(N, C) class probabilities over a power of their mean over the images [studio].
 
     A model's favourite classes swallow their neighbours, which then get no seed and can never be
     learned. power 0 leaves the probabilities as they are, but for rounding: rows add up to 1 again;
     1 takes all classes for equally frequent, which they may not be. Source: logit adjustment (Menon
     et al., 2021), on the model's own predictions as in DebiasPL (Wang et al., 2022).
+
+    overwrite: the probabilities are not needed any more, and make room for what is returned.
     """
-    adjusted = probabilities / probabilities.mean(0).clamp_min(1e-12) ** power
+    prior = probabilities.mean(0).clamp_min(1e-12) ** power
+    adjusted = probabilities.div_(prior) if overwrite else probabilities / prior
     return adjusted.div_(adjusted.sum(1, keepdim=True))
 
 
@@ -95,15 +102,41 @@ def _by_confidence(scores: Tensor, mask: Tensor, *, most: int) -> list[int]:
     return members[order[:most]].tolist()
 
 
+def _from_the_top(scores: Tensor) -> Iterator[list[int]]:
+    """Places of scores (N, C), counted row by row: the largest first, of equal ones the first.
+
+    Those of -inf are left out. Some at a time: sorted all at once, a million images and a hundred
+    classes take five times as much memory as the scores, and their top fills the seed sets.
+    """
+    flat, stream = scores.reshape(-1), torch.Generator().manual_seed(0)
+    if not len(flat):
+        return
+    drawn = flat[torch.randint(len(flat), (_DRAWN,), generator=stream)]
+    wanted = max(1, _SORTED * len(drawn) // len(flat))
+    above, bound = torch.inf, torch.inf
+    while bound > -torch.inf:
+        left = drawn[(drawn < above) & (drawn > -torch.inf)]
+        # Where the next ones end, as those that were drawn tell.
+        few = len(flat) <= _SORTED or len(left) <= wanted
+        bound = -torch.inf if few else float(left.topk(wanted).values[-1])
+        places = list[Tensor]()
+        for begin in range(0, len(flat), _SORTED):
+            part = flat[begin : begin + _SORTED]
+            inside = (part < above) & (part >= bound) & (part > -torch.inf)
+            places.append(begin + inside.nonzero()[:, 0])
+        here = torch.cat(places)
+        order = here[flat[here].argsort(descending=True, stable=True)]
+        # As numbers of Python all of them are 60 bytes each.
+        yield from (part.tolist() for part in order.split(2**16))
+        above = bound
+
+
 def _leaderboard(probabilities: Tensor, most: Sequence[int]) -> list[tuple[int, int]]:
     images, classes = probabilities.shape
-    order = torch.argsort(probabilities.flatten(), descending=True, stable=True)
     room = list(most)
     taken: set[int] = set()
     chosen: list[tuple[int, int]] = []
-    possible = int((probabilities > -torch.inf).sum())
-    # Some at a time: as numbers of Python, a million images and a hundred classes are 4 GB.
-    for flat in chain.from_iterable(part.tolist() for part in order[:possible].split(2**16)):
+    for flat in chain.from_iterable(_from_the_top(probabilities)):
         image, label = divmod(flat, classes)
         if room[label] and image not in taken:
             room[label] -= 1

@@ -13,6 +13,7 @@ from studio.clip.space import Space
 from studio.coft.consensus import Opinion, agreed, consensus
 from studio.coft.events import Event, Progress, SeedSet, Warned, ZeroShot
 from studio.coft.given import UNKNOWN, Evidence, with_given
+from studio.coft.parts import parts
 from studio.coft.selection import seed_set, seeds_by_class, without_prior
 from studio.coft.transduction import label_together
 from studio.numbers import classes_of, them
@@ -23,13 +24,13 @@ from studio.settings import Settings
 class ZeroShotStart:
     """What every method starts from.
 
-    space: the joint space; pictures: (N, d) unit image features in it; probabilities: (N, C),
-    zero-shot.
+    space: the joint space; pictures: (N, d) unit image features in it; texts: (C, d) unit class
+    vectors in it.
     """
 
     space: Space
     pictures: Tensor
-    probabilities: Tensor
+    texts: Tensor
 
     @classmethod
     def of(cls, backbone: Backbone, features: Tensor, class_vectors: Tensor) -> ZeroShotStart:
@@ -40,8 +41,18 @@ class ZeroShotStart:
             scale=backbone.logit_scale,
             center=backbone.center,
         )
-        probabilities = space.probabilities(features, class_vectors)
-        return cls(space, space.images(features), probabilities)
+        return cls(space, space.images(features), space.texts(class_vectors))
+
+    @property
+    def probabilities(self) -> Tensor:
+        """(N, C), zero-shot: made anew each time, for whoever asks to change or to let go.
+
+        Held through a fit, they would be N C numbers that only its beginning reads.
+        """
+        found = self.pictures @ self.texts.T
+        for rows in parts(found):
+            found[rows] = (self.space.scale * found[rows]).softmax(-1)
+        return found
 
     def event(self) -> ZeroShot:
         """Labels and confidences of all images."""
@@ -66,11 +77,13 @@ def first_scores(
     (N, K), in the first model's features, see `label_together`.
     """
     power = settings.prior_correction
-    first, *further = (
+    freed = without_prior(start.probabilities, power=power, overwrite=True)
+    first = Opinion(start.pictures, freed)
+    further = [
         own if own.probabilities is None
         else Opinion(own.pictures, without_prior(own.probabilities, power=power))
-        for own in (Opinion(start.pictures, start.probabilities), *others)
-    )  # fmt: skip
+        for own in others
+    ]  # fmt: skip
 
     def together(pictures: Tensor, probabilities: Tensor) -> Tensor:
         return label_together(
@@ -82,6 +95,7 @@ def first_scores(
             anchor=settings.anchor,
             evidence=evidence,
             candidates=candidates if pictures is start.pictures else None,
+            overwrite=True,
         )
 
     if settings.transduction != "off":
@@ -111,8 +125,9 @@ def seeds(
     # short of a seed.
     open_ = (given == UNKNOWN).nonzero()[:, 0]
     mode = settings.seed_selection
-    k = seeds_by_class(scores[open_], k=settings.k, cap=settings.k_cap, mode=mode)
-    chosen, labels = seed_set(scores[open_], k=k, mode=mode)
+    free = scores if len(open_) == len(scores) else scores[open_]
+    k = seeds_by_class(free, k=settings.k, cap=settings.k_cap, mode=mode)
+    chosen, labels = seed_set(free, k=k, mode=mode)
     indices, labels = with_given(open_[chosen], labels, given)
     per_class = torch.bincount(labels, minlength=scores.shape[1])
     yield SeedSet(indices, labels, tuple(per_class.tolist()), round_number, model)

@@ -173,6 +173,7 @@ def label_together(
     anchor: float = 0.0,
     evidence: Evidence | None = None,
     candidates: Tensor | None = None,
+    overwrite: bool = False,
 ) -> Tensor:
     """(N, C) tempered assignments, on the CPU; arguments as of `transduce` and `anchored`.
 
@@ -189,13 +190,17 @@ def label_together(
     counted with (`studio.coft.likeliest`), in float32.
 
     candidates: (N, k) the images among which the nearest are looked for, see
-    `studio.scores.graph.closest`.
+    `studio.scores.graph.closest`. overwrite: the probabilities are not needed any more, and may
+    make room for what is returned.
     """
     pictures, given = pictures.to(device).float(), given.to(device)
     told = Evidence.of(given) if evidence is None else evidence.to(device)
-    probabilities = with_evidence(
+    weighed = with_evidence(
         pictures, probabilities.to(device).float(), given, weight=given_evidence, evidence=told
     )
+    overwrite = overwrite or weighed.data_ptr() != probabilities.data_ptr()
+    probabilities = weighed
+    del weighed
     pictures = centred(pictures, given)
     rejected = given == REJECTED
     temperature = temperature_of(pictures[~rejected] if rejected.any() else pictures)
@@ -212,6 +217,7 @@ def label_together(
             temperature=temperature,
             anchor=anchor,
             told=named,
+            overwrite=overwrite,
         )
     lacking, z = 0.0, probabilities
     if anchor and float(named.min()) < NAMED:

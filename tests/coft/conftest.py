@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from studio.clip.backbone import Backbone, build_model
 from studio.clip.encode import class_vectors, encode_images
+from studio.coft.dual import EVERY, HeldOdds, Judgement
 from studio.coft.task import Task
 from studio.settings import Settings
 
@@ -34,6 +36,38 @@ class Canvases:
         """(B, 3, S, S) uint8."""
         self.calls.extend(indices)
         return self.data[list(indices)]
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What two models say of all images, told as (2, N, C) tables, in place of `Judges`.
+
+    images: (2, N, d).
+    """
+
+    probabilities: Tensor
+    log_odds: Tensor
+    images: Tensor
+
+    @property
+    def parts(self) -> list[slice]:
+        """In two parts, of which the first is larger."""
+        count = self.images.shape[1]
+        half = count - count // 3
+        return [slice(0, half), slice(half, count)]
+
+    def of(self, rows: slice, *, models: slice = EVERY) -> Judgement:
+        """Of some images."""
+        tables = (self.probabilities, self.log_odds, self.images)
+        return Judgement(*(table[models, rows] for table in tables))
+
+    def pictures(self, model: int) -> Tensor:
+        """(N, d)."""
+        return self.images[model]
+
+    def lasting(self) -> HeldOdds:
+        """Of all images."""
+        return HeldOdds(self.log_odds)
 
 
 def tiny_config(**vision: Any) -> dict[str, Any]:

@@ -10,13 +10,12 @@ from torch import Tensor
 
 from studio.clip.backbone import Backbone
 from studio.coft import rounds
-from studio.coft.dual import Judgement
 from studio.coft.events import Event, Warned
 from studio.coft.first_labels import LEAST_FIRST, contradicted, support, with_first
 from studio.coft.rounds import CONTRADICTED, Learned
 from studio.coft.start import first_scores
 from studio.coft.task import Task
-from tests.coft.conftest import Canvases, random_task
+from tests.coft.conftest import Canvases, Tables, random_task
 
 CPU = torch.device("cpu")
 
@@ -44,11 +43,11 @@ def test_a_first_label_that_seems_certain_can_be_outvoted() -> None:
 
 
 def test_models_contradict_where_they_change_more_than_four_labels_in_ten() -> None:
-    first = torch.eye(2)[[0] * 10]
+    first = torch.zeros(10, dtype=torch.int64)
     for changed, expected in ((4, False), (5, True), (10, True)):
-        own = torch.eye(2)[[1] * changed + [0] * (10 - changed)]
-        assert contradicted(own.expand(2, -1, -1), first) is expected
-    other = torch.eye(2)[[1] * 10]
+        own = torch.tensor([1] * changed + [0] * (10 - changed))
+        assert contradicted(own.expand(2, -1), first) is expected
+    other = torch.ones(10, dtype=torch.int64)
     assert contradicted(torch.stack([first, other]), first), "both models count"
     assert contradicted(torch.stack([other, first]), first), "both models count"
 
@@ -80,7 +79,7 @@ def _learned(
 
     def judge_all(*_: Any) -> Any:
         yield from ()
-        return Judgement(own, torch.full_like(own, 5.0), torch.randn(2, len(task.images), 16))
+        return Tables(own, torch.full_like(own, 5.0), torch.randn(2, len(task.images), 16))
 
     monkeypatch.setattr(rounds, "judge_all", judge_all)
     monkeypatch.setattr(rounds, "phase_one", lambda *_, **__: iter(()))

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from studio.baselines import zero_shot
 from studio.clip.backbone import Backbone
 from studio.clip.encode import preprocess
-from studio.coft import phase2
+from studio.coft import dual, phase2
 from studio.coft.classifier import Classifier
 from studio.coft.events import (
     Checkpoint,
@@ -149,13 +150,11 @@ def test_labels_that_all_weigh_nothing_are_reported(
     vit: Backbone, inputs: Inputs, monkeypatch: pytest.MonkeyPatch, weights: str
 ) -> None:
     """Their clean probability is zero even in float32: Phase II has nothing to learn."""
-    judge = import_module("studio.coft.phase1").judge
 
-    def rejecting(*arguments: Any) -> Any:
-        found = judge(*arguments)
-        return dataclasses.replace(found, log_odds=torch.full_like(found.log_odds, -200.0))
+    def rejecting(similar: Tensor, *_: Any, **__: Any) -> Tensor:
+        return torch.full_like(similar, -200.0)
 
-    monkeypatch.setattr(import_module("studio.coft.phase1"), "judge", rejecting)
+    monkeypatch.setattr(dual, "clean_log_odds", rejecting)
     settings = Settings(**{**QUICK, "filter": "peer_clean", "label_weights": weights})
     events = list(fit(Task(**inputs(vit, Canvases(30)), settings=settings)))
     assert only(events, Finished).stage == "phase1"

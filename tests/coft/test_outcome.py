@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from studio.coft.dual import HeldOdds
 from studio.coft.events import Finished, Progress
 from studio.coft.given import REJECTED, UNKNOWN
 from studio.coft.outcome import TOP, finish, finish_all, finish_alone, label_all
@@ -139,6 +140,7 @@ def test_the_outcome_of_all_images_is_that_of_each_batch(single: bool) -> None:
     images, classes = 11, 7
     probabilities = torch.rand(2, images, classes, generator=draw).softmax(-1)
     log_odds = torch.randn(2, images, classes, generator=draw)
+    held = HeldOdds(log_odds)
     judged = torch.randint(0, classes, (2, images), generator=draw)
     clean = torch.rand(2, images, generator=draw) > 0.4
     given = torch.full((images,), UNKNOWN)
@@ -153,7 +155,7 @@ def test_the_outcome_of_all_images_is_that_of_each_batch(single: bool) -> None:
 
     pictures = type("P", (), {"batch": lambda _, rows: list(rows), "__len__": lambda _: images})()
     found, progress = drained(
-        finish_all(Batches(), pictures, log_odds, clean, judged, **rest)  # type: ignore[arg-type]
+        finish_all(Batches(), pictures, held.odds, clean, judged, **rest)  # type: ignore[arg-type]
     )
     wanted = finish(probabilities, log_odds, clean, judged, **rest)
     for name, value in vars(wanted).items():

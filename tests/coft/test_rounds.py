@@ -10,7 +10,6 @@ import torch
 
 from studio.clip.backbone import Backbone
 from studio.coft import phase2, rounds
-from studio.coft.dual import Judgement
 from studio.coft.events import Finished, Judged, Monitor, SeedSet, Step
 from studio.coft.fit import fit, fit_plus
 from studio.coft.given import REJECTED, UNKNOWN, checked, into_judged, with_given
@@ -20,7 +19,7 @@ from studio.coft.selection import seed_set
 from studio.coft.start import seeds
 from studio.coft.task import Task
 from studio.settings import Settings
-from tests.coft.conftest import Canvases, Inputs, random_task
+from tests.coft.conftest import Canvases, Inputs, Tables, random_task
 from tests.coft.test_fit import QUICK, only
 
 PLUS: dict[str, Any] = {**QUICK, "rounds": 3, "contrast_weight": 0.0}
@@ -90,7 +89,7 @@ def test_a_model_ranks_images_by_what_it_says_itself(
 
     def judge_all(*_: Any) -> Any:
         yield from ()
-        return Judgement(probabilities, clean.logit(), torch.randn(2, 60, 16, generator=draw))
+        return Tables(probabilities, clean.logit(), torch.randn(2, 60, 16, generator=draw))
 
     monkeypatch.setattr(rounds, "judge_all", judge_all)
     monkeypatch.setattr(rounds, "phase_one", lambda *_, **__: iter(()))

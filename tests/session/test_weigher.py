@@ -12,11 +12,17 @@ from studio.session.weigher import Weigher
 from tests.ask.test_relabel import misnamed
 
 
+class Told(ZeroShotStart):
+    """With probabilities that are told instead of texts."""
+
+    probabilities = property(lambda self: self.texts)  # type: ignore[assignment]
+
+
 @pytest.fixture(scope="module")
 def weigher() -> Weigher:
     pictures, guess, _ = misnamed()
     space = Space.of(image_features=pictures, class_vectors=pictures[:3], scale=10, center=False)
-    return Weigher(ZeroShotStart(space, pictures, guess), range(300), ["a", "b", "c"])
+    return Weigher(Told(space, pictures, guess), range(300), ["a", "b", "c"])
 
 
 def said(answers: dict[int, int], judged: dict[int, int] | None = None) -> Given:
