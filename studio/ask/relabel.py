@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from studio.ask.confidence import Following
 from studio.ask.trust import JUDGE, PERSON, Trust, nearest_answers, trust_of
 from studio.coft.given import REJECTED, UNKNOWN, Evidence
 from studio.coft.selection import without_prior
@@ -28,16 +29,33 @@ MOST_WITNESSES = 5000
 
 
 @dataclass(frozen=True)
+class Worth:
+    """vector: (N,) in [0, 1], what the answer of each image is worth, 1 where there is none."""
+
+    vector: Tensor
+    person: Trust
+    judge: Trust
+
+
+@dataclass(frozen=True)
 class Relabelled:
     """probabilities: (N, C'), C' >= C where answers name further classes; labels: (N,), what a
-    person said stands; person, judge: what their answers are worth, in the order of the images'
-    numbers.
+    person said stands; worth: what their answers are.
     """
 
     probabilities: Tensor
     labels: Tensor
-    person: Trust
-    judge: Trust
+    worth: Worth
+
+    @property
+    def person(self) -> Trust:
+        """What a person's answers are worth, in the order of the images' numbers."""
+        return self.worth.person
+
+    @property
+    def judge(self) -> Trust:
+        """The same of a judge's."""
+        return self.worth.judge
 
 
 class Relabeller:
@@ -95,13 +113,17 @@ class Relabeller:
             judged: a judge's; below 0: none of the names that it was asked about.
             again: of the judge's, see `trust_of`.
         """
-        images, classes = self.scores.shape
-        given, told = (torch.full((images,), UNKNOWN) for _ in range(2))
+        given, told = (torch.full((len(self.scores),), UNKNOWN) for _ in range(2))
         for image, label in answers.items():
             given[image] = REJECTED if label < 0 else label
         for image, label in (judged or {}).items():
             if label >= 0:
                 told[image] = label
+        return self.follow(given, told, again=again)
+
+    def follow(self, given: Tensor, told: Tensor, *, again: tuple[int, int] = (0, 0)) -> Relabelled:
+        """The same of answers (N,): a person's, see `studio.coft.given`, and a judge's."""
+        classes = self.scores.shape[1]
         classes = max(classes, int(given.max()) + 1, int(told.max()) + 1)
         scores = widened(self.scores, classes)
         first = self.first.argmax(1)
@@ -111,7 +133,7 @@ class Relabeller:
         else:
             found = self._together(scores, given, Evidence.of(given, told, worth.vector))
         labels = torch.where(given >= 0, given, found.argmax(1))
-        return Relabelled(found, labels, worth.person, worth.judge)
+        return Relabelled(found, labels, worth)
 
     def _together(self, scores: Tensor, given: Tensor, evidence: Evidence) -> Tensor:
         settings = self.settings
@@ -141,15 +163,6 @@ def widened(probabilities: Tensor, classes: int) -> Tensor:
         return probabilities
     room = probabilities.new_full((len(probabilities), more), NEW_CLASS)
     return torch.cat([probabilities * (1 - NEW_CLASS * more), room], dim=1)
-
-
-@dataclass(frozen=True)
-class Worth:
-    """vector: (N,) in [0, 1], what the answer of each image is worth, 1 where there is none."""
-
-    vector: Tensor
-    person: Trust
-    judge: Trust
 
 
 def trusted(
@@ -191,16 +204,24 @@ def trusted(
     return Worth(vector, found[1], found[0])
 
 
-def trust_in(
+def answers_in(
     start: ZeroShotStart, given: Tensor, judged: Tensor, *, settings: Settings
-) -> Tensor | float:
-    """What each image's answer is worth to a run, see `Worth.vector`; 1 where nothing was answered.
+) -> tuple[Tensor | float, Following | None]:
+    """What each image's answer is worth to a run, see `Worth.vector`, and the labels that follow.
+
+    1 and None where nothing was answered.
 
     given, judged: (N,) as of `trusted`.
     """
     answered = bool((given >= 0).any() or (judged >= 0).any())
     if not answered or settings.transduction == "off":
-        return 1.0
+        return 1.0, None
     relabeller = Relabeller.of(start, settings=settings)
-    first, classes = relabeller.first.argmax(1), relabeller.scores.shape[1]
-    return trusted(relabeller.units, first, given, judged, classes=classes).vector
+    found = relabeller.follow(given, judged)
+    following = Following.of(
+        found.probabilities.float().numpy(),
+        first=relabeller.first.argmax(1).numpy(),
+        answers=torch.where(given == UNKNOWN, judged, given).numpy(),
+        given=(given >= 0).numpy(),
+    )
+    return found.worth.vector, following

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from studio.scores.estimate import Estimate, Evidence, estimate_clean, estimate_
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from studio.ask.confidence import Following
     from studio.clip.backbone import Backbone
     from studio.coft.events import Event
     from studio.runs.report import Report
@@ -43,16 +45,28 @@ class RunEstimates:
         class_vectors: Tensor,
         known: Knowledge,
         given: NDArray[np.int64] | None,
+        following: Following | None = None,
         candidates: NDArray[np.int64] | None = None,
     ) -> None:
-        """features: (N, d) raw; class_vectors: (C, d); known: of the same; given: (N,), labels from
-        0 on that a person gave, or None; candidates: (N, K) images that are most alike, or None.
+        """Begin with the estimate before training.
+
+        Args:
+            report: what the records are written with.
+            backbone: the run's model.
+            features: (N, d) raw.
+            class_vectors: (C, d).
+            known: of the same.
+            given: (N,), labels from 0 on that a person gave, or None.
+            following: the labels that follow the run's answers; with enough of them the estimates
+                of what comes later are read from these.
+            candidates: (N, K) images that are most alike, or None.
         """
         self._probabilities = zero_shot_probabilities(
             backbone, features=features, class_vectors=class_vectors, of=features
         ).numpy()
         self._report = report
         self._given = None if given is None else given >= 0
+        self._following = following
         self._features, self._center = features, backbone.center
         self._candidates = candidates
         self.evidence = Evidence.of(self._probabilities, **known.indicators)
@@ -101,6 +115,10 @@ class RunEstimates:
         self, labels: NDArray[np.int64], rows: NDArray[np.int64] | slice = slice(None)
     ) -> Estimate:
         """Of labels of the images `rows`."""
+        if self._following is not None:
+            found = self._following.estimate_after(labels, rows)
+            if found is not None:
+                return replace(found, z=self.before.z)
         return estimate_run(
             evidence=self.evidence,
             probabilities=self._probabilities[rows],

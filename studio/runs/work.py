@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from studio.ask.relabel import trust_in
+from studio.ask.relabel import answers_in
 from studio.coft.events import Finished, Warned, ZeroShot
 from studio.coft.given import without_strangers
 from studio.coft.start import ZeroShotStart
@@ -91,13 +91,19 @@ class Work:
             name = "zero-shot"
         method = method_of(name)
         fit, ranks = method.load(), self._ranks if method.shared else ALONE
+        trust, following = answers_in(
+            ZeroShotStart.of(models.own, seen.features, seen.class_vectors),
+            torch.from_numpy(material.given.vector), torch.from_numpy(material.given.judged),
+            settings=request.settings,
+        )  # fmt: skip
         estimates = RunEstimates(
             report, backbone=models.own, features=seen.features, class_vectors=seen.class_vectors,
-            known=seen.knowledge, given=material.given.vector, candidates=seen.own.numpy(),
+            known=seen.knowledge, given=material.given.vector, following=following,
+            candidates=seen.own.numpy(),
         )  # fmt: skip
         strange = find_strangers(seen, material, models.own, report, cache_dir=self._cache_dir)
         pausing = self._pausing(models, estimates, needed)
-        task = self._task(material, models, seen, strange, pausing, ranks)
+        task = self._task(material, models, seen, strange, trust, pausing, ranks)
         hand_over(self._ranks, task, pausing.state, method=name if method.shared else None)
         # The fit is not told the truth: only `report` compares its events with it.
         report.score_against(material.truth)
@@ -150,6 +156,7 @@ class Work:
         models: Models,
         seen: Seen,
         strange: Tensor,
+        trust: Tensor | float,
         pausing: Pausing,
         ranks: Ranks,
     ) -> Task:
@@ -158,10 +165,6 @@ class Work:
         told = given.tensor()
         if settings.leave_out_strangers:
             told = without_strangers(told, strange >= STRONG)
-        trust = trust_in(
-            ZeroShotStart.of(models.own, seen.features, seen.class_vectors),
-            torch.from_numpy(given.vector), torch.from_numpy(given.judged), settings=settings,
-        )  # fmt: skip
         return Task(
             backbone=models.own, images=material.canvases, features=seen.features,
             class_vectors=seen.class_vectors, class_names=material.class_names, settings=settings,

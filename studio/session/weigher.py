@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.ask.confidence import Answered, confidence_of, estimate_of
+from studio.ask.confidence import Following
 from studio.runs.given import UNKNOWN, Given
 from studio.runs.question import Followed, Question
 
@@ -45,15 +45,18 @@ class Weigher:
 
     def follow(self, said: Given) -> Followed:
         """The labels that follow, as a run that is given these answers would begin."""
-        judged = {int(i): int(said.judged[i]) for i in np.flatnonzero(said.judged >= 0)}
-        own, first = _answers(said), self.first
-        found = self._relabel(own, judged=judged).probabilities.float().numpy()
-        answers = {image: label for image, label in {**judged, **own}.items() if label >= 0}
-        agreed = sum(int(first[image]) == label for image, label in answers.items())
-        answered = Answered(len(answers), agreed, found.shape[1])
-        confidence = confidence_of(found.max(1), answered)
-        confidence[[image for image, label in own.items() if label >= 0]] = 1.0
-        return Followed(found, confidence, estimate_of(confidence, answered))
+        import torch
+
+        given, judged = said.vector, said.judged
+        found = self._relabel.follow(torch.from_numpy(given), torch.from_numpy(judged))
+        probabilities = found.probabilities.float().numpy()
+        own = Following.of(
+            probabilities,
+            first=self.first,
+            answers=np.where(given == UNKNOWN, judged, given),
+            given=given >= 0,
+        )
+        return Followed(probabilities, own.confidence, own.estimate())
 
     def choose(
         self, followed: Followed, said: Given, *, most: int, without: Collection[int]
