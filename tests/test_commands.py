@@ -35,7 +35,7 @@ IN_ORDER = (
     "export RUN --to FORMAT --out DIR", "fit FOLDER --corrections labels.csv",
     "checks RUN --out checks.csv", "checks RUN --answers checks.csv", "fit FOLDER --mirror DIR",
     "judge FOLDER --names names.txt --budget 40 --url http://localhost:11434/v1 --judge qwen2.5vl",
-    "fit FOLDER --corrections judged.csv",
+    "fit FOLDER --names names.txt --corrections judged.csv",
 )  # fmt: skip
 """What is run here. Each takes what those before it have written."""
 

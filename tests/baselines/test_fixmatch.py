@@ -23,6 +23,7 @@ class Fixed(nn.Module):
 
     def __init__(self, probabilities: list[list[float]]) -> None:
         super().__init__()
+        self.visual = nn.Identity()
         self.logits = torch.tensor(probabilities).log()
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from studio.errors import FolderError
-from studio.images import canvases
+from studio.images import canvases, decoding_many
 from studio.images.arriving import MOST
 from studio.session import session as session_module
 from studio.session.dataset import DataSet
@@ -129,7 +129,7 @@ def test_polling_goes_on_while_a_slow_folder_is_opened(
 def test_the_first_images_are_seen_while_the_rest_is_read(
     session: Session, image_folder: Path, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, done = canvases.square, []
+    real, done = decoding_many.square, []
 
     def slow(file: Path, **more: Any) -> Any:
         if file.stem == "11":  # one in each of the three folders
@@ -138,7 +138,7 @@ def test_the_first_images_are_seen_while_the_rest_is_read(
         done.append(file)
         return pixels
 
-    monkeypatch.setattr(canvases, "square", slow)
+    monkeypatch.setattr(decoding_many, "square", slow)
     monkeypatch.setattr(canvases, "_PROGRESS_EVERY_S", 0.0)
     data = session.data
     seen: list[int] = []
@@ -182,7 +182,7 @@ def test_only_the_first_images_are_held_in_memory(tmp_path: Path, image_folder: 
     from studio.images.arriving import Arriving
     from studio.images.folder import ImageFile
 
-    arriving, pixels = Arriving.none_of(tmp_path), canvases.square(
+    arriving, pixels = Arriving.none_of(tmp_path), decoding_many.square(
         next(image_folder.rglob("*.png")), size=8, max_pixels=10**6
     )  # fmt: skip
     for number in range(MOST + 20):
@@ -207,14 +207,14 @@ def test_what_was_read_before_does_not_arrive_again(tmp_path: Path, image_folder
 def test_nothing_is_left_of_a_folder_that_was_stopped_while_it_was_read(
     tmp_path: Path, image_folder: Path, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = canvases.square
+    real = decoding_many.square
 
     def slow(file: Path, **more: Any) -> Any:
         if file.stem == "5":
             gate.wait()
         return real(file, **more)
 
-    monkeypatch.setattr(canvases, "square", slow)
+    monkeypatch.setattr(decoding_many, "square", slow)
     data = DataSet(tmp_path / "cache", labeller=labeller)
     data.use_folder(image_folder)
     assert gate.entered.wait(60)
