@@ -18,7 +18,12 @@ from studio.ask.trust import JUDGE, PERSON, Trust, nearest_answers, trust_of
 from studio.coft.given import REJECTED, UNKNOWN, Evidence
 from studio.coft.selection import without_prior
 from studio.coft.start import ZeroShotStart
-from studio.coft.transduction import NEIGHBOURS, centred, label_together
+from studio.coft.transduction import (
+    NEIGHBOURS,
+    anchor_beside_answers,
+    centred,
+    label_together,
+)
 from studio.scores.graph import closest
 from studio.settings import Settings
 
@@ -85,14 +90,15 @@ class Relabeller:
         self.units = centred(self.pictures, nobody.to(self.device))
         # More than are used: some may be rejected by an answer.
         self._candidates = closest(self.units, count=2 * NEIGHBOURS)[0]
-        self._anchor = self.settings.anchor
+        self._anchor = anchor_beside_answers(
+            self.pictures,
+            self.scores,
+            nobody,
+            device=self.device,
+            anchor=self.settings.anchor,
+            candidates=self._candidates,
+        )
         self.first = self._together(self.scores, nobody, Evidence.of(nobody))
-        # Where nothing is held before any answer, a few answers do not change that, and to find it
-        # out again would take as long as the labels themselves.
-        if self._anchor:
-            held, self._anchor = self._anchor, 0.0
-            free = self._together(self.scores, nobody, Evidence.of(nobody))
-            self._anchor = 0.0 if torch.equal(free, self.first) else held
 
     @classmethod
     def of(cls, start: ZeroShotStart, *, settings: Settings | None = None) -> Relabeller:

@@ -29,7 +29,7 @@ from studio.coft.judge import (
 from studio.coft.keeping import Part
 from studio.coft.phase1 import Seeds, build_models, judge_all, phase_one
 from studio.coft.selection import without_prior
-from studio.coft.start import first_scores, seeds
+from studio.coft.start import anchor_of, first_scores, seeds
 from studio.coft.task import Task
 from studio.coft.transduction import label_together
 from studio.scores.graph import is_exact
@@ -262,6 +262,11 @@ def _assigned(
             return best.expand(2, -1), [first.clone(), first.clone()] if keep else []
     labels: list[Tensor] = []
     tables: list[Tensor] = []
+    device = task.space.image_mean.device
+    anchor = anchor_of(
+        task.start, task.given, task.settings, device=device, evidence=task.evidence,
+        candidates=task.candidates,
+    )  # fmt: skip
     # One model at a time, and no table is kept that nobody asks for: each is N C numbers.
     for model in range(2):
         own = torch.empty(first.shape)
@@ -274,9 +279,9 @@ def _assigned(
                 judges.pictures(model),
                 own,
                 task.given,
-                device=task.space.image_mean.device,
+                device=device,
                 given_evidence=task.settings.given_evidence,
-                anchor=task.settings.anchor,
+                anchor=anchor,
                 evidence=task.evidence,
                 # Its own features have other neighbours, looked for as long as that is quick.
                 candidates=None if is_exact(len(own)) else task.candidates,

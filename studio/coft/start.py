@@ -15,7 +15,7 @@ from studio.coft.events import Event, Progress, SeedSet, Warned, ZeroShot
 from studio.coft.given import UNKNOWN, Evidence, with_given
 from studio.coft.parts import parts
 from studio.coft.selection import seed_set, seeds_by_class, without_prior
-from studio.coft.transduction import label_together
+from studio.coft.transduction import anchor_beside_answers, label_together
 from studio.numbers import classes_of, them
 from studio.settings import Settings
 
@@ -77,6 +77,9 @@ def first_scores(
     (N, K), in the first model's features, see `label_together`.
     """
     power = settings.prior_correction
+    anchor = anchor_of(
+        start, given, settings, device=device, evidence=evidence, candidates=candidates
+    )
     freed = without_prior(start.probabilities, power=power, overwrite=True)
     first = Opinion(start.pictures, freed)
     further = [
@@ -92,7 +95,7 @@ def first_scores(
             given,
             device=device,
             given_evidence=settings.given_evidence,
-            anchor=settings.anchor,
+            anchor=anchor,
             evidence=evidence,
             candidates=candidates if pictures is start.pictures else None,
             overwrite=True,
@@ -102,6 +105,28 @@ def first_scores(
         yield Progress("labelling together", 0, len(given))
         return consensus(first, further, together)
     return agreed([own.probabilities for own in (first, *further) if own.probabilities is not None])
+
+
+def anchor_of(
+    start: ZeroShotStart,
+    given: Tensor,
+    settings: Settings,
+    *,
+    device: torch.device,
+    evidence: Evidence | None = None,
+    candidates: Tensor | None = None,
+) -> float:
+    """The anchor of labelling together: as set, but see `anchor_beside_answers`.
+
+    Arguments as of `first_scores`.
+    """
+    told = Evidence.of(given) if evidence is None else evidence
+    if settings.transduction == "off" or not bool((told.labels >= 0).any()):
+        return settings.anchor
+    scores = without_prior(start.probabilities, power=settings.prior_correction, overwrite=True)
+    return anchor_beside_answers(
+        start.pictures, scores, given, device=device, anchor=settings.anchor, candidates=candidates
+    )
 
 
 def seeds(

@@ -38,7 +38,7 @@ import torch
 from torch import Tensor
 
 from studio.coft.gaussians import log_density, moments, temperature_of
-from studio.coft.given import REJECTED, Evidence
+from studio.coft.given import REJECTED, UNKNOWN, Evidence
 from studio.coft.parts import fixed, parts, without, without_mean, without_tiny
 from studio.scores.graph import closest
 
@@ -161,6 +161,47 @@ def starved(z: Tensor) -> Tensor:
     """(C,) bool: classes that assignments (N, C) leave less than a quarter of an even share."""
     images, classes = z.shape
     return z.sum(0) < STARVED * images / classes
+
+
+def anchor_beside_answers(
+    pictures: Tensor,
+    probabilities: Tensor,
+    given: Tensor,
+    *,
+    device: torch.device,
+    anchor: float,
+    candidates: Tensor | None = None,
+) -> float:
+    """The anchor of `label_together` where answers are: 0, free, if classes are without them.
+
+    Answers lift the classes that they name above the others, which seem to starve beside them. So
+    whether all names seem to be in the folder is asked without them, and a few answers do not
+    change it: with two a class on eurosat 54 % of the labels are right with free classes, and 38 %
+    with held ones. Very large tables (`LARGE_TABLE`) are not asked twice.
+
+    Args:
+        pictures: (N, d) unit image features.
+        probabilities: (N, C) that know of no answer.
+        given: (N,) see `studio.coft.given`; only what is rejected counts here.
+        device: where it is computed.
+        anchor: what holds classes where names seem to be missing.
+        candidates: see `label_together`.
+    """
+    if not anchor or probabilities.numel() > LARGE_TABLE:
+        return anchor
+    pictures, given = pictures.to(device).float(), given.to(device)
+    rejected = given == REJECTED
+    nobody = torch.full_like(given, UNKNOWN).masked_fill(rejected, REJECTED)
+    pictures = centred(pictures, nobody)
+    held = anchored(
+        pictures,
+        probabilities.to(device).float(),
+        nobody,
+        temperature=temperature_of(pictures[~rejected] if rejected.any() else pictures),
+        anchor=anchor,
+        near=nearest_of(pictures, nobody, candidates=candidates),
+    )
+    return anchor if float(starved(_last(held)).float().mean()) > FEW_STARVED else 0.0
 
 
 def label_together(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,7 +11,9 @@ from torch import Tensor
 
 from studio.ask.relabel import Relabeller, trusted, widened
 from studio.coft import transduction
-from studio.coft.given import UNKNOWN
+from studio.coft.given import UNKNOWN, Evidence
+from studio.coft.start import anchor_of, first_scores
+from studio.settings import Settings
 
 
 def misnamed(count: int = 300, width: int = 24) -> tuple[Tensor, Tensor, Tensor]:
@@ -81,3 +84,33 @@ def test_an_answer_costs_one_way_of_labelling(
         monkeypatch.setattr(transduction, name, noted)
     relabeller({0: 0})
     assert sorted(set(taken)) == ways
+
+
+def begun(pictures: Tensor, guess: Tensor, judged: Tensor) -> tuple[Tensor, float]:
+    """The first labels of a run with these answers, and its anchor."""
+    start: Any = SimpleNamespace(pictures=pictures, probabilities=guess)
+    nobody, cpu = torch.full((len(guess),), UNKNOWN), torch.device("cpu")
+    worth = Relabeller(pictures, guess).follow(nobody, judged).worth.vector
+    told: dict[str, Any] = {"device": cpu, "evidence": Evidence.of(nobody, judged, worth)}
+    anchor = anchor_of(start, nobody, Settings(), **told)
+    start.probabilities = guess.clone()  # each time anew, as those of a start are
+    events = first_scores(start, nobody, Settings(), **told)
+    while True:
+        try:
+            next(events)
+        except StopIteration as end:
+            return end.value.argmax(1), anchor
+
+
+def test_a_run_begins_with_the_labels_that_the_page_shows() -> None:
+    pictures, guess, _ = misnamed()
+    more = torch.cat([guess, torch.full((300, 3), 0.02)], 1)  # three names that nothing is called
+    nobody = torch.full((300,), UNKNOWN)
+    for probabilities, answered in ((guess, 2), (guess, 0), (more, 2), (more, 0)):
+        judged = nobody.clone()
+        judged[:answered] = torch.tensor([0, 1])[:answered]
+        found, anchor = begun(pictures, probabilities.clone(), judged)
+        shown = Relabeller(pictures, probabilities).follow(nobody, judged)
+        assert torch.equal(found, shown.probabilities.argmax(1))
+        freed = probabilities is guess and answered > 0
+        assert anchor == (0.0 if freed else Settings().anchor)
