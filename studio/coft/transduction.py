@@ -189,18 +189,13 @@ def anchor_beside_answers(
     """
     if not anchor or probabilities.numel() > LARGE_TABLE:
         return anchor
-    pictures, given = pictures.to(device).float(), given.to(device)
-    rejected = given == REJECTED
-    nobody = torch.full_like(given, UNKNOWN).masked_fill(rejected, REJECTED)
-    pictures = centred(pictures, nobody)
+    nobody = given.to(device)
+    nobody = nobody.where(nobody == REJECTED, UNKNOWN)
+    pictures, temperature, near = _compared(pictures.to(device).float(), nobody, candidates)
     held = anchored(
-        pictures,
-        probabilities.to(device).float(),
-        nobody,
-        temperature=temperature_of(pictures[~rejected] if rejected.any() else pictures),
-        anchor=anchor,
-        near=nearest_of(pictures, nobody, candidates=candidates),
-    )
+        pictures, probabilities.to(device).float(), nobody,
+        temperature=temperature, anchor=anchor, near=near,
+    )  # fmt: skip
     return anchor if float(starved(_last(held)).float().mean()) > FEW_STARVED else 0.0
 
 
@@ -242,10 +237,7 @@ def label_together(
     overwrite = overwrite or weighed.data_ptr() != probabilities.data_ptr()
     probabilities = weighed
     del weighed
-    pictures = centred(pictures, given)
-    rejected = given == REJECTED
-    temperature = temperature_of(pictures[~rejected] if rejected.any() else pictures)
-    near = nearest_of(pictures, given, candidates=candidates)
+    pictures, temperature, near = _compared(pictures, given, candidates)
     named = told.by_class(probabilities.shape[1])
     if probabilities.numel() > LARGE_TABLE:
         from studio.coft.likeliest import label_many  # which is made of what stands here
@@ -286,6 +278,15 @@ def _last(rounds: Iterator[Assigned]) -> Tensor:
     """The assignments after the last round; those before it are not kept."""
     (last,) = deque(rounds, maxlen=1)
     return last.z
+
+
+def _compared(
+    pictures: Tensor, given: Tensor, candidates: Tensor | None
+) -> tuple[Tensor, float, Near]:
+    """Unit vectors (N, d) without what all have in common, their temperature and nearest others."""
+    pictures, rejected = centred(pictures, given), given == REJECTED
+    temperature = temperature_of(pictures[~rejected] if rejected.any() else pictures)
+    return pictures, temperature, nearest_of(pictures, given, candidates=candidates)
 
 
 def centred(pictures: Tensor, given: Tensor) -> Tensor:
