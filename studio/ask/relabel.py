@@ -141,6 +141,17 @@ class Relabeller:
         labels = torch.where(given >= 0, given, found.argmax(1))
         return Relabelled(found, labels, worth)
 
+    def following(self, given: Tensor, told: Tensor) -> tuple[Relabelled, Following]:
+        """As `follow`, and how likely each of these labels is right."""
+        found = self.follow(given, told)
+        following = Following.of(
+            found.probabilities.float().numpy(),
+            first=self.first.argmax(1).numpy(),
+            answers=torch.where(given == UNKNOWN, told, given).numpy(),
+            given=(given >= 0).numpy(),
+        )
+        return found, following
+
     def _together(self, scores: Tensor, given: Tensor, evidence: Evidence) -> Tensor:
         settings = self.settings
         return label_together(
@@ -222,12 +233,5 @@ def answers_in(
     answered = bool((given >= 0).any() or (judged >= 0).any())
     if not answered or settings.transduction == "off":
         return 1.0, None
-    relabeller = Relabeller.of(start, settings=settings)
-    found = relabeller.follow(given, judged)
-    following = Following.of(
-        found.probabilities.float().numpy(),
-        first=relabeller.first.argmax(1).numpy(),
-        answers=torch.where(given == UNKNOWN, judged, given).numpy(),
-        given=(given >= 0).numpy(),
-    )
+    found, following = Relabeller.of(start, settings=settings).following(given, judged)
     return found.worth.vector, following

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.ask.confidence import Following
 from studio.runs.given import UNKNOWN, Given
 from studio.runs.question import Followed, Question
 
@@ -47,16 +46,9 @@ class Weigher:
         """The labels that follow, as a run that is given these answers would begin."""
         import torch
 
-        given, judged = said.vector, said.judged
-        found = self._relabel.follow(torch.from_numpy(given), torch.from_numpy(judged))
-        probabilities = found.probabilities.float().numpy()
-        own = Following.of(
-            probabilities,
-            first=self.first,
-            answers=np.where(given == UNKNOWN, judged, given),
-            given=given >= 0,
-        )
-        return Followed(probabilities, own.confidence, own.estimate())
+        given, judged = torch.from_numpy(said.vector), torch.from_numpy(said.judged)
+        found, own = self._relabel.following(given, judged)
+        return Followed(found.probabilities.float().numpy(), own.confidence, own.estimate())
 
     def choose(
         self, followed: Followed, said: Given, *, most: int, without: Collection[int]
