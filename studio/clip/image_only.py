@@ -73,7 +73,7 @@ def load_image_only(
         device=where,
         resize=Resize("crop", str(feed["interpolation"])),
     )
-    quicken(backbone)
+    quicken(backbone.visual, backbone)
     return backbone
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from studio.clip.backbone import Backbone, build_visual, count_values, is_transformer
+from studio.clip.backbone import Backbone, build_visual, count_values, quicken
 from studio.clip.encode import preprocess
 from studio.clip.precision import autocast
 from studio.clip.space import Space
@@ -76,13 +76,8 @@ class Classifier:
         """Make convolutions fast on the CPU; worth its two passes where more than a few images are
         labelled. What a tower holds and gives stays the same, up to rounding.
         """
-        if self.backbone.device.type != "cpu":
-            return
-        from studio.clip.folding import fold_norms  # timm takes seconds to import
-
         for tower in self.towers:
-            if not is_transformer(tower.visual):
-                fold_norms(tower.visual, size=self.backbone.image_size)
+            quicken(tower.visual, self.backbone)
 
     def probabilities(self, canvases: Tensor) -> Tensor:
         """(B, C) class probabilities of uint8 canvases (B, 3, S, S)."""
