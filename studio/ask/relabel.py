@@ -41,6 +41,15 @@ class Worth:
     person: Trust
     judge: Trust
 
+    @property
+    def first_right(self) -> float:
+        """The share in [0, 1] of the first labels that all answers together speak for; 0 where
+        there are none.
+        """
+        sources = (self.person, self.judge)
+        answers = sum(len(trust.values) for trust in sources)
+        return sum(len(trust.values) * trust.right[0] for trust in sources) / max(answers, 1)
+
 
 @dataclass(frozen=True)
 class Relabelled:
@@ -137,7 +146,8 @@ class Relabeller:
         if bool((given == UNKNOWN).all() and (told < 0).all()):
             found = self.first  # nobody has said anything
         else:
-            found = self._together(scores, given, Evidence.of(given, told, worth.vector))
+            evidence = Evidence.of(given, told, worth.vector, first_right=worth.first_right)
+            found = self._together(scores, given, evidence)
         labels = torch.where(given >= 0, given, found.argmax(1))
         return Relabelled(found, labels, worth)
 
@@ -223,15 +233,13 @@ def trusted(
 
 def answers_in(
     start: ZeroShotStart, given: Tensor, judged: Tensor, *, settings: Settings
-) -> tuple[Tensor | float, Following | None]:
-    """What each image's answer is worth to a run, see `Worth.vector`, and the labels that follow.
-
-    1 and None where nothing was answered.
+) -> tuple[Worth | None, Following | None]:
+    """What answers are worth to a run, and the labels that follow; None where there are none.
 
     given, judged: (N,) as of `trusted`.
     """
     answered = bool((given >= 0).any() or (judged >= 0).any())
     if not answered or settings.transduction == "off":
-        return 1.0, None
+        return None, None
     found, following = Relabeller.of(start, settings=settings).following(given, judged)
-    return found.worth.vector, following
+    return found.worth, following

@@ -33,10 +33,12 @@ from studio.coft.gaussians import moments
 from studio.coft.given import REJECTED
 from studio.coft.parts import fixed
 from studio.coft.task import Task
-from studio.coft.transduction import BLOCK, Assigned
+from studio.coft.transduction import Assigned
 
 ZLAP_NEAREST, ZLAP_POWER, ZLAP_ALPHA, ZLAP_STEPS = 5, 5.0, 0.3, 20
 """The steps leave less than 0.3 ** 20 of the solution out."""
+ROWS = 1024
+"""Images whose cosines are held at a time."""
 ECALP_IMAGES, ECALP_TEXTS, ECALP_POWER, ECALP_STEPS = 8, 3, 10.0, 3
 
 
@@ -90,7 +92,7 @@ def nearest(
     Both are (N, k). usable: (M,) bool, who may be near; None: all.
     """
     indices, cosines = [], []
-    for block in of.split(BLOCK):
+    for block in of.split(ROWS):
         found = block @ among.T
         if usable is not None:
             found[:, ~usable] = 0.0

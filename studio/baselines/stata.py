@@ -24,9 +24,9 @@ from studio.baselines.transclip import DIVISOR, Graph, spread, unit_means
 from studio.coft.events import Event
 from studio.coft.gaussians import LEAST_VARIANCE
 from studio.coft.given import REJECTED
-from studio.coft.parts import fixed
+from studio.coft.parts import LEAST_PROBABILITY, fixed
 from studio.coft.task import Task
-from studio.coft.transduction import LEAST_PROBABILITY, ROUNDS, Assigned
+from studio.coft.transduction import ROUNDS, Assigned
 
 ANCHOR = 1.0
 """Images that an anchor counts as."""

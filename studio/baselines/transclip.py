@@ -24,12 +24,11 @@ from studio.baselines.shipping import ship_together
 from studio.coft.events import Event
 from studio.coft.gaussians import LEAST_VARIANCE, log_density
 from studio.coft.given import REJECTED
-from studio.coft.parts import fixed
+from studio.coft.parts import LEAST_PROBABILITY, fixed
 from studio.coft.task import Task
 from studio.coft.transduction import (
     CONFIDENT,
     INNER_STEPS,
-    LEAST_PROBABILITY,
     NEIGHBOURS,
     ROUNDS,
     Assigned,

@@ -55,21 +55,28 @@ class Evidence:
     """What answers say to images alike.
 
     labels: (N,) a class, or below 0 = no answer; trust: (N,) in [0, 1], what the answer of an image
-    is worth to others; 0 = nothing.
+    is worth to others; 0 = nothing; first_right: in [0, 1], the share of first labels that the
+    answers speak for; 0 where it is not known.
     """
 
     labels: Tensor
     trust: Tensor
+    first_right: float = 0.0
 
     @classmethod
     def of(
-        cls, given: Tensor, judged: Tensor | None = None, trust: Tensor | None = None
+        cls,
+        given: Tensor,
+        judged: Tensor | None = None,
+        trust: Tensor | None = None,
+        *,
+        first_right: float = 0.0,
     ) -> Evidence:
         """A person's labels (N,), and a judge's where no person spoke; trust None: all in full."""
         labels = given
         if judged is not None:
             labels = torch.where((given == UNKNOWN) | (given == NO_SEED), judged, given)
-        return cls(labels, torch.ones(len(given)) if trust is None else trust)
+        return cls(labels, torch.ones(len(given)) if trust is None else trust, first_right)
 
     def by_class(self, classes: int) -> Tensor:
         """(C,) in [0, 1]: the most that an answer of each class is worth; 0 = there is none."""
@@ -79,7 +86,7 @@ class Evidence:
 
     def to(self, device: torch.device) -> Evidence:
         """The same on a device."""
-        return Evidence(self.labels.to(device), self.trust.to(device))
+        return Evidence(self.labels.to(device), self.trust.to(device), self.first_right)
 
 
 def with_given(indices: Tensor, labels: Tensor, given: Tensor) -> tuple[Tensor, Tensor]:

@@ -16,13 +16,12 @@ from torch import Tensor
 
 from studio.coft.gaussians import LEAST_VARIANCE, linear_density
 from studio.coft.given import REJECTED
-from studio.coft.parts import fixed, without_tiny
+from studio.coft.parts import LEAST_PROBABILITY, fixed, without_tiny
 from studio.coft.transduction import (
     ANCHORED_TEXT_WEIGHT,
     CONFIDENT,
     FEW_STARVED,
     INNER_STEPS,
-    LEAST_PROBABILITY,
     MANY_STARVED,
     NAMED,
     ROUNDS,
@@ -71,12 +70,14 @@ def label_many(
     temperature: float,
     anchor: float,
     told: Tensor,
+    ties: Callable[[slice], Tensor],
     overwrite: bool = False,
 ) -> Tensor:
     """(N, C) float32, what `transduction.label_together` says, which see; on the CPU.
 
     pictures: (N, d) without what they have in common; probabilities: with the evidence of answers;
-    told: (C,) as of `anchored`; overwrite: as of `transduction.label_together`.
+    told: (C,) as of `anchored`; ties: of some rows, (n, C) by which images rank whose assignment is
+    certain; overwrite: as of `transduction.label_together`.
     """
 
     def after(rounds: int, anchor: float | None) -> Rounds:
@@ -101,10 +102,10 @@ def label_many(
         found = after(ROUNDS, None)
     z = found.now
     del found
-    mixed = probabilities.cpu()
-    mixed = mixed.mul_(TRACE) if overwrite else mixed * TRACE
+    mixed = probabilities.cpu() if overwrite else torch.empty(probabilities.shape)
     for at in range(0, images, PART_ROWS):
         rows = slice(at, at + PART_ROWS)
+        mixed[rows] = ties(rows).cpu() * TRACE
         values = (1 - TRACE) * z.values[rows]
         mixed[rows].scatter_add_(1, z.classes[rows].long().cpu(), values.cpu())
     return mixed

@@ -14,6 +14,8 @@ from torch.nn.functional import threshold
 
 TINY = 1e-30
 """Products of two such numbers are no number of float32 any more, and no sum is changed by them."""
+LEAST_PROBABILITY = 1e-37
+"""Whose logarithm is still finite in float32."""
 PART_NUMBERS = 2**18
 """In a part of a table: 1 MB, which a processor's cache holds. Three times as fast as all at once
 with 10,000 images and 100 classes."""

@@ -52,6 +52,7 @@ class Task:
         claims: Tensor | None = None,
         judged: Tensor | None = None,
         trust: Tensor | float = 1.0,
+        first_right: float = 0.0,
         candidates: Tensor | None = None,
         student: Student | None = None,
         others: Sequence[Opinion] = (),
@@ -75,6 +76,7 @@ class Task:
                 it was asked about; None: none at all.
             trust: in [0, 1], or (N,) of them: what given and judged labels are worth to images
                 alike.
+            first_right: see `studio.coft.given.Evidence`.
             candidates: (N, K) images that are most alike by these features around their mean, see
                 `studio.scores.graph.closest`; None: they are looked for where they are needed.
             student: what Phase II fine-tunes and the fit ships, on the same images; None: the
@@ -109,6 +111,7 @@ class Task:
         doubted = (self.judged == NONE) & (self.given == UNKNOWN)
         self.given = self.given.masked_fill(doubted, NO_SEED)
         self.trust = torch.as_tensor(trust, dtype=torch.float32).expand(len(images))
+        self._first_right = first_right
         self.claims = checked(claims, images=len(images), classes=len(class_names))
         self.candidates, self._student, self.others = candidates, student, tuple(others)
 
@@ -142,7 +145,7 @@ class Task:
     @property
     def evidence(self) -> Evidence:
         """What given and judged labels say to images alike."""
-        return Evidence.of(self.given, self.judged, self.trust)
+        return Evidence.of(self.given, self.judged, self.trust, first_right=self._first_right)
 
     @property
     def pool(self) -> Tensor:

@@ -37,9 +37,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from studio.coft.answers import Answers
 from studio.coft.gaussians import log_density, moments, temperature_of
 from studio.coft.given import REJECTED, UNKNOWN, Evidence
-from studio.coft.parts import fixed, parts, without, without_mean, without_tiny
+from studio.coft.parts import LEAST_PROBABILITY, fixed, parts, without, without_mean, without_tiny
 from studio.scores.graph import closest
 
 TEXT_WEIGHT = 1.0
@@ -47,9 +48,7 @@ NEIGHBOURS = 3
 CONFIDENT = 8
 ROUNDS = 10
 INNER_STEPS = 5
-BLOCK = 1024
 TRACE = 1e-3
-AFFINITY_SLOPE = 5.0
 ANCHORED_TEXT_WEIGHT = 0.7
 STARVED = 0.25
 """Of an even share of the images; a class with less of them is starved."""
@@ -60,8 +59,6 @@ NAMED = 0.5
 """Trust from which an answer shows that its class is in the folder."""
 LARGE_TABLE = 2**28
 """Images times classes, from which a table of them is not held more often than need be: 1 GB."""
-LEAST_PROBABILITY = 1e-37
-"""Whose logarithm is still finite in float32."""
 
 
 class Near(NamedTuple):
@@ -219,11 +216,15 @@ def label_together(
     the first anchored round stands; else the last. anchor 0, or trusted answers of every class,
     which show that none is absent: free.
 
-    given_evidence: weight of `with_evidence`; evidence: what it takes; None: the given labels, in
-    full. device: where it is computed. A trace of the probabilities is mixed in, so that images
-    whose assignment is certain (z = 1) are ranked by those; in float64, for in float32 all above
-    .9999 would tie. Where N C is above `LARGE_TABLE`, only the likeliest classes of each image are
-    counted with (`studio.coft.likeliest`), in float32.
+    given_evidence: weight of `Answers`; evidence: what they are; None: the given labels, in full.
+    device: where it is computed.
+
+    A trace of the probabilities is mixed in, so that images whose assignment is certain (z = 1) are
+    ranked by those; in float64, for in float32 all above .9999 would tie. Answers count in this
+    rank as far as the first labels were wrong (`Evidence.first_right`): in full, the seeds of a
+    class would all lie around its one or two answered images, which teaches less than the surest
+    ones do where names are right, and follows a wrong answer. Where N C is above `LARGE_TABLE`,
+    only the likeliest classes of each image are counted with (`studio.coft.likeliest`), in float32.
 
     candidates: (N, k) the images among which the nearest are looked for, see
     `studio.scores.graph.closest`. overwrite: the probabilities are not needed any more, and may
@@ -231,14 +232,20 @@ def label_together(
     """
     pictures, given = pictures.to(device).float(), given.to(device)
     told = Evidence.of(given) if evidence is None else evidence.to(device)
-    weighed = with_evidence(
-        pictures, probabilities.to(device).float(), given, weight=given_evidence, evidence=told
-    )
-    overwrite = overwrite or weighed.data_ptr() != probabilities.data_ptr()
-    probabilities = weighed
-    del weighed
     pictures, temperature, near = _compared(pictures, given, candidates)
+    answers = Answers.of(pictures, told, weight=given_evidence)
+    before, probabilities = probabilities, probabilities.to(device).float()
+    if answers is not None:
+        probabilities = answers.added_to(probabilities)
+    overwrite = overwrite or probabilities.data_ptr() != before.data_ptr()
+    del before
     named = told.by_class(probabilities.shape[1])
+
+    def ties(rows: slice) -> Tensor:
+        if answers is None or not told.first_right:
+            return probabilities[rows]
+        return answers.of_rows(probabilities[rows], rows, share=-told.first_right)
+
     if probabilities.numel() > LARGE_TABLE:
         from studio.coft.likeliest import label_many  # which is made of what stands here
 
@@ -250,6 +257,7 @@ def label_together(
             temperature=temperature,
             anchor=anchor,
             told=named,
+            ties=ties,
             overwrite=overwrite,
         )
     lacking, z = 0.0, probabilities
@@ -268,9 +276,7 @@ def label_together(
         z = _last(transduce(pictures, probabilities, given, temperature=temperature, near=near))
     mixed = torch.empty(z.shape, dtype=torch.float64)
     for rows in parts(z):
-        torch.lerp(
-            z[rows].cpu().double(), probabilities[rows].cpu().double(), TRACE, out=mixed[rows]
-        )
+        torch.lerp(z[rows].cpu().double(), ties(rows).cpu().double(), TRACE, out=mixed[rows])
     return mixed
 
 
@@ -292,45 +298,6 @@ def _compared(
 def centred(pictures: Tensor, given: Tensor) -> Tensor:
     """(N, d) unit vectors without what the images that were not rejected have in common."""
     return without_mean(pictures, given != REJECTED)
-
-
-def with_evidence(
-    pictures: Tensor,
-    probabilities: Tensor,
-    given: Tensor,
-    *,
-    weight: float,
-    evidence: Evidence | None = None,
-) -> Tensor:
-    """Probabilities (N, C) in which answers count as evidence for similar images.
-
-    given: (N,), of which the rejected shape nothing; evidence: the answers and what they are worth;
-    None: the given labels, in full.
-
-    The log-odds of a class, the same at every scale, grow by weight * trust * exp(-5 (1 - cosine)),
-    most by that of the images which were given this label: Tip-Adapter's affinity
-    (Zhang et al., ECCV 2022, arXiv:2207.09519), but of the nearest instead of the sum of all, and
-    without what all images have in common, so that a class does not grow because many of its
-    images were corrected or none of the others'. So one or two labels a class can name a group of
-    images that the texts call by another class's name.
-    """
-    told = Evidence.of(given) if evidence is None else evidence
-    labelled = (told.labels >= 0).nonzero()[:, 0]
-    if not weight or not len(labelled):
-        return probabilities
-    trust = told.trust[labelled].to(pictures.dtype)
-    own = centred(pictures, given)
-    weighed = torch.empty_like(probabilities)
-    answers = own[labelled]
-    for block, before, after in zip(
-        own.split(BLOCK), probabilities.split(BLOCK), weighed.split(BLOCK), strict=True
-    ):
-        affinity = (-AFFINITY_SLOPE * (1 - block @ answers.T)).exp()  # (n, answers)
-        labels = told.labels[labelled].expand(len(block), -1)
-        worth = torch.zeros_like(before).scatter_reduce(1, labels, trust * affinity, "amax")
-        prior = before.clamp_min(LEAST_PROBABILITY).log()
-        torch.softmax(prior + weight * worth, -1, out=after)
-    return weighed
 
 
 def nearest_of(pictures: Tensor, given: Tensor, *, candidates: Tensor | None = None) -> Near:

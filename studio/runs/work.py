@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from studio.ask.relabel import answers_in
+from studio.ask.relabel import Worth, answers_in
 from studio.coft.events import Finished, Warned, ZeroShot
 from studio.coft.given import without_strangers
 from studio.coft.start import ZeroShotStart
@@ -91,7 +91,7 @@ class Work:
             name = "zero-shot"
         method = method_of(name)
         fit, ranks = method.load(), self._ranks if method.shared else ALONE
-        trust, following = answers_in(
+        worth, following = answers_in(
             ZeroShotStart.of(models.own, seen.features, seen.class_vectors),
             torch.from_numpy(material.given.vector), torch.from_numpy(material.given.judged),
             settings=request.settings,
@@ -103,7 +103,7 @@ class Work:
         )  # fmt: skip
         strange = find_strangers(seen, material, models.own, report, cache_dir=self._cache_dir)
         pausing = self._pausing(models, estimates, needed)
-        task = self._task(material, models, seen, strange, trust, pausing, ranks)
+        task = self._task(material, models, seen, strange, worth, pausing, ranks)
         hand_over(self._ranks, task, pausing.state, method=name if method.shared else None)
         # The fit is not told the truth: only `report` compares its events with it.
         report.score_against(material.truth)
@@ -156,7 +156,7 @@ class Work:
         models: Models,
         seen: Seen,
         strange: Tensor,
-        trust: Tensor | float,
+        worth: Worth | None,
         pausing: Pausing,
         ranks: Ranks,
     ) -> Task:
@@ -170,7 +170,9 @@ class Work:
             class_vectors=seen.class_vectors, class_names=material.class_names, settings=settings,
             given=told,
             claims=None if material.claims is None else torch.from_numpy(material.claims),
-            judged=given.judged_tensor(), trust=trust, candidates=seen.candidates,
+            judged=given.judged_tensor(), candidates=seen.candidates,
+            trust=1.0 if worth is None else worth.vector,
+            first_right=0.0 if worth is None else worth.first_right,
             student=seen.student, others=seen.others, stop=self._stop,
             state_due=pausing.due, state=pausing.state, ranks=ranks,
         )  # fmt: skip

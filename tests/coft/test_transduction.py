@@ -191,40 +191,6 @@ def test_a_few_given_labels_name_a_group_that_was_called_by_another_name() -> No
     assert right(20.0) > right(0.0) + 0.1
 
 
-def test_evidence_is_that_of_the_nearest_given_label_of_a_class(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    pictures, guess = normalize(draws(9, 6), dim=1), draws(9, 3, seed=1).softmax(1)
-    given = torch.full((9,), UNKNOWN)
-    given[0], given[1], given[2], given[3] = 0, 0, 2, REJECTED
-    monkeypatch.setattr(transduction, "BLOCK", 4)
-    weighed = transduction.with_evidence(pictures, guess, given, weight=7.0)
-    others = [i for i in range(9) if i != 3]
-    own = normalize(pictures - pictures[others].mean(0), dim=1)
-    for i in range(9):
-        cosines = own @ own[i]
-        nearest = torch.tensor([float(cosines[:2].max()), -torch.inf, float(cosines[2])])
-        logits = guess[i].log() + 7.0 * (-5.0 * (1 - nearest)).exp()
-        torch.testing.assert_close(weighed[i], logits.softmax(0))
-    assert transduction.with_evidence(pictures, guess, given, weight=0.0) is guess
-    nothing = torch.full((9,), UNKNOWN)
-    assert transduction.with_evidence(pictures, guess, nothing, weight=7.0) is guess
-
-
-def test_answers_spread_as_far_as_they_are_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
-    pictures, guess = normalize(draws(9, 6), dim=1), draws(9, 3, seed=1).softmax(1)
-    given, judged = torch.full((2, 9), UNKNOWN)
-    given[3], judged[0], judged[1] = REJECTED, 0, 0
-    trust = torch.tensor([0.2, 0.9, *[1.0] * 7])
-    evidence = Evidence.of(given, judged, trust)
-    weighed = transduction.with_evidence(pictures, guess, given, weight=7.0, evidence=evidence)
-    own = transduction.centred(pictures, given)
-    affinity = (-5.0 * (1 - own @ own[:2].T)).exp() * trust[:2]
-    for i in range(9):
-        worth = torch.tensor([float(affinity[i].max()), 0.0, 0.0])
-        torch.testing.assert_close(weighed[i], (guess[i].log() + 7.0 * worth).softmax(0))
-
-
 def test_judged_labels_name_a_group_as_far_as_they_are_trusted() -> None:
     pictures, guess, truth = overlapping()
     guess = guess[:, [1, 0, 2]]  # the texts confuse two classes
@@ -240,16 +206,6 @@ def test_judged_labels_name_a_group_as_far_as_they_are_trusted() -> None:
         return float((z.argmax(1) == truth)[6:].float().mean())
 
     assert right(1.0) > right(0.0) + 0.1
-
-
-def test_a_class_does_not_grow_by_what_all_images_have_in_common() -> None:
-    pictures = normalize(3.0 + draws(200, 64), dim=1)  # as CLIP's: all cosines near 0.9
-    guess = torch.full((200, 2), 0.5)
-    given = torch.full((200,), UNKNOWN)
-    given[:5] = 0
-    weighed = transduction.with_evidence(pictures, guess, given, weight=20.0)
-    assert float(weighed[:5, 0].min()) > 0.99
-    assert float(weighed[5:, 0].median()) < 0.8
 
 
 def listed_but_absent(present: int, listed: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,0 +1,64 @@
+"""Answers about some images as evidence about those that look alike [studio]."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from studio.coft.given import Evidence
+from studio.coft.parts import LEAST_PROBABILITY
+
+AFFINITY_SLOPE = 5.0
+BLOCK = 1024
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Answers as evidence for similar images.
+
+    The log-odds of a class, the same at every scale, grow by weight * trust * exp(-5 (1 - cosine)),
+    most by that of the images which were given this label: Tip-Adapter's affinity
+    (Zhang et al., ECCV 2022, arXiv:2207.09519), but of the nearest instead of the sum of all, and
+    without what all images have in common, so that a class does not grow because many of its
+    images were corrected or none of the others'. So one or two labels a class can name a group of
+    images that the texts call by another class's name.
+
+    pictures: (N, d) unit features without what they have in common; answered: (a,) images; labels:
+    (a,) classes; worth: (a,) what each adds at a cosine of 1.
+    """
+
+    pictures: Tensor
+    answered: Tensor
+    labels: Tensor
+    worth: Tensor
+
+    @classmethod
+    def of(cls, pictures: Tensor, evidence: Evidence, *, weight: float) -> Answers | None:
+        """None: there are none, or they weigh nothing; pictures: as of the class."""
+        answered = (evidence.labels >= 0).nonzero()[:, 0]
+        if not weight or not len(answered):
+            return None
+        worth = weight * evidence.trust[answered].to(pictures.dtype)
+        return cls(pictures, answered, evidence.labels[answered], worth)
+
+    def added_to(self, probabilities: Tensor) -> Tensor:
+        """(N, C) a new table with the answers in it."""
+        added = torch.empty_like(probabilities)
+        for at in range(0, len(added), BLOCK):
+            rows = slice(at, at + BLOCK)
+            added[rows] = self.of_rows(probabilities[rows], rows)
+        return added
+
+    def of_rows(self, before: Tensor, rows: slice, *, share: float = 1.0) -> Tensor:
+        """(n, C) probabilities of some images with a share of what the answers say added.
+
+        before: (n, C) without it; a share below 0 takes it away again.
+        """
+        cosines = self.pictures[rows] @ self.pictures[self.answered].T
+        affinity = (-AFFINITY_SLOPE * (1 - cosines)).exp()  # (n, a)
+        labels = self.labels.expand(len(before), -1)
+        worth = torch.zeros_like(before).scatter_reduce(1, labels, self.worth * affinity, "amax")
+        prior = before.clamp_min(LEAST_PROBABILITY).log()
+        return (prior + share * worth).softmax(-1)
