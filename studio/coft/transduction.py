@@ -231,12 +231,13 @@ def label_together(
     """
     pictures, given = pictures.to(device).float(), given.to(device)
     told = Evidence.of(given) if evidence is None else evidence.to(device)
-    weighed = with_evidence(
-        pictures, probabilities.to(device).float(), given, weight=given_evidence, evidence=told
+    there = probabilities.to(device).float()
+    overwrite = overwrite or there.data_ptr() != probabilities.data_ptr()
+    probabilities = with_evidence(
+        pictures, there, given, weight=given_evidence, evidence=told, overwrite=overwrite
     )
-    overwrite = overwrite or weighed.data_ptr() != probabilities.data_ptr()
-    probabilities = weighed
-    del weighed
+    overwrite = overwrite or there.data_ptr() != probabilities.data_ptr()
+    del there
     pictures, temperature, near = _compared(pictures, given, candidates)
     named = told.by_class(probabilities.shape[1])
     if probabilities.numel() > LARGE_TABLE:
@@ -301,11 +302,12 @@ def with_evidence(
     *,
     weight: float,
     evidence: Evidence | None = None,
+    overwrite: bool = False,
 ) -> Tensor:
     """Probabilities (N, C) in which answers count as evidence for similar images.
 
     given: (N,), of which the rejected shape nothing; evidence: the answers and what they are worth;
-    None: the given labels, in full.
+    None: the given labels, in full; overwrite: the probabilities make room for what is returned.
 
     The log-odds of a class, the same at every scale, grow by weight * trust * exp(-5 (1 - cosine)),
     most by that of the images which were given this label: Tip-Adapter's affinity
@@ -320,16 +322,14 @@ def with_evidence(
         return probabilities
     trust = told.trust[labelled].to(pictures.dtype)
     own = centred(pictures, given)
-    weighed = torch.empty_like(probabilities)
+    weighed = probabilities if overwrite else torch.empty_like(probabilities)
     answers = own[labelled]
-    for block, before, after in zip(
-        own.split(BLOCK), probabilities.split(BLOCK), weighed.split(BLOCK), strict=True
-    ):
-        affinity = (-AFFINITY_SLOPE * (1 - block @ answers.T)).exp()  # (n, answers)
-        labels = told.labels[labelled].expand(len(block), -1)
+    for rows in parts(probabilities, most=BLOCK):
+        affinity = (-AFFINITY_SLOPE * (1 - own[rows] @ answers.T)).exp()  # (n, answers)
+        labels, before = told.labels[labelled].expand(len(affinity), -1), probabilities[rows]
         worth = torch.zeros_like(before).scatter_reduce(1, labels, trust * affinity, "amax")
         prior = before.clamp_min(LEAST_PROBABILITY).log()
-        torch.softmax(prior + weight * worth, -1, out=after)
+        weighed[rows] = (prior + weight * worth).softmax(-1)
     return weighed
 
 
