@@ -39,6 +39,7 @@ PAPER: dict[str, str] = {
     "weight_average": "1",
     "label_smoothing": "0",
     "crop_scale": "0.08",
+    "epoch_images": "0",
 }
 """preset=paper: what the paper states, and where it is silent what its sister, DeFT and CoOp do;
 docs/method.md says which is which. Everything else is the same in both presets.
@@ -70,6 +71,14 @@ class Settings(Choices):
         "studio",
         "Images of a batch in memory at a time; results stay the same (0 = 16 on the CPU; 64 on a "
         "GPU, and where Phase I trains the last stages only).",
+        low=0,
+    )
+
+    epoch_images: int = choice(
+        50_000,
+        "studio; paper: 0",
+        "Most images of an epoch of either phase; of more, each epoch takes others, as many of "
+        "each class (0 = all images in each epoch).",
         low=0,
     )
 
@@ -369,6 +378,10 @@ class Settings(Choices):
     monitor_images: int = choice(
         128, "studio", "Images that both models label after each epoch, for the curves.", low=0
     )
+
+    def in_epoch(self, images: int) -> int:
+        """How many of so many images an epoch takes."""
+        return min(images, self.epoch_images or images)
 
     @classmethod
     def from_overrides(cls, overrides: Mapping[str, str]) -> Settings:

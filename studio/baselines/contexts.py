@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from studio.baselines.shipping import watch
 from studio.clip.encode import to_pixels
 from studio.clip.precision import autocast
+from studio.coft.epochs import Epochs
 from studio.coft.events import Event, Progress, Step
 from studio.coft.losses import positive_loss
 from studio.coft.optim import build_optimizer, generator_of
@@ -119,10 +120,12 @@ def learn_context(
     init = generator_of(settings, "init", 0, round_number=number)
     start = settings.ctx_init_std * torch.randn(shape, generator=init)
     context = nn.Parameter(start.to(task.backbone.device))
-    per_epoch = math.ceil(len(indices) / settings.phase1_batch)
+    taken = Epochs(labels, settings, round_number=number)
+    per_epoch = math.ceil(taken.size / settings.phase1_batch)
     if not per_epoch:
         return None
     epochs = max(settings.phase1_epochs, math.ceil(settings.phase1_min_steps / per_epoch))
+    yield from taken.told("Training", epochs)
     optimizer, schedule = build_optimizer(
         [{"params": [context], "lr": settings.phase1_lr}],
         kind=settings.phase1_optimizer,
@@ -141,7 +144,7 @@ def learn_context(
     all_epochs = count.epochs + epochs * count.trainings
     every = math.ceil(epochs / MONITORED_EPOCHS)
     for epoch in range(1, epochs + 1):
-        order = torch.randperm(len(indices), generator=shuffle)
+        order = taken.order(epoch, shuffle)
         for part in order.split(settings.phase1_batch):
             if task.stop():
                 after = Count(count.steps + done, count.epochs + epoch, count.trainings - 1)

@@ -30,6 +30,7 @@ from studio.clip.encode import preprocess, to_pixels
 from studio.clip.precision import autocast
 from studio.coft.classifier import Tower
 from studio.coft.contrast import follow, key_views
+from studio.coft.epochs import Epochs
 from studio.coft.events import Event, Step
 from studio.coft.judge import TrainingSet
 from studio.coft.optim import clip_gradient, generator_of, tower_optimizer
@@ -43,7 +44,8 @@ def fit(task: Task) -> Iterator[Event]:
 
     Given labels are learned whatever the teacher says; rejected images are left out.
     """
-    yield task.start.event()
+    event = task.start.event()
+    yield event
     settings = dataclasses.replace(task.settings, head_init="text", phase2_init="pretrained")
     epochs, pool = 2 * settings.phase2_epochs, task.pool
     if not epochs or task.stop() or not len(pool):
@@ -58,22 +60,27 @@ def fit(task: Task) -> Iterator[Event]:
         generator=generator_of(settings, "head", 0),
     )
     teacher = copy.deepcopy(student).requires_grad_(False)
-    yield from _train(task, student, teacher, epochs)
+    yield from _train(task, student, teacher, epochs, *task.labelled(event.labels))
     yield from ship(task, teacher, kind="fine-tuned", head_input=head_input)
 
 
-def _train(task: Task, student: Tower, teacher: Tower, epochs: int) -> Iterator[Event]:
-    settings, backbone, pool = task.settings, task.backbone, task.pool
+def _train(
+    task: Task, student: Tower, teacher: Tower, epochs: int, pool: Tensor, first: Tensor
+) -> Iterator[Event]:
+    """Train both in place on the images of the pool (m,), whose first labels are `first` (m,)."""
+    settings, backbone = task.settings, task.backbone
     part = settings.micro_batch or backbone.forward_batch
     size = training_size(backbone, settings.phase2_resolution)
     order, weak, strong = (
         generator_of(settings, purpose, 0) for purpose in ("shuffle", "phase2", "contrast")
     )
-    steps = math.ceil(len(pool) / settings.phase2_batch) * epochs
+    taken = Epochs(first, settings)
+    yield from taken.told("Training", epochs)
+    steps = math.ceil(taken.size / settings.phase2_batch) * epochs
     optimizer, schedule = tower_optimizer(student, settings, steps=steps)
     done = 0
     for epoch in range(1, epochs + 1):
-        for batch in pool[torch.randperm(len(pool), generator=order)].split(settings.phase2_batch):
+        for batch in pool[taken.order(epoch, order)].split(settings.phase2_batch):
             if task.stop():
                 return
             canvases = task.images.batch(batch.tolist())

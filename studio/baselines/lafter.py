@@ -34,6 +34,7 @@ from studio.coft.adapters import VisualAdapter, build_adapter
 from studio.coft.classifier import unit_tower
 from studio.coft.contrast import key_views
 from studio.coft.dual import test_hidden
+from studio.coft.epochs import Epochs
 from studio.coft.events import Event, Step
 from studio.coft.hidden import seed_views
 from studio.coft.optim import build_optimizer, generator_of
@@ -111,8 +112,10 @@ def _train(
         generator=generator_of(settings, "views", 0),
     )
     draw, shuffle = (generator_of(settings, purpose, 1) for purpose in ("views", "shuffle"))
-    per_epoch = math.ceil(len(indices) / BATCH)
+    taken = Epochs(labels, settings)
+    per_epoch = math.ceil(taken.size / BATCH)
     epochs = max(settings.phase1_epochs, math.ceil(settings.phase1_min_steps / per_epoch))
+    yield from taken.told("Training", epochs)
     optimizer, schedule = build_optimizer(
         [{"params": [*adapter.parameters(), *head.parameters()], "lr": RATE}],
         kind="adamw",
@@ -133,7 +136,7 @@ def _train(
 
     done = 0
     for epoch in range(1, epochs + 1):
-        for part in torch.randperm(len(indices), generator=shuffle).split(BATCH):
+        for part in taken.order(epoch, shuffle).split(BATCH):
             if task.stop():
                 return
             hidden = views(draw, part)

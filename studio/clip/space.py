@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+_PART_NUMBERS = 2**18  # of a table, that are worked on at a time
+
 
 @dataclass(frozen=True)
 class Space:
@@ -48,5 +50,10 @@ class Space:
 
     def probabilities(self, image_features: Tensor, class_vectors: Tensor) -> Tensor:
         """(N, C) class probabilities, softmax of cosine / tau over the classes (paper, Eq. 1)."""
-        cosines = self.images(image_features) @ self.texts(class_vectors).T
-        return (self.scale * cosines).softmax(dim=-1)
+        table = self.images(image_features) @ self.texts(class_vectors).T
+        # In place, some images at a time: of very many, each table more is gigabytes.
+        size = max(1, _PART_NUMBERS // max(1, table.shape[1]))
+        for begin in range(0, len(table), size):
+            rows = slice(begin, begin + size)
+            table[rows] = (self.scale * table[rows]).softmax(dim=-1)
+        return table

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from studio.coft.given import Evidence
-from studio.coft.parts import LEAST_PROBABILITY
+from studio.coft.parts import LEAST_PROBABILITY, parts
 
 AFFINITY_SLOPE = 5.0
 BLOCK = 1024
@@ -43,11 +43,10 @@ class Answers:
         worth = weight * evidence.trust[answered].to(pictures.dtype)
         return cls(pictures, answered, evidence.labels[answered], worth)
 
-    def added_to(self, probabilities: Tensor) -> Tensor:
-        """(N, C) a new table with the answers in it."""
-        added = torch.empty_like(probabilities)
-        for at in range(0, len(added), BLOCK):
-            rows = slice(at, at + BLOCK)
+    def added_to(self, probabilities: Tensor, *, overwrite: bool = False) -> Tensor:
+        """(N, C) probabilities with the answers in them; overwrite: they make room for it."""
+        added = probabilities if overwrite else torch.empty_like(probabilities)
+        for rows in parts(probabilities, most=BLOCK):
             added[rows] = self.of_rows(probabilities[rows], rows)
         return added
 

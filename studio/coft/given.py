@@ -22,7 +22,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot
 
 UNKNOWN = -1
 """The image has no label of this kind."""
@@ -118,14 +117,6 @@ def without_strangers(given: Tensor | None, strangers: Tensor) -> Tensor:
     if given is None:
         given = torch.full(strangers.shape, UNKNOWN)
     return given.masked_fill(strangers & (given == UNKNOWN), NO_SEED)
-
-
-def claimed_scores(scores: Tensor, claims: Tensor) -> Tensor:
-    """Scores (N, C) in which an image with a claim (N,) from 0 on is of no other class: -inf."""
-    if not bool((claims >= 0).any()):
-        return scores
-    own = one_hot(claims.clamp_min(0), scores.shape[1]).bool()
-    return scores.masked_fill((claims >= 0)[:, None] & ~own, -torch.inf)
 
 
 def with_claims(labels: Tensor, claims: Tensor) -> Tensor:

@@ -64,10 +64,14 @@ class Keeper:
 
         def once() -> FitPart:
             if not made:
-                made.append(packed(part))
+                made.append(packed(part, copied=False))
             return made[0]
 
         self._parts[name] = once
+
+    def forgets(self, name: str) -> None:
+        """No state needs a part any more."""
+        self._parts.pop(name, None)
 
     def ends(
         self, at: str, stop: Callable[[], bool], *, between: bool = False
@@ -194,13 +198,17 @@ def _laid_out(value: Any, like: Tensor) -> Any:
 _MARK = "tensor"
 
 
-def packed(part: Part) -> FitPart:
-    """Copies of a part's tensors by name, and the rest with these names in their places."""
+def packed(part: Part, *, copied: bool = True) -> FitPart:
+    """Copies of a part's tensors by name, and the rest with these names in their places.
+
+    copied: without, they share memory with those of a part on the CPU, which must not change.
+    """
     tensors: dict[str, Tensor] = {}
 
     def walk(value: Any, name: str) -> Any:
         if isinstance(value, Tensor):
-            tensors[name] = value.detach().cpu().clone()
+            own = value.detach().cpu()
+            tensors[name] = own.clone() if copied else own
             return {_MARK: name}
         if isinstance(value, Mapping):
             return {str(key): walk(item, f"{name}.{key}") for key, item in value.items()}

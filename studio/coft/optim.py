@@ -20,6 +20,7 @@ _BEHIND_BLOCKS = ("ln_post", "proj", "attn_pool", "norm.", "fc_norm", "head")
 
 _PURPOSES = (
     "init", "shuffle", "views", "complement", "monitor", "head", "phase2", "contrast", "noise",
+    "sample",
 )  # fmt: skip
 
 

@@ -21,10 +21,10 @@ PART_NUMBERS = 2**18
 with 10,000 images and 100 classes."""
 
 
-def parts(table: Tensor) -> Iterator[slice]:
-    """Slices of the rows of a table (N, C), each of at most `PART_NUMBERS` numbers."""
+def parts(table: Tensor, *, most: int | None = None) -> Iterator[slice]:
+    """Slices of the rows of a table (N, C), each of at most `PART_NUMBERS` numbers, `most` rows."""
     rows, columns = len(table), table.shape[1]
-    size = max(1, PART_NUMBERS // max(1, columns))
+    size = max(1, min(PART_NUMBERS // max(1, columns), most or rows))
     for begin in range(0, rows, size):
         yield slice(begin, min(begin + size, rows))
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from studio.coft.dual import DualPromptModel, Judgement, Judges, judge, seen
+from studio.coft.epochs import Epochs
 from studio.coft.events import Event, Monitor, Progress, Step
 from studio.coft.given import into_judged, with_claims
 from studio.coft.hidden import TestViews, seed_views, tail_batch
@@ -68,10 +69,16 @@ def phase_one(
         round_number: of Phase I, from 1.
     """
     settings, backbone, team = task.settings, task.backbone, task.ranks.team(len(models))
-    per_epoch = math.ceil(max(len(own) for own, _, _ in seeds) / settings.phase1_batch)
+    most = max(len(own) for own, _, _ in seeds)
+    per_epoch = math.ceil(settings.in_epoch(most) / settings.phase1_batch)
     if settings.phase1_epochs == 0 or not per_epoch:
         return
     epochs = max(settings.phase1_epochs, math.ceil(settings.phase1_min_steps / per_epoch))
+    taken = [
+        Epochs(labels, settings, number=number, round_number=round_number)
+        for number, (_, labels, _) in enumerate(seeds)
+    ]
+    yield from max(taken, key=lambda own: own.images).told("Phase I", epochs)
     trainers = {
         number: Trainer(
             models[number],
@@ -101,7 +108,7 @@ def phase_one(
     with task.kept.keeps(PHASE1, part):
         if course.epoch <= epochs:
             stopped = yield from _train(
-                task, models, team, trainers, seeds, course, epochs, test_views, round_number
+                task, models, team, trainers, seeds, taken, course, epochs, test_views, round_number
             )
             if stopped:
                 return
@@ -116,6 +123,7 @@ def _train(
     team: Team,
     trainers: Mapping[int, Trainer],
     seeds: Sequence[Seeds],
+    taken: Sequence[Epochs],
     course: Course,
     epochs: int,
     test_views: TestViews,
@@ -149,7 +157,7 @@ def _train(
         course.epoch = epoch
         for number, trainer in trainers.items():
             indices, labels, likely = seeds[number]
-            order = partial(torch.randperm, len(indices), generator=trainer.shuffle)
+            order = partial(taken[number].order, epoch, trainer.shuffle)
             for part in team.in_step(course.batches[number].of(epoch, order)):
                 if (yield from task.ends(PHASE1)):
                     return True

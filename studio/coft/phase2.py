@@ -15,6 +15,7 @@ from studio.clip.encode import preprocess, to_pixels
 from studio.clip.precision import autocast
 from studio.coft.classifier import Tower
 from studio.coft.contrast import MomentumContrast, key_views, queue_size
+from studio.coft.epochs import Epochs
 from studio.coft.events import Event, Monitor, Step
 from studio.coft.judge import TrainingSet
 from studio.coft.keeping import Course, Part, restore, state_of
@@ -48,6 +49,12 @@ def phase_two(
     if settings.contrast_weight:
         data = [with_the_rest(own, pool=task.pool) for own in data]
     part = settings.micro_batch or backbone.forward_batch
+    epochs = [
+        Epochs(own.labels, settings, number=number, learned=own.weights > 0)
+        for number, own in enumerate(data)
+    ]
+    largest = max(epochs, key=lambda own: own.images)
+    yield from largest.told("Phase II", settings.phase2_epochs)
     tuners = {
         number: _Tuner(
             towers[number], number, len(data[number].indices), settings, part=part, team=team
@@ -70,7 +77,7 @@ def phase_two(
 
     with task.kept.keeps(PHASE2, part_of_state):
         yield from task.kept.arrived(PHASE2)
-        if (yield from _train(task, team, tuners, data, course, clean_fraction)):
+        if (yield from _train(task, team, tuners, data, epochs, course, clean_fraction)):
             return
         course.epoch = settings.phase2_epochs + 1
         yield from task.ends(PHASE2, between=True)
@@ -81,6 +88,7 @@ def _train(
     team: Team,
     tuners: Mapping[int, _Tuner],
     data: Sequence[TrainingSet],
+    taken: Sequence[Epochs],
     course: Course,
     clean_fraction: float,
 ) -> Generator[Event, None, bool]:
@@ -89,7 +97,7 @@ def _train(
     for epoch in range(course.epoch, epochs + 1):
         course.epoch = epoch
         for number, tuner in tuners.items():
-            order = partial(torch.randperm, len(data[number].indices), generator=tuner.generator)
+            order = partial(taken[number].order, epoch, tuner.generator)
             for batch in team.in_step(course.batches[number].of(epoch, order)):
                 if (yield from task.ends(PHASE2)):
                     return True
@@ -170,7 +178,8 @@ class _Tuner:
                 momentum=settings.contrast_momentum,
                 temperature=settings.contrast_temperature,
             )
-        self.steps = math.ceil(images / settings.phase2_batch) * settings.phase2_epochs
+        per_epoch = math.ceil(settings.in_epoch(images) / settings.phase2_batch)
+        self.steps = per_epoch * settings.phase2_epochs
         self.done = 0
         self._optimizer, self._schedule = tower_optimizer(tower, settings, steps=self.steps)
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from studio.coft.dual import DualPromptModel, HeldOdds, Judgement, Judges, Odds, odds_of
 from studio.coft.events import Event, Judged, Monitor, Progress, Step, Warned
 from studio.coft.first_labels import contradicted, support, with_first
-from studio.coft.given import REJECTED, claimed_scores, given_weights, into_judged, with_claims
+from studio.coft.given import REJECTED, given_weights, into_judged, with_claims
 from studio.coft.hidden import TestViews
 from studio.coft.judge import (
     clean_sets,
@@ -29,7 +29,7 @@ from studio.coft.judge import (
 from studio.coft.keeping import Part
 from studio.coft.phase1 import Seeds, build_models, judge_all, phase_one
 from studio.coft.selection import without_prior
-from studio.coft.start import anchor_of, first_scores, seeds
+from studio.coft.start import anchor_of, chosen_seeds, first_scores, seeds_shown
 from studio.coft.task import Task
 from studio.coft.transduction import label_together
 from studio.scores.graph import is_exact
@@ -53,8 +53,8 @@ class Learned:
 
     models: both, trained; odds: of their p_clean, for all images and classes; labels: (2, N), given
     ones worked in; clean: (2, N) bool, S_clean of both; weights: (2, N), what each label counts in
-    Phase II, 0 = nothing; seeds: images in the larger of the two seed sets; scores: (N, C) of both,
-    by which they rank images for a further round, () after the last.
+    Phase II, 0 = nothing; seeds: images in the larger of the two seed sets; further: the seeds of
+    both for a further round, () after the last.
     """
 
     models: Models
@@ -63,22 +63,19 @@ class Learned:
     clean: Tensor
     weights: Tensor
     seeds: int
-    scores: tuple[Tensor, ...] = ()
+    further: tuple[Seeds, ...] = ()
 
     def shared(self) -> Mapping[str, Any]:
         """What other ranks than the writer need of it, beside the models."""
         return {
             "labels": self.labels, "clean": self.clean, "weights": self.weights,
-            "seeds": self.seeds, "scores": len(self.scores),
+            "seeds": self.seeds, "further": self.further,
         }  # fmt: skip
 
     @classmethod
     def of_shared(cls, shared: Mapping[str, Any], *, models: Models) -> Learned:
-        """The same on another rank: without log-odds and scores."""
-        nothing = torch.empty(0)
-        scores = (nothing,) * shared["scores"]
-        odds = HeldOdds(nothing)
-        return cls(**{**shared, "models": models, "odds": odds, "scores": scores})
+        """The same on another rank: without log-odds."""
+        return cls(**{**shared, "models": models, "odds": HeldOdds(torch.empty(0))})
 
 
 def phase_one_rounds(task: Task) -> Generator[Event, None, Learned]:
@@ -89,11 +86,11 @@ def phase_one_rounds(task: Task) -> Generator[Event, None, Learned]:
     """
     settings, ranks = task.settings, task.ranks
     learned, begin = _taken(task)
-    if learned is not None and not learned.scores:
+    if learned is not None and not learned.further:
         yield from task.kept.arrived(ROUNDS)
         return learned
     views: TestViews | None = None
-    first = torch.empty(0)  # the writer's alone, as are all scores
+    first = torch.empty(0)  # the writer's alone
     if ranks.writer:
         first = yield from first_scores(
             task.start,
@@ -105,13 +102,8 @@ def phase_one_rounds(task: Task) -> Generator[Event, None, Learned]:
             candidates=task.candidates,
         )
     yield from task.kept.arrived(ROUNDS)
-    scores: Sequence[Tensor] = (first, first) if learned is None else learned.scores
     for number in range(begin, settings.rounds + 1):
-        both = yield from ranks.once(_seed_sets(scores, task, number))
-        # From here on the scores would be 2 N C numbers that nobody reads.
-        scores = ()
-        if learned is not None:
-            learned = dataclasses.replace(learned, scores=())
+        both = yield from ranks.once(_seed_sets(first, task, number, learned))
         models = build_models(task, round_number=number)
         views = views or TestViews(
             task.backbone, models[0].adapter, task.images, keep=settings.rounds > 1
@@ -123,16 +115,18 @@ def phase_one_rounds(task: Task) -> Generator[Event, None, Learned]:
         ranks.team(len(models)).exchange(models)
         if learned is not None and task.stop():
             return learned
-        judgement = yield from judge_all(models, views, task.space.scale, ranks)
         seeds = max(len(indices) for indices, _, _ in both)
+        del both, training
+        judgement = yield from judge_all(models, views, task.space.scale, ranks)
+        # What the round before says of all images makes room.
         learned = None
+        task.kept.forgets(ROUNDS)
         learned = yield from ranks.once(
             _learned(task, models, judgement, first, number, seeds=seeds),
             told=Learned.shared,
             heard=partial(Learned.of_shared, models=models),
         )
         del judgement
-        scores = learned.scores
         task.kept.holds(ROUNDS, _part(learned, number))
         if (yield from task.ends(ROUNDS, between=True)):
             break
@@ -146,7 +140,7 @@ def _learned(
     """What a round comes to. first: (N, C) of the first labels; seeds: how many it learned."""
     settings, given = task.settings, task.given
     more = number < settings.rounds
-    own_labels, assigned = yield from _assigned(judges, first, task, keep=more)
+    own_labels, further = yield from _assigned(judges, first, task, further=more)
     labels = with_claims(own_labels, task.claims)
     stand, _ = into_judged(labels, torch.ones_like(labels, dtype=torch.bool), given)
     clean, weights, of_peer, of_own, confidence = map(
@@ -165,7 +159,6 @@ def _learned(
             candidates=task.candidates if task.backbone.center else None,
         )  # fmt: skip
     labels, clean = into_judged(labels, clean, given)
-    scores = _next_scores(assigned, judges, settings) if more else ()
     learned = Learned(
         models=models,
         odds=judges.lasting(),
@@ -173,7 +166,7 @@ def _learned(
         clean=clean,
         weights=given_weights(weights, given),
         seeds=seeds,
-        scores=scores,
+        further=tuple(further),
     )
     yield Judged(
         labels=labels,
@@ -226,30 +219,38 @@ def _taken(task: Task) -> tuple[Learned | None, int]:
     odds = odds_of(part, device=task.space.image_mean.device)
     for name in odds.part():
         del part[name]
-    learned = Learned(**{**part, "odds": odds, "models": models, "scores": tuple(part["scores"])})
+    # Earlier versions kept the tables (N, C) that the seeds of a further round are chosen from.
+    further = [_seeds_of(own, task) for own in part.pop("scores", ())]
+    further += [(indices, labels, likely) for indices, labels, likely in part.pop("further", ())]
+    learned = Learned(**{**part, "odds": odds, "models": models, "further": tuple(further)})
     task.kept.holds(ROUNDS, _part(learned, number))
     return learned, number + 1
 
 
 def _seed_sets(
-    scores: Sequence[Tensor], task: Task, number: int
+    first: Tensor, task: Task, number: int, learned: Learned | None
 ) -> Generator[Event, None, Sequence[Seeds]]:
-    """Of both models; scores: (N, C) of both."""
-    sets = list[Seeds]()
-    for model, own in enumerate(scores[:1] if number == 1 else scores):
-        indices, labels = yield from seeds(
-            claimed_scores(own, task.claims), task.given, task.settings, round_number=number,
-            model=None if number == 1 else model,
+    """Of both models: chosen from the first scores (N, C), or what the round before has chosen."""
+    sets = [_seeds_of(first, task)] if learned is None else learned.further
+    for model, (indices, labels, likely) in enumerate(sets):
+        yield from seeds_shown(
+            indices, labels, classes=likely.shape[1], round_number=number,
+            model=None if learned is None else model,
         )  # fmt: skip
-        sets.append((indices, labels, own[indices]))
-    return sets * 2 if number == 1 else sets
+    return list(sets) * 2 if learned is None else sets
+
+
+def _seeds_of(scores: Tensor, task: Task) -> Seeds:
+    """The seeds that scores (N, C) tell."""
+    indices, labels = chosen_seeds(scores, task.given, task.settings, claims=task.claims)
+    return indices, labels, scores[indices]
 
 
 def _assigned(
-    judges: Judges, first: Tensor, task: Task, *, keep: bool
-) -> Generator[Event, None, tuple[Tensor, list[Tensor]]]:
+    judges: Judges, first: Tensor, task: Task, *, further: bool
+) -> Generator[Event, None, tuple[Tensor, list[Seeds]]]:
     """(2, N) labels that each model gives: alone, or together in its own features; and, where
-    `keep`, of each model the (N, C) that they are read from.
+    `further`, the seeds of each for the next round.
 
     first: (N, C) of the first labels, which count beside what the models have learned, and stand
     where the models contradict them too often.
@@ -259,9 +260,12 @@ def _assigned(
         alone = torch.cat([judges.of(rows).labels for rows in judges.parts], 1)
         if contradicted(alone, best):
             yield Warned(CONTRADICTED)
-            return best.expand(2, -1), [first.clone(), first.clone()] if keep else []
+            of_first = [
+                _next_seeds(first.clone(), judges, model, task) for model in range(2 * further)
+            ]
+            return best.expand(2, -1), of_first
     labels: list[Tensor] = []
-    tables: list[Tensor] = []
+    seeds: list[Seeds] = []
     device = task.space.image_mean.device
     anchor = anchor_of(
         task.start, task.given, task.settings, device=device, evidence=task.evidence,
@@ -288,27 +292,26 @@ def _assigned(
                 overwrite=True,
             )
         labels.append(own.argmax(-1))
-        if keep:
-            tables.append(own)
+        if further:
+            seeds.append(_next_seeds(own, judges, model, task))
         del own
-    return torch.stack(labels), tables
+    return torch.stack(labels), seeds
 
 
-def _next_scores(
-    assigned: Sequence[Tensor], judges: Judges, settings: Settings
-) -> tuple[Tensor, ...]:
-    """(N, C) of both models by which they rank images for the next round."""
-    scores = list[Tensor]()
-    for model, own in enumerate(assigned):
-        found = own
-        if settings.round_score == "p_clean" and own.dtype != torch.float32:
-            found = torch.empty(own.shape)
-        if settings.round_score != "softmax":
-            for rows in judges.parts:
-                clean = judges.of(rows, models=slice(model, model + 1)).log_odds[0].sigmoid()
-                found[rows] = clean if settings.round_score == "p_clean" else own[rows] * clean
-        scores.append(without_prior(found, power=settings.prior_correction, overwrite=True))
-    return tuple(scores)
+def _next_seeds(own: Tensor, judges: Judges, model: int, task: Task) -> Seeds:
+    """A model's seeds for the next round; own: (N, C), what its labels are read from, which makes
+    room for the scores that it ranks images by.
+    """
+    rule = task.settings.round_score
+    scores = own
+    if rule == "p_clean" and own.dtype != torch.float32:
+        scores = torch.empty(own.shape)
+    if rule != "softmax":
+        for rows in judges.parts:
+            clean = judges.of(rows, models=slice(model, model + 1)).log_odds[0].sigmoid()
+            scores[rows] = clean if rule == "p_clean" else own[rows] * clean
+    power = task.settings.prior_correction
+    return _seeds_of(without_prior(scores, power=power, overwrite=True), task)
 
 
 def _counted(events: Iterator[Event], number: int, rounds: int) -> Iterator[Event]:

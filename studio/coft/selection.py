@@ -13,11 +13,21 @@ _SORTED = 2**22
 """Scores that are sorted at a time."""
 _DRAWN = 2**17
 """Scores that are drawn by chance to find out how many are above a bound."""
+ANY_CLASS = -1
+NO_CLASS = -2
+"""What an image may be a seed of, where it is not one class."""
 PRESENT = 0.5
 """Of an even share among the classes that take part; a class that labels less gets no seeds."""
 
 
-def seeds_by_class(scores: Tensor, *, k: int, cap: bool, mode: str = "argmax_topk") -> Tensor:
+def seeds_by_class(
+    scores: Tensor,
+    *,
+    k: int,
+    cap: bool,
+    mode: str = "argmax_topk",
+    allowed: Tensor | None = None,
+) -> Tensor:
     """(C,) int64, the most seeds that each class may have [studio].
 
     With `cap`, at most half of the images that are labelled as a class become its seeds, and none
@@ -32,13 +42,17 @@ def seeds_by_class(scores: Tensor, *, k: int, cap: bool, mode: str = "argmax_top
         cap: Without, k for each.
         mode: As of `seed_set`; a leaderboard fills every class, so that there the cap is half of an
             even share among all.
+        allowed: As of `seed_set`; an image that may be no seed does not count.
     """
-    images, classes = scores.shape
+    classes = scores.shape[1]
+    best = _best(scores, allowed)
+    best = best[best >= 0]
+    images = len(best)
     if not cap:
         return torch.full((classes,), k)
     if mode != "argmax_topk":
         return torch.full((classes,), _half(images, classes, k))
-    counts = torch.bincount(scores.argmax(1), minlength=classes)
+    counts = torch.bincount(best, minlength=classes)
     shares = counts / max(images, 1)
     spread = float(torch.special.entr(shares).sum().exp())
     present = counts >= max(1.0, PRESENT * images / spread)
@@ -66,31 +80,43 @@ def without_prior(probabilities: Tensor, *, power: float, overwrite: bool = Fals
     return adjusted.div_(adjusted.sum(1, keepdim=True))
 
 
+def _best(scores: Tensor, allowed: Tensor | None) -> Tensor:
+    """(N,) the best class of each image that it may be a seed of; `NO_CLASS`: it may be none."""
+    best = scores.argmax(1)
+    return best if allowed is None else torch.where(allowed == ANY_CLASS, best, allowed)
+
+
 def seed_set(
-    probabilities: Tensor, *, k: int | Tensor, mode: str = "argmax_topk"
+    probabilities: Tensor,
+    *,
+    k: int | Tensor,
+    mode: str = "argmax_topk",
+    allowed: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Indices (n,) and labels (n,) of the seeds, grouped by class, the most confident first.
 
     Ties are broken by index, so the choice is deterministic.
 
     Args:
-        probabilities: (N, C) zero-shot class probabilities; -inf where an image cannot be chosen.
+        probabilities: (N, C) zero-shot class probabilities.
         k: seeds per class at most; or (C,) of each.
         mode: "argmax_topk" [paper wording, UPL]: only images whose best class it is, so classes may
             stay short or empty; "leaderboard" [GRIP, CPL]: an image that its best class has no room
             for may fall to its next class, so that each class fills up.
+        allowed: (N,) the class that an image may be a seed of, `ANY_CLASS` or `NO_CLASS`; None: any
+            of each. So no copy of the probabilities is needed that leaves some of them out.
     """
     classes = probabilities.shape[1]
     most = k.tolist() if isinstance(k, Tensor) else [k] * classes
     if mode == "argmax_topk":
-        best = probabilities.argmax(1)
+        best = _best(probabilities, allowed)
         candidates = [
             (i, c)
             for c in range(classes)
             for i in _by_confidence(probabilities[:, c], best == c, most=most[c])
         ]
     else:
-        candidates = _leaderboard(probabilities, most)
+        candidates = _leaderboard(probabilities, most, allowed)
     indices = torch.tensor([i for i, _ in candidates], dtype=torch.int64)
     labels = torch.tensor([c for _, c in candidates], dtype=torch.int64)
     return indices, labels
@@ -131,14 +157,18 @@ def _from_the_top(scores: Tensor) -> Iterator[list[int]]:
         above = bound
 
 
-def _leaderboard(probabilities: Tensor, most: Sequence[int]) -> list[tuple[int, int]]:
+def _leaderboard(
+    probabilities: Tensor, most: Sequence[int], allowed: Tensor | None
+) -> list[tuple[int, int]]:
     images, classes = probabilities.shape
     room = list(most)
+    only = [ANY_CLASS] * images if allowed is None else allowed.tolist()
+    images -= only.count(NO_CLASS)
     taken: set[int] = set()
     chosen: list[tuple[int, int]] = []
     for flat in chain.from_iterable(_from_the_top(probabilities)):
         image, label = divmod(flat, classes)
-        if room[label] and image not in taken:
+        if room[label] and image not in taken and only[image] in (ANY_CLASS, label):
             room[label] -= 1
             taken.add(image)
             chosen.append((image, label))

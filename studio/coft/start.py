@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,7 +14,7 @@ from studio.coft.consensus import Opinion, agreed, consensus
 from studio.coft.events import Event, Progress, SeedSet, Warned, ZeroShot
 from studio.coft.given import UNKNOWN, Evidence, with_given
 from studio.coft.parts import parts
-from studio.coft.selection import seed_set, seeds_by_class, without_prior
+from studio.coft.selection import ANY_CLASS, NO_CLASS, seed_set, seeds_by_class, without_prior
 from studio.coft.transduction import anchor_beside_answers, label_together
 from studio.numbers import classes_of, them
 from studio.settings import Settings
@@ -135,26 +135,48 @@ def seeds(
     settings: Settings,
     *,
     round_number: int = 1,
-    model: int | None = None,
 ) -> Generator[Event, None, tuple[Tensor, Tensor]]:
-    """Indices (n,) and labels (n,) of the most confident images; a SeedSet event shows them.
+    """`chosen_seeds` of both models, which are shown (`seeds_shown`)."""
+    indices, labels = chosen_seeds(scores, given, settings)
+    yield from seeds_shown(indices, labels, classes=scores.shape[1], round_number=round_number)
+    return indices, labels
+
+
+def chosen_seeds(
+    scores: Tensor, given: Tensor, settings: Settings, *, claims: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Indices (n,) and labels (n,) of the most confident images.
 
     Args:
         scores: (N, C) of the zero-shot model, or of a model of the round before.
         given: (N,) see `studio.coft.given`.
         settings: see `Settings`.
-        round_number: of Phase I, from 1.
-        model: whose seeds these are; None: both models'.
+        claims: (N,) labels that came with the images, of which they alone can be seeds; None: none.
     """
     # Images that a person labelled or rejected take no place among the top K: their class would be
     # short of a seed.
-    open_ = (given == UNKNOWN).nonzero()[:, 0]
+    allowed = torch.full_like(given, ANY_CLASS)
+    if claims is not None:
+        allowed = torch.where(claims >= 0, claims, allowed)
+    allowed = torch.where(given == UNKNOWN, allowed, NO_CLASS)
     mode = settings.seed_selection
-    free = scores if len(open_) == len(scores) else scores[open_]
-    k = seeds_by_class(free, k=settings.k, cap=settings.k_cap, mode=mode)
-    chosen, labels = seed_set(free, k=k, mode=mode)
-    indices, labels = with_given(open_[chosen], labels, given)
-    per_class = torch.bincount(labels, minlength=scores.shape[1])
+    k = seeds_by_class(scores, k=settings.k, cap=settings.k_cap, mode=mode, allowed=allowed)
+    return with_given(*seed_set(scores, k=k, mode=mode, allowed=allowed), given)
+
+
+def seeds_shown(
+    indices: Tensor,
+    labels: Tensor,
+    *,
+    classes: int,
+    round_number: int = 1,
+    model: int | None = None,
+) -> Iterator[Event]:
+    """The SeedSet event of seeds (n,) with labels (n,), and a warning where classes have none.
+
+    round_number: of Phase I, from 1; model: whose seeds these are, None: both models'.
+    """
+    per_class = torch.bincount(labels, minlength=classes)
     yield SeedSet(indices, labels, tuple(per_class.tolist()), round_number, model)
     empty = int((per_class == 0).sum())
     if empty and round_number == 1:
@@ -163,4 +185,3 @@ def seeds(
             f"labelled so, and little can be learned about {them(empty)}. Check the "
             f"{'name' if empty == 1 else 'names'}, or use the setting seed_selection=leaderboard."
         )
-    return indices, labels

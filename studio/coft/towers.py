@@ -17,6 +17,8 @@ from studio.settings import Settings
 
 PROBE_STEPS = 100
 PROBE_DECAY = 1e-2
+PROBE_NUMBERS = 2**25
+"""Of images times classes that the probe is fitted on at a time; 0.1 GB in each of its tables."""
 
 
 def build_tower(
@@ -99,11 +101,21 @@ def _probe(
         [weight, bias], max_iter=PROBE_STEPS, line_search_fn="strong_wolfe"
     )
 
+    size = max(1, PROBE_NUMBERS // len(weight))
+
     def closure() -> float:
         optimizer.zero_grad()
-        losses = cross_entropy(x @ weight.T + bias, data.labels, reduction="none")
         moved = (weight - origin).square().mean() * len(origin)
-        loss = (shares * losses).sum() + PROBE_DECAY * moved
+        loss = PROBE_DECAY * moved
+        for rows, labels, share in zip(
+            x.split(size), data.labels.split(size), shares.split(size), strict=True
+        ):
+            losses = cross_entropy(rows @ weight.T + bias, labels, reduction="none")
+            part = (share * losses).sum()
+            if len(rows) < len(x):  # what a part needs for its gradient goes before the next comes
+                part.backward()
+                part = part.detach()
+            loss = part + loss
         loss.backward()
         return float(loss.detach())
 

@@ -234,11 +234,12 @@ def label_together(
     told = Evidence.of(given) if evidence is None else evidence.to(device)
     pictures, temperature, near = _compared(pictures, given, candidates)
     answers = Answers.of(pictures, told, weight=given_evidence)
-    before, probabilities = probabilities, probabilities.to(device).float()
+    there = probabilities.to(device).float()
+    overwrite = overwrite or there.data_ptr() != probabilities.data_ptr()
+    probabilities = there
     if answers is not None:
-        probabilities = answers.added_to(probabilities)
-    overwrite = overwrite or probabilities.data_ptr() != before.data_ptr()
-    del before
+        probabilities, overwrite = answers.added_to(there, overwrite=overwrite), True
+    del there
     named = told.by_class(probabilities.shape[1])
 
     def ties(rows: slice) -> Tensor:

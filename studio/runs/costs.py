@@ -61,7 +61,8 @@ class Costs:
         set_to = self.settings
 
         def images(seeds: float) -> float:
-            steps = set_to.phase1_epochs * ceil(seeds / set_to.phase1_batch)
+            taken = set_to.in_epoch(ceil(seeds))
+            steps = set_to.phase1_epochs * ceil(taken / set_to.phase1_batch)
             return max(steps, set_to.phase1_min_steps) * min(set_to.phase1_batch, max(seeds, 1))
 
         few, many = (self.seeds,) * 2 if self.seeds is not None else (16, self.images / 2)
@@ -77,8 +78,9 @@ class Costs:
 
     @property
     def phase2(self) -> Range:
-        """Phase II, where it learns from all images."""
-        return _sure(self.settings.phase2_epochs * self.models * TRAINED * self.images)
+        """Phase II, where it learns from all images, or as many as an epoch takes."""
+        taken = self.settings.in_epoch(self.images)
+        return _sure(self.settings.phase2_epochs * self.models * TRAINED * taken)
 
     @property
     def labelling(self) -> Range:

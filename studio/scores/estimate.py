@@ -263,7 +263,8 @@ def estimate_run(
     free = np.ones(len(labels), dtype=bool) if given is None else ~np.asarray(given, dtype=bool)
     if not free.any():
         return Estimate(1.0, 1.0, 1.0, evidence.z, SOURCES["given"])
-    own, labels = probabilities[free], labels[free]
+    own = probabilities if free.all() else probabilities[free]  # which is a copy
+    labels = labels[free]
     fit = None if (labels == own.argmax(1)).all() else NamesFit.of(own, labels)
     found = evidence.estimate(fit=fit, images=len(labels))
     return _with_given(found, float(free.mean()))

@@ -17,6 +17,7 @@ LabelArray = npt.NDArray[np.integer]
 
 _IN_USE = 0.25  # of an even share: a name with fewer labels than that is hardly used
 _LIKELY = 3
+_PART_ROWS = 4096  # of a table, that are worked on at a time
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,17 @@ class NamesFit:
         quarter of an even share of the labels or more; of C <= 3 names the likeliest C - 1 count.
         """
         values, labels = np.asarray(probabilities), np.asarray(labels)
-        rows, classes = np.arange(len(labels)), values.shape[1]
+        classes = values.shape[1]
         used = np.bincount(labels, minlength=classes) >= _IN_USE * len(labels) / classes
-        own = values[rows, labels].astype(np.float64)
-        among = values[:, used].sum(axis=1, dtype=np.float64)
+        own, among = np.empty((2, len(labels)))
+        before = np.empty(len(labels), dtype=np.int64)
+        for begin in range(0, len(labels), _PART_ROWS):  # a copy of all would be N C numbers more
+            part = slice(begin, begin + _PART_ROWS)
+            some = values[part]
+            said = some[np.arange(len(some)), labels[part]]
+            own[part], before[part] = said, (some > said[:, None]).sum(axis=1)
+            among[part] = some[:, used].sum(axis=1, dtype=np.float64)
         found = np.where(used[labels], own / np.maximum(among, 1e-12), 0.0)
-        before = (values > values[rows, labels][:, None]).sum(axis=1)
         return cls(float(found.mean()), float((before < min(_LIKELY, classes - 1)).mean()))
 
 

@@ -10,8 +10,8 @@ import torch
 from studio.clip.backbone import Backbone
 from studio.coft.events import Finished, Judged, SeedSet
 from studio.coft.fit import fit, fit_plus
-from studio.coft.given import REJECTED, UNKNOWN, claimed_scores, with_claims
-from studio.coft.selection import seed_set
+from studio.coft.given import REJECTED, UNKNOWN, with_claims
+from studio.coft.start import chosen_seeds
 from studio.coft.task import Task
 from studio.settings import Settings
 from tests.coft.conftest import Canvases, Inputs
@@ -22,7 +22,9 @@ from tests.coft.test_fit import QUICK, only
 def test_an_image_with_a_claim_is_a_seed_of_that_class_or_of_none(mode: str) -> None:
     scores = torch.tensor([[0.9, 0.1, 0.0], [0.8, 0.2, 0.0], [0.1, 0.2, 0.7], [0.4, 0.3, 0.3]])
     claims = torch.tensor([1, UNKNOWN, 0, 2])
-    indices, labels = seed_set(claimed_scores(scores, claims), k=4, mode=mode)
+    settings = Settings(k=4, k_cap=False, seed_selection=mode)
+    nobody = torch.full((4,), UNKNOWN)
+    indices, labels = chosen_seeds(scores, nobody, settings, claims=claims)
     chosen = dict(zip(indices.tolist(), labels.tolist(), strict=True))
     assert chosen == {0: 1, 1: 0, 2: 0, 3: 2}
     assert with_claims(torch.tensor([[0, 0, 2, 0], [2, 2, 2, 2]]), claims).tolist() == [
@@ -31,8 +33,9 @@ def test_an_image_with_a_claim_is_a_seed_of_that_class_or_of_none(mode: str) -> 
 
 
 def test_a_claim_that_zero_shot_gives_no_chance_may_be_a_seed() -> None:
-    scores = torch.tensor([[1.0, 0.0]])
-    assert seed_set(claimed_scores(scores, torch.tensor([1])), k=1)[1].tolist() == [1]
+    scores, nobody = torch.tensor([[1.0, 0.0]]), torch.tensor([UNKNOWN])
+    _, labels = chosen_seeds(scores, nobody, Settings(k=1), claims=torch.tensor([1]))
+    assert labels.tolist() == [1]
 
 
 @pytest.mark.parametrize("method", [fit, fit_plus])

@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from studio.coft.events import Progress, SeedSet, Step, Warned, ZeroShot
+from studio.runs.costs import TRAINED as TRAINED_PASSES
+from studio.runs.costs import Costs
 from studio.runs.pace import (
     CHECKING,
     LABELLING,
@@ -19,6 +21,7 @@ from studio.runs.pace import (
     step_text,
     steps_of,
 )
+from studio.settings import Settings
 from tests.runs.conftest import Clock
 
 
@@ -225,6 +228,17 @@ def test_a_baseline_tells_the_time_left_from_its_own_training(clock: Clock):
         fields = pace.update(step(1, 0, number))
     assert fields is not None
     assert 100 <= fields["eta_seconds"] <= 150
+
+
+def test_training_of_very_many_images_is_reckoned_with_as_it_will_be():
+    """By what an epoch takes, and not by what there is."""
+    large, cap = 1_281_167, 50_000
+    costs = [Costs(Settings(), images=images) for images in (cap, large)]
+    assert costs[0].phase2 == costs[1].phase2 == (2 * 2 * TRAINED_PASSES * cap,) * 2
+    assert Costs(Settings(epoch_images=0), images=large).phase2[0] > 20 * costs[1].phase2[0]
+    assert costs[1].judging[0] == pytest.approx(large / cap * costs[0].judging[0])
+    of_seeds = [Costs(Settings(), seeds=seeds).phase1 for seeds in (cap, 2 * cap)]
+    assert of_seeds[0] == of_seeds[1]
 
 
 def test_a_guess_is_not_shown_as_if_it_were_exact():
