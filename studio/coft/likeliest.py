@@ -83,17 +83,14 @@ def label_many(
     def after(rounds: int, anchor: float | None) -> Rounds:
         work = Rounds(
             pictures, probabilities, given,
-            near=near, temperature=temperature, anchor=anchor, told=told, kept=KEPT,
+            near=near, temperature=temperature, anchor=anchor, told=told,
         )  # fmt: skip
-        for _ in range(rounds):
-            work.step()
-        return work
+        return work.after(rounds)
 
-    images, classes = probabilities.shape
     lacking, found = 0.0, None
     if anchor and float(told.min()) < NAMED:
         found = after(ROUNDS, anchor)
-        lacking = float((found.sums.sizes < STARVED * images / classes).float().mean())
+        lacking = found.lacking()
         if lacking > MANY_STARVED:
             found = None
             found = after(1, anchor)
@@ -103,7 +100,7 @@ def label_many(
     z = found.now
     del found
     mixed = probabilities.cpu() if overwrite else torch.empty(probabilities.shape)
-    for at in range(0, images, PART_ROWS):
+    for at in range(0, len(mixed), PART_ROWS):
         rows = slice(at, at + PART_ROWS)
         mixed[rows] = ties(rows).cpu() * TRACE
         values = (1 - TRACE) * z.values[rows]
@@ -114,7 +111,8 @@ def label_many(
 class Rounds:
     """Rounds of labelling together; arguments as in `transduction`.
 
-    anchor: None for free means; kept: the likeliest classes that are kept of each image.
+    anchor: None for free means; kept: the likeliest classes that are kept of each image; None:
+    `KEPT`.
     """
 
     def __init__(
@@ -127,13 +125,13 @@ class Rounds:
         temperature: float,
         anchor: float | None,
         told: Tensor,
-        kept: int = KEPT,
+        kept: int | None = None,
     ) -> None:
         self._pictures, self._probabilities, self._given = pictures, probabilities, given
         self._near, self._temperature = near, temperature
         self._text_weight = TEXT_WEIGHT if anchor is None else ANCHORED_TEXT_WEIGHT
         self._classes = probabilities.shape[1]
-        self._kept = min(kept, self._classes)
+        self._kept = min(KEPT if kept is None else kept, self._classes)
         usable = given != REJECTED
         self._usable = usable
         self._centre = pictures[usable].mean(0) if not usable.all() else pictures.mean(0)
@@ -185,6 +183,17 @@ class Rounds:
             means = (mass * means + self._hold * self._held) / (mass + self._hold).clamp_min(1e-6)
         self.sums = Sums(found.mass, means, found.variance, found.sizes)
         return self.now
+
+    def after(self, rounds: int) -> Rounds:
+        """Itself, so many rounds later."""
+        for _ in range(rounds):
+            self.step()
+        return self
+
+    def lacking(self) -> float:
+        """The share of classes that are starved now, see `transduction.starved`."""
+        even = len(self._pictures) / self._classes
+        return float((self.sums.sizes < STARVED * even).float().mean())
 
     def _parts(self) -> list[slice]:
         count = len(self._pictures)

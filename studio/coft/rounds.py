@@ -29,7 +29,7 @@ from studio.coft.judge import (
 from studio.coft.keeping import Part
 from studio.coft.phase1 import Seeds, build_models, judge_all, phase_one
 from studio.coft.selection import without_prior
-from studio.coft.start import anchor_of, chosen_seeds, first_scores, seeds_shown
+from studio.coft.start import chosen_seeds, first_scores, seeds_shown
 from studio.coft.task import Task
 from studio.coft.transduction import label_together
 from studio.scores.graph import is_exact
@@ -100,6 +100,7 @@ def phase_one_rounds(task: Task) -> Generator[Event, None, Learned]:
             evidence=task.evidence,
             others=task.others,
             candidates=task.candidates,
+            anchor=task.anchor,
         )
     yield from task.kept.arrived(ROUNDS)
     for number in range(begin, settings.rounds + 1):
@@ -267,10 +268,6 @@ def _assigned(
     labels: list[Tensor] = []
     seeds: list[Seeds] = []
     device = task.space.image_mean.device
-    anchor = anchor_of(
-        task.start, task.given, task.settings, device=device, evidence=task.evidence,
-        candidates=task.candidates,
-    )  # fmt: skip
     # One model at a time, and no table is kept that nobody asks for: each is N C numbers.
     for model in range(2):
         own = torch.empty(first.shape)
@@ -285,7 +282,7 @@ def _assigned(
                 task.given,
                 device=device,
                 given_evidence=task.settings.given_evidence,
-                anchor=anchor,
+                anchor=task.anchor,
                 evidence=task.evidence,
                 # Its own features have other neighbours, looked for as long as that is quick.
                 candidates=None if is_exact(len(own)) else task.candidates,

@@ -69,17 +69,20 @@ def first_scores(
     evidence: Evidence | None = None,
     others: Sequence[Opinion] = (),
     candidates: Tensor | None = None,
+    anchor: float | None = None,
 ) -> Generator[Event, None, Tensor]:
     """(N, C) scores by which the first round ranks images.
 
     device: where they are computed; evidence: what answers say; None: the given labels, in full;
     others: what further models see; the scores are then those on which all agree; candidates:
-    (N, K), in the first model's features, see `label_together`.
+    (N, K), in the first model's features, see `label_together`; anchor: see `anchor_of`, by which
+    it is worked out where it is None.
     """
     power = settings.prior_correction
-    anchor = anchor_of(
-        start, given, settings, device=device, evidence=evidence, candidates=candidates
-    )
+    if anchor is None:
+        anchor = anchor_of(
+            start, given, settings, device=device, evidence=evidence, candidates=candidates
+        )
     freed = without_prior(start.probabilities, power=power, overwrite=True)
     first = Opinion(start.pictures, freed)
     further = [

@@ -19,7 +19,7 @@ from studio.coft.events import Event, FitState
 from studio.coft.given import NO_SEED, NONE, REJECTED, UNKNOWN, Evidence, checked
 from studio.coft.keeping import Due, Keeper
 from studio.coft.optim import generator_of
-from studio.coft.start import ZeroShotStart
+from studio.coft.start import ZeroShotStart, anchor_of
 from studio.coft.student import Student
 from studio.errors import FolderError
 from studio.ranks import ALONE, Ranks
@@ -119,6 +119,7 @@ class Task:
         """The same task with some settings changed."""
         other = copy.copy(self)
         other.settings = dataclasses.replace(self.settings, **changes)
+        other.__dict__.pop("anchor", None)  # which asks the settings
         return other
 
     def ends(self, at: str, *, between: bool = False) -> Generator[Event, None, bool]:
@@ -146,6 +147,14 @@ class Task:
     def evidence(self) -> Evidence:
         """What given and judged labels say to images alike."""
         return Evidence.of(self.given, self.judged, self.trust, first_right=self._first_right)
+
+    @cached_property
+    def anchor(self) -> float:
+        """Of labelling together, see `anchor_of`."""
+        return anchor_of(
+            self.start, self.given, self.settings, device=self.space.image_mean.device,
+            evidence=self.evidence, candidates=self.candidates,
+        )  # fmt: skip
 
     @property
     def pool(self) -> Tensor:

@@ -174,7 +174,7 @@ def anchor_beside_answers(
     Answers lift the classes that they name above the others, which seem to starve beside them. So
     whether all names seem to be in the folder is asked without them, and a few answers do not
     change it: with two a class on eurosat 54 % of the labels are right with free classes, and 38 %
-    with held ones. Very large tables (`LARGE_TABLE`) are not asked twice.
+    with held ones.
 
     Args:
         pictures: (N, d) unit image features.
@@ -184,16 +184,27 @@ def anchor_beside_answers(
         anchor: what holds classes where names seem to be missing.
         candidates: see `label_together`.
     """
-    if not anchor or probabilities.numel() > LARGE_TABLE:
+    if not anchor:
         return anchor
     nobody = given.to(device)
     nobody = nobody.where(nobody == REJECTED, UNKNOWN)
     pictures, temperature, near = _compared(pictures.to(device).float(), nobody, candidates)
-    held = anchored(
-        pictures, probabilities.to(device).float(), nobody,
-        temperature=temperature, anchor=anchor, near=near,
-    )  # fmt: skip
-    return anchor if float(starved(_last(held)).float().mean()) > FEW_STARVED else 0.0
+    probabilities = probabilities.to(device).float()
+    if probabilities.numel() > LARGE_TABLE:
+        from studio.coft.likeliest import Rounds  # which is made of what stands here
+
+        held = Rounds(
+            pictures, probabilities, nobody, near=near, temperature=temperature, anchor=anchor,
+            told=torch.zeros_like(probabilities[0]),
+        )  # fmt: skip
+        lacking = held.after(ROUNDS).lacking()
+    else:
+        rounds = anchored(
+            pictures, probabilities, nobody, temperature=temperature, anchor=anchor, near=near
+        )
+        z = _last(rounds)
+        lacking = float(starved(z).float().mean())
+    return anchor if lacking > FEW_STARVED else 0.0
 
 
 def label_together(

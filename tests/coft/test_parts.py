@@ -152,3 +152,24 @@ def test_with_the_likeliest_classes_alone_no_table_is_held_but_what_is_returned(
             pictures, guess, nothing, device=torch.device("cpu"), anchor=32.0, candidates=near
         )
     assert peak.bytes / (4 * images * classes) < 1.6
+
+
+@pytest.mark.parametrize("there", [40, 20])
+def test_whether_names_are_missing_is_asked_of_very_large_tables_as_well(
+    monkeypatch: pytest.MonkeyPatch, there: int
+) -> None:
+    centres = draws(40, 32, seed=1)
+    truth = torch.arange(800) % there
+    pictures = normalize(centres[truth] + 0.8 * draws(800, 32, seed=2), dim=1)
+    guess = (12 * pictures @ normalize(centres, dim=1).T).softmax(1)
+    nobody = torch.full((800,), UNKNOWN)
+
+    def anchor() -> float:
+        cpu = torch.device("cpu")
+        return transduction.anchor_beside_answers(pictures, guess, nobody, device=cpu, anchor=32.0)
+
+    whole = anchor()
+    assert whole == (0.0 if there == 40 else 32.0)
+    monkeypatch.setattr(transduction, "LARGE_TABLE", 0)
+    monkeypatch.setattr(likeliest, "KEPT", 24)
+    assert anchor() == whole

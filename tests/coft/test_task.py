@@ -95,6 +95,7 @@ def test_other_settings_leave_the_task_as_it_was(vit: Backbone) -> None:
     assert len(other.monitor) == 7
     assert torch.equal(task.monitor, before)
     assert other.start is start
+    assert (task.anchor, task.with_settings(anchor=3.0).anchor) == (Settings().anchor, 3.0)
     assert before.tolist() == sorted(set(before.tolist()))
 
 
