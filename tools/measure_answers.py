@@ -200,9 +200,10 @@ def by_judge(sets: list[DataSet], _seeds: int) -> Iterator[str]:
                 alone, both = (judged_share(said, k, labels, sure) for k in ({}, person))
                 true = float(right.mean())
                 found.append([
-                    abs(alone.seen - true), abs(alone.value - true), alone.low <= true <= alone.high,
-                    alone.high - alone.low, abs(both.value - true), both.low <= true <= both.high,
-                    both.high - both.low,
+                    abs(alone.seen - true),
+                    *(x for one in (alone, both) for x in (
+                        abs(one.value - true), one.low <= true <= one.high, one.high - one.low,
+                    )),
                 ])  # fmt: skip
             cells.append(np.mean(np.array(found, np.float64), axis=0))
         table.append(np.concatenate(cells))

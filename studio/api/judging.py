@@ -29,6 +29,8 @@ from studio.runs.corrections import Corrections, Subjects, folder_corrections
 from studio.runs.first_labels import encode_images
 from studio.runs.given import write_corrections
 from studio.runs.judge_checks import (
+    ALL_ANSWERED,
+    ALL_CHECKED,
     Questioned,
     drawn_chooser,
     judge_checked,
@@ -177,13 +179,11 @@ def _wanted(
     if order.checks:
         done = record.checked(endpoint.model, endpoint.host)
         wanted = min(wanted, left_to_check(subject.questioned(), done))
-        if not wanted:
-            raise PromptError("This judge has checked every image already.")
-        return wanted, None
-    known = subject.corrections.current()
-    wanted = min(wanted, sum(path not in known for path in subject.outcome.paths))
+    else:
+        known = subject.corrections.current()
+        wanted = min(wanted, sum(path not in known for path in subject.outcome.paths))
     if not wanted:
-        raise PromptError("Every image has an answer already: there is nothing to ask.")
+        raise PromptError(ALL_CHECKED if order.checks else ALL_ANSWERED)
     return wanted, None
 
 

@@ -8,10 +8,12 @@ never known well, so that here the whole posterior of p is worked out, with an e
 e and f left open; its median is the share, and nine tenths of it are the interval.
 
 What is known of e and f:
-- before anything, the prior of a judge (`studio.ask.trust.JUDGE`: 2 of 20 answers are wrong); a
-  wrong answer about a wrong label hits just that label in one of five cases at least, and always at
+- before anything, the prior of a judge (`studio.ask.trust.JUDGE`: 2 of 20 answers are wrong) with
+  half its weight, for drawn images are harder than those that it is usually asked about; a wrong
+  answer about a wrong label hits just that label in one of five cases at least, and always at
   most, for it is one of the names that are mistaken for each other;
-- a person's checks of the same images;
+- a person's checks of the same images: what both say of them is one observation (double sampling:
+  Tenenbein, JASA 65, 1970), and what the judge alone says of the others is another;
 - where a judge's two answers differ, one of them is wrong. That they are the same is no evidence
   that they are right: whoever mistakes a stoat for a weasel does so twice.
 """
@@ -36,6 +38,7 @@ _STEPS = 100  # of p
 _ERRORS = 24  # of e, and of f
 _LEAST = 0.005  # half a step of p: what sampling leaves open, of a folder that was checked whole
 _HARDLY = 0.01
+_WEIGHT = 0.5  # of the prior
 
 
 @dataclass(frozen=True)
@@ -89,8 +92,8 @@ class JudgedShare:
                          "are right.")  # fmt: skip
         if self.both:
             lines.append(
-                f"A person has checked {self.both} of the same images, and both say alike of "
-                f"{_number(self.agreed)} whether the label is right."
+                f"A person has checked {self.both} of the same images, which tells how often it "
+                f"is wrong: both say alike of {_number(self.agreed)} whether the label is right."
             )
         else:
             lines.append(
@@ -138,10 +141,14 @@ def judged_share(
     table = np.zeros((2, 2))  # the label is right, by a person; the judge says so
     for image, right in both.items():
         table[int(right)] += (1 - said[image], said[image])
-    value, low, high = _posterior(seen, half / Z, unstable / count, table)
-    _, low_then, high_then = _posterior(
-        seen, half / Z * (count / (count + TEN)) ** 0.5, unstable / count, table
-    )
+    alone = {image: share for image, share in said.items() if image not in both}
+    rest = share_seen(alone, labels, confidence) if alone else (seen, half)
+    spread = rest[1] / Z if alone else None
+    then = half / Z * (count / TEN) ** 0.5  # of ten alone
+    if spread is not None:
+        then = spread * (len(alone) / (len(alone) + TEN)) ** 0.5
+    value, low, high = _posterior(rest[0], spread, unstable / count, table)
+    _, low_then, high_then = _posterior(rest[0], then, unstable / count, table)
     return JudgedShare(
         value, low, high, seen, count, unstable, len(both), float(table[0, 0] + table[1, 1]),
         high_then - low_then,
@@ -149,10 +156,11 @@ def judged_share(
 
 
 def _posterior(
-    seen: float, spread: float, unstable: float, table: NDArray[np.float64]
+    seen: float, spread: float | None, unstable: float, table: NDArray[np.float64]
 ) -> tuple[float, float, float]:
-    """Median and ends of p. spread: the standard deviation of what is seen; unstable: share of the
-    images with two answers; table: as in `judged_share`.
+    """Median and ends of p. seen: the share that the judge alone takes to be right; spread: its
+    standard deviation, None where there are no images of its own; unstable: share of the images
+    with two answers; table: of images that a person checked too, as in `judged_share`.
     """
     share = (np.arange(_STEPS) + 0.5) / _STEPS
     errors, denies, confirms = _prior()
@@ -160,9 +168,12 @@ def _posterior(
     wrong = unstable / 2 + (1 - unstable) * errors
     denied = np.log(denies) + table[1, 0] * np.log(wrong) + table[1, 1] * np.log1p(-wrong)
     confirmed = np.log(confirms) + table[0, 1] * np.log(wrong) + table[0, 0] * np.log1p(-wrong)
-    borne_out = (1 - share)[:, None] * wrong
-    expected = (share[:, None] * (1 - wrong))[:, :, None] + borne_out[:, None, :]
-    fits = -0.5 * ((seen - expected) / max(spread, _LEAST)) ** 2
+    by_person = table[1].sum() * np.log(share) + table[0].sum() * np.log1p(-share)
+    fits = np.repeat(by_person, _ERRORS**2).reshape(_STEPS, _ERRORS, _ERRORS)
+    if spread is not None:
+        borne_out = (1 - share)[:, None] * wrong
+        expected = (share[:, None] * (1 - wrong))[:, :, None] + borne_out[:, None, :]
+        fits += -0.5 * ((seen - expected) / max(spread, _LEAST)) ** 2
     fits += (denied - denied.max())[None, :, None] + (confirmed - confirmed.max())[None, None, :]
     weight = np.exp(fits - fits.max()).sum((1, 2))
     below = np.concatenate([[0.0], (weight / weight.sum()).cumsum()])
@@ -178,7 +189,7 @@ def _prior() -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float
 
     ends = np.linspace(0, 1, _ERRORS + 1) ** 2  # most of what is likely is small
     middle = (ends[:-1] + ends[1:]) / 2
-    wrong, right = JUDGE
+    wrong, right = JUDGE[0] * _WEIGHT, JUDGE[1] * _WEIGHT
     fine = (np.arange(4000) + 0.5) / 4000
     likely = fine ** (wrong - 1) * (1 - fine) ** (right - 1)
     hits = 1 / MAX_NAMES + (1 - 1 / MAX_NAMES) * (np.arange(40) + 0.5) / 40

@@ -35,6 +35,8 @@ Floats: TypeAlias = "NDArray[np.floating]"
 COLUMNS = ("path", "pseudo-label", "judge_check", "judge_check_again")
 """Of a table of them. It has no column `label`: what a judge said is not taken for a person's."""
 NONE_WORDS = "none of these"
+ALL_ANSWERED = "Every image has an answer already: there is nothing to ask."
+ALL_CHECKED = "This judge has checked every image already: there is nothing to ask."
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,14 @@ from studio.ask.judge_said import Asking
 from studio.errors import PromptError, StudioError
 from studio.forking import Lock
 from studio.prompts.endpoint import Endpoint, has_key, host_of, is_here, stays_here
-from studio.runs.judge_checks import JudgeChecked, Questioned, judge_checked, left_to_check
+from studio.runs.judge_checks import (
+    ALL_ANSWERED,
+    ALL_CHECKED,
+    JudgeChecked,
+    Questioned,
+    judge_checked,
+    left_to_check,
+)
 from studio.runs.judged import AskedBefore, JudgedImage, JudgeRecord
 from studio.runs.judging import ChooseImages, Order, judge_images
 from studio.session.ask import questioned_of
@@ -287,18 +294,14 @@ class Judging:
         before = record.open_one(checks=form.checks)
         if before is not None and (before.model, before.host) == (terms.model, terms.host):
             wanted = min(wanted, before.left)  # who stopped 200 may want ten of them
+        elif form.checks:
+            before, done = None, record.checked(terms.model, terms.host)
+            wanted = min(wanted, left_to_check(_questioned(opened), done))
         else:
-            before = None
-            if form.checks:
-                done = record.checked(terms.model, terms.host)
-                wanted = min(wanted, left_to_check(_questioned(opened), done))
-                if not wanted:
-                    raise PromptError("This judge has checked every image already.")
-        if before is None and not form.checks:
-            known = record.corrections.current()
+            before, known = None, record.corrections.current()
             wanted = min(wanted, sum(path not in known for path in opened.outcome.paths))
         if not wanted:
-            raise PromptError("Every image has an answer already: there is nothing to ask.")
+            raise PromptError(ALL_CHECKED if form.checks else ALL_ANSWERED)
         budget = judge_budget(wanted, model=terms.model, price=price, about=form.about)
         return replace(
             terms, images=wanted, go_on=before, budget=budget, price=price,
