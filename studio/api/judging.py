@@ -146,7 +146,7 @@ def judge(
         cache_dir=order.cache, about=order.about, go_on=before, checks=bool(order.checks),
     )  # fmt: skip
     asking = judge_images(job, stop=stop, listen=lambda now: progress(now.done, now.total))
-    _spent(asking, tell, price)
+    _spent(asking, tell, price, what="checked" if order.checks else "judged")
     if order.checks:
         _tell_checks(order, subject, record, endpoint, tell)
     else:
@@ -262,15 +262,17 @@ def _leaves(
     return lines
 
 
-def _spent(asking: Asking, tell: Callable[[str], None], price: Price | None) -> None:
-    """What came of it, and what it took."""
+def _spent(
+    asking: Asking, tell: Callable[[str], None], price: Price | None, *, what: str
+) -> None:  # fmt: skip
+    """What came of it, and what it took. what: was done with the images."""
     for line in asking.problems:
         tell(line)
     spent = asking.tokens_in + asking.tokens_out
     cost = price.of(asking.tokens_in, asking.tokens_out) if price and spent else None
     none = f", {asking.none} of them as none of the names" if asking.none else ""
     tell(
-        f"{plural(len(asking.answers), 'image')} judged{none}, {asking.unstable} with an answer "
+        f"{plural(len(asking.answers), 'image')} {what}{none}, {asking.unstable} with an answer "
         f"that changed with the order; {plural(asking.requests, 'request')}, {spent} tokens by the "
         "server's count" + ("" if cost is None else f", {cost:.3f} US dollars")
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from studio.api.checks import read, share_right, to_check, told
+from studio.api.checks import drawn_answers, read, share_right, to_check, told
 from studio.api.table import Table
 from studio.ask.accuracy import Decision, RightShare
 from studio.errors import RunError
@@ -168,8 +168,11 @@ class Run:
 
     @property
     def checked(self) -> bool:
-        """Whether a person has checked images, see `checks`."""
-        return bool(self._said(None))
+        """Whether a person has answered images that were drawn, see `checks`."""
+        self._outcome()
+        ended = self._reader.ended()
+        assert ended is not None
+        return bool(drawn_answers(ended, self._said(None), before=answered_before(self._run)))
 
     def judge_checks(self) -> JudgeChecked | None:
         """What the checks of the judge say that was asked last (`python -m studio judge --checks`):

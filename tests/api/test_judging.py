@@ -201,11 +201,14 @@ def test_checks_of_a_judge_tell_how_many_labels_are_right_and_change_none(
     assert code == 2
     assert "This judge has checked every image already" in told
     assert len(server.requests) == sent
+    chosen = loaded.checks(whole)[whole - 1]["path"]
+    loaded.correct({chosen: labels[chosen]})
+    assert not loaded.checked, "a person has answered none of the images that come first"
     assert cli.main(["checks", run.id, "--runs", str(tmp_path / "runs")]) == 0
     assert "the judge seer checked" in capsys.readouterr().out.replace("The", "the")
     code, told = command(run.id, "--budget", "2", "--yes")
     assert code == 0
-    assert len(corrections_of(run)) == 2, "checks are no answers"
+    assert len(corrections_of(run)) == 1 + 2, "checks are no answers"
 
 
 def test_a_persons_checks_stand_beside_a_judges(
@@ -225,6 +228,7 @@ def test_a_persons_checks_stand_beside_a_judges(
     capsys.readouterr()
     assert cli.main(["checks", run.id, "--runs", str(tmp_path / "runs")]) == 0
     out = capsys.readouterr().out
+    assert "Right among" in out, "which labels a person's checks speak for"
     assert "A person has checked 4 of the same images" in out
     assert "4 answered images were drawn by chance" in out or "from 4 checked images" in out
 

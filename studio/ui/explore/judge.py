@@ -228,7 +228,8 @@ class JudgePanel(InSession):
             record = self.session.judging.record(parse(run))
             last = record.last
             judged = any(one.action for one in record.askings())
-            return id(preview), record.corrections.mark, last and last.id, judged, last is not None
+            came = None if last is None else (last.id, len(last.judgements))
+            return id(preview), record.corrections.mark, came, judged, last is not None
         except StudioError:
             return id(preview), None, None, False, False
 
