@@ -182,6 +182,8 @@ def test_a_judge_checks_how_good_the_labels_are_and_changes_none(
     explore(page)
     box(page)
     use(page, model)
+    fill(page, "budget", "2C")  # as it is before anybody types
+    told(page, "Asking sends 22 images")
     page.locator("#judge-purpose").get_by_text("Check how good these labels are").click()
     told(page, "They change no label, and are never counted with your own checks.")
     told(page, "Asking sends 60 images")
