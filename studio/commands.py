@@ -216,6 +216,13 @@ def checks(options: argparse.Namespace) -> int:
         table.save(options.out)
         print(f"{plural(len(table), 'image')} to check: {options.out}")
         return 0
+    judged = None if options.answers is not None else run.judge_checks()
+    if judged is not None:
+        for sentence in judged.lines:
+            print(sentence)
+        if not run.checked:
+            return 0
+        print()
     found = run.decide(options.answers)
     for sentence in (*sentences(found), *run.accuracy(options.answers).sentences()):
         print(sentence)
@@ -238,7 +245,7 @@ def judge(options: argparse.Namespace) -> int:
     order = JudgeOrder(
         options.target, options.budget, options.runs, options.cache, _classes(options),
         options.prompts, options.model, options.judge, options.url, options.about, options.price,
-        options.out, options.yes, options.dry_run,
+        options.out, options.yes, options.dry_run, options.checks,
     )  # fmt: skip
     with stop_on_ctrl_c() as stop, Terminal() as terminal:
         try:

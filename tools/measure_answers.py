@@ -1,14 +1,15 @@
 """Measure what answers about well-chosen images are worth, and how well few checks tell accuracy.
 
     OMP_NUM_THREADS=1 python tools/measure_answers.py DATA [--sets SET ...] [--cache DIR]
-        [--what choosing wrong checks]
+        [--what choosing wrong checks judged]
 
 DATA holds sets of the form SET/train/<class>/<image> with SET/classes.txt. No training: frozen
 features of the built-in model, first labels on `train`. *choosing*: `studio.ask.choose` beside
 random images, the least confident, TypiClust (Hacohen, Dekel and Weinshall, ICML 2022) and the
 coreset (Sener and Savarese, ICLR 2018), both written from the papers. *wrong*: a judge's answers of
 which a share is wrong, drawn by the zero-shot probabilities of the other classes. *checks*: 200
-draws of checked images. True labels are used here, and only here.
+draws of checked images; *judged*: the same by a judge of whose answers a share is wrong, alone and
+where a person has checked a third of the images. True labels are used here, and only here.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ sys.path.insert(0, str(ROOT))
 
 from studio.ask.accuracy import checks, right_share  # noqa: E402 (needs the path above)
 from studio.ask.choose import Groups, choose  # noqa: E402
+from studio.ask.judge_accuracy import judged_share  # noqa: E402
+from studio.ask.judge_question import MAX_NAMES  # noqa: E402
 from studio.ask.relabel import Relabeller  # noqa: E402
 from studio.bench.judging import spoilt  # noqa: E402
 from studio.clip.backbone import Backbone, load_backbone  # noqa: E402
@@ -43,6 +46,8 @@ WRONG = (0.0, 0.1, 0.2)
 DRAWN = ("random", "TypiClust")
 """Who chooses by chance: the mean of all seeds. The others choose the same each time."""
 CHECKED, DRAWS = (20, 40, 60, 100), 200
+JUDGED, BY_PERSON = 60, 20
+"""Images that a judge checks, and how many of them a person has checked as well."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,7 @@ def main() -> None:
     parser.add_argument("--sets", nargs="*", metavar="SET")
     parser.add_argument("--cache", type=Path, default=Path("build/estimate-cache"))
     parser.add_argument("--seeds", type=int, default=3)
-    kinds = {"choosing": choosing, "wrong": wrong, "checks": checked}
+    kinds = {"choosing": choosing, "wrong": wrong, "checks": checked, "judged": by_judge}
     parser.add_argument("--what", nargs="*", default=list(kinds), choices=list(kinds))
     options = parser.parse_args()
     backbone = load_backbone("embedded", device="cpu")
@@ -168,6 +173,76 @@ def checked(sets: list[DataSet], _seeds: int) -> Iterator[str]:
         yield f"| {data.name} | {100 * right.mean():.1f} | " + " | ".join(cells) + " |"
     means = [tuple(map(statistics.mean, zip(*columns[n], strict=True))) for n in CHECKED]
     yield "| **mean** | | " + " | ".join(f"{e:.1f}, {h:.2f}" for e, h in means) + " |"
+
+
+def by_judge(sets: list[DataSet], _seeds: int) -> Iterator[str]:
+    """From a judge's checks: mean error of what it sees and of the share, and how often its
+    interval holds the truth; alone / with a person's checks of some of the images.
+    """
+    heads = [f"{100 * w:.0f} % wrong: seen" for w in WRONG]
+    yield (
+        "| set | right labels | " + " | ".join(f"{h} | alone | with a person" for h in heads) + " |"
+    )
+    yield "|---" * (3 * len(WRONG) + 2) + "|"
+    table = []
+    for data in sets:
+        labels = data.relabeller.first.argmax(1).numpy()
+        odds = data.start.probabilities
+        sure = odds.numpy()[np.arange(len(labels)), labels]
+        right = labels == data.right.numpy()
+        cells = []
+        for w in WRONG:
+            found = []
+            for seed in range(DRAWS):
+                asked = checks(labels, sure, seed=seed)[:JUDGED]
+                said = judge_says(data, labels, asked, wrong=w, seed=seed)
+                person = {int(i): bool(right[i]) for i in asked[:BY_PERSON]}
+                alone, both = (judged_share(said, k, labels, sure) for k in ({}, person))
+                true = float(right.mean())
+                found.append([
+                    abs(alone.seen - true),
+                    *(x for one in (alone, both) for x in (
+                        abs(one.value - true), one.low <= true <= one.high, one.high - one.low,
+                    )),
+                ])  # fmt: skip
+            cells.append(np.mean(np.array(found, np.float64), axis=0))
+        table.append(np.concatenate(cells))
+        yield f"| {data.name} | {100 * right.mean():.1f} | {judged_cells(table[-1])} |"
+    yield f"| **mean** | | {judged_cells(np.mean(table, axis=0))} |"
+
+
+def judged_cells(row: np.ndarray) -> str:
+    """Of each share of wrong answers: error of what is seen; then error, coverage, and width."""
+    cells = []
+    for seen, error, held, wide, error_2, held_2, wide_2 in row.reshape(len(WRONG), 7):
+        cells.append(f"{100 * seen:.1f}")
+        cells.append(f"{100 * error:.1f}, {held:.2f}, {100 * wide:.0f}")
+        cells.append(f"{100 * error_2:.1f}, {held_2:.2f}, {100 * wide_2:.0f}")
+    return " | ".join(cells)
+
+
+def judge_says(
+    data: DataSet, labels: np.ndarray, asked: np.ndarray, *, wrong: float, seed: int
+) -> dict[int, float]:
+    """Whether a judge that is shown each label, the likeliest other names and "none of these" takes
+    the label to be right: it names the class where it is shown, else none; wrong answers are of the
+    other names shown, by how likely the model takes them to be.
+    """
+    draws = np.random.default_rng(seed)
+    odds = data.start.probabilities.numpy()
+    failing = set(draws.permutation(len(asked))[: round(wrong * len(asked))].tolist())
+    said = {}
+    for place, image in enumerate(map(int, asked)):
+        likely = np.argsort(-odds[image], kind="stable")[:MAX_NAMES].tolist()
+        shown = list(dict.fromkeys([int(labels[image]), *likely]))[:MAX_NAMES]
+        true = int(data.right[image])
+        answer = true if true in shown else None
+        if place in failing:
+            others = [c for c in shown if c != true]
+            share = odds[image][others] + 1e-12
+            answer = int(draws.choice(others, p=share / share.sum()))
+        said[image] = float(answer == labels[image])
+    return said
 
 
 def answered(data: DataSet, images: list[int]) -> float:

@@ -48,22 +48,29 @@ def told(
     Raises:
         RunError: None of the answers is of an image that was drawn.
     """
-    order = [
-        i for i in drawn(outcome.labels, outcome.confidence).tolist()
-        if outcome.paths[i] not in before
-    ]  # fmt: skip
-    answered = {i for i in order if outcome.paths[i] in answers}
-    matcher = Matcher(outcome.class_names)
-    found = {
-        i: NONE if (label := matcher.find(answers[outcome.paths[i]])) is None else label
-        for i in first_drawn(order, answered)
-    }
+    found = drawn_answers(outcome, answers, before=before)
     if not found:
         raise RunError(
             "No image that was drawn for it has been answered: write a list with --out FILE, "
             "and say in its column `label` what each image shows."
         )
     return found
+
+
+def drawn_answers(
+    outcome: Outcome, answers: Mapping[str, str], *, before: Collection[str] = ()
+) -> dict[int, int]:
+    """As `told`, and nothing where none of the answers is of an image that was drawn."""
+    order = [
+        i for i in drawn(outcome.labels, outcome.confidence).tolist()
+        if outcome.paths[i] not in before
+    ]  # fmt: skip
+    answered = {i for i in order if outcome.paths[i] in answers}
+    matcher = Matcher(outcome.class_names)
+    return {
+        i: NONE if (label := matcher.find(answers[outcome.paths[i]])) is None else label
+        for i in first_drawn(order, answered)
+    }
 
 
 def share_right(

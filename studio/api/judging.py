@@ -28,6 +28,15 @@ from studio.prompts.endpoint import Endpoint, host_of, stays_here
 from studio.runs.corrections import Corrections, Subjects, folder_corrections
 from studio.runs.first_labels import encode_images
 from studio.runs.given import write_corrections
+from studio.runs.judge_checks import (
+    ALL_ANSWERED,
+    ALL_CHECKED,
+    Questioned,
+    drawn_chooser,
+    judge_checked,
+    left_to_check,
+    write_checks,
+)
 from studio.runs.judged import AskedBefore, JudgeRecord
 from studio.runs.judging import ChooseImages, Order, judge_images
 from studio.runs.outcome import Outcome
@@ -52,6 +61,8 @@ class JudgeOrder(Target):
         out: A table of all that is corrected and judged, for `fit --corrections`.
         yes: Send without being asked again.
         dry_run: Print what would be sent, and send nothing.
+        checks: How many images that are drawn by chance it is shown to check the labels, in place
+            of `budget` ones that are worth an answer; "": none.
     """
 
     judge: str = ""
@@ -61,13 +72,19 @@ class JudgeOrder(Target):
     out: Path | None = None
     yes: bool = False
     dry_run: bool = False
+    checks: str = ""
+
+    @property
+    def wanted(self) -> str:
+        """How many images are asked about."""
+        return self.checks or self.budget
 
 
 @dataclass(frozen=True)
 class _Subject:
     """Whose images they are. name: where what was said is kept, in words; fit: what a run that
     weighs it is started with; out: a table that is written, or None; look: finds the images that
-    are still there, and looks at them.
+    are still there, and looks at them; questioned: the labels that are checked.
     """
 
     outcome: Outcome
@@ -77,6 +94,7 @@ class _Subject:
     fit: str
     out: Path | None
     look: Callable[[], StillThere]
+    questioned: Callable[[], Questioned]
 
 
 def judge(
@@ -103,7 +121,7 @@ def judge(
     """
     base = judge_address(base_url=order.url)
     price = Price.parse(order.price)
-    images_wanted(order.budget)  # both before hours are spent on looking at the images
+    images_wanted(order.wanted)  # both before hours are spent on looking at the images
     key = "-" if order.dry_run else ""  # a budget needs none
     endpoint = find_judge(model=order.judge, base_url=order.url, key=key)
     price = price or price_of(endpoint.model, endpoint.host)
@@ -113,6 +131,8 @@ def judge(
     budget = judge_budget(wanted, model=endpoint.model, price=price, about=order.about)
     for line in _leaves(budget, endpoint, base, before, price, about=bool(order.about)):
         tell(line)
+    if order.checks:
+        tell("they are drawn by chance to check the labels: what it says changes none of them")
     if order.dry_run:
         return 0
     if not order.yes and not agree(f"Show {wanted} images to {host_of(base)}? [yes/no] "):
@@ -121,31 +141,49 @@ def judge(
     job = Order(
         paths=subject.outcome.paths, class_names=subject.outcome.class_names, root=subject.root,
         corrections=subject.corrections,
-        choose=_chooser(subject),
+        choose=_chooser(order, subject, record, endpoint),
         endpoint=endpoint, budget=wanted + (len(before.judgements) if before else 0),
-        cache_dir=order.cache, about=order.about, go_on=before,
+        cache_dir=order.cache, about=order.about, go_on=before, checks=bool(order.checks),
     )  # fmt: skip
     asking = judge_images(job, stop=stop, listen=lambda now: progress(now.done, now.total))
-    return _report(asking, subject, tell, price)
+    _spent(asking, tell, price, what="checked" if order.checks else "judged")
+    if order.checks:
+        _tell_checks(order, subject, record, endpoint, tell)
+    else:
+        _tell_kept(subject, tell)
+    if asking.stopped or asking.done < asking.total:
+        tell("the same command goes on with it")
+        return INTERRUPTED if asking.stopped else INCOMPLETE
+    return 0
 
 
-def _chooser(subject: _Subject) -> ChooseImages:
+def _chooser(
+    order: JudgeOrder, subject: _Subject, record: JudgeRecord, endpoint: Endpoint
+) -> ChooseImages:
     there = subject.look()
-    return chooser(soft_labels(subject.outcome, there.zero_shot), there.features, there.rows)
+    soft = soft_labels(subject.outcome, there.zero_shot)
+    if order.checks:
+        before = record.checked(endpoint.model, endpoint.host)
+        return drawn_chooser(subject.questioned(), soft, there.rows, before=before)
+    return chooser(soft, there.features, there.rows)
 
 
 def _wanted(
     order: JudgeOrder, record: JudgeRecord, subject: _Subject, endpoint: Endpoint
 ) -> tuple[int, AskedBefore | None]:
     """How many images are to be asked about, and the asking that goes on with them."""
-    wanted = images_wanted(order.budget, classes=len(subject.outcome.class_names))
-    before = record.open_one()
+    wanted = images_wanted(order.wanted, classes=len(subject.outcome.class_names))
+    before = record.open_one(checks=bool(order.checks))
     if before is not None and (before.model, before.host) == (endpoint.model, endpoint.host):
         return min(wanted, before.left), before  # who stopped 200 may want ten of them
-    known = subject.corrections.current()
-    wanted = min(wanted, sum(path not in known for path in subject.outcome.paths))
+    if order.checks:
+        done = record.checked(endpoint.model, endpoint.host)
+        wanted = min(wanted, left_to_check(subject.questioned(), done))
+    else:
+        known = subject.corrections.current()
+        wanted = min(wanted, sum(path not in known for path in subject.outcome.paths))
     if not wanted:
-        raise PromptError("Every image has an answer already: there is nothing to ask.")
+        raise PromptError(ALL_CHECKED if order.checks else ALL_ANSWERED)
     return wanted, None
 
 
@@ -165,6 +203,7 @@ def _subject(
         outcome, reader.root, Corrections.of(run), f"run {run.id}",
         shlex.join([str(reader.root), "--corrections", run.id]), order.out,
         lambda: still_there(reader, outcome, cache=order.cache, begin=begin, stop=stop),
+        lambda: Questioned.of_run(reader),
     )  # fmt: skip
 
 
@@ -184,11 +223,12 @@ def _folder(
     corrections = folder_corrections(
         folder.root, cache_dir=order.cache, subjects=lambda: Subjects(paths, classes)
     )
-    out = order.out or Path("judged.csv")
+    out = order.out or (None if order.checks else Path("judged.csv"))
     return _Subject(
         outcome, folder.root, corrections, f"{folder.root}, as the page shows it",
         shlex.join([str(folder.root), "--corrections", str(out)]), out,
         lambda: StillThere(encoded.features, np.arange(len(paths)), lambda: soft),
+        lambda: Questioned.of(outcome),
     )  # fmt: skip
 
 
@@ -222,19 +262,24 @@ def _leaves(
     return lines
 
 
-def _report(
-    asking: Asking, subject: _Subject, tell: Callable[[str], None], price: Price | None
-) -> int:  # fmt: skip
+def _spent(
+    asking: Asking, tell: Callable[[str], None], price: Price | None, *, what: str
+) -> None:  # fmt: skip
+    """What came of it, and what it took. what: was done with the images."""
     for line in asking.problems:
         tell(line)
     spent = asking.tokens_in + asking.tokens_out
     cost = price.of(asking.tokens_in, asking.tokens_out) if price and spent else None
     none = f", {asking.none} of them as none of the names" if asking.none else ""
     tell(
-        f"{plural(len(asking.answers), 'image')} judged{none}, {asking.unstable} with an answer "
+        f"{plural(len(asking.answers), 'image')} {what}{none}, {asking.unstable} with an answer "
         f"that changed with the order; {plural(asking.requests, 'request')}, {spent} tokens by the "
         "server's count" + ("" if cost is None else f", {cost:.3f} US dollars")
     )
+
+
+def _tell_kept(subject: _Subject, tell: Callable[[str], None]) -> None:
+    """Where what it said is kept, and what weighs it."""
     also = ""
     if subject.out is not None:
         write_corrections(subject.out, subject.corrections.current())
@@ -243,7 +288,22 @@ def _report(
         f"kept with {subject.name}{also}; `python -m studio fit {subject.fit}`, with the same "
         "class names, weighs it"
     )
-    if asking.stopped or asking.done < asking.total:
-        tell("the same command goes on with it")
-        return INTERRUPTED if asking.stopped else INCOMPLETE
-    return 0
+
+
+def _tell_checks(
+    order: JudgeOrder, subject: _Subject, record: JudgeRecord, endpoint: Endpoint,
+    tell: Callable[[str], None],
+) -> None:  # fmt: skip
+    """How many labels are right, as far as its checks tell, and where they are kept."""
+    questioned = subject.questioned()
+    checked = judge_checked(record, questioned)
+    if checked is None:
+        tell("too few images were checked to tell how many labels are right")
+    else:
+        for line in checked.lines:
+            tell(line)
+    also = ""
+    if order.out is not None:
+        write_checks(order.out, record, questioned, endpoint.model, endpoint.host)
+        also = f", and in {order.out}"
+    tell(f"kept with {subject.name}{also}; no label was changed")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from studio.api.checks import read, share_right, to_check, told
+from studio.api.checks import drawn_answers, read, share_right, to_check, told
 from studio.api.table import Table
 from studio.ask.accuracy import Decision, RightShare
 from studio.errors import RunError
@@ -19,6 +19,8 @@ from studio.places import default_cache_dir, default_runs_dir
 from studio.runs.command import summary
 from studio.runs.corrections import Corrections
 from studio.runs.deciding import USUAL, answered_before, decision, keep, settle
+from studio.runs.judge_checks import JudgeChecked, Questioned, judge_checked
+from studio.runs.judged import JudgeRecord
 from studio.runs.outcome import Outcome
 from studio.runs.reader import RunReader
 from studio.runs.result import RunResult
@@ -163,6 +165,27 @@ class Run:
         return share_right(
             outcome, said, drawn_by=self._reader.ended(), before=answered_before(self._run)
         )
+
+    @property
+    def checked(self) -> bool:
+        """Whether a person has answered images that were drawn, see `checks`."""
+        self._outcome()
+        ended = self._reader.ended()
+        assert ended is not None
+        return bool(drawn_answers(ended, self._said(None), before=answered_before(self._run)))
+
+    def judge_checks(self) -> JudgeChecked | None:
+        """What the checks of the judge say that was asked last (`python -m studio judge --checks`):
+        `share` with `value`, `low`, `high`, `seen`, `checks`, `both`; `model`, `host`, `lines`.
+
+        They are never counted with a person's. None where there are none.
+
+        Raises:
+            RunError: The run has no labels.
+        """
+        self._outcome()
+        record = JudgeRecord(Corrections.of(self._run))
+        return judge_checked(record, Questioned.of_run(self._reader))
 
     def decide(self, answers: Mapping[str, str] | Path | str | None = None) -> Decision:
         """Which labels these answers speak for: `best`, `sure`, `shares`; as of `accuracy`.

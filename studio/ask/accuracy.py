@@ -132,9 +132,22 @@ def right_share(told: Mapping[int, bool], labels: Labels, confidence: Floats) ->
         labels: (N,), as of `checks`.
         confidence: (N,) in [0, 1], the proxy.
     """
-    number, count = len(labels), len(told)
-    if not count:
+    if not told:
         return RightShare(0.5, 0.0, 1.0, 0)
+    value, half = share_seen(told, labels, confidence)
+    return RightShare(value, max(0.0, value - half), min(1.0, value + half), len(told))
+
+
+def share_seen(
+    told: Mapping[int, float], labels: Labels, confidence: Floats
+) -> tuple[float, float]:
+    """The share of labels that whoever checked takes to be right, in [0, 1], and how far that may
+    be off, nine times in ten.
+
+    told: Image -> how far its label was found right, in [0, 1]; not empty. The rest as of
+        `right_share`.
+    """
+    number, count = len(labels), len(told)
     at = np.array(sorted(told), np.int64)
     right = np.array([told[int(i)] for i in at], np.float64)
     proxy = np.asarray(confidence, np.float64)
@@ -147,8 +160,7 @@ def right_share(told: Mapping[int, bool], labels: Labels, confidence: Floats) ->
     kept = min(1.0, float(left.var()) / plain) if plain > 0 else 1.0
     spread = max(share * (1 - share) * kept, float(left.var()))
     finite = max(0.0, 1 - count / number)
-    half = Z * (1 + 1.5 / count) * (spread / count * finite) ** 0.5
-    return RightShare(value, max(0.0, value - half), min(1.0, value + half), count)
+    return value, Z * (1 + 1.5 / count) * (spread / count * finite) ** 0.5
 
 
 def first_drawn(order: Sequence[int] | Labels, answered: Collection[int]) -> list[int]:

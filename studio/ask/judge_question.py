@@ -76,10 +76,7 @@ class PictureQuestion:
         data: dict[str, Any] = {"task": _TASK}
         if self.about:
             data["description_of_the_set"] = self.about
-        data["names"] = {
-            letter: name.replace("_", " ") if name else _NONE_WORDS
-            for letter, name in self._by_letter.items()
-        }
+        data["names"] = {letter: self._shown(name) for letter, name in self._by_letter.items()}
         return json.dumps(data, ensure_ascii=False)
 
     @property
@@ -100,6 +97,14 @@ class PictureQuestion:
     @property
     def _by_letter(self) -> dict[str, str]:
         return dict(zip(_LETTERS, self.names, strict=False))
+
+    def _shown(self, name: str) -> str:
+        """How a name is written in the question: `traffic_light` with a space, unless another name
+        would then be the same.
+        """
+        spaced = name.replace("_", " ")
+        alike = sum(other.replace("_", " ") == spaced for other in self.names)
+        return _NONE_WORDS if not name else spaced if alike == 1 else name
 
     def read(self, text: str) -> str:
         """The name that an answer means, NONE for none of these.
@@ -125,7 +130,9 @@ class PictureQuestion:
             name = self._by_letter.get(found[1])
             if name is not None and _plain(name) == canonical(found[2]):
                 return name
-        named = [name for name in self.names if _plain(name) == canonical(said)]
+        # Names may differ by case alone, so that the one that is written alike comes first.
+        named = [name for name in self.names if self._shown(name) == said.strip()]
+        named = named or [name for name in self.names if _plain(name) == canonical(said)]
         return named[0] if len(named) == 1 else None
 
 

@@ -73,11 +73,19 @@ def add_judge(commands: Any) -> None:
     )
     add = judge.add_argument
     add("target", metavar="RUN|FOLDER", help="a run's id or 'latest', or a folder of images")
-    add(
+    number = judge.add_mutually_exclusive_group()
+    number.add_argument(
         "--budget",
         default="2C",
         metavar="N",
         help="how many images are asked about, or 2C for two a class (default: %(default)s)",
+    )
+    number.add_argument(
+        "--checks",
+        default="",
+        metavar="N",
+        help="instead: show it so many images that are drawn by chance, 60 say, to tell how many "
+        "labels are right; what it says changes none of them",
     )
     add("--judge", default="", metavar="NAME", help="the model that sees (or JUDGE_MODEL)")
     add("--url", default="", metavar="URL", help="its address, up to /v1 (or JUDGE_BASE_URL)")
@@ -97,7 +105,7 @@ def add_judge(commands: Any) -> None:
         type=Path,
         metavar="FILE",
         help="a CSV of all that is corrected and judged, for `fit --corrections` (a folder's "
-        "default: judged.csv)",
+        "default: judged.csv); with --checks: of what it said of each image",
     )
     add_runs_dir(judge)
     add_cache_dir(judge)
@@ -133,7 +141,8 @@ def add_checks(commands: Any) -> None:
         description="With --out, write a CSV of images that are drawn for it; say in its column "
         "`label` what each image shows. With --answers, say how many of all labels are right, with "
         "an interval, and what ten more answers would bring. With neither, a person's corrections "
-        "of the images that would be drawn count. Where they speak clearly for other labels of "
+        "of the images that would be drawn count, and what a judge's checks say is printed by "
+        "itself (`judge --checks`). Where they speak clearly for other labels of "
         "the run than those after training, labels.csv and exports take those from then on.",
     )
     add = checks.add_argument

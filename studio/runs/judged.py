@@ -17,6 +17,7 @@ from typing import Any
 from studio.ask.judge_said import Asking, Judgement
 from studio.errors import RunError
 from studio.files import append_json, read_json_lines
+from studio.numbers import plural
 from studio.runs.corrections import Corrections
 
 JUDGED_FILE = "judged.jsonl"
@@ -34,6 +35,8 @@ class AskedBefore:
         judgements: What came, in order.
         action: Of the corrections that came of it; "" while there is none.
         over: It came to its end; else it was stopped, or its process ended.
+        checks: It was about images that were drawn to check the labels: nothing that was said
+            counts as a judged label.
         tokens_in, tokens_out, requests: Spent so far, by the server's count.
     """
 
@@ -47,6 +50,7 @@ class AskedBefore:
     tokens_in: int = 0
     tokens_out: int = 0
     requests: int = 0
+    checks: bool = False
 
     @property
     def left(self) -> int:
@@ -56,11 +60,12 @@ class AskedBefore:
 
 @dataclass(frozen=True)
 class JudgedImage:
-    """What a judge said of one image, and which model it was."""
+    """What a judge said of one image, and which model it was; check: only to check its label."""
 
     judgement: Judgement
     model: str
     host: str
+    check: bool = False
 
 
 @dataclass
@@ -73,6 +78,7 @@ class JudgeRecord:
     corrections: Corrections
     _read: int = 0
     _seen: dict[str, AskedBefore] = field(default_factory=dict)
+    _withdrawn: set[str] = field(default_factory=set)  # askings that only checked, undone
 
     @property
     def path(self) -> Path:
@@ -84,27 +90,53 @@ class JudgeRecord:
         self._refresh()
         return [one for one in self._seen.values() if self._stands(one)]
 
-    def open_one(self) -> AskedBefore | None:
-        """The last asking, where it can go on."""
-        standing = self.askings()
+    def open_one(self, *, checks: bool = False) -> AskedBefore | None:
+        """The last asking, where it can go on; checks: of those that check labels."""
+        standing = [one for one in self.askings() if one.checks == checks]
         return standing[-1] if standing and standing[-1].left else None
 
+    def checked(self, model: str, host: str) -> dict[str, Judgement]:
+        """What a judge said of the images that it was shown to check their labels, by path."""
+        return {
+            judgement.path: judgement
+            for one in self.askings()
+            if one.checks and (one.model, one.host) == (model, host)
+            for judgement in one.judgements
+        }
+
     def of(self, path: str) -> JudgedImage | None:
-        """The last word on an image; None where nobody asked, or it was undone."""
-        for one in reversed(self.askings()):
+        """The last word on an image, one that counts as its judged label before one that only
+        checked it; None where nobody asked, or it was undone.
+        """
+        standing = self.askings()[::-1]
+        for one in sorted(standing, key=lambda one: one.checks):
             for judgement in one.judgements:
                 if judgement.path == path:
-                    return JudgedImage(judgement, one.model, one.host)
+                    return JudgedImage(judgement, one.model, one.host, one.checks)
         return None
+
+    @property
+    def last(self) -> AskedBefore | None:
+        """The asking that `undo` undoes: the last one of which something counts."""
+        said = [one for one in self.askings() if one.action or (one.checks and one.judgements)]
+        return said[-1] if said else None
 
     # Writing ----------------------------------------------------------------------------------
 
-    def begin(self, *, budget: int, model: str, host: str, go_on: AskedBefore | None) -> str:
-        """Note that an asking begins, or goes on; its name. Raises RunError."""
+    def begin(
+        self, *, budget: int, model: str, host: str, go_on: AskedBefore | None,
+        checks: bool = False,
+    ) -> str:  # fmt: skip
+        """Note that an asking begins, or goes on; its name. checks: see `AskedBefore`.
+
+        Raises:
+            RunError: It cannot be kept.
+        """
         name = uuid.uuid4().hex[:12] if go_on is None else go_on.id
         if go_on is None:
             self.corrections.make_room()
-        self._write({"asking": name, "budget": budget, "model": model, "host": host})
+        only = {"checks": True} if checks else {}
+        self._write({"asking": name, "budget": budget, "model": model, "host": host, **only})
         return name
 
     def note(self, name: str, judgement: Judgement) -> None:
@@ -112,7 +144,8 @@ class JudgeRecord:
         self._write({"asking": name, **judgement.to_dict()})
 
     def end(self, name: str, asking: Asking) -> str:
-        """Let what came count, as one action in place of an earlier one of the same asking.
+        """Let what came count, as one action in place of an earlier one of the same asking; of one
+        that only checks labels there is none.
 
         Returns:
             The action's id; "" when no answer counts.
@@ -124,7 +157,7 @@ class JudgeRecord:
         before = self._seen.get(name)
         action = before.action if before is not None else ""
         new = asking.answers
-        if new:
+        if new and not (before is not None and before.checks):
             fresh = self.corrections.add("judged", new)
             if action:
                 self.corrections.undo(action)
@@ -136,6 +169,21 @@ class JudgeRecord:
         })  # fmt: skip
         return action
 
+    def undo(self) -> str:
+        """Take back all that the last asking said; what that was, in words.
+
+        Raises:
+            RunError: There is nothing, or it cannot be kept.
+        """
+        last = self.last
+        if last is None:
+            raise RunError("There is nothing that a judge said to be undone.")
+        if last.checks:
+            self._write({"asking": last.id, "withdrawn": True})
+            return f"{plural(len(last.judgements), 'image')} checked by a judge"
+        undone = self.corrections.undo(last.action)
+        return "" if undone is None else undone.text
+
     def _write(self, line: Mapping[str, Any]) -> None:
         try:
             append_json(self.path, {"time": round(time.time(), 3), **line}, keep=True)
@@ -145,6 +193,8 @@ class JudgeRecord:
     # Reading ----------------------------------------------------------------------------------
 
     def _stands(self, one: AskedBefore) -> bool:
+        if one.id in self._withdrawn:
+            return False
         return not one.action or self.corrections.stands(one.action)
 
     def _refresh(self) -> None:
@@ -156,10 +206,12 @@ class JudgeRecord:
 
     def _take(self, name: str, record: Mapping[str, Any]) -> None:
         one = self._seen.get(name)
-        if "budget" in record:
+        if record.get("withdrawn") is True:
+            self._withdrawn.add(name)
+        elif "budget" in record:
             told = AskedBefore(
                 name, _number(record["budget"]), _text(record.get("model")),
-                _text(record.get("host")),
+                _text(record.get("host")), checks=record.get("checks") is True,
             )  # fmt: skip
             self._seen[name] = told if one is None else replace(
                 one, budget=told.budget, model=told.model, host=told.host, over=False

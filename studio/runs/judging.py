@@ -44,6 +44,8 @@ class Order:
         cache_dir: Where answers are kept.
         about: The user's words about the set.
         go_on: An asking that was stopped, whose images count towards the budget.
+        checks: The images are drawn to check their labels (`runs.judge_checks`), also those that
+            were answered before; what is said counts as no judged label.
     """
 
     paths: Sequence[str]
@@ -56,6 +58,7 @@ class Order:
     cache_dir: Path
     about: str = ""
     go_on: AskedBefore | None = None
+    checks: bool = False
 
 
 def judge_images(
@@ -88,8 +91,9 @@ def judge_images(
         if new is not None:
             # Begun only now: an asking of which nothing came leaves no trace.
             name = name or record.begin(
-                budget=order.budget, model=endpoint.model, host=endpoint.host, go_on=order.go_on
-            )
+                budget=order.budget, model=endpoint.model, host=endpoint.host, go_on=order.go_on,
+                checks=order.checks,
+            )  # fmt: skip
             record.note(name, new)
         last = replace(asking, stopped=True)  # as far as anyone knows until it has ended
         if listen is not None:
@@ -122,7 +126,9 @@ class _Chooser:
         for judgement in done:
             self._answer(answers, judgement.path, judgement.label)
         asked = {self._place[j.path] for j in done if j.path in self._place}
-        chosen = self._order.choose(answers, asked | answers.keys(), most)
+        # A check of what a person has checked tells how often the judge is wrong.
+        without = asked if self._order.checks else asked | answers.keys()
+        chosen = self._order.choose(answers, without, most)
         return [self._item(image, classes) for image, classes in chosen]
 
     def _answer(self, answers: dict[int, int], path: str, label: str | None) -> None:

@@ -24,9 +24,10 @@ from studio.runs.deciding import (
     settle,
 )
 from studio.runs.given import NONE
+from studio.runs.judge_checks import Questioned
 from studio.runs.outcome import ANSWERED, TOGETHER, Outcome
 from studio.runs.reader import STAGES, RunReader
-from studio.runs.standing import PERSON, withdraw
+from studio.runs.standing import PERSON, Standing, withdraw
 from studio.session.asking import Asking
 from studio.session.encoded import drawn_order, subject_of
 from studio.session.opened import Opened, open_run
@@ -99,16 +100,25 @@ def checked_of(opened: Opened) -> Checked | None:
     told, ways = _told(opened), _ways(opened)
     if not told or not ways:
         return None
-    reader = _reader(opened)
-    standing = None if reader is None else reader.standing()
-    usual = list(_stages(opened))[-1]
-    way = usual if standing is None or standing.way not in ways else standing.way
+    way, standing = _standing_way(opened, ways)
     own = ways[way]
     labels = own.without_own_answers()
     share = right_share(
         {i: label == labels[i] for i, label in told.items()}, own.labels, own.confidence
     )
     return Checked(share, _decision(opened, told, ways), way, standing)
+
+
+def questioned_of(opened: Opened) -> Questioned | None:
+    """The labels that are looked at, as they are checked; None before there are any to check."""
+    ways = _ways(opened)
+    if not ways or (isinstance(opened.source, OpenedRun) and _reader(opened) is None):
+        return None
+    own = ways[_standing_way(opened, ways)[0]]
+    return Questioned(
+        opened.outcome.paths, opened.outcome.class_names, own.without_own_answers(),
+        own.confidence, _order(opened), [own.labels, *(one.labels for one in ways.values())],
+    )  # fmt: skip
 
 
 def settle_standing(opened: Opened) -> None:
@@ -138,6 +148,14 @@ def reverse_standing(opened: Opened) -> str:
     usual = list(_stages(opened))[-1]
     keep(reader, usual)
     return f"The labels {WAYS[usual]} stand"
+
+
+def _standing_way(opened: Opened, ways: Mapping[str, OwnLabels]) -> tuple[str, Standing | None]:
+    """Whose labels stand, and what was decided; None where nothing was."""
+    reader = _reader(opened)
+    standing = None if reader is None else reader.standing()
+    usual = list(_stages(opened))[-1]
+    return usual if standing is None or standing.way not in ways else standing.way, standing
 
 
 def _reader(opened: Opened) -> RunReader | None:

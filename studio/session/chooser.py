@@ -5,20 +5,23 @@ from __future__ import annotations
 import numpy as np
 
 from studio.errors import RunError
+from studio.runs.judge_checks import drawn_chooser
 from studio.runs.judging import ChooseImages
 from studio.runs.soft import Soft, chooser, soft_labels
 from studio.scores.similar import Vectors
 from studio.session.encoded import prompts_of
+from studio.session.judging import Checking
 from studio.session.opened import Opened
 from studio.session.similar import vectors_of
 from studio.session.source import OpenedFolder
 from studio.session.task import Task
 
 
-def choose_for(opened: Opened, task: Task) -> ChooseImages:
+def choose_for(opened: Opened, task: Task, checking: Checking | None = None) -> ChooseImages:
     """See `runs.judging.ChooseImages`; encodes the images where nothing is known of them yet.
 
-    task: told of each step.
+    task: told of each step; checking: the labels that are checked, in place of images that are
+        worth an answer.
     """
     looking = vectors_of(opened)
     if looking is None:
@@ -27,6 +30,8 @@ def choose_for(opened: Opened, task: Task) -> ChooseImages:
         task.rest(0.1)
     vectors: Vectors = looking.result()
     soft = soft_labels(opened.outcome, lambda: _zero_shot(opened, task))
+    if checking is not None:
+        return drawn_chooser(checking.of, soft, vectors.rows, before=checking.before)
     return chooser(soft, vectors.units, vectors.rows)
 
 

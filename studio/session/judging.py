@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -12,9 +12,17 @@ from studio.ask.judge_said import Asking
 from studio.errors import PromptError, StudioError
 from studio.forking import Lock
 from studio.prompts.endpoint import Endpoint, has_key, host_of, is_here, stays_here
-from studio.runs.actions import Action
+from studio.runs.judge_checks import (
+    ALL_ANSWERED,
+    ALL_CHECKED,
+    JudgeChecked,
+    Questioned,
+    judge_checked,
+    left_to_check,
+)
 from studio.runs.judged import AskedBefore, JudgedImage, JudgeRecord
 from studio.runs.judging import ChooseImages, Order, judge_images
+from studio.session.ask import questioned_of
 from studio.session.keys import Keys
 from studio.session.opened import Opened, open_run
 from studio.session.tasks import Lane, Task
@@ -27,12 +35,16 @@ CHANGED = "What would be sent has changed meanwhile: look at it again, and say y
 NOT_AGREED = "Nothing was sent: tick that the images may go to {} first."
 _BUSY = "A judge is at work already; wait for it or stop it."
 _SHORT, _LONG = 300, 1000
+MEND, CHECK = "mend", "check"
+"""What a judge is asked for: names of groups, or how many labels are right."""
+USUAL_BUDGET = {MEND: "2C", CHECK: "60"}
 
 
 @dataclass(frozen=True)
 class JudgeForm:
     """What was typed for a judge; everything but the key. budget: images, or `2C`; model, base_url:
-    empty = from the environment; about: the user's words about the set; price: see `Price.parse`.
+    empty = from the environment; about: the user's words about the set; price: see `Price.parse`;
+    purpose: MEND, or CHECK: the images are drawn, to tell how many labels are right.
     """
 
     budget: str = "2C"
@@ -40,6 +52,12 @@ class JudgeForm:
     base_url: str = ""
     about: str = ""
     price: str = ""
+    purpose: str = MEND
+
+    @property
+    def checks(self) -> bool:
+        """Whether the images are drawn to check the labels."""
+        return self.purpose == CHECK
 
     @classmethod
     def of(cls, typed: dict[str, object]) -> JudgeForm:
@@ -50,8 +68,9 @@ class JudgeForm:
             return value.strip()[:most] if isinstance(value, str) else ""
 
         return cls(
-            text("budget"), text("model"), text("base_url"), text("about", _LONG), text("price")
-        )
+            text("budget"), text("model"), text("base_url"), text("about", _LONG), text("price"),
+            CHECK if text("purpose") == CHECK else MEND,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -66,6 +85,7 @@ class Terms:
         budget: What that takes; None while there is nothing to ask, and `fault` says why.
         price: What the cost is worked out with; None: it is not known.
         about: Whether the user's words are sent too.
+        checks: The images are drawn, to check the labels.
         source: Whose images, see `session.source`.
         mark: Changes with all that the user says yes to.
     """
@@ -79,20 +99,22 @@ class Terms:
     budget: JudgeBudget | None = None
     price: Price | None = None
     about: bool = False
+    checks: bool = False
     fault: str = ""
     source: str = ""
 
     @property
     def mark(self) -> str:
         """See `Terms`."""
-        yes = (self.source, self.host, self.model, self.images, self.stays, self.about)
+        yes = (self.source, self.host, self.model, self.images, self.stays, self.about,
+               self.checks)  # fmt: skip
         return repr(yes)
 
 
 @dataclass(frozen=True)
 class JudgingView:
     """How an asking stands. source: text form of what it is about; error: one line when nothing
-    came; action: of the corrections that came of it.
+    came; checks: it only checks labels.
     """
 
     busy: bool = False
@@ -100,12 +122,21 @@ class JudgingView:
     host: str = ""
     stays: bool = False
     source: str = ""
+    checks: bool = False
     asking: Asking | None = None
     error: str = ""
 
 
-MakeChooser = Callable[[Opened, Task], ChooseImages]
+MakeChooser = Callable[[Opened, Task, "Checking | None"], ChooseImages]
 """Makes what says which images come next, in the task's thread; it may have to encode them."""
+
+
+@dataclass(frozen=True)
+class Checking:
+    """Labels that a judge checks. of: which; before: paths of images that it has checked."""
+
+    of: Questioned
+    before: Collection[str]
 
 
 @dataclass
@@ -213,8 +244,9 @@ class Judging:
             self._lane.start(task, busy=_BUSY)
             self._task, self.form = task, form
             self._view = JudgingView(
-                host=terms.host, stays=terms.stays, source=opened.source.choice
-            )
+                host=terms.host, stays=terms.stays, source=opened.source.choice,
+                checks=form.checks,
+            )  # fmt: skip
             if key.strip() and not public:
                 self.keys.keep(base, endpoint.key)
 
@@ -222,17 +254,21 @@ class Judging:
         """Hang up; what came is kept."""
         self._lane.stop()
 
-    def undo(self, source: Source) -> Action:
-        """Take back all that the last asking about these images said.
+    def undo(self, source: Source) -> str:
+        """Take back all that the last asking about these images said; what that was, in words.
 
         Raises:
             StudioError: there is none.
         """
-        record = self.record(source)
-        for one in reversed(record.askings()):
-            if one.action and (undone := record.corrections.undo(one.action)) is not None:
-                return undone
-        raise PromptError("There is nothing that a judge said to be undone.")
+        return self.record(source).undo()
+
+    def checked(self, opened: Opened) -> JudgeChecked | None:
+        """What a judge's checks say of the labels that are looked at; None where there are none."""
+        record = self.record(opened.source)
+        if not any(one.checks for one in record.askings()):
+            return None  # the usual case, in which no order has to be made
+        questioned = questioned_of(opened)
+        return None if questioned is None else judge_checked(record, questioned)
 
     def wait(self, seconds: float = 60) -> None:
         """Wait for the asking under way to end; for tests."""
@@ -245,7 +281,7 @@ class Judging:
         endpoint = find_judge(model=form.model, base_url=form.base_url, key="-", public=public)
         return Terms(
             host=host_of(base), model=endpoint.model, here=is_here(base),
-            stays=stays_here(base, endpoint.model), about=bool(form.about),
+            stays=stays_here(base, endpoint.model), about=bool(form.about), checks=form.checks,
         )  # fmt: skip
 
     def _terms(self, form: JudgeForm, opened: Opened) -> Terms:
@@ -255,15 +291,17 @@ class Judging:
             raise PromptError(f"{opened.problem} A judge has nothing to look at.")
         record = self.record(opened.source)
         wanted = images_wanted(form.budget, classes=len(opened.outcome.class_names))
-        before = record.open_one()
+        before = record.open_one(checks=form.checks)
         if before is not None and (before.model, before.host) == (terms.model, terms.host):
             wanted = min(wanted, before.left)  # who stopped 200 may want ten of them
+        elif form.checks:
+            before, done = None, record.checked(terms.model, terms.host)
+            wanted = min(wanted, left_to_check(_questioned(opened), done))
         else:
-            before = None
-            known = record.corrections.current()
+            before, known = None, record.corrections.current()
             wanted = min(wanted, sum(path not in known for path in opened.outcome.paths))
         if not wanted:
-            raise PromptError("Every image has an answer already: there is nothing to ask.")
+            raise PromptError(ALL_CHECKED if form.checks else ALL_ANSWERED)
         budget = judge_budget(wanted, model=terms.model, price=price, about=form.about)
         return replace(
             terms, images=wanted, go_on=before, budget=budget, price=price,
@@ -277,17 +315,29 @@ class Judging:
             with self._lock:
                 self._view = replace(self._view, asking=asking)
 
-        before = terms.go_on
+        before, checking = terms.go_on, None
+        if form.checks:
+            done = self.record(opened.source).checked(endpoint.model, endpoint.host)
+            checking = Checking(_questioned(opened), done)
         order = Order(
             paths=opened.outcome.paths,
             class_names=opened.outcome.class_names,
             root=opened.root,
             corrections=self.session.corrections(opened.source),
-            choose=self.chooser(opened, task),
+            choose=self.chooser(opened, task, checking),
             endpoint=endpoint,
             budget=terms.images + (len(before.judgements) if before else 0),
             cache_dir=self.session.options.cache_dir,
             about=form.about,
             go_on=before,
+            checks=form.checks,
         )
         listen(judge_images(order, stop=task.stopping, listen=listen))
+
+
+def _questioned(opened: Opened) -> Questioned:
+    """The labels that are checked. Raises PromptError: there are none to check yet."""
+    found = questioned_of(opened)
+    if found is None:
+        raise PromptError("Labels can be checked once the run has ended.")
+    return found

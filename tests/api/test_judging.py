@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import studio
 from studio import cli
 from studio.runs.corrections import corrections_of
 from studio.runs.given import read_corrections
@@ -163,3 +164,106 @@ def test_help_says_what_it_does():
     )  # fmt: skip
     assert done.returncode == 0
     assert "nothing is sent before you say yes" in " ".join(done.stdout.split())
+
+
+def test_checks_of_a_judge_tell_how_many_labels_are_right_and_change_none(
+    command: Command, run: Run, server: ChatServer, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    before = studio.load(run.path).labels["label"]
+    code, told = command(run.id, "--checks", "6", "--yes", "--out", "said.csv")
+    assert code == 0, told
+    assert "12 questions about 6 images" in told
+    assert "drawn by chance to check the labels: what it says changes none of them" in told
+    assert "The judge seer checked 6 images" in told or "that the judge seer checked" in told
+    assert "No person has checked the same images" in told
+    assert f"kept with run {run.id}, and in said.csv; no label was changed" in told
+    rows = (tmp_path / "said.csv").read_text(encoding="utf-8-sig").splitlines()
+    assert rows[0].startswith("path,pseudo-label,judge_check,judge_check_again")
+    assert len(rows) == 7
+    assert corrections_of(run) == {}, "no judged label"
+    loaded = studio.load(run.path)
+    assert loaded.labels["label"] == before
+    checked = loaded.judge_checks()
+    assert checked is not None
+    labels = {row["path"]: row["label"] for row in loaded.labels}
+    first = [row["path"] for row in loaded.checks(6)]
+    right = sum(labels[path] == path.split("/")[0] for path in first)
+    assert checked.share.checks == 6
+    assert checked.share.seen == pytest.approx(right / 6, abs=0.2), "as this server sees them"
+
+    whole = len(labels)
+    code, told = command(run.id, "--checks", "600", "--yes")
+    assert code == 0
+    assert f"about {whole - 6} images" in told, "nothing is asked twice"
+    sent = len(server.requests)
+    code, told = command(run.id, "--checks", "6", "--yes")
+    assert code == 2
+    assert "This judge has checked every image already" in told
+    assert len(server.requests) == sent
+    chosen = loaded.checks(whole)[whole - 1]["path"]
+    loaded.correct({chosen: labels[chosen]})
+    assert not loaded.checked, "a person has answered none of the images that come first"
+    assert cli.main(["checks", run.id, "--runs", str(tmp_path / "runs")]) == 0
+    assert "the judge seer checked" in capsys.readouterr().out.replace("The", "the")
+    code, told = command(run.id, "--budget", "2", "--yes")
+    assert code == 0
+    assert len(corrections_of(run)) == 1 + 2, "checks are no answers"
+
+
+def test_a_persons_checks_stand_beside_a_judges(
+    command: Command, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(run.id, "--checks", "6", "--yes")[0] == 0
+    loaded = studio.load(run.path)
+    names = {name.replace("_", " "): name for name in loaded.class_names}
+    loaded.correct({
+        row["path"]: names[row["path"].split("/")[0].replace("_", " ")]
+        for row in loaded.checks(4)
+    })  # fmt: skip
+    checked = loaded.judge_checks()
+    assert checked is not None
+    assert (checked.share.checks, checked.share.both, checked.share.agreed) == (6, 4, 4)
+    assert loaded.accuracy().checks == 4, "not ten"
+    capsys.readouterr()
+    assert cli.main(["checks", run.id, "--runs", str(tmp_path / "runs")]) == 0
+    out = capsys.readouterr().out
+    assert "Right among" in out, "which labels a person's checks speak for"
+    assert "A person has checked 4 of the same images" in out
+    assert "4 answered images were drawn by chance" in out or "from 4 checked images" in out
+
+
+def test_checks_that_were_stopped_go_on_with_the_same_command(
+    command: Command, run: Run, server: ChatServer
+) -> None:
+    def used_up(request: dict[str, Any]) -> Any:
+        if is_test_picture(request) or len(server.requests) <= 2 + 6:
+            return sees(request)
+        return error(429, "no money", code="insufficient_quota")
+
+    server.then = used_up
+    code, told = command(run.id, "--checks", "6", "--yes")
+    assert code == 1
+    assert "the same command goes on with it" in told
+    server.then = sees
+    code, told = command(run.id, "--checks", "6", "--yes")
+    assert code == 0, told
+    assert "of 6 images had been asked about" in told
+    checked = studio.load(run.path).judge_checks()
+    assert checked is not None
+    assert checked.share.checks == 6
+    assert corrections_of(run) == {}
+
+
+def test_a_folder_is_checked_before_any_run(
+    command: Command, image_folder: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    target = [str(image_folder), "--model", str(tiny_model)]
+    code, told = command(*target, "--checks", "4", "--yes")
+    assert code == 0, told
+    assert "checked 4 images" in told or "from 4 images" in told
+    assert not (tmp_path / "judged.csv").exists()
+    with pytest.raises(SystemExit, match="2"):
+        command(*target, "--checks", "4", "--budget", "3", "--yes")
+    code, told = command(*target, "--checks", "2", "--yes")
+    assert "checked 6 images" in told or "from 6 images" in told, "two more of the same judge"

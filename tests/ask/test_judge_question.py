@@ -68,3 +68,23 @@ def test_a_question_is_told_from_others_by_image_names_and_words():
 def test_a_shortlist_has_names(shortlist: list[str]):
     with pytest.raises(ValueError, match="shortlist"):
         questions(PICTURE, shortlist)
+
+
+def test_names_that_differ_by_case_or_an_underscore_are_told_apart() -> None:
+    names = ("Cat", "cat", "CAT", "tree_frog", "tree frog", NONE)
+    question = PictureQuestion(PICTURE, names)
+    shown = json.loads(question.text)["names"]
+    assert len(set(shown.values())) == 6, "each stands there in another way"
+    for name in names:
+        assert question.read(shown_as(question, name)) == name
+    alone = PictureQuestion(PICTURE, ("tree_frog", "dog", NONE))
+    assert "tree frog" in json.loads(alone.text)["names"].values()
+    assert alone.read("Tree Frog") == "tree_frog"
+    with pytest.raises(UnusableAnswerError):
+        question.read("cAt")
+
+
+def shown_as(question: PictureQuestion, name: str) -> str:
+    """What a name is called in a question."""
+    at = question.names.index(name)
+    return str(list(json.loads(question.text)["names"].values())[at])

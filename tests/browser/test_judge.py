@@ -175,6 +175,48 @@ def test_what_it_said_is_shown_on_each_image_and_undone_in_one_press(
     wait_for(page, lambda: cards.count() == 0, "no marks", 60)
 
 
+def test_a_judge_checks_how_good_the_labels_are_and_changes_none(
+    open_page: Open, first: Run, model: ChatServer
+) -> None:
+    page = open_page()
+    explore(page)
+    box(page)
+    use(page, model)
+    fill(page, "budget", "2C")  # as it is before anybody types
+    told(page, "Asking sends 22 images")
+    page.locator("#judge-purpose").get_by_text("Check how good these labels are").click()
+    told(page, "They change no label, and are never counted with your own checks.")
+    told(page, "Asking sends 60 images")
+    assert page.input_value("#judge-budget input, #judge-budget textarea") == "60"
+    fill(page, "budget", "12")
+    told(page, "Asking sends 12 images")
+    tick = page.locator("#judge-agree input")
+    wait_for(page, lambda: not tick.is_checked(), "a tick that is taken away", 30)
+    tick.check()
+    page.locator("#judge-purpose").get_by_text("Name groups").click()
+    told(page, "evidence that the next run weighs")
+    wait_for(page, lambda: not tick.is_checked(), "a yes to checks is none to answers", 30)
+    page.locator("#judge-purpose").get_by_text("Check how good these labels are").click()
+    told(page, "They change no label")
+    told(page, "Asking sends 12 images")
+    wait_for(page, lambda: not tick.is_checked(), "a tick that is taken away", 30)
+    tick.check()
+    page.click("#judge-ask")
+    wait_for(page, lambda: "12 images checked" in status(page), "the end", 60)
+    share = page.locator("#judge-share")
+    wait_for(page, lambda: "The judge seer checked 12 images" in share.inner_text()
+             or "the judge seer checked" in share.inner_text(), "the share", 60)  # fmt: skip
+    assert "No person has checked the same images" in share.inner_text()
+    assert corrections_of(first) == {}, "no label was touched"
+    reload(page)
+    explore(page)
+    box(page)
+    wait_for(page, lambda: "the judge seer checked" in share.inner_text().replace("The", "the"),
+             "the share after a reload", 60)  # fmt: skip
+    page.click("#judge-undo")
+    wait_for(page, lambda: share.inner_text().strip() == "", "the undo", 60)
+
+
 def test_what_fails_is_one_line(open_page: Open, first: Run, model: ChatServer) -> None:
     page = open_page()
     explore(page)

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from studio.errors import StudioError
+from studio.session.encoded import drawn_order
 from studio.session.judging import JudgeForm, Judging
+from studio.session.opened import open_run
 from studio.session.session import Session
 from studio.session.source import AT_HAND, OpenedRun
 from tests.ask.vision_server import is_test_picture, sees
@@ -195,3 +197,34 @@ def test_there_must_be_images(session: Session):
         session.judging.start(
             JudgeForm(), OpenedRun("none"), key="k", agreed=True, mark=terms.mark
         )  # fmt: skip
+
+
+def test_checks_change_no_label_and_need_a_yes_of_their_own(
+    judging: Judging, form: JudgeForm, server: ChatServer
+) -> None:
+    checks = replace(form, purpose="check", budget="4")
+    mark = judging.terms(replace(checks, purpose="mend"), AT_HAND).mark
+    with pytest.raises(StudioError, match="changed meanwhile"):
+        judging.start(checks, AT_HAND, key="", agreed=True, mark=mark)
+    assert server.requests == []
+    opened = open_run(judging.session, AT_HAND)
+    assert judging.checked(opened) is None
+    ask(judging, checks)
+    assert judging.view.checks
+    assert judging.view.error == ""
+    opened = open_run(judging.session, AT_HAND)
+    assert opened.corrections == {}, "nothing that was said is a judged label"
+    checked = judging.checked(opened)
+    assert checked is not None
+    assert (checked.share.checks, checked.model) == (4, "sees")
+    drawn = drawn_order(opened)[:4]
+    for image in drawn:
+        said = judging.said(opened, int(image))
+        assert said is not None
+        assert said.check
+        label = opened.outcome.class_names[opened.outcome.labels[image]]
+        assert said.judgement.shortlist[0] == label, "or it could not be judged"
+    assert judging.terms(replace(checks, budget="60"), AT_HAND).images == 32, "36 in all"
+    assert judging.terms(form, AT_HAND).images == 6, "they can still be asked about for themselves"
+    assert judging.undo(opened.source) == "4 images checked by a judge"
+    assert judging.checked(open_run(judging.session, AT_HAND)) is None

@@ -6,6 +6,7 @@ what would be, and has ticked that; whenever that changes, the tick is taken awa
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -16,7 +17,8 @@ from studio.ask.judge_cost import PRICES_OF
 from studio.ask.judge_endpoint import DEFAULT_JUDGE
 from studio.errors import PromptError, StudioError
 from studio.numbers import plural
-from studio.session.judging import JudgeForm, Terms
+from studio.session.judging import CHECK, MEND, USUAL_BUDGET, JudgeForm, Terms
+from studio.session.opened import open_run
 from studio.session.rooms import Whose
 from studio.session.source import parse
 from studio.ui.explore.correct import CorrectPanel
@@ -34,7 +36,11 @@ _ABOUT_KEY = {
 }
 _PUBLIC_KEY = "Your own key; it is used for this call only, and kept nowhere."
 _UNDER_WAY = "An asking is under way. It sends what was agreed to, and nothing else."
-_FIELDS = ("budget", "about", "base_url", "model", "price")
+_FIELDS = ("budget", "about", "base_url", "model", "price", "purpose")
+_PURPOSES = [
+    ("Name groups: a few well-chosen images", MEND),
+    ("Check how good these labels are: images drawn by chance", CHECK),
+]
 
 
 class JudgePanel(InSession):
@@ -48,6 +54,9 @@ class JudgePanel(InSession):
         """Lay the panel out, inside of the Explore tab."""
         off: dict[str, Any] = {"interactive": False}
         with gr.Accordion("Ask a vision-language model", open=False, elem_id="judge"):
+            self.purpose = gr.Radio(
+                _PURPOSES, value=MEND, label="What for", elem_id="judge-purpose", **off
+            )
             self.leaves = gr.HTML(elem_id="judge-leaves")
             with gr.Row(elem_classes="inline"):
                 self.budget = line(
@@ -99,6 +108,7 @@ class JudgePanel(InSession):
                 self.undo = gr.Button("Undo what it said", elem_id="judge-undo", **small)
                 self.take = gr.Button("Select the judged", elem_id="judge-take", **small)
             self.status = gr.HTML(elem_id="judge-status")
+            self.share = gr.HTML(elem_id="judge-share")
         self.seen = gr.State("")  # the mark of the terms that the page shows
         self.fields = {name: getattr(self, name) for name in _FIELDS}  # as of a JudgeForm
 
@@ -108,7 +118,7 @@ class JudgePanel(InSession):
         run: the text form of what the page shows; not the list of runs, whose value gradio checks.
         """
         names = ("leaves", "about_key", "forget", "agree", "ask", "stop", "undo", "take", "status",
-                 "seen")  # fmt: skip
+                 "share", "seen")  # fmt: skip
         own: dict[str, Any] = {f"judge_{name}": getattr(self, name) for name in names}
         fields = {f"judge_field_{name}": field for name, field in self.fields.items()}
         outputs = {**own, **fields, "judge_said": self.correct.changed}
@@ -118,6 +128,7 @@ class JudgePanel(InSession):
         """Connect events. watched: what `watch` gave."""
         for field in self.fields.values():
             field.change(trigger_mode="always_last", **watched.now)
+        self.purpose.input(self.usual, [self.purpose, self.budget], [self.budget], **UNCHECKED)
         inputs = {run, self.key, self.agree, self.seen, *self.fields.values()}
         started = self.ask.click(
             self.begin_with(run), inputs, [self.key], **UNCHECKED
@@ -153,6 +164,12 @@ class JudgePanel(InSession):
         )  # fmt: skip
         return gr.skip() if self.session.options.public else ""
 
+    def usual(self, purpose: Any, budget: Any) -> Any:
+        """The usual number of images for what is asked for, where no other one was typed."""
+        if budget not in USUAL_BUDGET.values() or purpose not in USUAL_BUDGET:
+            return gr.skip()
+        return USUAL_BUDGET[purpose]
+
     def hang_up(self) -> None:
         """Stop the asking; what came is kept."""
         self.session.judging.stop()
@@ -164,8 +181,8 @@ class JudgePanel(InSession):
     def take_back(self, run: Any) -> str:
         """Undo all that the last asking said; a mark of that."""
         undone = guard(lambda: self.session.judging.undo(parse(run)))
-        gr.Info(f"Undone: {undone.text}.", duration=4)
-        return f"undone {undone.id}"
+        gr.Info(f"Undone: {undone}.", duration=4)
+        return f"undone {time.time()}"
 
     # How it looks -----------------------------------------------------------------------------
 
@@ -196,10 +213,11 @@ class JudgePanel(InSession):
                 mark[2:4], gr.update(visible=view.busy, interactive=not view.stopping)
             ),
             "judge_undo": ((said, view.busy), gr.update(visible=said and not view.busy)),
-            "judge_take": ((said, view.busy), gr.update(visible=said)),
+            "judge_take": (mark[-2], gr.update(visible=mark[-2])),
             "judge_status": (
                 state, Lazy(lambda: render("explore/judging.html", view=view, step=judging.step))
             ),
+            "judge_share": ((mark, ended), Lazy(lambda: self._share(run))),
             "judge_said": (ended, ended or gr.skip()),
         }  # fmt: skip
 
@@ -208,10 +226,20 @@ class JudgePanel(InSession):
         preview = self.session.data.state.preview
         try:
             record = self.session.judging.record(parse(run))
-            said = any(one.action for one in record.askings())
-            return id(preview), record.corrections.mark, said
+            last = record.last
+            judged = any(one.action for one in record.askings())
+            came = None if last is None else (last.id, len(last.judgements))
+            return id(preview), record.corrections.mark, came, judged, last is not None
         except StudioError:
-            return id(preview), None, False
+            return id(preview), None, None, False, False
+
+    def _share(self, run: Any) -> str:
+        """How many labels are right, as far as a judge's checks tell."""
+        try:
+            checked = self.session.judging.checked(open_run(self.session, run))
+        except StudioError:
+            return ""  # what is wrong is said above
+        return "" if checked is None else render("explore/judge_share.html", lines=checked.lines)
 
     def _leaves(self, terms: Terms) -> str:
         """What leaves the machine and what it may cost, before anything does."""
