@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from studio.errors import RunError
 from studio.images.image_names import ImageNames, plain
 from studio.images.names import Matcher, same
-from studio.numbers import plural
+from studio.numbers import plural, some
 from studio.runs.table import plain_name, plain_path, read_csv, safe_name, safe_path, write_csv
 
 if TYPE_CHECKING:
@@ -42,7 +42,6 @@ LABEL_HEADS = ("label", "class", "class_name", "category", "choice", "label_name
 """What they call the column `label`."""
 GIVEN_FILE = "given.csv"
 """In a run's folder: what the run was started with."""
-_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -147,7 +146,7 @@ def read_corrections(
     named = [[n for n in names if n in head] for names in (PATH_HEADS, LABEL_HEADS)]
     missing = [name for name, found in zip(COLUMNS, named, strict=False) if not found]
     if missing:
-        raise RunError(f"{path} has no column {listed(missing)}: its head must be path,label")
+        raise RunError(f"{path} has no column {some(missing)}: its head must be path,label")
     path_column = _of_paths(named[0], rows, images)
     label_column = _of_labels(named[1], rows)
     if "correction" not in head and "clean_probability" in head:
@@ -165,7 +164,7 @@ def read_corrections(
         if verdict == "judged" and JUDGED_COLUMN in head:
             label = judged
         if verdict not in VERDICTS:
-            raise RunError(f"{path}, line {number}: correction must be one of {listed(VERDICTS)}")
+            raise RunError(f"{path}, line {number}: correction must be one of {some(VERDICTS)}")
         if not image or (verdict in NAMING and not label):
             raise RunError(f"{path}, line {number}: a path and a label are needed")
         correction = Correction(
@@ -214,14 +213,14 @@ def _check_repeated(
     if against:
         images = "1 image has" if len(against) == 1 else f"{len(against)} images have"
         raise RunError(
-            f"{path}: {images} more than one label: {listed(against, 20)}; leave one row for each"
+            f"{path}: {images} more than one label: {some(against, 20)}; leave one row for each"
         )
     if again and tell is not None:
         lines = [
             f"{image} (lines {', '.join(str(number) for number, _ in found)})"
             for image, found in again.items()
         ]
-        tell(f"{path.name} has more than one row for {listed(lines, 20)}; they say the same")
+        tell(f"{path.name} has more than one row for {some(lines, 20)}; they say the same")
 
 
 @dataclass(frozen=True)
@@ -261,7 +260,7 @@ class Given:
         """What to tell when images are missing."""
         count = len(self.missing)
         images = "1 corrected image is" if count == 1 else f"{count} corrected images are"
-        return f"{images} not in the folder any more: {listed(self.missing)}"
+        return f"{images} not in the folder any more: {some(self.missing)}"
 
     def tensor(self) -> Tensor | None:
         """The vector as a method takes it; None when nothing is given."""
@@ -303,7 +302,7 @@ def given_vector(
     strange = sorted(label for label, found in index.items() if found is None)
     if strange:
         raise RunError(
-            f"The {what} name classes that are not in the list: {listed(strange)}. "
+            f"The {what} name classes that are not in the list: {some(strange)}. "
             "Add them to the class names, or take those rows out."
         )
     names, place = ImageNames(paths, roots=roots), {path: n for n, path in enumerate(paths)}
@@ -334,7 +333,7 @@ def given_vector(
     if corrections and len(missing) == len(corrections):
         raise RunError(
             f"{plural(len(missing), 'image')} of the {what}, and none is in the folder "
-            f"({listed(missing)}): paths are relative to the folder of images."
+            f"({some(missing)}): paths are relative to the folder of images."
         )
     return Given(vector, judged, tuple(missing), resolved)
 
@@ -381,9 +380,3 @@ def keep_given(
     if corrections:
         write_corrections(folder / GIVEN_FILE, given.corrections)
     return given
-
-
-def listed(names: Iterable[str], most: int = _SHOWN) -> str:
-    """The first few of some names."""
-    names = list(names)
-    return ", ".join(names[:most]) + (" ..." if len(names) > most else "")

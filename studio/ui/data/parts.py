@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from studio.images.class_lists import shown
+from studio.numbers import some
 from studio.session.rooms import Whose
 from studio.session.state import DataState
 from studio.ui.data.labels import parts_of
@@ -121,8 +121,8 @@ def question_of(view: DataState) -> Any:
     here, there = classes.classes.names, classes.other.names
     inner, outer = (here, there) if classes.as_parts else (there, here)
     choices = [
-        (f"{shown(outer)}", "no"),
-        (f"{shown(inner)} (what lies in {shown(classes.asked)})", "yes"),
+        (some(outer), "no"),
+        (f"{some(inner)} (what lies in {some(classes.asked)})", "yes"),
     ]
     value = "yes" if classes.as_parts else "no"
     return gr.update(choices=choices, value=value, visible=True)
