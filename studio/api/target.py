@@ -19,7 +19,7 @@ class Target:
 
     Attributes:
         target: A run's id, its folder, or `latest`; or a folder of images.
-        budget: How many images, or `2C` for two a class.
+        budget: How many images, or `2C` for two per class.
         runs, cache: Where runs and the cache are.
         classes, prompts, model: For a folder: its class names, what is read about them, and the
             model that labels it first.

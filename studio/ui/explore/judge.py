@@ -51,7 +51,7 @@ class JudgePanel(InSession):
             self.leaves = gr.HTML(elem_id="judge-leaves")
             with gr.Row(elem_classes="inline"):
                 self.budget = line(
-                    "How many images (2C: two a class)", elem_id="judge-budget", scale=1,
+                    "How many images (2C: two per class)", elem_id="judge-budget", scale=1,
                     min_width=170, **off,
                 )  # fmt: skip
                 self.about = gr.Textbox(
@@ -71,7 +71,7 @@ class JudgePanel(InSession):
                         **off,
                     )  # fmt: skip
                     self.price = line(
-                        "US dollars a million tokens, sent / written (optional)",
+                        "US dollars per million tokens, sent / written (optional)",
                         elem_id="judge-price", placeholder="0.40 / 1.60", min_width=200, **off,
                     )  # fmt: skip
                 self.key = gr.Textbox(

@@ -55,7 +55,7 @@ class LlmBox(InSession):
             with gr.Row(elem_classes="inline"):
                 number: dict[str, Any] = {"precision": 0, "minimum": 0, "maximum": 40, **off}
                 self.sentences = gr.Number(
-                    4, label="Sentences a class", elem_id="llm-sentences", min_width=120, **number
+                    4, label="Sentences per class", elem_id="llm-sentences", min_width=120, **number
                 )
                 self.templates = gr.Number(
                     0, label="Templates", elem_id="llm-templates", min_width=120, **number
