@@ -40,7 +40,8 @@ _KEPT = 4
 @dataclass
 class Asking:
     """One set of images. images: the paths of all N; subject, corrections: of them; lane: where
-    labels are made to follow; labels: the mark of those without answers, see `session.source`.
+    labels are made to follow; labels: the mark of those without answers, see `session.source`;
+    draw: the order in which images are checked; after: told whenever labels have followed.
     """
 
     images: tuple[str, ...]

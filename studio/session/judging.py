@@ -91,15 +91,11 @@ class Terms:
 
 @dataclass(frozen=True)
 class JudgingView:
-    """How an asking stands. source: text form of what it is about; error: one line when nothing
-    came; action: of the corrections that came of it.
-    """
+    """How an asking stands. host: who is asked; error: one line when nothing came."""
 
     busy: bool = False
     stopping: bool = False
     host: str = ""
-    stays: bool = False
-    source: str = ""
     asking: Asking | None = None
     error: str = ""
 
@@ -110,7 +106,9 @@ MakeChooser = Callable[[Opened, Task], ChooseImages]
 
 @dataclass
 class Judging:
-    """See the module. session: whose images; keys: those that were typed."""
+    """See the module. session: whose images; keys: those that were typed; chooser: see
+    `MakeChooser`; form: what the last asking was begun with.
+    """
 
     session: Session
     keys: Keys
@@ -212,9 +210,7 @@ class Judging:
         with self._lock:
             self._lane.start(task, busy=_BUSY)
             self._task, self.form = task, form
-            self._view = JudgingView(
-                host=terms.host, stays=terms.stays, source=opened.source.choice
-            )
+            self._view = JudgingView(host=terms.host)
             if key.strip() and not public:
                 self.keys.keep(base, endpoint.key)
 

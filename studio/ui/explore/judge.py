@@ -22,17 +22,27 @@ from studio.session.source import parse
 from studio.ui.explore.correct import CorrectPanel
 from studio.ui.explore.scene import Filters, Indices, Scene
 from studio.ui.handlers import InSession
-from studio.ui.parts import POLL, PRIVATE, UNCHECKED, Lazy, Part, field_of, guard, line
+from studio.ui.parts import (
+    KEY_FOR_ONE_CALL,
+    KEY_TYPED,
+    POLL,
+    PRIVATE,
+    UNCHECKED,
+    Lazy,
+    Part,
+    field_of,
+    guard,
+    line,
+)
 from studio.ui.polling import Polling, Watched
 from studio.views.render import part, render
 
 _ABOUT_KEY = {
-    "typed": "A key was typed; it is kept in memory until the studio ends, and written nowhere.",
+    "typed": KEY_TYPED,
     "environment": "The key of the environment is used.",
     "here": "A server on this machine needs no key.",
     "": "No key: nothing is sent. Set JUDGE_API_KEY or OPENAI_API_KEY, or type one.",
 }
-_PUBLIC_KEY = "Your own key; it is used for this call only, and kept nowhere."
 _UNDER_WAY = "An asking is under way. It sends what was agreed to, and nothing else."
 _FIELDS = ("budget", "about", "base_url", "model", "price")
 
@@ -180,7 +190,7 @@ class JudgePanel(InSession):
             key = judging.key_from(form.base_url)
         except PromptError:
             key = ""
-        about_key = _PUBLIC_KEY if self.session.options.public else _ABOUT_KEY[key]
+        about_key = KEY_FOR_ONE_CALL if self.session.options.public else _ABOUT_KEY[key]
         said = mark[-1]
         state = (*mark[2:4], view.error, id(view.asking), view.host, judging.step)
         ended = "" if view.busy or view.asking is None else f"judged {id(view.asking)}"

@@ -18,18 +18,28 @@ from studio.prompts.prompt_set import PromptSet
 from studio.session.rooms import Whose
 from studio.session.state import DataState
 from studio.ui.handlers import InSession
-from studio.ui.parts import POLL, Lazy, Part, box, field_of, guard, line, page_of
+from studio.ui.parts import (
+    KEY_FOR_ONE_CALL,
+    KEY_TYPED,
+    POLL,
+    Lazy,
+    Part,
+    box,
+    field_of,
+    guard,
+    line,
+    page_of,
+)
 from studio.views import prompts
 from studio.views.render import part, render
 
 _KEYS = {
-    "typed": "A key was typed; it is kept in memory until the studio ends, and written nowhere.",
+    "typed": KEY_TYPED,
     "environment": "The key in OPENAI_API_KEY is used.",
     "": "No key: nothing is sent. Set OPENAI_API_KEY, or type one; servers that need none take "
     "any word.",
 }
 _OF_ALL_CLASSES = ("templates", "again")  # fields of an LlmForm
-_PUBLIC_KEY = "Your own key; it is used for this call only, and kept nowhere."
 
 
 class LlmBox(InSession):
@@ -193,7 +203,7 @@ class LlmBox(InSession):
             key = self.session.writer.key_from(llm_form.base_url)
         except PromptError:
             key = ""
-        about_key = _PUBLIC_KEY if self.session.options.public else _KEYS[key]
+        about_key = KEY_FOR_ONE_CALL if self.session.options.public else _KEYS[key]
         proposed = writing.proposal is not None
         state = (writing.busy, writing.stopping, id(writing.written), writing.error, proposed,
                  writing.decided)  # fmt: skip
