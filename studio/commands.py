@@ -373,8 +373,8 @@ def _rank(options: argparse.Namespace) -> int:
     from studio.analysis.which_model import ranking_text
     from studio.api.classes import classes_of, listed
     from studio.clip.sources import models_at_hand
-    from studio.images.canvases import prepare
     from studio.images.folder import truth
+    from studio.images.preparing import prepare
     from studio.prompts.prompt_set import PromptSet
     from studio.runs.which_model import rank_models
     from studio.terminal import Terminal, stop_on_ctrl_c

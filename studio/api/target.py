@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studio.api.classes import Classes, classes_of, listed
-from studio.images.canvases import Canvases, prepare
+from studio.images.canvases import Canvases
 from studio.images.folder import Folder
+from studio.images.preparing import prepare
 from studio.progress import Begin, Stop
 from studio.prompts.prompt_set import PromptSet
 

@@ -369,7 +369,7 @@ def model_for(
     begin(LOADING)
     import_torch()
     from studio.clip.backbone import load_backbone
-    from studio.images.canvases import prepare
+    from studio.images.preparing import prepare
 
     backbone = load_backbone(model, begin=begin, stop=stop)
     if backbone.image_size > canvases.size or backbone.resize != canvases.resize:

@@ -16,9 +16,10 @@ from studio.cache import Cache
 from studio.cache_folder import sizes
 from studio.errors import RunError
 from studio.forking import Lock
-from studio.images.canvases import OneFile, prepare
+from studio.images.canvases import OneFile
 from studio.images.folder import Folder
 from studio.images.machine import MachineFolders
+from studio.images.preparing import prepare
 from studio.images.thumbnails import Pictures, Thumbnails
 from studio.imports import import_torch
 from studio.runs.corrections import Corrections

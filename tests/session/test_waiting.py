@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from studio.errors import FolderError
-from studio.images import canvases, decoding_many
+from studio.images import decoding_many, preparing
 from studio.images.arriving import MOST
 from studio.session import session as session_module
 from studio.session.dataset import DataSet
@@ -51,7 +51,7 @@ def test_nobody_waits_while_a_slow_folder_is_opened(
     shared: Session, run_id: str, tmp_path: Path, image_folder: Path, gate: Gate,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    real, slow = canvases.prepare, tmp_path / "slow"
+    real, slow = preparing.prepare, tmp_path / "slow"
     shutil.copytree(image_folder, slow)
 
     def prepare(root: Path, **more: Any) -> Any:
@@ -139,7 +139,7 @@ def test_the_first_images_are_seen_while_the_rest_is_read(
         return pixels
 
     monkeypatch.setattr(decoding_many, "square", slow)
-    monkeypatch.setattr(canvases, "_PROGRESS_EVERY_S", 0.0)
+    monkeypatch.setattr(preparing, "_PROGRESS_EVERY_S", 0.0)
     data = session.data
     seen: list[int] = []
     follow = data._follow
@@ -194,7 +194,7 @@ def test_what_was_read_before_does_not_arrive_again(tmp_path: Path, image_folder
     arrived: list[str] = []
 
     def prepare() -> None:
-        canvases.prepare(
+        preparing.prepare(
             image_folder, cache_dir=tmp_path, arrived=lambda file, _: arrived.append(file.path)
         )
 
