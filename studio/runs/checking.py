@@ -13,7 +13,8 @@ from studio.errors import RunError
 from studio.images.image_names import ImageNames
 from studio.images.names import Matcher
 from studio.numbers import some
-from studio.runs.given import Correction, given_vector, read_corrections
+from studio.runs.given import Correction, given_vector
+from studio.runs.given_table import read_corrections
 from studio.runs.result import CheckedLabels
 from studio.runs.table import safe_name, safe_path, write_csv
 from studio.scores import accuracy, auroc, clean_precision

@@ -28,14 +28,8 @@ from studio.images.names import clean, same
 from studio.locks import FileLock
 from studio.numbers import some
 from studio.runs.actions import NOTES, WITHDRAWN, Action, action_of
-from studio.runs.given import (
-    GIVEN_FILE,
-    NAMING,
-    VERDICTS,
-    Correction,
-    Verdict,
-    read_corrections,
-)
+from studio.runs.given import NAMING, VERDICTS, Correction, Verdict
+from studio.runs.given_table import GIVEN_FILE, read_corrections
 from studio.runs.run import Run
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import pytest
 
 from studio import cli
 from studio.runs.corrections import corrections_of
-from studio.runs.given import read_corrections
+from studio.runs.given_table import read_corrections
 from studio.runs.job import run_job
 from studio.runs.request import JobRequest, create_run
 from studio.runs.run import Run

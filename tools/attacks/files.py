@@ -21,7 +21,7 @@ from studio.images.image_names import ImageNames
 from studio.images.names import truth
 from studio.images.preparing import prepare
 from studio.images.uploads import take_uploads
-from studio.runs.given import read_corrections
+from studio.runs.given_table import read_corrections
 
 
 def _picture(path: Path, number: int = 0, **options: object) -> None:
