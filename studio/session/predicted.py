@@ -96,7 +96,7 @@ def _image(session: Session, done: Predictions, index: int, opened: Opened | Non
             nearest.append(Near(path, label, cosine, opened.picture(at)))
     return Predicted(
         done.paths[index],
-        session.picture(done.folder, done.canvases, index),
+        session.pictures.small(done.folder, done.canvases, index),
         done.likeliest[index][:CLASSES],
         nearest,
     )

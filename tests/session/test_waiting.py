@@ -163,7 +163,7 @@ def test_the_first_images_are_seen_while_the_rest_is_read(
     arriving = state.arriving
     assert 0 < len(arriving) == len(arriving.folder.images) < 36
     assert arriving.folder.root == image_folder.resolve()
-    address = session.picture(arriving.folder, arriving, 0)
+    address = session.pictures.small(arriving.folder, arriving, 0)
     assert address.endswith(".jpg")
     gate.open.set()
     data.wait()
@@ -174,7 +174,7 @@ def test_the_first_images_are_seen_while_the_rest_is_read(
     assert seen == sorted(seen)
     first = [image.path for image in state.folder.images].index(arriving.folder.images[0].path)
     # The same file: what was shown early is not made again.
-    assert session.picture(state.folder, state.canvases, first) == address
+    assert session.pictures.small(state.folder, state.canvases, first) == address
     assert arriving.image(0).tobytes() == state.canvases.image(first).tobytes()
 
 

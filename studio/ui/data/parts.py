@@ -87,7 +87,7 @@ class DataParts(InSession):
         return data.cache_html(cached, "" if options.public else str(options.cache_dir))
 
     def _folder_html(self, view: DataState) -> Markup:
-        arriving, picture = view.arriving, self.session.picture
+        arriving, picture = view.arriving, self.session.pictures.small
         if arriving:
             folder = arriving.folder
             return data.arriving_html(folder, picture=partial(picture, folder, arriving))
@@ -105,7 +105,7 @@ class DataParts(InSession):
     def _preview_html(self, view: DataState) -> Markup:
         if view.folder is None or view.canvases is None or view.preview is None:
             return Markup("")
-        picture = partial(self.session.picture, view.folder, view.canvases)
+        picture = partial(self.session.pictures.small, view.folder, view.canvases)
         return data.labels_html(view.preview, folder=view.folder, picture=picture, stale=view.stale)
 
 

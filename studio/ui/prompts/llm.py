@@ -253,7 +253,7 @@ class LlmBox(InSession):
             would,
             now=now,
             sentences=proposal.sentences,
-            picture=partial(self.session.picture, folder, canvases),
+            picture=partial(self.session.pictures.small, folder, canvases),
             path=lambda i: folder.images[i].path,
         )
 
