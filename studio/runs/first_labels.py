@@ -12,20 +12,19 @@ from numpy.typing import NDArray
 
 from studio.errors import RunError
 from studio.images.folder import Folder
-from studio.imports import import_torch
 from studio.progress import Begin, Stop, never
 from studio.prompts.prompt_set import PromptSet
+from studio.runs.encoding import ENCODING, LOADING, encode
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from studio.clip.backbone import Backbone
     from studio.clip.texts import TextTower
     from studio.coft.start import ZeroShotStart
     from studio.images.canvases import Canvases
     from studio.scores.estimate import Estimate, Evidence
 
-LOADING, ENCODING, LABELLING = "Loading the model", "Looking at the images", "Labelling"
+LABELLING = "Labelling"
 STEPS = ((LOADING, 2.0), (ENCODING, 10.0), (LABELLING, 1.0))
 """Of `label_images`, and about how long each takes."""
 
@@ -327,59 +326,3 @@ def encode_images(
     tower = TextTower(backbone)
     tower.let_go_of_images()
     return Encoded(tower=tower, features=features, model=model, cache_dir=cache_dir)
-
-
-def encode(
-    *,
-    folder: Folder,
-    canvases: Canvases,
-    model: str,
-    cache_dir: Path,
-    begin: Begin,
-    stop: Stop = never,
-) -> tuple[Backbone, Folder, Tensor]:
-    """The model, the folder as it was read for it, and raw features (N, d) of its images.
-
-    Args and errors as in `label_images`.
-    """
-    backbone, folder, canvases = model_for(
-        folder=folder, canvases=canvases, model=model, cache_dir=cache_dir, begin=begin, stop=stop
-    )
-    from studio.runs import inputs
-
-    features = inputs.encode(
-        backbone, folder, canvases, cache_dir, progress=begin(ENCODING), stop=stop
-    )
-    return backbone, folder, features
-
-
-def model_for(
-    *,
-    folder: Folder,
-    canvases: Canvases,
-    model: str,
-    cache_dir: Path,
-    begin: Begin,
-    stop: Stop = never,
-) -> tuple[Backbone, Folder, Canvases]:
-    """The model, and the folder and its images as they are read for it.
-
-    Args and errors as in `label_images`.
-    """
-    begin(LOADING)
-    import_torch()
-    from studio.clip.backbone import load_backbone
-    from studio.images.preparing import prepare
-
-    backbone = load_backbone(model, begin=begin, stop=stop)
-    if backbone.image_size > canvases.size or backbone.resize != canvases.resize:
-        folder, canvases = prepare(
-            folder.root,
-            cache_dir=cache_dir,
-            size=max(backbone.image_size, canvases.size),
-            resize=backbone.resize,
-            stop=stop,
-            progress=begin("Reading the images for this model"),
-            follow_links=folder.follows_links,
-        )
-    return backbone, folder, canvases

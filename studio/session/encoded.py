@@ -15,15 +15,8 @@ from studio.cache import Same
 from studio.errors import RunError
 from studio.imports import import_torch
 from studio.prompts.prompt_set import PromptSet
-from studio.runs.first_labels import (
-    ENCODING,
-    LOADING,
-    TOO_LONG,
-    Encoded,
-    best,
-    encode_images,
-    model_for,
-)
+from studio.runs.encoding import ENCODING, LOADING, model_for
+from studio.runs.first_labels import TOO_LONG, Encoded, best, encode_images
 from studio.runs.reader import STAGES
 from studio.scores.similar import Vectors
 from studio.session.opened import Opened, places_in
