@@ -36,7 +36,7 @@ def test_two_visitors_share_nothing(rooms: Rooms, image_folder: Path) -> None:
     assert mine.data.state.names == ["zebra", "horse"]
     assert other.data.state.names_text == ""
     assert other.data.state.folder is None
-    for name in ("data", "prompts", "writer", "store", "selections", "tasks", "thumbnails"):
+    for name in ("data", "prompts", "writer", "store", "selections", "tasks", "pictures"):
         assert getattr(mine, name) is not getattr(other, name)
     assert mine.options.cache_dir != other.options.cache_dir
     assert mine.store.root != other.store.root
