@@ -19,6 +19,7 @@ from studio.runs.encoding import ENCODING, LOADING, encode
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from studio.clip.backbone import Backbone
     from studio.clip.texts import TextTower
     from studio.coft.start import ZeroShotStart
     from studio.images.canvases import Canvases
@@ -98,6 +99,17 @@ class Encoded:
     def __init__(self, *, tower: TextTower, features: Tensor, model: str, cache_dir: Path) -> None:
         self._tower, self._features = tower, features
         self.model, self._cache_dir = model, cache_dir
+
+    @classmethod
+    def of(cls, backbone: Backbone, features: Tensor, *, model: str, cache_dir: Path) -> Encoded:
+        """What a model has seen, without its image tower. features: (N, d) of the images, as the
+        model gives them; model: its name.
+        """
+        from studio.clip.texts import TextTower
+
+        tower = TextTower(backbone)
+        tower.let_go_of_images()
+        return cls(tower=tower, features=features, model=model, cache_dir=cache_dir)
 
     @property
     def template(self) -> str:
@@ -321,8 +333,4 @@ def encode_images(
     backbone, _, features = encode(
         folder=folder, canvases=canvases, model=model, cache_dir=cache_dir, begin=begin, stop=stop
     )
-    from studio.clip.texts import TextTower
-
-    tower = TextTower(backbone)
-    tower.let_go_of_images()
-    return Encoded(tower=tower, features=features, model=model, cache_dir=cache_dir)
+    return Encoded.of(backbone, features, model=model, cache_dir=cache_dir)

@@ -70,10 +70,12 @@ class Asking:
 
     def renew(self, subject: Subject) -> None:
         """Go on with more class names, or other prompts, and begin anew where names were taken
-        away; the images are the same. Waits for the labels.
+        away; the images are the same, but for those that are gone. Waits for the labels.
         """
         with self._lock:
-            before, self.subject = self.subject.class_names, subject
+            before, rows, self.subject = self.subject.class_names, self.subject.rows, subject
+            if not np.array_equal(rows, subject.rows):
+                self._first = None  # some images are gone: what changes is counted anew
             if subject.class_names[: len(before)] != before:
                 self._shown, self._next, self._end, self._first = [], [], 0, None
         self.weigh()
@@ -239,8 +241,7 @@ class Asking:
         return () if self.draw is None else self.draw()
 
     def _answered(self, image: int) -> bool:
-        place = int(np.searchsorted(self.subject.rows, image))
-        said = self.corrections.current().get(self.subject.paths[place])
+        said = self.corrections.current().get(self.images[image])
         return said is not None and said.by_person
 
 

@@ -80,7 +80,6 @@ def _some_of(opened: Opened, rows: NDArray[np.int64], task: Task) -> Encoded:
         folder=opened.folder, canvases=opened.canvases, model=opened.model, cache_dir=cache_dir,
         begin=task.begin, stop=task.stopping,
     )  # fmt: skip
-    from studio.clip.texts import TextTower
     from studio.runs import inputs
 
     places = opened.at[rows].tolist()
@@ -91,9 +90,7 @@ def _some_of(opened: Opened, rows: NDArray[np.int64], task: Task) -> Encoded:
         backbone, some, canvases.some(places), cache_dir,
         progress=task.begin(ENCODING), stop=task.stopping,
     )  # fmt: skip
-    tower = TextTower(backbone)
-    tower.let_go_of_images()
-    return Encoded(tower=tower, features=features, model=opened.model, cache_dir=cache_dir)
+    return Encoded.of(backbone, features, model=opened.model, cache_dir=cache_dir)
 
 
 class Searcher:
