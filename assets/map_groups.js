@@ -25,8 +25,9 @@ const SCALES = { // noisy to clean, through grey; pale ends would vanish on thei
 
 const isDark = () => document.body.classList.contains("dark");
 
-// Before training no label has been judged: there is its confidence only.
-const sides = (stage) => (stage === "zero-shot" || stage === "answers" ? ["confident", "not confident"] : ["clean", "noisy"]);
+// Without training no label has been judged: there is its confidence only.
+const judged = (stage) => !["zero-shot", "together", "answers"].includes(stage);
+const sides = (stage) => (judged(stage) ? ["clean", "noisy"] : ["confident", "not confident"]);
 
 function shade(name, symbol, colour, extra = {}) {
   return { name, symbol, colour, ...extra };
@@ -96,7 +97,7 @@ function legend(mode, stage, groups, used) {
     const step = document.createElement("span");
     step.style.background = g.colour;
     return step;
-  }), ` 100 % ${mode === "confidence" || stage === "zero-shot" ? "confidence" : "clean"}`);
+  }), ` 100 % ${mode === "confidence" || !judged(stage) ? "confidence" : "clean"}`);
   if (mode === "confidence") return [scale];
   // Not a computed colour: while the theme changes, that one is on its way from the other.
   return [scale, ...sides(stage).map((side, i) => item("●◆"[i], "currentColor", `${side} label`))];

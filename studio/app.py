@@ -48,6 +48,7 @@ def _serve(args: argparse.Namespace, *, space: str | None) -> None:
         check_window()
     # Here, because gradio takes seconds and `--help` must answer at once. The package that lends a
     # GPU has to come before gradio and torch.
+    print("Starting CoFT Studio. The first start takes longest.", flush=True)
     from studio.zero import slices_of_runs
 
     lent = slices_of_runs()

@@ -1,9 +1,10 @@
-"""The way numbers are written, the same on every tab and in the terminal."""
+"""The way numbers and lists of names are written, the same on every tab and in the terminal."""
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -34,6 +35,12 @@ def classes_of(number: int, whole: int) -> str:
     return (
         f"{plural(number, 'class', 'classes')} of {count(whole)} {'has' if number == 1 else 'have'}"
     )
+
+
+def some(names: Sequence[str], most: int = 5) -> str:
+    """The first few of some names, and how many there are besides: `cat, dog and 3 more`."""
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {count(rest)} more" if rest > 0 else "")
 
 
 def them(number: int) -> str:

@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -154,6 +155,19 @@ def other_tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_tiny_model(folder, width=32, image_size=256, patch_size=64)
 
 
+def tiny_config(**vision: Any) -> dict[str, Any]:
+    """An open_clip model_cfg of a two-block ViT with a two-block text tower."""
+    tower = {
+        "image_size": 32,
+        "patch_size": 16,
+        "width": 64,
+        "layers": 2,
+        "head_width": 32,
+    } | vision
+    text = {"context_length": 40, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2}
+    return {"embed_dim": 16, "vision_cfg": tower, "text_cfg": text}
+
+
 def save_tiny_model(
     folder: Path, *, width: int, image_size: int = 32, patch_size: int = 16
 ) -> Path:
@@ -165,23 +179,7 @@ def save_tiny_model(
 
     from studio.clip.backbone import build_model
 
-    config = {
-        "embed_dim": 16,
-        "vision_cfg": {
-            "image_size": image_size,
-            "patch_size": patch_size,
-            "width": width,
-            "layers": 2,
-            "head_width": 32,
-        },
-        "text_cfg": {
-            "context_length": 40,
-            "vocab_size": 49408,
-            "width": 32,
-            "heads": 2,
-            "layers": 2,
-        },
-    }
+    config = tiny_config(image_size=image_size, patch_size=patch_size, width=width)
     half = [0.5, 0.5, 0.5]
     folder.mkdir()
     with torch.random.fork_rng():

@@ -148,7 +148,7 @@ def test_the_embedded_model_half_knows_the_demo_set(
     from studio.clip.backbone import EMBEDDED_FOLDER, load_backbone
     from studio.clip.encode import class_vectors, encode_images
     from studio.clip.space import Space
-    from studio.images.canvases import prepare
+    from studio.images.preparing import prepare
     from studio.scores import accuracy
 
     if not list(EMBEDDED_FOLDER.glob("*.safetensors")):

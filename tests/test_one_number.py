@@ -18,7 +18,8 @@ from studio.runs.request import JobRequest, create_run
 from studio.runs.store import RunStore
 from studio.runs.worker import Worker
 from studio.session.opened import open_run
-from studio.session.session import Options, Session
+from studio.session.options import Options
+from studio.session.session import Session
 from studio.settings import Settings
 from studio.ui.compare import CompareTab
 from studio.views import cards, compare, export, runs

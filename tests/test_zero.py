@@ -24,8 +24,8 @@ from studio.runs.slices import Slice
 from studio.runs.store import RunStore
 from studio.runs.worker import Worker
 from studio.session.limits import ON_LENT_GPU, Limits
+from studio.session.options import Options
 from studio.session.rooms import Rooms
-from studio.session.session import Options
 from studio.settings import Settings
 from studio.zero import AROUND, is_zero, slices_of_runs
 

@@ -15,7 +15,7 @@ from estimate_units import After, Set, Unit, read
 
 from studio.clip.backbone import Backbone, load_backbone
 from studio.coft.start import ZeroShotStart
-from studio.runs.given import GIVEN_FILE
+from studio.runs.given_table import GIVEN_FILE
 from studio.runs.outcome import Outcome
 from studio.runs.reader import RunReader
 from studio.runs.run import Run

@@ -159,7 +159,7 @@ def keep_features(out: Path, made: Made, folder: Folder) -> None:
 
     from studio.clip.backbone import load_backbone
     from studio.clip.store import SHARD_ROWS, Shards, hashed
-    from studio.images.canvases import prepare
+    from studio.images.preparing import prepare
     from studio.scores import graph_files
     from studio.scores.layout_files import LayoutFiles, key_of
     from studio.scores.projection import framed

@@ -145,7 +145,8 @@ class Page:
         from studio.memory import keep_freed_memory
         from studio.runs.store import RunStore
         from studio.runs.worker import Worker
-        from studio.session.session import Options, Session
+        from studio.session.options import Options
+        from studio.session.session import Session
         from studio.ui.compare import CompareTab
         from studio.ui.explore.tab import ExploreTab
         from studio.ui.export import ExportTab

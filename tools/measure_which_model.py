@@ -28,8 +28,8 @@ import torch
 from safetensors.torch import save_file
 
 from studio.clip.backbone import EMBEDDED_FOLDER, load_backbone
-from studio.images.canvases import prepare
 from studio.images.folder import read_aliases, truth
+from studio.images.preparing import prepare
 from studio.places import default_cache_dir
 from studio.runs.which_model import Looked, Ranked, rank_models, sample
 from studio.scores.consensus import close, labels_of, rank_by_agreement

@@ -8,9 +8,9 @@ from typing import get_args
 
 from studio.errors import FolderError
 from studio.images.class_folders import Splits
-from studio.images.class_lists import shown
 from studio.images.folder import ClassList, Folder, class_folders, parse_classes, read_classes
 from studio.images.names import same
+from studio.numbers import some
 
 Classes = Iterable[str] | Mapping[str, str] | str | Path
 """Class names; or folder name -> class name; or a text of names; or a file of them."""
@@ -87,7 +87,7 @@ def classes_of(
             {image.path.partition("/")[0] for image in folder.images if "/" in image.path}
         )
         what = (
-            f"no classes but {shown(outer)}" if outer else "no sub-folders to take class names from"
+            f"no classes but {some(outer)}" if outer else "no sub-folders to take class names from"
         )
         raise FolderError(
             f"{folder.root} has {what}; give the class names with --names FILE or --classes a,b,c "

@@ -27,7 +27,7 @@ from studio.progress import Begin, Stop
 from studio.prompts.endpoint import Endpoint, host_of, stays_here
 from studio.runs.corrections import Corrections, Subjects, folder_corrections
 from studio.runs.first_labels import encode_images
-from studio.runs.given import write_corrections
+from studio.runs.given_table import write_corrections
 from studio.runs.judge_checks import (
     ALL_ANSWERED,
     ALL_CHECKED,

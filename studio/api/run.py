@@ -126,7 +126,7 @@ class Run:
         them with `correct`; what is answered already counts and is not suggested again.
 
         Args:
-            n: How many, or "2C" for two a class.
+            n: How many, or "2C" for two per class.
             cache: Where features are kept; None: the studio's cache.
             progress: Whether the terminal shows how far it is.
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from studio.errors import RunError
-from studio.images.canvases import prepare
+from studio.images.preparing import prepare
 from studio.progress import Begin, Stop
 from studio.runs.first_labels import encode_images
 from studio.runs.outcome import Outcome

@@ -72,7 +72,7 @@ def _of_folder(order: Target, root: Path, *, begin: Begin, stop: Stop) -> Table:
     from studio.ask.relabel import Relabeller
     from studio.clip.texts import TextTower
     from studio.coft.start import ZeroShotStart
-    from studio.runs.first_labels import encode
+    from studio.runs.encoding import encode
     from studio.runs.inputs import prompts_of
     from studio.runs.outcome_of import zero_shot_outcome
     from studio.settings import Settings

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studio.api.classes import Classes, classes_of, listed
-from studio.images.canvases import Canvases, prepare
+from studio.images.canvases import Canvases
 from studio.images.folder import Folder
+from studio.images.preparing import prepare
 from studio.progress import Begin, Stop
 from studio.prompts.prompt_set import PromptSet
 
@@ -19,7 +20,7 @@ class Target:
 
     Attributes:
         target: A run's id, its folder, or `latest`; or a folder of images.
-        budget: How many images, or `2C` for two a class.
+        budget: How many images, or `2C` for two per class.
         runs, cache: Where runs and the cache are.
         classes, prompts, model: For a folder: its class names, what is read about them, and the
             model that labels it first.

@@ -24,7 +24,8 @@ from studio.bench.stages import stages
 from studio.errors import RunError
 from studio.images.folder import read_aliases, read_class_names, scan, truth
 from studio.methods import METHODS
-from studio.runs.given import Correction, write_corrections
+from studio.runs.given import Correction
+from studio.runs.given_table import write_corrections
 from studio.runs.run import Run
 
 PATIENCE = 10.0

@@ -49,9 +49,9 @@ class Format:
 _ALL = (
     Format("csv", "labels.csv", "A table with a row for each image, for any spreadsheet.",
            "labels:as_csv"),
-    Format("json", "labels.json", "The same with each image's likeliest classes.",
+    Format("json", "labels.json", "As labels.csv, with each image's likeliest classes.",
            "tables:as_json"),
-    Format("parquet", "labels.parquet", "The same with typed columns, for pandas and DuckDB.",
+    Format("parquet", "labels.parquet", "As labels.csv with typed columns, for pandas and DuckDB.",
            "tables:as_parquet"),
     Format("imagefolder", "Images in folders",
            "A folder for each class and metadata.csv, for torchvision, timm and datasets.",

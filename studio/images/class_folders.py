@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
-from studio.images.class_lists import ClassList, alike_note, shown
+from studio.images.class_lists import ClassList, alike_note
 from studio.images.names import INDEX, canonical, clean, look_alike, same
 from studio.images.splits import Level, Node
+from studio.numbers import some
 
 if TYPE_CHECKING:
     from studio.images.folder import Folder
@@ -49,13 +50,13 @@ class ClassFolders:
         """Which reading was taken, for people; "" where there is only one."""
         if self.splits:
             return (
-                f"The folders {shown(self.splits)} are taken for parts of a split set, and what "
+                f"The folders {some(self.splits)} are taken for parts of a split set, and what "
                 "lies in them for the classes."
             )
         if self.asked:
-            inside = "" if self.other is None else f" ({shown(self.other.names)})"
+            inside = "" if self.other is None else f" ({some(self.other.names)})"
             return (
-                f"The folders {shown(self.asked)} are taken for classes, not what lies in them"
+                f"The folders {some(self.asked)} are taken for classes, not what lies in them"
                 f"{inside}."
             )
         return ""
@@ -75,7 +76,7 @@ def class_folders(folder: Folder, *, splits: Splits = "auto") -> ClassFolders:
     paths = [image.path for image in folder.images] + [item.path for item in folder.refused]
     every = _chosen(_tree(paths), splits).classes.names
     if gone := [name for name in every if name not in found.classes.names]:
-        note = f"No image can be used of {shown(gone)}, so that there is no such class."
+        note = f"No image can be used of {some(gone)}, so that there is no such class."
         classes = replace(found.classes, notes=(*found.classes.notes, note))
         return replace(found, classes=classes)
     return found
@@ -153,14 +154,14 @@ def _class_list(groups: Sequence[dict[str, Node]]) -> ClassList:
     ]
     indexed = _indexed(names)
     if indexed:
-        notes.append(f"The numbers before the names were left out, as in {shown(indexed)}.")
+        notes.append(f"The numbers before the names were left out, as in {some(indexed)}.")
     words = {name: same(INDEX.sub("", clean(name)) if name in indexed else name) for name in names}
     merged = _spellings(groups, words)
     classes: dict[str, list[str]] = {}
     for name in names:
         classes.setdefault(merged.get(words[name], words[name]), []).append(name)
     notes += [
-        f"The folders {shown(called)} are one class: {name}."
+        f"The folders {some(called)} are one class: {name}."
         for name, called in classes.items()
         if len(called) > 1
     ][:_MOST_NOTES]

@@ -11,6 +11,7 @@ from pathlib import Path
 from studio.errors import FolderError
 from studio.images.encodings import decode_text
 from studio.images.names import clean, look_alike, same
+from studio.numbers import some
 
 MAX_NAME_LENGTH = 100
 _MAX_BYTES = 8_000_000
@@ -87,7 +88,7 @@ def parse_classes(text: str) -> ClassList:
     if len(names) < 2:
         raise FolderError("Give at least two class names, one a line or separated by commas.")
     if repeated:
-        notes.append(f"Given more than once, taken once: {shown(repeated)}.")
+        notes.append(f"Given more than once, taken once: {some(repeated)}.")
     notes += [alike_note(group) for group in look_alike(list(names.values()))[:_SHOWN]]
     known = {same(name): name for name in names.values()}
     aliases = {folder: known[same(name)] for folder, name in aliases.items() if same(name) in known}
@@ -167,11 +168,6 @@ def alike_note(group: Sequence[str]) -> str:
     )
 
 
-def shown(names: Sequence[str]) -> str:
-    """The first few of some names."""
-    return ", ".join(names[:_SHOWN]) + (" …" if len(names) > _SHOWN else "")
-
-
 def _reads_as(text: str, class_names: Sequence[str]) -> bool:
     try:
         return parse_classes(text).names == tuple(class_names)
@@ -229,7 +225,7 @@ def _of_lines(lines: list[str], aliases: dict[str, str], notes: list[str]) -> li
     lists = [line for line in lines if "," in line]
     if lists:
         notes.append(
-            f"There is one name on each line, so commas belong to it: {shown(lists)}. To separate "
+            f"There is one name on each line, so commas belong to it: {some(lists)}. To separate "
             "names by commas, put all on one line."
         )
     return lines

@@ -1,7 +1,7 @@
 """A folder of images -> what can be used, and what was refused and why.
 
 `scan` looks at names and sizes only and is quick; which files really decode is found out by
-`canvases.prepare`, which reads every file once. Decoding is in `studio.images.decoding`, class
+`preparing.prepare`, which reads every file once. Decoding is in `studio.images.decoding`, class
 names and the truth that sub-folders tell in `studio.images.names`; both are offered here too.
 """
 

@@ -59,14 +59,14 @@ def add_cache(commands: Any) -> None:
     cache = commands.add_parser(
         "cache",
         help="say what the cache holds, empty it, or keep it within a limit",
-        description="Say what the cache holds. What is let go is made anew when it is needed; "
+        description="Say what the cache holds. What is deleted is made again when it is needed; "
         "uploads, given labels and what the page remembers always stay.",
     )
     add_cache_dir(cache)
     how = cache.add_mutually_exclusive_group()
-    how.add_argument("--clear", action="store_true", help="let go of all that can be made anew")
+    how.add_argument("--clear", action="store_true", help="delete all that can be made again")
     how.add_argument(
-        "--limit", metavar="SIZE", help="let go of what was not used for longest, down to 20GB, say"
+        "--limit", metavar="SIZE", help="delete what was not used for longest, down to 20GB, say"
     )
     cache.set_defaults(command=run_command.cache)
 

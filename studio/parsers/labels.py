@@ -78,7 +78,7 @@ def add_judge(commands: Any) -> None:
         "--budget",
         default="2C",
         metavar="N",
-        help="how many images are asked about, or 2C for two a class (default: %(default)s)",
+        help="how many images are asked about, or 2C for two per class (default: %(default)s)",
     )
     number.add_argument(
         "--checks",
@@ -87,14 +87,14 @@ def add_judge(commands: Any) -> None:
         help="instead: show it so many images that are drawn by chance, 60 say, to tell how many "
         "labels are right; what it says changes none of them",
     )
-    add("--judge", default="", metavar="NAME", help="the model that sees (or JUDGE_MODEL)")
+    add("--judge", default="", metavar="NAME", help="the vision-language model (or JUDGE_MODEL)")
     add("--url", default="", metavar="URL", help="its address, up to /v1 (or JUDGE_BASE_URL)")
     add("--about", default="", metavar="TEXT", help="what the images show, in your words")
     add(
         "--price",
         default="",
         metavar="IN/OUT",
-        help="US dollars a million tokens sent and written, for the cost",
+        help="US dollars per million tokens sent and written, for the cost",
     )
     add("--yes", action="store_true", help="send without being asked; for scripts")
     add("--dry-run", action="store_true", help="print what would be sent; nothing is")
@@ -123,7 +123,7 @@ def add_suggest(commands: Any) -> None:
     )
     add = suggest.add_argument
     add("target", metavar="RUN|FOLDER", help="a run's id or 'latest', or a folder of images")
-    add("--budget", default="2C", metavar="N", help="how many images, or 2C for two a class "
+    add("--budget", default="2C", metavar="N", help="how many images, or 2C for two per class "
         "(default: %(default)s)")  # fmt: skip
     add("--out", type=Path, required=True, metavar="FILE", help="the CSV to write")
     add_names(suggest)

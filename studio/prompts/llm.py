@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from studio.errors import PromptError, Stopped, StudioError
+from studio.numbers import some
 from studio.progress import Stop, never
 from studio.prompts.answers import Answers
 from studio.prompts.ask import Answer, Ask, Budget, Question, UnusableAnswerError
@@ -179,13 +180,13 @@ class _Work:
         if isinstance(result, Answer):
             self._take(result)
             if left_out := result.missing(question):
-                self._problem(f"The answers leave out {_some(left_out)}.")
+                self._problem(f"The answers leave out {some(left_out, 4)}.")
         elif isinstance(result, Halt):
             self._problem(str(result))
         elif isinstance(result, Stopped):
             self._stopped = self._stopped or self._stop()
         else:
-            about = _some(question.classes) if question.classes else "the templates"
+            about = some(question.classes, 4) if question.classes else "the templates"
             self._problem(f"{str(result).rstrip('.')} ({about}).")
 
     def _ask(self, client: Client, question: Question) -> Answer:
@@ -249,7 +250,3 @@ class _Work:
             tokens_out=self._meter.tokens_out,
             stopped=self._stopped,
         )
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")

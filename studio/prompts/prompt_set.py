@@ -15,6 +15,7 @@ from typing import Any
 
 from studio.errors import PromptError
 from studio.images.names import Matcher, canonical, same
+from studio.numbers import plural
 from studio.prompts.templates import sentences as fill
 
 FORMAT = 1
@@ -126,14 +127,10 @@ class PromptSet:
 
     def summary(self) -> str:
         """In a few words: `the model's own template`, `3 templates and 40 sentences`."""
-
-        def count(number: int, one: str) -> str:
-            return f"{number} {one}" if number == 1 else f"{number} {one}s"
-
         own = sum(map(len, self.sentences.values()))
-        head = count(len(self.templates), "template")
+        head = plural(len(self.templates), "template")
         head = head if self.templates else "the model's own template"
-        return f"{head} and {count(own, 'sentence')}" if own else head
+        return f"{head} and {plural(own, 'sentence')}" if own else head
 
     def to_dict(self) -> dict[str, Any]:
         """What `from_dict` reads and JSON can hold."""

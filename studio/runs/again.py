@@ -14,7 +14,8 @@ from studio.images.image_names import ImageNames
 from studio.prompts.prompt_set import PromptSet
 from studio.runs.checking import CLAIMED_FILE, read_labels
 from studio.runs.corrections import Corrections, corrections_of
-from studio.runs.given import GIVEN_FILE, Correction, read_corrections
+from studio.runs.given import Correction
+from studio.runs.given_table import GIVEN_FILE, read_corrections
 from studio.runs.request import JobRequest
 from studio.runs.run import Run
 from studio.settings import Settings

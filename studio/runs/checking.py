@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from studio.errors import RunError
 from studio.images.image_names import ImageNames
 from studio.images.names import Matcher
-from studio.runs.given import Correction, given_vector, listed, read_corrections
+from studio.numbers import some
+from studio.runs.given import Correction, given_vector
+from studio.runs.given_table import read_corrections
 from studio.runs.result import CheckedLabels
 from studio.runs.table import safe_name, safe_path, write_csv
 from studio.scores import accuracy, auroc, clean_precision
@@ -88,7 +90,7 @@ def claimed(
         return given.vector, ""
     return given.vector, (
         f"{len(given.missing)} of the labels to check are of images that are not in the folder or "
-        f"were refused: {listed(given.missing)}"
+        f"were refused: {some(given.missing)}"
     )
 
 

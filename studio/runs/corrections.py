@@ -26,16 +26,10 @@ from studio.files import append_json, read_json_lines
 from studio.images.class_lists import MAX_NAME_LENGTH
 from studio.images.names import clean, same
 from studio.locks import FileLock
+from studio.numbers import some
 from studio.runs.actions import NOTES, WITHDRAWN, Action, action_of
-from studio.runs.given import (
-    GIVEN_FILE,
-    NAMING,
-    VERDICTS,
-    Correction,
-    Verdict,
-    listed,
-    read_corrections,
-)
+from studio.runs.given import NAMING, VERDICTS, Correction, Verdict
+from studio.runs.given_table import GIVEN_FILE, read_corrections
 from studio.runs.run import Run
 
 if TYPE_CHECKING:
@@ -132,7 +126,7 @@ class Corrections:
             RunError: No image is named, or one that is not there, or no such class.
         """
         if verdict not in (*VERDICTS, WITHDRAWN):
-            raise RunError(f"There is no correction {verdict!r}; choose one of {listed(VERDICTS)}.")
+            raise RunError(f"There is no correction {verdict!r}; choose one of {some(VERDICTS)}.")
         named = (*NAMING, "judged")
         action = Action(
             uuid.uuid4().hex[:12], verdict,

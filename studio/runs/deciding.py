@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from studio.ask.accuracy import Decision, RightShare, decide
 from studio.errors import RunError
 from studio.numbers import percent
-from studio.runs.given import GIVEN_FILE, read_corrections
+from studio.runs.given_table import GIVEN_FILE, read_corrections
 from studio.runs.outcome import ANSWERED, TOGETHER
 from studio.runs.reader import STAGES, RunReader
 from studio.runs.run import Run

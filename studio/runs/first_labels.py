@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from studio.errors import RunError
 from studio.images.folder import Folder
-from studio.imports import import_torch
 from studio.progress import Begin, Stop, never
 from studio.prompts.prompt_set import PromptSet
+from studio.runs.encoding import ENCODING, LOADING, encode
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from studio.images.canvases import Canvases
     from studio.scores.estimate import Estimate, Evidence
 
-LOADING, ENCODING, LABELLING = "Loading the model", "Looking at the images", "Labelling"
+LABELLING = "Labelling"
 STEPS = ((LOADING, 2.0), (ENCODING, 10.0), (LABELLING, 1.0))
 """Of `label_images`, and about how long each takes."""
 
@@ -99,6 +99,17 @@ class Encoded:
     def __init__(self, *, tower: TextTower, features: Tensor, model: str, cache_dir: Path) -> None:
         self._tower, self._features = tower, features
         self.model, self._cache_dir = model, cache_dir
+
+    @classmethod
+    def of(cls, backbone: Backbone, features: Tensor, *, model: str, cache_dir: Path) -> Encoded:
+        """What a model has seen, without its image tower. features: (N, d) of the images, as the
+        model gives them; model: its name.
+        """
+        from studio.clip.texts import TextTower
+
+        tower = TextTower(backbone)
+        tower.let_go_of_images()
+        return cls(tower=tower, features=features, model=model, cache_dir=cache_dir)
 
     @property
     def template(self) -> str:
@@ -322,64 +333,4 @@ def encode_images(
     backbone, _, features = encode(
         folder=folder, canvases=canvases, model=model, cache_dir=cache_dir, begin=begin, stop=stop
     )
-    from studio.clip.texts import TextTower
-
-    tower = TextTower(backbone)
-    tower.let_go_of_images()
-    return Encoded(tower=tower, features=features, model=model, cache_dir=cache_dir)
-
-
-def encode(
-    *,
-    folder: Folder,
-    canvases: Canvases,
-    model: str,
-    cache_dir: Path,
-    begin: Begin,
-    stop: Stop = never,
-) -> tuple[Backbone, Folder, Tensor]:
-    """The model, the folder as it was read for it, and raw features (N, d) of its images.
-
-    Args and errors as in `label_images`.
-    """
-    backbone, folder, canvases = model_for(
-        folder=folder, canvases=canvases, model=model, cache_dir=cache_dir, begin=begin, stop=stop
-    )
-    from studio.runs import inputs
-
-    features = inputs.encode(
-        backbone, folder, canvases, cache_dir, progress=begin(ENCODING), stop=stop
-    )
-    return backbone, folder, features
-
-
-def model_for(
-    *,
-    folder: Folder,
-    canvases: Canvases,
-    model: str,
-    cache_dir: Path,
-    begin: Begin,
-    stop: Stop = never,
-) -> tuple[Backbone, Folder, Canvases]:
-    """The model, and the folder and its images as they are read for it.
-
-    Args and errors as in `label_images`.
-    """
-    begin(LOADING)
-    import_torch()
-    from studio.clip.backbone import load_backbone
-    from studio.images.canvases import prepare
-
-    backbone = load_backbone(model, begin=begin, stop=stop)
-    if backbone.image_size > canvases.size or backbone.resize != canvases.resize:
-        folder, canvases = prepare(
-            folder.root,
-            cache_dir=cache_dir,
-            size=max(backbone.image_size, canvases.size),
-            resize=backbone.resize,
-            stop=stop,
-            progress=begin("Reading the images for this model"),
-            follow_links=folder.follows_links,
-        )
-    return backbone, folder, canvases
+    return Encoded.of(backbone, features, model=model, cache_dir=cache_dir)

@@ -22,8 +22,9 @@ from studio.clip.texts import TextTower
 from studio.coft.prompts import learnable_text
 from studio.errors import FolderError
 from studio.files import replace_file
-from studio.images.canvases import Canvases, canvas_size, prepare
+from studio.images.canvases import Canvases, canvas_size
 from studio.images.folder import Folder
+from studio.images.preparing import prepare
 from studio.progress import Progress, Stop
 from studio.prompts.prompt_set import PromptSet
 from studio.prompts.templates import TEMPLATES
@@ -76,7 +77,7 @@ def images_for(
     follow_links: bool = False,
     note: Callable[[str], None] | None = None,
 ) -> tuple[Folder, Canvases]:
-    """A folder and its images as this model wants them; see `studio.images.canvases.prepare`."""
+    """A folder and its images as this model wants them; see `studio.images.preparing.prepare`."""
     return prepare(
         root,
         cache_dir=cache_dir,

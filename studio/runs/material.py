@@ -18,7 +18,8 @@ from studio.images.canvases import Canvases
 from studio.images.folder import Folder, propose_class_names, truth
 from studio.prompts.prompt_set import PromptSet
 from studio.runs.checking import claimed, keep_labels
-from studio.runs.given import Given, keep_given
+from studio.runs.given import Given
+from studio.runs.given_table import keep_given
 from studio.runs.inputs import images_for, prompts_of
 from studio.runs.report import Report
 from studio.runs.request import JobRequest

@@ -18,7 +18,7 @@ from studio.errors import RunError
 from studio.files import _json
 from studio.images.folder import class_text, scan
 from studio.runs.checking import CLAIMED_FILE
-from studio.runs.given import COLUMNS, GIVEN_FILE, write_corrections
+from studio.runs.given_table import COLUMNS, GIVEN_FILE, write_corrections
 from studio.runs.request import JobRequest
 from studio.runs.table import row_text
 from studio.settings import Settings

@@ -70,15 +70,15 @@ _MEASURED_AFTER = (
     "each estimated from the other data sets."
 )
 SOURCES = {
-    "before": "Read from how clearly the model decides between these names, how much more clearly "
-    "than between random nouns and nouns near to them, and how many labels stay the same when the "
-    f"names stand in other sentences. {_MEASURED}",
-    "before, without z": "Read from how clearly the model decides between these names alone, so "
-    f"that it is rough. {_MEASURED}",
-    "after": "Read from how much more clearly the model decided, before training, between these "
-    "names than between nouns near to them, how evenly it used them, and how far they fit the new "
-    f"labels. {_MEASURED_AFTER}",
-    "after, without z": "Read from how clearly the model decided between these names before "
+    "before": "It is read from how clearly the model decides between these names, how much more "
+    "clearly than between random nouns and nouns near to them, and how many labels stay the same "
+    f"when the names stand in other sentences. {_MEASURED}",
+    "before, without z": "It is read from how clearly the model decides between these names alone, "
+    f"so that it is rough. {_MEASURED}",
+    "after": "It is read from how much more clearly the model decided, before training, between "
+    "these names than between nouns near to them, how evenly it used them, and how far they fit "
+    f"the new labels. {_MEASURED_AFTER}",
+    "after, without z": "It is read from how clearly the model decided between these names before "
     f"training and how far they fit the new labels, so that it is rough. {_MEASURED_AFTER}",
     "given": "All labels were given by a person and are taken for right.",
 }

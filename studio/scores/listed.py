@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from studio.numbers import plural
+from studio.numbers import plural, some
 
 SELDOM = 0.25
 """Of an even share of the images; a name with fewer first labels is seldom given."""
@@ -47,14 +47,9 @@ class Listed:
             seem, them = ("it seems", "it") if len(names) == 1 else ("they seem", "them")
             said.append(
                 f"{plural(len(names), 'name')} that hardly any image is first labelled as; {seem} "
-                f"to be absent, or the model does not know {them}: {_some(names, most)}"
+                f"to be absent, or the model does not know {them}: {some(names, most)}"
             )
         if self.alike:
             pairs = [f"{one} / {other}" for one, other in self.alike]
-            said.append(f"names that are hardly told apart: {_some(pairs, most)}")
+            said.append(f"names that are hardly told apart: {some(pairs, most)}")
         return said
-
-
-def _some(names: Sequence[str], most: int) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more

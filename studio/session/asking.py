@@ -40,7 +40,8 @@ _KEPT = 4
 @dataclass
 class Asking:
     """One set of images. images: the paths of all N; subject, corrections: of them; lane: where
-    labels are made to follow; labels: the mark of those without answers, see `session.source`.
+    labels are made to follow; labels: the mark of those without answers, see `session.source`;
+    draw: the order in which images are checked; after: told whenever labels have followed.
     """
 
     images: tuple[str, ...]
@@ -69,10 +70,12 @@ class Asking:
 
     def renew(self, subject: Subject) -> None:
         """Go on with more class names, or other prompts, and begin anew where names were taken
-        away; the images are the same. Waits for the labels.
+        away; the images are the same, but for those that are gone. Waits for the labels.
         """
         with self._lock:
-            before, self.subject = self.subject.class_names, subject
+            before, rows, self.subject = self.subject.class_names, self.subject.rows, subject
+            if not np.array_equal(rows, subject.rows):
+                self._first = None  # some images are gone: what changes is counted anew
             if subject.class_names[: len(before)] != before:
                 self._shown, self._next, self._end, self._first = [], [], 0, None
         self.weigh()
@@ -238,8 +241,7 @@ class Asking:
         return () if self.draw is None else self.draw()
 
     def _answered(self, image: int) -> bool:
-        place = int(np.searchsorted(self.subject.rows, image))
-        said = self.corrections.current().get(self.subject.paths[place])
+        said = self.corrections.current().get(self.images[image])
         return said is not None and said.by_person
 
 

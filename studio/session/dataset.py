@@ -14,13 +14,14 @@ from pathlib import Path
 from studio.errors import FolderError
 from studio.images.arriving import Arriving
 from studio.images.canvas_shards import Pixels
-from studio.images.canvases import prepare
 from studio.images.choosing import RecentFolders
 from studio.images.class_folders import Splits
 from studio.images.class_lists import MAX_NAME_LENGTH
 from studio.images.folder import ImageFile, class_folders, class_text, parse_class_names, truth
 from studio.images.names import clean, same
-from studio.runs.first_labels import LOADING, STEPS, Preview, label_images
+from studio.images.preparing import prepare
+from studio.runs.encoding import LOADING
+from studio.runs.first_labels import STEPS, Preview, label_images
 from studio.runs.turns import Turns
 from studio.runs.which_model import Ranked, models_here, rank_models
 from studio.session.label_table import kept as kept_table

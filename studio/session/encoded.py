@@ -15,15 +15,8 @@ from studio.cache import Same
 from studio.errors import RunError
 from studio.imports import import_torch
 from studio.prompts.prompt_set import PromptSet
-from studio.runs.first_labels import (
-    ENCODING,
-    LOADING,
-    TOO_LONG,
-    Encoded,
-    best,
-    encode_images,
-    model_for,
-)
+from studio.runs.encoding import ENCODING, LOADING, model_for
+from studio.runs.first_labels import TOO_LONG, Encoded, best, encode_images
 from studio.runs.reader import STAGES
 from studio.scores.similar import Vectors
 from studio.session.opened import Opened, places_in
@@ -87,7 +80,6 @@ def _some_of(opened: Opened, rows: NDArray[np.int64], task: Task) -> Encoded:
         folder=opened.folder, canvases=opened.canvases, model=opened.model, cache_dir=cache_dir,
         begin=task.begin, stop=task.stopping,
     )  # fmt: skip
-    from studio.clip.texts import TextTower
     from studio.runs import inputs
 
     places = opened.at[rows].tolist()
@@ -98,9 +90,7 @@ def _some_of(opened: Opened, rows: NDArray[np.int64], task: Task) -> Encoded:
         backbone, some, canvases.some(places), cache_dir,
         progress=task.begin(ENCODING), stop=task.stopping,
     )  # fmt: skip
-    tower = TextTower(backbone)
-    tower.let_go_of_images()
-    return Encoded(tower=tower, features=features, model=opened.model, cache_dir=cache_dir)
+    return Encoded.of(backbone, features, model=opened.model, cache_dir=cache_dir)
 
 
 class Searcher:

@@ -113,15 +113,13 @@ class Terms:
 
 @dataclass(frozen=True)
 class JudgingView:
-    """How an asking stands. source: text form of what it is about; error: one line when nothing
-    came; checks: it only checks labels.
+    """How an asking stands. host: who is asked; error: one line when nothing came; checks: it only
+    checks labels.
     """
 
     busy: bool = False
     stopping: bool = False
     host: str = ""
-    stays: bool = False
-    source: str = ""
     checks: bool = False
     asking: Asking | None = None
     error: str = ""
@@ -141,7 +139,9 @@ class Checking:
 
 @dataclass
 class Judging:
-    """See the module. session: whose images; keys: those that were typed."""
+    """See the module. session: whose images; keys: those that were typed; chooser: see
+    `MakeChooser`; form: what the last asking was begun with.
+    """
 
     session: Session
     keys: Keys
@@ -243,10 +243,7 @@ class Judging:
         with self._lock:
             self._lane.start(task, busy=_BUSY)
             self._task, self.form = task, form
-            self._view = JudgingView(
-                host=terms.host, stays=terms.stays, source=opened.source.choice,
-                checks=form.checks,
-            )  # fmt: skip
+            self._view = JudgingView(host=terms.host, checks=form.checks)
             if key.strip() and not public:
                 self.keys.keep(base, endpoint.key)
 

@@ -111,20 +111,20 @@ class Opened:
     def picture(self, index: int) -> str:
         """Address of the thumbnail of the run's image `index`; empty when there is none."""
         if self.folder is None and self.there:
-            return self._found(index, self.session.small_picture_of)
+            return self._found(index, self.session.pictures.small_of)
         place = self.place(index)
         if place is None or self.folder is None or self.canvases is None:
             return ""
-        return self.session.picture(self.folder, self.canvases, place)
+        return self.session.pictures.small(self.folder, self.canvases, place)
 
     def large_picture(self, index: int) -> str:
         """Address of a large view; empty when there is none."""
         if self.folder is None and self.there:
-            return self._found(index, self.session.large_picture_of)
+            return self._found(index, self.session.pictures.large_of)
         place = self.place(index)
         if place is None or self.folder is None:
             return ""
-        return self.session.large_picture(self.folder, place)
+        return self.session.pictures.large(self.folder, place)
 
     def _found(self, index: int, address: Callable[..., str]) -> str:
         """The address of an image that is looked for by its path alone."""

@@ -14,7 +14,7 @@ from studio.analysis.predicted import Answers, Near, Predicted
 from studio.errors import RunError
 from studio.export.predict import PREDICT_COLUMNS, Predictions, predictions
 from studio.images.uploads import take_uploads
-from studio.runs.first_labels import LOADING
+from studio.runs.encoding import LOADING
 from studio.runs.reader import RunReader
 from studio.runs.resume import cannot_predict
 from studio.runs.table import safe_name, safe_path, write_csv
@@ -96,7 +96,7 @@ def _image(session: Session, done: Predictions, index: int, opened: Opened | Non
             nearest.append(Near(path, label, cosine, opened.picture(at)))
     return Predicted(
         done.paths[index],
-        session.picture(done.folder, done.canvases, index),
+        session.pictures.small(done.folder, done.canvases, index),
         done.likeliest[index][:CLASSES],
         nearest,
     )

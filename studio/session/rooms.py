@@ -23,7 +23,8 @@ from studio.runs.store import RunStore
 from studio.runs.turns import Turns
 from studio.runs.worker import Worker, employ, let_go
 from studio.session.limits import Limits
-from studio.session.session import Options, Session
+from studio.session.options import Options
+from studio.session.session import Session
 
 MOST = 500
 """Rooms in memory and on disk; for another one the one that was not visited for longest goes."""

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import stat
 import threading
 import time
-from base64 import b64encode
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,10 +13,10 @@ from studio.cache import Cache
 from studio.cache_folder import sizes
 from studio.errors import RunError
 from studio.forking import Lock
-from studio.images.canvases import OneFile, prepare
 from studio.images.folder import Folder
 from studio.images.machine import MachineFolders
-from studio.images.thumbnails import Pictures, Thumbnails
+from studio.images.preparing import prepare
+from studio.images.thumbnails import Thumbnails
 from studio.imports import import_torch
 from studio.runs.corrections import Corrections
 from studio.runs.outcome import Outcome
@@ -29,7 +26,9 @@ from studio.runs.store import ACTIVE, RunInfo, RunStore
 from studio.session.asking import Askings
 from studio.session.dataset import DataSet
 from studio.session.keys import Keys
-from studio.session.limits import Limits, Rate
+from studio.session.limits import Rate
+from studio.session.options import Options
+from studio.session.pictures import PagePictures
 from studio.session.prompts import Prompts
 from studio.session.remote import RemoteRuns
 from studio.session.selections import Selections
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
 
     from studio.images.canvases import Canvases
     from studio.runs.request import JobRequest
-    from studio.runs.slices import Slices
     from studio.runs.worker import Worker
     from studio.session.judging import Judging
     from studio.session.opened import Opened
@@ -59,41 +57,6 @@ Placed: TypeAlias = "tuple[NDArray[np.int64], str]"
 """Of a run's N images: (N,) their indices in their folder, -1 = gone, and a mark of them."""
 
 
-@dataclass(frozen=True)
-class Options:
-    """How the studio was started.
-
-    public: other people can reach it and share it (a Hugging Face Space), so that no path of the
-    machine may be typed. roots: folders that typed paths must lie in; empty: anywhere, which is
-    offered only to a browser on the same machine. limits: what a visitor may ask for, where
-    strangers share it; root: the path under which a proxy shows the page, empty or "/studio";
-    tools: whether programs may call `studio.ui.tools` by name; slices: of a GPU that is lent, which
-    runs are worked on in; None: this process has all that there is; space: OWNER/NAME of the
-    Hugging Face Space that this is.
-    """
-
-    runs_dir: Path
-    cache_dir: Path
-    roots: tuple[Path, ...] = ()
-    public: bool = False
-    local: bool = True
-    limits: Limits | None = None
-    root: str = ""
-    tools: bool = False
-    slices: Slices | None = None
-    space: str = ""
-
-    @property
-    def paths_allowed(self) -> bool:
-        """Whether folders of the machine can be opened by typing their path."""
-        return not self.public and (self.local or bool(self.roots))
-
-    @property
-    def links_allowed(self) -> bool:
-        """Whether links may be followed out of an opened folder: for who could open anything."""
-        return self.paths_allowed and self.local and not self.roots
-
-
 @dataclass
 class Session:
     """See the module. worker: the process's one worker; address: of a file that the page serves."""
@@ -107,7 +70,7 @@ class Session:
     prompts: Prompts = field(init=False)
     writer: Writer = field(init=False)
     judging: Judging = field(init=False)
-    thumbnails: Thumbnails = field(init=False)
+    pictures: PagePictures = field(init=False)
     folders: MachineFolders = field(init=False)
     selections: Selections = field(default_factory=Selections)
     tasks: Tasks = field(default_factory=Tasks)
@@ -142,7 +105,9 @@ class Session:
         from studio.session.judging import Judging
 
         self.judging = Judging(self, self.keys, choose_for)
-        self.thumbnails = Thumbnails(cache_dir=options.cache_dir)
+        self.pictures = PagePictures(
+            Thumbnails(cache_dir=options.cache_dir), self.address, options.links_allowed
+        )
         self.folders = MachineFolders(
             self.data.recent, options.paths_allowed, options.roots, options.local
         )
@@ -320,63 +285,3 @@ class Session:
         """Look how much the cache takes, now; from then on `cache_bytes` does so by itself."""
         self._measure_at = time.monotonic() + _MEASURE_S
         self._cache_bytes = sum(sizes(self.options.cache_dir).values())
-
-    def picture(self, folder: Folder, canvases: Pictures, index: int) -> str:
-        """Address of the thumbnail of an image; empty when it cannot be had.
-
-        canvases: those of the folder, or of one that is still being read (`DataState.arriving`).
-        """
-        picture = self.thumbnails.thumbnail(canvases, index, key=picture_key(folder, index))
-        return self._address(picture)
-
-    def large_picture(self, folder: Folder, index: int) -> str:
-        """Address of a large view of an image, without metadata; empty when it cannot be had."""
-        picture = self.thumbnails.large(
-            folder.root / folder.images[index].path, key=picture_key(folder, index)
-        )
-        return self._address(picture)
-
-    def small_picture_of(self, root: Path, path: str, *, follow_links: bool) -> str:
-        """The same as `picture`, of an image of a folder that nobody has looked through yet."""
-        found = self._image_of(root, path, follow_links)
-        if found is None:
-            return ""
-        file, key = found
-        return self._address(self.thumbnails.thumbnail(OneFile(file), 0, key=key))
-
-    def large_picture_of(self, root: Path, path: str, *, follow_links: bool) -> str:
-        """The same as `large_picture`, of such an image."""
-        found = self._image_of(root, path, follow_links)
-        return "" if found is None else self._address(self.thumbnails.large(found[0], key=found[1]))
-
-    def _image_of(self, root: Path, path: str, follow_links: bool) -> tuple[Path, str] | None:
-        """An image's file and `picture_key`; None where it is gone or, unless links are followed,
-        does not lie in the folder.
-        """
-        try:
-            real, file = Path(os.path.realpath(root)), root / path
-            status = file.stat()
-            inside = Path(os.path.realpath(file)).is_relative_to(real)
-        except (OSError, ValueError):
-            return None
-        links = follow_links and self.options.links_allowed
-        lies_here = ".." not in Path(path).parts and not Path(path).is_absolute()
-        if not stat.S_ISREG(status.st_mode) or not lies_here or not (inside or links):
-            return None
-        return file, _key(real, path, status.st_size, status.st_mtime_ns)
-
-    def _address(self, picture: Path | bytes | None) -> str:
-        """Of a picture that is no file, because the cache takes none: the picture itself."""
-        if isinstance(picture, bytes):
-            return f"data:image/jpeg;base64,{b64encode(picture).decode('ascii')}"
-        return self.address(picture) if picture else ""
-
-
-def picture_key(folder: Folder, index: int) -> str:
-    """What identifies the content of an image: folder, path, size and time of change."""
-    image = folder.images[index]
-    return _key(folder.root, image.path, image.bytes, image.mtime_ns)
-
-
-def _key(root: Path, path: str, bytes: int, mtime_ns: int) -> str:
-    return f"{root}\0{path}\0{bytes}\0{mtime_ns}"

@@ -15,7 +15,7 @@ import numpy as np
 from studio.images.canvases import Canvases
 from studio.images.folder import Folder
 from studio.progress import Begin
-from studio.runs.first_labels import ENCODING, LOADING, model_for
+from studio.runs.encoding import ENCODING, LOADING, model_for
 from studio.scores.graph_files import GraphFiles
 from studio.scores.neighbours import Floats, unit
 from studio.scores.similar import Similar, Vectors

@@ -29,8 +29,9 @@ from studio.room import unwritable
 from studio.runs.store import RunStore
 from studio.runs.worker import get_worker, shutdown, stop_on_sigterm
 from studio.session.limits import ON_LENT_GPU, Limits
+from studio.session.options import Options
 from studio.session.rooms import Rooms, Whose
-from studio.session.session import Options, Session
+from studio.session.session import Session
 from studio.ui.compare import CompareTab
 from studio.ui.data.tab import DataTab
 from studio.ui.door.crowd import next_event

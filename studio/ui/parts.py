@@ -40,6 +40,10 @@ POLL: dict[str, Any] = {**PRIVATE, "queue": False}
 typed.
 """
 
+KEY_TYPED = "A key was typed; it is kept in memory until the studio ends, and written nowhere."
+KEY_FOR_ONE_CALL = "Your own key; it is used for this call only, and kept nowhere."
+"""Where a key that was typed is kept; the second where strangers share the page."""
+
 
 def script(*names: str) -> str:
     """Scripts of assets/ one after the other, as `js_on_load` of one component."""

@@ -85,11 +85,12 @@ def table_html(table: LabelTable | None) -> Markup:
 
 
 def cache_html(cached: int | None, where: str) -> Markup:
-    """How much the cache takes, and what makes it less; empty while that is not known.
+    """How much the cache takes, and what makes it less; empty while that is not known, or
+    nothing.
 
     where: its folder; "" when that is nobody's business.
     """
-    return Markup("") if cached is None else render("data/cache.html", bytes=cached, where=where)
+    return Markup("") if not cached else render("data/cache.html", bytes=cached, where=where)
 
 
 def arriving_html(folder: Folder, *, picture: Callable[[int], str]) -> Markup:

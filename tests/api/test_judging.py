@@ -14,7 +14,7 @@ import pytest
 import studio
 from studio import cli
 from studio.runs.corrections import corrections_of
-from studio.runs.given import read_corrections
+from studio.runs.given_table import read_corrections
 from studio.runs.job import run_job
 from studio.runs.request import JobRequest, create_run
 from studio.runs.run import Run

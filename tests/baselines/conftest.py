@@ -15,9 +15,9 @@ from studio.clip.encode import class_vectors, encode_images
 from studio.coft.events import Event
 from studio.coft.task import Task
 from studio.settings import Settings
-from tests.coft.conftest import NAMES, Canvases, convnet, inputs, vit
+from tests.coft.conftest import NAMES, Canvases, convnet, inputs, only, vit
 
-__all__ = ["_little_text", "convnet", "inputs", "vit"]
+__all__ = ["_little_text", "convnet", "inputs", "only", "vit"]
 
 QUICK: dict[str, Any] = {
     "k": 4, "seed_selection": "leaderboard", "n_ctx": 4, "n_visual_tokens": 4, "phase1_epochs": 2,
@@ -71,21 +71,6 @@ def task_of(
     """A task of these arguments, with quick settings."""
     made = arguments(backbone, images, texts=texts)
     return Task(**made, settings=Settings(**QUICK | changes), given=given)
-
-
-def only(events: list[Event], kind: type) -> Any:
-    """The one event of a kind."""
-    (event,) = [e for e in events if isinstance(e, kind)]
-    return event
-
-
-def drained(work: Any) -> Any:
-    """What a generator returns."""
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            return end.value
 
 
 def silent(value: Any) -> Iterator[Event]:

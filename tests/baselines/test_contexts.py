@@ -11,8 +11,8 @@ from studio.baselines.contexts import Count, FrozenViews, learn_context
 from studio.clip.backbone import Backbone
 from studio.coft.events import Monitor, Progress, Step
 from studio.coft.prompts import PromptTemplate
-from tests.baselines.conftest import drained, task_of
-from tests.coft.conftest import NAMES, Canvases
+from tests.baselines.conftest import task_of
+from tests.coft.conftest import NAMES, Canvases, drained
 
 
 def test_views_are_made_once_and_only_of_the_images_asked_for(convnet: Backbone) -> None:
@@ -53,21 +53,10 @@ def test_a_context_learns_its_labels_and_nothing_else_moves(
     template = PromptTemplate(model, NAMES, n_ctx=4)
     views = FrozenViews(task)
     list(views.prepare(torch.arange(30)))
-    labels, events = torch.arange(30) % 3, []
-
-    def noted() -> object:
-        learned = yield from learn_context(
-            task, template, views, torch.arange(30), labels, number=1, count=Count()
-        )
-        return learned
-
-    work = noted()
-    learned = None
-    while learned is None:
-        try:
-            events.append(next(work))
-        except StopIteration as end:
-            learned = end.value
+    labels = torch.arange(30) % 3
+    learned, events = drained(
+        learn_context(task, template, views, torch.arange(30), labels, number=1, count=Count())
+    )
     losses = [event.loss for event in events if isinstance(event, Step)]
     assert sum(losses[-8:]) < 0.5 * sum(losses[:8])
     right = task.probabilities(learned.texts).argmax(1) == labels
@@ -84,7 +73,7 @@ def test_trainings_count_on_and_start_differently(convnet: Backbone) -> None:
     views, labels = FrozenViews(task), torch.arange(12) % 3
     list(views.prepare(torch.arange(12)))
     same = (task, template, views, torch.arange(12), labels)
-    first = drained(learn_context(*same, number=1, count=Count(trainings=2)))
+    first, _ = drained(learn_context(*same, number=1, count=Count(trainings=2)))
     steps = [
         event
         for event in learn_context(*same, number=2, count=first.count)
@@ -93,7 +82,7 @@ def test_trainings_count_on_and_start_differently(convnet: Backbone) -> None:
     assert first.count == Count(steps=4, epochs=2, trainings=1)
     assert [(step.step, step.steps) for step in steps] == [(5, 8), (6, 8), (7, 8), (8, 8)]
     assert [(step.epoch, step.epochs) for step in steps] == [(3, 4), (3, 4), (4, 4), (4, 4)]
-    again = drained(learn_context(*same, number=1, count=Count(trainings=2)))
-    other = drained(learn_context(*same, number=2, count=Count(trainings=2)))
+    again, _ = drained(learn_context(*same, number=1, count=Count(trainings=2)))
+    other, _ = drained(learn_context(*same, number=2, count=Count(trainings=2)))
     assert torch.equal(first.texts, again.texts)
     assert not torch.allclose(first.texts, other.texts)

@@ -19,7 +19,8 @@ from studio.coft.events import Finished, Step
 from studio.coft.fit import fit
 from studio.coft.prompts import PromptTemplate
 from studio.errors import ModelError
-from studio.images.canvases import canvas_size, prepare
+from studio.images.canvases import canvas_size
+from studio.images.preparing import prepare
 from tests.clip.conftest import FAMILIES
 from tests.clip.hub_server import FakeHub
 from tests.clip.small_hub import as_folder, repository, weights_of

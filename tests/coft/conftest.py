@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +12,11 @@ from torch import Tensor
 
 from studio.clip.backbone import Backbone, build_model
 from studio.clip.encode import class_vectors, encode_images
-from studio.coft.dual import EVERY, HeldOdds, Judgement
+from studio.coft.dual import EVERY, Judgement, Judges
+from studio.coft.events import Event
 from studio.coft.task import Task
 from studio.settings import Settings
+from tests.conftest import tiny_config
 
 NAMES = ("red square", "green circle", "blue line")
 
@@ -39,48 +41,22 @@ class Canvases:
 
 
 @dataclass(frozen=True)
-class Tables:
-    """What two models say of all images, told as (2, N, C) tables, in place of `Judges`.
+class Told(Judges):
+    """What two models say of all images, as it was told."""
 
-    images: (2, N, d).
-    """
-
-    probabilities: Tensor
-    log_odds: Tensor
-    images: Tensor
-
-    @property
-    def parts(self) -> list[slice]:
-        """In two parts, of which the first is larger."""
-        count = self.images.shape[1]
-        half = count - count // 3
-        return [slice(0, half), slice(half, count)]
+    said: Judgement
 
     def of(self, rows: slice, *, models: slice = EVERY) -> Judgement:
         """Of some images."""
-        tables = (self.probabilities, self.log_odds, self.images)
-        return Judgement(*(table[models, rows] for table in tables))
-
-    def pictures(self, model: int) -> Tensor:
-        """(N, d)."""
-        return self.images[model]
-
-    def lasting(self) -> HeldOdds:
-        """Of all images."""
-        return HeldOdds(self.log_odds)
+        return Judgement(*(table[models, rows] for table in self.said.fields))
 
 
-def tiny_config(**vision: Any) -> dict[str, Any]:
-    """An open_clip model_cfg of a two-block ViT with a two-block text tower."""
-    tower = {
-        "image_size": 32,
-        "patch_size": 16,
-        "width": 64,
-        "layers": 2,
-        "head_width": 32,
-    } | vision
-    text = {"context_length": 40, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2}
-    return {"embed_dim": 16, "vision_cfg": tower, "text_cfg": text}
+def told(probabilities: Tensor, log_odds: Tensor, images: Tensor) -> Told:
+    """Of (2, N, C) tables and (2, N, d) features. In two parts, of which the first is larger."""
+    no_text = torch.zeros(probabilities.shape[2], images.shape[2])
+    first = images.shape[1] - images.shape[1] // 3
+    said = Judgement(probabilities, log_odds, images)
+    return Told(images, [(no_text, no_text)] * 2, scale=1.0, size=first, said=said)
 
 
 def convolutional_config() -> dict[str, Any]:
@@ -136,6 +112,22 @@ def random_task(backbone: Backbone, images: Canvases, **changes: Any) -> Task:
         features=torch.randn(len(images), backbone.embed_dim, generator=draw),
         class_vectors=torch.randn(len(NAMES), backbone.embed_dim, generator=draw),
     )  # fmt: skip
+
+
+def drained(work: Iterator[Any]) -> tuple[Any, list[Any]]:
+    """What a generator returns, and what it told on the way."""
+    events = []
+    while True:
+        try:
+            events.append(next(work))
+        except StopIteration as end:
+            return end.value, events
+
+
+def only(events: Sequence[Event], kind: type) -> Any:
+    """The one event of a kind."""
+    (event,) = [e for e in events if isinstance(e, kind)]
+    return event
 
 
 Inputs = Callable[[Backbone, Canvases], dict[str, Any]]

@@ -18,6 +18,7 @@ from studio.coft.task import Task
 from studio.coft.transduction import label_together
 from studio.settings import Settings
 from tests.baselines.test_transclip import clusters
+from tests.coft.conftest import drained
 from tests.coft.test_transduction import draws
 
 CPU = torch.device("cpu")
@@ -113,8 +114,6 @@ def test_a_further_model_counts_in_the_first_scores_of_a_task(vit: Backbone) -> 
 
 def scores_of(task: Task) -> Tensor:
     work = first_scores(task.start, task.given, task.settings, device=CPU, others=task.others)
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            return torch.as_tensor(end.value)
+    scores: Tensor
+    scores, _ = drained(work)
+    return scores

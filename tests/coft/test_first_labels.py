@@ -15,7 +15,7 @@ from studio.coft.first_labels import LEAST_FIRST, contradicted, support, with_fi
 from studio.coft.rounds import CONTRADICTED, Learned
 from studio.coft.start import first_scores
 from studio.coft.task import Task
-from tests.coft.conftest import Canvases, Tables, random_task
+from tests.coft.conftest import Canvases, drained, random_task, told
 
 CPU = torch.device("cpu")
 
@@ -79,26 +79,17 @@ def _learned(
 
     def judge_all(*_: Any) -> Any:
         yield from ()
-        return Tables(own, torch.full_like(own, 5.0), torch.randn(2, len(task.images), 16))
+        return told(own, torch.full_like(own, 5.0), torch.randn(2, len(task.images), 16))
 
     monkeypatch.setattr(rounds, "judge_all", judge_all)
     monkeypatch.setattr(rounds, "phase_one", lambda *_, **__: iter(()))
-    events, work = [], rounds.phase_one_rounds(task)
-    while True:
-        try:
-            events.append(next(work))
-        except StopIteration as end:
-            return end.value, events
+    return drained(rounds.phase_one_rounds(task))
 
 
 def _first(task: Task) -> Tensor:
-    work = first_scores(task.start, task.given, task.settings, device=CPU)
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            scores: Tensor = end.value
-            return scores
+    scores: Tensor
+    scores, _ = drained(first_scores(task.start, task.given, task.settings, device=CPU))
+    return scores
 
 
 SMALL: dict[str, Any] = {"k": 4, "transduction": "off", "filter": "none"}

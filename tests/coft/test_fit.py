@@ -33,7 +33,7 @@ from studio.coft.task import Task
 from studio.coft.towers import build_tower
 from studio.errors import FolderError
 from studio.settings import Settings
-from tests.coft.conftest import Canvases, Inputs
+from tests.coft.conftest import Canvases, Inputs, only
 
 QUICK: dict[str, Any] = {
     "phase1_epochs": 2,
@@ -48,12 +48,6 @@ QUICK: dict[str, Any] = {
     # Models of random weights contradict their first labels, which would then stand.
     "first_label_weight": 0.0,
 }
-
-
-def only(events: list[Event], kind: type) -> Any:
-    """The one event of a kind."""
-    (event,) = [e for e in events if isinstance(e, kind)]
-    return event
 
 
 def classifier_of(events: list[Event]) -> Checkpoint:

@@ -14,8 +14,8 @@ from studio.coft.given import REJECTED, UNKNOWN, with_claims
 from studio.coft.start import chosen_seeds
 from studio.coft.task import Task
 from studio.settings import Settings
-from tests.coft.conftest import Canvases, Inputs
-from tests.coft.test_fit import QUICK, only
+from tests.coft.conftest import Canvases, Inputs, only
+from tests.coft.test_fit import QUICK
 
 
 @pytest.mark.parametrize("mode", ["argmax_topk", "leaderboard"])

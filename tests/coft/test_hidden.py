@@ -13,7 +13,7 @@ from studio.clip.encode import to_pixels
 from studio.coft import hidden
 from studio.coft.events import Progress
 from studio.coft.hidden import TestViews, seed_views
-from tests.coft.conftest import Canvases
+from tests.coft.conftest import Canvases, drained
 
 
 class Whole:
@@ -25,7 +25,7 @@ class Whole:
         return pixels
 
 
-def drained(
+def seen_through(
     backbone: Backbone, images: Canvases, indices: torch.Tensor, cached: int
 ) -> tuple[Callable[..., torch.Tensor], list[Any]]:
     """The function that `seed_views` returns, and what it told on the way."""
@@ -33,18 +33,13 @@ def drained(
         backbone, Whole(), images, indices, draw=lambda canvases, **_: canvases,  # type: ignore[arg-type]
         cached=cached, generator=torch.Generator().manual_seed(0),
     )  # fmt: skip
-    told = []
-    while True:
-        try:
-            told.append(next(work))
-        except StopIteration as end:
-            return end.value, told
+    return drained(work)
 
 
 @pytest.mark.parametrize("cached", [0, 2])
 def test_views_are_of_the_images_that_are_asked_for(vit: Backbone, cached: int) -> None:
     images, indices = Canvases(40, size=32), torch.arange(39, 3, -2)
-    views, _ = drained(vit, images, indices, cached)
+    views, _ = seen_through(vit, images, indices, cached)
     positions = torch.tensor([3, 0, 0, 17, 9])
     found = views(torch.Generator().manual_seed(1), positions)
     expected = to_pixels(images.data[indices[positions]], vit)
@@ -53,7 +48,7 @@ def test_views_are_of_the_images_that_are_asked_for(vit: Backbone, cached: int) 
 
 def test_kept_views_are_computed_once_and_picked_from(vit: Backbone) -> None:
     images, indices = Canvases(40, size=32), torch.arange(20)
-    views, told = drained(vit, images, indices, 2)
+    views, told = seen_through(vit, images, indices, 2)
     assert sorted(images.calls) == sorted([*range(20)] * 2)
     batch = vit.forward_batch
     ends = [*range(batch, 20, batch), 20]
@@ -61,7 +56,7 @@ def test_kept_views_are_computed_once_and_picked_from(vit: Backbone) -> None:
     images.calls.clear()
     views(torch.Generator().manual_seed(1), torch.arange(20))
     assert images.calls == []
-    fresh, told = drained(vit, images, indices, 0)
+    fresh, told = seen_through(vit, images, indices, 0)
     assert (told, images.calls) == ([], [])
     fresh(torch.Generator(), torch.tensor([4, 4]))
     assert images.calls == [4, 4]
@@ -77,11 +72,7 @@ def test_both_of_the_kept_views_are_used(vit: Backbone) -> None:
         ),
         cached=2, generator=draw,
     )  # fmt: skip
-    try:
-        while True:
-            next(work)
-    except StopIteration as end:
-        views = end.value
+    views, _ = drained(work)
     seen = {
         float(views(torch.Generator().manual_seed(seed), torch.tensor([5])).sum())
         for seed in range(20)

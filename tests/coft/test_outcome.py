@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +12,7 @@ from studio.coft.dual import HeldOdds
 from studio.coft.events import Finished, Progress
 from studio.coft.given import REJECTED, UNKNOWN
 from studio.coft.outcome import TOP, finish, finish_all, finish_alone, label_all
-from tests.coft.conftest import Canvases
+from tests.coft.conftest import Canvases, drained
 
 NOTHING = torch.full((4,), UNKNOWN)
 PROBABILITIES = torch.tensor(
@@ -112,15 +111,6 @@ class Numbered:
 
     def each(self, canvases: torch.Tensor) -> torch.Tensor:
         return canvases[None, :, 0, 0, :1].float().expand(2, -1, -1)
-
-
-def drained(work: Iterator[Any]) -> Any:
-    progress = []
-    while True:
-        try:
-            progress.append(next(work))
-        except StopIteration as end:
-            return end.value, progress
 
 
 def test_all_images_are_labelled_in_their_order() -> None:

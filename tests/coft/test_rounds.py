@@ -19,8 +19,8 @@ from studio.coft.selection import seed_set
 from studio.coft.start import seeds
 from studio.coft.task import Task
 from studio.settings import Settings
-from tests.coft.conftest import Canvases, Inputs, Tables, random_task
-from tests.coft.test_fit import QUICK, only
+from tests.coft.conftest import Canvases, Inputs, drained, only, random_task, told
+from tests.coft.test_fit import QUICK
 
 PLUS: dict[str, Any] = {**QUICK, "rounds": 3, "contrast_weight": 0.0}
 
@@ -89,7 +89,7 @@ def test_a_model_ranks_images_by_what_it_says_itself(
 
     def judge_all(*_: Any) -> Any:
         yield from ()
-        return Tables(probabilities, clean.logit(), torch.randn(2, 60, 16, generator=draw))
+        return told(probabilities, clean.logit(), torch.randn(2, 60, 16, generator=draw))
 
     monkeypatch.setattr(rounds, "judge_all", judge_all)
     monkeypatch.setattr(rounds, "phase_one", lambda *_, **__: iter(()))
@@ -98,13 +98,7 @@ def test_a_model_ranks_images_by_what_it_says_itself(
         k=4, k_cap=False, seed_selection="argmax_topk", filter="peer_clean", label_weights="hard",
         first_label_weight=0.0,
     )  # fmt: skip
-    events, work = [], rounds.phase_one_rounds(task)
-    while True:
-        try:
-            events.append(next(work))
-        except StopIteration as end:
-            learned = end.value
-            break
+    learned, events = drained(rounds.phase_one_rounds(task))
     expected = {"p_clean": clean, "product": clean * probabilities, "softmax": probabilities}
     second = [e for e in events if isinstance(e, SeedSet) and e.round_number == 2]
     for model, found in enumerate(second):

@@ -21,6 +21,8 @@ from studio.runs.run import Run
 from studio.runs.store import RunStore
 from studio.settings import Settings
 from tests.clip.conftest import families  # noqa: F401 (a fixture)
+from tests.coft.conftest import convolutional_config
+from tests.conftest import tiny_config
 
 NAMES = ("red square", "green/circle", "Ünïted <b>")
 """Class names that formats must not stumble over."""
@@ -55,11 +57,8 @@ def out(tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
-TRANSFORMER = {"image_size": 32, "patch_size": 16, "width": 64, "layers": 2, "head_width": 32}
-CONVOLUTIONAL = {
-    "timm_model_name": "tf_efficientnet_lite0", "timm_model_pretrained": False,
-    "timm_pool": "avg", "timm_proj": "linear", "image_size": 64,
-}  # fmt: skip
+TRANSFORMER = tiny_config()["vision_cfg"]
+CONVOLUTIONAL = convolutional_config()["vision_cfg"]
 
 
 def write_model(

@@ -12,10 +12,11 @@ import pytest
 import torch
 from PIL import Image
 
-from studio.images import canvas_shards, canvas_summary, canvases, resize
+from studio.images import canvas_shards, canvas_summary, preparing, resize
 from studio.images.canvas_shards import CompressedShard, compressed, decompressed, open_shard
-from studio.images.canvases import Canvases, prepare
+from studio.images.canvases import Canvases
 from studio.images.folder import Folder
+from studio.images.preparing import prepare
 from studio.untrusted import Unreadable
 
 SIZE = 64
@@ -150,10 +151,10 @@ def test_a_large_folder_that_was_moved_is_known_again(root: Path, decoded: list[
 
 
 def test_a_large_folder_is_known_from_one_array(root: Path, monkeypatch, decoded) -> None:
-    for module in (canvases, canvas_summary):
+    for module in (preparing, canvas_summary):
         monkeypatch.setattr(module, "FEWEST", 3)
     _, made = run(root)
-    monkeypatch.setattr(canvases, "_outcome", pytest.fail)
+    monkeypatch.setattr(preparing, "_outcome", pytest.fail)
     decoded.clear()
     _, again = run(root)
     assert torch.equal(again.batch(range(10)), made.batch(range(10)))

@@ -17,10 +17,10 @@ import torch
 from PIL import Image
 
 from studio.errors import FolderError, Stopped
-from studio.images import canvas_cache, canvas_summary, decoding_many
-from studio.images import canvases as canvases_module
+from studio.images import canvas_cache, canvas_summary, decoding_many, preparing
 from studio.images import resize as resize_module
-from studio.images.canvases import CANVAS_SIZE, Canvases, prepare
+from studio.images.canvases import CANVAS_SIZE, Canvases
+from studio.images.preparing import prepare
 from studio.images.resize import Resize
 
 SIZE = 16
@@ -41,7 +41,7 @@ def add(path: Path, number: int) -> None:
     Image.new("RGB", (40, 30), (20 * number,) * 3).save(path)
 
 
-def run(root: Path, **options) -> tuple[canvases_module.Folder, Canvases]:
+def run(root: Path, **options) -> tuple[preparing.Folder, Canvases]:
     return prepare(root, cache_dir=root.parent / "cache", size=SIZE, **options)
 
 
@@ -213,7 +213,7 @@ def test_what_was_unreadable_is_tried_again(root: Path, monkeypatch: pytest.Monk
 
     def locked(path: Path, **options):
         if path.name == "4.png":
-            raise canvases_module.ImageRefused("unreadable", "Permission denied")
+            raise preparing.ImageRefused("unreadable", "Permission denied")
         return real(path, **options)
 
     with monkeypatch.context() as patch:
@@ -441,7 +441,7 @@ def test_young_leftovers_of_another_process_are_left_alone(root: Path):
 @pytest.mark.slow
 def test_two_processes_do_not_spoil_each_other(root: Path):
     code = (
-        "import sys; from pathlib import Path; from studio.images.canvases import prepare\n"
+        "import sys; from pathlib import Path; from studio.images.preparing import prepare\n"
         "_, canvases = prepare(Path(sys.argv[1]), cache_dir=Path(sys.argv[2]), size=16)\n"
         "print([int(canvases.batch([i])[0, 0, 0, 0]) // 20 for i in range(len(canvases))])"
     )
@@ -469,7 +469,7 @@ def test_two_threads_share_the_work(root: Path, decoded: list[str]):
 
 
 def test_progress_counts_all_images_and_ends_with_the_last(root: Path, monkeypatch):
-    monkeypatch.setattr(canvases_module, "_PROGRESS_EVERY_S", 0.0)
+    monkeypatch.setattr(preparing, "_PROGRESS_EVERY_S", 0.0)
     calls: list[tuple[int, int]] = []
     run(root, progress=lambda done, total: calls.append((done, total)))
     assert calls == [(n, 11) for n in range(1, 12)]
@@ -486,7 +486,7 @@ def test_a_stop_keeps_what_was_decoded(root: Path, decoded: list[str], monkeypat
         nonlocal done
         done = count
 
-    monkeypatch.setattr(canvases_module, "_PROGRESS_EVERY_S", 0.0)
+    monkeypatch.setattr(preparing, "_PROGRESS_EVERY_S", 0.0)
     with pytest.raises(Stopped):
         run(root, progress=progress, stop=lambda: done >= 3)
     assert 3 <= done < 11
@@ -646,7 +646,7 @@ def test_awkward_files_do_not_fill_the_memory(shared_data: Path, tmp_path: Path)
     code = (
         "import resource, sys\n"
         "from pathlib import Path\n"
-        "from studio.images.canvases import prepare\n"
+        "from studio.images.preparing import prepare\n"
         "def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024\n"
         "before = peak()\n"
         "prepare(Path(sys.argv[1]), cache_dir=Path(sys.argv[2]))\n"
@@ -663,11 +663,11 @@ def test_awkward_files_do_not_fill_the_memory(shared_data: Path, tmp_path: Path)
 def test_a_large_folder_that_has_not_changed_is_known_from_one_array(
     root: Path, decoded: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (canvases_module, canvas_summary):
+    for module in (preparing, canvas_summary):
         monkeypatch.setattr(module, "FEWEST", 3)
     before, canvases = run(root)
     decoded.clear()
-    monkeypatch.setattr(canvases_module, "_outcome", pytest.fail)  # the index is not asked
+    monkeypatch.setattr(preparing, "_outcome", pytest.fail)  # the index is not asked
     folder, again = run(root)
     assert not decoded
     assert folder == before
@@ -680,7 +680,7 @@ def test_a_large_folder_that_has_not_changed_is_known_from_one_array(
 def test_what_has_changed_in_a_large_folder_is_found(
     root: Path, decoded: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (canvases_module, canvas_summary):
+    for module in (preparing, canvas_summary):
         monkeypatch.setattr(module, "FEWEST", 3)
     run(root)
     decoded.clear()

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from studio.errors import RunError
 from studio.images.image_names import ImageNames, plain
-from studio.runs.given import Correction, given_vector, read_corrections
+from studio.runs.given import Correction, given_vector
+from studio.runs.given_table import read_corrections
 
 ROOT = Path("/data/Bilder")
 PATHS = ["cat/0.jpg", "cat/ä.jpg", "images/1.jpg", "Bilder/2.jpg", "2.jpg", "a b/ü ß.png"]
@@ -145,7 +146,7 @@ CELL = st.text(st.sampled_from("abä,;\t\"' =-0"), min_size=1, max_size=6).filte
 def test_a_table_is_read_as_it_was_written(rows: list[tuple[str, str]]):
     import tempfile
 
-    from studio.runs.given import write_corrections
+    from studio.runs.given_table import write_corrections
 
     corrections = {path: Correction("relabelled", label.strip()) for path, label in rows}
     with tempfile.TemporaryDirectory() as folder:

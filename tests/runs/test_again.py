@@ -24,7 +24,8 @@ from studio.prompts.prompt_set import PromptSet
 from studio.runs.again import class_text, command_of, corrected, corrections_from, request_of
 from studio.runs.checking import CLAIMED_FILE
 from studio.runs.corrections import Corrections, corrections_of
-from studio.runs.given import GIVEN_FILE, Correction, read_corrections
+from studio.runs.given import Correction
+from studio.runs.given_table import GIVEN_FILE, read_corrections
 from studio.runs.job import run_job
 from studio.runs.request import JobRequest, create_run
 from studio.runs.store import Run, RunStore

@@ -13,7 +13,8 @@ from studio.files import write_json
 from studio.locks import FileLock
 from studio.runs.actions import WITHDRAWN
 from studio.runs.corrections import Corrections, corrections_of
-from studio.runs.given import GIVEN_FILE, Correction, write_corrections
+from studio.runs.given import Correction
+from studio.runs.given_table import GIVEN_FILE, write_corrections
 from studio.runs.run import Run
 from studio.runs.store import RunStore
 from tests.runs.conftest import create

@@ -8,17 +8,8 @@ import numpy as np
 import pytest
 
 from studio.errors import RunError
-from studio.runs.given import (
-    NONE,
-    REJECTED,
-    UNKNOWN,
-    Correction,
-    Counts,
-    count,
-    given_vector,
-    read_corrections,
-    write_corrections,
-)
+from studio.runs.given import NONE, REJECTED, UNKNOWN, Correction, Counts, count, given_vector
+from studio.runs.given_table import read_corrections, write_corrections
 
 
 def test_what_is_written_is_read(tmp_path: Path):

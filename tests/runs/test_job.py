@@ -17,8 +17,8 @@ from studio.coft.events import Finished, Progress, Step, ZeroShot
 from studio.coft.given import UNKNOWN
 from studio.coft.task import Task
 from studio.errors import FolderError, ModelError, PromptError, RunError, SettingsError, StudioError
-from studio.images.canvases import prepare
 from studio.images.folder import truth
+from studio.images.preparing import prepare
 from studio.prompts.prompt_set import PromptSet
 from studio.runs import material
 from studio.runs.failures import explain

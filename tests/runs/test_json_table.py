@@ -11,7 +11,8 @@ import pytest
 from studio.errors import RunError
 from studio.images.image_names import ImageNames
 from studio.runs.checking import claimed, read_labels
-from studio.runs.given import given_vector, read_corrections
+from studio.runs.given import given_vector
+from studio.runs.given_table import read_corrections
 
 PATHS = ("cats/a.jpg", "dogs/b c.jpg")
 NAMES = ("cat", "dog")

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from studio.errors import ModelError, Stopped
-from studio.images.canvases import prepare
 from studio.images.folder import truth
+from studio.images.preparing import prepare
 from studio.progress import Progress
 from studio.runs import which_model
 from studio.runs.which_model import Looked, rank_models, sample, say

@@ -175,8 +175,8 @@ def test_the_embedded_model_on_real_images(
 ):
     from studio.clip.backbone import EMBEDDED_FOLDER, load_backbone
     from studio.clip.encode import class_vectors, encode_images
-    from studio.images.canvases import prepare
     from studio.images.folder import read_class_names
+    from studio.images.preparing import prepare
 
     if not list(EMBEDDED_FOLDER.glob("*.safetensors")):
         pytest.skip("no embedded model in assets/")

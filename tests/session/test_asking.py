@@ -104,6 +104,17 @@ def test_twenty_come_and_then_it_is_over(asking: Asking, askings: Askings) -> No
     assert (asking.progress.done, asking.progress.whole) == (0, SIZE)
 
 
+def test_answers_about_images_that_are_gone_are_not_taken_for_those_about_others(
+    asking: Asking,
+) -> None:
+    said = answer(asking)
+    asking.renew(subject([i for i in range(60) if i != said]))
+    assert (asking.progress.done, asking.progress.shown) == (1, 1)
+    assert said not in asking.walk[1:].tolist()
+    assert answer(asking) != said
+    assert asking.progress.done == 2
+
+
 def test_labels_follow_every_few_answers_and_what_comes_next_too(
     asking: Asking, askings: Askings, before: Outcome
 ) -> None:

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from studio.errors import FolderError, StudioError
-from studio.images.canvases import prepare
+from studio.images.preparing import prepare
 from studio.progress import Progress, never
 from studio.runs.first_labels import Preview, label_images
 from studio.session import dataset
@@ -206,8 +206,8 @@ def test_aliases_come_from_tabbed_lines(data: DataSet) -> None:
 def test_the_preview_labels_as_a_run_starts(
     image_folder: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
-    from studio.images.canvases import prepare
     from studio.images.folder import truth
+    from studio.images.preparing import prepare
 
     folder, canvases = prepare(image_folder, cache_dir=tmp_path)
     names = ["red square", "green circle", "blue line"]

@@ -13,8 +13,9 @@ from studio.errors import ModelError, RunError, SettingsError, StudioError
 from studio.runs.request import JobRequest
 from studio.runs.turns import Turns
 from studio.session.limits import Limits, Rate
+from studio.session.options import Options
 from studio.session.rooms import Rooms, entered, room_of
-from studio.session.session import Options, Session
+from studio.session.session import Session
 from studio.settings import Settings
 
 
@@ -35,11 +36,11 @@ def test_two_visitors_share_nothing(rooms: Rooms, image_folder: Path) -> None:
     assert mine.data.state.names == ["zebra", "horse"]
     assert other.data.state.names_text == ""
     assert other.data.state.folder is None
-    for name in ("data", "prompts", "writer", "store", "selections", "tasks", "thumbnails"):
+    for name in ("data", "prompts", "writer", "store", "selections", "tasks", "pictures"):
         assert getattr(mine, name) is not getattr(other, name)
     assert mine.options.cache_dir != other.options.cache_dir
     assert mine.store.root != other.store.root
-    picture = mine.picture(mine.data.state.folder, mine.data.state.canvases, 0)  # type: ignore[arg-type]
+    picture = mine.pictures.small(mine.data.state.folder, mine.data.state.canvases, 0)  # type: ignore[arg-type]
     assert any(Path(picture).is_relative_to(p) for p in rooms.served("a"))
     assert not any(Path(picture).is_relative_to(p) for p in [*rooms.served("b"), *rooms.served("")])
     assert rooms.room("a") is mine

@@ -8,7 +8,8 @@ from studio.errors import FolderError, RunError
 from studio.places import is_loopback
 from studio.runs.store import RunStore
 from studio.runs.worker import Worker
-from studio.session.session import Options, Session
+from studio.session.options import Options
+from studio.session.session import Session
 
 
 def make(tmp_path: Path, **options: object) -> Session:
@@ -56,9 +57,9 @@ def test_thumbnails_are_served_from_their_own_folder_only(loaded: Session) -> No
     view = loaded.data.state
     assert view.folder is not None
     assert view.canvases is not None
-    url = loaded.picture(view.folder, view.canvases, 0)
+    url = loaded.pictures.small(view.folder, view.canvases, 0)
     file = Path(url.removeprefix("gradio_api/file="))
     assert file.is_relative_to(loaded.options.cache_dir / "thumbs")
-    large = loaded.large_picture(view.folder, 0)
+    large = loaded.pictures.large(view.folder, 0)
     assert large != url
     assert Path(large.removeprefix("gradio_api/file=")).is_file()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from studio.errors import FolderError
-from studio.images import canvases, decoding_many
+from studio.images import decoding_many, preparing
 from studio.images.arriving import MOST
 from studio.session import session as session_module
 from studio.session.dataset import DataSet
@@ -51,7 +51,7 @@ def test_nobody_waits_while_a_slow_folder_is_opened(
     shared: Session, run_id: str, tmp_path: Path, image_folder: Path, gate: Gate,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    real, slow = canvases.prepare, tmp_path / "slow"
+    real, slow = preparing.prepare, tmp_path / "slow"
     shutil.copytree(image_folder, slow)
 
     def prepare(root: Path, **more: Any) -> Any:
@@ -139,7 +139,7 @@ def test_the_first_images_are_seen_while_the_rest_is_read(
         return pixels
 
     monkeypatch.setattr(decoding_many, "square", slow)
-    monkeypatch.setattr(canvases, "_PROGRESS_EVERY_S", 0.0)
+    monkeypatch.setattr(preparing, "_PROGRESS_EVERY_S", 0.0)
     data = session.data
     seen: list[int] = []
     follow = data._follow
@@ -163,7 +163,7 @@ def test_the_first_images_are_seen_while_the_rest_is_read(
     arriving = state.arriving
     assert 0 < len(arriving) == len(arriving.folder.images) < 36
     assert arriving.folder.root == image_folder.resolve()
-    address = session.picture(arriving.folder, arriving, 0)
+    address = session.pictures.small(arriving.folder, arriving, 0)
     assert address.endswith(".jpg")
     gate.open.set()
     data.wait()
@@ -174,7 +174,7 @@ def test_the_first_images_are_seen_while_the_rest_is_read(
     assert seen == sorted(seen)
     first = [image.path for image in state.folder.images].index(arriving.folder.images[0].path)
     # The same file: what was shown early is not made again.
-    assert session.picture(state.folder, state.canvases, first) == address
+    assert session.pictures.small(state.folder, state.canvases, first) == address
     assert arriving.image(0).tobytes() == state.canvases.image(first).tobytes()
 
 
@@ -194,7 +194,7 @@ def test_what_was_read_before_does_not_arrive_again(tmp_path: Path, image_folder
     arrived: list[str] = []
 
     def prepare() -> None:
-        canvases.prepare(
+        preparing.prepare(
             image_folder, cache_dir=tmp_path, arrived=lambda file, _: arrived.append(file.path)
         )
 

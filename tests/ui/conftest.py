@@ -14,18 +14,17 @@ from typing import Any
 import gradio as gr
 import pytest
 
-gradio = pytest.importorskip("gradio")
-
-from studio.runs.form import RunForm  # noqa: E402
-from studio.runs.store import RunStore  # noqa: E402
-from studio.runs.worker import Worker  # noqa: E402
-from studio.session.session import Options, Session  # noqa: E402
-from studio.session.source import AT_HAND, OpenedRun  # noqa: E402
-from studio.ui.explore.correct import CorrectPanel  # noqa: E402
-from studio.ui.explore.tab import ExploreTab  # noqa: E402
-from studio.ui.parts import file_url, fresh  # noqa: E402
-from studio.ui.train.tab import TrainTab  # noqa: E402
-from tests.runs.conftest import create  # noqa: E402
+from studio.runs.form import RunForm
+from studio.runs.store import RunStore
+from studio.runs.worker import Worker
+from studio.session.options import Options
+from studio.session.session import Session
+from studio.session.source import AT_HAND, OpenedRun
+from studio.ui.explore.correct import CorrectPanel
+from studio.ui.explore.tab import ExploreTab
+from studio.ui.parts import file_url, fresh
+from studio.ui.train.tab import TrainTab
+from tests.runs.conftest import create
 
 QUICK = (
     "seed_selection=leaderboard\nfilter=none\nphase1_min_steps=0\nphase1_batch=8\nn_ctx=4\n"
@@ -37,7 +36,7 @@ QUICK = (
 @pytest.fixture(autouse=True, scope="session")
 def _no_server() -> Iterator[None]:
     """Pages are built here and never served: gradio would make some 80 routes twice for each."""
-    app = gradio.routes.App
+    app = gr.routes.App
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(app, "create_app", staticmethod(lambda *_, **__: app()))
         yield

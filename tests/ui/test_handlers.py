@@ -129,7 +129,7 @@ def test_event_data_with_a_surrogate_breaks_nothing(loaded: Session) -> None:
 
 def test_strangers_without_a_mark_are_asked_to_come_again(tmp_path: Any) -> None:
     from studio.session.limits import Limits
-    from studio.session.session import Options
+    from studio.session.options import Options
 
     rooms = Rooms(Options(tmp_path / "runs", tmp_path / "cache", public=True, limits=Limits()))
     where = ruled(lambda: str(rooms.here().options.cache_dir), whose=rooms)

@@ -17,7 +17,8 @@ import pytest
 from studio.clip.presets import PRESETS, Preset, presets
 from studio.images.arriving import Arriving
 from studio.images.machine import MachineFolders
-from studio.session.session import Options, Session
+from studio.session.options import Options
+from studio.session.session import Session
 from studio.session.state import DataState
 from studio.session.task import TaskState
 from studio.ui.data.parts import status_html, step_of

@@ -19,7 +19,8 @@ from studio.prompts.client import Limits
 from studio.prompts.form import LlmForm
 from studio.prompts.llm import write
 from studio.prompts.prompt_set import PromptSet
-from studio.session.session import Options, Session
+from studio.session.options import Options
+from studio.session.session import Session
 from studio.ui.prompts.tab import PromptsTab
 from tests.prompts.chat_server import KEY, ChatServer, Reply, asked, error
 from tests.ui.conftest import event, page, sent

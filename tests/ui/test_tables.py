@@ -16,8 +16,9 @@ from studio.runs.checking import CLAIMED_FILE
 from studio.runs.given import Correction
 from studio.session.label_table import MAX_BYTES
 from studio.session.limits import Limits
+from studio.session.options import Options
 from studio.session.rooms import Rooms, entered
-from studio.session.session import Options, Session
+from studio.session.session import Session
 from studio.session.source import AT_HAND, OpenedRun
 from studio.ui.data.labels import LabelsBox, parts_of
 from studio.ui.explore.correct import CorrectPanel

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from studio.runs.given import Correction
-from studio.runs.outcome import Outcome
+from studio.runs.outcome import ANSWERED, TOGETHER, Outcome
 from studio.views.cards import cards, class_list, class_table, words
 
 Make = Callable[..., Outcome]
@@ -40,6 +40,16 @@ def test_a_card_says_label_clean_probability_and_both_opinions(outcome: Make) ->
     assert "2 class 0, 83 %" in text(html)
     assert 'src="thumb.jpg"' in html
     assert "in truth" not in html
+
+
+@pytest.mark.parametrize("stage", ["zero-shot", TOGETHER, ANSWERED])
+def test_without_training_a_card_tells_confidence_and_no_second_opinion(
+    outcome: Make, stage: str
+) -> None:
+    html = card(outcome(stage=stage), 5)
+    assert "confidence 57 %" in text(html)
+    assert "card-model" not in html
+    assert "card-model" in card(outcome(), 5)
 
 
 def test_a_card_says_the_truth_where_it_is_known(outcome: Make) -> None:

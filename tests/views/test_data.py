@@ -189,3 +189,9 @@ def test_the_ranking_shows_places_scores_and_what_they_mean() -> None:
     assert "Not up to date" in again
     assert "ViT-B-32-256" not in again, "the labels beside it say so already"
     assert data.ranking_html(None, stale=False, recommend=True) == ""
+
+
+def test_the_cache_is_spoken_of_once_there_is_one() -> None:
+    assert data.cache_html(None, "/cache") == data.cache_html(0, "/cache") == ""
+    assert "take 34.5 MB in /cache." in " ".join(data.cache_html(34_500_000, "/cache").split())
+    assert "/cache" not in data.cache_html(34_500_000, "")

@@ -14,14 +14,14 @@ from PIL import Image, PngImagePlugin
 
 from attacks.kind import Kind, Outcome
 from studio.errors import StudioError
-from studio.images.canvases import prepare
 from studio.images.class_folders import class_folders
 from studio.images.class_lists import class_text, parse_classes, read_classes
 from studio.images.folder import Folder, nothing_usable, scan
 from studio.images.image_names import ImageNames
 from studio.images.names import truth
+from studio.images.preparing import prepare
 from studio.images.uploads import take_uploads
-from studio.runs.given import read_corrections
+from studio.runs.given_table import read_corrections
 
 
 def _picture(path: Path, number: int = 0, **options: object) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from studio.images.class_lists import shown
+from studio.numbers import some
 from studio.session.rooms import Whose
 from studio.session.state import DataState
 from studio.ui.data.labels import parts_of
@@ -87,7 +87,7 @@ class DataParts(InSession):
         return data.cache_html(cached, "" if options.public else str(options.cache_dir))
 
     def _folder_html(self, view: DataState) -> Markup:
-        arriving, picture = view.arriving, self.session.picture
+        arriving, picture = view.arriving, self.session.pictures.small
         if arriving:
             folder = arriving.folder
             return data.arriving_html(folder, picture=partial(picture, folder, arriving))
@@ -105,7 +105,7 @@ class DataParts(InSession):
     def _preview_html(self, view: DataState) -> Markup:
         if view.folder is None or view.canvases is None or view.preview is None:
             return Markup("")
-        picture = partial(self.session.picture, view.folder, view.canvases)
+        picture = partial(self.session.pictures.small, view.folder, view.canvases)
         return data.labels_html(view.preview, folder=view.folder, picture=picture, stale=view.stale)
 
 
@@ -121,8 +121,8 @@ def question_of(view: DataState) -> Any:
     here, there = classes.classes.names, classes.other.names
     inner, outer = (here, there) if classes.as_parts else (there, here)
     choices = [
-        (f"{shown(outer)}", "no"),
-        (f"{shown(inner)} (what lies in {shown(classes.asked)})", "yes"),
+        (some(outer), "no"),
+        (f"{some(inner)} (what lies in {some(classes.asked)})", "yes"),
     ]
     value = "yes" if classes.as_parts else "no"
     return gr.update(choices=choices, value=value, visible=True)

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from studio.analysis import gallery
-from studio.analysis.gallery import Page, Side
+from studio.analysis.gallery import Order, Page, Side
 from studio.numbers import count, plural
 from studio.ui.explore.scene import SIDES, Filters, Indices, Scene
 from studio.ui.parts import Pager, folding, pick_list, script
@@ -21,7 +21,6 @@ Drawn = dict[Any, Any]
 Find = Callable[[Scene, Filters, Any], tuple[Indices, str]]
 """Which images an event selects, and what they are; a RunError where the page sent nonsense."""
 
-_ORDERS = [("least clean first", "up"), ("cleanest first", "down"), ("each class in turn", "turns")]
 _HINT = (
     "Draw around points on the map, press a number in Confusions, or open a group of duplicates: "
     "its images come here."
@@ -150,7 +149,7 @@ class GalleriesPanel(Panel):
     def build(self) -> None:
         """Lay the panel out, inside of its gr.Tab."""
         with gr.Row(elem_classes="inline within-row"):
-            gr.HTML(render("explore/galleries_hint.html"))
+            self.hint = gr.HTML(_hint())
             self.within = gr.Checkbox(
                 label="Only the selection", interactive=False, elem_id="galleries-within",
                 container=False,
@@ -166,14 +165,14 @@ class GalleriesPanel(Panel):
                     self._side(side)
         self.numbers = folding(elem_id="explore-numbers")
         sides = [part for side in self.sides.values() for part in side.outputs]
-        self.outputs = [self.within, self.classes, self.numbers, *self.titles.values(),
-                        *self.take.values(), *sides]  # fmt: skip
+        self.outputs = [self.hint, self.within, self.classes, self.numbers, *self.titles.values(),
+                        *self.orders.values(), *self.take.values(), *sides]  # fmt: skip
 
     def _side(self, side: Side) -> None:
         with gr.Row(elem_classes="inline gallery-head"):
             self.titles[side] = gr.HTML(_title(side))
             self.orders[side] = gr.Radio(
-                _ORDERS, value="down" if side == "clean" else "up",
+                _orders(), value="down" if side == "clean" else "up",
                 label=f"Order of the {side} images", show_label=False, container=False,
                 elem_id=f"order-{side}", min_width=200,
             )  # fmt: skip
@@ -189,6 +188,7 @@ class GalleriesPanel(Panel):
             "Only the selection" if selection is None else f"Only the {len(selection):,} selected"
         )
         shown: Drawn = {
+            self.hint: _hint(judged=scene.judged),
             self.within: gr.update(interactive=selection is not None, label=label),
             self.classes: cards.class_list(scene.outcome, scene.label),
             self.numbers: cards.class_table(scene.outcome),
@@ -200,6 +200,7 @@ class GalleriesPanel(Panel):
             )
             these = "this" if len(indices) == 1 else "these"
             shown[self.titles[side]] = _title(side, judged=scene.judged)
+            shown[self.orders[side]] = gr.update(choices=_orders(judged=scene.judged))
             shown[self.take[side]] = gr.update(
                 value=f"Select {these} {plural(len(indices), 'image')}",
                 interactive=bool(len(indices)),
@@ -208,7 +209,19 @@ class GalleriesPanel(Panel):
 
     def nothing(self) -> Drawn:
         """What stands there while there is nothing to show."""
-        return super().nothing() | {self.titles[side]: _title(side) for side in SIDES}
+        titles = {self.titles[side]: _title(side) for side in SIDES}
+        orders = {order: gr.skip() for order in self.orders.values()}
+        return {**super().nothing(), self.hint: _hint(), **titles, **orders}
+
+
+def _hint(*, judged: bool = True) -> str:
+    return render("explore/galleries_hint.html", judged=judged)
+
+
+def _orders(*, judged: bool = True) -> list[tuple[str, Order]]:
+    """The orders that a gallery can have, in words."""
+    least, most = ("least clean", "cleanest") if judged else ("least confident", "most confident")
+    return [(f"{least} first", "up"), (f"{most} first", "down"), ("each class in turn", "turns")]
 
 
 def _title(side: Side, *, judged: bool = True) -> str:

@@ -24,17 +24,27 @@ from studio.session.source import parse
 from studio.ui.explore.correct import CorrectPanel
 from studio.ui.explore.scene import Filters, Indices, Scene
 from studio.ui.handlers import InSession
-from studio.ui.parts import POLL, PRIVATE, UNCHECKED, Lazy, Part, field_of, guard, line
+from studio.ui.parts import (
+    KEY_FOR_ONE_CALL,
+    KEY_TYPED,
+    POLL,
+    PRIVATE,
+    UNCHECKED,
+    Lazy,
+    Part,
+    field_of,
+    guard,
+    line,
+)
 from studio.ui.polling import Polling, Watched
 from studio.views.render import part, render
 
 _ABOUT_KEY = {
-    "typed": "A key was typed; it is kept in memory until the studio ends, and written nowhere.",
+    "typed": KEY_TYPED,
     "environment": "The key of the environment is used.",
     "here": "A server on this machine needs no key.",
     "": "No key: nothing is sent. Set JUDGE_API_KEY or OPENAI_API_KEY, or type one.",
 }
-_PUBLIC_KEY = "Your own key; it is used for this call only, and kept nowhere."
 _UNDER_WAY = "An asking is under way. It sends what was agreed to, and nothing else."
 _FIELDS = ("budget", "about", "base_url", "model", "price", "purpose")
 _PURPOSES = [
@@ -60,7 +70,7 @@ class JudgePanel(InSession):
             self.leaves = gr.HTML(elem_id="judge-leaves")
             with gr.Row(elem_classes="inline"):
                 self.budget = line(
-                    "How many images (2C: two a class)", elem_id="judge-budget", scale=1,
+                    "How many images (2C: two per class)", elem_id="judge-budget", scale=1,
                     min_width=170, **off,
                 )  # fmt: skip
                 self.about = gr.Textbox(
@@ -80,7 +90,7 @@ class JudgePanel(InSession):
                         **off,
                     )  # fmt: skip
                     self.price = line(
-                        "US dollars a million tokens, sent / written (optional)",
+                        "US dollars per million tokens, sent / written (optional)",
                         elem_id="judge-price", placeholder="0.40 / 1.60", min_width=200, **off,
                     )  # fmt: skip
                 self.key = gr.Textbox(
@@ -197,7 +207,7 @@ class JudgePanel(InSession):
             key = judging.key_from(form.base_url)
         except PromptError:
             key = ""
-        about_key = _PUBLIC_KEY if self.session.options.public else _ABOUT_KEY[key]
+        about_key = KEY_FOR_ONE_CALL if self.session.options.public else _ABOUT_KEY[key]
         said = mark[-1]
         state = (*mark[2:4], view.error, id(view.asking), view.host, judging.step)
         ended = "" if view.busy or view.asking is None else f"judged {id(view.asking)}"

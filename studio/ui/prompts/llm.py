@@ -18,18 +18,28 @@ from studio.prompts.prompt_set import PromptSet
 from studio.session.rooms import Whose
 from studio.session.state import DataState
 from studio.ui.handlers import InSession
-from studio.ui.parts import POLL, Lazy, Part, box, field_of, guard, line, page_of
+from studio.ui.parts import (
+    KEY_FOR_ONE_CALL,
+    KEY_TYPED,
+    POLL,
+    Lazy,
+    Part,
+    box,
+    field_of,
+    guard,
+    line,
+    page_of,
+)
 from studio.views import prompts
 from studio.views.render import part, render
 
 _KEYS = {
-    "typed": "A key was typed; it is kept in memory until the studio ends, and written nowhere.",
+    "typed": KEY_TYPED,
     "environment": "The key in OPENAI_API_KEY is used.",
     "": "No key: nothing is sent. Set OPENAI_API_KEY, or type one; servers that need none take "
     "any word.",
 }
 _OF_ALL_CLASSES = ("templates", "again")  # fields of an LlmForm
-_PUBLIC_KEY = "Your own key; it is used for this call only, and kept nowhere."
 
 
 class LlmBox(InSession):
@@ -55,7 +65,7 @@ class LlmBox(InSession):
             with gr.Row(elem_classes="inline"):
                 number: dict[str, Any] = {"precision": 0, "minimum": 0, "maximum": 40, **off}
                 self.sentences = gr.Number(
-                    4, label="Sentences a class", elem_id="llm-sentences", min_width=120, **number
+                    4, label="Sentences per class", elem_id="llm-sentences", min_width=120, **number
                 )
                 self.templates = gr.Number(
                     0, label="Templates", elem_id="llm-templates", min_width=120, **number
@@ -193,7 +203,7 @@ class LlmBox(InSession):
             key = self.session.writer.key_from(llm_form.base_url)
         except PromptError:
             key = ""
-        about_key = _PUBLIC_KEY if self.session.options.public else _KEYS[key]
+        about_key = KEY_FOR_ONE_CALL if self.session.options.public else _KEYS[key]
         proposed = writing.proposal is not None
         state = (writing.busy, writing.stopping, id(writing.written), writing.error, proposed,
                  writing.decided)  # fmt: skip
@@ -243,7 +253,7 @@ class LlmBox(InSession):
             would,
             now=now,
             sentences=proposal.sentences,
-            picture=partial(self.session.picture, folder, canvases),
+            picture=partial(self.session.pictures.small, folder, canvases),
             path=lambda i: folder.images[i].path,
         )
 

@@ -252,7 +252,7 @@ class PromptsTab(InSession):
             before=view.before,
             plain=view.plain,
             doubt=view.doubt,
-            picture=partial(self.session.picture, folder, canvases),
+            picture=partial(self.session.pictures.small, folder, canvases),
             path=lambda i: folder.images[i].path,
             strangers=view.prompts.strangers(view.names),
         )

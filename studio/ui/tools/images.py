@@ -19,8 +19,8 @@ from studio.numbers import percent
 from studio.scores.similar import Vectors
 from studio.session.encoded import encoded_of
 from studio.session.opened import Opened, open_run
+from studio.session.pictures import picture_key
 from studio.session.rooms import Whose
-from studio.session.session import picture_key
 from studio.session.similar import vectors_of
 from studio.session.source import OpenedRun
 from studio.ui.explore.search import LONGEST, nearest
@@ -138,7 +138,7 @@ class ImageTools(InSession):
         folder, session = opened.folder, self.session
         key, file = picture_key(folder, place), folder.root / path
         try:
-            large = session.thumbnails.large(file, key=key)
+            large = session.pictures.thumbnails.large(file, key=key)
         except ImageRefused:
             large = None
         if large is None or isinstance(large, bytes):

@@ -16,8 +16,8 @@ from gradio.events import api
 from studio.errors import StudioError
 from studio.export.formats import FORMATS
 from studio.methods import METHODS
+from studio.session.options import Options
 from studio.session.rooms import Whose
-from studio.session.session import Options
 from studio.ui.tools.images import ImageTools
 from studio.ui.tools.runs import RunTools
 

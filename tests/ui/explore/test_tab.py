@@ -260,6 +260,10 @@ def test_the_images_at_hand_can_be_looked_at_before_any_training(
     page = draw(tab, "folder")
     drawn = tab.draw(here("folder"))
     assert "Not confident" in drawn[tab.galleries.titles["noisy"]]
+    assert "how confident the model is" in drawn[tab.galleries.hint]
+    order = tab.galleries.orders["noisy"]
+    assert drawn[order]["choices"][0] == ("least confident first", "up")
+    assert tab.draw(here(run_id))[order]["choices"][0] == ("least clean first", "up")
     assert cards(page["gallery-clean"] + page["gallery-noisy"])
     assert " % clean" not in page["gallery-noisy"] + page["gallery-clean"]
     html = tab.open_image(here("folder"), event({"pick": "0"}), name="selection")

@@ -16,7 +16,8 @@ from PIL import Image
 from studio.clip.presets import presets
 from studio.errors import FolderError, RunError, StudioError
 from studio.runs.corrections import Corrections
-from studio.session.session import Options, Session
+from studio.session.options import Options
+from studio.session.session import Session
 from studio.ui import page
 from studio.ui.tools import offered
 from studio.ui.tools.images import ImageTools
