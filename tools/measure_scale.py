@@ -219,9 +219,9 @@ def whole_fit(step: str, made: Made) -> Callable[[], object] | None:
         every = dual.Judges(torch.stack([units, units]), [(texts[0], texts[1])] * 2, 15.0, 256)
     if step == "labels of a round":
         task = argparse.Namespace(settings=Settings(transduction="first"))
-        older = "keep" not in inspect.signature(rounds._assigned).parameters
-        keep: Any = {} if older else {"keep": False}
-        return lambda: list(rounds._assigned(every, made.probabilities, task, **keep))
+        asked = inspect.signature(rounds._assigned).parameters  # of other checkouts others
+        no_more: Any = {name: False for name in ("keep", "further") if name in asked}
+        return lambda: list(rounds._assigned(every, made.probabilities, task, **no_more))
     given, judged = torch.full((images,), -1), made.probabilities.argmax(1).expand(2, -1)
     clean = torch.ones(2, images, dtype=torch.bool)
     last = {"given": given, "single": False, "stage": "phase2", "stopped": False}

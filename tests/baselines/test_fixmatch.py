@@ -75,10 +75,10 @@ def test_the_shipped_teacher_is_a_mean_of_students_that_forgets_as_set(
     students: list[torch.Tensor] = []
     real = fixmatch._train
 
-    def noted(task: Any, student: Tower, teacher: Tower, epochs: int) -> Any:
+    def noted(task: Any, student: Tower, teacher: Tower, epochs: int, *learned: Any) -> Any:
         assert epochs == 2  # twice Phase II's
         students[:] = [student.head.weight.detach().clone()]
-        for event in real(task, student, teacher, epochs):
+        for event in real(task, student, teacher, epochs, *learned):
             if isinstance(event, Step):
                 students.append(student.head.weight.detach().clone())
             yield event

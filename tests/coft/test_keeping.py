@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from studio.clip.backbone import Backbone
+from studio.coft import rounds
 from studio.coft.events import Event, FitPart, FitState, Step
 from studio.coft.keeping import Course
 from studio.coft.task import Task
@@ -127,6 +128,34 @@ def test_a_fit_that_goes_on_is_not_stopped_before_it_is_there(arguments: dict[st
     assert events[-1].stopped  # type: ignore[union-attr]
     after = events[events.index(last) :]
     assert not [event for event in after if isinstance(event, Step)]
+
+
+def test_states_of_earlier_versions_hold_what_seeds_were_chosen_from(
+    arguments: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whole tables of both models, instead of the seeds of the next round."""
+    tables: list[Tensor] = []
+    real = rounds._seeds_of
+
+    def noted(scores: Tensor, task: Task) -> Any:
+        tables.append(scores.clone())
+        return real(scores, task)
+
+    monkeypatch.setattr(rounds, "_seeds_of", noted)
+    fit = METHODS["coft+"].load()
+    settings = Settings(**FULL | {"contrast_weight": 0.0})
+    events = list(fit(Task(**arguments | {"settings": settings}, state_due=all_due)))
+    (first,) = [s for s in states_of(events) if s.at == "rounds"][:1]
+    part = first.parts["rounds"]
+    older = {
+        **{name: own for name, own in part.tensors.items() if not name.startswith("further")},
+        **{f"scores.{model}": own for model, own in enumerate(tables[1:3])},
+    }
+    values = {name: own for name, own in part.values.items() if name != "further"}
+    values["scores"] = [{"tensor": "scores.0"}, {"tensor": "scores.1"}]
+    kept = FitState(first.at, {**first.parts, "rounds": FitPart(older, values)})
+    again = list(fit(Task(**arguments | {"settings": settings}, state=kept)))
+    assert went_on(again, kept) == went_on(events, first)
 
 
 @pytest.mark.parametrize(("model", "left"), [(0, [2, 4]), (1, [0, 2])])
