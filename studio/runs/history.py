@@ -59,6 +59,8 @@ class LabelHistory:
             if step is None:
                 continue
             last = steps[-1] if steps else None
+            if last and step.stage == "Final" and last.labels == step.labels:
+                continue  # labels that nothing was trained for, and that stayed as they were
             if last and last.epochs and step.epochs and _same(last, step):
                 epochs = last.epochs[0], step.epochs[1]
                 steps[-1] = HistoryStep(last.stage, last.labels, epochs=epochs)
@@ -95,6 +97,8 @@ def _judged(event: Judged, index: int) -> HistoryStep:
 
 
 def _finished(event: Finished, index: int) -> HistoryStep:
+    if event.stage == "zero-shot":  # nothing was trained: there are no two models, and no judge
+        return HistoryStep("Final", (int(event.model_labels[0, index]),))
     return HistoryStep(
         "Final, by model",
         _column(event.model_labels, index),

@@ -201,7 +201,7 @@ class Judging:
 
     def terms(self, form: JudgeForm, run: object) -> Terms:
         """What would leave if this was asked now."""
-        terms = Terms()
+        terms = Terms(checks=form.checks)
         try:
             terms = self._whom(form)
             return self._terms(form, open_run(self.session, run))

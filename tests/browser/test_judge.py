@@ -203,6 +203,7 @@ def test_a_judge_checks_how_good_the_labels_are_and_changes_none(
     tick.check()
     page.click("#judge-ask")
     wait_for(page, lambda: "12 images checked" in status(page), "the end", 60)
+    assert "They change no label" in " ".join(page.inner_text("#judge-leaves").split())
     share = page.locator("#judge-share")
     wait_for(page, lambda: "The judge seer checked 12 images" in share.inner_text()
              or "the judge seer checked" in share.inner_text(), "the share", 60)  # fmt: skip

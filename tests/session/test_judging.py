@@ -226,5 +226,6 @@ def test_checks_change_no_label_and_need_a_yes_of_their_own(
         assert said.judgement.shortlist[0] == label, "or it could not be judged"
     assert judging.terms(replace(checks, budget="60"), AT_HAND).images == 32, "36 in all"
     assert judging.terms(form, AT_HAND).images == 6, "they can still be asked about for themselves"
+    assert judging.terms(replace(checks, base_url="ftp://x"), AT_HAND).checks, "it says so still"
     assert judging.undo(opened.source) == "4 images checked by a judge"
     assert judging.checked(open_run(judging.session, AT_HAND)) is None

@@ -112,3 +112,18 @@ def test_the_table_names_classes_and_judgements(run: Run) -> None:
         assert text in html
     assert "<b>," not in html
     assert "<td><b>" not in html
+
+
+@pytest.mark.parametrize(("final", "steps"), [(0, ["Zero-shot"]), (1, ["Zero-shot", "Final"])])
+def test_labels_without_training_have_no_two_models(run: Run, final: int, steps: list[str]) -> None:
+    zero = torch.zeros(N, dtype=torch.int64)
+    write(run, "zero_shot", {"labels": zero, "confidence": torch.full((N,), 0.4)})
+    tensors = {
+        "model_labels": torch.stack([zero + final] * 2),
+        "model_clean_probability": torch.full((2, N), 0.4),
+    }
+    write(run, "finished", tensors, stage="zero-shot", stopped=False)
+    found = read(run).of(4)
+    assert [step.stage for step in found] == steps
+    assert [step.labels for step in found] == [(0,), (1,)][: len(steps)]
+    assert "clean to model" not in shown(found, 0), "no model has judged a label"

@@ -202,7 +202,8 @@ class JudgePanel(InSession):
         form = JudgeForm.of(dict(zip(_FIELDS, values, strict=False)))
         view = judging.view
         mark = (run, form, view.busy, view.stopping, *self._standing(run))
-        terms = cache(lambda: Terms(fault=_UNDER_WAY) if view.busy else judging.terms(form, run))
+        under_way = Terms(fault=_UNDER_WAY, checks=view.checks)
+        terms = cache(lambda: under_way if view.busy else judging.terms(form, run))
         try:
             key = judging.key_from(form.base_url)
         except PromptError:
