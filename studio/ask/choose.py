@@ -58,8 +58,12 @@ class Question:
     def why(self, class_names: tuple[str, ...] | list[str]) -> str:
         """In words, why this image is asked about."""
         first, *others = (class_names[c] for c in self.shortlist)
+        doubted = self.doubt >= IN_DOUBT and bool(others)
+        if self.alike == 1:
+            doubt = f"in doubt between {first} and {others[0]}" if doubted else f"labelled {first}"
+            return f"looks like no other image; {doubt}"
         group = f"stands for {plural(self.alike, 'image')} that look alike"
-        if self.doubt >= IN_DOUBT and others:
+        if doubted:
             return f"{group}; they are in doubt between {first} and {others[0]}"
         return f"{group}; {round(100 * self.share)} % of them are labelled {first}"
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
-from studio.ask.choose import Groups, choose
+from studio.ask.choose import Groups, Question, choose
 
 
 def grouped(sizes: list[int], *, width: int = 16) -> tuple[np.ndarray, np.ndarray]:
@@ -71,6 +73,16 @@ def test_a_shortlist_has_the_likeliest_classes_of_the_image_and_of_those_alike()
     assert [q.shortlist[0] for q in found] == [3, 6]
     assert all(len(set(q.shortlist)) == 5 for q in found)
     assert found[0].why([*"abcdefgh"]).endswith("100 % of them are labelled d")
+
+
+def test_an_image_that_nothing_looks_like_stands_for_no_others() -> None:
+    alone = Question(image=0, shortlist=(1, 0), alike=1, share=1.0, doubt=0.0)
+    names = ["cat", "dog"]
+    assert alone.why(names) == "looks like no other image; labelled dog"
+    in_doubt = dataclasses.replace(alone, doubt=0.9)
+    assert in_doubt.why(names) == "looks like no other image; in doubt between dog and cat"
+    two = dataclasses.replace(alone, alike=2)
+    assert two.why(names) == "stands for 2 images that look alike; 100 % of them are labelled dog"
 
 
 @pytest.mark.parametrize("images", [1, 2, 7])
