@@ -35,7 +35,8 @@ IN_ORDER = (
     "export RUN --to FORMAT --out DIR", "fit FOLDER --corrections labels.csv",
     "checks RUN --out checks.csv", "checks RUN --answers checks.csv", "fit FOLDER --mirror DIR",
     "judge FOLDER --names names.txt --budget 40 --url http://localhost:11434/v1 --judge qwen2.5vl",
-    "fit FOLDER --names names.txt --corrections judged.csv",
+    "fit FOLDER --names names.txt --corrections judged.csv", "judge RUN --checks 60", "checks RUN",
+    "judge FOLDER --names names.txt --checks 60 --out said.csv",
 )  # fmt: skip
 """What is run here. Each takes what those before it have written."""
 
@@ -133,7 +134,7 @@ def test_they_do_what_the_guides_say(
                 code = int(end.code or 0)
             told = capsys.readouterr()
             assert code == 0, f"{command}: {told.err}"
-    for file in ("prompts.json", "ask.csv", "labels.csv", "judged.csv"):
+    for file in ("prompts.json", "ask.csv", "labels.csv", "judged.csv", "said.csv"):
         assert (tmp_path / file).stat().st_size > 0, file
     assert len(list((tmp_path / "export-RUN-to-imagefolder-out-DIR").rglob("*.png"))) == 36
     assert (tmp_path / "fit-FOLDER-mirror-DIR").is_dir()

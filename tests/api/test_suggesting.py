@@ -16,10 +16,12 @@ from studio.api.suggesting import shortlist
 from studio.cli import main
 from studio.errors import StudioError
 from studio.progress import never
+from studio.prompts.endpoint import Endpoint
 from studio.prompts.prompt_set import PromptSet
 from studio.runs.corrections import Corrections
 from studio.runs.first_labels import Encoded
 from studio.runs.job import run_job
+from studio.runs.judged import JudgeRecord
 from studio.runs.reader import RunReader
 from studio.runs.request import JobRequest, create_run
 from studio.runs.store import RunStore
@@ -47,7 +49,7 @@ def test_a_folder_and_its_names_become_a_list_of_images_worth_an_answer(
         assert (image_folder / row["path"]).is_file()
         assert row["pseudo-label"] in NAMES
         assert set(row["shortlist"].split("|")) == set(NAMES)
-        assert row["why"].startswith("stands for ")
+        assert row["why"].startswith(("stands for ", "looks like no other image"))
     assert main([*common, "--budget", "many"]) == 2
 
 
@@ -147,7 +149,9 @@ def test_images_are_labelled_with_what_the_run_read_about_each_class(
         Run(folder).suggest(2, cache=tmp_path / "cache", progress=False)
     else:
         order = JudgeOrder(folder.id, "2", tmp_path / "runs", tmp_path / "cache")
-        _chooser(_subject(order, begin=lambda _: lambda *_: None, stop=never, tell=print))
+        subject = _subject(order, begin=lambda _: lambda *_: None, stop=never, tell=print)
+        record = JudgeRecord(subject.corrections)
+        _chooser(order, subject, record, Endpoint("http://localhost:1/v1", "seer", "-"))
     assert [one.sentences for one in read] == [prompts.sentences]
 
 

@@ -137,7 +137,7 @@ def test_images_worth_an_answer_come_with_a_reason(
     assert len({row["path"] for row in rows}) == len(rows) > 0
     assert Path(sheet["path"]).is_file()
     for row in rows:
-        assert "look alike" in row["why"]
+        assert "look alike" in row["why"] or "looks like no other" in row["why"]
         assert set(row["shortlist"]) <= {"red square", "green circle", "blue line"}
     images.correct(run_id, {rows[0]["path"]: "blue line"}, said_by="person")
     assert rows[0]["path"] not in [row["path"] for row in images.suggest(run_id, 40)[0]]
