@@ -50,7 +50,11 @@ class Space:
 
     def probabilities(self, image_features: Tensor, class_vectors: Tensor) -> Tensor:
         """(N, C) class probabilities, softmax of cosine / tau over the classes (paper, Eq. 1)."""
-        table = self.images(image_features) @ self.texts(class_vectors).T
+        return self.likely(self.images(image_features), self.texts(class_vectors))
+
+    def likely(self, pictures: Tensor, texts: Tensor) -> Tensor:
+        """The same of unit vectors (N, d) and (C, d) that are in the joint space already."""
+        table = pictures @ texts.T
         # In place, some images at a time: of very many, each table more is gigabytes.
         size = max(1, _PART_NUMBERS // max(1, table.shape[1]))
         for begin in range(0, len(table), size):

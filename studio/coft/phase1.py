@@ -69,16 +69,16 @@ def phase_one(
         round_number: of Phase I, from 1.
     """
     settings, backbone, team = task.settings, task.backbone, task.ranks.team(len(models))
-    most = max(len(own) for own, _, _ in seeds)
-    per_epoch = math.ceil(settings.in_epoch(most) / settings.phase1_batch)
-    if settings.phase1_epochs == 0 or not per_epoch:
-        return
-    epochs = max(settings.phase1_epochs, math.ceil(settings.phase1_min_steps / per_epoch))
     taken = [
         Epochs(labels, settings, number=number, round_number=round_number)
         for number, (_, labels, _) in enumerate(seeds)
     ]
-    yield from max(taken, key=lambda own: own.images).told("Phase I", epochs)
+    largest = max(taken, key=lambda own: own.images)
+    per_epoch = math.ceil(largest.size / settings.phase1_batch)
+    if settings.phase1_epochs == 0 or not per_epoch:
+        return
+    epochs = max(settings.phase1_epochs, math.ceil(settings.phase1_min_steps / per_epoch))
+    yield from largest.told("Phase I", epochs)
     trainers = {
         number: Trainer(
             models[number],

@@ -13,7 +13,6 @@ from studio.clip.space import Space
 from studio.coft.consensus import Opinion, agreed, consensus
 from studio.coft.events import Event, Progress, SeedSet, Warned, ZeroShot
 from studio.coft.given import UNKNOWN, Evidence, with_given
-from studio.coft.parts import parts
 from studio.coft.selection import ANY_CLASS, NO_CLASS, seed_set, seeds_by_class, without_prior
 from studio.coft.transduction import anchor_beside_answers, label_together
 from studio.numbers import classes_of, them
@@ -49,10 +48,7 @@ class ZeroShotStart:
 
         Held through a fit, they would be N C numbers that only its beginning reads.
         """
-        found = self.pictures @ self.texts.T
-        for rows in parts(found):
-            found[rows] = (self.space.scale * found[rows]).softmax(-1)
-        return found
+        return self.space.likely(self.pictures, self.texts)
 
     def event(self) -> ZeroShot:
         """Labels and confidences of all images."""

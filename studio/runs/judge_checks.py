@@ -18,11 +18,10 @@ from numpy.typing import NDArray
 from studio.ask.accuracy import checks as drawn
 from studio.ask.accuracy import first_drawn
 from studio.ask.judge_accuracy import JudgedShare, judged_share
-from studio.ask.judge_question import MAX_NAMES, NONE, TIMES
+from studio.ask.judge_question import MAX_NAMES, NONE, NONE_WORDS, TIMES
 from studio.ask.judge_said import Judgement
 from studio.errors import RunError
 from studio.runs.deciding import answered_before
-from studio.runs.given import Correction
 from studio.runs.judged import JudgeRecord
 from studio.runs.judging import ChooseImages
 from studio.runs.outcome import Outcome
@@ -34,7 +33,6 @@ Labels: TypeAlias = NDArray[np.int64]
 Floats: TypeAlias = "NDArray[np.floating]"
 COLUMNS = ("path", "pseudo-label", "judge_check", "judge_check_again")
 """Of a table of them. It has no column `label`: what a judge said is not taken for a person's."""
-NONE_WORDS = "none of these"
 ALL_ANSWERED = "Every image has an answer already: there is nothing to ask."
 ALL_CHECKED = "This judge has checked every image already: there is nothing to ask."
 
@@ -160,7 +158,7 @@ def judge_checked(record: JudgeRecord, of: Questioned) -> JudgeChecked | None:
         return None
     person = {place[path]: one for path, one in people.items() if path in place}
     known = {
-        image: _right(person[image], of.class_names[of.labels[image]])
+        image: person[image].label == of.class_names[of.labels[image]]
         for image in first_drawn(of.order, person)
     }
     share = judged_share(drawn, known, of.labels, of.confidence)
@@ -195,10 +193,6 @@ def _borne_out(judgement: Judgement, label: str) -> float | None:
     if len(answers) != TIMES or None in answers or label not in judgement.shortlist:
         return None
     return sum(answer == label for answer in answers) / TIMES
-
-
-def _right(said: Correction, label: str) -> bool:
-    return said.label == label
 
 
 def _shortlist(
