@@ -20,7 +20,7 @@ from studio.ask.judge_cost import (
     price_of,
 )
 from studio.ask.judge_endpoint import find_judge, judge_address
-from studio.ask.judge_said import Asking
+from studio.ask.judge_said import JudgeAsking
 from studio.errors import INTERRUPTED, PromptError, RunError
 from studio.numbers import plural
 from studio.progress import Begin, Stop
@@ -263,7 +263,7 @@ def _leaves(
 
 
 def _spent(
-    asking: Asking, tell: Callable[[str], None], price: Price | None, *, what: str
+    asking: JudgeAsking, tell: Callable[[str], None], price: Price | None, *, what: str
 ) -> None:  # fmt: skip
     """What came of it, and what it took. what: was done with the images."""
     for line in asking.problems:

@@ -14,7 +14,7 @@ from pathlib import Path
 from studio.ask.judge_cost import judge_budget
 from studio.ask.judge_question import NONE, TIMES, PictureQuestion, questions
 from studio.ask.judge_questioner import Questioner
-from studio.ask.judge_said import Asking, Choose, Item, Judgement
+from studio.ask.judge_said import Choose, Item, JudgeAsking, Judgement
 from studio.errors import PromptError, Stopped, StudioError
 from studio.progress import Stop, never
 from studio.prompts.answers import Answers
@@ -23,7 +23,7 @@ from studio.prompts.client import Client, Halt, Limits, Meter
 from studio.prompts.crew import Crew
 from studio.prompts.endpoint import Endpoint
 
-__all__ = ["NONE", "ROUND", "Asking", "Choose", "Item", "Judgement", "Listen", "ask_judge"]
+__all__ = ["NONE", "ROUND", "Choose", "Item", "JudgeAsking", "Judgement", "Listen", "ask_judge"]
 
 ROUND = 8
 """Images that are asked about before it is chosen again which are next."""
@@ -32,7 +32,7 @@ _IN_VAIN = 6
 _TRIES = 2
 """How often an image is taken up when the server fails; each time is what `Limits` says."""
 
-Listen = Callable[[Asking, Judgement | None], None]
+Listen = Callable[[JudgeAsking, Judgement | None], None]
 """Told how an asking stands, and what the image was that is done with now."""
 
 
@@ -47,7 +47,7 @@ def ask_judge(
     stop: Stop = never,
     listen: Listen | None = None,
     limits: Limits | None = None,
-) -> Asking:
+) -> JudgeAsking:
     """Ask about as many images as the budget allows.
 
     Args:
@@ -108,7 +108,7 @@ class _Work:
         self._cached = self._in_vain = 0
         self._stopped = False
 
-    def run(self, answers: Answers, listen: Listen) -> Asking:
+    def run(self, answers: Answers, listen: Listen) -> JudgeAsking:
         """Ask everything; see `ask_judge`."""
         crew: Crew[_Put, str] = Crew(
             lambda put: self._questioner.ask(put[2]),
@@ -222,9 +222,9 @@ class _Work:
             return self._failed[part.item.image] >= _TRIES
         return True
 
-    def _asking(self, *, over: bool = False) -> Asking:
+    def _asking(self, *, over: bool = False) -> JudgeAsking:
         meter = self._meter
-        return Asking(
+        return JudgeAsking(
             judgements=tuple(self._done), total=self._budget, problems=tuple(self._problems),
             requests=meter.requests, tokens_in=meter.tokens_in, tokens_out=meter.tokens_out,
             cached=self._cached, stopped=self._stopped, over=over,

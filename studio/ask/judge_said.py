@@ -67,7 +67,7 @@ class Judgement:
 
 
 @dataclass(frozen=True)
-class Asking:
+class JudgeAsking:
     """How an asking stands.
 
     Attributes:

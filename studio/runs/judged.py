@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from studio.ask.judge_said import Asking, Judgement
+from studio.ask.judge_said import JudgeAsking, Judgement
 from studio.errors import RunError
 from studio.files import append_json, read_json_lines
 from studio.numbers import plural
@@ -143,7 +143,7 @@ class JudgeRecord:
         """Note what came of an image. Raises RunError."""
         self._write({"asking": name, **judgement.to_dict()})
 
-    def end(self, name: str, asking: Asking) -> str:
+    def end(self, name: str, asking: JudgeAsking) -> str:
         """Let what came count, as one action in place of an earlier one of the same asking; of one
         that only checks labels there is none.
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from studio.ask.judge import Asking, Item, Judgement, ask_judge
+from studio.ask.judge import Item, JudgeAsking, Judgement, ask_judge
 from studio.ask.judge_image import picture_of
 from studio.progress import Stop, never
 from studio.prompts.client import Limits
@@ -65,9 +65,9 @@ def judge_images(
     order: Order,
     *,
     stop: Stop = never,
-    listen: Callable[[Asking], None] | None = None,
+    listen: Callable[[JudgeAsking], None] | None = None,
     limits: Limits | None = None,
-) -> Asking:
+) -> JudgeAsking:
     """Have images judged. Each answer is on the disk before the next comes; what came counts, as
     one action, when this ends, also when it was stopped.
 
@@ -84,9 +84,9 @@ def judge_images(
     record = JudgeRecord(order.corrections)
     before = () if order.go_on is None else order.go_on.judgements
     endpoint = order.endpoint
-    name, last = "", Asking()
+    name, last = "", JudgeAsking()
 
-    def told(asking: Asking, new: Judgement | None) -> None:
+    def told(asking: JudgeAsking, new: Judgement | None) -> None:
         nonlocal name, last
         if new is not None:
             # Begun only now: an asking of which nothing came leaves no trace.

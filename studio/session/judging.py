@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from studio.ask.judge_cost import JudgeBudget, Price, images_wanted, judge_budget, price_of
 from studio.ask.judge_endpoint import environment, find_judge, judge_address
-from studio.ask.judge_said import Asking
+from studio.ask.judge_said import JudgeAsking
 from studio.errors import PromptError, StudioError
 from studio.forking import Lock
 from studio.prompts.endpoint import Endpoint, has_key, host_of, is_here, stays_here
@@ -121,7 +121,7 @@ class JudgingView:
     stopping: bool = False
     host: str = ""
     checks: bool = False
-    asking: Asking | None = None
+    asking: JudgeAsking | None = None
     error: str = ""
 
 
@@ -308,7 +308,7 @@ class Judging:
     def _work(
         self, task: Task, opened: Opened, form: JudgeForm, terms: Terms, endpoint: Endpoint
     ) -> None:
-        def listen(asking: Asking) -> None:
+        def listen(asking: JudgeAsking) -> None:
             with self._lock:
                 self._view = replace(self._view, asking=asking)
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from studio.ask.judge import ROUND, Asking, Item, Judgement, ask_judge
+from studio.ask.judge import ROUND, Item, JudgeAsking, Judgement, ask_judge
 from studio.ask.judge_cost import judge_budget
 from studio.ask.judge_image import picture_of
 from studio.errors import PromptError
@@ -89,9 +89,9 @@ def in_turn(items: Sequence[Item]) -> Callable[[Sequence[Judgement], int], list[
 
 
 @pytest.fixture
-def go(server: ChatServer, tmp_path: Path, folder: Path) -> Callable[..., Asking]:
+def go(server: ChatServer, tmp_path: Path, folder: Path) -> Callable[..., JudgeAsking]:
     def ask(budget: int = 5, *, url: str = "", limits: Limits = QUICK, key: str = KEY,
-            shortlist: tuple[str, ...] = NAMES, **more: Any) -> Asking:  # fmt: skip
+            shortlist: tuple[str, ...] = NAMES, **more: Any) -> JudgeAsking:  # fmt: skip
         endpoint = Endpoint(url or server.url, "test-model", key)
         more.setdefault("choose", in_turn(items_of(folder, shortlist)))
         return ask_judge(
@@ -106,7 +106,7 @@ def about_images(server: ChatServer) -> list[dict[str, Any]]:
     return [request for request in server.requests if not is_test_picture(request)]
 
 
-def fails(go: Callable[..., Asking], **asked: Any) -> str:
+def fails(go: Callable[..., JudgeAsking], **asked: Any) -> str:
     """The one line that a failed asking says."""
     with pytest.raises(PromptError) as told:
         go(**asked)
@@ -118,7 +118,7 @@ def fails(go: Callable[..., Asking], **asked: Any) -> str:
 
 
 def test_only_stable_answers_count_and_none_of_these_is_one(
-    server: ChatServer, go: Callable[..., Asking]
+    server: ChatServer, go: Callable[..., JudgeAsking]
 ):
     asking = go(5)
     assert asking.answers == {
@@ -132,7 +132,7 @@ def test_only_stable_answers_count_and_none_of_these_is_one(
 
 
 def test_an_answer_that_changes_with_the_order_does_not_count(
-    server: ChatServer, go: Callable[..., Asking]
+    server: ChatServer, go: Callable[..., JudgeAsking]
 ):
     server.then = lambda request: sees(request) if is_test_picture(request) else first(request)
     asking = go(5)
@@ -141,7 +141,7 @@ def test_an_answer_that_changes_with_the_order_does_not_count(
     assert all(len(set(judgement.said)) == 2 for judgement in asking.judgements)
 
 
-def test_the_second_order_moves_every_name(server: ChatServer, go: Callable[..., Asking]):
+def test_the_second_order_moves_every_name(server: ChatServer, go: Callable[..., JudgeAsking]):
     for shortlist in (NAMES[:1], NAMES[:2], NAMES[:3], NAMES, (*NAMES, "white thing")):
         server.requests.clear()
         go(1, shortlist=shortlist)
@@ -152,7 +152,7 @@ def test_the_second_order_moves_every_name(server: ChatServer, go: Callable[...,
 
 
 def test_what_leaves_is_small_bare_and_has_no_name_of_a_file(
-    server: ChatServer, go: Callable[..., Asking], folder: Path
+    server: ChatServer, go: Callable[..., JudgeAsking], folder: Path
 ):
     go(3, about="things on a table")
     assert {about(request) for request in about_images(server)} == {"things on a table"}
@@ -171,14 +171,14 @@ def test_what_leaves_is_small_bare_and_has_no_name_of_a_file(
 
 
 def test_a_small_image_is_not_made_larger(
-    server: ChatServer, go: Callable[..., Asking], folder: Path
+    server: ChatServer, go: Callable[..., JudgeAsking], folder: Path
 ):
     Image.new("RGB", (40, 30), COLOURS["red"]).save(folder / "00.jpg")
     go(1)
     assert Image.open(BytesIO(sent(about_images(server)[0]))).size == (40, 30)
 
 
-def test_nothing_is_asked_twice(server: ChatServer, go: Callable[..., Asking], folder: Path):
+def test_nothing_is_asked_twice(server: ChatServer, go: Callable[..., JudgeAsking], folder: Path):
     one = go(5)
     sent_first = len(server.requests)
     again = go(5)
@@ -192,7 +192,9 @@ def test_nothing_is_asked_twice(server: ChatServer, go: Callable[..., Asking], f
     assert len(server.requests) == sent_first + 10, "another question is asked"
 
 
-def test_what_cannot_be_used_is_not_paid_for_again(server: ChatServer, go: Callable[..., Asking]):
+def test_what_cannot_be_used_is_not_paid_for_again(
+    server: ChatServer, go: Callable[..., JudgeAsking]
+):
     def picky(request: dict[str, Any]) -> Reply:
         return sees(request) if is_test_picture(request) else Reply(refusal="no")
 
@@ -205,7 +207,7 @@ def test_what_cannot_be_used_is_not_paid_for_again(server: ChatServer, go: Calla
     assert len(server.requests) == before
 
 
-def test_it_is_chosen_again_after_each_round(server: ChatServer, go: Callable[..., Asking],
+def test_it_is_chosen_again_after_each_round(server: ChatServer, go: Callable[..., JudgeAsking],
                                              folder: Path):  # fmt: skip
     seen: list[int] = []
     plain = in_turn(items_of(folder))
@@ -219,10 +221,10 @@ def test_it_is_chosen_again_after_each_round(server: ChatServer, go: Callable[..
     assert go(100, choose=plain).done == 20, "no more than there is to ask"
 
 
-def test_each_image_is_told_as_it_comes_in_order(go: Callable[..., Asking]):
+def test_each_image_is_told_as_it_comes_in_order(go: Callable[..., JudgeAsking]):
     heard: list[tuple[int, str]] = []
 
-    def listen(asking: Asking, new: Judgement | None) -> None:
+    def listen(asking: JudgeAsking, new: Judgement | None) -> None:
         heard.append((asking.done, new.path if new else ""))
 
     go(10, listen=listen)
@@ -232,7 +234,7 @@ def test_each_image_is_told_as_it_comes_in_order(go: Callable[..., Asking]):
 @pytest.mark.parametrize("blind", [first, lambda _: Reply('{"answer": "C"}'),
                                    lambda _: Reply("I cannot see any image.")])  # fmt: skip
 def test_a_model_without_eyes_is_found_out_before_any_image_leaves(
-    server: ChatServer, go: Callable[..., Asking], blind: Callable[[dict[str, Any]], Reply]
+    server: ChatServer, go: Callable[..., JudgeAsking], blind: Callable[[dict[str, Any]], Reply]
 ):
     server.then = blind
     assert "cannot look at images" in fails(go)
@@ -247,7 +249,7 @@ def test_a_model_without_eyes_is_found_out_before_any_image_leaves(
      error(422, "messages.1.content: Input should be a valid string")],
 )  # fmt: skip
 def test_a_server_that_takes_no_images_is_told_in_a_line(
-    server: ChatServer, go: Callable[..., Asking], said: Reply
+    server: ChatServer, go: Callable[..., JudgeAsking], said: Reply
 ):
     server.then = said
     assert "“test-model”" in (line := fails(go))
@@ -256,7 +258,10 @@ def test_a_server_that_takes_no_images_is_told_in_a_line(
 
 
 def test_a_wrong_key_is_said_once_without_it(
-    server: ChatServer, go: Callable[..., Asking], caplog: pytest.LogCaptureFixture, tmp_path: Path
+    server: ChatServer,
+    go: Callable[..., JudgeAsking],
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
 ):
     server.key = "another"
     caplog.set_level(logging.DEBUG)
@@ -268,7 +273,7 @@ def test_a_wrong_key_is_said_once_without_it(
 
 
 def test_429_waits_as_long_as_it_is_told(
-    server: ChatServer, go: Callable[..., Asking], waits: list[float]
+    server: ChatServer, go: Callable[..., JudgeAsking], waits: list[float]
 ):
     server.replies = [sees, sees, error(429, "slow down", retry_after="7")]
     asking = go(3)
@@ -278,7 +283,7 @@ def test_429_waits_as_long_as_it_is_told(
 
 
 def test_a_server_that_fails_is_given_up_and_what_came_is_kept(
-    server: ChatServer, go: Callable[..., Asking]
+    server: ChatServer, go: Callable[..., JudgeAsking]
 ):
     go(4)  # known from now on
     server.then = error(500, "oops")
@@ -293,7 +298,7 @@ def test_a_server_that_fails_is_given_up_and_what_came_is_kept(
     assert len(go(20).answers) == 20, "what the server failed at is asked again"
 
 
-def test_one_fault_of_the_server_costs_no_image(server: ChatServer, go: Callable[..., Asking]):
+def test_one_fault_of_the_server_costs_no_image(server: ChatServer, go: Callable[..., JudgeAsking]):
     once = Limits(timeout=2, connect=2, tries=1, parallel=1)
     server.replies = [sees, sees, error(503, "busy")]
     asking = go(3, limits=once)
@@ -303,14 +308,14 @@ def test_one_fault_of_the_server_costs_no_image(server: ChatServer, go: Callable
 
 
 @pytest.mark.slow
-def test_a_time_out_is_told(server: ChatServer, go: Callable[..., Asking]):
+def test_a_time_out_is_told(server: ChatServer, go: Callable[..., JudgeAsking]):
     server.then = lambda request: sees(request) if is_test_picture(request) else Reply(wait=2.0)
     quick = Limits(timeout=0.3, connect=1, tries=1, parallel=8)
     assert "did not answer within 0.3 s" in fails(go, limits=quick, budget=8)
 
 
 def test_a_content_filter_refuses_one_image_and_not_all(
-    server: ChatServer, go: Callable[..., Asking]
+    server: ChatServer, go: Callable[..., JudgeAsking]
 ):
     def filtered(request: dict[str, Any]) -> Reply:
         if colour(request) == "blue" and not is_test_picture(request):
@@ -326,7 +331,7 @@ def test_a_content_filter_refuses_one_image_and_not_all(
 @pytest.mark.parametrize("text", ['{"answer": "Z"}', "maybe", '{"answer": 3}', '{"answer": ["A"]}',
                                   "A or B", '{"name": "A"}', "red", "{"])  # fmt: skip
 def test_an_answer_outside_of_the_list_is_no_answer(
-    server: ChatServer, go: Callable[..., Asking], text: str
+    server: ChatServer, go: Callable[..., JudgeAsking], text: str
 ):
     server.then = lambda r: sees(r) if is_test_picture(r) else Reply(text)
     asking = go(1)
@@ -336,7 +341,7 @@ def test_an_answer_outside_of_the_list_is_no_answer(
 
 
 def test_a_model_that_never_keeps_to_the_list_is_given_up(
-    server: ChatServer, go: Callable[..., Asking]
+    server: ChatServer, go: Callable[..., JudgeAsking]
 ):
     server.then = lambda r: sees(r) if is_test_picture(r) else Reply("A photo of a thing.")
     asking = go(20)
@@ -345,7 +350,7 @@ def test_a_model_that_never_keeps_to_the_list_is_given_up(
 
 
 def test_stop_hangs_up_and_going_on_asks_the_rest_only(
-    server: ChatServer, go: Callable[..., Asking]
+    server: ChatServer, go: Callable[..., JudgeAsking]
 ):
     stop = threading.Event()
 
@@ -354,7 +359,7 @@ def test_stop_hangs_up_and_going_on_asks_the_rest_only(
 
     server.then = slow
 
-    def listen(asking: Asking, _: Judgement | None) -> None:
+    def listen(asking: JudgeAsking, _: Judgement | None) -> None:
         if asking.done == 3:
             stop.set()
 
@@ -373,7 +378,7 @@ def test_stop_hangs_up_and_going_on_asks_the_rest_only(
 
 
 def test_a_file_that_is_gone_is_told_and_passed_over(
-    server: ChatServer, go: Callable[..., Asking], folder: Path
+    server: ChatServer, go: Callable[..., JudgeAsking], folder: Path
 ):
     items = items_of(folder)
     (folder / "01.jpg").unlink()
@@ -385,7 +390,7 @@ def test_a_file_that_is_gone_is_told_and_passed_over(
 
 
 def test_a_server_on_this_machine_is_reached_without_a_proxy(
-    server: ChatServer, go: Callable[..., Asking], monkeypatch: pytest.MonkeyPatch
+    server: ChatServer, go: Callable[..., JudgeAsking], monkeypatch: pytest.MonkeyPatch
 ):
     with ChatServer() as proxy:
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
@@ -396,7 +401,7 @@ def test_a_server_on_this_machine_is_reached_without_a_proxy(
         assert proxy.requests == []
 
 
-def test_a_budget_tells_about_what_is_sent(server: ChatServer, go: Callable[..., Asking]):
+def test_a_budget_tells_about_what_is_sent(server: ChatServer, go: Callable[..., JudgeAsking]):
     before = judge_budget(5, model="test-model", limits=QUICK)
     assert (before.images, before.questions, before.probes) == (5, 10, 2)
     asking = go(5)
@@ -410,7 +415,7 @@ def test_a_budget_tells_about_what_is_sent(server: ChatServer, go: Callable[...,
     assert 0.7 < words / (sum(texts) / len(texts) / 4) < 1.4
 
 
-def test_no_more_requests_than_the_budget_says(server: ChatServer, go: Callable[..., Asking]):
+def test_no_more_requests_than_the_budget_says(server: ChatServer, go: Callable[..., JudgeAsking]):
     most = judge_budget(2, model="m", limits=QUICK).at_most
     for answer in (Reply("{"), error(500, "oops"), Reply(refusal="no"), error(429, "slow down")):
         server.requests.clear()

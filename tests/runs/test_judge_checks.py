@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from studio.ask.accuracy import checks
-from studio.ask.judge_said import Asking, Judgement
+from studio.ask.judge_said import JudgeAsking, Judgement
 from studio.errors import RunError
 from studio.files import write_json
 from studio.runs.corrections import Corrections
@@ -58,7 +58,7 @@ def keep(
     )  # fmt: skip
     for one in judgements:
         record.note(name, one)
-    record.end(name, Asking(tuple(judgements), total=len(judgements), over=True))
+    record.end(name, JudgeAsking(tuple(judgements), total=len(judgements), over=True))
     return name
 
 
@@ -167,7 +167,7 @@ def test_images_come_in_their_order_with_every_label_that_is_to_be_judged() -> N
 def test_checks_go_on_apart_from_other_askings(record: JudgeRecord) -> None:
     name = record.begin(budget=30, model="seer", host="here", go_on=None, checks=True)
     record.note(name, right(int(OF.order[0])))
-    record.end(name, Asking((right(int(OF.order[0])),), total=30, stopped=True))
+    record.end(name, JudgeAsking((right(int(OF.order[0])),), total=30, stopped=True))
     assert record.open_one() is None
     stopped = record.open_one(checks=True)
     assert stopped is not None

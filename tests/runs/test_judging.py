@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from studio.ask.judge_said import Asking
+from studio.ask.judge_said import JudgeAsking
 from studio.errors import PromptError
 from studio.files import write_json
 from studio.prompts.client import Limits
@@ -60,9 +60,9 @@ def in_turn(
 
 
 @pytest.fixture
-def judge(server: ChatServer, run: Run, tmp_path: Path) -> Callable[..., Asking]:
+def judge(server: ChatServer, run: Run, tmp_path: Path) -> Callable[..., JudgeAsking]:
     def go(budget: int = 4, *, stop: Any = lambda: False, listen: Any = None,
-           choose: Any = in_turn, go_on: Any = None) -> Asking:  # fmt: skip
+           choose: Any = in_turn, go_on: Any = None) -> JudgeAsking:  # fmt: skip
         order = Order(
             paths=run.images()["images"], class_names=NAMES, root=tmp_path / "photos",
             corrections=Corrections.of(run), choose=choose,
@@ -79,7 +79,7 @@ def record(run: Run) -> JudgeRecord:
 
 
 def test_what_it_said_counts_as_judged_and_is_undone_at_once(
-    run: Run, judge: Callable[..., Asking]
+    run: Run, judge: Callable[..., JudgeAsking]
 ):
     judge(4)
     corrections = Corrections.of(run)
@@ -98,7 +98,7 @@ def test_what_it_said_counts_as_judged_and_is_undone_at_once(
 
 
 def test_a_person_is_never_overridden_and_not_asked_about_again(
-    run: Run, judge: Callable[..., Asking]
+    run: Run, judge: Callable[..., JudgeAsking]
 ):
     Corrections.of(run).add("relabelled", {"0.png": "green thing"})
     Corrections.of(run).add("rejected", {"1.png": ""})
@@ -117,11 +117,11 @@ def test_a_person_is_never_overridden_and_not_asked_about_again(
 
 
 def test_a_stopped_asking_counts_and_goes_on_as_the_same(
-    run: Run, judge: Callable[..., Asking], server: ChatServer
+    run: Run, judge: Callable[..., JudgeAsking], server: ChatServer
 ):
     stop = threading.Event()
 
-    def listen(asking: Asking) -> None:
+    def listen(asking: JudgeAsking) -> None:
         if asking.done == 3:
             stop.set()
 
@@ -141,11 +141,13 @@ def test_a_stopped_asking_counts_and_goes_on_as_the_same(
     assert Corrections.of(run).current() == {}, "one press undoes both halves"
 
 
-def test_answers_are_on_the_disk_before_the_asking_ends(run: Run, judge: Callable[..., Asking]):
+def test_answers_are_on_the_disk_before_the_asking_ends(
+    run: Run, judge: Callable[..., JudgeAsking]
+):
     class Killed(BaseException):
         pass
 
-    def listen(asking: Asking) -> None:
+    def listen(asking: JudgeAsking) -> None:
         if asking.done == 2:
             raise Killed
 
@@ -164,7 +166,7 @@ def test_answers_are_on_the_disk_before_the_asking_ends(run: Run, judge: Callabl
 
 
 def test_an_asking_that_comes_to_nothing_leaves_no_trace(
-    run: Run, judge: Callable[..., Asking], server: ChatServer
+    run: Run, judge: Callable[..., JudgeAsking], server: ChatServer
 ):
     server.key = "another"
     with pytest.raises(PromptError, match="does not accept the key"):
@@ -174,7 +176,7 @@ def test_an_asking_that_comes_to_nothing_leaves_no_trace(
 
 
 def test_a_failure_halfway_keeps_what_came_and_can_go_on(
-    run: Run, judge: Callable[..., Asking], server: ChatServer
+    run: Run, judge: Callable[..., JudgeAsking], server: ChatServer
 ):
     judge(2)
 
@@ -193,7 +195,7 @@ def test_a_failure_halfway_keeps_what_came_and_can_go_on(
 
 
 def test_an_unstable_answer_is_kept_and_does_not_count(
-    run: Run, judge: Callable[..., Asking], server: ChatServer
+    run: Run, judge: Callable[..., JudgeAsking], server: ChatServer
 ):
     server.then = lambda r: sees(r) if is_test_picture(r) else Reply('{"answer": "A"}')
     asking = judge(2)
@@ -205,7 +207,7 @@ def test_an_unstable_answer_is_kept_and_does_not_count(
     assert len(set(said.judgement.said)) == 2
 
 
-def test_junk_in_the_file_is_passed_over(run: Run, judge: Callable[..., Asking]):
+def test_junk_in_the_file_is_passed_over(run: Run, judge: Callable[..., JudgeAsking]):
     judge(2)
     with (run.path / JUDGED_FILE).open("a") as file:
         file.write('{"asking": 7}\n{"asking": "x", "image": "0.png"}\nnot json\n')
