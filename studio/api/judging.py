@@ -21,29 +21,22 @@ from studio.ask.judge_cost import (
 )
 from studio.ask.judge_endpoint import find_judge, judge_address
 from studio.ask.judge_said import JudgeAsking
-from studio.errors import INTERRUPTED, PromptError, RunError
+from studio.errors import INTERRUPTED, RunError
 from studio.numbers import plural
 from studio.progress import Begin, Stop
 from studio.prompts.endpoint import Endpoint, host_of, stays_here
 from studio.runs.corrections import Corrections, Subjects, folder_corrections
 from studio.runs.first_labels import encode_images
 from studio.runs.given_table import write_corrections
-from studio.runs.judge_checks import (
-    ALL_ANSWERED,
-    ALL_CHECKED,
-    Questioned,
-    drawn_chooser,
-    judge_checked,
-    left_to_check,
-    write_checks,
-)
+from studio.runs.judge_checks import Questioned, judge_checked, write_checks
+from studio.runs.judge_purpose import Checking, Naming, Purpose, plan
 from studio.runs.judged import AskedBefore, JudgeRecord
-from studio.runs.judging import ChooseImages, Order, judge_images
+from studio.runs.judging import Order, judge_images
 from studio.runs.outcome import Outcome
 from studio.runs.outcome_of import zero_shot_outcome
 from studio.runs.reader import RunReader
 from studio.runs.resume import what_to_do
-from studio.runs.soft import chooser, soft_labels
+from studio.runs.soft import soft_labels
 from studio.runs.store import RunStore
 
 INCOMPLETE = 1
@@ -127,28 +120,32 @@ def judge(
     price = price or price_of(endpoint.model, endpoint.host)
     subject = _subject(order, begin=begin, stop=stop, tell=tell)
     record = JudgeRecord(subject.corrections)
-    wanted, before = _wanted(order, record, subject, endpoint)
-    budget = judge_budget(wanted, model=endpoint.model, price=price, about=order.about)
-    for line in _leaves(budget, endpoint, base, before, price, about=bool(order.about)):
+    purpose = _purpose(order, subject, record, endpoint)
+    wanted = images_wanted(order.wanted, classes=len(subject.outcome.class_names))
+    asked = plan(purpose, record, model=endpoint.model, host=endpoint.host, wanted=wanted)
+    budget = judge_budget(asked.images, model=endpoint.model, price=price, about=order.about)
+    for line in _leaves(budget, endpoint, base, asked.go_on, price, about=bool(order.about)):
         tell(line)
-    if order.checks:
+    if purpose.checks:
         tell("they are drawn by chance to check the labels: what it says changes none of them")
     if order.dry_run:
         return 0
-    if not order.yes and not agree(f"Show {wanted} images to {host_of(base)}? [yes/no] "):
+    if not order.yes and not agree(f"Show {asked.images} images to {host_of(base)}? [yes/no] "):
         tell("nothing was sent")
         return INTERRUPTED
+    there = subject.look()
+    soft = soft_labels(subject.outcome, there.zero_shot)
     job = Order(
         paths=subject.outcome.paths, class_names=subject.outcome.class_names, root=subject.root,
         corrections=subject.corrections,
-        choose=_chooser(order, subject, record, endpoint),
-        endpoint=endpoint, budget=wanted + (len(before.judgements) if before else 0),
-        cache_dir=order.cache, about=order.about, go_on=before, checks=bool(order.checks),
+        choose=purpose.chooser(soft, there.features, there.rows),
+        endpoint=endpoint, budget=asked.budget,
+        cache_dir=order.cache, about=order.about, go_on=asked.go_on, checks=purpose.checks,
     )  # fmt: skip
     asking = judge_images(job, stop=stop, listen=lambda now: progress(now.done, now.total))
-    _spent(asking, tell, price, what="checked" if order.checks else "judged")
-    if order.checks:
-        _tell_checks(order, subject, record, endpoint, tell)
+    _spent(asking, tell, price, what="checked" if purpose.checks else "judged")
+    if isinstance(purpose, Checking):
+        _tell_checks(order, subject, record, purpose.of, endpoint, tell)
     else:
         _tell_kept(subject, tell)
     if asking.stopped or asking.done < asking.total:
@@ -157,34 +154,12 @@ def judge(
     return 0
 
 
-def _chooser(
+def _purpose(
     order: JudgeOrder, subject: _Subject, record: JudgeRecord, endpoint: Endpoint
-) -> ChooseImages:
-    there = subject.look()
-    soft = soft_labels(subject.outcome, there.zero_shot)
+) -> Purpose:
     if order.checks:
-        before = record.checked(endpoint.model, endpoint.host)
-        return drawn_chooser(subject.questioned(), soft, there.rows, before=before)
-    return chooser(soft, there.features, there.rows)
-
-
-def _wanted(
-    order: JudgeOrder, record: JudgeRecord, subject: _Subject, endpoint: Endpoint
-) -> tuple[int, AskedBefore | None]:
-    """How many images are to be asked about, and the asking that goes on with them."""
-    wanted = images_wanted(order.wanted, classes=len(subject.outcome.class_names))
-    before = record.open_one(checks=bool(order.checks))
-    if before is not None and (before.model, before.host) == (endpoint.model, endpoint.host):
-        return min(wanted, before.left), before  # who stopped 200 may want ten of them
-    if order.checks:
-        done = record.checked(endpoint.model, endpoint.host)
-        wanted = min(wanted, left_to_check(subject.questioned(), done))
-    else:
-        known = subject.corrections.current()
-        wanted = min(wanted, sum(path not in known for path in subject.outcome.paths))
-    if not wanted:
-        raise PromptError(ALL_CHECKED if order.checks else ALL_ANSWERED)
-    return wanted, None
+        return Checking(subject.questioned(), record.checked(endpoint.model, endpoint.host))
+    return Naming(subject.outcome.paths, subject.corrections)
 
 
 def _subject(
@@ -291,11 +266,10 @@ def _tell_kept(subject: _Subject, tell: Callable[[str], None]) -> None:
 
 
 def _tell_checks(
-    order: JudgeOrder, subject: _Subject, record: JudgeRecord, endpoint: Endpoint,
-    tell: Callable[[str], None],
+    order: JudgeOrder, subject: _Subject, record: JudgeRecord, questioned: Questioned,
+    endpoint: Endpoint, tell: Callable[[str], None],
 ) -> None:  # fmt: skip
     """How many labels are right, as far as its checks tell, and where they are kept."""
-    questioned = subject.questioned()
     checked = judge_checked(record, questioned)
     if checked is None:
         tell("too few images were checked to tell how many labels are right")

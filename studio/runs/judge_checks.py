@@ -33,8 +33,6 @@ Labels: TypeAlias = NDArray[np.int64]
 Floats: TypeAlias = "NDArray[np.floating]"
 COLUMNS = ("path", "pseudo-label", "judge_check", "judge_check_again")
 """Of a table of them. It has no column `label`: what a judge said is not taken for a person's."""
-ALL_ANSWERED = "Every image has an answer already: there is nothing to ask."
-ALL_CHECKED = "This judge has checked every image already: there is nothing to ask."
 
 
 @dataclass(frozen=True)

@@ -5,23 +5,21 @@ from __future__ import annotations
 import numpy as np
 
 from studio.errors import RunError
-from studio.runs.judge_checks import drawn_chooser
+from studio.runs.judge_purpose import Purpose
 from studio.runs.judging import ChooseImages
-from studio.runs.soft import Soft, chooser, soft_labels
+from studio.runs.soft import Soft, soft_labels
 from studio.scores.similar import Vectors
 from studio.session.encoded import prompts_of
-from studio.session.judging import Checking
 from studio.session.opened import Opened
 from studio.session.similar import vectors_of
 from studio.session.source import OpenedFolder
 from studio.session.task import Task
 
 
-def choose_for(opened: Opened, task: Task, checking: Checking | None = None) -> ChooseImages:
+def choose_for(opened: Opened, task: Task, purpose: Purpose) -> ChooseImages:
     """See `runs.judging.ChooseImages`; encodes the images where nothing is known of them yet.
 
-    task: told of each step; checking: the labels that are checked, in place of images that are
-        worth an answer.
+    task: told of each step.
     """
     looking = vectors_of(opened)
     if looking is None:
@@ -30,9 +28,7 @@ def choose_for(opened: Opened, task: Task, checking: Checking | None = None) -> 
         task.rest(0.1)
     vectors: Vectors = looking.result()
     soft = soft_labels(opened.outcome, lambda: _zero_shot(opened, task))
-    if checking is not None:
-        return drawn_chooser(checking.of, soft, vectors.rows, before=checking.before)
-    return chooser(soft, vectors.units, vectors.rows)
+    return purpose.chooser(soft, vectors.units, vectors.rows)
 
 
 def _zero_shot(opened: Opened, task: Task) -> Soft:

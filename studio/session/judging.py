@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -12,15 +12,9 @@ from studio.ask.judge_said import JudgeAsking
 from studio.errors import PromptError, StudioError
 from studio.forking import Lock
 from studio.prompts.endpoint import Endpoint, has_key, host_of, is_here, stays_here
-from studio.runs.judge_checks import (
-    ALL_ANSWERED,
-    ALL_CHECKED,
-    JudgeChecked,
-    Questioned,
-    judge_checked,
-    left_to_check,
-)
-from studio.runs.judged import AskedBefore, JudgedImage, JudgeRecord
+from studio.runs.judge_checks import JudgeChecked, judge_checked
+from studio.runs.judge_purpose import Checking, Naming, Plan, Purpose, plan
+from studio.runs.judged import JudgedImage, JudgeRecord
 from studio.runs.judging import ChooseImages, Order, judge_images
 from studio.session.ask import questioned_of
 from studio.session.keys import Keys
@@ -80,8 +74,7 @@ class Terms:
     Attributes:
         host, model: Who would be asked.
         here: The server is on this machine; stays: and it hands nothing on.
-        images: How many images would be sent.
-        go_on: An asking that was stopped and would go on; None: a new one.
+        plan: How many images would be sent, and the stopped asking that would go on.
         budget: What that takes; None while there is nothing to ask, and `fault` says why.
         price: What the cost is worked out with; None: it is not known.
         about: Whether the user's words are sent too.
@@ -94,8 +87,7 @@ class Terms:
     model: str = ""
     here: bool = False
     stays: bool = False
-    images: int = 0
-    go_on: AskedBefore | None = None
+    plan: Plan = field(default_factory=lambda: Plan(0))
     budget: JudgeBudget | None = None
     price: Price | None = None
     about: bool = False
@@ -106,7 +98,7 @@ class Terms:
     @property
     def mark(self) -> str:
         """See `Terms`."""
-        yes = (self.source, self.host, self.model, self.images, self.stays, self.about,
+        yes = (self.source, self.host, self.model, self.plan.images, self.stays, self.about,
                self.checks)  # fmt: skip
         return repr(yes)
 
@@ -125,16 +117,8 @@ class JudgingView:
     error: str = ""
 
 
-MakeChooser = Callable[[Opened, Task, "Checking | None"], ChooseImages]
+MakeChooser = Callable[[Opened, Task, Purpose], ChooseImages]
 """Makes what says which images come next, in the task's thread; it may have to encode them."""
-
-
-@dataclass(frozen=True)
-class Checking:
-    """Labels that a judge checks. of: which; before: paths of images that it has checked."""
-
-    of: Questioned
-    before: Collection[str]
 
 
 @dataclass
@@ -286,24 +270,21 @@ class Judging:
         price = Price.parse(form.price) or price_of(terms.model, terms.host)
         if not opened.there:
             raise PromptError(f"{opened.problem} A judge has nothing to look at.")
-        record = self.record(opened.source)
         wanted = images_wanted(form.budget, classes=len(opened.outcome.class_names))
-        before = record.open_one(checks=form.checks)
-        if before is not None and (before.model, before.host) == (terms.model, terms.host):
-            wanted = min(wanted, before.left)  # who stopped 200 may want ten of them
-        elif form.checks:
-            before, done = None, record.checked(terms.model, terms.host)
-            wanted = min(wanted, left_to_check(_questioned(opened), done))
-        else:
-            before, known = None, record.corrections.current()
-            wanted = min(wanted, sum(path not in known for path in opened.outcome.paths))
-        if not wanted:
-            raise PromptError(ALL_CHECKED if form.checks else ALL_ANSWERED)
-        budget = judge_budget(wanted, model=terms.model, price=price, about=form.about)
-        return replace(
-            terms, images=wanted, go_on=before, budget=budget, price=price,
-            source=opened.source.choice,
-        )  # fmt: skip
+        purpose, record = self._purpose(terms, opened), self.record(opened.source)
+        asked = plan(purpose, record, model=terms.model, host=terms.host, wanted=wanted)
+        budget = judge_budget(asked.images, model=terms.model, price=price, about=form.about)
+        return replace(terms, plan=asked, budget=budget, price=price, source=opened.source.choice)
+
+    def _purpose(self, terms: Terms, opened: Opened) -> Purpose:
+        """Raises PromptError: there are no labels to check yet."""
+        record = self.record(opened.source)
+        if not terms.checks:
+            return Naming(opened.outcome.paths, record.corrections)
+        questioned = questioned_of(opened)
+        if questioned is None:
+            raise PromptError("Labels can be checked once the run has ended.")
+        return Checking(questioned, record.checked(terms.model, terms.host))
 
     def _work(
         self, task: Task, opened: Opened, form: JudgeForm, terms: Terms, endpoint: Endpoint
@@ -312,29 +293,17 @@ class Judging:
             with self._lock:
                 self._view = replace(self._view, asking=asking)
 
-        before, checking = terms.go_on, None
-        if form.checks:
-            done = self.record(opened.source).checked(endpoint.model, endpoint.host)
-            checking = Checking(_questioned(opened), done)
         order = Order(
             paths=opened.outcome.paths,
             class_names=opened.outcome.class_names,
             root=opened.root,
             corrections=self.session.corrections(opened.source),
-            choose=self.chooser(opened, task, checking),
+            choose=self.chooser(opened, task, self._purpose(terms, opened)),
             endpoint=endpoint,
-            budget=terms.images + (len(before.judgements) if before else 0),
+            budget=terms.plan.budget,
             cache_dir=self.session.options.cache_dir,
             about=form.about,
-            go_on=before,
-            checks=form.checks,
+            go_on=terms.plan.go_on,
+            checks=terms.checks,
         )
         listen(judge_images(order, stop=task.stopping, listen=listen))
-
-
-def _questioned(opened: Opened) -> Questioned:
-    """The labels that are checked. Raises PromptError: there are none to check yet."""
-    found = questioned_of(opened)
-    if found is None:
-        raise PromptError("Labels can be checked once the run has ended.")
-    return found

@@ -54,7 +54,7 @@ def test_what_would_leave_is_told_before_anything_does(
     judging: Judging, form: JudgeForm, server: ChatServer
 ):
     terms = judging.terms(form, AT_HAND)
-    assert (terms.images, terms.model, terms.here, terms.stays) == (6, "sees", True, True)
+    assert (terms.plan.images, terms.model, terms.here, terms.stays) == (6, "sees", True, True)
     assert server.url.split("/")[2] == terms.host
     assert terms.budget is not None
     assert (terms.budget.questions, terms.budget.dollars) == (12, None)
@@ -125,7 +125,7 @@ def test_the_answers_count_and_are_undone(judging: Judging, form: JudgeForm, ser
 
 def test_images_with_an_answer_are_not_asked_about_again(judging: Judging, form: JudgeForm):
     ask(judging, replace(form, budget="30"))
-    assert judging.terms(form, AT_HAND).images == 6, "what is left of 36"
+    assert judging.terms(form, AT_HAND).plan.images == 6, "what is left of 36"
     ask(judging, form)
     terms = judging.terms(form, AT_HAND)
     assert terms.budget is None
@@ -169,12 +169,14 @@ def test_stop_keeps_what_came_and_it_goes_on(judging: Judging, form: JudgeForm, 
     assert 0 < asking.done < 6
     assert len(judging.session.corrections(AT_HAND).current()) == asking.done
     terms = judging.terms(form, AT_HAND)
-    assert terms.go_on is not None
-    assert terms.images == 6 - asking.done
+    assert terms.plan.go_on is not None
+    assert terms.plan.images == 6 - asking.done
     other = judging.terms(replace(form, model="other"), AT_HAND)
-    assert other.go_on is None, "another model does not finish it"
+    assert other.plan.go_on is None, "another model does not finish it"
     fewer = judging.terms(replace(form, budget="1"), AT_HAND)
-    assert (fewer.images, fewer.go_on) == (1, terms.go_on), "as many as its user wants now"
+    assert (fewer.plan.images, fewer.plan.go_on) == (1, terms.plan.go_on), (
+        "as many as its user wants now"
+    )
     server.then = sees
     ask(judging, form)
     assert judging.view.asking is not None
@@ -224,8 +226,10 @@ def test_checks_change_no_label_and_need_a_yes_of_their_own(
         assert said.check
         label = opened.outcome.class_names[opened.outcome.labels[image]]
         assert said.judgement.shortlist[0] == label, "or it could not be judged"
-    assert judging.terms(replace(checks, budget="60"), AT_HAND).images == 32, "36 in all"
-    assert judging.terms(form, AT_HAND).images == 6, "they can still be asked about for themselves"
+    assert judging.terms(replace(checks, budget="60"), AT_HAND).plan.images == 32, "36 in all"
+    assert judging.terms(form, AT_HAND).plan.images == 6, (
+        "they can still be asked about for themselves"
+    )
     assert judging.terms(replace(checks, base_url="ftp://x"), AT_HAND).checks, "it says so still"
     assert judging.undo(opened.source) == "4 images checked by a judge"
     assert judging.checked(open_run(judging.session, AT_HAND)) is None

@@ -259,7 +259,7 @@ class JudgePanel(InSession):
 
 def _agree(terms: Terms, busy: bool) -> Any:
     """The tick, taken away whenever what it stands for has changed."""
-    images = plural(terms.images, "image") if terms.images else "the images"
+    images = plural(terms.plan.images, "image") if terms.plan.images else "the images"
     to = "a server on this machine" if terms.stays else terms.host
     able = terms.budget is not None and not busy
     return gr.update(value=False, interactive=able, label=f"Yes, show {images} to {to}")
@@ -267,7 +267,7 @@ def _agree(terms: Terms, busy: bool) -> Any:
 
 def _ask(terms: Terms, busy: bool) -> Any:
     able = terms.budget is not None and not busy
-    return gr.update(interactive=able, value="Go on" if terms.go_on is not None else "Ask")
+    return gr.update(interactive=able, value="Go on" if terms.plan.go_on is not None else "Ask")
 
 
 def all_judged(scene: Scene, _filters: Filters, _event: Any) -> tuple[Indices, str]:
