@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from studio.ask.judge_question import NONE_WORDS
 from studio.runs.actions import Action
 from studio.runs.given import Correction, count
 from studio.runs.history import HistoryStep
@@ -80,7 +81,7 @@ def detail(
 
 def answer(said: str | None) -> str:
     """A judge's answer in words."""
-    return "no usable answer" if said is None else said or "none of these"
+    return "no usable answer" if said is None else said or NONE_WORDS
 
 
 def nearest(

@@ -31,6 +31,7 @@ from studio.ui.explore.judge import JudgePanel
 from studio.ui.explore.map import MapPanel
 from studio.ui.explore.scene import (
     ALL,
+    JUDGED,
     NO_IMAGE,
     Filters,
     Indices,
@@ -66,6 +67,8 @@ class ExploreAnswers(InSession):
         }  # fmt: skip
         self.run: gr.Dropdown
         self.label: gr.Dropdown
+        self.disagree: gr.Checkbox
+        self.by: gr.Dropdown
         self.summary: gr.HTML
         self.selection: gr.State
         self.shown: gr.State
@@ -162,6 +165,8 @@ class ExploreAnswers(InSession):
             self.summary: self._summary(scene),
             self.shown: scene.opened.source.key(),
             self.label: gr.update(choices=[ALL, *scene.outcome.class_names]),  # one may be new
+            self.disagree: _able(scene.judged, otherwise=False),
+            self.by: _able(scene.outcome.combined is not None, otherwise=JUDGED),
         }
         if filters.panel == "galleries":
             drawn = self.galleries.draw(scene, pages)
@@ -283,6 +288,11 @@ class ExploreAnswers(InSession):
         undone = self.correct.undo(filters.run, by_person=by_person)
         gr.Info(f"Undone: {undone.text}.", duration=4)
         return f"undone {undone.id}"
+
+
+def _able(able: bool, *, otherwise: Any) -> Any:
+    """A filter that may be used, or one that has nothing to tell apart and says so by its value."""
+    return gr.update(interactive=True) if able else gr.update(interactive=False, value=otherwise)
 
 
 def all_corrected(scene: Scene, _filters: Filters, _event: Any) -> tuple[Indices, str]:

@@ -139,7 +139,7 @@ class Scene:
         return cls(
             opened,
             label=names.index(label) if isinstance(label, str) and label in names else None,
-            disagree=bool(filters.disagree),
+            disagree=bool(filters.disagree) and opened.outcome.judged,
             selection=selection,
             orders=(_order(filters.clean_order, "down"), _order(filters.noisy_order, "up")),
             within=bool(filters.within),

@@ -108,7 +108,9 @@ class ExploreTab(ExploreAnswers):
 
     def wire(self, tab: gr.Tab, tabs: gr.Tabs, explore: gr.Button, chosen: gr.State) -> None:
         """Connect events. explore, chosen: the button of the Train tab and the run it shows."""
-        drawn = [self.summary, self.pages, self.shown, self.label]
+        drawn = [
+            self.summary, self.pages, self.shown, self.label, self.disagree, self.by,
+        ]  # fmt: skip
         for part in (self.chosen, self.correct, self.ask, *self.panels.values()):
             drawn += part.outputs
         redraw = self.event(self.draw_anew, drawn)

@@ -115,6 +115,23 @@ def test_the_combined_score_sorts_what_is_shown(tab: ExploreTab, run_id: str) ->
     assert early.cleanliness is early.clean_probability, "only the last labels are scored"
 
 
+@pytest.mark.parametrize("stage", ["folder", "zero-shot"])
+def test_a_filter_that_can_tell_nothing_apart_is_off(
+    tab: ExploreTab, run_id: str, stage: str
+) -> None:
+    """One model disagrees with nobody; it had left no image, and no word why."""
+    run, more = ("folder", {}) if stage == "folder" else (run_id, {"stage": stage})
+    page = draw(tab, run, disagree=True, by=COMBINED, **more)
+    assert page["explore-disagree"] == {
+        "interactive": False, "value": False, "__type__": "update"
+    }  # fmt: skip
+    assert page["explore-by"] == {"interactive": False, "value": JUDGED, "__type__": "update"}
+    assert cards(page["gallery-clean"] + page["gallery-noisy"])
+    after = draw(tab, run_id, disagree=True, by=COMBINED)
+    for name in ("explore-disagree", "explore-by"):
+        assert after[name] == {"interactive": True, "__type__": "update"}, "as its user left it"
+
+
 def test_only_the_open_part_is_drawn(tab: ExploreTab, run_id: str) -> None:
     page = draw(tab, run_id, "map")
     assert cards(page["gallery-selection"]) == 24
