@@ -91,6 +91,7 @@ def build(session: Whose, *, models: list[str]) -> gr.Blocks:
     ) as page:
         if options.tools:  # first, so that no event of the page has the name of one
             offer(session)
+        polling = Polling()
         header.build()
         if options.limits is not None:
             gr.HTML(render("page/limits.html", sentences=options.limits.sentences()))
@@ -110,7 +111,6 @@ def build(session: Whose, *, models: list[str]) -> gr.Blocks:
                 predict.build()
             with gr.Tab("Export", id="export") as export_tab:
                 export.build()
-        polling = Polling()
         header.wire(polling, tabs, train.status, explore, export)
         data.wire(polling, tabs)
         prompts.wire(polling)
@@ -121,6 +121,7 @@ def build(session: Whose, *, models: list[str]) -> gr.Blocks:
         compare.wire(compare_tab)
         predict.wire(predict_tab)
         export.wire(export_tab)
+    polling.lighten(page)
     keep_rule(page, session)
     return page
 

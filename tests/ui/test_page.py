@@ -76,6 +76,30 @@ def test_of_each_tab_one_answer_at_a_time_is_on_its_way(session: Session) -> Non
     assert all(event.fn is None and event.js for event in nudges)
 
 
+def test_what_is_asked_all_the_time_costs_a_page_little(session: Session) -> None:
+    """Gradio's page tells every output of an event how far it is, and looks for each from the top:
+    a page on which nothing happened took a fifth of a core.
+    """
+    page = build(session, models=presets())
+    silent = [event for event in page.fns.values() if event.show_progress == "hidden"]
+    assert len(silent) > 100
+    told = {tuple(event.show_progress_on or event.outputs) for event in silent}
+    assert len(told) == 1
+    (nobody,) = told.pop()
+    order: list[int] = []
+
+    def walk(node: dict[str, Any]) -> None:
+        order.append(node["id"])
+        for child in node.get("children") or ():
+            walk(child)
+
+    walk(page.get_config_file()["layout"])
+    polls = [event for event in page.fns.values() if event.name == "poll"]
+    first = [part for poll in polls for part in (poll.outputs[0]._id, poll.targets[0][0])]
+    assert max(map(order.index, [nobody._id, *first])) < 20, "what a tab was told, and its pulse"
+    assert len(order) > 300
+
+
 def test_what_is_typed_is_told_without_the_queue(session: Session) -> None:
     page = build(session, models=presets())
     typed = [
