@@ -25,6 +25,15 @@ METHODS = {
     "supervised": "true labels, the upper bound",
 }
 JUDGED = "coft:judge=2C,judge_error=0.1"
+OTHER_JUDGES = (
+    ("none", "coft"),
+    ("C, all right", "coft:judge=1C,judge_error=0"),
+    ("C, one in five wrong", "coft:judge=1C,judge_error=0.2"),
+    ("2C, all right", "coft:judge=2C,judge_error=0"),
+    ("2C, one in ten wrong", JUDGED),
+    ("2C, one in ten wrong, random images", f"{JUDGED},judge_random=true"),
+    ("2C, one in five wrong", "coft:judge=2C,judge_error=0.2"),
+)
 _SUBSET = re.compile(r"(?P<name>.+?)(?:-present-(?P<present>[\d.]+))?(?:-tail-(?P<tail>\d+))?")
 
 
@@ -95,6 +104,17 @@ def judged(rows: Sequence[Result]) -> str:
     return "\n".join(lines)
 
 
+def other_judges(rows: Sequence[Result]) -> str:
+    """Accuracy on `test` with more and fewer answers, right and wrong: random seed 0 only."""
+    first = [row for row in rows if row["seed"] == 0]
+    lines = [line(["answers", *EIGHT, "mean"]), rule(len(EIGHT) + 2)]
+    for title, entrant in OTHER_JUDGES:
+        values = [[row["accuracy"] for row in _of(first, name, entrant)] for name in EIGHT]
+        if all(values):
+            lines.append(_row(title, values))
+    return "\n".join(lines)
+
+
 def _beside(without: Sequence[Result], own: Sequence[Result]) -> list[str]:
     before, after = ([row["accuracy"] for row in of] for of in (without, own))
     return [
@@ -112,6 +132,7 @@ TABLES: dict[str, Callable[[Sequence[Result]], str]] = {
     "one by one": one_by_one,
     "subsets": subsets,
     "judged": judged,
+    "other judges": other_judges,
 }
 
 
