@@ -16,6 +16,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -149,9 +150,7 @@ def lived_in(prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> It
 @contextmanager
 def serving(runs: Path, cache: Path, *, log: Path) -> Iterator[Server]:
     """A studio in a process of its own, until the block ends."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = _port()
     command = [sys.executable, "app.py", "--no-browser", "--port", str(port)]
     command += ["--runs", str(runs), "--cache"]
     environment = {k: v for k, v in os.environ.items() if k != "SPACE_ID"}
@@ -176,6 +175,14 @@ def serving(runs: Path, cache: Path, *, log: Path) -> Iterator[Server]:
             process.wait()
 
 
+@cache
+def _port() -> int:
+    """A free port. One for all servers of a process: browsers keep scripts by their address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
 def _answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=5) as answer:
@@ -185,11 +192,27 @@ def _answers(url: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Any]:
+def chrome(chromium: str) -> Iterator[Any]:
+    """Playwright's way to start a Chromium."""
     with playwright_api.sync_playwright() as api:
-        opened = api.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield opened
-        opened.close()
+        yield api.chromium
+
+
+@pytest.fixture(scope="module")
+def profile(
+    server: Server, chrome: Any, chromium: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Any]:
+    """A browser that keeps its compiled scripts, also for the modules that follow.
+
+    They are half of what a page costs. Nothing else of another module is left in it.
+    """
+    folder = tmp_path_factory.getbasetemp() / "profile"
+    opened = chrome.launch_persistent_context(folder, executable_path=chromium, args=FLAGS)
+    stored = {"origin": server.url, "storageTypes": "cookies,local_storage"}
+    blank = opened.pages[0]
+    opened.new_cdp_session(blank).send("Storage.clearDataForOrigin", stored)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture(scope="module")
@@ -197,29 +220,24 @@ def watch(server: Server) -> Watch:
     return Watch(server.url)
 
 
-@pytest.fixture(scope="module")
-def profiles(server: Server, browser: Any) -> Iterator[dict[str, Any]]:
-    """Browser profiles by their options: a page that is loaded again has its scripts compiled."""
-    opened: dict[str, Any] = {}
-    yield opened
-    for profile in opened.values():
-        profile.close()
-
-
 @pytest.fixture
-def open_page(
-    server: Server, browser: Any, profiles: dict[str, Any], watch: Watch
-) -> Iterator[Callable[..., Any]]:
-    """Open the studio in a new tab; options go to the profile, which the module's tests share."""
+def open_page(server: Server, profile: Any, watch: Watch) -> Iterator[Callable[..., Any]]:
+    """Open the studio in a new tab of the browser that the module's tests share.
+
+    viewport: in pixels; permissions: what pages may do until the test ends.
+    """
     pages: list[Any] = []
 
-    def open_(query: str = "?__theme=light", **options: Any) -> Any:
-        options = {"viewport": {"width": 1280, "height": 900}, **options}
-        profile = profiles.get(repr(options))
-        if profile is None:
-            profile = profiles[repr(options)] = browser.new_context(**options)
+    def open_(
+        query: str = "?__theme=light",
+        *,
+        viewport: dict[str, int] | None = None,
+        permissions: list[str] | None = None,
+    ) -> Any:
         page = profile.new_page()
         pages.append(page)
+        page.set_viewport_size(viewport or {"width": 1280, "height": 900})
+        profile.grant_permissions(permissions or [], origin=server.url)
         page.set_default_timeout(60_000)
         watch.attach(page)
         follow(page)
@@ -231,6 +249,7 @@ def open_page(
     yield open_
     for page in pages:
         page.close()
+    profile.clear_permissions()
 
 
 def reload(page: Any) -> None:

@@ -291,16 +291,16 @@ def test_the_map_is_saved_as_a_picture(open_page: Open, watch: Watch) -> None:
 
 
 @contextmanager
-def _launched(browser: Any, chromium: str, flags: list[str]) -> Iterator[Any]:
-    """A second browser with other flags, by the playwright of the first."""
-    other = browser.browser_type.launch(executable_path=chromium, args=flags)
+def _launched(chrome: Any, chromium: str, flags: list[str]) -> Iterator[Any]:
+    """A second browser with other flags."""
+    other = chrome.launch(executable_path=chromium, args=flags)
     yield other
     other.close()
 
 
-def test_without_webgl_the_map_is_drawn_as_svg(server: Server, browser: Any, chromium: str) -> None:
+def test_without_webgl_the_map_is_drawn_as_svg(server: Server, chrome: Any, chromium: str) -> None:
     flags = [*FLAGS, "--disable-webgl", "--disable-webgl2", "--disable-3d-apis"]
-    with _launched(browser, chromium, flags) as other:
+    with _launched(chrome, chromium, flags) as other:
         page = other.new_page(viewport={"width": 1280, "height": 900})
         watch = Watch(server.url)
         watch.attach(page)

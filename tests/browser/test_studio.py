@@ -20,8 +20,8 @@ Open = Callable[..., Any]
 # Small enough for two cores, large enough for curves that can be seen to grow.
 FIELDS = {"phase1_epochs": "3", "phase2_epochs": "1", "k": "4"}
 OTHERS = (
-    "phase1_min_steps=0\nphase1_views=1\nphase1_batch=16\nphase2_resolution=0.5\n"
-    "monitor_images=16\nn_ctx=4"
+    "phase1_min_steps=0\nphase1_views=1\nphase1_batch=16\nphase1_resolution=0.4\n"
+    "phase2_batch=32\nphase2_resolution=0.4\nmonitor_images=16\nn_ctx=4"
 )
 
 
