@@ -10,18 +10,16 @@ from typing import Any
 
 import pytest
 
-from studio.api.judging import JudgeOrder, _chooser, _subject
+from studio.api.judging import JudgeOrder, judge
 from studio.api.run import Run
 from studio.api.suggesting import shortlist
 from studio.cli import main
 from studio.errors import StudioError
 from studio.progress import never
-from studio.prompts.endpoint import Endpoint
 from studio.prompts.prompt_set import PromptSet
 from studio.runs.corrections import Corrections
 from studio.runs.first_labels import Encoded
 from studio.runs.job import run_job
-from studio.runs.judged import JudgeRecord
 from studio.runs.reader import RunReader
 from studio.runs.request import JobRequest, create_run
 from studio.runs.store import RunStore
@@ -144,14 +142,23 @@ def test_images_are_labelled_with_what_the_run_read_about_each_class(
         read.append(prompts)
         return label(self, names, prompts, **more)
 
+    def nobody_asks(*_: Any, **__: Any) -> None:
+        raise StudioError("nobody asks")
+
     monkeypatch.setattr(Encoded, "label_softly", spy)
     if command == "suggest":
         Run(folder).suggest(2, cache=tmp_path / "cache", progress=False)
     else:
-        order = JudgeOrder(folder.id, "2", tmp_path / "runs", tmp_path / "cache")
-        subject = _subject(order, begin=lambda _: lambda *_: None, stop=never, tell=print)
-        record = JudgeRecord(subject.corrections)
-        _chooser(order, subject, record, Endpoint("http://localhost:1/v1", "seer", "-"))
+        monkeypatch.setattr("studio.api.judging.judge_images", nobody_asks)
+        order = JudgeOrder(
+            folder.id, "2", tmp_path / "runs", tmp_path / "cache", judge="seer",
+            url="http://127.0.0.1:9/v1", yes=True,
+        )  # fmt: skip
+        with pytest.raises(StudioError, match="nobody asks"):
+            judge(
+                order, begin=lambda _: lambda *_: None, tell=print, progress=print, stop=never,
+                agree=lambda _: True,
+            )  # fmt: skip
     assert [one.sentences for one in read] == [prompts.sentences]
 
 
