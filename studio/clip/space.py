@@ -10,8 +10,11 @@ CLIP proper both are zero and this is the plain cosine.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -61,3 +64,36 @@ class Space:
             rows = slice(begin, begin + size)
             table[rows] = (self.scale * table[rows]).softmax(dim=-1)
         return table
+
+
+@dataclass(frozen=True)
+class ZeroShotRows:
+    """(N, C) zero-shot probabilities that are worked out for the rows that are asked for.
+
+    For readers of the whole that would hold N C numbers else (`studio.scores.rows`). features: (N,
+    d) raw; texts: (C, d) unit class vectors of the space.
+    """
+
+    space: Space
+    features: Tensor
+    texts: Tensor
+
+    @classmethod
+    def of(
+        cls, *, features: Tensor, class_vectors: Tensor, scale: float, center: bool
+    ) -> ZeroShotRows:
+        """Of the images of a set (N, d) and the class vectors (C, d), both raw."""
+        space = Space.of(
+            image_features=features, class_vectors=class_vectors, scale=scale, center=center
+        )
+        return cls(space, features, space.texts(class_vectors))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """N and C."""
+        return len(self.features), len(self.texts)
+
+    def __getitem__(self, rows: Any) -> NDArray[np.float32]:
+        """(n, C) of a slice or of indices (n,)."""
+        pictures = self.space.images(self.features[rows])
+        return np.asarray(self.space.likely(pictures, self.texts).numpy())

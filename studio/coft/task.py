@@ -174,8 +174,7 @@ class Task:
 
     def probabilities(self, texts: Tensor) -> Tensor:
         """(N, C) of the frozen model's features under the space's class vectors (C, d)."""
-        cosines = self.start.pictures @ texts.cpu().T
-        return (self.start.space.scale * cosines).softmax(-1)
+        return self.start.space.likely(self.start.pictures, texts.cpu())
 
 
 class Fit(Protocol):

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from studio.clip.space import ZeroShotRows
 from studio.coft.events import Finished, Judged, Monitor
-from studio.runs.inputs import zero_shot_probabilities
 from studio.scores.cleanliness import combined, neighbour_share
 from studio.scores.estimate import Estimate, Evidence, estimate_clean, estimate_run
 
@@ -61,9 +61,10 @@ class RunEstimates:
                 of what comes later are read from these.
             candidates: (N, K) images that are most alike, or None.
         """
-        self._probabilities = zero_shot_probabilities(
-            backbone, features=features, class_vectors=class_vectors, of=features
-        ).numpy()
+        self._probabilities = ZeroShotRows.of(  # a table would be held as long as the run lasts
+            features=features, class_vectors=class_vectors, scale=backbone.logit_scale,
+            center=backbone.center,
+        )  # fmt: skip
         self._report = report
         self._given = None if given is None else given >= 0
         self._following = following
@@ -119,9 +120,10 @@ class RunEstimates:
             found = self._following.estimate_after(labels, rows)
             if found is not None:
                 return replace(found, z=self.before.z)
+        of_all = self._probabilities
         return estimate_run(
             evidence=self.evidence,
-            probabilities=self._probabilities[rows],
+            probabilities=of_all if isinstance(rows, slice) else of_all[rows],
             labels=labels,
             given=None if self._given is None else self._given[rows],
         )

@@ -29,6 +29,7 @@ import numpy as np
 import numpy.typing as npt
 
 from studio.scores.names_fit import NamesFit, evenness
+from studio.scores.rows import Rows, likeliest, parts
 
 FloatArray = npt.NDArray[np.floating]
 LabelArray = npt.NDArray[np.integer]
@@ -58,7 +59,6 @@ LINES = {
 BAD_BELOW = 0.10
 """Less than this share of the way from chance to all right is hardly better than guessing."""
 
-_PART_ROWS = 4096  # of a table, in double precision at a time
 _NINETY = 1.645  # standard deviations of a normal distribution on either side of 90 %
 
 _MEASURED = (
@@ -131,7 +131,7 @@ class Evidence:
     @classmethod
     def of(
         cls,
-        probabilities: FloatArray,
+        probabilities: Rows,
         *,
         z: float | None = None,
         near: float | None = None,
@@ -142,20 +142,18 @@ class Evidence:
         Raises:
             ValueError: The shape is another.
         """
-        values = np.asarray(probabilities)
-        if values.ndim != 2 or not len(values) or values.shape[1] < 2:
-            raise ValueError(f"probabilities of shape {values.shape}: (N, C) with C >= 2 needed")
-        best = np.empty((len(values), 2))
-        for begin in range(0, len(values), _PART_ROWS):
-            some = np.asarray(values[begin : begin + _PART_ROWS], dtype=np.float64)
-            # A class of probability 0 would be infinitely far behind.
-            best[begin : begin + len(some)] = np.maximum(
-                np.partition(some, -2, axis=1)[:, -2:], 1e-12
-            )
+        shape = probabilities.shape
+        if len(shape) != 2 or not shape[0] or shape[1] < 2:
+            raise ValueError(f"probabilities of shape {shape}: (N, C) with C >= 2 needed")
+        best, labels = np.empty((shape[0], 2)), np.empty(shape[0], dtype=np.int64)
+        for part, some in parts(probabilities):
+            labels[part] = some.argmax(axis=1)
+            two = np.partition(some.astype(np.float64), -2, axis=1)[:, -2:]
+            best[part] = np.maximum(two, 1e-12)  # one of 0 would be infinitely far behind
         gap = float(np.log(best[:, 1] / best[:, 0]).mean())
         confidence = _logit(float(best[:, 1].mean()))
-        even = evenness(values.argmax(1), values.shape[1])
-        return cls(len(values), values.shape[1], confidence, gap, z, near, agreement, even)
+        even = evenness(labels, shape[1])
+        return cls(*shape, confidence, gap, z, near, agreement, even)
 
     def line(self, fit: NamesFit | None) -> str:
         """Which of LINES applies."""
@@ -244,7 +242,7 @@ def level_of(estimate: Estimate, classes: int) -> str:
 def estimate_run(
     *,
     evidence: Evidence,
-    probabilities: FloatArray,
+    probabilities: Rows,
     labels: LabelArray,
     given: BoolArray | None = None,
 ) -> Estimate:
@@ -257,15 +255,16 @@ def estimate_run(
     Raises:
         ValueError: The labels are not of the same images.
     """
-    probabilities, labels = np.asarray(probabilities), np.asarray(labels)
-    if labels.shape != probabilities.shape[:1] or probabilities.ndim != 2 or not len(labels):
-        raise ValueError(f"{labels.shape} labels for probabilities of shape {probabilities.shape}")
+    labels, shape = np.asarray(labels), probabilities.shape
+    if labels.shape != shape[:1] or len(shape) != 2 or not len(labels):
+        raise ValueError(f"{labels.shape} labels for probabilities of shape {shape}")
     free = np.ones(len(labels), dtype=bool) if given is None else ~np.asarray(given, dtype=bool)
     if not free.any():
         return Estimate(1.0, 1.0, 1.0, evidence.z, SOURCES["given"])
-    own = probabilities if free.all() else probabilities[free]  # which is a copy
-    labels = labels[free]
-    fit = None if (labels == own.argmax(1)).all() else NamesFit.of(own, labels)
+    images = np.flatnonzero(free)
+    labels = labels[images]
+    changed = (labels != likeliest(probabilities, images)).any()
+    fit = NamesFit.of(probabilities, labels, images=images) if changed else None
     found = evidence.estimate(fit=fit, images=len(labels))
     return _with_given(found, float(free.mean()))
 

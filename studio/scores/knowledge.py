@@ -26,7 +26,7 @@ about single classes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +34,7 @@ import numpy as np
 from studio.images.names import canonical
 from studio.numbers import plural
 from studio.scores.estimate import Evidence, level_of
+from studio.scores.rows import likeliest
 
 if TYPE_CHECKING:  # a verdict is read from a run without torch
     from torch import Tensor
@@ -119,7 +120,7 @@ def knowledge(
     """
     import torch
 
-    from studio.clip.space import Space
+    from studio.clip.space import Space, ZeroShotRows
 
     rng = np.random.default_rng(seed)
     images = image_features
@@ -161,16 +162,18 @@ def knowledge(
         ]
         near = [confidence(noun_vectors[choice]) for choice in drawn]
 
-        def of_all(vectors: Tensor) -> Tensor:
-            return space(vectors, image_features).probabilities(image_features, vectors)
+        def of_all(vectors: Tensor) -> ZeroShotRows:
+            return ZeroShotRows.of(
+                features=image_features, class_vectors=vectors, scale=logit_scale, center=center
+            )
 
-        # One table of all images and classes at a time.
-        others = [of_all(vectors).argmax(1).numpy() for vectors in other_vectors]
-        probabilities = of_all(class_vectors).numpy()
+        others = [likeliest(of_all(vectors)) for vectors in other_vectors]
+        probabilities = of_all(class_vectors)
+        labels = likeliest(probabilities)
+        evidence = Evidence.of(probabilities)
     z, near_z = _deviations(own, random), _deviations(whole, near)
-    labels = probabilities.argmax(1)
     agreement = float(np.mean([(other == labels).mean() for other in others]))
-    evidence = Evidence.of(probabilities, z=z, near=near_z, agreement=agreement)
+    evidence = replace(evidence, z=z, near=near_z, agreement=agreement)
     level = level_of(evidence.estimate(), evidence.classes)
     numbers: dict[str, float | None] = {
         "z": z,

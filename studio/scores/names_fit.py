@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.floating]
+from studio.scores.rows import Rows, parts
+
 LabelArray = npt.NDArray[np.integer]
 
 _IN_USE = 0.25  # of an even share: a name with fewer labels than that is hardly used
 _LIKELY = 3
-_PART_ROWS = 4096  # of a table, that are worked on at a time
 
 
 @dataclass(frozen=True)
@@ -31,18 +31,22 @@ class NamesFit:
     likely: float
 
     @classmethod
-    def of(cls, probabilities: FloatArray, labels: LabelArray) -> NamesFit:
-        """Of zero-shot probabilities (N, C) and labels (N,), N >= 1. A name is in use that has a
-        quarter of an even share of the labels or more; of C <= 3 names the likeliest C - 1 count.
+    def of(
+        cls,
+        probabilities: Rows,
+        labels: LabelArray,
+        *,
+        images: npt.NDArray[np.integer] | None = None,
+    ) -> NamesFit:
+        """Of zero-shot probabilities (N, C) and labels (n,), n >= 1, of some images (n,); None: of
+        all. A name is in use that has a quarter of an even share of the labels or more; of C <= 3
+        names the likeliest C - 1 count.
         """
-        values, labels = np.asarray(probabilities), np.asarray(labels)
-        classes = values.shape[1]
+        labels, classes = np.asarray(labels), probabilities.shape[1]
         used = np.bincount(labels, minlength=classes) >= _IN_USE * len(labels) / classes
         own, among = np.empty((2, len(labels)))
         before = np.empty(len(labels), dtype=np.int64)
-        for begin in range(0, len(labels), _PART_ROWS):  # a copy of all would be N C numbers more
-            part = slice(begin, begin + _PART_ROWS)
-            some = values[part]
+        for part, some in parts(probabilities, images):
             said = some[np.arange(len(some)), labels[part]]
             own[part], before[part] = said, (some > said[:, None]).sum(axis=1)
             among[part] = some[:, used].sum(axis=1, dtype=np.float64)

@@ -32,9 +32,9 @@ def run(monkeypatch: pytest.MonkeyPatch, following: Following | None) -> RunEsti
     """Of a model that knows next to nothing of these names."""
     probabilities = torch.full((N, C), 0.24)
     probabilities[:, 0] = 0.28
-    monkeypatch.setattr(estimates, "zero_shot_probabilities", lambda *_, **__: probabilities)
+    monkeypatch.setattr(estimates.ZeroShotRows, "of", lambda **_: probabilities.numpy())
     known: Any = SimpleNamespace(indicators={"z": 0.5, "near": 0.1, "agreement": 0.3})
-    backbone: Any = SimpleNamespace(center=False)
+    backbone: Any = SimpleNamespace(center=False, logit_scale=1.0)
     report: Any = Report()
     return RunEstimates(
         report, backbone=backbone, features=torch.eye(N), class_vectors=torch.eye(C), known=known,
