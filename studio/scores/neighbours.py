@@ -47,10 +47,14 @@ def unit(features: Floats, *, around: Floats | None = None) -> Floats:
     around: (M, d), the set whose mean is meant; None: their own.
     """
     mean = mean_of(features if around is None else around)
-    centred = features - mean
     lengths, _, floor = lengths_around(features, mean)
-    apart = lengths[:, None] > floor
-    return np.asarray(np.where(apart, centred / np.maximum(lengths[:, None], floor), 0.0), "f4")
+    units = np.empty(features.shape, np.float32)
+    for begin in range(0, len(features), _ROWS):
+        part = slice(begin, begin + _ROWS)
+        apart = lengths[part, None]
+        centred = features[part] - mean
+        units[part] = np.where(apart > floor, centred / np.maximum(apart, floor), 0.0)
+    return units
 
 
 def mean_of(features: Floats) -> Floats:
