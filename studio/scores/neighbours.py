@@ -51,10 +51,18 @@ def unit(features: Floats, *, around: Floats | None = None) -> Floats:
     units = np.empty(features.shape, np.float32)
     for begin in range(0, len(features), _ROWS):
         part = slice(begin, begin + _ROWS)
-        apart = lengths[part, None]
-        centred = features[part] - mean
-        units[part] = np.where(apart > floor, centred / np.maximum(apart, floor), 0.0)
+        units[part] = unit_rows(features[part], mean, lengths[part], floor)
     return units
+
+
+def unit_rows(some: Floats, mean: Floats, lengths: Floats, floor: float) -> Floats:
+    """(n, d) unit vectors around the mean (d,) of some raw features (n, d).
+
+    lengths, floor: how far these are from the mean, (n,), and up to where one counts as the mean
+    itself, as `lengths_around` tells it.
+    """
+    apart = lengths[:, None]
+    return np.asarray(np.where(apart > floor, (some - mean) / np.maximum(apart, floor), 0.0))
 
 
 def mean_of(features: Floats) -> Floats:

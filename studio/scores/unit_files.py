@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from studio.cache_folder import touch
 from studio.files import replace_file
 from studio.scores import graph_files
-from studio.scores.neighbours import Floats, lengths_around, mean_of, products
+from studio.scores.neighbours import Floats, lengths_around, mean_of, products, unit_rows
 from studio.untrusted import Unreadable, load_array
 
 FEWEST = 100_000
@@ -104,8 +104,7 @@ def _made(features: Floats, take: Callable[[slice, Halves], object], units: Halv
     lengths, norms, floor = lengths_around(features, mean)
     key = graph_files.Key(features.shape)
     for part, block in blocks(features):
-        some = lengths[part, None]
-        found = np.where(some > floor, (block - mean) / np.maximum(some, floor), 0.0)
+        found = unit_rows(block, mean, lengths[part], floor)
         key.take(found)
         take(part, found.astype(np.float16))
     return Kept(units, mean, lengths, norms, key.text())
