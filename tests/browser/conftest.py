@@ -221,12 +221,9 @@ def watch(server: Server) -> Watch:
     return Watch(server.url)
 
 
-@pytest.fixture
-def open_page(server: Server, profile: Any, watch: Watch) -> Iterator[Callable[..., Any]]:
-    """Open the studio in a new tab of the browser that the module's tests share.
-
-    viewport: in pixels; permissions: what pages may do until the test ends.
-    """
+@contextmanager
+def _opening(server: Server, profile: Any, watch: Watch) -> Iterator[Callable[..., Any]]:
+    """What opens pages, until the block ends."""
     pages: list[Any] = []
 
     def open_(
@@ -238,7 +235,8 @@ def open_page(server: Server, profile: Any, watch: Watch) -> Iterator[Callable[.
         page = profile.new_page()
         pages.append(page)
         page.set_viewport_size(viewport or {"width": 1280, "height": 900})
-        profile.grant_permissions(permissions or [], origin=server.url)
+        if permissions:
+            profile.grant_permissions(permissions, origin=server.url)
         page.set_default_timeout(60_000)
         watch.attach(page)
         follow(page)
@@ -251,6 +249,26 @@ def open_page(server: Server, profile: Any, watch: Watch) -> Iterator[Callable[.
     for page in pages:
         page.close()
     profile.clear_permissions()
+
+
+@pytest.fixture
+def open_page(server: Server, profile: Any, watch: Watch) -> Iterator[Callable[..., Any]]:
+    """Open the studio in a new tab of the browser that the module's tests share.
+
+    viewport: in pixels; permissions: what pages may do until the test ends.
+    """
+    with _opening(server, profile, watch) as open_:
+        yield open_
+
+
+@pytest.fixture(scope="module")
+def page(server: Server, profile: Any, watch: Watch) -> Iterator[Any]:
+    """One page for all tests of a module that only look: opening one takes longer than they do.
+
+    Who changes what it shows puts it back.
+    """
+    with _opening(server, profile, watch) as open_:
+        yield open_()
 
 
 def reload(page: Any) -> None:

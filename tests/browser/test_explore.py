@@ -141,8 +141,7 @@ def test_a_reload_keeps_run_and_panel(open_page: Open, watch: Watch) -> None:
     assert watch.faults == []
 
 
-def test_headings_descend_in_order(open_page: Open) -> None:
-    page = open_page()
+def test_headings_descend_in_order(page: Any) -> None:
     explore(page, "Galleries")
     levels = page.locator("#tabs [role=tabpanel]:visible").evaluate_all(
         "(panels) => panels.flatMap((p) => [...p.querySelectorAll('h1, h2, h3, h4, h5, h6')])"
@@ -153,8 +152,7 @@ def test_headings_descend_in_order(open_page: Open) -> None:
     assert all(b - a <= 1 for a, b in pairwise(levels))
 
 
-def test_images_are_sorted_by_either_score(open_page: Open) -> None:
-    page = open_page()
+def test_images_are_sorted_by_either_score(page: Any) -> None:
     explore(page, "Galleries")
     cards = page.locator("#gallery-noisy .card-clean")
     cards.first.wait_for()
@@ -163,10 +161,10 @@ def test_images_are_sorted_by_either_score(open_page: Open) -> None:
     wait_for(page, lambda: cards.all_inner_texts() != judged, "other shares", 60)
     shares = [int(re.findall(r"\d+", text)[0]) for text in cards.all_inner_texts()]
     assert shares == sorted(shares)
+    choose(page, "#explore-by", "the other model")
 
 
-def test_clean_and_noisy_lie_side_by_side_page_by_page(open_page: Open, watch: Watch) -> None:
-    page = open_page()
+def test_clean_and_noisy_lie_side_by_side_page_by_page(page: Any, watch: Watch) -> None:
     explore(page, "Galleries")
     page.locator("#gallery-clean .card, #gallery-noisy .card").first.wait_for()
     assert total(page, "clean") + total(page, "noisy") == 110
@@ -181,11 +179,12 @@ def test_clean_and_noisy_lie_side_by_side_page_by_page(open_page: Open, watch: W
     wait_for(
         page, lambda: {*labels(page, "clean"), *labels(page, "noisy")} <= {name}, "a class", 30
     )
+    page.locator(".class-pick").first.click()
+    wait_for(page, lambda: total(page, "clean") + total(page, "noisy") == 110, "all images", 30)
     assert watch.faults == []
 
 
-def test_all_of_a_gallery_is_selected_and_the_galleries_narrow_to_it(open_page: Open) -> None:
-    page = open_page()
+def test_all_of_a_gallery_is_selected_and_the_galleries_narrow_to_it(page: Any) -> None:
     explore(page, "Galleries")
     page.locator("#gallery-noisy .card, #gallery-clean .card").first.wait_for()
     side = "noisy" if total(page, "noisy") else "clean"
@@ -208,8 +207,7 @@ def against_the_sub_folders(page: Any) -> None:
     page.locator(".heat caption", has_text="the sub-folder says").wait_for(state="attached")
 
 
-def test_a_cell_of_the_heat_map_opens_its_images(open_page: Open, watch: Watch) -> None:
-    page = open_page()
+def test_a_cell_of_the_heat_map_opens_its_images(page: Any, watch: Watch) -> None:
     explore(page, "Confusions")
     against_the_sub_folders(page)
     page.locator(".heat .heat-on button").first.wait_for()
@@ -225,11 +223,12 @@ def test_a_cell_of_the_heat_map_opens_its_images(open_page: Open, watch: Watch) 
     page.locator("#confusion-map .plain button").nth(1).click()
     wait_for(page, lambda: said[9:] not in page.inner_text("#selection-head"), "another cell", 30)
     assert page.locator("#confusion-map details").get_attribute("open") is not None
+    page.click("#selection-clear")
+    wait_for(page, lambda: total(page, "selection") == 110, "all images again", 30)
     assert watch.faults == []
 
 
-def test_an_image_shows_its_neighbours_and_leads_on(open_page: Open, watch: Watch) -> None:
-    page = open_page()
+def test_an_image_shows_its_neighbours_and_leads_on(page: Any, watch: Watch) -> None:
     explore(page, "Confusions")
     page.locator("#gallery-selection .card").first.wait_for()
     dialog = open_first(page, "selection")

@@ -96,10 +96,7 @@ def selected(page: Any) -> int:
     return int(re.sub(r"\D", "", found[1])) if found else 0
 
 
-def test_the_map_shows_all_images_and_what_lies_under_the_pointer(
-    open_page: Open, watch: Watch
-) -> None:
-    page = open_page()
+def test_the_map_shows_all_images_and_what_lies_under_the_pointer(page: Any, watch: Watch) -> None:
     plot = open_map(page, "umap ")
     places = page.evaluate(PLACES)
     assert len(places) == 110
@@ -120,8 +117,7 @@ def test_the_map_shows_all_images_and_what_lies_under_the_pointer(
     assert not watch.faults
 
 
-def test_a_lasso_fills_the_gallery_and_lights_its_images(open_page: Open, watch: Watch) -> None:
-    page = open_page()
+def test_a_lasso_fills_the_gallery_and_lights_its_images(page: Any, watch: Watch) -> None:
     plot = open_map(page, "umap ")
     inside = lasso(page, plot)
     assert 3 < inside < 105
@@ -146,8 +142,7 @@ def test_a_lasso_fills_the_gallery_and_lights_its_images(open_page: Open, watch:
     assert not watch.faults
 
 
-def test_a_press_selects_one_image_and_shift_adds_a_lasso(open_page: Open) -> None:
-    page = open_page()
+def test_a_press_selects_one_image_and_shift_adds_a_lasso(page: Any) -> None:
     plot = open_map(page, "umap ")
     box = plot.bounding_box()
     middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
@@ -162,10 +157,11 @@ def test_a_press_selects_one_image_and_shift_adds_a_lasso(open_page: Open) -> No
     inside = lasso(page, plot, shift=True)
     wait_for(page, lambda: selected(page), "a larger selection", 60)
     assert abs(selected(page) - inside - 1) <= 4
+    page.locator("#selection-clear").click()
+    wait_for(page, lambda: all(s for _, s, _ in page.evaluate(COLOURS)), "no selection", 30)
 
 
-def test_the_slider_goes_through_the_stages_and_no_point_moves(open_page: Open) -> None:
-    page = open_page()
+def test_the_slider_goes_through_the_stages_and_no_point_moves(page: Any) -> None:
     open_map(page, "umap ")
     assert page.inner_text("#map .map-status") == ""
     order = """() => document.querySelector("#map .map-plot").data
@@ -182,12 +178,13 @@ def test_the_slider_goes_through_the_stages_and_no_point_moves(open_page: Open) 
     choose(page, 0)  # the other panels follow
     page.locator("#explore-summary").get_by_text("before training").wait_for()
     assert page.inner_text("#map .map-stage-name") == "Before training"
+    choose(page, 2)
+    wait_for(page, lambda: " final " in drawn(page), "the end of the run", 30)
 
 
-def test_each_way_of_colouring_has_a_legend(open_page: Open) -> None:
-    page = open_page("?__theme=dark")
+def test_each_way_of_colouring_has_a_legend(page: Any) -> None:
     open_map(page)
-    legends = {}
+    legends, at_first = {}, page.input_value("#map .map-colour")
     for mode in (*LEGENDS, "label", "truth"):
         page.select_option("#map .map-colour", mode)
         wait_for(page, lambda mode=mode: f" {mode} " in drawn(page), mode, 30)
@@ -197,14 +194,16 @@ def test_each_way_of_colouring_has_a_legend(open_page: Open) -> None:
     classes = page.input_value("#class-names textarea").splitlines()
     for mode in ("label", "truth"):
         assert sum(name in legends[mode] for name in classes) > 2
+    page.select_option("#map .map-colour", at_first)
 
 
-def test_dark_mode_has_colours_of_its_own(open_page: Open) -> None:
-    page = open_page()
+def test_dark_mode_has_colours_of_its_own(page: Any) -> None:
     open_map(page)
     light = page.evaluate(COLOURS)
     page.evaluate("document.body.classList.add('dark')")
     wait_for(page, lambda: page.evaluate(COLOURS) != light, "other colours", 30)
+    page.evaluate("document.body.classList.remove('dark')")
+    wait_for(page, lambda: page.evaluate(COLOURS) == light, "the same colours again", 30)
 
 
 def test_the_map_takes_the_width_of_a_telephone(open_page: Open) -> None:
@@ -228,9 +227,8 @@ def zoom(page: Any, by: float) -> None:
 
 
 def test_pictures_appear_when_near_and_names_stand_at_their_classes(
-    open_page: Open, watch: Watch
+    page: Any, watch: Watch
 ) -> None:
-    page = open_page()
     asked: list[str] = []
     page.on(
         "request",
@@ -255,11 +253,12 @@ def test_pictures_appear_when_near_and_names_stand_at_their_classes(
     wait_for(page, lambda: pictures.count() == 0, "no picture from afar", 30)
     page.locator("#map .map-names").uncheck()
     wait_for(page, lambda: names.count() == 0, "no name", 30)
+    page.locator("#map .map-names").check()
+    wait_for(page, names.count, "names again", 30)
     assert not watch.faults
 
 
-def test_density_lies_behind_the_points_when_asked_for(open_page: Open) -> None:
-    page = open_page()
+def test_density_lies_behind_the_points_when_asked_for(page: Any) -> None:
     open_map(page, "umap ")
     kinds = "document.querySelector('#map .map-plot').data.map((t) => t.type)"
     assert "contour" not in page.evaluate(kinds), "110 images are few"
@@ -280,8 +279,7 @@ def is_a_picture(download: Any) -> None:
     assert len(data) > 20_000, "an empty picture"
 
 
-def test_the_map_is_saved_as_a_picture(open_page: Open, watch: Watch) -> None:
-    page = open_page()
+def test_the_map_is_saved_as_a_picture(page: Any, watch: Watch) -> None:
     open_map(page, "umap ")
     with page.expect_download() as saved:
         page.locator("#map .map-save").click()
