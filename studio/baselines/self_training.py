@@ -10,6 +10,7 @@ Nobody has learned to judge: the other tower's class probability stands for p_cl
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -20,8 +21,8 @@ from studio.coft.events import Checkpoint, Event, Warned
 from studio.coft.finetune import fine_tune
 from studio.coft.given import into_judged
 from studio.coft.judge import TrainingSet, clean_sets
-from studio.coft.outcome import finish, label_all
-from studio.coft.start import first_scores, seeds
+from studio.coft.outcome import finish_judged
+from studio.coft.start import seeds
 from studio.coft.task import Task
 from studio.errors import RunError
 from studio.numbers import classes_of, them
@@ -37,11 +38,9 @@ def fit(task: Task) -> Iterator[Event]:
 def fit_seeds(task: Task) -> Iterator[Event]:
     """The whole encoder, trained on CoFT's seed set alone: confidence is the only filter."""
     yield task.start.event()
-    device = task.space.image_mean.device
-    scores = yield from first_scores(
-        task.start, task.given, task.settings, device=device, evidence=task.evidence
-    )
+    scores = yield from task.first_scores()
     indices, labels = yield from seeds(scores, task.given, task.settings)
+    del scores  # a table of all images and classes
     yield from _train(task, indices, labels)
 
 
@@ -86,19 +85,19 @@ def _train(task: Task, indices: Tensor, labels: Tensor) -> Iterator[Event]:
     )
     stopped = task.stop()
     single = task.settings.inference == "single"
-    probabilities = yield from label_all(Classifier(towers, task.backbone), task.images)
+    finished = yield from finish_judged(
+        Classifier(towers, task.backbone), task.images, partial(_judged, task.given),
+        given=task.given, single=single, stage="phase2", stopped=stopped,
+    )  # fmt: skip
     shipped = Classifier(towers[:1] if single else towers, task.backbone)
     meta = shipped.meta(kind="fine-tuned", head_input=head_input, class_names=task.class_names)
     yield Checkpoint("classifier", shipped.state(), meta)
+    if finished is not None:
+        yield finished
+
+
+def _judged(given: Tensor, rows: slice, probabilities: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """What the towers' probabilities (2, n, C) of some images say of each other's labels."""
     own, log_odds = probabilities.argmax(-1), probabilities.logit()
-    judged, clean = into_judged(own, clean_sets(log_odds, own), task.given)
-    yield finish(
-        probabilities,
-        log_odds,
-        clean,
-        judged,
-        given=task.given,
-        single=single,
-        stage="phase2",
-        stopped=stopped,
-    )
+    judged, clean = into_judged(own, clean_sets(log_odds, own), given[rows])
+    return log_odds, clean, judged

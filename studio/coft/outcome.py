@@ -94,6 +94,10 @@ def finish_alone(probabilities: Tensor, *, given: Tensor, stage: str, stopped: b
     )
 
 
+Judge = Callable[[slice, Tensor], tuple[Tensor, Tensor, Tensor]]
+"""Of some images and their probabilities (2, n, C): what `finish` calls log_odds, clean, judged."""
+
+
 def finish_all(
     classifier: Classifier,
     images: Images,
@@ -111,6 +115,28 @@ def finish_all(
     said of an image depends on no other. Arguments as there; odds: the log-odds (2, n, C) of some
     images. None where this is not the writer.
     """
+
+    def judge(rows: slice, _: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return odds(rows), clean[:, rows], judged[:, rows]
+
+    return finish_judged(
+        classifier, images, judge, given=given, single=single, stage=stage, stopped=stopped,
+        ranks=ranks,
+    )  # fmt: skip
+
+
+def finish_judged(
+    classifier: Classifier,
+    images: Images,
+    judge: Judge,
+    *,
+    given: Tensor,
+    single: bool,
+    stage: str,
+    stopped: bool,
+    ranks: Ranks = ALONE,
+) -> Generator[Event, None, Finished | None]:
+    """`finish_all` where what is judged may come from the probabilities themselves."""
     batch, found, done = classifier.backbone.forward_batch, list[Finished](), 0
 
     def labelled(begin: int) -> Results:
@@ -120,7 +146,7 @@ def finish_all(
         rows = slice(done, done + part.shape[1])
         found.append(
             finish(
-                part, odds(rows), clean[:, rows], judged[:, rows],
+                part, *judge(rows, part),
                 given=given[rows], single=single, stage=stage, stopped=stopped,
             )
         )  # fmt: skip

@@ -29,7 +29,7 @@ from studio.coft.judge import (
 from studio.coft.keeping import Part
 from studio.coft.phase1 import Seeds, build_models, judge_all, phase_one
 from studio.coft.selection import without_prior
-from studio.coft.start import chosen_seeds, first_scores, seeds_shown
+from studio.coft.start import chosen_seeds, seeds_shown
 from studio.coft.task import Task
 from studio.coft.transduction import label_together
 from studio.scores.graph import is_exact
@@ -92,16 +92,7 @@ def phase_one_rounds(task: Task) -> Generator[Event, None, Learned]:
     views: TestViews | None = None
     first = torch.empty(0)  # the writer's alone
     if ranks.writer:
-        first = yield from first_scores(
-            task.start,
-            task.given,
-            settings,
-            device=task.space.image_mean.device,
-            evidence=task.evidence,
-            others=task.others,
-            candidates=task.candidates,
-            anchor=task.anchor,
-        )
+        first = yield from task.first_scores()
     yield from task.kept.arrived(ROUNDS)
     for number in range(begin, settings.rounds + 1):
         both = yield from ranks.once(_seed_sets(first, task, number, learned))

@@ -19,7 +19,7 @@ from studio.coft.events import Event, FitState
 from studio.coft.given import NO_SEED, NONE, REJECTED, UNKNOWN, Evidence, checked
 from studio.coft.keeping import Due, Keeper
 from studio.coft.optim import generator_of
-from studio.coft.start import ZeroShotStart, anchor_of
+from studio.coft.start import ZeroShotStart, anchor_of, first_scores
 from studio.coft.student import Student
 from studio.errors import FolderError
 from studio.ranks import ALONE, Ranks
@@ -154,6 +154,16 @@ class Task:
         return anchor_of(
             self.start, self.given, self.settings, device=self.space.image_mean.device,
             evidence=self.evidence, candidates=self.candidates,
+        )  # fmt: skip
+
+    def first_scores(self) -> Generator[Event, None, Tensor]:
+        """(N, C) scores by which seeds are chosen before anything is learned, see `start`."""
+        return (
+            yield from first_scores(
+                self.start, self.given, self.settings, device=self.space.image_mean.device,
+                evidence=self.evidence, others=self.others, candidates=self.candidates,
+                anchor=self.anchor,
+            )
         )  # fmt: skip
 
     @property

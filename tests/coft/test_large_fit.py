@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from studio.baselines import self_training
 from studio.clip.backbone import Backbone
 from studio.coft import likeliest, outcome, parts, rounds, selection, transduction
 from studio.coft.dual import HeldOdds, Judges, odds_of
@@ -123,6 +124,32 @@ def test_a_fit_holds_three_tables_at_a_time(
             told.add(type(event))
             del event
     assert told >= {SeedSet, Judged, Finished}
+    assert peak.bytes / (4 * IMAGES * CLASSES) < 3.0
+
+
+@pytest.mark.parametrize("method", ["fit", "fit_seeds"])
+def test_self_training_does_not_hold_what_its_models_say(
+    vit: Backbone, large: None, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They were two tables of probabilities and two of log-odds, each of which is read once."""
+    said = (3 * draws(2, IMAGES, CLASSES, seed=6)).softmax(-1)
+    labelled: Any = Namespace(
+        backbone=Namespace(forward_batch=48), each=lambda rows: said[:, rows].clone(),
+        state=lambda: {}, meta=lambda **_: {},
+    )  # fmt: skip
+
+    def fine_tune(*_: Any, **__: Any) -> Iterator[Any]:
+        return [], "post_proj"
+        yield
+
+    monkeypatch.setattr(self_training, "fine_tune", fine_tune)
+    monkeypatch.setattr(self_training, "Classifier", lambda *_: labelled)
+    task, peak, last = large_task(vit, {}), Peak(), None
+    with peak:
+        for event in getattr(self_training, method)(task):
+            last = event
+    assert isinstance(last, Finished)
+    assert torch.equal(last.labels, said.mean(0).argmax(-1))
     assert peak.bytes / (4 * IMAGES * CLASSES) < 3.0
 
 
