@@ -33,6 +33,7 @@ OTHER_JUDGES = (
     ("2C, one in ten wrong", JUDGED),
     ("2C, one in ten wrong, random images", f"{JUDGED},judge_random=true"),
     ("2C, one in five wrong", "coft:judge=2C,judge_error=0.2"),
+    ("all images, all right: the upper bound", "supervised"),
 )
 _SUBSET = re.compile(r"(?P<name>.+?)(?:-present-(?P<present>[\d.]+))?(?:-tail-(?P<tail>\d+))?")
 
