@@ -30,7 +30,7 @@ from studio.clip.encode import class_vectors
 from studio.coft.first_labels import with_first
 from studio.coft.given import UNKNOWN
 from studio.coft.start import ZeroShotStart, first_scores, seeds
-from studio.coft.transduction import label_together
+from studio.coft.together import label_together
 from studio.demo import demo_folder
 from studio.images.folder import propose_class_names, read_aliases, truth
 from studio.images.names import canonical

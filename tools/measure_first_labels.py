@@ -27,10 +27,12 @@ sys.path.insert(0, str(ROOT))
 from studio.bench.work import draw_shots  # noqa: E402 (needs the path above)
 from studio.clip.backbone import Backbone, load_backbone  # noqa: E402
 from studio.clip.texts import TextTower  # noqa: E402
+from studio.coft.gaussians import temperature_of  # noqa: E402
 from studio.coft.given import UNKNOWN  # noqa: E402
 from studio.coft.selection import seed_set, seeds_by_class, without_prior  # noqa: E402
 from studio.coft.start import ZeroShotStart  # noqa: E402
-from studio.coft.transduction import TRACE, label_together, temperature_of, transduce  # noqa: E402
+from studio.coft.together import TRACE, label_together  # noqa: E402
+from studio.coft.transduction import transduce  # noqa: E402
 from studio.images.folder import read_aliases, truth  # noqa: E402
 from studio.prompts.prompt_set import PromptSet  # noqa: E402
 from studio.runs.inputs import encode, images_for, prompts_of  # noqa: E402

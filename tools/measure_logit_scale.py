@@ -29,7 +29,7 @@ from studio.clip.texts import TextTower  # noqa: E402
 from studio.coft.given import UNKNOWN  # noqa: E402
 from studio.coft.selection import seed_set, seeds_by_class, without_prior  # noqa: E402
 from studio.coft.start import ZeroShotStart  # noqa: E402
-from studio.coft.transduction import label_together  # noqa: E402
+from studio.coft.together import label_together  # noqa: E402
 from studio.images.folder import read_aliases, truth  # noqa: E402
 from studio.runs.inputs import encode, images_for, prompts_of  # noqa: E402
 from studio.settings import Settings  # noqa: E402

@@ -140,7 +140,12 @@ def prepared(step: str, made: Made, cache: Path) -> Callable[[], object] | None:
 
     if step in ("canvas index", "one canvas more"):
         return canvas_index(step, len(made.features), cache)
-    from studio.coft import selection, transduction
+    from studio.coft import selection
+
+    try:
+        from studio.coft import together
+    except ImportError:  # a checkout from before
+        from studio.coft import transduction as together  # type: ignore[no-redef]
     from studio.scores.cleanliness import neighbour_share
     from studio.scores.estimate import Evidence
     from studio.scores.neighbours import unit
@@ -175,7 +180,7 @@ def prepared(step: str, made: Made, cache: Path) -> Callable[[], object] | None:
         values = made.probabilities.amax(1).double().numpy()
         return lambda: with_neighbours(units, values, **tensors)
     given = torch.full((len(units),), -1)
-    return lambda: transduction.label_together(
+    return lambda: together.label_together(
         torch.from_numpy(units), made.probabilities, given,
         device=torch.device("cpu"), anchor=32.0, **tensors,
     )  # fmt: skip

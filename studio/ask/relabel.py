@@ -18,12 +18,8 @@ from studio.ask.trust import JUDGE, PERSON, Trust, nearest_answers, trust_of
 from studio.coft.given import REJECTED, UNKNOWN, Evidence
 from studio.coft.selection import without_prior
 from studio.coft.start import ZeroShotStart
-from studio.coft.transduction import (
-    NEIGHBOURS,
-    anchor_beside_answers,
-    centred,
-    label_together,
-)
+from studio.coft.together import anchor_beside_answers, label_together
+from studio.coft.transduction import NEIGHBOURS, centred
 from studio.scores.graph import closest
 from studio.settings import Settings
 

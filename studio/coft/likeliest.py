@@ -20,14 +20,9 @@ from studio.coft.parts import LEAST_PROBABILITY, fixed, without_tiny
 from studio.coft.transduction import (
     ANCHORED_TEXT_WEIGHT,
     CONFIDENT,
-    FEW_STARVED,
     INNER_STEPS,
-    MANY_STARVED,
-    NAMED,
-    ROUNDS,
     STARVED,
     TEXT_WEIGHT,
-    TRACE,
     Near,
 )
 
@@ -61,49 +56,24 @@ class Sums:
     sizes: Tensor
 
 
-def label_many(
-    pictures: Tensor,
-    probabilities: Tensor,
-    given: Tensor,
-    *,
-    near: Near,
-    temperature: float,
-    anchor: float,
-    told: Tensor,
+def mixed_likeliest(
+    z: Likeliest,
     ties: Callable[[slice], Tensor],
-    overwrite: bool = False,
+    trace: float,
+    probabilities: Tensor,
+    *,
+    overwrite: bool,
 ) -> Tensor:
-    """(N, C) float32, what `transduction.label_together` says, which see; on the CPU.
+    """(N, C) float32 on the CPU: the assignments with a trace of what images rank by.
 
-    pictures: (N, d) without what they have in common; probabilities: with the evidence of answers;
-    told: (C,) as of `anchored`; ties: of some rows, (n, C) by which images rank whose assignment is
-    certain; overwrite: as of `transduction.label_together`.
+    ties: of some rows, (n, C) by which images rank whose assignment is certain; probabilities:
+    (N, C), which may be what is returned: overwrite.
     """
-
-    def after(rounds: int, anchor: float | None) -> Rounds:
-        work = Rounds(
-            pictures, probabilities, given,
-            near=near, temperature=temperature, anchor=anchor, told=told,
-        )  # fmt: skip
-        return work.after(rounds)
-
-    lacking, found = 0.0, None
-    if anchor and float(told.min()) < NAMED:
-        found = after(ROUNDS, anchor)
-        lacking = found.lacking()
-        if lacking > MANY_STARVED:
-            found = None
-            found = after(1, anchor)
-    if found is None or lacking <= FEW_STARVED:
-        found = None
-        found = after(ROUNDS, None)
-    z = found.now
-    del found
     mixed = probabilities.cpu() if overwrite else torch.empty(probabilities.shape)
     for at in range(0, len(mixed), PART_ROWS):
         rows = slice(at, at + PART_ROWS)
-        mixed[rows] = ties(rows).cpu() * TRACE
-        values = (1 - TRACE) * z.values[rows]
+        mixed[rows] = ties(rows).cpu() * trace
+        values = (1 - trace) * z.values[rows]
         mixed[rows].scatter_add_(1, z.classes[rows].long().cpu(), values.cpu())
     return mixed
 

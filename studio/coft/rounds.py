@@ -31,7 +31,7 @@ from studio.coft.phase1 import Seeds, build_models, judge_all, phase_one
 from studio.coft.selection import without_prior
 from studio.coft.start import chosen_seeds, seeds_shown
 from studio.coft.task import Task
-from studio.coft.transduction import label_together
+from studio.coft.together import label_together
 from studio.scores.graph import is_exact
 from studio.settings import Settings
 

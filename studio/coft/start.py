@@ -14,7 +14,7 @@ from studio.coft.consensus import Opinion, agreed, consensus
 from studio.coft.events import Event, Progress, SeedSet, Warned, ZeroShot
 from studio.coft.given import UNKNOWN, Evidence, with_given
 from studio.coft.selection import ANY_CLASS, NO_CLASS, seed_set, seeds_by_class, without_prior
-from studio.coft.transduction import anchor_beside_answers, label_together
+from studio.coft.together import anchor_beside_answers, label_together
 from studio.numbers import classes_of, them
 from studio.settings import Settings
 

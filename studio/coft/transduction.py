@@ -19,7 +19,8 @@ Both means and class sizes are free there, so a name that nothing in the folder 
 images that lie nearest to it: of caltech101's hundred names with ten in the folder it makes 33 %
 right out of 50 %. CoFT's form (`anchored`) holds each class by pseudo-images at its zero-shot mean,
 as StatA does (Zanella et al., CVPR 2025, arXiv:2501.03729; written from its idea), and estimates
-the sizes, so that a class which loses its images loses its pull as well [studio].
+the sizes, so that a class which loses its images loses its pull as well [studio]. Which of the two
+it is, `studio.coft.together` decides.
 
 For CoFT, what all images have in common is taken away first (`centred`) [studio]. The cosines of
 two images are about 0 on a centred model and .4 to 1 under CLIP, where neighbours would weigh more
@@ -28,18 +29,15 @@ and the first Gaussians less. Without it everything here says the same in any co
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from studio.coft.answers import Answers
-from studio.coft.gaussians import log_density, moments, temperature_of
-from studio.coft.given import REJECTED, UNKNOWN, Evidence
+from studio.coft.gaussians import log_density, moments
+from studio.coft.given import REJECTED, Evidence
 from studio.coft.parts import LEAST_PROBABILITY, fixed, parts, without, without_mean, without_tiny
 from studio.scores.graph import closest
 
@@ -48,17 +46,9 @@ NEIGHBOURS = 3
 CONFIDENT = 8
 ROUNDS = 10
 INNER_STEPS = 5
-TRACE = 1e-3
 ANCHORED_TEXT_WEIGHT = 0.7
 STARVED = 0.25
 """Of an even share of the images; a class with less of them is starved."""
-FEW_STARVED, MANY_STARVED = 0.05, 0.5
-"""Shares of starved classes up to which all names seem to be in the folder, and from which most
-seem to be missing."""
-NAMED = 0.5
-"""Trust from which an answer shows that its class is in the folder."""
-LARGE_TABLE = 2**28
-"""Images times classes, from which a table of them is not held more often than need be: 1 GB."""
 
 
 class Near(NamedTuple):
@@ -158,153 +148,6 @@ def starved(z: Tensor) -> Tensor:
     """(C,) bool: classes that assignments (N, C) leave less than a quarter of an even share."""
     images, classes = z.shape
     return z.sum(0) < STARVED * images / classes
-
-
-def anchor_beside_answers(
-    pictures: Tensor,
-    probabilities: Tensor,
-    given: Tensor,
-    *,
-    device: torch.device,
-    anchor: float,
-    candidates: Tensor | None = None,
-) -> float:
-    """The anchor of `label_together` where answers are: 0, free, if classes are without them.
-
-    Answers lift the classes that they name above the others, which seem to starve beside them. So
-    whether all names seem to be in the folder is asked without them, and a few answers do not
-    change it: with two a class on eurosat 54 % of the labels are right with free classes, and 38 %
-    with held ones.
-
-    Args:
-        pictures: (N, d) unit image features.
-        probabilities: (N, C) that know of no answer.
-        given: (N,) see `studio.coft.given`; only what is rejected counts here.
-        device: where it is computed.
-        anchor: what holds classes where names seem to be missing.
-        candidates: see `label_together`.
-    """
-    if not anchor:
-        return anchor
-    nobody = given.to(device)
-    nobody = nobody.where(nobody == REJECTED, UNKNOWN)
-    pictures, temperature, near = _compared(pictures.to(device).float(), nobody, candidates)
-    probabilities = probabilities.to(device).float()
-    if probabilities.numel() > LARGE_TABLE:
-        from studio.coft.likeliest import Rounds  # which is made of what stands here
-
-        held = Rounds(
-            pictures, probabilities, nobody, near=near, temperature=temperature, anchor=anchor,
-            told=torch.zeros_like(probabilities[0]),
-        )  # fmt: skip
-        lacking = held.after(ROUNDS).lacking()
-    else:
-        rounds = anchored(
-            pictures, probabilities, nobody, temperature=temperature, anchor=anchor, near=near
-        )
-        z = _last(rounds)
-        lacking = float(starved(z).float().mean())
-    return anchor if lacking > FEW_STARVED else 0.0
-
-
-def label_together(
-    pictures: Tensor,
-    probabilities: Tensor,
-    given: Tensor,
-    *,
-    device: torch.device,
-    given_evidence: float = 0.0,
-    anchor: float = 0.0,
-    evidence: Evidence | None = None,
-    candidates: Tensor | None = None,
-    overwrite: bool = False,
-) -> Tensor:
-    """(N, C) tempered assignments, on the CPU; arguments as of `transduce` and `anchored`.
-
-    Anchored or free is chosen for each folder. Where classes are held and hardly any starves, all
-    of them seem to be there, and free means say more. Where more than half starve, the folder has
-    few of the listed classes, what is repeated goes further from the texts than they deserve, and
-    the first anchored round stands; else the last. anchor 0, or trusted answers of every class,
-    which show that none is absent: free.
-
-    given_evidence: weight of `Answers`; evidence: what they are; None: the given labels, in full.
-    device: where it is computed.
-
-    A trace of the probabilities is mixed in, so that images whose assignment is certain (z = 1) are
-    ranked by those; in float64, for in float32 all above .9999 would tie. Answers count in this
-    rank as far as the first labels were wrong (`Evidence.first_right`): in full, the seeds of a
-    class would all lie around its one or two answered images, which teaches less than the surest
-    ones do where names are right, and follows a wrong answer. Where N C is above `LARGE_TABLE`,
-    only the likeliest classes of each image are counted with (`studio.coft.likeliest`), in float32.
-
-    candidates: (N, k) the images among which the nearest are looked for, see
-    `studio.scores.graph.closest`. overwrite: the probabilities are not needed any more, and may
-    make room for what is returned.
-    """
-    pictures, given = pictures.to(device).float(), given.to(device)
-    told = Evidence.of(given) if evidence is None else evidence.to(device)
-    pictures, temperature, near = _compared(pictures, given, candidates)
-    answers = Answers.of(pictures, told, weight=given_evidence)
-    there = probabilities.to(device).float()
-    overwrite = overwrite or there.data_ptr() != probabilities.data_ptr()
-    probabilities = there
-    if answers is not None:
-        probabilities, overwrite = answers.added_to(there, overwrite=overwrite), True
-    del there
-    named = told.by_class(probabilities.shape[1])
-
-    def ties(rows: slice) -> Tensor:
-        if answers is None or not told.first_right:
-            return probabilities[rows]
-        return answers.of_rows(probabilities[rows], rows, share=-told.first_right)
-
-    if probabilities.numel() > LARGE_TABLE:
-        from studio.coft.likeliest import label_many  # which is made of what stands here
-
-        return label_many(
-            pictures,
-            probabilities,
-            given,
-            near=near,
-            temperature=temperature,
-            anchor=anchor,
-            told=named,
-            ties=ties,
-            overwrite=overwrite,
-        )
-    lacking, z = 0.0, probabilities
-    if anchor and float(named.min()) < NAMED:
-        held = partial(
-            anchored, pictures, probabilities, given,
-            temperature=temperature, anchor=anchor, told=named, near=near,
-        )  # fmt: skip
-        z = _last(held())
-        lacking = float(starved(z).float().mean())
-        if lacking > MANY_STARVED:
-            del z  # the first round is run again: kept, it would be N C numbers more
-            z = next(held()).z
-    if lacking <= FEW_STARVED:
-        del z
-        z = _last(transduce(pictures, probabilities, given, temperature=temperature, near=near))
-    mixed = torch.empty(z.shape, dtype=torch.float64)
-    for rows in parts(z):
-        torch.lerp(z[rows].cpu().double(), ties(rows).cpu().double(), TRACE, out=mixed[rows])
-    return mixed
-
-
-def _last(rounds: Iterator[Assigned]) -> Tensor:
-    """The assignments after the last round; those before it are not kept."""
-    (last,) = deque(rounds, maxlen=1)
-    return last.z
-
-
-def _compared(
-    pictures: Tensor, given: Tensor, candidates: Tensor | None
-) -> tuple[Tensor, float, Near]:
-    """Unit vectors (N, d) without what all have in common, their temperature and nearest others."""
-    pictures, rejected = centred(pictures, given), given == REJECTED
-    temperature = temperature_of(pictures[~rejected] if rejected.any() else pictures)
-    return pictures, temperature, nearest_of(pictures, given, candidates=candidates)
 
 
 def centred(pictures: Tensor, given: Tensor) -> Tensor:

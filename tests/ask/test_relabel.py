@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from studio.ask.relabel import Relabeller, trusted, widened
-from studio.coft import transduction
+from studio.coft import together
 from studio.coft.given import UNKNOWN, Evidence
 from studio.coft.start import anchor_of, first_scores
 from studio.settings import Settings
@@ -75,13 +75,13 @@ def test_an_answer_costs_one_way_of_labelling(
         guess = guess / guess.sum(1, keepdim=True)
     relabeller, taken = Relabeller(pictures, guess), []
     for name, way in (("transduce", "free"), ("anchored", "held")):
-        own = getattr(transduction, name)
+        own = getattr(together, name)
 
         def noted(*given: Any, way: str = way, own: Any = own, **more: Any) -> Any:
             taken.append(way)
             return own(*given, **more)
 
-        monkeypatch.setattr(transduction, name, noted)
+        monkeypatch.setattr(together, name, noted)
     relabeller({0: 0})
     assert sorted(set(taken)) == ways
 

@@ -9,10 +9,11 @@ from torch.nn.functional import normalize
 
 from studio.ask.relabel import Worth
 from studio.ask.trust import Trust
-from studio.coft import answers, transduction
+from studio.coft import answers, together
 from studio.coft.answers import Answers
 from studio.coft.given import REJECTED, UNKNOWN, Evidence
-from studio.coft.transduction import centred, label_together
+from studio.coft.together import label_together
+from studio.coft.transduction import centred
 
 CPU = torch.device("cpu")
 
@@ -95,12 +96,12 @@ def test_sure_images_rank_by_answers_as_far_as_first_labels_were_wrong(
     monkeypatch: pytest.MonkeyPatch, many: bool
 ) -> None:
     if many:
-        monkeypatch.setattr(transduction, "LARGE_TABLE", 1)
+        monkeypatch.setattr(together, "LARGE_TABLE", 1)
     pictures, guess = normalize(draws(60, 6), dim=1), draws(60, 3, seed=1).softmax(1)
     nobody = torch.full((60,), UNKNOWN)
     told = torch.tensor([0, 2, *[UNKNOWN] * 58])
 
-    def together(first_right: float) -> Tensor:
+    def labelled(first_right: float) -> Tensor:
         return label_together(
             pictures, guess, nobody, device=CPU, given_evidence=7.0,
             evidence=Evidence.of(nobody, told, first_right=first_right),
@@ -113,10 +114,10 @@ def test_sure_images_rank_by_answers_as_far_as_first_labels_were_wrong(
     def ranks(first_right: float) -> Tensor:
         return (guess.log() + 7.0 * (1 - first_right) * worth).softmax(1).double()
 
-    in_full = together(0.0)
+    in_full = labelled(0.0)
     for first_right in (0.6, 1.0):
         # The assignments are the same: only what sure images rank by is another.
-        changed = (together(first_right) - in_full) / transduction.TRACE
+        changed = (labelled(first_right) - in_full) / together.TRACE
         torch.testing.assert_close(changed, ranks(first_right) - ranks(0.0), atol=2e-4, rtol=0)
         assert float(changed.abs().max()) > 0.01
 

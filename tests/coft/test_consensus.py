@@ -15,7 +15,7 @@ from studio.coft.given import UNKNOWN
 from studio.coft.selection import without_prior
 from studio.coft.start import first_scores
 from studio.coft.task import Task
-from studio.coft.transduction import label_together
+from studio.coft.together import label_together
 from studio.settings import Settings
 from tests.baselines.test_transclip import clusters
 from tests.coft.conftest import drained

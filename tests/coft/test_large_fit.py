@@ -14,7 +14,7 @@ from torch.nn.functional import normalize
 
 from studio.baselines import self_training
 from studio.clip.backbone import Backbone
-from studio.coft import likeliest, outcome, parts, rounds, selection, transduction
+from studio.coft import likeliest, outcome, parts, rounds, selection, together
 from studio.coft.dual import HeldOdds, Judges, odds_of
 from studio.coft.events import Finished, Judged, SeedSet
 from studio.coft.given import REJECTED, UNKNOWN
@@ -47,11 +47,11 @@ class Model(torch.nn.Module):
 @pytest.fixture
 def large(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tables are large, and everything is worked out in small parts."""
-    monkeypatch.setattr(transduction, "LARGE_TABLE", 1)
+    monkeypatch.setattr(together, "LARGE_TABLE", 1)
     monkeypatch.setattr(parts, "PART_NUMBERS", 2**14)
     monkeypatch.setattr(likeliest, "PART_ROWS", 80)
     monkeypatch.setattr(likeliest, "KEPT", 8)
-    monkeypatch.setattr(likeliest, "ROUNDS", 2)
+    monkeypatch.setattr(together, "ROUNDS", 2)
     monkeypatch.setattr(graph, "BLOCK_BYTES", 2**18)
     monkeypatch.setattr(selection, "_SORTED", 2**12)
     monkeypatch.setattr(selection, "_DRAWN", 2**10)

@@ -12,9 +12,9 @@ from torch.nn.functional import normalize
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from studio.coft import likeliest, parts, transduction
+from studio.coft import likeliest, parts, together
 from studio.coft.given import REJECTED, UNKNOWN
-from studio.coft.transduction import label_together
+from studio.coft.together import label_together
 
 
 def draws(*shape: int, seed: int = 0) -> Tensor:
@@ -122,7 +122,7 @@ def test_with_the_likeliest_classes_alone_labels_are_the_same(
         return label_together(pictures, guess, given, device=cpu, anchor=32.0, given_evidence=20.0)
 
     whole = labelled()
-    monkeypatch.setattr(transduction, "LARGE_TABLE", 0)
+    monkeypatch.setattr(together, "LARGE_TABLE", 0)
     monkeypatch.setattr(likeliest, "PART_ROWS", 96)
     for kept, apart in ((classes, 2e-5), (24, 5e-3)):
         monkeypatch.setattr(likeliest, "KEPT", kept)
@@ -141,9 +141,8 @@ def test_with_the_likeliest_classes_alone_no_table_is_held_but_what_is_returned(
     guess = (3 * draws(images, classes, seed=1)).softmax(1)
     nothing = torch.full((images,), UNKNOWN)
     near = torch.randint(0, images, (images, 16), generator=torch.Generator().manual_seed(2))
-    monkeypatch.setattr(transduction, "LARGE_TABLE", 0)
-    monkeypatch.setattr(transduction, "ROUNDS", 2)
-    monkeypatch.setattr(likeliest, "ROUNDS", 2)
+    monkeypatch.setattr(together, "LARGE_TABLE", 0)
+    monkeypatch.setattr(together, "ROUNDS", 2)
     monkeypatch.setattr(likeliest, "PART_ROWS", 64)
     monkeypatch.setattr(likeliest, "KEPT", 8)
     peak = Peak()
@@ -166,10 +165,10 @@ def test_whether_names_are_missing_is_asked_of_very_large_tables_as_well(
 
     def anchor() -> float:
         cpu = torch.device("cpu")
-        return transduction.anchor_beside_answers(pictures, guess, nobody, device=cpu, anchor=32.0)
+        return together.anchor_beside_answers(pictures, guess, nobody, device=cpu, anchor=32.0)
 
     whole = anchor()
     assert whole == (0.0 if there == 40 else 32.0)
-    monkeypatch.setattr(transduction, "LARGE_TABLE", 0)
+    monkeypatch.setattr(together, "LARGE_TABLE", 0)
     monkeypatch.setattr(likeliest, "KEPT", 24)
     assert anchor() == whole

@@ -11,7 +11,7 @@ from torch.distributions import MultivariateNormal
 from torch.nn.functional import normalize
 
 from studio.clip.backbone import Backbone
-from studio.coft import transduction
+from studio.coft import gaussians, together, transduction
 from studio.coft.events import Event
 from studio.coft.given import REJECTED, UNKNOWN, Evidence
 from studio.coft.start import ZeroShotStart, first_scores
@@ -34,7 +34,7 @@ def test_what_all_images_have_in_common_changes_nothing(weight: float) -> None:
     given = torch.full((600,), UNKNOWN)
     given[:6], given[6] = truth[:6], REJECTED
     plain, squeezed = (
-        transduction.label_together(
+        together.label_together(
             each, guess, given, device=torch.device("cpu"), given_evidence=weight
         )
         for each in (pictures, in_a_cone(pictures))
@@ -48,13 +48,13 @@ def test_densities_of_numbers_that_hardly_vary_are_not_lost_in_rounding() -> Non
     """One large number, nearly the same for all: it would weigh a million times as much."""
     pictures, z = in_a_cone(normalize(draws(50, 6), dim=1)), draws(50, 3, seed=1).softmax(1)
     pictures[:, 6] += 3e-4 * draws(50, seed=3)
-    means, variance = transduction.moments(pictures, z, draws(3, 7, seed=2))
-    exact_means, exact_variance = transduction.moments(
+    means, variance = gaussians.moments(pictures, z, draws(3, 7, seed=2))
+    exact_means, exact_variance = gaussians.moments(
         pictures.double(), z.double(), draws(3, 7, seed=2).double()
     )
     torch.testing.assert_close(variance, exact_variance.float(), rtol=1e-2, atol=1e-9)
-    found = transduction.log_density(pictures, means, variance)
-    exact = transduction.log_density(pictures.double(), exact_means, exact_variance)
+    found = gaussians.log_density(pictures, means, variance)
+    exact = gaussians.log_density(pictures.double(), exact_means, exact_variance)
     apart, expected = (each - each.mean(1, keepdim=True) for each in (found, exact.float()))
     torch.testing.assert_close(apart, expected, rtol=0.02, atol=0.01)
 
@@ -66,7 +66,7 @@ def test_images_that_are_all_but_certain_do_not_tie() -> None:
     guess = torch.stack([sure, 1 - sure], dim=1)
     guess[20:] = guess[20:].flip(1)
     nothing = torch.full((40,), UNKNOWN)
-    z = transduction.label_together(pictures, guess, nothing, device=torch.device("cpu"))
+    z = together.label_together(pictures, guess, nothing, device=torch.device("cpu"))
     assert len(z.amax(1).unique()) >= len(guess.amax(1).unique()) - 1
 
 
@@ -80,7 +80,7 @@ def test_two_images_have_one_neighbour_each() -> None:
 def test_densities_are_those_of_gaussians_up_to_what_classes_share() -> None:
     pictures, means = draws(7, 5), draws(3, 5, seed=1)
     variance = draws(5, seed=2).square() + 0.1
-    ours = transduction.log_density(pictures, means, variance)
+    ours = gaussians.log_density(pictures, means, variance)
     plain = torch.stack(
         [MultivariateNormal(mean, variance.diag()).log_prob(pictures) for mean in means], dim=1
     )
@@ -91,7 +91,7 @@ def test_moments_are_weighted_means_and_one_variance() -> None:
     pictures, z = draws(20, 4), draws(20, 3, seed=1).softmax(1)
     z[:, 2] = 0
     before = draws(3, 4, seed=2)
-    means, variance = transduction.moments(pictures, z, before)
+    means, variance = gaussians.moments(pictures, z, before)
     for k in (0, 1):
         expected = sum(z[i, k] * pictures[i] for i in range(20)) / z[:, k].sum()
         torch.testing.assert_close(means[k], expected)
@@ -102,11 +102,11 @@ def test_moments_are_weighted_means_and_one_variance() -> None:
 
 def test_the_temperature_counts_how_often_features_repeat_each_other() -> None:
     plain = draws(4000, 8)
-    assert transduction.temperature_of(plain) == pytest.approx(1.0, abs=0.02)
+    assert gaussians.temperature_of(plain) == pytest.approx(1.0, abs=0.02)
     thrice = torch.cat([plain] * 3, dim=1)
-    assert transduction.temperature_of(thrice) == pytest.approx(3.0, abs=0.06)
-    assert transduction.temperature_of(thrice + 5.0) == pytest.approx(3.0, abs=0.06)
-    assert transduction.temperature_of(torch.ones(5, 4)) == 1.0
+    assert gaussians.temperature_of(thrice) == pytest.approx(3.0, abs=0.06)
+    assert gaussians.temperature_of(thrice + 5.0) == pytest.approx(3.0, abs=0.06)
+    assert gaussians.temperature_of(torch.ones(5, 4)) == 1.0
 
 
 def overlapping() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -123,7 +123,7 @@ def test_tempered_assignments_say_how_sure_they_are() -> None:
     pictures, guess, truth = overlapping()
     nothing = torch.full((600,), UNKNOWN)
     right, gap = {}, {}
-    for temperature in (1.0, transduction.temperature_of(pictures)):
+    for temperature in (1.0, gaussians.temperature_of(pictures)):
         *_, last = transduction.transduce(pictures, guess, nothing, temperature=temperature)
         confidence, labels = last.z.max(1)
         right[temperature] = float((labels == truth).float().mean())
@@ -172,7 +172,7 @@ def test_tiny_sets_and_equal_images_have_labels_too(
     pictures = torch.ones(images, 4) / 2 if alike else normalize(draws(images, 4), dim=1)
     guess = draws(images, classes, seed=1).softmax(1)
     nothing, cpu = torch.full((images,), UNKNOWN), torch.device("cpu")
-    z = transduction.label_together(pictures, guess, nothing, device=cpu, anchor=anchor)
+    z = together.label_together(pictures, guess, nothing, device=cpu, anchor=anchor)
     assert torch.isfinite(z).all()
     torch.testing.assert_close(z.sum(1).float(), torch.ones(images))
 
@@ -185,7 +185,7 @@ def test_a_few_given_labels_name_a_group_that_was_called_by_another_name() -> No
 
     def right(weight: float) -> float:
         cpu = torch.device("cpu")
-        z = transduction.label_together(pictures, guess, given, device=cpu, given_evidence=weight)
+        z = together.label_together(pictures, guess, given, device=cpu, given_evidence=weight)
         return float((z.argmax(1) == truth)[6:].float().mean())
 
     assert right(20.0) > right(0.0) + 0.1
@@ -200,7 +200,7 @@ def test_judged_labels_name_a_group_as_far_as_they_are_trusted() -> None:
 
     def right(trust: float) -> float:
         told = Evidence.of(nothing, judged, torch.full((600,), trust))
-        z = transduction.label_together(
+        z = together.label_together(
             pictures, guess, nothing, device=cpu, given_evidence=20.0, evidence=told
         )
         return float((z.argmax(1) == truth)[6:].float().mean())
@@ -224,9 +224,9 @@ def test_classes_that_are_not_there_take_few_images_from_those_that_are() -> Non
     right = {
         anchor: float(
             (
-                transduction.label_together(
-                    pictures, guess, nothing, device=cpu, anchor=anchor
-                ).argmax(1)
+                together.label_together(pictures, guess, nothing, device=cpu, anchor=anchor).argmax(
+                    1
+                )
                 == truth
             )
             .float()
@@ -243,12 +243,12 @@ def test_where_most_classes_are_starved_the_first_round_is_kept() -> None:
     pictures, guess, _ = listed_but_absent(present=4, listed=40)
     nothing, cpu = torch.full((400,), UNKNOWN), torch.device("cpu")
     own = transduction.centred(pictures, nothing)
-    temperature = transduction.temperature_of(own)
+    temperature = gaussians.temperature_of(own)
     rounds = transduction.anchored(own, guess, nothing, temperature=temperature, anchor=32.0)
     first = next(rounds).z.argmax(1)  # the next round overwrites it
     *_, last = rounds
-    assert float(transduction.starved(last.z).float().mean()) > transduction.MANY_STARVED
-    z = transduction.label_together(pictures, guess, nothing, device=cpu, anchor=32.0)
+    assert float(transduction.starved(last.z).float().mean()) > together.MANY_STARVED
+    z = together.label_together(pictures, guess, nothing, device=cpu, anchor=32.0)
     assert torch.equal(z.argmax(1), first)
     assert not torch.equal(first, last.z.argmax(1))
 
@@ -258,7 +258,7 @@ def test_a_class_with_a_given_label_is_not_held_and_all_given_labels_free_all() 
     cpu, given = torch.device("cpu"), torch.full((600,), UNKNOWN)
     given[:3] = truth[:3]
     free, held = (
-        transduction.label_together(pictures, guess, given, device=cpu, anchor=anchor)
+        together.label_together(pictures, guess, given, device=cpu, anchor=anchor)
         for anchor in (0.0, 32.0)
     )
     torch.testing.assert_close(free, held)
@@ -284,9 +284,7 @@ def test_classes_are_held_only_where_names_seem_to_be_missing() -> None:
 
     def labels(texts: torch.Tensor, anchor: float) -> torch.Tensor:
         probabilities = (10 * pictures @ texts.T).softmax(1)
-        return transduction.label_together(
-            pictures, probabilities, given, device=cpu, anchor=anchor
-        )
+        return together.label_together(pictures, probabilities, given, device=cpu, anchor=anchor)
 
     whole = labels(centres, 32.0)
     assert torch.equal(whole, labels(centres, 0.0)), "all names are there: free"
