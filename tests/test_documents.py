@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,7 @@ _CODE = re.compile(r"^ {4}(.+)$|`([^`\n]+)`", re.MULTILINE)
 _FENCED = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _STUDIO = re.compile(r"(?:^|&& |=\d )(?:python -m studio|coft) (.+)")
 _TOOL = re.compile(r"python (tools/\S+\.py)|python -m (tools\.\w+)")
+_SAID = re.compile(r"python -m studio ([a-z]+)((?: (?:[A-Z{]\S*|--[a-z-]+))*)")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _OPTIONAL = re.compile(r"\[[^\]]*\]")
 
@@ -59,6 +61,18 @@ def test_every_command_is_one_that_the_studio_takes(document: Path) -> None:
         if len(arguments) == 1 and "|" not in command:
             arguments.append("--help")
         assert taken(arguments), f"{document.name}: {command}"
+
+
+def test_every_command_that_a_message_names_is_there() -> None:
+    """Its options, too: "runs --repeat RUN" was told, and the option is called --command."""
+    subparsers: Any = next(a for a in _parser()._actions if isinstance(a.choices, dict))
+    sources = [*(ROOT / "studio").rglob("*.py"), *(ROOT / "assets").rglob("*.html")]
+    said = [match for path in sources for match in _SAID.findall(path.read_text(encoding="utf-8"))]
+    assert len(said) > 10
+    for command, rest in said:
+        known = subparsers.choices[command]._option_string_actions
+        for option in re.findall(r"--[a-z-]+", rest):
+            assert option in known, f"{command} {option}"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

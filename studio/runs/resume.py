@@ -30,7 +30,7 @@ from studio.runs.store import REQUEST_FILE, RunStore
 from studio.untrusted import Unreadable, load_object
 
 GO_ON = "python -m studio fit --resume"
-REPEAT = "python -m studio runs --repeat"
+REPEAT = "python -m studio runs --command"
 
 
 def obstacle(run: Run) -> str:

@@ -216,7 +216,7 @@ def test_runs_that_cannot_go_on_say_why(
     assert obstacle(run) == ""
     (run.path / REQUEST_FILE).rename(tmp_path / REQUEST_FILE)
     assert "the version that made it kept no checkpoints" in obstacle(run)
-    assert f"runs --repeat {run.id}" in what_to_do(run)
+    assert f"runs --command {run.id}" in what_to_do(run)
     with pytest.raises(RunError, match="kept no checkpoints"):
         take_up(store, run.id)
     (run.path / REQUEST_FILE).write_text('{"corrections": {"a": {"no": 1}}, "labels": {}}')
@@ -243,7 +243,7 @@ def test_images_or_a_model_that_changed_meanwhile_end_it_and_nothing_is_lost(
     one = next(own.rglob("*.png"))
     kept = one.read_bytes()
     one.unlink()
-    with pytest.raises(FolderError, match=r"have changed .*1 image gone.*runs --repeat"):
+    with pytest.raises(FolderError, match=r"have changed .*1 image gone.*runs --command"):
         take_up(store, run.id)
     one.write_bytes(kept)
     with pytest.raises(FolderError, match="some were written to"):
