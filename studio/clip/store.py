@@ -26,6 +26,7 @@ from torch import Tensor
 from studio.cache_folder import touch
 from studio.clip.backbone import Backbone
 from studio.clip.encode import Images, encode_images
+from studio.errors import ModelError
 from studio.files import replace_file
 from studio.progress import Progress, Stop
 from studio.ranks import ALONE, Ranks
@@ -75,9 +76,20 @@ def image_features(
     for begin, part in _shares(missing):
         some = _Subset(images, part.tolist())
         fresh = encode_images(backbone, some, progress=done(begin), stop=stop, ranks=ranks)
+        _refuse_unless_finite(fresh)
         shards.add(wanted[part], fresh)
         features[torch.from_numpy(part)] = fresh
     return features
+
+
+def _refuse_unless_finite(features: Tensor) -> None:
+    """Raise ModelError where features (n, d) are no numbers: one spoils the mean of all."""
+    bad = int((~features.isfinite().all(1)).sum())
+    if bad:
+        raise ModelError(
+            f"The model gives no finite numbers for {bad} of {len(features)} images. Its weights "
+            "may be damaged, or too large for half precision: try STUDIO_PRECISION=float32."
+        )
 
 
 def _room_on_disk(cache_dir: Path, images: int, width: int) -> Tensor | None:

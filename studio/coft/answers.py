@@ -12,6 +12,7 @@ from studio.coft.parts import LEAST_PROBABILITY, parts
 
 AFFINITY_SLOPE = 5.0
 BLOCK = 1024
+"""Images, and 1,000 answers, of which all pairs are compared at a time."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ class Answers:
     def added_to(self, probabilities: Tensor, *, overwrite: bool = False) -> Tensor:
         """(N, C) probabilities with the answers in them; overwrite: they make room for it."""
         added = probabilities if overwrite else torch.empty_like(probabilities)
-        for rows in parts(probabilities, most=BLOCK):
+        most = max(1, min(BLOCK, 1000 * BLOCK // len(self.answered)))
+        for rows in parts(probabilities, most=most):
             added[rows] = self.of_rows(probabilities[rows], rows)
         return added
 

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot
 
 TURNS = 5
 LEAST_SAY = 1e-3
@@ -69,7 +68,7 @@ def says(votes: Sequence[Tensor]) -> Tensor:
     weights = torch.full((len(votes),), 1 / len(votes), dtype=votes[0].dtype)
     labels = [own.argmax(1) for own in votes]
     for _ in range(TURNS):
-        shared = torch.stack([w * own for w, own in zip(weights, votes, strict=True)]).sum(0)
+        shared = sum((w * own for w, own in zip(weights, votes, strict=True)), 0 * votes[0])
         found, classes = shared.argmax(1), shared.shape[1]
         own = torch.stack([kappa(each, found, classes=classes) for each in labels])
         weights = own.clamp_min(LEAST_SAY).to(weights.dtype)
@@ -80,6 +79,9 @@ def says(votes: Sequence[Tensor]) -> Tensor:
 def kappa(first: Tensor, second: Tensor, *, classes: int) -> Tensor:
     """Cohen's kappa of two labellings (N,): 1 = the same, 0 = as alike as by chance."""
     same = (first == second).double().mean()
-    shares = [one_hot(labels, classes).double().mean(0) for labels in (first, second)]
+    shares = [
+        torch.bincount(labels, minlength=classes).double() / len(labels)
+        for labels in (first, second)
+    ]
     chance = shares[0] @ shares[1]
     return (same - chance) / (1 - chance).clamp_min(1e-12)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from studio.coft.parts import parts
-from studio.scores.graph import closest
+from studio.scores.graph import UNUSABLE, closest
 
 LEAST_FIRST = 0.01
 """First labels speak against a class with no more than the odds of this probability.
@@ -43,12 +43,13 @@ def with_first(probabilities: Tensor, first: Tensor, *, weight: float) -> Tensor
     return found
 
 
-def contradicted(labels: Tensor, first: Tensor) -> bool:
+def contradicted(labels: Tensor, first: Tensor, usable: Tensor) -> bool:
     """Whether the models, by themselves, give most images another label than the first one.
 
-    labels: (2, N) of both models; first: (N,) the first labels. Below `KEPT_FROM`.
+    labels: (2, N) of both models; first: (N,) the first labels; usable: (N,) bool, the images that
+    nobody rejected. Below `KEPT_FROM`.
     """
-    return float((labels == first).float().mean()) < KEPT_FROM
+    return float((labels == first)[:, usable].float().mean()) < KEPT_FROM
 
 
 def support(
@@ -70,12 +71,12 @@ def support(
         device: where pairs of images are compared.
         candidates: (N, K) images to choose from, see `closest`.
     """
-    near, _ = closest(
+    near, cosines = closest(
         pictures.to(device).float(),
         count=SIMILAR,
         usable=usable.to(device),
         candidates=candidates,
     )
-    near = near.to(labels.device)
-    same = (labels[:, near] == labels[..., None]).sum(-1)
-    return (1 + same).float() / (1 + near.shape[1])
+    near, asked = near.to(labels.device), (cosines > UNUSABLE).to(labels.device)
+    same = ((labels[:, near] == labels[..., None]) & asked).sum(-1)
+    return (1 + same).float() / (1 + asked.sum(-1))

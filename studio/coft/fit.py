@@ -14,6 +14,10 @@ from studio.coft.rounds import Learned, phase_one_rounds
 from studio.coft.task import Task
 from studio.numbers import classes_of, them
 
+NO_START = (
+    "phase2_init=phase1 changes nothing here: of a transformer Phase I learns tokens, which its "
+    "weights do not hold. Phase II starts from the pre-trained weights."
+)
 NOTHING_TO_LEARN = (
     "Phase II was left out, and the labels are those of Phase I: the labels of a model all weigh "
     "nothing, because the other model finds none of them clean. Check the class names, or set "
@@ -44,6 +48,8 @@ def fit_plus(task: Task) -> Iterator[Event]:
     if settings.phase2_epochs and not task.stop() and all(len(own.indices) for own in sets):
         stage, kind = "phase2", "fine-tuned"
         shipped_by, images = task.student.backbone, task.student.images
+        if settings.phase2_init == "phase1" and shipped_by.is_transformer:
+            yield Warned(NO_START)
         towers, head_input = yield from fine_tune(
             task,
             data=sets,
@@ -55,7 +61,7 @@ def fit_plus(task: Task) -> Iterator[Event]:
             yield Warned(NOTHING_TO_LEARN)
         stage, kind = "phase1", "phase1"
         shipped_by, images = task.backbone, task.images
-        towers, head_input = _phase1_towers(task, learned.models), "post_proj"
+        towers, head_input = _phase1_towers(task, learned), "post_proj"
     # Asked before the last pass over the images, which is the outcome and not training any more.
     stopped = task.stop()
     single = settings.inference == "single"
@@ -70,11 +76,18 @@ def fit_plus(task: Task) -> Iterator[Event]:
         yield finished
 
 
-def _phase1_towers(task: Task, models: Sequence[DualPromptModel]) -> list[Tower]:
-    """What is shipped without a Phase II: the models' image towers under their positive texts."""
+def _phase1_towers(task: Task, learned: Learned) -> list[Tower]:
+    """What is shipped without a Phase II: the models' image towers under their positive texts.
+
+    Where the first labels were kept, what the models have learned is not trusted, and both are
+    CLIP as it was, under the class texts.
+    """
+    if learned.first_kept:
+        texts = task.start.space.texts(task.class_vectors)
+        return [cosine_tower(task.backbone, task.space, texts) for _ in learned.models]
     return [
         cosine_tower(task.backbone, task.space, model.texts()[0].detach(), adapter=model.adapter)
-        for model in models
+        for model in learned.models
     ]
 
 

@@ -46,14 +46,11 @@ class Likeliest:
 
 @dataclass(frozen=True)
 class Sums:
-    """Over the images that were not rejected: mass (C,), means (C, d) and variance (d,); over all
-    images: sizes (C,).
-    """
+    """Over the images that were not rejected: mass (C,), means (C, d) and variance (d,)."""
 
     mass: Tensor
     means: Tensor
     variance: Tensor
-    sizes: Tensor
 
 
 def mixed_likeliest(
@@ -116,7 +113,7 @@ class Rounds:
         if anchor is None:
             means = self._first_means()
             variance = torch.full_like(pictures[0], 1 / pictures.shape[1])
-            self.sums = Sums(start.mass, means, variance, start.sizes)
+            self.sums = Sums(start.mass, means, variance)
         else:
             self._held, self._hold = start.means, anchor * (1 - told[:, None])
             self.sums = start
@@ -151,7 +148,7 @@ class Rounds:
         if self._held is not None and self._hold is not None:
             mass = found.mass[:, None]
             means = (mass * means + self._hold * self._held) / (mass + self._hold).clamp_min(1e-6)
-        self.sums = Sums(found.mass, means, found.variance, found.sizes)
+        self.sums = Sums(found.mass, means, found.variance)
         return self.now
 
     def after(self, rounds: int) -> Rounds:
@@ -162,8 +159,8 @@ class Rounds:
 
     def lacking(self) -> float:
         """The share of classes that are starved now, see `transduction.starved`."""
-        even = len(self._pictures) / self._classes
-        return float((self.sums.sizes < STARVED * even).float().mean())
+        even = int(self._usable.sum()) / self._classes
+        return float((self.sums.mass < STARVED * even).float().mean())
 
     def _parts(self) -> list[slice]:
         count = len(self._pictures)
@@ -215,11 +212,10 @@ class Rounds:
 
     def _sums(self, assigned: Callable[[slice], Tensor], before: Tensor) -> Sums:
         """What `gaussians.moments` says of assignments that come some rows at a time."""
-        mass, sizes = (self._centre.new_zeros(self._classes) for _ in range(2))
+        mass = self._centre.new_zeros(self._classes)
         weighed = self._centre.new_zeros(self._classes, len(self._centre))
         for rows in self._parts():
             z = assigned(rows)
-            sizes += z.sum(0)
             z *= self._usable[rows, None]
             mass += z.sum(0)
             weighed += z.T @ self._pictures[rows]
@@ -227,15 +223,15 @@ class Rounds:
         means = torch.where(mass[:, None] > 1e-6, means, before)
         around = self._spread - mass @ (means - self._centre).square()
         variance = (around / mass.sum().clamp_min(1e-12)).clamp_min(LEAST_VARIANCE)
-        return Sums(mass, means, variance, sizes)
+        return Sums(mass, means, variance)
 
     def _first_means(self) -> Tensor:
         """(C, d) of the most confident images of each class, as `transduction` takes them."""
-        count = min(CONFIDENT, len(self._pictures))
+        count = max(1, min(CONFIDENT, int(self._usable.sum())))
         values = self._centre.new_zeros(0, self._classes)
         images = torch.zeros(0, self._classes, dtype=torch.int64, device=values.device)
         for rows in self._parts():
-            z = self._zero_shot(rows) * self._usable[rows, None]
+            z = self._zero_shot(rows).masked_fill_(~self._usable[rows, None], -1.0)
             here = torch.arange(rows.start, rows.stop, device=values.device)
             values = torch.cat([values, z])
             images = torch.cat([images, here[:, None].expand(-1, self._classes)])

@@ -48,11 +48,11 @@ def without_tiny(z: Tensor) -> Tensor:
 
 
 @contextmanager
-def without(z: Tensor, left_out: Tensor) -> Iterator[None]:
-    """Meanwhile the rows `left_out` (N,) of z are 0; then they are what they were."""
+def without(z: Tensor, left_out: Tensor, *, value: float = 0.0) -> Iterator[None]:
+    """Meanwhile the rows `left_out` (N,) of z are 0, or `value`; then they are what they were."""
     rows = left_out.nonzero()[:, 0]
     kept = z[rows]
-    z[rows] = 0.0
+    z[rows] = value
     yield
     z[rows] = kept
 

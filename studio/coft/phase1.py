@@ -74,17 +74,18 @@ def phase_one(
         for number, (_, labels, _) in enumerate(seeds)
     ]
     largest = max(taken, key=lambda own: own.images)
-    per_epoch = math.ceil(largest.size / settings.phase1_batch)
-    if settings.phase1_epochs == 0 or not per_epoch:
+    per_epoch = [math.ceil(own.size / settings.phase1_batch) for own in taken]
+    if settings.phase1_epochs == 0 or not max(per_epoch):
         return
-    epochs = max(settings.phase1_epochs, math.ceil(settings.phase1_min_steps / per_epoch))
+    fewest = min(steps for steps in per_epoch if steps)
+    epochs = max(settings.phase1_epochs, math.ceil(settings.phase1_min_steps / fewest))
     yield from largest.told("Phase I", epochs)
     trainers = {
         number: Trainer(
             models[number],
             number,
             settings,
-            steps=epochs * per_epoch,
+            steps=max(1, epochs * per_epoch[number]),
             round_number=round_number,
             part=settings.micro_batch or tail_batch(backbone, models[number].adapter),
             team=team,

@@ -54,7 +54,8 @@ class Learned:
     models: both, trained; odds: of their p_clean, for all images and classes; labels: (2, N), given
     ones worked in; clean: (2, N) bool, S_clean of both; weights: (2, N), what each label counts in
     Phase II, 0 = nothing; seeds: images in the larger of the two seed sets; further: the seeds of
-    both for a further round, () after the last.
+    both for a further round, () after the last; first_kept: the first labels stand, because the
+    models contradict them.
     """
 
     models: Models
@@ -64,12 +65,13 @@ class Learned:
     weights: Tensor
     seeds: int
     further: tuple[Seeds, ...] = ()
+    first_kept: bool = False
 
     def shared(self) -> Mapping[str, Any]:
         """What other ranks than the writer need of it, beside the models."""
         return {
             "labels": self.labels, "clean": self.clean, "weights": self.weights,
-            "seeds": self.seeds, "further": self.further,
+            "seeds": self.seeds, "further": self.further, "first_kept": self.first_kept,
         }  # fmt: skip
 
     @classmethod
@@ -132,7 +134,7 @@ def _learned(
     """What a round comes to. first: (N, C) of the first labels; seeds: how many it learned."""
     settings, given = task.settings, task.given
     more = number < settings.rounds
-    own_labels, further = yield from _assigned(judges, first, task, further=more)
+    own_labels, further, kept = yield from _assigned(judges, first, task, further=more)
     labels = with_claims(own_labels, task.claims)
     stand, _ = into_judged(labels, torch.ones_like(labels, dtype=torch.bool), given)
     clean, weights, of_peer, of_own, confidence = map(
@@ -147,7 +149,7 @@ def _learned(
     )
     if settings.label_weights == "neighbours":
         weights = weights * support(
-            task.start.pictures, labels, given != REJECTED, device=task.space.image_mean.device,
+            task.start.pictures, stand, given != REJECTED, device=task.space.image_mean.device,
             candidates=task.candidates if task.backbone.center else None,
         )  # fmt: skip
     labels, clean = into_judged(labels, clean, given)
@@ -159,6 +161,7 @@ def _learned(
         weights=given_weights(weights, given),
         seeds=seeds,
         further=tuple(further),
+        first_kept=kept,
     )
     yield Judged(
         labels=labels,
@@ -240,9 +243,9 @@ def _seeds_of(scores: Tensor, task: Task) -> Seeds:
 
 def _assigned(
     judges: Judges, first: Tensor, task: Task, *, further: bool
-) -> Generator[Event, None, tuple[Tensor, list[Seeds]]]:
-    """(2, N) labels that each model gives: alone, or together in its own features; and, where
-    `further`, the seeds of each for the next round.
+) -> Generator[Event, None, tuple[Tensor, list[Seeds], bool]]:
+    """(2, N) labels that each model gives: alone, or together in its own features; where
+    `further`, the seeds of each for the next round; and whether the first labels were kept.
 
     first: (N, C) of the first labels, which count beside what the models have learned, and stand
     where the models contradict them too often.
@@ -250,12 +253,12 @@ def _assigned(
     weight, best = task.settings.first_label_weight, first.argmax(-1)
     if weight:
         alone = torch.cat([judges.of(rows).labels for rows in judges.parts], 1)
-        if contradicted(alone, best):
+        if contradicted(alone, best, task.given != REJECTED):
             yield Warned(CONTRADICTED)
             of_first = [
                 _next_seeds(first.clone(), judges, model, task) for model in range(2 * further)
             ]
-            return best.expand(2, -1), of_first
+            return best.expand(2, -1), of_first, True
     labels: list[Tensor] = []
     seeds: list[Seeds] = []
     device = task.space.image_mean.device
@@ -283,21 +286,29 @@ def _assigned(
         if further:
             seeds.append(_next_seeds(own, judges, model, task))
         del own
-    return torch.stack(labels), seeds
+    return torch.stack(labels), seeds, False
 
 
 def _next_seeds(own: Tensor, judges: Judges, model: int, task: Task) -> Seeds:
     """A model's seeds for the next round; own: (N, C), what its labels are read from, which makes
     room for the scores that it ranks images by.
+
+    p_clean ranks by log-odds: in float32 it is 1 from 17 on, and images that differ would be equal.
+    It ranks a model's own labels and gives none of its own.
     """
     rule = task.settings.round_score
-    scores = own
-    if rule == "p_clean" and own.dtype != torch.float32:
-        scores = torch.empty(own.shape)
-    if rule != "softmax":
+    if rule == "p_clean":
+        labels, ranks = own.argmax(-1), torch.empty(own.shape, dtype=torch.float32)
         for rows in judges.parts:
-            clean = judges.of(rows, models=slice(model, model + 1)).log_odds[0].sigmoid()
-            scores[rows] = clean if rule == "p_clean" else own[rows] * clean
+            ranks[rows] = judges.of(rows, models=slice(model, model + 1)).log_odds[0]
+        claims = torch.where(task.claims >= 0, task.claims, labels)
+        indices, labels = chosen_seeds(ranks, task.given, task.settings, claims=claims)
+        return indices, labels, own[indices].float()
+    scores = own
+    if rule == "product":
+        for rows in judges.parts:
+            odds = judges.of(rows, models=slice(model, model + 1)).log_odds[0]
+            scores[rows] = own[rows] * odds.to(own.dtype).sigmoid()
     power = task.settings.prior_correction
     return _seeds_of(without_prior(scores, power=power, overwrite=True), task)
 

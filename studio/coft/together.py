@@ -189,7 +189,7 @@ class _Ways:
             *self._of, temperature=self._temperature, anchor=self._anchor, told=self._told,
             near=self._near,
         ), rounds)  # fmt: skip
-        return z, float(starved(z).float().mean())
+        return z, float(starved(z, self._of[2]).float().mean())
 
     def free(self) -> Tensor:
         return _last(transduce(*self._of, temperature=self._temperature, near=self._near), ROUNDS)

@@ -17,6 +17,8 @@ from studio.settings import Settings
 
 PROBE_STEPS = 100
 PROBE_DECAY = 1e-2
+LEAST_LENGTH = 1e-3
+"""Of the features' own, that is left when what they have in common is taken away."""
 PROBE_NUMBERS = 2**25
 """Of images times classes that the probe is fitted on at a time; 0.1 GB in each of its tables."""
 
@@ -52,7 +54,7 @@ def build_tower(
     text = space.scale * space.texts(student.class_vectors.to(backbone.device))
     mean = space.image_mean
     # Features keep their length in a linear head; dividing by the typical one matches the cosine.
-    length = (features - space.image_mean.cpu()).norm(dim=-1).mean()
+    length = _length(features, space.image_mean.cpu())
     if settings.head_init == "random":
         width = text.shape[1] if projection is None else projection[0].shape[1]
         head = nn.Linear(width, len(text))
@@ -79,6 +81,15 @@ def build_tower(
     return tower, "post_proj" if projection is None else "pre_proj"
 
 
+def _length(features: Tensor, middle: Tensor) -> Tensor:
+    """The mean length of features (n, d) about their middle (d,); never next to nothing.
+
+    Of one image, or of equal ones, nothing or rounding is left, by which nothing can be divided.
+    """
+    least = LEAST_LENGTH * float(features.norm(dim=-1).mean())
+    return (features - middle).norm(dim=-1).mean().clamp_min(least or 1.0)
+
+
 def _probe(
     features: Tensor, data: TrainingSet, weight: Tensor, bias: Tensor
 ) -> tuple[Tensor, Tensor]:
@@ -91,7 +102,7 @@ def _probe(
     towards the texts is as strong in CLIP's narrow cone as where features lie all around.
     """
     middle = features.mean(0)
-    length = (features - middle).norm(dim=-1).mean().clamp_min(1e-12)  # 0 with one image
+    length = _length(features, middle)
     x = (features - middle) / length
     origin, shares = weight * length, data.weights / data.weights.sum()
     level = weight @ middle + bias

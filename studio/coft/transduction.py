@@ -91,8 +91,8 @@ def transduce(
     near = near or nearest_of(pictures, given)
     rejected = given == REJECTED
     z = fixed(probabilities.clone(), given)
-    with without(z, rejected):
-        means = _first_means(pictures, z)
+    with without(z, rejected, value=-1.0):
+        means = _first_means(pictures, z, usable=len(z) - int(rejected.sum()))
     variance = torch.full_like(pictures[0], 1 / pictures.shape[1])
     for _ in range(ROUNDS):
         pull = _pull(pictures, means, variance, probabilities, temperature, TEXT_WEIGHT)
@@ -144,10 +144,14 @@ def anchored(
         yield Assigned(z, means, variance)
 
 
-def starved(z: Tensor) -> Tensor:
-    """(C,) bool: classes that assignments (N, C) leave less than a quarter of an even share."""
-    images, classes = z.shape
-    return z.sum(0) < STARVED * images / classes
+def starved(z: Tensor, given: Tensor) -> Tensor:
+    """(C,) bool: classes that assignments (N, C) leave less than a quarter of an even share.
+
+    Of the images that were not rejected; given: (N,) see `studio.coft.given`.
+    """
+    rejected = given == REJECTED
+    sizes = z.sum(0) - z[rejected].sum(0)
+    return sizes < STARVED * (len(z) - int(rejected.sum())) / z.shape[1]
 
 
 def centred(pictures: Tensor, given: Tensor) -> Tensor:
@@ -198,7 +202,7 @@ def _inner_steps(z: Tensor, pull: Tensor, near: Near, given: Tensor) -> Tensor:
     return z
 
 
-def _first_means(pictures: Tensor, scores: Tensor) -> Tensor:
-    """(C, d) of the most confident images of each class."""
-    best = scores.topk(min(CONFIDENT, len(scores)), dim=0).indices  # (n, C)
+def _first_means(pictures: Tensor, scores: Tensor, *, usable: int) -> Tensor:
+    """(C, d) of the most confident images of each class; usable: how many may be among them."""
+    best = scores.topk(max(1, min(CONFIDENT, usable)), dim=0).indices  # (n, C)
     return pictures[best].mean(0)

@@ -105,6 +105,7 @@ def check_labels(
     class_names: Sequence[str],
     truth: NDArray[np.int64] | None,
     candidates: NDArray[np.int64] | None = None,
+    given: NDArray[np.int64] | None = None,
 ) -> CheckedLabels:
     """Write `CHECKED_FILE` into the folder `path`; returns what the run's result says of it.
 
@@ -121,12 +122,18 @@ def check_labels(
         class_names: The C names.
         truth: (N,) -1 = unknown, or None; for measuring only.
         candidates: (N, K) images that are most alike; for where all images have a claim.
+        given: (N,) labels of a person, below 0 = none. They stand in `judged`, so of an image that
+            has one it is not the claim that was judged: the claim is right if it says the same.
     """
     at = np.flatnonzero(claims >= 0)
     labels = claims[at]
     is_label = finished.top_labels.numpy()[at] == labels[:, None]
     probability = judged.clean_probability.numpy()[:, at].mean(axis=0)
     clean = np.asarray(judged.clean.numpy()[:, at].all(axis=0), np.bool_)
+    if given is not None:
+        said, same = given[at] >= 0, given[at] == labels
+        probability = np.where(said, same.astype(probability.dtype), probability)
+        clean = np.where(said, same, clean)
     score = combined(
         confidence=(finished.top_probabilities.numpy()[at] * is_label).sum(axis=1),
         neighbours=neighbour_share(

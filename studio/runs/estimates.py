@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from studio.clip.space import ZeroShotRows
 from studio.coft.events import Finished, Judged, Monitor
+from studio.coft.given import REJECTED
 from studio.scores.cleanliness import combined, neighbour_share
 from studio.scores.estimate import Estimate, Evidence, estimate_clean, estimate_run
 
@@ -56,7 +57,8 @@ class RunEstimates:
             features: (N, d) raw.
             class_vectors: (C, d).
             known: of the same.
-            given: (N,), labels from 0 on that a person gave, or None.
+            given: (N,), labels from 0 on that a person gave, `REJECTED` for images that are left
+                out, or None.
             following: the labels that follow the run's answers; with enough of them the estimates
                 of what comes later are read from these.
             candidates: (N, K) images that are most alike, or None.
@@ -67,6 +69,7 @@ class RunEstimates:
         )  # fmt: skip
         self._report = report
         self._given = None if given is None else given >= 0
+        self._usable = None if given is None else given != REJECTED
         self._following = following
         self._features, self._center = features, backbone.center
         self._candidates = candidates
@@ -145,7 +148,10 @@ class RunEstimates:
         score = combined(
             confidence=finished.confidence.numpy(),
             neighbours=neighbour_share(
-                self.features, finished.labels.numpy(), candidates=self._candidates
+                self.features,
+                finished.labels.numpy(),
+                candidates=self._candidates,
+                usable=self._usable,
             ),
             phase1_confidence=judged.confidence.numpy(),
         )

@@ -204,7 +204,7 @@ class Work:
         return check_labels(
             self._run.path, material.claims, judged=estimates.judged, finished=finished,
             features=estimates.features, paths=material.paths, class_names=material.class_names,
-            truth=material.truth, candidates=seen.own.numpy(),
+            truth=material.truth, candidates=seen.own.numpy(), given=material.given.vector,
         )  # fmt: skip
 
     def _measured(self, material: Material, models: Models, seen: Seen) -> dict[str, Any]:

@@ -17,18 +17,25 @@ Score = npt.NDArray[np.float64]
 
 
 def neighbour_share(
-    features: FloatArray, labels: LabelArray, *, k: int = 10, candidates: Indices | None = None
+    features: FloatArray,
+    labels: LabelArray,
+    *,
+    k: int = 10,
+    candidates: Indices | None = None,
+    usable: npt.NDArray[np.bool_] | None = None,
 ) -> Score:
     """B2: the share of the k nearest images (cosine) with the same label, itself left out.
 
     Source: Datalab without probabilities [cleanlab, issue_manager/label.py], which takes k + 1
     neighbours and subtracts the image's own vote. k is lowered to N - 1. candidates: (N, K) images
-    to choose the nearest from, see `studio.scores.graph.closest`.
+    to choose the nearest from, see `studio.scores.graph.closest`. usable: (N,), whose labels are
+    asked; None: all.
     """
     features, labels = checked(features, labels)
-    near = _nearest(features, k, candidates)
-    same = (labels[near] == labels[:, None]).sum(axis=1)
-    return np.asarray(same / max(near.shape[1], 1), dtype=np.float64)
+    near = _nearest(features, k, candidates, usable)
+    asked = np.ones_like(near, np.bool_) if usable is None else usable[near]
+    same = ((labels[near] == labels[:, None]) & asked).sum(axis=1)
+    return np.asarray(same / np.maximum(asked.sum(axis=1), 1), dtype=np.float64)
 
 
 def neighbour_votes(
@@ -36,7 +43,7 @@ def neighbour_votes(
 ) -> Score:
     """(N, C) shares of the labels among the k nearest images; classes: C, else the largest + 1."""
     features, labels = checked(features, labels)
-    near = _nearest(features, k, None)
+    near = _nearest(features, k, None, None)
     votes = np.zeros((len(labels), classes or int(labels.max(initial=0)) + 1))
     if near.shape[1]:
         rows = np.repeat(np.arange(len(labels)), near.shape[1])
@@ -44,7 +51,9 @@ def neighbour_votes(
     return votes
 
 
-def _nearest(features: FloatArray, k: int, candidates: Indices | None) -> Indices:
+def _nearest(
+    features: FloatArray, k: int, candidates: Indices | None, usable: npt.NDArray[np.bool_] | None
+) -> Indices:
     """(N, k) the nearest images by the cosine of features (N, d); k is lowered to N - 1."""
     import torch
 
@@ -55,7 +64,9 @@ def _nearest(features: FloatArray, k: int, candidates: Indices | None) -> Indice
     unit = np.asarray(features, dtype=np.float32)
     unit = unit / np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-12)
     some = None if candidates is None else torch.from_numpy(candidates)
-    return np.asarray(closest(torch.from_numpy(unit), count=k, candidates=some)[0].numpy())
+    who = None if usable is None else torch.from_numpy(usable)
+    near, _ = closest(torch.from_numpy(unit), count=k, usable=who, candidates=some)
+    return np.asarray(near.numpy())
 
 
 def combined(

@@ -59,6 +59,10 @@ def graph(
     return approximate(units, k=k)
 
 
+UNUSABLE, ONESELF = -2.0, -3.0
+"""In the place of cosines, below all of them: of an image that may not be asked, and of oneself."""
+
+
 def approximate(units: Floats, *, k: int = KEPT) -> Neighbours:
     """The k nearest of all images as NN-descent finds them: nearly all of them, the same each time.
 
@@ -88,8 +92,8 @@ def closest(
 ) -> tuple[Tensor, Tensor]:
     """The nearest others of unit vectors (N, d): indices (N, k) and cosines (N, k), nearest first.
 
-    k is count, or what N images have to offer, at least 1. A cosine of 0 or less may stand for an
-    image that is not usable.
+    k is count, or what N images have to offer, at least 1. Images that are not usable come last,
+    with a cosine of `UNUSABLE`; only where too few are usable are there any.
 
     Args:
         vectors: on the device where they are compared.
@@ -126,8 +130,8 @@ def _of_all(
     for part in rows.split(max(1, BLOCK_BYTES // (4 * len(vectors)))):
         block = vectors[part] @ vectors.T
         if usable is not None:
-            block[:, ~usable] = 0.0
-        block[torch.arange(len(part)), part] = -1.0  # not oneself
+            block[:, ~usable] = UNUSABLE
+        block[torch.arange(len(part)), part] = ONESELF
         best = block.topk(count, dim=1)
         indices.append(best.indices)
         cosines.append(best.values)
@@ -150,7 +154,7 @@ def _among(
         some = candidates[part].long()
         block = torch.bmm(vectors[some], vectors[part, :, None])[..., 0]
         if usable is not None:
-            block[~usable[some]] = -1.0
+            block[~usable[some]] = UNUSABLE
             enough[part] = usable[some].sum(1) >= count
         best = block.topk(count, dim=1)
         indices[part] = some.gather(1, best.indices)

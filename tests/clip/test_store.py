@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from studio.clip import store
 from studio.clip.encode import encode_images
 from studio.clip.store import Shards, image_features
-from studio.errors import Stopped
+from studio.errors import ModelError, Stopped
 from tests.coft.conftest import Canvases, make_backbone, tiny_config
 
 BACKBONE = make_backbone(tiny_config())
@@ -132,3 +133,19 @@ def test_features_of_many_images_are_found_by_their_keys(tmp_path: Path) -> None
     assert known[:-1].all()
     assert not known[-1]
     assert torch.equal(features[:-1, 1], torch.from_numpy(wanted[:-1]).float())
+
+
+def test_numbers_that_are_none_are_refused_and_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One such image would spoil the mean of all, which is taken away from each."""
+
+    def spoilt(*given: Any, **more: Any) -> torch.Tensor:
+        found = encode_images(*given, **more)
+        found[3, 0] = float("nan")
+        return found
+
+    monkeypatch.setattr(store, "encode_images", spoilt)
+    with pytest.raises(ModelError, match="no finite numbers for 1 of 8 images"):
+        some(Canvases(8), *range(8), cache=tmp_path)
+    assert files(tmp_path) == []

@@ -12,6 +12,7 @@ from studio.clip.backbone import Backbone
 from studio.coft import rounds
 from studio.coft.events import Event, Warned
 from studio.coft.first_labels import LEAST_FIRST, contradicted, support, with_first
+from studio.coft.given import UNKNOWN
 from studio.coft.rounds import CONTRADICTED, Learned
 from studio.coft.start import first_scores
 from studio.coft.task import Task
@@ -43,13 +44,15 @@ def test_a_first_label_that_seems_certain_can_be_outvoted() -> None:
 
 
 def test_models_contradict_where_they_change_more_than_four_labels_in_ten() -> None:
-    first = torch.zeros(10, dtype=torch.int64)
+    first, everyone = torch.zeros(10, dtype=torch.int64), torch.ones(10, dtype=torch.bool)
     for changed, expected in ((4, False), (5, True), (10, True)):
         own = torch.tensor([1] * changed + [0] * (10 - changed))
-        assert contradicted(own.expand(2, -1), first) is expected
+        assert contradicted(own.expand(2, -1), first, everyone) is expected
     other = torch.ones(10, dtype=torch.int64)
-    assert contradicted(torch.stack([first, other]), first), "both models count"
-    assert contradicted(torch.stack([other, first]), first), "both models count"
+    assert contradicted(torch.stack([first, other]), first, everyone), "both models count"
+    assert contradicted(torch.stack([other, first]), first, everyone), "both models count"
+    half = torch.tensor([0, 1]).repeat(5)
+    assert not contradicted(half.expand(2, -1), first, half == 0), "rejected images do not count"
 
 
 def test_a_label_is_supported_by_similar_images_and_by_no_rejected_one() -> None:
@@ -70,6 +73,9 @@ def test_a_label_is_supported_by_similar_images_and_by_no_rejected_one() -> None
     without = everyone.clone()
     without[5] = False
     assert support(pictures, labels[None], without, device=CPU)[0, :5].tolist() == [1.0] * 5
+    few = without.clone()
+    few[6:] = False  # five of the first group are left, and nobody else may be asked
+    assert support(pictures, labels[None], few, device=CPU)[0, :5].tolist() == [1.0] * 5
 
 
 def _learned(
@@ -146,3 +152,22 @@ def test_a_table_in_parts_says_the_same_of_both_models_and_of_one(
     torch.testing.assert_close(found, whole, atol=1e-6, rtol=0)
     assert torch.equal(with_first(both[1], first, weight=0.7), found[1])
     assert with_first(both, first, weight=0) is both
+
+
+def test_a_correction_of_a_claim_supports_the_labels_beside_it(
+    vit: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not the claim that it corrects."""
+    task = random_task(vit, Canvases(60), **{**SMALL, "filter": "peer_clean"})
+    own = _first(task).float()
+    task.claims = own.argmax(1).clone()
+    task.claims[:20] = (task.claims[:20] + 1) % own.shape[1]
+    task.given = torch.full((60,), UNKNOWN)
+    task.given[:20] = own.argmax(1)[:20]
+    learned, _ = _learned(task, own.expand(2, -1, -1), monkeypatch)
+    alone, _ = _learned(
+        task.with_settings(label_weights="soft"), own.expand(2, -1, -1), monkeypatch
+    )
+    everyone = torch.ones(60, dtype=torch.bool)
+    share = support(task.start.pictures, own.argmax(1).expand(2, -1), everyone, device=CPU)
+    assert torch.allclose(learned.weights[:, 20:], (alone.weights * share)[:, 20:])

@@ -26,8 +26,9 @@ from studio.coft.events import (
     Warned,
     ZeroShot,
 )
-from studio.coft.fit import NOTHING_TO_LEARN, fit
+from studio.coft.fit import NO_START, NOTHING_TO_LEARN, fit
 from studio.coft.judge import TrainingSet
+from studio.coft.rounds import CONTRADICTED
 from studio.coft.student import Student
 from studio.coft.task import Task
 from studio.coft.towers import build_tower
@@ -317,3 +318,38 @@ def test_one_class_is_refused(vit: Backbone, inputs: Inputs) -> None:
     given |= {"class_names": given["class_names"][:1], "class_vectors": given["class_vectors"][:1]}
     with pytest.raises(FolderError, match="two classes"):
         list(fit(Task(**given, settings=Settings())))
+
+
+def test_what_contradicts_the_first_labels_is_not_shipped(vit: Backbone, inputs: Inputs) -> None:
+    """Without a Phase II the warning would be followed by the labels that it speaks of."""
+    settings = Settings(
+        **{**QUICK, "first_label_weight": 1.0, "phase1_epochs": 0, "phase2_epochs": 0}
+    )
+    task = Task(**inputs(vit, Canvases(30)), settings=settings)
+    events = list(fit(task))
+    assert CONTRADICTED in [e.message for e in events if isinstance(e, Warned)]
+    finished = only(events, Finished)
+    assert torch.equal(finished.labels, task.start.event().labels)
+
+
+def test_a_start_that_changes_nothing_is_told(vit: Backbone, inputs: Inputs) -> None:
+    settings = Settings(**{**QUICK, "phase2_init": "phase1"})
+    events = list(fit(Task(**inputs(vit, Canvases(30)), settings=settings)))
+    assert NO_START in [e.message for e in events if isinstance(e, Warned)]
+
+
+@pytest.mark.parametrize("images", [1, 2, 3, 5])
+@pytest.mark.parametrize("head", ["probe", "text"])
+def test_equal_images_make_no_infinite_head(vit: Backbone, images: int, head: str) -> None:
+    """Nothing, or rounding, is left of them when what they have in common is taken away."""
+    features = torch.randn(1, vit.embed_dim, generator=torch.Generator().manual_seed(0))
+    features = features.expand(images, -1) + 1e-8 * torch.randn(images, vit.embed_dim)
+    student = Student(vit, Canvases(images), features, torch.eye(3, vit.embed_dim))
+    student.space.image_mean.copy_(features.mean(0))
+    data = TrainingSet(torch.arange(images), torch.arange(images) % 3, torch.ones(images))
+    tower, _ = build_tower(
+        student=student, data=data, adapter=None, settings=Settings(head_init=head),
+        generator=torch.Generator(),
+    )  # fmt: skip
+    assert bool(tower.head.weight.isfinite().all())
+    assert float(tower.head.weight.abs().max()) < 1e5

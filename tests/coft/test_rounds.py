@@ -14,7 +14,7 @@ from studio.coft.events import Finished, Judged, Monitor, SeedSet, Step
 from studio.coft.fit import fit, fit_plus
 from studio.coft.given import REJECTED, UNKNOWN, checked, into_judged, with_given
 from studio.coft.hidden import TestViews
-from studio.coft.phase1 import build_models
+from studio.coft.phase1 import build_models, phase_one
 from studio.coft.selection import seed_set
 from studio.coft.start import seeds
 from studio.coft.task import Task
@@ -100,15 +100,18 @@ def test_a_model_ranks_images_by_what_it_says_itself(
     )  # fmt: skip
     learned, events = drained(rounds.phase_one_rounds(task))
     expected = {"p_clean": clean, "product": clean * probabilities, "softmax": probabilities}
+    labels = probabilities.argmax(-1)
     second = [e for e in events if isinstance(e, SeedSet) and e.round_number == 2]
     for model, found in enumerate(second):
         own = expected[score][model]
-        indices, labels = seed_set(own / own.sum(1, keepdim=True), k=4)
+        if score == "p_clean":  # it ranks a model's labels and gives none
+            indices, chosen = seed_set(own.logit(), k=4, allowed=labels[model])
+        else:
+            indices, chosen = seed_set(own / own.sum(1, keepdim=True), k=4)
         assert found.model == model
         assert torch.equal(found.indices, indices)
-        assert torch.equal(found.labels, labels)
+        assert torch.equal(found.labels, chosen)
     assert not torch.equal(second[0].indices, second[1].indices)
-    labels = probabilities.argmax(-1)
     kept = torch.stack([clean[1 - m].gather(1, labels[m][:, None])[:, 0] > 0.5 for m in (0, 1)])
     assert torch.equal(learned.labels, labels)
     assert torch.equal(learned.clean, kept)
@@ -203,3 +206,52 @@ def test_a_fit_keeps_to_the_given_labels(
     finished = only(events, Finished)
     assert finished.labels[[4, 7]].tolist() == [2, 0]
     assert finished.clean[[4, 7, 9]].tolist() == [True, True, False]
+
+
+@pytest.mark.parametrize("score", ["p_clean", "product"])
+def test_a_peer_that_is_sure_of_everything_still_ranks(
+    vit: Backbone, monkeypatch: pytest.MonkeyPatch, score: str
+) -> None:
+    """At CLIP's scale p_clean is exactly 1 or 0 in float32, of all classes alike."""
+    draw = torch.Generator().manual_seed(0)
+    labels = torch.arange(60) % 3
+    probabilities = (10 * torch.nn.functional.one_hot(labels, 3).float()).softmax(-1)
+    odds = 40 + 20 * torch.rand(2, 60, 3, generator=draw)
+    if score == "product":
+        odds = -120 - 20 * torch.rand(2, 60, 3, generator=draw)
+
+    def judge_all(*_: Any) -> Any:
+        yield from ()
+        return told(probabilities.expand(2, -1, -1), odds, torch.randn(2, 60, 16, generator=draw))
+
+    monkeypatch.setattr(rounds, "judge_all", judge_all)
+    monkeypatch.setattr(rounds, "phase_one", lambda *_, **__: iter(()))
+    task = random_task(
+        vit, Canvases(60), rounds=2, round_score=score, prior_correction=0.0, k=4, k_cap=False,
+        seed_selection="argmax_topk", first_label_weight=0.0,
+        transduction="off" if score == "p_clean" else "all",
+    )  # fmt: skip
+    _, events = drained(rounds.phase_one_rounds(task))
+    for found in (e for e in events if isinstance(e, SeedSet) and e.round_number == 2):
+        assert found.per_class == (4, 4, 4)
+        if score == "p_clean":
+            own = odds[found.model].gather(1, labels[:, None])[:, 0]
+            best = own[labels == 1].topk(4).values.sort().values
+            assert torch.equal(own[found.indices[found.labels == 1]].sort().values, best)
+
+
+def test_each_model_goes_through_the_whole_schedule_of_its_own_seeds(vit: Backbone) -> None:
+    """With fewer seeds a model makes fewer steps, and its rate falls to its end all the same."""
+    task = random_task(
+        vit, Canvases(60), phase1_epochs=2, phase1_min_steps=0, phase1_batch=8, monitor_images=0
+    )
+    models = build_models(task, round_number=2)
+    likely = torch.full((24, 3), 1 / 3)
+    sets = [(torch.arange(n), torch.arange(n) % 3, likely[:n]) for n in (24, 10)]
+    views = TestViews(task.backbone, models[0].adapter, task.images, keep=False)
+    events = phase_one(task, models=models, seeds=sets, test_views=views, round_number=2)
+    steps = [e for e in events if isinstance(e, Step)]
+    for model, wanted in ((0, 6), (1, 4)):
+        own = [step for step in steps if step.model == model]
+        assert [step.step for step in own] == list(range(1, wanted + 1))
+        assert {step.steps for step in own} == {wanted}

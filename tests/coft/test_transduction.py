@@ -247,7 +247,7 @@ def test_where_most_classes_are_starved_the_first_round_is_kept() -> None:
     rounds = transduction.anchored(own, guess, nothing, temperature=temperature, anchor=32.0)
     first = next(rounds).z.argmax(1)  # the next round overwrites it
     *_, last = rounds
-    assert float(transduction.starved(last.z).float().mean()) > together.MANY_STARVED
+    assert float(transduction.starved(last.z, nothing).float().mean()) > together.MANY_STARVED
     z = together.label_together(pictures, guess, nothing, device=cpu, anchor=32.0)
     assert torch.equal(z.argmax(1), first)
     assert not torch.equal(first, last.z.argmax(1))
@@ -294,3 +294,46 @@ def test_classes_are_held_only_where_names_seem_to_be_missing() -> None:
     assert not torch.equal(labels(longer, 32.0), labels(longer, 0.0)), "half are not: held"
     right = (labels(longer, 32.0).argmax(1) == truth).float().mean()
     assert right > (labels(longer, 0.0).argmax(1) == truth).float().mean()
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_rejected_images_do_not_speak_for_their_class(
+    monkeypatch: pytest.MonkeyPatch, large: bool
+) -> None:
+    """Of two of six names no image is left, so names are missing, as where they never were."""
+    centres = draws(6, 32, seed=1)
+    truth = torch.arange(300) % 6
+    pictures = normalize(centres[truth] + 0.5 * draws(300, 32, seed=2), dim=1)
+    guess = (12 * pictures @ normalize(centres, dim=1).T).softmax(1)
+    given = torch.full((300,), UNKNOWN)
+    given[truth >= 4] = REJECTED
+    if large:
+        monkeypatch.setattr(together, "LARGE_TABLE", 0)
+
+    def anchor(given: Tensor) -> float:
+        cpu = torch.device("cpu")
+        return together.anchor_beside_answers(pictures, guess, given, device=cpu, anchor=32.0)
+
+    assert anchor(torch.full((300,), UNKNOWN)) == 0.0
+    assert anchor(given) == 32.0
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_what_rejected_images_look_like_changes_no_label(
+    monkeypatch: pytest.MonkeyPatch, large: bool
+) -> None:
+    """Also where fewer images are left than the first means are made of."""
+    monkeypatch.setattr(together, "ROUNDS", 1)  # in which the first means count most
+    pictures, guess = normalize(draws(12, 8), dim=1), draws(12, 3, seed=1).softmax(1)
+    given = torch.full((12,), UNKNOWN)
+    given[:3], given[5:] = torch.arange(3), REJECTED  # a given label is 0 in all other classes
+    if large:
+        monkeypatch.setattr(together, "LARGE_TABLE", 0)
+
+    def kept(pictures: Tensor) -> Tensor:
+        cpu = torch.device("cpu")
+        return together.label_together(pictures, guess, given, device=cpu, anchor=0.0)[:5]
+
+    other = pictures.clone()
+    other[5:] = normalize(draws(7, 8, seed=9), dim=1)
+    torch.testing.assert_close(kept(other), kept(pictures), rtol=0, atol=1e-5)

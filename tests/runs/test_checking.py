@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from studio.coft.events import Finished, Judged
 from studio.errors import RunError, SettingsError
-from studio.runs.checking import CHECKED_FILE, claimed, read_labels
+from studio.runs.checking import CHECKED_FILE, check_labels, claimed, read_labels
 from studio.runs.job import run_job
 from studio.runs.request import JobRequest, create_run
 from studio.runs.store import RunStore
@@ -94,3 +96,31 @@ def test_a_run_checks_labels_and_writes_the_most_suspicious_first(
     assert checked.combined_auroc == pytest.approx(np.mean(ranks), abs=1e-3)
     with pytest.raises(SettingsError, match=r"checked by coft and coft\+, not by zero-shot"):
         create_run(dataclasses.replace(request, method="zero-shot"), store)
+
+
+def test_a_claim_that_a_person_corrected_is_not_clean(tmp_path: Path) -> None:
+    """What the models said is about the correction, which stands in the claim's place."""
+    claims, given = np.array([0, 1, 1, 0]), np.array([-1, 0, 1, -1])
+    sure = torch.full((2, 4), 0.99)
+    stand = torch.tensor([0, 0, 1, 0])
+    judged = Judged(
+        labels=stand.expand(2, -1), clean_probability=sure, own_clean_probability=sure,
+        clean=torch.ones(2, 4, dtype=torch.bool), confidence=sure,
+    )  # fmt: skip
+    finished = Finished(
+        labels=stand, confidence=sure[0], clean_probability=sure[0],
+        model_labels=stand.expand(2, -1), model_clean_probability=sure,
+        clean=torch.ones(4, dtype=torch.bool), top_labels=stand[:, None],
+        top_probabilities=sure[0][:, None], stage="phase2", stopped=False,
+    )  # fmt: skip
+    found = check_labels(
+        tmp_path, claims, judged=judged, finished=finished,
+        features=np.eye(4, dtype=np.float32), paths=["a", "b", "c", "d"],
+        class_names=["cat", "dog"], truth=None, given=given,
+    )  # fmt: skip
+    assert found.clean == 0.75
+    with (tmp_path / CHECKED_FILE).open(encoding="utf-8", newline="") as file:
+        rows = {row["path"]: row for row in csv.DictReader(file)}
+    assert (rows["b"]["clean"], float(rows["b"]["clean_probability"])) == ("false", 0.0)
+    assert (rows["c"]["clean"], float(rows["c"]["clean_probability"])) == ("true", 1.0)
+    assert (rows["a"]["clean"], rows["b"]["suggested"]) == ("true", "cat")

@@ -142,3 +142,15 @@ def test_lengths_that_differ_are_refused():
         rival_scores.self_confidence(np.ones((3, 2)), np.zeros(4, dtype=int))
     with pytest.raises(ValueError, match="scores of shapes"):
         cleanliness.combined(confidence=np.ones(3), neighbours=np.ones(4))
+
+
+def test_a_rejected_image_does_not_vote_for_its_neighbours() -> None:
+    features = np.concatenate([np.eye(2)[[0] * 6], np.eye(2)[[1] * 6]]).astype(np.float32)
+    features += np.random.default_rng(0).normal(scale=0.01, size=features.shape)
+    labels = np.array([1, *[0] * 5, *[1] * 6])
+    usable = np.ones(12, np.bool_)
+    assert cleanliness.neighbour_share(features, labels, k=5)[1] == 0.8
+    usable[0] = False
+    assert cleanliness.neighbour_share(features, labels, k=4, usable=usable)[1] == 1.0
+    usable[2:] = False  # nobody else may be asked
+    assert cleanliness.neighbour_share(features, labels, k=5, usable=usable)[2] in (0.0, 1.0)

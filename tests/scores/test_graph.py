@@ -181,3 +181,20 @@ def test_neighbours_of_all_and_of_one_space_are_the_same() -> None:
     found = neighbours.nearest(units, k=5)
     assert found is not None
     np.testing.assert_array_equal(closest(torch.from_numpy(units), count=5)[0], found.indices)
+
+
+@pytest.mark.parametrize("among", [False, True])
+def test_images_that_may_not_be_asked_come_after_all_others(among: bool) -> None:
+    """Also after those whose cosine is below 0, and never oneself."""
+    units = normalize(torch.cat([draws(6, 4) + 3, -draws(30, 4, seed=1) - 3]), dim=1)
+    usable = torch.ones(36, dtype=torch.bool)
+    usable[:4] = False
+    candidates = (torch.arange(36)[:, None] + torch.arange(1, 36)) % 36 if among else None
+    near, cosines = closest(units, count=10, usable=usable, candidates=candidates)
+    assert bool(usable[near].all())
+    assert not bool((near == torch.arange(36)[:, None]).any())
+    usable[5:] = False  # one is left, so the others have to be rejected ones
+    near, cosines = closest(units, count=3, usable=usable, candidates=candidates)
+    assert near[0, 0] == 4
+    assert cosines[0, 1:].tolist() == [graph.UNUSABLE] * 2
+    assert not bool((near == torch.arange(36)[:, None]).any())
