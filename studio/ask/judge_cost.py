@@ -45,7 +45,7 @@ class Price:
 
     @classmethod
     def parse(cls, text: str) -> Price | None:
-        """A typed price, `0.40 / 1.60` or `0.40,1.60` or one number for both; None for none.
+        """A typed price, `0.40 / 1.60` or `0.40, 1.60` or one number for both; None for none.
 
         Raises:
             PromptError: It is something else.
@@ -53,7 +53,7 @@ class Price:
         if not text.strip():
             return None
         numbers = re.fullmatch(r"\s*\$?\s*(\d+\.?\d*)\s*(?:[/,; ]\s*\$?\s*(\d+\.?\d*))?\s*", text)
-        if numbers is None:
+        if numbers is None or re.fullmatch(r"\s*\$?\s*\d+,\d+\s*", text):  # 0,40 is one number
             raise PromptError(
                 "A price is what a million tokens cost in US dollars, sent and written: 0.40/1.60."
             )
@@ -125,7 +125,7 @@ def images_wanted(budget: str, *, classes: int | None = None) -> int:
         PromptError: It is neither.
     """
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([cC]?)\s*", budget)
-    number = float(found[1]) if found is not None else 0.0
+    number = float(found[1]) if found is not None and len(found[1]) <= 12 else 0.0
     a_class = found is not None and bool(found[2])
     if a_class and classes is None:
         wanted = int(number > 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 from studio.ask.judge_image import plain_picture
 from studio.ask.judge_question import PictureQuestion, questions
@@ -56,7 +57,8 @@ class Questioner:
     def check_eyes(self) -> None:
         """See whether the model sees: it names the colours of two test pictures.
 
-        Some servers pass over images that their model cannot look at, and it guesses then.
+        Some servers pass over images that their model cannot look at, and it guesses then. Only
+        that it sees is kept: a server that was started without its eyes may be mended.
 
         Raises:
             PromptError: It does not, and what `Client.ask` raises.
@@ -64,9 +66,11 @@ class Questioner:
         for number, colour in enumerate(_SHOWN):
             picture = plain_picture(f"one colour, {colour}", _COLOURS[colour])
             question = questions(picture, tuple(_COLOURS))[number]
+            with suppress(UnusableAnswerError):  # kept by versions that kept every answer
+                if self.known(question) == colour:
+                    continue
             try:
-                said = self.known(question)
-                said = self.ask(question) if said is None else said
+                said, text = self._client.ask(question)
             except UnusableAnswerError as error:
                 said, why = None, f"{str(error).rstrip('.')}; it"
             else:
@@ -76,5 +80,6 @@ class Questioner:
                 raise PromptError(
                     f"The model “{model}” at {host} did not see that a test picture is {colour}. "
                     f"{why[:1].upper()}{why[1:]} cannot look at images, or does not follow the "
-                    "question: choose another one."
+                    "question: choose another one, or see to its server and ask again."
                 )
+            self._answers.put(question, json.dumps({"text": text}))

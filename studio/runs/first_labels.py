@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.errors import RunError
+from studio.errors import FolderError, RunError
 from studio.images.folder import Folder
 from studio.progress import Begin, Stop, never
 from studio.prompts.prompt_set import PromptSet
@@ -329,8 +329,16 @@ def encode_images(
     """Show all images to a model; what it saw before comes from the cache.
 
     Args and errors as in `label_images`.
+
+    Raises:
+        FolderError: images came or went meanwhile, so the numbers of others are theirs no more.
     """
-    backbone, _, features = encode(
+    backbone, found, features = encode(
         folder=folder, canvases=canvases, model=model, cache_dir=cache_dir, begin=begin, stop=stop
     )
+    if [image.path for image in found.images] != [image.path for image in folder.images]:
+        raise FolderError(
+            f"The images in {folder.root} changed while they were read. Wait until nothing is "
+            "copied there any more, and open the folder again."
+        )
     return Encoded.of(backbone, features, model=model, cache_dir=cache_dir)

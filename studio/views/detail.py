@@ -69,6 +69,9 @@ def detail(
         label=label,
         likely=[(c, outcome.name(c)) for c in likely(outcome, index, stages)],
         classes=sorted(enumerate(outcome.class_names), key=lambda item: item[1].lower()),
+        number=int(outcome.labels[index]),
+        # Who checks an image beside a judge has to see it with eyes of their own.
+        unanswered=question is not None and (correction is None or correction.verdict == "judged"),
         verdict="" if correction is None else correction.verdict,
         given="" if correction is None else correction.label,
         state=words(correction),

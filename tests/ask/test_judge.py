@@ -236,9 +236,11 @@ def test_each_image_is_told_as_it_comes_in_order(go: Callable[..., JudgeAsking])
 def test_a_model_without_eyes_is_found_out_before_any_image_leaves(
     server: ChatServer, go: Callable[..., JudgeAsking], blind: Callable[[dict[str, Any]], Reply]
 ):
-    server.then = blind
+    usual, server.then = server.then, blind
     assert "cannot look at images" in fails(go)
     assert about_images(server) == []
+    server.then = usual  # the server was started without its eyes, and has them now
+    assert len(go(2).answers) == 2
 
 
 @pytest.mark.parametrize(

@@ -94,14 +94,15 @@ def test_a_price_is_that_of_the_model_itself_and_of_its_dated_versions():
 
 @pytest.mark.parametrize(
     ("text", "price"),
-    [("0.40/1.60", Price(0.4, 1.6)), (" $0.4 / $1.6 ", Price(0.4, 1.6)), ("2,8", Price(2, 8)),
+    [("0.40/1.60", Price(0.4, 1.6)), (" $0.4 / $1.6 ", Price(0.4, 1.6)), ("2, 8", Price(2, 8)),
+     ("0.40,1.60", Price(0.4, 1.6)),
      ("3", Price(3, 3)), ("", None), ("  ", None)],
 )  # fmt: skip
 def test_prices_are_read(text: str, price: Price | None):
     assert Price.parse(text) == price
 
 
-@pytest.mark.parametrize("text", ["cheap", "1/2/3", "-1", "1e9e", "NaN"])
+@pytest.mark.parametrize("text", ["cheap", "1/2/3", "-1", "1e9e", "NaN", "0,40"])
 def test_what_is_no_price_is_refused(text: str):
     with pytest.raises(PromptError, match="million tokens"):
         Price.parse(text)
@@ -111,6 +112,6 @@ def test_a_budget_is_a_number_of_images_or_so_many_a_class():
     assert images_wanted("2C", classes=10) == 20
     assert images_wanted(" 1.5c", classes=10) == 15
     assert images_wanted("40", classes=10) == 40
-    for text in ("0", "-1", "C", "two", "1.5", "", "0C"):
+    for text in ("0", "-1", "C", "two", "1.5", "", "0C", "9" * 400):
         with pytest.raises(PromptError, match="budget"):
             images_wanted(text, classes=10)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from studio.clip import store
 from studio.clip.backbone import load_backbone
+from studio.errors import FolderError
+from studio.images.preparing import prepare
 from studio.runs import inputs
+from studio.runs.first_labels import encode_images
 
 
 def test_a_moved_or_copied_folder_is_not_encoded_again(
@@ -40,3 +44,19 @@ def test_a_moved_or_copied_folder_is_not_encoded_again(
     shutil.rmtree(copied)
     assert torch.equal(features(root.rename(tmp_path / "renamed")), first)
     assert counts == [len(first)], "nothing more"
+
+
+def test_images_that_came_meanwhile_are_not_taken_for_others(
+    image_folder: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    """A model that reads larger canvases has the folder read again."""
+    root = Path(shutil.copytree(image_folder, tmp_path / "photos"))
+    folder, canvases = prepare(root, cache_dir=tmp_path / "cache", size=16)
+    given: dict[str, Any] = {
+        "folder": folder, "canvases": canvases, "model": str(tiny_model),
+        "cache_dir": tmp_path / "cache", "begin": lambda _: None,
+    }  # fmt: skip
+    assert len(encode_images(**given)) == len(folder.images)
+    shutil.copy(next(root.rglob("*.png")), root / "a first one.png")
+    with pytest.raises(FolderError, match="changed while they were read"):
+        encode_images(**given)

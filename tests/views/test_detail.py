@@ -5,9 +5,12 @@ from collections.abc import Callable
 
 import numpy as np
 
+from studio.ask.judge_said import Judgement
 from studio.runs.actions import Action
 from studio.runs.given import Correction
+from studio.runs.judged import JudgedImage
 from studio.runs.outcome import LIKELY, Outcome, likely
+from studio.runs.question import Question
 from studio.views.detail import CLASSES, corrections_summary, detail, nearest
 
 Make = Callable[..., Outcome]
@@ -128,3 +131,17 @@ def test_the_counts_what_undo_would_undo_and_what_would_be_corrected() -> None:
     assert "Last: 2 images relabelled as &lt;dog&gt;." in html
     assert "<strong>3 ticked images</strong>" in html
     assert "Last" not in corrections_summary(said, None, trained=False, chosen="")
+
+
+def test_what_a_judge_said_is_not_shown_before_a_person_has_answered(outcome: Make) -> None:
+    """A check is worth something beside the judge's because it does not know it."""
+    whole, question = outcome(), Question(1, (0, 1), "was drawn")
+    said = Judgement("1.jpg", ("class 0", "class 1"), ("class 1", "class 1"))
+    asked = JudgedImage(said, model="m", host="localhost")
+    for correction in (None, Correction("judged", "class 1")):
+        html = detail(whole, 1, "", asked=asked, question=question, correction=correction)
+        assert "shown once you have answered" in html
+        assert "both times" not in html
+    told = Correction("accepted", "class 1")
+    assert "both times" in detail(whole, 1, "", asked=asked, question=question, correction=told)
+    assert "both times" in detail(whole, 1, "", asked=asked)

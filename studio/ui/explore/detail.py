@@ -143,12 +143,15 @@ class DetailDialog(InSession):
         asked: a `Place` with `verdict` and, to relabel, `label`, a class as the text of its number.
             Two verdicts are the page's own: `named`, which accepts the label if it is that class
             and relabels else, and `added`, with `name`, which relabels to a class that nobody
-            listed.
+            listed. `accepted` with a label is `named`: labels follow answers, and what was on the
+            screen was accepted, not what has followed since.
         """
         opened, place = self._opened(asked)
         verdict, names, name = asked.get("verdict"), opened.outcome.class_names, ""
         if verdict == "added":
             return self._add(opened, place, asked.get("name"))
+        if verdict == "accepted" and asked.get("label"):
+            verdict = "named"
         if verdict in ("relabelled", "named"):
             number = index_of(asked.get("label"), len(names))
             if number is None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from studio.errors import RunError
+from studio.runs.corrections import corrections_of
 from studio.session.opened import open_run
 from studio.session.session import Session
 from studio.session.similar import vectors_of
@@ -161,3 +162,18 @@ def test_the_nearest_images_are_asked_for_apart(tab: ExploreTab, run_id: str) ->
 def test_a_place_is_what_the_page_sends_back(tab: ExploreTab, run_id: str) -> None:
     place = opened(tab, run_id, 3)[1]
     assert Place.of(place) == Place(run_id, place["stage"], place["walk"], 3, 3)
+
+
+def test_the_label_that_was_shown_is_accepted_not_what_followed_meanwhile(
+    tab: ExploreTab, run_id: str
+) -> None:
+    """Labels follow answers while an image is open."""
+    _, place = opened(tab, run_id, 3)
+    outcome = open_run(tab.session, run_id, "").outcome
+    label = int(outcome.labels[3])
+    other = (label + 1) % len(outcome.class_names)
+    for shown, verdict in ((label, "accepted"), (other, "relabelled")):
+        tab.detail.answer({**place, "verdict": "accepted", "label": str(shown)})
+        said = corrections_of(tab.session.store.get(run_id))[outcome.paths[3]]
+        assert (said.verdict, said.label) == (verdict, outcome.class_names[shown])
+    tab.detail.answer({**place, "verdict": "withdrawn"})
