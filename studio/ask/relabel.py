@@ -184,8 +184,9 @@ def widened(probabilities: Tensor, classes: int) -> Tensor:
     more = classes - probabilities.shape[1]
     if more <= 0:
         return probabilities
-    room = probabilities.new_full((len(probabilities), more), NEW_CLASS)
-    return torch.cat([probabilities * (1 - NEW_CLASS * more), room], dim=1)
+    each = min(NEW_CLASS, 0.5 / more)
+    room = probabilities.new_full((len(probabilities), more), each)
+    return torch.cat([probabilities * (1 - each * more), room], dim=1)
 
 
 def trusted(

@@ -56,10 +56,12 @@ def phase_one(
     seeds: Sequence[Seeds],
     test_views: TestViews,
     round_number: int = 1,
-) -> Iterator[Event]:
+) -> Generator[Event, None, bool]:
     """Train both models in place on their seeds, epoch by epoch.
 
     When the user stops, training ends before the next batch and the models keep what they have.
+    Returns whether that is all that was to be learned, or some of it: False where there is no seed,
+    or where the user stopped before the first step.
 
     Args:
         task: images, settings and what else a fit is about.
@@ -76,7 +78,7 @@ def phase_one(
     largest = max(taken, key=lambda own: own.images)
     per_epoch = [math.ceil(own.size / settings.phase1_batch) for own in taken]
     if settings.phase1_epochs == 0 or not max(per_epoch):
-        return
+        return settings.phase1_epochs == 0
     fewest = min(steps for steps in per_epoch if steps)
     epochs = max(settings.phase1_epochs, math.ceil(settings.phase1_min_steps / fewest))
     yield from largest.told("Phase I", epochs)
@@ -112,10 +114,11 @@ def phase_one(
                 task, models, team, trainers, seeds, taken, course, epochs, test_views, round_number
             )
             if stopped:
-                return
+                return any(trainer.done for trainer in trainers.values())
             course.epoch = epochs + 1
         yield from task.kept.arrived(PHASE1)
         yield from task.ends(PHASE1, between=True)
+    return True
 
 
 def _train(

@@ -7,7 +7,7 @@ confidence, and a model started again from the original CLIP learns those; no ex
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -55,7 +55,7 @@ class Learned:
     ones worked in; clean: (2, N) bool, S_clean of both; weights: (2, N), what each label counts in
     Phase II, 0 = nothing; seeds: images in the larger of the two seed sets; further: the seeds of
     both for a further round, () after the last; first_kept: the first labels stand, because the
-    models contradict them.
+    models contradict them or have learned nothing.
     """
 
     models: Models
@@ -103,7 +103,7 @@ def phase_one_rounds(task: Task) -> Generator[Event, None, Learned]:
             task.backbone, models[0].adapter, task.images, keep=settings.rounds > 1
         )
         training = phase_one(task, models=models, seeds=both, test_views=views, round_number=number)
-        yield from _counted(training, number, settings.rounds)
+        trained = yield from _counted(training, number, settings.rounds)
         # Seeds are chosen in double precision; from here on that would be as much memory again.
         first = first.float()
         ranks.team(len(models)).exchange(models)
@@ -116,7 +116,7 @@ def phase_one_rounds(task: Task) -> Generator[Event, None, Learned]:
         learned = None
         task.kept.forgets(ROUNDS)
         learned = yield from ranks.once(
-            _learned(task, models, judgement, first, number, seeds=seeds),
+            _learned(task, models, judgement, first, number, seeds=seeds, trained=trained),
             told=Learned.shared,
             heard=partial(Learned.of_shared, models=models),
         )
@@ -129,12 +129,21 @@ def phase_one_rounds(task: Task) -> Generator[Event, None, Learned]:
 
 
 def _learned(
-    task: Task, models: Models, judges: Judges, first: Tensor, number: int, *, seeds: int
+    task: Task,
+    models: Models,
+    judges: Judges,
+    first: Tensor,
+    number: int,
+    *,
+    seeds: int,
+    trained: bool,
 ) -> Generator[Event, None, Learned]:
     """What a round comes to. first: (N, C) of the first labels; seeds: how many it learned."""
     settings, given = task.settings, task.given
     more = number < settings.rounds
-    own_labels, further, kept = yield from _assigned(judges, first, task, further=more)
+    own_labels, further, kept = yield from _assigned(
+        judges, first, task, further=more, trained=trained
+    )
     labels = with_claims(own_labels, task.claims)
     stand, _ = into_judged(labels, torch.ones_like(labels, dtype=torch.bool), given)
     clean, weights, of_peer, of_own, confidence = map(
@@ -242,15 +251,18 @@ def _seeds_of(scores: Tensor, task: Task) -> Seeds:
 
 
 def _assigned(
-    judges: Judges, first: Tensor, task: Task, *, further: bool
+    judges: Judges, first: Tensor, task: Task, *, further: bool, trained: bool
 ) -> Generator[Event, None, tuple[Tensor, list[Seeds], bool]]:
     """(2, N) labels that each model gives: alone, or together in its own features; where
     `further`, the seeds of each for the next round; and whether the first labels were kept.
 
     first: (N, C) of the first labels, which count beside what the models have learned, and stand
-    where the models contradict them too often.
+    where the models contradict them too often, or are not trained.
     """
     weight, best = task.settings.first_label_weight, first.argmax(-1)
+    if not trained:
+        kept = [_next_seeds(first.clone(), judges, model, task) for model in range(2 * further)]
+        return best.expand(2, -1), kept, True
     if weight:
         alone = torch.cat([judges.of(rows).labels for rows in judges.parts], 1)
         if contradicted(alone, best, task.given != REJECTED):
@@ -313,9 +325,17 @@ def _next_seeds(own: Tensor, judges: Judges, model: int, task: Task) -> Seeds:
     return _seeds_of(without_prior(scores, power=power, overwrite=True), task)
 
 
-def _counted(events: Iterator[Event], number: int, rounds: int) -> Iterator[Event]:
-    """Steps and epochs of one round, counted through all of them, so that curves go on."""
-    for event in events:
+def _counted(
+    events: Generator[Event, None, bool], number: int, rounds: int
+) -> Generator[Event, None, bool]:
+    """Steps and epochs of one round, counted through all of them, so that curves go on; whether
+    anything was learned.
+    """
+    while True:
+        try:
+            event = next(events)
+        except StopIteration as end:
+            return end.value is not False
         if isinstance(event, Step):
             before = event.steps * (number - 1)
             yield dataclasses.replace(

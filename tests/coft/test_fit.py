@@ -353,3 +353,20 @@ def test_equal_images_make_no_infinite_head(vit: Backbone, images: int, head: st
     )  # fmt: skip
     assert bool(tower.head.weight.isfinite().all())
     assert float(tower.head.weight.abs().max()) < 1e5
+
+
+def test_stopped_before_the_first_step_nothing_untrained_is_shipped(
+    vit: Backbone, inputs: Inputs
+) -> None:
+    """Two models of random prompts would be, with labels at random."""
+    events: list[Event] = []
+    task = Task(
+        **inputs(vit, Canvases(30)), settings=Settings(**QUICK),
+        stop=lambda: any(isinstance(event, SeedSet) for event in events),
+    )  # fmt: skip
+    for event in fit(task):
+        events.append(event)
+    assert not [event for event in events if isinstance(event, Step)]
+    finished = only(events, Finished)
+    assert finished.stopped
+    assert torch.equal(finished.labels, task.start.event().labels)
