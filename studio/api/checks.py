@@ -15,8 +15,10 @@ from studio.ask.accuracy import checks as drawn
 from studio.errors import RunError
 from studio.images.image_names import ImageNames
 from studio.images.names import Matcher
+from studio.runs.deciding import UNMEASURED
 from studio.runs.given import NONE
 from studio.runs.outcome import Outcome
+from studio.runs.standing import OwnLabels
 from studio.runs.table import plain_name, plain_path, read_csv
 
 
@@ -79,6 +81,7 @@ def share_right(
     *,
     drawn_by: Outcome | None = None,
     before: Collection[str] = (),
+    own: OwnLabels | None = None,
 ) -> RightShare:
     """The share of right labels.
 
@@ -87,13 +90,20 @@ def share_right(
         answers: By path, what the image shows; anything but its label makes that wrong.
         drawn_by: The labels that the images were drawn by; None: those in question.
         before: As of `told`.
+        own: The labels in question, where answers may have gone into them; None: none did.
 
     Raises:
-        RunError: None of the answers is of the images that were drawn first.
+        RunError: None of the answers is of the images that were drawn first, or the labels may have
+            been told just these answers.
     """
     found = told(drawn_by or outcome, answers, before=before)
-    right = {i: label == int(outcome.labels[i]) for i, label in found.items()}
-    return right_share(right, outcome.labels, outcome.confidence)
+    labels = outcome.labels if own is None else own.without_own_answers()
+    if own is not None and own.checked is not None:
+        found = {i: label for i, label in found.items() if i in own.checked}
+        if not found:
+            raise RunError(UNMEASURED)
+    right = {i: label == int(labels[i]) for i, label in found.items()}
+    return right_share(right, labels, outcome.confidence)
 
 
 def read(path: Path, outcome: Outcome) -> dict[str, str]:

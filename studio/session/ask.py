@@ -17,7 +17,6 @@ from studio.errors import RunError
 from studio.runs.deciding import (
     WAYS,
     Checked,
-    OwnLabels,
     answered_before,
     between,
     keep,
@@ -27,7 +26,7 @@ from studio.runs.given import NONE
 from studio.runs.judge_checks import Questioned
 from studio.runs.outcome import ANSWERED, TOGETHER, Outcome
 from studio.runs.reader import STAGES, RunReader
-from studio.runs.standing import PERSON, Standing, withdraw
+from studio.runs.standing import PERSON, OwnLabels, Standing, withdraw
 from studio.session.asking import Asking
 from studio.session.encoded import drawn_order, subject_of
 from studio.session.opened import Opened, open_run
