@@ -44,7 +44,8 @@ UNMEASURED = (
 class Checked:
     """What the answers about drawn images say.
 
-    share: of the labels of the way that stands; decision: None of few answers; way: whose labels
+    share: of the labels of the way that stands, of no checks where nothing can be told of them;
+    decision: None of few answers; way: whose labels
     these are; standing: None where nothing was decided.
     """
 
@@ -56,7 +57,8 @@ class Checked:
     @property
     def lines(self) -> list[str]:
         """About how many labels are right, and which way of labelling the answers speak for."""
-        return [*self.share.sentences(), *(sentences(self.decision) if self.decision else ())]
+        share = self.share.sentences() if self.share.checks else [UNMEASURED]
+        return [*share, *(sentences(self.decision) if self.decision else ())]
 
     @property
     def stands(self) -> str:
