@@ -98,10 +98,8 @@ def share_right(
     """
     found = told(drawn_by or outcome, answers, before=before)
     labels = outcome.labels if own is None else own.without_own_answers()
-    if own is not None and own.checked is not None:
-        found = {i: label for i, label in found.items() if i in own.checked}
-        if not found:
-            raise RunError(UNMEASURED)
+    if own is not None and not (found := own.fair(found)):
+        raise RunError(UNMEASURED)
     right = {i: label == int(labels[i]) for i, label in found.items()}
     return right_share(right, labels, outcome.confidence)
 

@@ -123,10 +123,10 @@ def between(ways: Mapping[str, OwnLabels], told: Mapping[int, int], *, usual: st
     labels = {}
     for name, own in ways.items():
         if own.checked is not None:
-            both = {image: label for image, label in told.items() if image in own.checked}
-            if own.unmeasured or len(both) < min(FEWEST_TO_DECIDE, len(told)):
+            fair = own.fair(told)
+            if own.unmeasured or len(fair) < min(FEWEST_TO_DECIDE, len(told)):
                 continue
-            told = both
+            told = fair
         labels[name] = own.without_own_answers()
     return decide(told, labels, usual=usual)
 

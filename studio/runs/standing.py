@@ -51,6 +51,13 @@ class OwnLabels:
         """Whether these labels may have been told any answer, so that none tells about them."""
         return self.checked is not None and not self.checked
 
+    def fair(self, told: Mapping[int, int]) -> dict[int, int]:
+        """The answers, image -> class, that these labels are known without: only they tell how many
+        labels are right.
+        """
+        known = self.checked
+        return {i: label for i, label in told.items() if known is None or i in known}
+
     def without_own_answers(self) -> NDArray[np.int64]:
         """(N,) the labels as they are without each checked image's own answer."""
         labels = self.labels.copy()

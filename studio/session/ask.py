@@ -104,8 +104,9 @@ def checked_of(opened: Opened) -> Checked | None:
     way, standing = _standing_way(opened, ways)
     own = ways[way]
     labels = own.without_own_answers()
+    fair = own.fair(told)
     share = right_share(
-        {i: label == labels[i] for i, label in told.items()}, own.labels, own.confidence
+        {i: label == labels[i] for i, label in fair.items()}, labels, own.confidence
     )
     return Checked(share, _decision(opened, told, ways), way, standing)
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from studio.ask.accuracy import checks
+from studio.errors import RunError
 from studio.files import write_json
 from studio.runs.corrections import Corrections
-from studio.runs.deciding import between, settle, ways_of
+from studio.runs.deciding import UNMEASURED, between, settle, ways_of
 from studio.runs.outcome import ANSWERED
 from studio.runs.reader import RunReader
 from studio.runs.standing import OwnLabels, read_standing, write_standing
@@ -94,6 +97,16 @@ def opened_of(session: Session, run: Run) -> Opened:
     return open_run(session, OpenedRun(run.id))
 
 
+def asked(opened: Opened, own: OwnLabels, held_out: Mapping[int, int]) -> Opened:
+    """As it is while somebody asks, with labels that follow."""
+    weighs: Any = SimpleNamespace(first=(TRUTH + 1) % 4)
+    asking: Any = SimpleNamespace(
+        subject=SimpleNamespace(weighs=weighs, rows=np.arange(N)), checked=held_out
+    )
+    outcome = replace(opened.stages["zero-shot"], labels=own.labels, stage=ANSWERED)
+    return replace(opened, asking=asking, stages={**opened.stages, ANSWERED: outcome})
+
+
 def test_another_session_says_of_the_labels_that_stand_what_is_true(
     session: Session, run: Run, own: OwnLabels
 ) -> None:
@@ -127,6 +140,24 @@ def test_the_answers_decide_again_in_another_session(
     assert final.labels.tolist() == own.labels.tolist()
 
 
+def test_labels_that_were_told_the_answers_are_not_measured_by_them(
+    session: Session, run: Run, own: OwnLabels
+) -> None:
+    """As files of an earlier version have it: without what each label is without its own answer."""
+    standing = read_standing(run)
+    assert standing is not None
+    write_standing(run, replace(standing, own=replace(own, checked={})))
+    opened = opened_of(session, run)
+    checked = checked_of(opened)
+    assert checked is not None
+    assert checked.lines[0] == UNMEASURED
+    assert "take the labels that follow your answers" in checked.stands
+    with pytest.raises(RunError, match="nothing can be told"):
+        questioned_of(opened)
+    settle_standing(opened)
+    assert read_standing(run).way == ANSWERED  # type: ignore[union-attr]
+
+
 def test_what_names_labels_that_are_not_there_is_not_said_of_others(
     session: Session, run: Run, own: OwnLabels
 ) -> None:
@@ -136,3 +167,20 @@ def test_what_names_labels_that_are_not_there_is_not_said_of_others(
     checked = checked_of(opened_of(session, run))
     assert checked is not None
     assert (checked.way, checked.stands) == ("final", "")
+
+
+@pytest.mark.parametrize("known", [40, 30, 20])
+def test_answers_that_the_labels_were_told_meanwhile_are_not_counted_as_right(
+    session: Session, run: Run, own: OwnLabels, known: int
+) -> None:
+    """The labels follow each answer at once where twenty more come, or a class is added; what they
+    are without the images' own answers is found out later.
+    """
+    assert own.checked is not None
+    held_out = {i: own.checked[i] for i in drawn(run)[:known]}
+    opened = asked(opened_of(session, run), own, held_out)
+    checked = checked_of(opened)
+    assert checked is not None
+    assert checked.decision is not None
+    assert (checked.way, checked.share.checks, checked.decision.checks) == (ANSWERED, known, known)
+    assert abs(checked.share.value - right(own, held_out)) < 0.05
