@@ -157,8 +157,11 @@ class Run:
         """N images that are drawn to find out how many of all labels are right.
 
         Columns: path, pseudo-label, and an empty label, for what the image shows; see `accuracy`.
+        Images whose answers the run was given are none of them: its labels were told these.
         """
-        return to_check(self._outcome(), n, drawn_by=self._reader.ended())
+        return to_check(
+            self._outcome(), n, drawn_by=self._reader.ended(), before=answered_before(self._run)
+        )
 
     def accuracy(self, answers: Mapping[str, str] | Path | str | None = None) -> RightShare:
         """The share of right labels: `value`, `low`, `high`, `checks`, `with_more(10)`.

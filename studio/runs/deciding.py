@@ -45,8 +45,8 @@ class Checked:
     """What the answers about drawn images say.
 
     share: of the labels of the way that stands, of no checks where nothing can be told of them;
-    decision: None of few answers; way: whose labels
-    these are; standing: None where nothing was decided.
+    decision: None of few answers; way: whose labels these are; standing: None where nothing was
+    decided.
     """
 
     share: RightShare

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studio.ask.accuracy import checks as drawn
-from studio.ask.accuracy import first_drawn
+from studio.ask.accuracy import first_drawn, leaves_out, only
 from studio.ask.judge_accuracy import JudgedShare, judged_share
 from studio.ask.judge_question import MAX_NAMES, NONE, NONE_WORDS, TIMES
 from studio.ask.judge_said import Judgement
@@ -37,16 +37,20 @@ COLUMNS = ("path", "pseudo-label", "judge_check", "judge_check_again")
 
 @dataclass(frozen=True)
 class JudgeChecked:
-    """What a judge's checks say. share: see `JudgedShare`; model, host: whose they are."""
+    """What a judge's checks say. share: see `JudgedShare`; model, host: whose they are; left_out:
+    images that the share says nothing of, since their labels were told their own answers.
+    """
 
     share: JudgedShare
     model: str
     host: str
+    left_out: int = 0
 
     @property
     def lines(self) -> list[str]:
         """For people."""
-        return self.share.sentences(self.model)
+        first, *others = self.share.sentences(self.model)
+        return [first, *(leaves_out(self.left_out) if self.share.tells else ()), *others]
 
 
 @dataclass(frozen=True)
@@ -163,21 +167,28 @@ def judge_checked(record: JudgeRecord, of: Questioned) -> JudgeChecked | None:
         told = None if image is None else _borne_out(judgement, of.class_names[of.labels[image]])
         if image is not None and told is not None:
             said[image] = told
-    # Labels that were told an answer about the image itself say nothing.
-    unfair = set() if of.checked is None else (
-        {place[path] for path in answered if path in place} - set(of.checked)
-    )  # fmt: skip
-    drawn = {i: said[i] for i in first_drawn(of.order, said) if i not in unfair}
+    # Labels that were told an answer about their own image say nothing: the others are measured.
+    order = of.order
+    if of.checked is not None:
+        told_own = {
+            place[path] for path, one in answered.items()
+            if path in place and not (one.by_person and place[path] in of.checked)
+        }  # fmt: skip
+        order = order[~np.isin(order, sorted(told_own))]
+        said = {image: share for image, share in said.items() if image not in told_own}
+        people = {path: one for path, one in people.items() if place.get(path) not in told_own}
+    drawn = {image: said[image] for image in first_drawn(order, said)}
     if not drawn:
         return None
     person = {place[path]: one for path, one in people.items() if path in place}
     known = {
         image: person[image].label == of.class_names[of.labels[image]]
-        for image in first_drawn(of.order, person)
-        if image not in unfair
+        for image in first_drawn(order, person)
     }
-    share = judged_share(drawn, known, of.labels, of.confidence)
-    return JudgeChecked(share, model, host)
+    seen, labels, confidence = only(drawn, of.labels, of.confidence, among=order)
+    both, _, _ = only(known, of.labels, of.confidence, among=order)
+    share = judged_share(seen, both, labels, confidence)
+    return JudgeChecked(share, model, host, len(of.labels) - len(order))
 
 
 def write_checks(path: Path, record: JudgeRecord, of: Questioned, model: str, host: str) -> Path:

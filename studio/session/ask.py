@@ -106,8 +106,9 @@ def checked_of(opened: Opened) -> Checked | None:
     labels = own.without_own_answers()
     fair = own.fair(told)
     share = right_share(
-        {i: label == labels[i] for i, label in fair.items()}, labels, own.confidence
-    )
+        {i: label == labels[i] for i, label in fair.items()}, labels, own.confidence,
+        among=_order(opened),
+    )  # fmt: skip
     return Checked(share, _decision(opened, told, ways), way, standing)
 
 

@@ -259,7 +259,8 @@ def test_a_judge_tells_nothing_of_labels_that_were_told_an_answer_meanwhile(
     after = judge_checked(record, Questioned.of_run(reader))
     assert before is not None
     assert after is not None
-    assert (before.share.checks, after.share.checks) == (30, 25)
+    assert (before.share.checks, before.left_out) == (30, 0)
+    assert (after.share.checks, after.left_out) == (25, 5)
     assert after.share.both == 20
 
 

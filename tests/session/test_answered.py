@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from studio.api.run import Run as ApiRun
 from studio.ask.accuracy import checks
 from studio.errors import RunError
 from studio.files import write_json
@@ -184,3 +185,18 @@ def test_answers_that_the_labels_were_told_meanwhile_are_not_counted_as_right(
     assert checked.decision is not None
     assert (checked.way, checked.share.checks, checked.decision.checks) == (ANSWERED, known, known)
     assert abs(checked.share.value - right(own, held_out)) < 0.05
+
+
+def test_images_that_a_run_was_given_answers_about_are_left_out(session: Session, run: Run) -> None:
+    """They are right, for the run was told so; drawn are the others."""
+    rows = [f"{i}.jpg,relabelled,{NAMES[TRUTH[i]]}" for i in range(100)]
+    (run.path / "given.csv").write_text("path,verdict,label\n" + "\n".join(rows) + "\n", "utf-8")
+    first = [i for i in drawn(run) if i >= 100][:40]
+    Corrections.of(run).add("relabelled", {f"{i}.jpg": NAMES[TRUTH[i]] for i in first})
+    checked = checked_of(opened_of(session, run))
+    assert checked is not None
+    assert (checked.share.checks, checked.share.left_out) == (40, 100)
+    assert "That leaves out 100 images, whose answers these labels were told." in checked.lines
+    made = ApiRun(run)
+    assert made.accuracy() == checked.share, "the page and the notebook say the same"
+    assert made.checks(20)["path"] == [f"{i}.jpg" for i in first[:20]]
