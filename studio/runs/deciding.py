@@ -186,8 +186,9 @@ def leave_to_answers(
 
     Labels that are kept with the run outlive that the person's word is taken back.
     """
-    more = {**reader.own_labels(), **(more or {})}
-    withdraw(reader.run)
+    before = reader.standing()
+    if before is not None:
+        write_standing(reader.run, replace(before, by=ANSWERS))
     return settle(reader, found, more)
 
 

@@ -345,3 +345,17 @@ def test_a_way_without_labels_does_not_stand(run: Run) -> None:
     write_standing(run, Standing(ANSWERED, checks=20, chance=0.99))
     assert ApiRun(run).standing == "final"
     assert standing_of(read(run)) == ("final", None)
+
+
+def test_labels_that_nothing_is_known_of_outlive_a_persons_word_for_them(
+    run: Run, standing_answers: OwnLabels
+) -> None:
+    standing = read_standing(run)
+    assert standing is not None
+    write_standing(run, replace(standing, own=replace(standing_answers, checked={})))
+    made = ApiRun(run)
+    keep(read(run), ANSWERED)
+    made.keep("answers")
+    found = read_standing(run)
+    assert found is not None
+    assert (found.way, found.by) == (ANSWERED, "answers")
