@@ -61,6 +61,7 @@ def suggest(options: argparse.Namespace) -> int:
 def checks(options: argparse.Namespace) -> int:
     """Draw images to check, or say what those that were checked tell of all labels."""
     from studio.api.run import Run
+    from studio.errors import RunError
     from studio.runs.deciding import USUAL, WAYS, sentences
     from studio.runs.store import RunStore
 
@@ -74,15 +75,28 @@ def checks(options: argparse.Namespace) -> int:
         table.save(options.out)
         print(f"{plural(len(table), 'image')} to check: {options.out}")
         return 0
-    judged = None if options.answers is not None else run.judge_checks()
-    if judged is not None:
-        for sentence in judged.lines:
+    try:
+        judged = None if options.answers is not None else run.judge_checks()
+        lines = [] if judged is None else judged.lines
+    except RunError as error:
+        lines = [str(error)]
+    if lines:
+        for sentence in lines:
             print(sentence)
         if not run.checked:
             return 0
         print()
     found = run.decide(options.answers)
-    for sentence in (*sentences(found), *run.accuracy(options.answers).sentences()):
+    for sentence in sentences(found):
+        print(sentence)
+    if run.standing not in found.shares:
+        print(f"They are not compared with the labels {WAYS.get(run.standing, run.standing)}, "
+              "which stand.")  # fmt: skip
+    try:
+        told = run.accuracy(options.answers).sentences()
+    except RunError as error:  # of those that stand; what the answers say of the others is printed
+        told = [str(error)]
+    for sentence in told:
         print(sentence)
     if run.standing != USUAL:
         print(

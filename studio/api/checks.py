@@ -9,24 +9,37 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from studio.api.table import Table
 from studio.ask.accuracy import RightShare, first_drawn, right_share
 from studio.ask.accuracy import checks as drawn
 from studio.errors import RunError
 from studio.images.image_names import ImageNames
 from studio.images.names import Matcher
+from studio.runs.deciding import UNMEASURED
 from studio.runs.given import NONE
 from studio.runs.outcome import Outcome
+from studio.runs.standing import OwnLabels
 from studio.runs.table import plain_name, plain_path, read_csv
 
 
-def to_check(outcome: Outcome, number: int, *, drawn_by: Outcome | None = None) -> Table:
+def to_check(
+    outcome: Outcome, number: int, *, drawn_by: Outcome | None = None, before: Collection[str] = ()
+) -> Table:
     """The images that are to be checked first: path, pseudo-label, and an empty label.
 
-    outcome: The labels in question; drawn_by: as of `share_right`.
+    outcome: The labels in question; drawn_by: as of `share_right`; before: as of `told`.
+
+    Raises:
+        RunError: All images were answered before.
     """
-    by = drawn_by or outcome
-    first = drawn(by.labels, by.confidence)[: max(number, 0)]
+    order = _order(drawn_by or outcome, before)
+    if before and not len(order):
+        raise RunError("All images were answered before these labels were made: none can tell how "
+                       "many of them are right.")  # fmt: skip
+    first = order[: max(number, 0)]
     return Table({
         "path": [outcome.paths[i] for i in first],
         "pseudo-label": [outcome.name(int(outcome.labels[i])) for i in first],
@@ -61,10 +74,7 @@ def drawn_answers(
     outcome: Outcome, answers: Mapping[str, str], *, before: Collection[str] = ()
 ) -> dict[int, int]:
     """As `told`, and nothing where none of the answers is of an image that was drawn."""
-    order = [
-        i for i in drawn(outcome.labels, outcome.confidence).tolist()
-        if outcome.paths[i] not in before
-    ]  # fmt: skip
+    order = _order(outcome, before).tolist()
     answered = {i for i in order if outcome.paths[i] in answers}
     matcher = Matcher(outcome.class_names)
     return {
@@ -73,12 +83,19 @@ def drawn_answers(
     }
 
 
+def _order(outcome: Outcome, before: Collection[str]) -> NDArray[np.int64]:
+    """(n,) images in the order in which they are checked, without those answered before."""
+    order = drawn(outcome.labels, outcome.confidence)
+    return order[[outcome.paths[i] not in before for i in order]] if before else order
+
+
 def share_right(
     outcome: Outcome,
     answers: Mapping[str, str],
     *,
     drawn_by: Outcome | None = None,
     before: Collection[str] = (),
+    own: OwnLabels | None = None,
 ) -> RightShare:
     """The share of right labels.
 
@@ -87,13 +104,19 @@ def share_right(
         answers: By path, what the image shows; anything but its label makes that wrong.
         drawn_by: The labels that the images were drawn by; None: those in question.
         before: As of `told`.
+        own: The labels in question, where answers may have gone into them; None: none did.
 
     Raises:
-        RunError: None of the answers is of the images that were drawn first.
+        RunError: None of the answers is of the images that were drawn first, or the labels may have
+            been told just these answers.
     """
     found = told(drawn_by or outcome, answers, before=before)
-    right = {i: label == int(outcome.labels[i]) for i, label in found.items()}
-    return right_share(right, outcome.labels, outcome.confidence)
+    labels = outcome.labels if own is None else own.without_own_answers()
+    if own is not None and not (found := own.fair(found)):
+        raise RunError(UNMEASURED)
+    right = {i: label == int(labels[i]) for i, label in found.items()}
+    among = _order(drawn_by or outcome, before)
+    return right_share(right, labels, outcome.confidence, among=among)
 
 
 def read(path: Path, outcome: Outcome) -> dict[str, str]:

@@ -18,15 +18,24 @@ from studio.export.subject import EVERYTHING
 from studio.places import default_cache_dir, default_runs_dir
 from studio.runs.command import summary
 from studio.runs.corrections import Corrections
-from studio.runs.deciding import USUAL, answered_before, decision, keep, settle
-from studio.runs.judge_checks import JudgeChecked, Questioned, judge_checked
+from studio.runs.deciding import (
+    USUAL,
+    answered_before,
+    decision,
+    keep,
+    leave_to_answers,
+    settle,
+    standing_of,
+    ways_of,
+)
+from studio.runs.judge_checks import JudgeChecked, Questioned, has_checks, judge_checked
 from studio.runs.judged import JudgeRecord
 from studio.runs.outcome import Outcome
 from studio.runs.reader import RunReader
 from studio.runs.result import RunResult
 from studio.runs.resume import what_to_do
 from studio.runs.run import Run as RunFolder
-from studio.runs.standing import ANSWERS, withdraw
+from studio.runs.standing import ANSWERS
 from studio.runs.store import RunStore
 from studio.scores.estimate import Estimate
 from studio.terminal import Terminal
@@ -148,8 +157,11 @@ class Run:
         """N images that are drawn to find out how many of all labels are right.
 
         Columns: path, pseudo-label, and an empty label, for what the image shows; see `accuracy`.
+        Images whose answers the run was given are none of them: its labels were told these.
         """
-        return to_check(self._outcome(), n, drawn_by=self._reader.ended())
+        return to_check(
+            self._outcome(), n, drawn_by=self._reader.ended(), before=answered_before(self._run)
+        )
 
     def accuracy(self, answers: Mapping[str, str] | Path | str | None = None) -> RightShare:
         """The share of right labels: `value`, `low`, `high`, `checks`, `with_more(10)`.
@@ -158,13 +170,16 @@ class Run:
             answers: What the images of `checks` show, by path, or the file that was filled in;
                 None: a person's corrections of those images, one that is left out being wrong.
 
+        Labels that follow answers are looked at as they are without each image's own one.
+
         Raises:
-            RunError: None of these images is answered.
+            RunError: None of these images is answered, or the labels were told just these answers.
         """
         outcome, said = self._outcome(), self._said(answers)
         return share_right(
-            outcome, said, drawn_by=self._reader.ended(), before=answered_before(self._run)
-        )
+            outcome, said, drawn_by=self._reader.ended(), before=answered_before(self._run),
+            own=ways_of(self._reader).get(standing_of(self._reader)[0]),
+        )  # fmt: skip
 
     @property
     def checked(self) -> bool:
@@ -181,23 +196,22 @@ class Run:
         They are never counted with a person's. None where there are none.
 
         Raises:
-            RunError: The run has no labels.
+            RunError: The run has no labels, or they may have been told those images' answers.
         """
         self._outcome()
         record = JudgeRecord(Corrections.of(self._run))
+        if not has_checks(record):
+            return None
         return judge_checked(record, Questioned.of_run(self._reader))
 
     def decide(self, answers: Mapping[str, str] | Path | str | None = None) -> Decision:
         """Which labels these answers speak for: `best`, `sure`, `shares`; as of `accuracy`.
 
         Where they speak clearly for other labels than those after training, `labels`, exports and
-        the page take those from now on, until `keep` says otherwise.
+        the page take those from now on, until `keep` says otherwise. Labels that they cannot be
+        compared with, which `shares` lacks, go on standing.
         """
-        ended = self._reader.ended() if self._outcome() else None
-        assert ended is not None
-        found = decision(
-            self._reader, told(ended, self._said(answers), before=answered_before(self._run))
-        )
+        found = self._decision(self._said(answers))
         settle(self._reader, found)
         return found
 
@@ -205,21 +219,27 @@ class Run:
     def standing(self) -> str:
         """Which labels stand: `final`, those that the run ended with, or those of another way."""
         self._reader.refresh()
-        standing = self._reader.standing()
+        standing = standing_of(self._reader)[1]
         return USUAL if standing is None else standing.way
 
     def keep(self, way: str) -> None:
         """Have other labels stand, whatever answers say: `zero-shot`, `phase1`, `final`; `answers`
-        leaves it to the answers again.
+        leaves it to a person's answers again.
 
         Raises:
             RunError: The run has no such labels.
         """
         self._outcome()
         if way == ANSWERS:
-            withdraw(self._run)
+            found = self._decision(self._said(None)) if self.checked else None
+            leave_to_answers(self._reader, found)
         else:
             keep(self._reader, way)
+
+    def _decision(self, said: Mapping[str, str]) -> Decision:
+        ended = self._reader.ended() if self._outcome() else None
+        assert ended is not None
+        return decision(self._reader, told(ended, said, before=answered_before(self._run)))
 
     def _said(self, answers: Mapping[str, str] | Path | str | None) -> Mapping[str, str]:
         if answers is None:

@@ -14,12 +14,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from studio.numbers import percent, plural
 from studio.scores.significance import at_most_heads
+
+T = TypeVar("T")
 
 Z = 1.645
 """Of an interval that is right nine times in ten."""
@@ -39,13 +42,15 @@ Floats = NDArray[np.floating]
 @dataclass(frozen=True)
 class RightShare:
     """value: the share of right labels, in [0, 1], most likely between low and high; checks: how
-    many it rests on.
+    many it rests on; left_out: images that it says nothing of, since their labels were told their
+    own answers.
     """
 
     value: float
     low: float
     high: float
     checks: int
+    left_out: int = 0
 
     @property
     def tells(self) -> bool:
@@ -76,6 +81,7 @@ class RightShare:
             f"About {percent(self.value)} of the labels are right (between {100 * self.low:.0f} "
             f"and {percent(self.high)}, nine times in ten), from "
             f"{plural(self.checks, 'checked image')}.",
+            *leaves_out(self.left_out),
             brings,
         ]
 
@@ -124,18 +130,47 @@ def checks(labels: Labels, confidence: Floats, *, seed: int = 0) -> Labels:
     return np.asarray(order[places[np.sort(first)]], np.int64)
 
 
-def right_share(told: Mapping[int, bool], labels: Labels, confidence: Floats) -> RightShare:
+def right_share(
+    told: Mapping[int, bool], labels: Labels, confidence: Floats, *, among: Labels | None = None
+) -> RightShare:
     """The share of right labels from checks that were drawn (`checks`).
 
     Args:
         told: Image -> whether its label is right.
         labels: (N,), as of `checks`.
         confidence: (N,) in [0, 1], the proxy.
+        among: (n,) images that were drawn from, which alone the share is of: those whose answers
+            the labels were told are right more often than the others. None: all.
     """
+    left_out = 0 if among is None else len(labels) - len(among)
     if not told:
-        return RightShare(0.5, 0.0, 1.0, 0)
+        return RightShare(0.5, 0.0, 1.0, 0, left_out)
+    if among is not None:
+        told, labels, confidence = only(told, labels, confidence, among=among)
     value, half = share_seen(told, labels, confidence)
-    return RightShare(value, max(0.0, value - half), min(1.0, value + half), len(told))
+    return RightShare(value, max(0.0, value - half), min(1.0, value + half), len(told), left_out)
+
+
+def only(
+    told: Mapping[int, T], labels: Labels, confidence: Floats, *, among: Labels
+) -> tuple[dict[int, T], Labels, Floats]:
+    """What was told of some images alone, by their places among these, and their labels (n,) and
+    confidences (n,). among: (n,) of the N images, each once, those that something was told of too.
+    """
+    if len(among) == len(labels):
+        return dict(told), labels, confidence
+    rows = np.sort(among)
+    places = np.searchsorted(rows, np.fromiter(told, np.int64, len(told))).tolist()
+    return dict(zip(places, told.values(), strict=True)), labels[rows], confidence[rows]
+
+
+def leaves_out(images: int) -> list[str]:
+    """What a share says nothing of, for people; no line where that is no image."""
+    if not images:
+        return []
+    if images == 1:
+        return ["That leaves out 1 image, whose answer these labels were told."]
+    return [f"That leaves out {plural(images, 'image')}, whose answers these labels were told."]
 
 
 def share_seen(

@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studio.ask.accuracy import checks as drawn
-from studio.ask.accuracy import first_drawn
+from studio.ask.accuracy import first_drawn, leaves_out, only
 from studio.ask.judge_accuracy import JudgedShare, judged_share
 from studio.ask.judge_question import MAX_NAMES, NONE, NONE_WORDS, TIMES
 from studio.ask.judge_said import Judgement
 from studio.errors import RunError
-from studio.runs.deciding import answered_before
+from studio.runs.deciding import UNMEASURED, answered_before, standing_of, ways_of
 from studio.runs.judged import JudgeRecord
 from studio.runs.judging import ChooseImages
 from studio.runs.outcome import Outcome
@@ -37,16 +37,20 @@ COLUMNS = ("path", "pseudo-label", "judge_check", "judge_check_again")
 
 @dataclass(frozen=True)
 class JudgeChecked:
-    """What a judge's checks say. share: see `JudgedShare`; model, host: whose they are."""
+    """What a judge's checks say. share: see `JudgedShare`; model, host: whose they are; left_out:
+    images that the share says nothing of, since their labels were told their own answers.
+    """
 
     share: JudgedShare
     model: str
     host: str
+    left_out: int = 0
 
     @property
     def lines(self) -> list[str]:
         """For people."""
-        return self.share.sentences(self.model)
+        first, *others = self.share.sentences(self.model)
+        return [first, *(leaves_out(self.left_out) if self.share.tells else ()), *others]
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,8 @@ class Questioned:
 
     paths: of the N images; class_names: C; labels: (N,) in question; confidence: (N,); order: (n,)
     images in the order in which they are checked, as of `studio.ask.accuracy.checks`; ways: (N,)
-    labels of each way of labelling, those in question first.
+    labels of each way of labelling, those in question first; checked: where answers went into the
+    labels in question, the images whose own answer did not; None: none went into them.
     """
 
     paths: Sequence[str]
@@ -64,6 +69,7 @@ class Questioned:
     confidence: Floats
     order: Labels
     ways: Sequence[Labels]
+    checked: Collection[int] | None = None
 
     @classmethod
     def of(cls, outcome: Outcome) -> Questioned:
@@ -76,10 +82,10 @@ class Questioned:
 
     @classmethod
     def of_run(cls, reader: RunReader) -> Questioned:
-        """The labels of a run that stand.
+        """The labels of a run that stand, without each checked image's own answer.
 
         Raises:
-            RunError: It has not ended.
+            RunError: It has not ended, or its labels may have been told answers about these images.
         """
         ended, final, run = reader.ended(), reader.final(), reader.run
         if ended is None or final is None:
@@ -88,9 +94,13 @@ class Questioned:
         order, before = drawn(ended.labels, ended.confidence), answered_before(run)
         if before:
             order = order[[ended.paths[i] not in before for i in order]]
+        ways = ways_of(reader)
+        own = ways[standing_of(reader)[0]]
+        if own.unmeasured:
+            raise RunError(UNMEASURED)
         return cls(
-            final.paths, final.class_names, final.labels, final.confidence, order,
-            [final.labels, *(stage.labels for stage in reader.outcomes().values())],
+            final.paths, final.class_names, own.without_own_answers(), own.confidence, order,
+            [own.without_own_answers(), *(way.labels for way in ways.values())], own.checked,
         )  # fmt: skip
 
 
@@ -133,6 +143,11 @@ def left_to_check(of: Questioned, done: Collection[str]) -> int:
     return len(of.order) - (sum(of.paths[i] in done for i in of.order) if done else 0)
 
 
+def has_checks(record: JudgeRecord) -> bool:
+    """Whether a judge has checked any image."""
+    return any(one.checks and one.judgements for one in record.askings())
+
+
 def judge_checked(record: JudgeRecord, of: Questioned) -> JudgeChecked | None:
     """What the checks of the judge say that was asked last; None where there are none of images
     that were drawn first.
@@ -142,8 +157,9 @@ def judge_checked(record: JudgeRecord, of: Questioned) -> JudgeChecked | None:
         return None
     model, host = checks[-1].model, checks[-1].host
     judgements = record.checked(model, host)
-    people = {p: one for p, one in record.corrections.current().items() if one.by_person}
-    wanted = judgements.keys() | people.keys()
+    answered = record.corrections.current()
+    people = {p: one for p, one in answered.items() if one.by_person}
+    wanted = judgements.keys() | answered.keys()
     place = {path: image for image, path in enumerate(of.paths) if path in wanted}
     said = {}
     for path, judgement in judgements.items():
@@ -151,16 +167,28 @@ def judge_checked(record: JudgeRecord, of: Questioned) -> JudgeChecked | None:
         told = None if image is None else _borne_out(judgement, of.class_names[of.labels[image]])
         if image is not None and told is not None:
             said[image] = told
-    drawn = {image: said[image] for image in first_drawn(of.order, said)}
+    # Labels that were told an answer about their own image say nothing: the others are measured.
+    order = of.order
+    if of.checked is not None:
+        told_own = {
+            place[path] for path, one in answered.items()
+            if path in place and not (one.by_person and place[path] in of.checked)
+        }  # fmt: skip
+        order = order[~np.isin(order, sorted(told_own))]
+        said = {image: share for image, share in said.items() if image not in told_own}
+        people = {path: one for path, one in people.items() if place.get(path) not in told_own}
+    drawn = {image: said[image] for image in first_drawn(order, said)}
     if not drawn:
         return None
     person = {place[path]: one for path, one in people.items() if path in place}
     known = {
         image: person[image].label == of.class_names[of.labels[image]]
-        for image in first_drawn(of.order, person)
+        for image in first_drawn(order, person)
     }
-    share = judged_share(drawn, known, of.labels, of.confidence)
-    return JudgeChecked(share, model, host)
+    seen, labels, confidence = only(drawn, of.labels, of.confidence, among=order)
+    both, _, _ = only(known, of.labels, of.confidence, among=order)
+    share = judged_share(seen, both, labels, confidence)
+    return JudgeChecked(share, model, host, len(of.labels) - len(order))
 
 
 def write_checks(path: Path, record: JudgeRecord, of: Questioned, model: str, host: str) -> Path:

@@ -29,7 +29,7 @@ from studio.runs.measured import Score
 from studio.runs.outcome import Outcome
 from studio.runs.outcome_of import BUILD, zero_shot_outcome
 from studio.runs.records import decode, kind_of
-from studio.runs.standing import Standing, mark_of, read_standing
+from studio.runs.standing import OwnLabels, Standing, mark_of, read_standing
 from studio.runs.store import Run, RunInfo
 from studio.runs.tensors import check_classes, images_in, loaded
 from studio.scores.estimate import Estimate
@@ -164,6 +164,27 @@ class RunReader:
                 self._decided = mark, read_standing(self.run)
             return self._decided[1]
 
+    def own_labels(self) -> dict[str, OwnLabels]:
+        """By way, labels that are kept beside what was decided: of a way that the run itself has
+        not recorded, whether it stands or not.
+
+        Raises:
+            RunError: They are of other images or classes, or damaged.
+        """
+        with self._lock:
+            standing, ended = self.standing(), self.ended()
+            if standing is None or ended is None or standing.own is None:
+                return {}
+            own = standing.own
+            if standing.own_way in STAGES:
+                return {}
+            if len(own.labels) != len(ended) or not all(
+                0 <= labels.min(initial=0) <= labels.max(initial=0) < len(self.class_names)
+                for labels in (own.labels, own.without_own_answers())
+            ):
+                raise self.run.damaged("standing.safetensors has labels of other images or classes")
+            return {standing.own_way: own}
+
     def outcomes(self) -> dict[str, Outcome]:
         """The labels at each of `STAGES` that the run has been through, in that order.
 
@@ -227,18 +248,14 @@ class RunReader:
     def _standing_outcome(self) -> Outcome | None:
         """The labels that stand, of a way that the run itself has not recorded; else None."""
         standing, ended = self.standing(), self.ended()
-        if standing is None or ended is None or standing.labels is None or standing.way in STAGES:
+        own = self.own_labels().get(standing.way) if standing is not None else None
+        if standing is None or ended is None or own is None:
             return None
-        labels, confidence = standing.labels, standing.confidence
-        of_these = len(labels) == len(ended)
-        known = 0 <= labels.min(initial=0) <= labels.max(initial=0) < len(self.class_names)
-        if confidence is None or not of_these or not known:
-            raise self.run.damaged("standing.safetensors has labels of other images or classes")
         before = self._standing_made
         if before is None or before[0] is not standing or before[1] is not ended:
             made = zero_shot_outcome(
-                paths=ended.paths, class_names=ended.class_names, labels=labels,
-                confidence=confidence,
+                paths=ended.paths, class_names=ended.class_names, labels=own.labels,
+                confidence=own.confidence,
             )  # fmt: skip
             made = replace(
                 made, stage=standing.way, truth=ended.truth, strangers=ended.strangers,

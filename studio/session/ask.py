@@ -15,19 +15,20 @@ from studio.ask.accuracy import (
 )
 from studio.errors import RunError
 from studio.runs.deciding import (
+    UNMEASURED,
     WAYS,
     Checked,
-    OwnLabels,
     answered_before,
     between,
     keep,
+    leave_to_answers,
     settle,
 )
 from studio.runs.given import NONE
 from studio.runs.judge_checks import Questioned
 from studio.runs.outcome import ANSWERED, TOGETHER, Outcome
 from studio.runs.reader import STAGES, RunReader
-from studio.runs.standing import PERSON, Standing, withdraw
+from studio.runs.standing import PERSON, OwnLabels, Standing
 from studio.session.asking import Asking
 from studio.session.encoded import drawn_order, subject_of
 from studio.session.opened import Opened, open_run
@@ -103,21 +104,30 @@ def checked_of(opened: Opened) -> Checked | None:
     way, standing = _standing_way(opened, ways)
     own = ways[way]
     labels = own.without_own_answers()
+    fair = own.fair(told)
     share = right_share(
-        {i: label == labels[i] for i, label in told.items()}, own.labels, own.confidence
-    )
+        {i: label == labels[i] for i, label in fair.items()}, labels, own.confidence,
+        among=_order(opened),
+    )  # fmt: skip
     return Checked(share, _decision(opened, told, ways), way, standing)
 
 
 def questioned_of(opened: Opened) -> Questioned | None:
-    """The labels that are looked at, as they are checked; None before there are any to check."""
+    """The labels that stand, as they are checked; None before there are any to check.
+
+    Raises:
+        RunError: They may have been told answers about the images that would be checked.
+    """
     ways = _ways(opened)
     if not ways or (isinstance(opened.source, OpenedRun) and _reader(opened) is None):
         return None
     own = ways[_standing_way(opened, ways)[0]]
+    if own.unmeasured:
+        raise RunError(UNMEASURED)
+    labels = own.without_own_answers()
     return Questioned(
-        opened.outcome.paths, opened.outcome.class_names, own.without_own_answers(),
-        own.confidence, _order(opened), [own.labels, *(one.labels for one in ways.values())],
+        opened.outcome.paths, opened.outcome.class_names, labels, own.confidence, _order(opened),
+        [labels, *(one.labels for one in ways.values())], own.checked,
     )  # fmt: skip
 
 
@@ -125,9 +135,7 @@ def settle_standing(opened: Opened) -> None:
     """Have the labels of a run stand that the answers about drawn images speak for."""
     reader = _reader(opened)
     if reader is not None:
-        ways, told = _ways(opened), _told(opened)
-        more = {way: own for way, own in ways.items() if way not in STAGES}
-        settle(reader, _decision(opened, told, ways), more)
+        settle(reader, *_compared(opened))
 
 
 def reverse_standing(opened: Opened) -> str:
@@ -142,8 +150,7 @@ def reverse_standing(opened: Opened) -> str:
     if reader is None or standing is None:
         raise RunError("Nothing was decided about these labels.")
     if standing.by == PERSON:
-        withdraw(reader.run)
-        settle_standing(opened)
+        leave_to_answers(reader, *_compared(opened))
         return "The answers decide again which labels stand"
     usual = list(_stages(opened))[-1]
     keep(reader, usual)
@@ -151,11 +158,14 @@ def reverse_standing(opened: Opened) -> str:
 
 
 def _standing_way(opened: Opened, ways: Mapping[str, OwnLabels]) -> tuple[str, Standing | None]:
-    """Whose labels stand, and what was decided; None where nothing was."""
+    """Whose labels stand, and what was decided; None where nothing was, or where that names labels
+    that the run does not have, so that others leave it.
+    """
     reader = _reader(opened)
     standing = None if reader is None else reader.standing()
-    usual = list(_stages(opened))[-1]
-    return usual if standing is None or standing.way not in ways else standing.way, standing
+    if standing is None or standing.way not in ways:
+        return list(_stages(opened))[-1], None
+    return standing.way, standing
 
 
 def _reader(opened: Opened) -> RunReader | None:
@@ -202,8 +212,13 @@ def _told(opened: Opened) -> dict[int, int]:
 
 
 def _ways(opened: Opened) -> dict[str, OwnLabels]:
-    """The labels of each way of labelling."""
+    """The labels of each way of labelling: the stages, those that are kept with the run, which
+    another session may have made, and above these the ones of this session.
+    """
     ways = {name: OwnLabels(s.labels, s.confidence) for name, s in _stages(opened).items()}
+    reader = _reader(opened)
+    if reader is not None:
+        ways |= reader.own_labels()
     asking = opened.asking
     if not ways or asking is None:
         return ways
@@ -218,6 +233,13 @@ def _ways(opened: Opened) -> dict[str, OwnLabels]:
     if followed is not None and asking.checked:
         ways[ANSWERED] = OwnLabels(followed.labels, followed.confidence, asking.checked)
     return ways
+
+
+def _compared(opened: Opened) -> tuple[Decision | None, dict[str, OwnLabels]]:
+    """What the answers decide, and the compared labels that are no stage of the run."""
+    ways = _ways(opened)
+    more = {way: own for way, own in ways.items() if way not in STAGES}
+    return _decision(opened, _told(opened), ways), more
 
 
 def _decision(

@@ -78,6 +78,7 @@ class Asking:
                 self._first = None  # some images are gone: what changes is counted anew
             if subject.class_names[: len(before)] != before:
                 self._shown, self._next, self._end, self._first = [], [], 0, None
+                self.checked = {}  # labels are numbers of names
         self.weigh()
 
     def begin(self, *, checking: bool = False) -> None:
@@ -234,7 +235,10 @@ class Asking:
             self._changed = int((labels != self._first).sum())
             self._followed, self._weighed, self._made, self._mark = followed, current, None, None
         if settle and self.after is not None:
-            self.checked = held_out(subject, self._order(), said)
+            checked, names = held_out(subject, self._order(), said), subject.class_names
+            with self._lock:
+                if self.subject.class_names[: len(names)] == names:  # none was taken away meanwhile
+                    self.checked = checked
             self.after()
 
     def _order(self) -> Sequence[int] | NDArray[np.int64]:

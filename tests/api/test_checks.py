@@ -83,3 +83,15 @@ def test_a_list_is_written_filled_in_and_read(
     assert main(["checks", run.id, *runs]) == 2, "nobody has corrected anything"
     run.correct({row["path"]: row["label"] for row in rows})
     assert run.accuracy().checks == 12
+
+
+def test_images_that_were_answered_before_are_not_drawn(outcome: Outcome) -> None:
+    before = set(to_check(outcome, 100)["path"][:80:2])
+    rows = to_check(outcome, 40, before=before)
+    assert not set(rows["path"]) & before
+    said = {row["path"]: row["pseudo-label"] for row in rows}
+    share = share_right(outcome, said, before=before)
+    assert (share.checks, share.left_out) == (40, 40)
+    assert len(to_check(outcome, 100, before=before)) == 60
+    with pytest.raises(RunError, match="All images were answered before"):
+        to_check(outcome, 10, before=outcome.paths)

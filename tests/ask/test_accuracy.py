@@ -126,3 +126,25 @@ def test_an_interval_that_leaves_everything_open_is_not_said(number: int) -> Non
     assert "too few to tell" in first
     assert "%" not in first
     assert second.startswith("10 more that are drawn would tell it to within about ")
+
+
+@pytest.mark.parametrize("given", [200, 500])
+def test_a_share_of_the_images_that_were_drawn_from(given: int) -> None:
+    """Labels that were told their own answers are right and sure: those of the others are not."""
+    labels, confidence, right = labelled(0.4)
+    told_own = np.arange(1000) < given
+    right, confidence = right | told_own, np.where(told_own, 1, confidence)
+    errors, held = [], 0
+    for seed in range(200):
+        order = checks(labels, confidence, seed=seed)
+        order = order[~told_own[order]]
+        told = {int(i): bool(right[i]) for i in order[:40]}
+        found = right_share(told, labels, confidence, among=order)
+        errors.append(found.value - right[~told_own].mean())
+        held += found.low <= right[~told_own].mean() <= found.high
+    assert abs(np.mean(errors)) < 0.015, "biased"
+    assert held >= 0.86 * 200
+    assert found.left_out == given
+    assert f"That leaves out {given} images, whose answers these labels were told." in (
+        found.sentences()
+    )

@@ -185,3 +185,26 @@ def test_the_table_of_them_cannot_be_taken_for_a_persons(
     assert [row["path"] for row in rows] == [PATHS[i], PATHS[j]]
     assert rows[0]["judge_check"] == NAMES[LABELS[i]]
     assert (rows[1]["judge_check"], rows[1]["judge_check_again"]) == ("none of these", "dog")
+
+
+def test_the_share_is_of_the_images_that_were_drawn_from(record: JudgeRecord) -> None:
+    """A run was given answers about half of the images, and is sure of these."""
+    sure = np.where(np.arange(80) < 40, 1.0, 0.3)
+    whole = checks(LABELS, sure)
+    order = whole[whole >= 40]
+    of = Questioned(PATHS, NAMES, LABELS, sure, order, [LABELS])
+    keep(record, [right(i) if i % 5 < 2 else wrong(i) for i in order])
+    found = judge_checked(record, of)
+    assert found is not None
+    assert found.share.seen == pytest.approx(0.4, abs=0.01)
+    assert found.left_out == 40
+    assert "That leaves out 40 images, whose answers these labels were told." in found.lines
+
+
+def test_judged_labels_that_the_labels_follow_are_left_out(record: JudgeRecord) -> None:
+    of = Questioned(PATHS, NAMES, LABELS, SURE, OF.order, [LABELS], {int(OF.order[0]): 0})
+    keep(record, [right(i) for i in OF.order[:20]], only=False)
+    keep(record, [wrong(i) for i in OF.order[:60]], model="other")
+    found = judge_checked(record, of)
+    assert found is not None
+    assert (found.share.checks, found.left_out) == (40, 20)

@@ -227,3 +227,14 @@ def test_images_without_features_keep_their_labels(
     assert found.labels[1::2].tolist() == before.labels[1::2].tolist()
     assert (found.labels[::2] == 2).any()
     assert found.top_labels.shape == (60, 3)
+
+
+def test_labels_without_own_answers_are_forgotten_where_names_are_taken_away(
+    asking: Asking,
+) -> None:
+    """They are numbers of names, which mean others then; a class more changes none of them."""
+    asking.checked = {3: 2}
+    asking.renew(subject(names=(*NAMES, "fox")))
+    assert asking.checked == {3: 2}
+    asking.renew(subject(names=("cat", "owl")))
+    assert asking.checked == {}
