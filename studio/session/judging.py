@@ -288,7 +288,9 @@ class Judging:
         if not opened.there:
             raise PromptError(f"{opened.problem} A judge has nothing to look at.")
         wanted = images_wanted(form.budget, classes=len(opened.outcome.class_names))
-        purpose, record = self._purpose(terms, opened), self.record(opened.source)
+        record = self.record(opened.source)
+        record.take_up()
+        purpose = self._purpose(terms, opened)
         asked = plan(purpose, record, model=terms.model, host=terms.host, wanted=wanted)
         budget = judge_budget(asked.images, model=terms.model, price=price, about=form.about)
         return replace(terms, plan=asked, budget=budget, price=price, whose=_whose(opened))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -117,6 +118,30 @@ def test_a_yes_to_some_images_is_none_to_others(
             judging.start(form, run, key="", agreed=True, mark=mark)
     judging.wait(5)
     assert server.requests == []
+
+
+def test_what_was_said_stays_with_the_images_that_were_asked_about(
+    judging: Judging, form: JudgeForm, server: ChatServer, image_folder: Path, tiny_model: Path,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    source = open_run(judging.session, AT_HAND).source
+    corrections = judging.session.corrections(source)
+    go_on = threading.Event()
+
+    def waits(request: dict[str, Any]) -> Reply:
+        go_on.wait(60)
+        return sees(request)
+
+    server.then = waits
+    judging.start(form, AT_HAND, key="", agreed=True, mark=judging.terms(form, AT_HAND).mark)
+    load(judging.session, other_images(image_folder, tmp_path), tiny_model)
+    go_on.set()
+    judging.wait(60)
+    assert judging.view.error == ""
+    assert len(corrections.current()) == 6
+    assert judging.session.corrections(AT_HAND).current() == {}
+    with pytest.raises(StudioError, match="changed meanwhile"):
+        judging.undo(source)
 
 
 @pytest.mark.parametrize(
