@@ -27,10 +27,12 @@ from studio.progress import Begin, Stop
 from studio.prompts.endpoint import Endpoint, host_of, stays_here
 from studio.runs.corrections import Corrections, Subjects, folder_corrections
 from studio.runs.first_labels import encode_images
+from studio.runs.given import usable
 from studio.runs.given_table import write_corrections
 from studio.runs.judge_checks import Questioned, judge_checked, write_checks
 from studio.runs.judge_purpose import Checking, Naming, Purpose, plan
-from studio.runs.judged import AskedBefore, JudgeRecord
+from studio.runs.judged import JudgeRecord
+from studio.runs.judged_lines import AskedBefore
 from studio.runs.judging import Order, judge_images
 from studio.runs.outcome import Outcome
 from studio.runs.outcome_of import zero_shot_outcome
@@ -120,6 +122,7 @@ def judge(
     price = price or price_of(endpoint.model, endpoint.host)
     subject = _subject(order, begin=begin, stop=stop, tell=tell)
     record = JudgeRecord(subject.corrections)
+    record.take_up()
     purpose = _purpose(order, subject, record, endpoint)
     wanted = images_wanted(order.wanted, classes=len(subject.outcome.class_names))
     asked = plan(purpose, record, model=endpoint.model, host=endpoint.host, wanted=wanted)
@@ -148,7 +151,9 @@ def judge(
         _tell_checks(order, subject, record, purpose.of, endpoint, tell)
     else:
         _tell_kept(subject, tell)
-    if asking.stopped or asking.done < asking.total:
+    if asking.done < asking.total and not asking.stopped and not asking.problems:
+        tell("there is no other image to ask about")
+    elif asking.stopped or asking.done < asking.total:
         tell("the same command goes on with it")
         return INTERRUPTED if asking.stopped else INCOMPLETE
     return 0
@@ -257,7 +262,15 @@ def _tell_kept(subject: _Subject, tell: Callable[[str], None]) -> None:
     """Where what it said is kept, and what weighs it."""
     also = ""
     if subject.out is not None:
-        write_corrections(subject.out, subject.corrections.current())
+        current, outcome = subject.corrections.current(), subject.outcome
+        names = (*outcome.class_names, *subject.corrections.added())
+        table = usable(current, paths=outcome.paths, class_names=names)
+        if left_out := len(current) - len(table):
+            tell(
+                f"{plural(left_out, 'answer')} not in the table: the images or classes are not "
+                "there any more"
+            )
+        write_corrections(subject.out, table)
         also = f", and in {subject.out}"
     tell(
         f"kept with {subject.name}{also}; `python -m studio fit {subject.fit}`, with the same "

@@ -84,6 +84,11 @@ class _Part:
     fault: str = ""
     again: bool = False
 
+    @property
+    def lost(self) -> bool:
+        """Whether it cannot count whatever else is answered: to ask on is paid for nothing."""
+        return bool(self.fault) and not self.again
+
     def judgement(self) -> Judgement:
         return Judgement(self.item.path, self.item.shortlist, tuple(self.said), self.fault)
 
@@ -111,7 +116,7 @@ class _Work:
     def run(self, answers: Answers, listen: Listen) -> JudgeAsking:
         """Ask everything; see `ask_judge`."""
         crew: Crew[_Put, str] = Crew(
-            lambda put: self._questioner.ask(put[2]),
+            self._put,
             parallel=self._limits.parallel,
             stop=self._stop,
         )
@@ -200,7 +205,21 @@ class _Work:
             part.said[number] = known
             part.left -= 1
             self._cached += 1
+        if part.lost:
+            part.left = 0
+            return []
         return new
+
+    def _put(self, put: _Put) -> str:
+        """Put a question, unless the image's other one has told by now that it cannot count."""
+        part, _, question = put
+        if part.lost:
+            raise UnusableAnswerError(part.fault)
+        try:
+            return self._questioner.ask(question)
+        except UnusableAnswerError as error:
+            part.fault = str(error)  # now, and not once it is collected: this thread asks on
+            raise
 
     def _came_to_something(self, part: _Part) -> bool:
         """Whether an image is done with; if not, it is taken up another time.
@@ -237,4 +256,6 @@ def _take(part: _Part, number: int, result: str | StudioError) -> None:
         part.said[number] = result
         return
     part.fault = str(result)
-    part.again = part.again or not isinstance(result, UnusableAnswerError)
+    # An answer that cannot be used, or a file that cannot be read, is the same another time.
+    failed = isinstance(result, PromptError) and not isinstance(result, UnusableAnswerError)
+    part.again = part.again or failed

@@ -16,18 +16,19 @@ import hashlib
 import os
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from studio.errors import RunError
 from studio.files import append_json, read_json_lines
+from studio.forking import Lock
 from studio.images.class_lists import MAX_NAME_LENGTH
 from studio.images.names import clean, same
-from studio.locks import FileLock
 from studio.numbers import some
 from studio.runs.actions import NOTES, WITHDRAWN, Action, action_of
+from studio.runs.gate import Gate, kept
 from studio.runs.given import NAMING, VERDICTS, Correction, Verdict
 from studio.runs.given_table import GIVEN_FILE, read_corrections
 from studio.runs.run import Run
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from studio.runs.outcome import Outcome
 
 _FILE = "corrections.jsonl"
-_WAIT_S = 5.0
 
 
 class Subjects(NamedTuple):
@@ -64,6 +64,8 @@ class Corrections:
         self._current: dict[str, Correction] = {}
         self._done: list[Action] = []
         self._added: tuple[str, ...] = ()
+        self._made: dict[str, set[str]] = {}  # by id the images, undone or not
+        self._reading = Lock()
 
     @classmethod
     def of(cls, run: Run, *, images: Callable[[], Collection[str]] | None = None) -> Corrections:
@@ -99,7 +101,7 @@ class Corrections:
         if before is not None:
             raise RunError(f"There is a class “{before}” already.")
         self.make_room()
-        with _Gate(self._folder):
+        with Gate(self._folder):
             self._append({"class": name})
         return name
 
@@ -112,7 +114,7 @@ class Corrections:
     def last(self) -> Action | None:
         """What `undo` would undo; None when there is nothing."""
         self._refresh()
-        return self._done[-1] if self._done else None
+        return self._whole(self._done[-1]) if self._done else None
 
     def add(self, verdict: str, images: Mapping[str, str]) -> Action:
         """Say the same of some images.
@@ -144,7 +146,7 @@ class Corrections:
         if verdict in named and not class_names.issuperset(action.images.values()):
             raise RunError("There is no such class in this run: choose one of its classes.")
         self.make_room()
-        with _Gate(self._folder):
+        with Gate(self._folder):
             self._append({"id": action.id, "verdict": verdict, "images": dict(action.images)})
         return action
 
@@ -176,12 +178,34 @@ class Corrections:
         id, about = uuid.uuid4().hex[:12], {"table": name, "rows": len(table)}
         kept = tuple(notes)[:NOTES]
         self.make_room()
-        with _Gate(self._folder):
+        with Gate(self._folder):
             for verdict, images in said.items():
                 if images:
                     line = {"id": id, "verdict": verdict, "images": images, **about}
                     self._append({**line, "notes": list(kept)})
         return Action(id, verdict, images, name, len(table), kept)
+
+    def add_judged(self, images: Mapping[str, str], *, parts: Sequence[str], new: str) -> str:
+        """Keep what a judge said: it was paid for, so that it is kept whatever images and classes
+        there are by now. What uses it leaves out those that are gone (`runs.given.usable`).
+
+        Args:
+            images: Path -> class, see `add`.
+            parts: Ids of what the same asking has said before. This becomes a part of the last one
+                that stands, so that one press undoes all of it.
+            new: The id where none stands: what was undone does not come back.
+
+        Returns:
+            The action's id.
+
+        Raises:
+            RunError: It cannot be kept.
+        """
+        self.make_room()
+        with Gate(self._folder):
+            id = next((part for part in reversed(parts) if self.stands(part)), new)
+            self._append({"id": id, "verdict": "judged", "images": dict(images)})
+        return id
 
     def say(
         self, verdict: str, outcome: Outcome, indices: Sequence[int], label: str = ""
@@ -219,7 +243,7 @@ class Corrections:
         """
         if self.last() is None:  # and maybe no folder to write in either
             return None
-        with _Gate(self._folder):
+        with Gate(self._folder):
             self._refresh()
             found = [
                 done for done in self._done
@@ -227,13 +251,19 @@ class Corrections:
             ]  # fmt: skip
             if not found:
                 return None
-            self._append({"undo": found[-1].id})
-        return found[-1]
+            undone = self._whole(found[-1])
+            self._append({"undo": undone.id})
+        return undone
 
     def stands(self, action: str) -> bool:
         """Whether the press of a button with this id was made and is not undone."""
         self._refresh()
         return any(done.id == action for done in self._done)
+
+    def images_of(self, action: str) -> Collection[str] | None:
+        """The images of the press of a button with this id, undone or not; None: there is none."""
+        self._refresh()
+        return self._made.get(action)
 
     @property
     def folder(self) -> Path:
@@ -243,15 +273,26 @@ class Corrections:
     def make_room(self) -> None:
         """Make the folder, where that is for corrections to do. Raises RunError."""
         if self._make:
-            with _kept():
+            with kept():
                 self._folder.mkdir(parents=True, exist_ok=True)
 
     def _append(self, record: Mapping[str, Any]) -> None:
         line = {"time": round(time.time(), 3), **record}
-        with _kept():
+        with kept():
             append_json(self._folder / _FILE, line, keep=True)
 
+    def _whole(self, action: Action) -> Action:
+        """With all that the same asking of a judge said; it may have been stopped and gone on."""
+        if not action.by_judge:
+            return action
+        parts = [done.images for done in self._done if done.id == action.id]
+        return replace(action, images={path: said for part in parts for path, said in part.items()})
+
     def _refresh(self) -> None:
+        with self._reading:  # one of two readers could put what it read earlier over the other's
+            self._read()
+
+    def _read(self) -> None:
         seen = (_size(self._folder / _FILE), _size(self._folder / GIVEN_FILE))
         if seen == self._seen:
             return
@@ -273,8 +314,12 @@ class Corrections:
                 if action.verdict in VERDICTS:
                     said = Correction(cast(Verdict, action.verdict), label)
                     current[path] = said.over(before)
-        self._current, self._done, self._seen = current, done, seen
+        made: dict[str, set[str]] = {}
+        for action in actions:
+            made.setdefault(action.id, set()).update(action.images)
+        self._current, self._done, self._made = current, done, made
         self._added = tuple(dict.fromkeys(name for name in added if name))
+        self._seen = seen  # last: whoever sees it takes the rest as it is
 
 
 def folder_corrections(
@@ -288,32 +333,6 @@ def folder_corrections(
 def corrections_of(run: Run) -> Mapping[str, Correction]:
     """What counts now for a run's images, by path: what it was given, and what was said since."""
     return Corrections.of(run).current()
-
-
-class _Gate:
-    """Held while a line is written, so that lines of two pages never run into each other."""
-
-    def __init__(self, folder: Path) -> None:
-        self._lock = FileLock(folder / "corrections.lock")
-
-    def __enter__(self) -> None:
-        ends = time.monotonic() + _WAIT_S
-        with _kept():
-            while not self._lock.acquire():
-                if time.monotonic() > ends:
-                    raise RunError("The corrections are being written by another page; try again.")
-                time.sleep(0.01)  # held for milliseconds
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
-
-
-@contextmanager
-def _kept() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:  # the run was deleted, or lies on a disk that cannot be written
-        raise RunError(f"cannot keep the correction: {error.strerror or error}") from error
 
 
 def _size(path: Path) -> int:

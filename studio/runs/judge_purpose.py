@@ -13,7 +13,8 @@ from typing import ClassVar, Protocol
 from studio.errors import PromptError
 from studio.runs.corrections import Corrections
 from studio.runs.judge_checks import Questioned, drawn_chooser, left_to_check
-from studio.runs.judged import AskedBefore, JudgeRecord
+from studio.runs.judged import JudgeRecord
+from studio.runs.judged_lines import AskedBefore
 from studio.runs.judging import ChooseImages
 from studio.runs.soft import Rows, Soft, chooser
 
@@ -26,8 +27,10 @@ class Purpose(Protocol):
     checks: ClassVar[bool]
     nothing_left: ClassVar[str]
 
-    def left(self) -> int:
-        """How many images it can still be asked about."""
+    def left(self, asked: Collection[str] = ()) -> int:
+        """How many images it can still be asked about. asked: paths of those that it was asked
+        about in the same asking, which are not asked about again.
+        """
 
     def chooser(self, probabilities: Soft, features: Soft, rows: Rows, /) -> ChooseImages:
         """What says which images come next.
@@ -50,9 +53,9 @@ class Naming:
     checks: ClassVar[bool] = False
     nothing_left: ClassVar[str] = "Every image has an answer already: there is nothing to ask."
 
-    def left(self) -> int:
+    def left(self, asked: Collection[str] = ()) -> int:
         """See `Purpose`."""
-        known = self.corrections.current()
+        known = {*self.corrections.current(), *asked}
         return sum(path not in known for path in self.paths)
 
     def chooser(self, probabilities: Soft, features: Soft, rows: Rows, /) -> ChooseImages:
@@ -73,9 +76,9 @@ class Checking:
         "This judge has checked every image already: there is nothing to ask."
     )
 
-    def left(self) -> int:
+    def left(self, asked: Collection[str] = ()) -> int:
         """See `Purpose`."""
-        return left_to_check(self.of, self.before)
+        return left_to_check(self.of, {*self.before, *asked})
 
     def chooser(self, probabilities: Soft, _features: Soft, rows: Rows, /) -> ChooseImages:
         """See `Purpose`."""
@@ -110,7 +113,10 @@ def plan(purpose: Purpose, record: JudgeRecord, *, model: str, host: str, wanted
     """
     before = record.open_one(checks=purpose.checks)
     if before is not None and (before.model, before.host) == (model, host):
-        return Plan(min(wanted, before.left), before)  # who stopped 200 may want ten of them
+        left = purpose.left({judgement.path for judgement in before.judgements})
+        # Who stopped 200 may want ten of them; and others may have answered some meanwhile.
+        if images := min(wanted, before.left, left):
+            return Plan(images, before)
     images = min(wanted, purpose.left())
     if not images:
         raise PromptError(purpose.nothing_left)

@@ -14,12 +14,14 @@ from pathlib import Path
 
 from studio.ask.judge import Item, JudgeAsking, Judgement, ask_judge
 from studio.ask.judge_image import picture_of
+from studio.errors import RunError
 from studio.progress import Stop, never
 from studio.prompts.client import Limits
 from studio.prompts.endpoint import Endpoint
 from studio.runs.corrections import Corrections
 from studio.runs.given import NONE
-from studio.runs.judged import AskedBefore, JudgeRecord
+from studio.runs.judged import JudgeRecord
+from studio.runs.judged_lines import AskedBefore
 
 ChooseImages = Callable[
     [Mapping[int, int], Collection[int], int], Sequence[tuple[int, Sequence[int]]]
@@ -68,8 +70,8 @@ def judge_images(
     listen: Callable[[JudgeAsking], None] | None = None,
     limits: Limits | None = None,
 ) -> JudgeAsking:
-    """Have images judged. Each answer is on the disk before the next comes; what came counts, as
-    one action, when this ends, also when it was stopped.
+    """Have images judged. Each answer is on the disk before the next comes; what came counts when
+    this ends, also when it was stopped; one action is made of a whole asking.
 
     Args:
         order: What is to be done.
@@ -79,9 +81,23 @@ def judge_images(
 
     Raises:
         PromptError: Nothing came at all; one line without the key.
-        RunError: What came cannot be kept.
+        RunError: What came cannot be kept, another process is asking about these images, or the
+            asking that was stopped is not as it was.
     """
     record = JudgeRecord(order.corrections)
+    with record.alone():
+        if order.go_on is not None and not record.is_still(order.go_on):
+            raise RunError(
+                "The asking that was stopped has gone on, or was undone, meanwhile: look at what "
+                "is left and start again."
+            )
+        return _judge_images(order, record, stop=stop, listen=listen, limits=limits)
+
+
+def _judge_images(
+    order: Order, record: JudgeRecord, *, stop: Stop,
+    listen: Callable[[JudgeAsking], None] | None, limits: Limits | None,
+) -> JudgeAsking:  # fmt: skip
     before = () if order.go_on is None else order.go_on.judgements
     endpoint = order.endpoint
     name, last = "", JudgeAsking()
@@ -105,6 +121,9 @@ def judge_images(
             about=order.about, before=before, stop=stop, listen=told, limits=limits,
         )  # fmt: skip
     finally:
+        nothing_left = last.over and not last.stopped and not last.problems
+        if not name and order.go_on is not None and nothing_left:
+            name = order.go_on.id  # or it would be gone on with for ever
         if name:
             record.end(name, last)
     return last

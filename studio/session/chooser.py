@@ -33,7 +33,8 @@ def choose_for(opened: Opened, task: Task, purpose: Purpose) -> ChooseImages:
 
 def _zero_shot(opened: Opened, task: Task) -> Soft:
     names = opened.outcome.class_names
-    preview = opened.session.data.state.preview
+    state = opened.session.data.state
+    preview = state.preview if state.folder is opened.folder else None  # other images may be here
     if isinstance(opened.source, OpenedFolder) and preview is not None and preview.encoded:
         return preview.encoded.label_softly(names, preview.prompts, truth=None)[1]
     from studio.runs.first_labels import encode_images

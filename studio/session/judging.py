@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -11,14 +12,14 @@ from studio.ask.judge_endpoint import environment, find_judge, judge_address
 from studio.ask.judge_said import JudgeAsking
 from studio.errors import PromptError, StudioError
 from studio.forking import Lock
-from studio.prompts.endpoint import Endpoint, has_key, host_of, is_here, stays_here
+from studio.prompts.endpoint import has_key, host_of, is_here, stays_here
 from studio.runs.judge_checks import JudgeChecked, judge_checked
 from studio.runs.judge_purpose import Checking, Naming, Plan, Purpose, plan
 from studio.runs.judged import JudgedImage, JudgeRecord
 from studio.runs.judging import ChooseImages, Order, judge_images
 from studio.session.ask import questioned_of
 from studio.session.keys import Keys
-from studio.session.opened import Opened, open_run
+from studio.session.opened import Opened, open_seen
 from studio.session.tasks import Lane, Task
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class Terms:
         price: What the cost is worked out with; None: it is not known.
         about: Whether the user's words are sent too.
         checks: The images are drawn, to check the labels.
-        source: Whose images, see `session.source`.
+        whose: A mark of which images these are, and of the class names, which are sent too.
         mark: Changes with all that the user says yes to.
     """
 
@@ -93,12 +94,12 @@ class Terms:
     about: bool = False
     checks: bool = False
     fault: str = ""
-    source: str = ""
+    whose: str = ""
 
     @property
     def mark(self) -> str:
         """See `Terms`."""
-        yes = (self.source, self.host, self.model, self.plan.images, self.stays, self.about,
+        yes = (self.whose, self.host, self.model, self.plan.images, self.stays, self.about,
                self.checks)  # fmt: skip
         return repr(yes)
 
@@ -188,7 +189,7 @@ class Judging:
         terms = Terms(checks=form.checks)
         try:
             terms = self._whom(form)
-            return self._terms(form, open_run(self.session, run))
+            return self._terms(form, open_seen(self.session, run))
         except StudioError as error:
             return replace(terms, fault=str(error))
 
@@ -205,7 +206,7 @@ class Judging:
         Raises:
             StudioError: nobody said yes to this, there is no key, or an asking is under way.
         """
-        opened = open_run(self.session, run)
+        opened = open_seen(self.session, run)
         terms = self._terms(form, opened)
         if terms.budget is None:
             raise PromptError(terms.fault)
@@ -219,11 +220,27 @@ class Judging:
             model=form.model, base_url=form.base_url, key=key.strip() or self.keys.of(base),
             public=public,
         )  # fmt: skip
+        # Both now: once it is at work, other images may be at hand.
+        purpose, corrections = self._purpose(terms, opened), self.session.corrections(opened.source)
+
+        def work(task: Task) -> None:
+            order = Order(
+                paths=opened.outcome.paths,
+                class_names=opened.outcome.class_names,
+                root=opened.root,
+                corrections=corrections,
+                choose=self.chooser(opened, task, purpose),
+                endpoint=endpoint,
+                budget=terms.plan.budget,
+                cache_dir=self.session.options.cache_dir,
+                about=form.about,
+                go_on=terms.plan.go_on,
+                checks=terms.checks,
+            )
+            self._listen(judge_images(order, stop=task.stopping, listen=self._listen))
+
         # What goes wrong might quote the key.
-        task = Task(
-            "Choosing images", lambda task: self._work(task, opened, form, terms, endpoint),
-            secret=True,
-        )  # fmt: skip
+        task = Task("Choosing images", work, secret=True)
         with self._lock:
             self._lane.start(task, busy=_BUSY)
             self._task, self.form = task, form
@@ -271,10 +288,12 @@ class Judging:
         if not opened.there:
             raise PromptError(f"{opened.problem} A judge has nothing to look at.")
         wanted = images_wanted(form.budget, classes=len(opened.outcome.class_names))
-        purpose, record = self._purpose(terms, opened), self.record(opened.source)
+        record = self.record(opened.source)
+        record.take_up()
+        purpose = self._purpose(terms, opened)
         asked = plan(purpose, record, model=terms.model, host=terms.host, wanted=wanted)
         budget = judge_budget(asked.images, model=terms.model, price=price, about=form.about)
-        return replace(terms, plan=asked, budget=budget, price=price, source=opened.source.choice)
+        return replace(terms, plan=asked, budget=budget, price=price, whose=_whose(opened))
 
     def _purpose(self, terms: Terms, opened: Opened) -> Purpose:
         """Raises PromptError: there are no labels to check yet."""
@@ -286,24 +305,12 @@ class Judging:
             raise PromptError("Labels can be checked once the run has ended.")
         return Checking(questioned, record.checked(terms.model, terms.host))
 
-    def _work(
-        self, task: Task, opened: Opened, form: JudgeForm, terms: Terms, endpoint: Endpoint
-    ) -> None:
-        def listen(asking: JudgeAsking) -> None:
-            with self._lock:
-                self._view = replace(self._view, asking=asking)
+    def _listen(self, asking: JudgeAsking) -> None:
+        with self._lock:
+            self._view = replace(self._view, asking=asking)
 
-        order = Order(
-            paths=opened.outcome.paths,
-            class_names=opened.outcome.class_names,
-            root=opened.root,
-            corrections=self.session.corrections(opened.source),
-            choose=self.chooser(opened, task, self._purpose(terms, opened)),
-            endpoint=endpoint,
-            budget=terms.plan.budget,
-            cache_dir=self.session.options.cache_dir,
-            about=form.about,
-            go_on=terms.plan.go_on,
-            checks=terms.checks,
-        )
-        listen(judge_images(order, stop=task.stopping, listen=listen))
+
+def _whose(opened: Opened) -> str:
+    """See `Terms`: who has said yes to one folder has not said yes to the next one."""
+    of = (replace(opened.source, labels="").key(), str(opened.root), opened.outcome.class_names)
+    return hashlib.sha256(repr(of).encode("utf-8", "surrogateescape")).hexdigest()[:20]

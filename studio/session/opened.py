@@ -23,7 +23,15 @@ from studio.runs.resume import what_to_do
 from studio.scores.estimate import Estimate
 from studio.session.asking import Asking
 from studio.session.session import LOOKING, Placed, Session
-from studio.session.source import AT_HAND, NOTHING, OpenedFolder, OpenedRun, Source, parse
+from studio.session.source import (
+    AT_HAND,
+    NOTHING,
+    OTHER_IMAGES,
+    OpenedFolder,
+    OpenedRun,
+    Source,
+    parse,
+)
 from studio.session.task import Task
 
 LARGE = 50_000
@@ -189,6 +197,18 @@ def open_run(session: Session, source: object, stage: object = None) -> Opened:
         mark = asking.mark  # so that nobody accepts labels that have moved on
         opened = replace(opened, source=replace(opened.source, labels=mark))
     return replace(opened, outcome=outcome, stages=stages)
+
+
+def open_seen(session: Session, source: object) -> Opened:
+    """The same, of the images that a page has seen; for what is done to them unseen.
+
+    Raises:
+        RunError: other images are at hand by now, and those of `open_run`.
+    """
+    source, opened = parse(source), open_run(session, source)
+    if not source.same_images(opened.source):
+        raise RunError(OTHER_IMAGES)
+    return opened
 
 
 def _run(session: Session, source: OpenedRun) -> Opened:

@@ -178,4 +178,5 @@ def _served(cache_dir: Path) -> list[Path]:
 
 
 def _at_work(session: Session) -> bool:
-    return bool(session.data.state.busy) or session.worker.current() is not None
+    asking = session.judging.view.busy or session.writer.view.busy  # which is paid for
+    return asking or bool(session.data.state.busy) or session.worker.current() is not None

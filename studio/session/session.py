@@ -198,10 +198,11 @@ class Session:
         """What people said about the images of a run, or of those at hand before any run.
 
         Raises:
-            StudioError: there is no such run, or there are no images at hand.
+            StudioError: there is no such run, or there are no images at hand, or others than those
+                that `source` says.
         """
         if isinstance(source, OpenedFolder):
-            return self.data.corrections()
+            return self.data.corrections(source.images)
         return self.reader(source.run_id).corrections
 
     def forget(self, run_id: str) -> None:

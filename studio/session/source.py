@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from studio.errors import RunError
 
 NOTHING = "Nothing to explore yet: a run shows its images here once its labels are judged."
+OTHER_IMAGES = "The images at hand have changed meanwhile: look at them again first."
 _FOLDER = "folder"
 
 

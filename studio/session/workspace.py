@@ -21,6 +21,7 @@ from studio.runs.first_labels import Preview
 from studio.runs.given import Correction, usable
 from studio.session.label_table import keep, read_table
 from studio.session.saved import Saved, save
+from studio.session.source import OTHER_IMAGES
 from studio.session.state import DataState
 
 MAX_NAMES_TEXT = 200_000
@@ -115,15 +116,19 @@ class Workspace:
             if self._state.folder is not None:
                 keep(self.cache_dir, self._state.folder.root, None)
 
-    def corrections(self) -> Corrections:
+    def corrections(self, images: str = "") -> Corrections:
         """What people said about the images at hand before any run; kept for this folder.
 
+        images: the mark of those that are meant, see `session.source`; empty: whichever there are.
+
         Raises:
-            FolderError: there are no images.
+            FolderError: there are no images, or others by now.
         """
         with self._lock:
             if self._state.folder is None:
                 raise FolderError(NO_IMAGES)
+            if not self._state.folder.fingerprint.startswith(images):
+                raise FolderError(OTHER_IMAGES)
             root = self._state.folder.root
 
         def make() -> Corrections:

@@ -13,7 +13,7 @@ import pytest
 
 import studio
 from studio import cli
-from studio.runs.corrections import corrections_of
+from studio.runs.corrections import Corrections, corrections_of
 from studio.runs.given_table import read_corrections
 from studio.runs.job import run_job
 from studio.runs.request import JobRequest, create_run
@@ -134,6 +134,58 @@ def test_a_failure_halfway_goes_on_with_the_same_command(
     assert code == 0
     assert f"going on where {kept} of 6 images had been asked about" in told
     assert len(corrections_of(run)) == 6
+
+
+def test_a_name_that_is_mended_halfway_loses_no_answer(
+    command: Command, image_folder: Path, tiny_model: Path, tmp_path: Path, server: ChatServer
+) -> None:
+    def used_up(request: dict[str, Any]) -> Any:
+        if is_test_picture(request) or len(server.requests) <= 2 + 6:
+            return sees(request)
+        return error(429, "no money", code="insufficient_quota")
+
+    def go(*names: str) -> tuple[int, str]:
+        (tmp_path / "names.txt").write_text("\n".join(names))
+        return command(
+            str(image_folder), "--model", str(tiny_model), "--names", str(tmp_path / "names.txt"),
+            "--budget", "6", "--yes",
+        )  # fmt: skip
+
+    server.then = used_up
+    names = ["red square", "green circle", "blue line"]
+    code, told = go(*names)
+    assert code == 1, told
+    first = read_corrections(tmp_path / "judged.csv")
+    mended = next(one.label for one in first.values() if one.label)
+    gone = sum(one.label == mended for one in first.values())
+    server.then = sees
+    code, told = go(*(f"{name} thing" if name == mended else name for name in names))
+    assert code == 0, told
+    assert f"{gone} answer{'s' * (gone > 1)} not in the table" in told
+    after = read_corrections(tmp_path / "judged.csv")
+    assert mended not in {one.label for one in after.values()}
+    assert len(after) == 6 - gone
+
+
+def test_an_asking_whose_rest_was_answered_by_others_does_not_go_on(
+    command: Command, run: Run, server: ChatServer
+) -> None:
+    def used_up(request: dict[str, Any]) -> Any:
+        if is_test_picture(request) or len(server.requests) <= 2 + 6:
+            return sees(request)
+        return error(429, "no money", code="insufficient_quota")
+
+    server.then = used_up
+    assert command(run.id, "--budget", "36", "--yes")[0] == 1
+    paths = [path for path in run.images()["images"] if path not in corrections_of(run)]
+    corrections = Corrections.of(run)
+    corrections.add("rejected", dict.fromkeys(paths, ""))
+    server.then = sees
+    before = len(server.requests)
+    code, told = command(run.id, "--budget", "36", "--yes")
+    assert code == 2
+    assert "there is nothing to ask" in told
+    assert len(server.requests) == before
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -20,6 +21,7 @@ from PIL import Image
 from studio.ask.judge import ROUND, Item, JudgeAsking, Judgement, ask_judge
 from studio.ask.judge_cost import judge_budget
 from studio.ask.judge_image import picture_of
+from studio.ask.judge_question import Picture
 from studio.errors import PromptError
 from studio.prompts.client import Limits
 from studio.prompts.endpoint import Endpoint
@@ -207,6 +209,23 @@ def test_what_cannot_be_used_is_not_paid_for_again(
     assert len(server.requests) == before
 
 
+def test_an_image_that_cannot_count_any_more_costs_no_second_question(
+    server: ChatServer, go: Callable[..., JudgeAsking]
+) -> None:
+    def no_red(request: dict[str, Any]) -> Reply:
+        refused = colour(request) == "red" and not is_test_picture(request)
+        return Reply(refusal="no") if refused else sees(request)
+
+    server.then = no_red
+    asking = go(2, limits=replace(QUICK, parallel=1))
+    assert [j.said for j in asking.judgements] == [(None, None), ("blue thing", "blue thing")]
+    orders = {tuple(names(r).values()) for r in about_images(server) if colour(r) == "red"}
+    assert len(orders) == 1, "the second order of the names was not sent"
+    before, server.then = len(server.requests), sees
+    assert set(go(2).answers) == {"01.jpg"}
+    assert len(server.requests) == before, "what is known to be lost is not asked on with"
+
+
 def test_it_is_chosen_again_after_each_round(server: ChatServer, go: Callable[..., JudgeAsking],
                                              folder: Path):  # fmt: skip
     seen: list[int] = []
@@ -382,13 +401,20 @@ def test_stop_hangs_up_and_going_on_asks_the_rest_only(
 def test_a_file_that_is_gone_is_told_and_passed_over(
     server: ChatServer, go: Callable[..., JudgeAsking], folder: Path
 ):
-    items = items_of(folder)
+    items, taken_up = items_of(folder), []
+
+    def broken(path: Path = folder / "02.jpg") -> Picture:
+        taken_up.append(path)
+        return picture_of(path)
+
+    items[2] = replace(items[2], picture=broken)
     (folder / "01.jpg").unlink()
     (folder / "02.jpg").write_bytes(b"no image")
     asking = go(4, choose=in_turn(items))
     assert set(asking.answers) == {"00.jpg", "03.jpg"}
     assert any("01.jpg" in line for line in asking.problems)
     assert any("02.jpg" in line for line in asking.problems)
+    assert len(taken_up) == 1, "it is the same another time"
 
 
 def test_a_server_on_this_machine_is_reached_without_a_proxy(

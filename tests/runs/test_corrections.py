@@ -153,7 +153,7 @@ def test_a_page_sees_what_another_one_said(run: Run):
 
 
 def test_a_lock_that_nobody_lets_go_of_is_said_so(run: Run, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("studio.runs.corrections._WAIT_S", 0.05)
+    monkeypatch.setattr("studio.runs.gate._WAIT_S", 0.05)
     lock = FileLock(run.path / "corrections.lock")
     assert lock.acquire()
     try:

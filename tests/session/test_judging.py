@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,6 +20,7 @@ from studio.session.session import Session
 from studio.session.source import AT_HAND, OpenedRun
 from tests.ask.vision_server import is_test_picture, sees
 from tests.prompts.chat_server import KEY, ChatServer, Reply
+from tests.ui.conftest import load
 
 
 @pytest.fixture
@@ -86,6 +89,59 @@ def test_nothing_is_sent_without_a_yes_to_just_this(
         judging.start(away, AT_HAND, key="", agreed=True, mark=mark)
     judging.wait(5)
     assert server.requests == []
+
+
+def other_images(image_folder: Path, tmp_path: Path) -> Path:
+    """A folder with images of the same names and one fewer."""
+    other = tmp_path / "other"
+    shutil.copytree(image_folder, other)
+    next(other.glob("*/*.png")).unlink()
+    return other
+
+
+def test_a_yes_to_some_images_is_none_to_others(
+    judging: Judging, form: JudgeForm, server: ChatServer, image_folder: Path, tiny_model: Path,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    mark = judging.terms(form, AT_HAND).mark
+    seen = open_run(judging.session, AT_HAND).source.key()
+    assert judging.terms(form, seen).mark == mark, "that is what the page sends"
+    data = judging.session.data
+    data.label(data.state.names_text.replace("green circle", "green disc"), str(tiny_model))
+    data.wait(400)
+    with pytest.raises(StudioError, match="changed meanwhile"):
+        judging.start(form, seen, key="", agreed=True, mark=mark)  # the names are sent as well
+    load(judging.session, other_images(image_folder, tmp_path), tiny_model)
+    assert "changed meanwhile" in judging.terms(form, seen).fault
+    for run in (seen, AT_HAND):
+        with pytest.raises(StudioError, match="changed meanwhile"):
+            judging.start(form, run, key="", agreed=True, mark=mark)
+    judging.wait(5)
+    assert server.requests == []
+
+
+def test_what_was_said_stays_with_the_images_that_were_asked_about(
+    judging: Judging, form: JudgeForm, server: ChatServer, image_folder: Path, tiny_model: Path,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    source = open_run(judging.session, AT_HAND).source
+    corrections = judging.session.corrections(source)
+    go_on = threading.Event()
+
+    def waits(request: dict[str, Any]) -> Reply:
+        go_on.wait(60)
+        return sees(request)
+
+    server.then = waits
+    judging.start(form, AT_HAND, key="", agreed=True, mark=judging.terms(form, AT_HAND).mark)
+    load(judging.session, other_images(image_folder, tmp_path), tiny_model)
+    go_on.set()
+    judging.wait(60)
+    assert judging.view.error == ""
+    assert len(corrections.current()) == 6
+    assert judging.session.corrections(AT_HAND).current() == {}
+    with pytest.raises(StudioError, match="changed meanwhile"):
+        judging.undo(source)
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,12 @@ import pytest
 from studio.errors import ModelError, RunError, SettingsError, StudioError
 from studio.runs.request import JobRequest
 from studio.runs.turns import Turns
+from studio.session.judging import Judging, JudgingView
 from studio.session.limits import Limits, Rate
 from studio.session.options import Options
 from studio.session.rooms import Rooms, entered, room_of
 from studio.session.session import Session
+from studio.session.writer import Writer, Writing
 from studio.settings import Settings
 
 
@@ -97,6 +99,26 @@ def test_a_room_is_taken_up_again_and_deleted_when_nobody_comes(
     assert not folder.exists()
     assert again.room("b").options.cache_dir.exists()
     assert again.room("a").data.state.names == []
+
+
+@pytest.mark.parametrize(
+    ("of", "view"), [(Judging, JudgingView(busy=True)), (Writer, Writing(busy=True))]
+)
+def test_a_room_in_which_a_model_is_asked_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of: type, view: object
+) -> None:
+    now = [time.time()]
+    options = Options(tmp_path / "runs", tmp_path / "cache", public=True, limits=Limits())
+    rooms = Rooms(options, clock=lambda: now[0])
+    here = rooms.room("a")
+    here.options.cache_dir.mkdir(parents=True, exist_ok=True)
+    now[0] += 3600 * 100
+    with monkeypatch.context() as patch:
+        patch.setattr(of, "view", property(lambda _self: view))
+        rooms.sweep()
+        assert here.options.cache_dir.exists()
+    rooms.sweep()
+    assert not here.options.cache_dir.exists()
 
 
 def test_what_an_earlier_start_left_is_deleted_too(rooms: Rooms) -> None:

@@ -20,7 +20,7 @@ from studio.numbers import plural
 from studio.runs.store import RunInfo
 from studio.session.rooms import Whose
 from studio.session.similar import vectors_of
-from studio.session.source import AT_HAND, OpenedRun
+from studio.session.source import AT_HAND, OpenedRun, parse
 from studio.ui.explore.asked import AskPanel
 from studio.ui.explore.confusion import ConfusionPanel
 from studio.ui.explore.correct import CHANGED, CorrectPanel, targets
@@ -285,7 +285,10 @@ class ExploreAnswers(InSession):
 
     def undo(self, filters: Filters, _event: Any = None, *, by_person: bool = False) -> str:
         """Undo the last correction; a mark of that. by_person: of those that a person made."""
-        undone = self.correct.undo(filters.run, by_person=by_person)
+        seen = parse(filters.shown or filters.run)  # what is undone may not be of other images
+        if not seen.same_images(parse(filters.run)):
+            raise RunError(CHANGED)
+        undone = self.correct.undo(seen, by_person=by_person)
         gr.Info(f"Undone: {undone.text}.", duration=4)
         return f"undone {undone.id}"
 

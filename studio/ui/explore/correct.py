@@ -19,7 +19,7 @@ from studio.numbers import count, plural
 from studio.runs.actions import WITHDRAWN, Action
 from studio.runs.again import corrections_from
 from studio.runs.given import given_vector
-from studio.session.opened import open_run
+from studio.session.opened import open_seen
 from studio.session.rooms import Whose
 from studio.session.source import AT_HAND, NOTHING, OpenedRun, parse
 from studio.ui.explore.galleries import Drawn, Panel
@@ -152,9 +152,10 @@ class CorrectPanel(InSession, Panel):
         """Say what an uploaded table says; the action's id.
 
         Raises:
-            StudioError: there is no such run, or the table cannot be used; why is said.
+            StudioError: there is no such run, other images are at hand than those that `run` says,
+                or the table cannot be used; why is said.
         """
-        opened = open_run(self.session, run)
+        opened = open_seen(self.session, run)
         paths, root = opened.outcome.paths, opened.root
         images = ImageNames(paths, roots=(root,))
         with table_at(next(iter(paths_of(sent)), None)) as (path, notes, tell):
@@ -176,7 +177,8 @@ class CorrectPanel(InSession, Panel):
         by_person: what a judge said is passed over, for a key that does not say what it undoes.
 
         Raises:
-            StudioError: there is no such run, or nothing to undo.
+            StudioError: there is no such run, other images are at hand than those that `run` says,
+                or there is nothing to undo.
         """
         undone = self.session.corrections(parse(run)).undo(by_person=by_person)
         if undone is None:

@@ -207,7 +207,7 @@ class ExploreTab(ExploreAnswers):
         )  # fmt: skip
         correct.upload.upload(
             lambda run, sent: guard(lambda: correct.take_table(run, sent)),
-            [self.run, correct.upload], changed, **UNCHECKED,
+            [self.shown, correct.upload], changed, **UNCHECKED,
         )  # fmt: skip
         correct.one_by_one.click(**self.event(self.one_by_one, [self.detail.dialog]))
         same_pages = self.event(self.draw, drawn)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import gradio as gr
 import numpy as np
 import pytest
 
-from studio.errors import FolderError, RunError
+from studio.errors import FolderError, RunError, StudioError
 from studio.runs.corrections import corrections_of
 from studio.runs.given import Correction
 from studio.session.opened import open_run
@@ -19,7 +20,7 @@ from studio.ui.explore.correct import CorrectPanel
 from studio.ui.explore.detail import DetailDialog
 from studio.ui.explore.scene import Filters, Scene
 from studio.ui.train.tab import TrainTab
-from tests.ui.conftest import QUICK, correct_panel, load, open_studio, start
+from tests.ui.conftest import QUICK, correct_panel, explore_tab, load, open_studio, start
 from tests.ui.explore.test_correct import answer, drawn, press
 from tests.ui.test_train import sent
 
@@ -159,6 +160,29 @@ def test_labels_that_changed_meanwhile_are_not_accepted_unseen(
     assert given(panel.session) == {}
     answer(panel, after.opened.source.key(), 1, "accepted", stage="zero-shot")
     assert len(given(panel.session)) == 1
+
+
+def test_other_images_that_came_meanwhile_are_left_alone(
+    panel: CorrectPanel, image_folder: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    session = panel.session
+    seen = open_run(session, AT_HAND).source.key()
+    say(panel, "relabelled", 3, label="red square")
+    other = tmp_path / "other"
+    shutil.copytree(image_folder, other)
+    next(other.glob("*/*.png")).unlink()
+    load(session, other, tiny_model)
+    say(panel, "relabelled", 2, label="blue line")
+    answers, kept = explore_tab(session), given(session)
+    table = tmp_path / "mine.csv"
+    table.write_text(f"path,label\n{next(iter(kept))},green circle\n")
+    with pytest.raises(StudioError, match="have changed meanwhile"):
+        answers.undo(Filters(run="folder", shown=seen))
+    with pytest.raises(StudioError, match="have changed meanwhile"):
+        panel.take_table(seen, [{"path": str(table)}])
+    assert given(session) == kept
+    answers.undo(Filters(run="folder", shown=open_run(session, AT_HAND).source.key()))
+    assert given(session) == {}
 
 
 def test_without_images_there_is_nothing_to_say(session: Session) -> None:
