@@ -281,8 +281,16 @@ def reload(page: Any) -> None:
 
 
 def go(page: Any, tab: str) -> None:
-    """Open a tab of the page."""
-    unfold(page, page.get_by_role("tab", name=tab, exact=True))
+    """Open a tab of the page.
+
+    A press that comes while gradio's page is being put together may be lost, as a person's would
+    be, who presses again.
+    """
+    button = page.get_by_role("tab", name=tab, exact=True)
+    unfold(page, button)
+    if button.get_attribute("aria-selected") != "true":
+        page.wait_for_timeout(1000)
+        unfold(page, button)
 
 
 def unfold(page: Any, button: Any) -> None:

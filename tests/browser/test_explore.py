@@ -58,7 +58,8 @@ def explore(page: Any, part: str = "", run: str = "first") -> None:
     """Open a part of the Explore tab, with a run of the prepared ones."""
     go(page, "Explore")
     # The first page waits for the imports of a studio that has just been started.
-    page.locator("#explore-summary .stat").first.wait_for(timeout=240_000)
+    summary = page.locator("#explore-summary .stat").first
+    wait_for(page, summary.is_visible, "what the labels are, in numbers", 60)
     choose(page, "#explore-run-choice", re.compile(f"^{run}"))
     settle(page)  # until then galleries show the run before
     if part:
