@@ -73,7 +73,7 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Generator[None, None
 
 # Browser tests from the longest file to the shortest, then all others: the workers of
 # `pytest -n auto --dist loadfile --no-loadscope-reorder` then end at about the same time.
-LONGEST_FIRST = ("test_studio", "test_correct", "test_page", "test_explore", "test_axe")
+LONGEST_FIRST = ("test_studio", "test_explore", "test_correct", "test_page", "test_axe")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -59,7 +59,12 @@ def explore(page: Any, part: str = "", run: str = "first") -> None:
     go(page, "Explore")
     # The first page waits for the imports of a studio that has just been started.
     summary = page.locator("#explore-summary .stat").first
-    wait_for(page, summary.is_visible, "what the labels are, in numbers", 60)
+    try:
+        wait_for(page, summary.is_visible, "what the labels are, in numbers", 120)
+    except AssertionError:  # seen twice on a very busy machine; who comes back finds them
+        go(page, "Data")
+        go(page, "Explore")
+        wait_for(page, summary.is_visible, "what the labels are, in numbers", 120)
     choose(page, "#explore-run-choice", re.compile(f"^{run}"))
     settle(page)  # until then galleries show the run before
     if part:
