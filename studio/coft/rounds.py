@@ -260,17 +260,15 @@ def _assigned(
     where the models contradict them too often, or are not trained.
     """
     weight, best = task.settings.first_label_weight, first.argmax(-1)
-    if not trained:
-        kept = [_next_seeds(first.clone(), judges, model, task) for model in range(2 * further)]
-        return best.expand(2, -1), kept, True
-    if weight:
+    kept = not trained
+    if trained and weight:
         alone = torch.cat([judges.of(rows).labels for rows in judges.parts], 1)
         if contradicted(alone, best, task.given != REJECTED):
             yield Warned(CONTRADICTED)
-            of_first = [
-                _next_seeds(first.clone(), judges, model, task) for model in range(2 * further)
-            ]
-            return best.expand(2, -1), of_first, True
+            kept = True
+    if kept:
+        of_first = [_next_seeds(first.clone(), judges, model, task) for model in range(2 * further)]
+        return best.expand(2, -1), of_first, True
     labels: list[Tensor] = []
     seeds: list[Seeds] = []
     device = task.space.image_mean.device

@@ -28,6 +28,8 @@ EXACT_UP_TO = 50_000
 """Images of which all pairs are compared: 37 s of one core with 512 numbers an image."""
 EXACT_ON_GPU = 500_000
 """The same where a GPU compares them: computed from its speed, not measured."""
+UNUSABLE, ONESELF = -2.0, -3.0
+"""In the place of cosines, below all of them: of an image that may not be asked, and of oneself."""
 SEED = 42
 VERSION = 1  # of what comes out: a change makes kept graphs worthless
 
@@ -57,10 +59,6 @@ def graph(
     if is_exact(len(units), gpu=gpu):
         return nearest(units, k=k, gpu=gpu, progress=progress, stop=stop)
     return approximate(units, k=k)
-
-
-UNUSABLE, ONESELF = -2.0, -3.0
-"""In the place of cosines, below all of them: of an image that may not be asked, and of oneself."""
 
 
 def approximate(units: Floats, *, k: int = KEPT) -> Neighbours:
