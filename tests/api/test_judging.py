@@ -118,12 +118,7 @@ def test_a_folder_is_judged_for_the_page_and_for_a_fit(
 def test_a_failure_halfway_goes_on_with_the_same_command(
     command: Command, run: Run, server: ChatServer
 ):
-    def used_up(request: dict[str, Any]) -> Any:
-        if is_test_picture(request) or len(server.requests) <= 2 + 6:
-            return sees(request)
-        return error(429, "no money", code="insufficient_quota")
-
-    server.then = used_up
+    server.then = until_money_is_gone(server)
     code, told = command(run.id, "--yes")
     assert code == 1
     assert "quota" in told
@@ -167,15 +162,21 @@ def test_a_name_that_is_mended_halfway_loses_no_answer(
     assert len(after) == 6 - gone
 
 
-def test_an_asking_whose_rest_was_answered_by_others_does_not_go_on(
-    command: Command, run: Run, server: ChatServer
-) -> None:
-    def used_up(request: dict[str, Any]) -> Any:
+def until_money_is_gone(server: ChatServer) -> Callable[[dict[str, Any]], Any]:
+    """Answers the test pictures and six questions."""
+
+    def answer(request: dict[str, Any]) -> Any:
         if is_test_picture(request) or len(server.requests) <= 2 + 6:
             return sees(request)
         return error(429, "no money", code="insufficient_quota")
 
-    server.then = used_up
+    return answer
+
+
+def test_an_asking_whose_rest_was_answered_by_others_does_not_go_on(
+    command: Command, run: Run, server: ChatServer
+) -> None:
+    server.then = until_money_is_gone(server)
     assert command(run.id, "--budget", "36", "--yes")[0] == 1
     paths = [path for path in run.images()["images"] if path not in corrections_of(run)]
     corrections = Corrections.of(run)
@@ -288,12 +289,7 @@ def test_a_persons_checks_stand_beside_a_judges(
 def test_checks_that_were_stopped_go_on_with_the_same_command(
     command: Command, run: Run, server: ChatServer
 ) -> None:
-    def used_up(request: dict[str, Any]) -> Any:
-        if is_test_picture(request) or len(server.requests) <= 2 + 6:
-            return sees(request)
-        return error(429, "no money", code="insufficient_quota")
-
-    server.then = used_up
+    server.then = until_money_is_gone(server)
     code, told = command(run.id, "--checks", "6", "--yes")
     assert code == 1
     assert "the same command goes on with it" in told

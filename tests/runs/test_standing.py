@@ -38,6 +38,17 @@ N = 40
 TRUTH = np.arange(N) % 2
 
 
+def end_with(made: Run, labels: torch.Tensor, share: torch.Tensor) -> None:
+    """Write that a run ended with labels (N,), of confidence and p_clean `share` (N,)."""
+    arrays = made.write_arrays("finished", {
+        "labels": labels, "confidence": share, "clean_probability": share, "clean": share > 0.5,
+        "model_labels": labels.expand(2, -1).contiguous(), "top_labels": labels[:, None],
+        "model_clean_probability": share.expand(2, -1).contiguous(),
+        "top_probabilities": share[:, None],
+    })  # fmt: skip
+    made.append({"kind": "finished", "arrays": arrays, "stage": "phase2", "stopped": False})
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     """Right before training, and two in three labels wrong after it."""
@@ -50,13 +61,7 @@ def run(tmp_path: Path) -> Run:
     arrays = made.write_arrays("zero_shot", {"labels": right, "confidence": share})
     made.append({"kind": "zero_shot", "arrays": arrays})
     labels = torch.where(torch.arange(N) % 3 > 0, 1 - right, right)
-    arrays = made.write_arrays("finished", {
-        "labels": labels, "confidence": share, "clean_probability": share, "clean": share > 0.5,
-        "model_labels": labels.expand(2, -1).contiguous(), "top_labels": labels[:, None],
-        "model_clean_probability": share.expand(2, -1).contiguous(),
-        "top_probabilities": share[:, None],
-    })  # fmt: skip
-    made.append({"kind": "finished", "arrays": arrays, "stage": "phase2", "stopped": False})
+    end_with(made, labels, share)
     return made
 
 

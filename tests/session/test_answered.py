@@ -25,6 +25,7 @@ from studio.session.ask import checked_of, questioned_of, reverse_standing, sett
 from studio.session.opened import Opened, open_run
 from studio.session.session import Session
 from studio.session.source import OpenedRun
+from tests.runs.test_standing import end_with
 
 N = 200
 NAMES = ("a", "b", "c", "d")
@@ -44,13 +45,7 @@ def run(session: Session) -> Run:
     labels, share = torch.from_numpy(np.where(wrong, (TRUTH + 1) % 4, TRUTH)), torch.full((N,), 0.6)
     arrays = made.write_arrays("zero_shot", {"labels": labels, "confidence": share})
     made.append({"kind": "zero_shot", "arrays": arrays})
-    arrays = made.write_arrays("finished", {
-        "labels": labels, "confidence": share, "clean_probability": share, "clean": share > 0.5,
-        "model_labels": labels.expand(2, -1).contiguous(), "top_labels": labels[:, None],
-        "model_clean_probability": share.expand(2, -1).contiguous(),
-        "top_probabilities": share[:, None],
-    })  # fmt: skip
-    made.append({"kind": "finished", "arrays": arrays, "stage": "phase2", "stopped": False})
+    end_with(made, labels, share)
     made.set_status(state="finished")
     return made
 
