@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from studio.errors import FolderError
+from studio.errors import FolderError, PromptError
 from studio.forking import Lock
 from studio.prompts.ask import Ask
 from studio.prompts.endpoint import Endpoint, address, find_endpoint, has_key
@@ -15,6 +15,11 @@ from studio.prompts.prompt_set import PromptSet
 from studio.session.keys import Keys
 from studio.session.prompts import Prompts
 from studio.session.tasks import Lane, Task
+
+OTHER_CLASSES = (
+    "The classes have changed meanwhile, and nothing was sent: look at what would be sent now, and "
+    "press again."
+)
 
 
 @dataclass(frozen=True)
@@ -82,20 +87,24 @@ class Writer:
         """Forget all keys that were typed."""
         self.keys.forget()
 
-    def start(self, *, key: str) -> None:
+    def start(self, *, key: str, names: object) -> None:
         """Have written what the data set's `LlmForm` asks for. Returns at once.
 
         Args:
             key: as typed; empty: the one known for this address.
+            names: the classes that the user saw would be sent. Another page may have opened
+                another folder since.
 
         Raises:
-            StudioError: there is no key, there are no classes, nothing is asked for, or a call is
-                under way.
+            StudioError: there is no key, there are no classes, or others than the user saw, nothing
+                is asked for, or a call is under way.
         """
         view = self.book.data.state
         llm_form = view.llm_form
         if not view.names:
             raise FolderError("Name the classes on the Data tab first: at least two.")
+        if names != view.names:
+            raise PromptError(OTHER_CLASSES)
         ask = llm_form.ask(view.names, view.prompts, self.pairs())
         ask.questions()  # says what is wrong with it
         base = address(base_url=llm_form.base_url, public=self.public)

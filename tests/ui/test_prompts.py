@@ -47,7 +47,7 @@ def look(tab: PromptsTab, shown: dict[str, Any] | None = None, who: str = "page-
 def ask(tab: PromptsTab, url: str, key: str = KEY, description: str = "", **more: Any) -> Any:
     typed = {"sentences": 2, "templates": 0, "again": False, **more}
     typed |= {"description": description, "model": "local", "base_url": url}
-    found = tab.llm.begin(typed, key, page())
+    found = tab.llm.begin(typed, key, page(), seen=tab.session.data.state.names)
     tab.session.writer.wait()
     return found
 
@@ -64,10 +64,25 @@ def test_what_is_typed_is_read_by_the_names_of_the_fields(
     with gr.Blocks():
         tab.build()
     begun: list[Any] = []
-    monkeypatch.setattr(tab.llm, "begin", lambda typed, key, request: begun.append((typed, key)))
+    monkeypatch.setattr(
+        tab.llm, "begin", lambda typed, key, _, seen: begun.append((typed, key, seen))
+    )
     values = {field: name for name, field in tab.llm.fields.items()}
-    tab.llm.begin_with({**values, tab.llm.key: KEY}, page())
-    assert begun == [({name: name for name in asdict(LlmForm())}, KEY)]
+    tab.llm.begin_with({**values, tab.llm.key: KEY, tab.llm.seen: NAMES}, page())
+    assert begun == [({name: name for name in asdict(LlmForm())}, KEY, NAMES)]
+
+
+def test_classes_that_changed_behind_the_page_are_not_sent(
+    tab: PromptsTab, server: ChatServer
+) -> None:
+    seen = look(tab)["llm_seen"]
+    assert seen == NAMES
+    tab.session.data.label("a secret\nanother one", "embedded", by="page-2")
+    tab.session.data.wait()
+    with pytest.raises(gr.Error, match="classes have changed"):
+        tab.llm.begin({"sentences": 2, "base_url": server.url}, KEY, page(), seen=seen)
+    assert not server.requests
+    assert look(tab)["llm_seen"] == ["a secret", "another one"]
 
 
 def test_a_fresh_studio_says_what_to_do(session: Session) -> None:

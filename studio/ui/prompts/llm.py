@@ -106,14 +106,15 @@ class LlmBox(InSession):
                 small: dict[str, Any] = {"size": "sm", "min_width": 130, "visible": False}
                 self.take = gr.Button("Use these", elem_id="llm-take", **small)
                 self.leave = gr.Button("Leave them", elem_id="llm-leave", **small)
+        self.seen = gr.State([])  # the classes that the page says would be sent
         typed = ("description", "model", "base_url", "sentences", "templates", "again", "apart")
         self.fields = {name: getattr(self, name) for name in typed}  # as of an LlmForm
 
     @property
     def outputs(self) -> dict[str, Any]:
         """The components that show the parts."""
-        names = ("leaves", "about_key", "forget", "write", "stop", "status", "proposal", "take",
-                 "leave")  # fmt: skip
+        names = ("leaves", "seen", "about_key", "forget", "write", "stop", "status", "proposal",
+                 "take", "leave")  # fmt: skip
         others = {f"llm_{name}": getattr(self, name) for name in names}
         return {**{_mark(name): field for name, field in self.fields.items()}, **others}
 
@@ -129,7 +130,7 @@ class LlmBox(InSession):
             )  # fmt: skip
             if isinstance(field, gr.Textbox):
                 after(field.blur, self.remember(name), inputs=[field], **POLL)
-        inputs = {self.key, *self.fields.values()}
+        inputs = {self.key, self.seen, *self.fields.values()}
         after(self.write.click, self.begin_with, inputs=inputs, outputs=[self.key])
         after(self.stop.click, self.hang_up)
         after(self.forget.click, self.forget_keys)
@@ -161,14 +162,15 @@ class LlmBox(InSession):
     def begin_with(self, values: Mapping[Any, Any], request: gr.Request) -> Any:
         """Ask for what is typed, as a page sent it."""
         typed = {name: values[field] for name, field in self.fields.items()}
-        return self.begin(typed, values[self.key], request)
+        return self.begin(typed, values[self.key], request, seen=values[self.seen])
 
-    def begin(self, typed: Mapping[str, Any], key: Any, request: gr.Request) -> Any:
+    def begin(self, typed: Mapping[str, Any], key: Any, request: gr.Request, *, seen: Any) -> Any:
         """Ask for what is typed, and for that alone. The key's field is emptied once the key is in
-        memory. typed: by the field of the llm_form.
+        memory. typed: by the field of the llm_form; seen: the classes that the page showed.
         """
         self._take(request, typed)
-        guard(lambda: self.session.writer.start(key=key if isinstance(key, str) else ""))
+        typed_key = key if isinstance(key, str) else ""
+        guard(lambda: self.session.writer.start(key=typed_key, names=seen))
         return gr.skip() if self.session.options.public else ""
 
     def hang_up(self) -> None:
@@ -215,6 +217,7 @@ class LlmBox(InSession):
         return {
             **fields,
             "llm_leaves": (asked, Lazy(self._leaves, view)),
+            "llm_seen": (view.names_text, view.names),
             "llm_about_key": (about_key, part("quiet", about_key)),
             "llm_forget": (key, gr.update(visible=key == "typed")),
             "llm_write": (writing.busy, gr.update(interactive=not writing.busy)),
