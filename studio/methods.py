@@ -70,6 +70,10 @@ _ALL = (
         "zero-shot-ensemble", "Zero-shot, several sentences",
         "studio.baselines.zero_shot", "fit_ensemble", trains=False, resumes=True,
     ),
+    Method(
+        "together", "Labelled together, no training", "studio.baselines.together",
+        trains=False, resumes=True,
+    ),
     Method("upl", "UPL, learned prompts", "studio.baselines.upl"),
     Method("fpl", "FPL, few pseudo-labels", "studio.baselines.grip", "fit_fpl"),
     Method("ifpl", "IFPL, repeated pseudo-labels", "studio.baselines.grip", "fit_ifpl"),

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 Progress = Callable[[int, int], None]
 """Called with (how much is done, how much there is in all)."""
@@ -20,3 +25,19 @@ Stop = Callable[[], bool]
 def never() -> bool:
     """The `Stop` of what goes on to its end."""
     return False
+
+
+def to_the_end(work: Callable[P, Generator[Any, None, R]]) -> Callable[P, R]:
+    """The same work at one go: what it returns, and nothing of what it says meanwhile."""
+
+    @wraps(work)
+    def done(*args: P.args, **kwargs: P.kwargs) -> R:
+        going_on = work(*args, **kwargs)
+        while True:
+            try:
+                next(going_on)
+            except StopIteration as end:
+                found: R = end.value
+                return found
+
+    return done

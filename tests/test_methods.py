@@ -30,7 +30,7 @@ __all__ = ["_little_text", "convnet", "vit"]
 
 RIVALS = sorted(method.name for method in METHODS.values() if not method.ours)
 TRAINING = [name for name in RIVALS if METHODS[name].trains]
-TOGETHER = ("transclip", "transclip-released", "stata", "zlap", "ecalp")
+TOGETHER = ("together", "transclip", "transclip-released", "stata", "zlap", "ecalp")
 """Which label the images of a run together, and new ones one by one."""
 
 

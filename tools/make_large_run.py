@@ -12,6 +12,7 @@ anything. Then: STUDIO_RUNS=OUT/runs STUDIO_CACHE=OUT/cache python app.py
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import shutil
 import sys
@@ -27,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 if TYPE_CHECKING:
+    from studio.clip.backbone import Backbone
     from studio.images.folder import Folder
 
 PICTURES = 44
@@ -168,7 +170,7 @@ def keep_features(out: Path, made: Made, folder: Folder) -> None:
     backbone, cache, images = load_backbone("embedded"), out / "cache", len(folder.images)
     group = groups_of(made, folder)
     width = backbone.embed_dim
-    centres = made.random.normal(size=(len(made.names), width)).astype(np.float32)
+    centres = centres_of(made, backbone)
     shards = Shards(cache / "features" / backbone.fingerprint, width)
     for begin in range(0, images, SHARD_ROWS):
         part = range(begin, min(begin + SHARD_ROWS, images))
@@ -186,6 +188,19 @@ def keep_features(out: Path, made: Made, folder: Folder) -> None:
     places = made.random.uniform(-1, 1, (len(made.names), 2))[group]
     places += made.random.normal(0, 0.03, (images, 2))
     LayoutFiles(cache / "maps").keep(key_of(units), framed(places))
+
+
+def centres_of(made: Made, backbone: Backbone) -> np.ndarray:
+    """(C, d) what the images of each class have in common: half of it is what the model expects of
+    the name, so that it knows most of the images by their names.
+    """
+    from studio.clip.texts import TextTower
+
+    sentences = [[[backbone.template.format(name)]] for name in made.names]
+    texts = TextTower(backbone).class_vectors(sentences).numpy()
+    expected = texts - texts.mean(0)
+    expected *= math.sqrt(texts.shape[1]) / np.linalg.norm(expected, axis=1, keepdims=True)
+    return expected + made.random.standard_normal(texts.shape, dtype=np.float32)
 
 
 def groups_of(made: Made, folder: Folder) -> np.ndarray:

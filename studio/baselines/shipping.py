@@ -85,11 +85,18 @@ def ship_together(
     if assigned is None:
         yield from ship_zero_shot(task)
         return
+    yield from ship_gaussians(task, assigned, temperature=temperature)
+
+
+def ship_gaussians(task: Task, found: Assigned, *, temperature: float) -> Iterator[Event]:
+    """The labels of all images together; and for new ones, which come one by one, the Gaussians and
+    the texts as a linear head, see `ship_together`.
+    """
     # log p / T + log yhat is linear in the unit feature, up to what all classes share.
-    weight, bias = linear_density(assigned.means, assigned.variance)
+    weight, bias = linear_density(found.means, found.variance)
     space = task.start.space
     texts = space.scale * space.texts(task.class_vectors)
     tower = unit_tower(
         task.backbone, task.space, weight / temperature + texts, bias=bias / temperature
     )
-    yield from ship(task, tower, kind="transduction", probabilities=assigned.z)
+    yield from ship(task, tower, kind="transduction", probabilities=found.z)

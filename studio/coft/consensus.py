@@ -12,11 +12,13 @@ that does not, from what the others agree on. Then their assignments are brought
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from studio.coft.events import Event
 
 TURNS = 5
 LEAST_SAY = 1e-3
@@ -35,25 +37,33 @@ class Opinion:
     probabilities: Tensor | None = None
 
 
-Together = Callable[[Tensor, Tensor], Tensor]
-"""Labels all images together: pictures (N, d) and probabilities (N, C) to assignments (N, C)."""
+Shown = Generator[Event, None, Tensor]
+"""Assignments (N, C), and meanwhile how far they are."""
+Together = Callable[[Tensor, Tensor, tuple[int, int]], Shown]
+"""Labels all images together: pictures (N, d) and probabilities (N, C) to assignments (N, C). Told
+which of how many such labellings it is.
+"""
 
 
-def consensus(first: Opinion, others: Sequence[Opinion], together: Together) -> Tensor:
+def consensus(first: Opinion, others: Sequence[Opinion], together: Together) -> Shown:
     """(N, C) assignments, of all images together, on which the models agree.
 
     first: the task's own model, which reads names; others: further models; with none, what the own
     model says; together: how all images are labelled together in a model's own features.
     """
-    if not others and first.probabilities is not None:
-        return together(first.pictures, first.probabilities)
-    found = [
-        together(own.pictures, own.probabilities)
-        for own in (first, *others)
-        if own.probabilities is not None
-    ]
+    readers = [own for own in (first, *others) if own.probabilities is not None]
+    others = [own for own in others if own.probabilities is None]
+    labellings, found = len(readers) + len(others), list[Tensor]()
+    for own in readers:
+        assert own.probabilities is not None
+        part = len(found), labellings
+        found.append((yield from together(own.pictures, own.probabilities, part)))
+    if labellings == 1:
+        return found[0]
     read = agreed(found)  # in double precision, as `label_together` gives them
-    found += [together(own.pictures, read.float()) for own in others if own.probabilities is None]
+    for own in others:
+        part = len(found), labellings
+        found.append((yield from together(own.pictures, read.float(), part)))
     return agreed(found)
 
 

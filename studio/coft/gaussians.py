@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 LEAST_VARIANCE = 1e-8
+_ROWS = 2**16  # of the images at a time: of a million, their squares would be gigabytes
 
 
 def temperature_of(pictures: Tensor) -> float:
@@ -50,6 +51,8 @@ def moments(pictures: Tensor, z: Tensor, before: Tensor) -> tuple[Tensor, Tensor
     # that a large number that hardly varies is not lost in rounding.
     shares, total = z.sum(1), mass.sum().clamp_min(1e-12)
     centre = shares @ pictures / total
-    around = shares @ (pictures - centre).square() - mass @ (means - centre).square()
+    around = -(mass @ (means - centre).square())
+    for rows in (slice(at, at + _ROWS) for at in range(0, len(pictures), _ROWS)):
+        around += shares[rows] @ (pictures[rows] - centre).square()
     second = around / total
     return means, second.clamp_min(LEAST_VARIANCE)

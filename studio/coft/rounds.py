@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from studio.coft.dual import DualPromptModel, HeldOdds, Judgement, Judges, Odds, odds_of
-from studio.coft.events import Event, Judged, Monitor, Progress, Step, Warned
+from studio.coft.events import Event, Judged, Monitor, Step, Warned
 from studio.coft.first_labels import contradicted, support, with_first
 from studio.coft.given import REJECTED, given_weights, into_judged, with_claims
 from studio.coft.hidden import TestViews
@@ -31,7 +31,7 @@ from studio.coft.phase1 import Seeds, build_models, judge_all, phase_one
 from studio.coft.selection import without_prior
 from studio.coft.start import chosen_seeds, seeds_shown
 from studio.coft.task import Task
-from studio.coft.together import label_together
+from studio.coft.together import labelling_together
 from studio.scores.graph import is_exact
 from studio.settings import Settings
 
@@ -279,8 +279,7 @@ def _assigned(
             said = judges.of(rows, models=slice(model, model + 1)).probabilities[0]
             own[rows] = with_first(said, first[rows], weight=weight)
         if task.settings.transduction == "all":
-            yield Progress("labelling together", len(labels) * len(own), 2 * len(own))
-            own = label_together(
+            own = yield from labelling_together(
                 judges.pictures(model),
                 own,
                 task.given,
@@ -291,6 +290,8 @@ def _assigned(
                 # Its own features have other neighbours, looked for as long as that is quick.
                 candidates=None if is_exact(len(own)) else task.candidates,
                 overwrite=True,
+                stop=task.stop_alone,
+                part=(model, 2),
             )
         labels.append(own.argmax(-1))
         if further:

@@ -11,11 +11,12 @@ from torch import Tensor
 from studio.clip.backbone import Backbone
 from studio.clip.space import Space
 from studio.coft.consensus import Opinion, agreed, consensus
-from studio.coft.events import Event, Progress, SeedSet, Warned, ZeroShot
+from studio.coft.events import Event, SeedSet, Warned, ZeroShot
 from studio.coft.given import UNKNOWN, Evidence, with_given
 from studio.coft.selection import ANY_CLASS, NO_CLASS, seed_set, seeds_by_class, without_prior
-from studio.coft.together import anchor_beside_answers, label_together
+from studio.coft.together import anchor_beside_answers, labelling_together
 from studio.numbers import classes_of, them
+from studio.progress import Stop, never
 from studio.settings import Settings
 
 
@@ -66,13 +67,14 @@ def first_scores(
     others: Sequence[Opinion] = (),
     candidates: Tensor | None = None,
     anchor: float | None = None,
+    stop: Stop = never,
 ) -> Generator[Event, None, Tensor]:
     """(N, C) scores by which the first round ranks images.
 
     device: where they are computed; evidence: what answers say; None: the given labels, in full;
     others: what further models see; the scores are then those on which all agree; candidates:
     (N, K), in the first model's features, see `label_together`; anchor: see `anchor_of`, by which
-    it is worked out where it is None.
+    it is worked out where it is None; stop: see `labelling_together`.
     """
     power = settings.prior_correction
     if anchor is None:
@@ -87,8 +89,10 @@ def first_scores(
         for own in others
     ]  # fmt: skip
 
-    def together(pictures: Tensor, probabilities: Tensor) -> Tensor:
-        return label_together(
+    def together(
+        pictures: Tensor, probabilities: Tensor, part: tuple[int, int]
+    ) -> Generator[Event, None, Tensor]:
+        return labelling_together(
             pictures,
             probabilities,
             given,
@@ -98,11 +102,12 @@ def first_scores(
             evidence=evidence,
             candidates=candidates if pictures is start.pictures else None,
             overwrite=True,
+            stop=stop,
+            part=part,
         )
 
     if settings.transduction != "off":
-        yield Progress("labelling together", 0, len(given))
-        return consensus(first, further, together)
+        return (yield from consensus(first, further, together))
     return agreed([own.probabilities for own in (first, *further) if own.probabilities is not None])
 
 

@@ -35,6 +35,8 @@ class Task:
         given: (N,) int64 labels of a person, see `studio.coft.given`.
         judged: (N,) int64 labels of a vision-language model, see `studio.coft.given`.
         claims: (N,) int64 labels that came with the images, see `studio.coft.given`.
+        stop: Whether to end early; all ranks ask at the same places.
+        stop_alone: The same, for what one rank does alone.
         kept: what a later fit would go on from, see `studio.coft.keeping`.
         The others: as `__init__` takes them.
     """
@@ -105,6 +107,7 @@ class Task:
         self.kept = Keeper(due=None if state_due is None else due, state=state)
         # Whatever is said on the way to where it goes on was so for the fit that it continues.
         self.stop = lambda: not self.kept.on_the_way and ranks.same(ranks.writer and stop())
+        self.stop_alone = lambda: not self.kept.on_the_way and stop()
         self.given = checked(given, images=len(images), classes=len(class_names))
         self.judged = checked(judged, images=len(images), classes=len(class_names))
         # What was judged to be none of its likeliest names is no seed by its first label.
@@ -162,7 +165,7 @@ class Task:
             yield from first_scores(
                 self.start, self.given, self.settings, device=self.space.image_mean.device,
                 evidence=self.evidence, others=self.others, candidates=self.candidates,
-                anchor=self.anchor,
+                anchor=self.anchor, stop=self.stop_alone,
             )
         )  # fmt: skip
 

@@ -6,22 +6,20 @@ images and classes would be too large. Held or free is chosen for each folder, w
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator
-from itertools import islice
+from collections.abc import Callable, Generator, Iterator
 from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from studio.coft.answers import Answers
+from studio.coft.events import Progress
 from studio.coft.gaussians import temperature_of
 from studio.coft.given import REJECTED, UNKNOWN, Evidence
 from studio.coft.likeliest import Likeliest, Rounds, mixed_likeliest
 from studio.coft.parts import parts
 from studio.coft.transduction import (
     ROUNDS,
-    Assigned,
     Near,
     anchored,
     centred,
@@ -29,6 +27,7 @@ from studio.coft.transduction import (
     starved,
     transduce,
 )
+from studio.progress import Stop, never, to_the_end
 
 FEW_STARVED, MANY_STARVED = 0.05, 0.5
 """Shares of starved classes up to which all names seem to be in the folder, and from which most
@@ -42,9 +41,11 @@ LARGE_TABLE = 2**28
 
 Z = TypeVar("Z")
 """Assignments of all images: a table (N, C), or the likeliest."""
+Shown = Generator[Progress, None, Z]
+"""What some rounds come to, and how far they are after each."""
 
 
-def label_together(
+def labelling_together(
     pictures: Tensor,
     probabilities: Tensor,
     given: Tensor,
@@ -55,7 +56,9 @@ def label_together(
     evidence: Evidence | None = None,
     candidates: Tensor | None = None,
     overwrite: bool = False,
-) -> Tensor:
+    stop: Stop = never,
+    part: tuple[int, int] = (0, 1),
+) -> Shown[Tensor]:
     """(N, C) tempered assignments, on the CPU; arguments as of `transduce` and `anchored`.
 
     anchor: 0, or trusted answers of every class, which show that none is absent: free; see
@@ -71,8 +74,11 @@ def label_together(
 
     candidates: (N, k) images among which the nearest are looked for, see
     `studio.scores.graph.closest`. overwrite: the probabilities are not needed any more, and may
-    make room for what is returned.
+    make room for what is returned. stop: asked after each round, of which a million images and a
+    thousand classes take minutes; those found so far are then the outcome. part: which of how many
+    such labellings this is, for its progress.
     """
+    yield Progress("labelling together", *_so_far(0.0, len(pictures), part))
     pictures, given = pictures.to(device).float(), given.to(device)
     told = Evidence.of(given) if evidence is None else evidence.to(device)
     pictures, temperature, near = _compared(pictures, given, candidates)
@@ -92,20 +98,33 @@ def label_together(
             return probabilities[rows]
         return answers.of_rows(probabilities[rows], rows, share=-told.first_right)
 
-    work = _Ways(pictures, probabilities, given, near, temperature, anchor=anchor, told=named)
+    work = _Ways(
+        pictures, probabilities, given, near, temperature, anchor=anchor, told=named, stop=stop,
+        part=part,
+    )  # fmt: skip
     if probabilities.numel() > LARGE_TABLE:
-        found = held_or_free(work.held_likeliest, work.free_likeliest, anchor=anchor)
+        found = yield from held_or_free(
+            work.held_likeliest, work.free_likeliest, anchor=anchor, stop=stop
+        )
         return mixed_likeliest(found, ties, TRACE, probabilities, overwrite=overwrite)
-    z = held_or_free(work.held, work.free, anchor=anchor)
+    z = yield from held_or_free(work.held, work.free, anchor=anchor, stop=stop)
     mixed = torch.empty(z.shape, dtype=torch.float64)
     for rows in parts(z):
         torch.lerp(z[rows].cpu().double(), ties(rows).cpu().double(), TRACE, out=mixed[rows])
     return mixed
 
 
+label_together = to_the_end(labelling_together)
+"""The same, for those who only want what it comes to."""
+
+
 def held_or_free(
-    held: Callable[[int], tuple[Z, float]], free: Callable[[], Z], *, anchor: float
-) -> Z:
+    held: Callable[[int], Shown[tuple[Z, float]]],
+    free: Callable[[], Shown[Z]],
+    *,
+    anchor: float,
+    stop: Stop = never,
+) -> Shown[Z]:
     """The assignments that a folder is labelled by.
 
     Where classes are held and hardly any starves, all of them seem to be there, and free means say
@@ -113,18 +132,18 @@ def held_or_free(
     goes further from the texts than they deserve, and the first held round stands; else the last.
 
     held: after so many rounds, and the share of classes that starve then; free: after all of them;
-    anchor: 0 for free.
+    anchor: 0 for free; stop: whether there is no time left to look for more.
     """
     if not anchor:
-        return free()
-    found, lacking = held(ROUNDS)
+        return (yield from free())
+    found, lacking = yield from held(ROUNDS)
     if lacking > MANY_STARVED:
         del found  # a table of all images and classes, which would be one too many
-        return held(1)[0]
-    if lacking > FEW_STARVED:
+        return (yield from held(1))[0]
+    if lacking > FEW_STARVED or stop():
         return found
     del found
-    return free()
+    return (yield from free())
 
 
 def anchor_beside_answers(
@@ -162,12 +181,14 @@ def anchor_beside_answers(
         told=torch.zeros_like(probabilities[0]),
     )  # fmt: skip
     large = probabilities.numel() > LARGE_TABLE
-    _, lacking = work.held_likeliest(ROUNDS) if large else work.held(ROUNDS)
+    held: Callable[[int], tuple[object, float]]
+    held = to_the_end(work.held_likeliest) if large else to_the_end(work.held)
+    _, lacking = held(ROUNDS)
     return anchor if lacking > FEW_STARVED else 0.0
 
 
 class _Ways:
-    """How N images can be labelled; arguments as of `anchored`."""
+    """How N images can be labelled; arguments as of `anchored` and `labelling_together`."""
 
     def __init__(
         self,
@@ -179,39 +200,61 @@ class _Ways:
         *,
         anchor: float,
         told: Tensor,
+        stop: Stop = never,
+        part: tuple[int, int] = (0, 1),
     ) -> None:
         self._of = pictures, probabilities, given
         self._near, self._temperature = near, temperature
         self._anchor, self._told = anchor, told
+        self._stop, self._part = stop, part
+        self._done, self._rounds = 0, 2 * ROUNDS if anchor else ROUNDS
 
-    def held(self, rounds: int) -> tuple[Tensor, float]:
-        z = _last(anchored(
+    def held(self, rounds: int) -> Shown[tuple[Tensor, float]]:
+        last = yield from self._last(anchored(
             *self._of, temperature=self._temperature, anchor=self._anchor, told=self._told,
             near=self._near,
         ), rounds)  # fmt: skip
-        return z, float(starved(z, self._of[2]).float().mean())
+        return last.z, float(starved(last.z, self._of[2]).float().mean())
 
-    def free(self) -> Tensor:
-        return _last(transduce(*self._of, temperature=self._temperature, near=self._near), ROUNDS)
+    def free(self) -> Shown[Tensor]:
+        rounds = transduce(*self._of, temperature=self._temperature, near=self._near)
+        return (yield from self._last(rounds, ROUNDS)).z
 
-    def held_likeliest(self, rounds: int) -> tuple[Likeliest, float]:
-        work = self._rounds(self._anchor).after(rounds)
-        return work.now, work.lacking()
+    def held_likeliest(self, rounds: int) -> Shown[tuple[Likeliest, float]]:
+        work = self._likeliest(self._anchor)
+        last = yield from self._last(work.turns(), rounds)
+        return last, work.lacking()
 
-    def free_likeliest(self) -> Likeliest:
-        return self._rounds(None).after(ROUNDS).now
+    def free_likeliest(self) -> Shown[Likeliest]:
+        return (yield from self._last(self._likeliest(None).turns(), ROUNDS))
 
-    def _rounds(self, anchor: float | None) -> Rounds:
+    def _likeliest(self, anchor: float | None) -> Rounds:
         return Rounds(
             *self._of, near=self._near, temperature=self._temperature, anchor=anchor,
             told=self._told,
         )  # fmt: skip
 
+    def _last(self, rounds: Iterator[Z], count: int) -> Shown[Z]:
+        """What comes of so many rounds, or of fewer where it is to stop; none before is kept."""
+        last = next(rounds)
+        yield self._progress()
+        for _ in range(count - 1):
+            if self._stop():
+                break
+            last = next(rounds)
+            yield self._progress()
+        return last
 
-def _last(rounds: Iterator[Assigned], count: int) -> Tensor:
-    """The assignments after so many rounds; those before it are not kept."""
-    (last,) = deque(islice(rounds, count), maxlen=1)
-    return last.z
+    def _progress(self) -> Progress:
+        self._done += 1
+        share = min(1.0, self._done / self._rounds)
+        return Progress("labelling together", *_so_far(share, len(self._of[0]), self._part))
+
+
+def _so_far(share: float, images: int, part: tuple[int, int]) -> tuple[int, int]:
+    """Of so many images, as many as are done with this share of this labelling of so many."""
+    which, of = part
+    return int((which + share) / of * images), images
 
 
 def _compared(

@@ -73,10 +73,10 @@ def run_job(
         StudioError: What the user can put right; the run is "failed" with the same line.
     """
     saved = checkpoints.latest(run) if resumed else None
+    method = METHODS[request.method]
     report = Report(
-        run, listen=listen, watch=watch, last_phase=_last_phase(request),
-        models=METHODS[request.method].models, settings=request.settings,
-        silent=saved is not None,
+        run, listen=listen, watch=watch, last_phase=_last_phase(request), models=method.models,
+        trains=method.trains, settings=request.settings, silent=saved is not None,
     )  # fmt: skip
     asked = False
 

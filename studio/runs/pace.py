@@ -64,10 +64,13 @@ _PART_OF_STAGE = {
 }  # fmt: skip
 
 
-def steps_of(last_phase: int | None) -> tuple[str, ...]:
-    """The steps of a run. last_phase: 1 or 2 of CoFT's phases; None: a method without them."""
+def steps_of(last_phase: int | None, *, trains: bool = True) -> tuple[str, ...]:
+    """The steps of a run. last_phase: 1 or 2 of CoFT's phases; None: a method without them, which
+    may train nothing.
+    """
     if last_phase is None:
-        return READING, ENCODING, LEARNING_ALONE, LABELLING
+        alone = (LEARNING_ALONE,) if trains else ()
+        return READING, ENCODING, *alone, LABELLING
     phase2 = (TRAINING,) if last_phase == 2 else ()
     return READING, ENCODING, LEARNING, CHECKING, *phase2, LABELLING
 
@@ -94,6 +97,7 @@ class Pace:
         *,
         last_phase: int | None,
         models: int = 2,
+        trains: bool = True,
         settings: Settings | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -101,9 +105,10 @@ class Pace:
 
         last_phase: number of the phase after which only labelling is left; None: not known.
         models: how many models are trained; one may begin long after the other.
+        trains: whether anything is trained.
         settings: of the fit; None: the defaults.
         """
-        self.steps = steps_of(last_phase)
+        self.steps = steps_of(last_phase, trains=trains)
         self._costs = Costs(settings or Settings(), models=models)
         self._models = models
         self._clock = clock
@@ -228,7 +233,7 @@ class Pace:
 
     def _whole(self, left: float | None) -> dict[str, Any]:
         """What is said of the whole run. left: seconds of the part at work, None = unknown."""
-        remaining = self._alone(left) if LEARNING_ALONE in self.steps else self._remaining(left)
+        remaining = self._remaining(left) if LEARNING in self.steps else self._alone(left)
         if remaining is None:
             passed = sum(WEIGHTS[step] for step in self.steps[: self._at])
             return self._estimate(passed / sum(WEIGHTS[step] for step in self.steps), None)
@@ -236,7 +241,7 @@ class Pace:
         return self._estimate(elapsed / max(elapsed + remaining, 1e-9), remaining)
 
     def _alone(self, left: float | None) -> float | None:
-        """Seconds until a baseline ends. What its training takes shows once it is at work."""
+        """Seconds until a baseline ends. What it takes shows once it is at work."""
         at = self.steps[self._at]
         if left is None or at not in (LEARNING_ALONE, LABELLING):
             return None

@@ -30,11 +30,13 @@ class Report:
         watch: Callable[[Mapping[str, Any]], None] | None = None,
         last_phase: int | None = None,
         models: int = 2,
+        trains: bool = True,
         settings: Settings | None = None,
         silent: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """See `run_job` for listen and watch, `Pace` for last_phase, models, settings and clock.
+        """See `run_job` for listen and watch, `Pace` for last_phase, models, trains, settings
+        and clock.
 
         silent: until `go_on`, nothing is recorded: the run has it all already.
         """
@@ -43,7 +45,9 @@ class Report:
         self._listen, self._watch = listen, watch
         self._clock = clock
         self._recorder = Recorder(run, clock=clock)
-        self._pace = Pace(last_phase=last_phase, models=models, settings=settings, clock=clock)
+        self._pace = Pace(
+            last_phase=last_phase, models=models, trains=trains, settings=settings, clock=clock
+        )
         self._scorer = Scorer(None)
         self._status: dict[str, Any] = {}
         self._beat = float("-inf")

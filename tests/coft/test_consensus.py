@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 
 import pytest
 import torch
@@ -11,11 +11,14 @@ from torch.nn.functional import normalize, one_hot
 
 from studio.clip.backbone import Backbone
 from studio.coft.consensus import Opinion, agreed, consensus, kappa, says
+from studio.coft.events import Event, Progress
 from studio.coft.given import UNKNOWN
 from studio.coft.selection import without_prior
 from studio.coft.start import first_scores
 from studio.coft.task import Task
-from studio.coft.together import label_together
+from studio.coft.together import label_together, labelling_together
+from studio.coft.transduction import ROUNDS
+from studio.progress import to_the_end
 from studio.settings import Settings
 from tests.baselines.test_transclip import clusters
 from tests.coft.conftest import drained
@@ -24,9 +27,14 @@ from tests.coft.test_transduction import draws
 CPU = torch.device("cpu")
 
 
-def together(pictures: Tensor, probabilities: Tensor) -> Tensor:
+def together(
+    pictures: Tensor, probabilities: Tensor, part: tuple[int, int]
+) -> Generator[Event, None, Tensor]:
     nobody = torch.full((len(pictures),), UNKNOWN)
-    return label_together(pictures, probabilities, nobody, device=CPU, anchor=32.0)
+    return labelling_together(pictures, probabilities, nobody, device=CPU, anchor=32.0, part=part)
+
+
+agree = to_the_end(consensus)
 
 
 def votes_of(truth: Tensor, *, right: float, seed: int, classes: int = 3) -> Tensor:
@@ -73,14 +81,14 @@ def two_views(sizes: Sequence[int]) -> tuple[Opinion, Opinion, Tensor]:
 def test_a_model_without_texts_helps_the_first_to_tell_images_apart() -> None:
     first, second, truth = two_views((100, 100, 100))
     assert first.probabilities is not None
-    alone = together(first.pictures, first.probabilities).argmax(1)
-    both = consensus(first, [second], together).argmax(1)
+    alone = agree(first, [], together).argmax(1)
+    both = agree(first, [second], together).argmax(1)
     assert (both == truth).float().mean() > (alone == truth).float().mean() + 0.02
 
 
 def test_class_sizes_are_not_forced_to_be_equal() -> None:
     first, second, truth = two_views((200, 40, 20))
-    labels = consensus(first, [second], together).argmax(1)
+    labels = agree(first, [second], together).argmax(1)
     sizes = torch.bincount(labels, minlength=3)
     assert (sizes - torch.bincount(truth)).abs().max() <= 20  # even ones would be 113 off
     assert (labels == truth).float().mean() > 0.9
@@ -110,6 +118,22 @@ def test_a_further_model_counts_in_the_first_scores_of_a_task(vit: Backbone) -> 
     right = [(scores_of(task).argmax(1) == truth).float().mean() for task in (alone, helped)]
     assert right[1] > right[0]
     assert torch.equal(alone.start.probabilities, helped.start.probabilities)
+
+
+def test_the_progress_of_two_labellings_is_told_as_of_one(vit: Backbone) -> None:
+    made, truth = clusters(vit)
+    task = Task(**made)
+    other = Opinion(task.start.pictures, votes_of(truth, right=0.9, seed=1).float())
+    images = len(truth)
+    for others, halves in (([], 1), ([other], 2), ([Opinion(task.start.pictures)], 2)):
+        work = first_scores(task.start, task.given, task.settings, device=CPU, others=others)
+        _, events = drained(work)
+        done = [event.done for event in events]
+        assert {(type(event), event.total) for event in events} == {(Progress, images)}
+        assert done == sorted(done)
+        assert (done[0], done[-1]) == (0, images)
+        assert len(done) == halves * (2 * ROUNDS + 1)  # held, then free, and each begins
+        assert images // halves in done
 
 
 def scores_of(task: Task) -> Tensor:

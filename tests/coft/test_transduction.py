@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -16,6 +16,7 @@ from studio.coft.events import Event
 from studio.coft.given import REJECTED, UNKNOWN, Evidence
 from studio.coft.start import ZeroShotStart, first_scores
 from studio.settings import Settings
+from tests.coft.conftest import drained
 
 
 def draws(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -161,6 +162,31 @@ def test_where_the_first_seeds_of_coft_come_from(vit: Backbone, transduction: st
     assert bool(events) == (transduction != "off")  # long work is announced
     assert torch.allclose(scores.float(), start.probabilities) == (transduction == "off")
     torch.testing.assert_close(scores.sum(1).float(), torch.ones(60))
+
+
+@pytest.mark.parametrize("table", [together.LARGE_TABLE, 0])
+@pytest.mark.parametrize("anchor", [0.0, 32.0])
+def test_who_stops_gets_the_labels_found_so_far(
+    monkeypatch: pytest.MonkeyPatch, table: int, anchor: float
+) -> None:
+    monkeypatch.setattr(together, "LARGE_TABLE", table)
+    pictures, guess, _ = overlapping()
+    nothing, cpu = torch.full((len(pictures),), UNKNOWN), torch.device("cpu")
+
+    def labelled(stop: Callable[[], bool]) -> tuple[Tensor, int]:
+        work = together.labelling_together(
+            pictures, guess, nothing, device=cpu, anchor=anchor, stop=stop
+        )
+        z, events = drained(work)
+        return z, len(events)
+
+    asked = iter(range(100))
+    stopped, few = labelled(lambda: next(asked) >= 2)
+    assert few == 1 + 3  # the beginning, and three rounds
+    monkeypatch.setattr(together, "ROUNDS", 3)
+    monkeypatch.setattr(together, "FEW_STARVED", -1.0)  # as where there is no time for free ones
+    short, _ = labelled(lambda: False)
+    torch.testing.assert_close(stopped, short)
 
 
 @pytest.mark.parametrize(("images", "classes"), [(1, 2), (2, 5), (7, 20)])

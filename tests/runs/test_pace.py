@@ -69,6 +69,7 @@ def test_the_steps_follow_from_the_method_and_its_settings():
     assert steps_of(2)[2:] == (LEARNING, CHECKING, TRAINING, LABELLING)
     assert steps_of(1)[2:] == (LEARNING, CHECKING, LABELLING)
     assert steps_of(None)[2:] == ("training", LABELLING)
+    assert steps_of(None, trains=False)[2:] == (LABELLING,)
     for last_phase in (2, 1, None):
         assert set(steps_of(last_phase)) <= set(WEIGHTS)
     assert sum(WEIGHTS[name] for name in steps_of(2)) == 100
@@ -228,6 +229,18 @@ def test_a_baseline_tells_the_time_left_from_its_own_training(clock: Clock):
         fields = pace.update(step(1, 0, number))
     assert fields is not None
     assert 100 <= fields["eta_seconds"] <= 150
+
+
+def test_what_trains_nothing_is_timed_by_its_labelling(clock: Clock):
+    pace = Pace(last_phase=None, models=1, trains=False, clock=clock)
+    pace.update(Progress("encoding images", 100, 100))
+    fields = None
+    for done in range(0, 60, 10):
+        clock.now += 2
+        fields = pace.update(Progress("labelling together", done, 100))
+    assert fields is not None
+    assert step_text(fields) == f"step 3 of 3: {LABELLING}"
+    assert fields["eta_seconds"] == rounded(10)
 
 
 def test_training_of_very_many_images_is_reckoned_with_as_it_will_be():
