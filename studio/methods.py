@@ -26,6 +26,8 @@ class Method:
         models: How many it trains, 1 or 2.
         two_phases: It learns to judge labels before it trains a classifier on them. So it can judge
             labels that came with the images, and ship another model than the one that judges.
+        cautious: Where zero-shot labels are near chance, it leaves them as they are, see
+            `studio.runs.near_chance`; the methods of others do as their authors do.
         trains: False: it only labels, there is nothing to draw curves of.
         needs_given: It learns from given labels alone and refuses to work without any.
         resumes: A run that was cut off can go on: the method yields its state when it is asked, see
@@ -41,6 +43,7 @@ class Method:
     ours: bool = False
     models: int = 1
     two_phases: bool = False
+    cautious: bool = False
     trains: bool = True
     needs_given: bool = False
     resumes: bool = False
@@ -56,11 +59,11 @@ class Method:
 _ALL = (
     Method(
         "coft", "CoFT", "studio.coft.fit",
-        ours=True, models=2, two_phases=True, resumes=True, shared=True,
+        ours=True, models=2, two_phases=True, cautious=True, resumes=True, shared=True,
     ),
     Method(
         "coft+", "CoFT+", "studio.coft.fit", "fit_plus",
-        ours=True, models=2, two_phases=True, resumes=True, shared=True,
+        ours=True, models=2, two_phases=True, cautious=True, resumes=True, shared=True,
     ),
     Method(
         "zero-shot", "Zero-shot labels only", "studio.baselines.zero_shot",
@@ -72,7 +75,7 @@ _ALL = (
     ),
     Method(
         "together", "Labelled together, no training", "studio.baselines.together",
-        trains=False, resumes=True,
+        cautious=True, trains=False, resumes=True,
     ),
     Method("upl", "UPL, learned prompts", "studio.baselines.upl"),
     Method("fpl", "FPL, few pseudo-labels", "studio.baselines.grip", "fit_fpl"),

@@ -13,11 +13,10 @@ NOT_TRAINED = (
 
 
 def keeps_zero_shot(request: JobRequest, *, level: str, given: int) -> bool:
-    """Whether CoFT and CoFT+ leave this data set as it is.
+    """Whether a method of the studio's own leaves this data set as it is.
 
     Not where a person or a judge gave labels, where labels came with the images (both tell what the
     model does not), where another model is to be trained, or where the settings want training.
-    Other methods do as their authors do.
 
     level: of `scores.knowledge`; given: how many labels they gave.
     """
@@ -25,6 +24,6 @@ def keeps_zero_shot(request: JobRequest, *, level: str, given: int) -> bool:
     told = bool(given or request.labels)
     return (
         level == "near chance"
-        and METHODS[request.method].two_phases
+        and METHODS[request.method].cautious
         and not (told or settings.train_near_chance or settings.phase2_model)
     )

@@ -58,9 +58,10 @@ def test_training_goes_on_where_something_is_known_or_told_or_wanted(request_: J
     assert not keeps_zero_shot(request_, level="near chance", given=1)
     told = dataclasses.replace(request_, labels={"a.png": "grammar"})
     assert not keeps_zero_shot(told, level="near chance", given=0)
-    assert not keeps_zero_shot(
-        dataclasses.replace(request_, method="self-training"), level="near chance", given=0
-    )
+    for method in ("coft", "coft+", "together", "self-training", "transclip"):
+        other = dataclasses.replace(request_, method=method)
+        ours = method in ("coft", "coft+", "together")
+        assert keeps_zero_shot(other, level="near chance", given=0) == ours
     for change in ({"train_near_chance": True}, {"phase2_model": "ViT-B-16:openai"}):
         wanted = dataclasses.replace(request_.settings, **change)
         other = dataclasses.replace(request_, settings=wanted)
