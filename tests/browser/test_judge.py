@@ -144,6 +144,8 @@ def test_progress_stop_a_reload_and_going_on(
     page.click("#judge-ask")
     wait_for(page, lambda: "12 images judged" in status(page), "the end", 60)
     assert len(model.requests) - sent <= 2 * (12 - kept), "nothing is asked twice"
+    marks = page.locator("#gallery-selection .card-mark")
+    wait_for(page, lambda: marks.count() > 0, "its marks, without a press", 60)
     said = corrections_of(first)
     assert len(said) == 12
     assert {one.verdict for one in said.values()} == {"judged"}

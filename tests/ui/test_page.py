@@ -113,6 +113,22 @@ def test_what_is_typed_is_told_without_the_queue(session: Session) -> None:
     assert [event.name for event in typed if event.queue] == []
 
 
+def test_a_state_that_is_listened_to_is_changed_through_the_queue_alone(session: Session) -> None:
+    """Of others gradio's page is not told that they changed; and those of a tab that was not opened
+    yet count as changed with each first answer, even one that skips them.
+    """
+    page = build(session, models=presets())
+    heard = {
+        id_
+        for event in page.fns.values()
+        for id_, name in event.targets
+        if name == "change" and isinstance(page.blocks[id_], gr.State)
+    }
+    assert heard
+    unqueued = [event for event in page.fns.values() if not event.queue]
+    assert [e.name for e in unqueued if heard & {part._id for part in e.outputs}] == []
+
+
 def test_the_queue_is_looked_at_calmly() -> None:
     with gr.Blocks() as page:
         pass

@@ -183,6 +183,12 @@ class ExploreAnswers(InSession):
         """The filters have changed: the first page of everything."""
         return self.draw(replace(filters, pages=None))
 
+    def draw_again(self, filters: Filters, _event: Any = None) -> Drawn:
+        """Corrections have changed: the same pages. A page that had no run yet when it asked is
+        left alone: what opens the tab draws it, and must not be overtaken by this.
+        """
+        return self.draw(filters) if filters.run else {self.summary: gr.skip()}
+
     def selected(self, filters: Filters, _event: Any = None) -> Drawn:
         """Something else was selected: its first page, and the same pages of everything else."""
         pages = {**filters.page_numbers(), "selection": 0}

@@ -25,7 +25,7 @@ from studio.session.source import AT_HAND, NOTHING, OpenedRun, parse
 from studio.ui.explore.galleries import Drawn, Panel
 from studio.ui.explore.scene import Filters, Indices, Scene
 from studio.ui.handlers import InSession
-from studio.ui.parts import script
+from studio.ui.parts import hidden_text, script
 from studio.ui.tables import table_at, table_field
 from studio.ui.uploaded import paths_of
 from studio.views.detail import corrections_summary
@@ -52,7 +52,10 @@ class CorrectPanel(InSession, Panel):
 
     def build(self) -> None:
         """Lay the panel out, inside of the Explore tab."""
-        self.changed = gr.State("")  # the last action: whoever shows corrections listens to it
+        # The last action: whoever shows corrections listens to it. No gr.State: that of a tab which
+        # was not opened yet counts as changed whenever a poll skips it, and that of an open one
+        # never does (gradio tells of changed states for what goes through its queue only).
+        self.changed = hidden_text()
         self.ticks = gr.State({})
         off: dict[str, Any] = {"size": "sm", "min_width": 110, "interactive": False}
         with gr.Row(elem_classes="inline correct-start"):

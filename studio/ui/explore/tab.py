@@ -210,7 +210,7 @@ class ExploreTab(ExploreAnswers):
             [self.shown, correct.upload], changed, **UNCHECKED,
         )  # fmt: skip
         correct.one_by_one.click(**self.event(self.one_by_one, [self.detail.dialog]))
-        same_pages = self.event(self.draw, drawn)
+        same_pages = self.event(self.draw_again, drawn)
         correct.changed.change(**same_pages)
         self.detail.dialog.corrected(**{**same_pages, "trigger_mode": "always_last"})
         started = correct.again.click(

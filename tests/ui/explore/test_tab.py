@@ -188,6 +188,14 @@ def test_the_selection_fills_its_gallery_and_narrows_the_others(
     assert cards(free["gallery-clean"] + free["gallery-noisy"]) > 3
 
 
+def test_a_page_that_has_no_run_yet_is_left_alone_when_corrections_change(
+    tab: ExploreTab, run_id: str
+) -> None:
+    drawn = tab.draw_again(here(run_id))
+    assert drawn[tab.summary] == tab.draw(here(run_id))[tab.summary]
+    assert tab.draw_again(here(None)) == {tab.summary: gr.skip()}
+
+
 def test_a_selection_with_an_order_keeps_it_and_a_set_is_sorted(
     tab: ExploreTab, run_id: str
 ) -> None:
