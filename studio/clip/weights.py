@@ -135,7 +135,9 @@ def load_sharded_state_dict(folder: Path, *, index: str = INDEX_NAME) -> dict[st
 
 
 def weights_bytes(path: Path) -> int:
-    """Bytes of the safetensors files that `read_weights` would read."""
+    """Bytes of the safetensors files that `read_weights` would read, at least."""
+    if path.name.endswith(INDEX_ENDING):  # has a few kilobytes, and the parts lie beside it
+        path = path.parent
     files = path.glob("*.safetensors") if path.is_dir() else [path]
     return sum(file.stat().st_size for file in files if file.is_file())
 
