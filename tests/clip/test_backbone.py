@@ -52,6 +52,26 @@ def test_the_fingerprint_follows_the_weights(checkpoint: Path) -> None:
     assert load_backbone(str(checkpoint), device="cpu").fingerprint != first
 
 
+@pytest.mark.parametrize(
+    "other",
+    [{"quick_gelu": True}, {"vision_cfg": tiny_config()["vision_cfg"] | {"head_width": 16}}],
+)
+def test_what_weights_do_not_tell_is_in_the_fingerprint(
+    other: dict[str, Any], checkpoint: Path
+) -> None:
+    """Else features of one would be taken from the cache for the other."""
+    first = load_backbone(str(checkpoint), device="cpu")
+    file = checkpoint / "open_clip_config.json"
+    said = json.loads(file.read_text())
+    file.write_text(json.dumps(said | {"model_cfg": tiny_config() | other}))
+    second = load_backbone(str(checkpoint), device="cpu")
+    pixels = torch.ones(1, 3, 32, 32)
+    assert not torch.allclose(first.visual(pixels), second.visual(pixels))
+    assert first.fingerprint != second.fingerprint
+    file.write_text(json.dumps(said | {"model_cfg": tiny_config() | {"quick_gelu": False}}))
+    assert load_backbone(str(checkpoint), device="cpu").fingerprint == first.fingerprint
+
+
 def test_a_file_for_a_named_architecture_loads(tmp_path: Path) -> None:
     name = "ViT-S-32-alt"  # the smallest transformer in open_clip's list
     config = open_clip.get_model_config(name)
