@@ -75,7 +75,7 @@ def checked_config(config: Any, *, name: str) -> dict[str, Any]:
             "choose another model."
         )
     if "image_size" in vision:
-        vision["image_size"] = _side(vision["image_size"], name)
+        vision["image_size"] = square_side(vision["image_size"], name)
     trunk = vision.get("timm_model_name")
     if trunk:
         import timm
@@ -137,7 +137,7 @@ def preprocess_of(
     """
     given = given or {}
     own = config["vision_cfg"].get("image_size")
-    size = _side(own or given.get("size") or 224, name)
+    size = square_side(own or given.get("size") or 224, name)
     mode = given.get("resize_mode") or "shortest"
     interpolation = given.get("interpolation") or "bicubic"
     if mode not in _RESIZE or interpolation not in _INTERPOLATION:
@@ -171,16 +171,8 @@ def read_config(text: str, *, source: str) -> tuple[dict[str, Any], dict[str, An
     )
 
 
-def image_only(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The same with the smallest text tower: all that a trained classifier is built from."""
-    return {**config, "custom_text": True, "text_cfg": dict(_IMAGE_ONLY_TEXT)}
-
-
-def _is_dict(value: Any) -> bool:
-    return isinstance(value, Mapping)
-
-
-def _side(size: Any, name: str) -> int:
+def square_side(size: Any, name: str) -> int:
+    """Pixels a side of images, given as a number or as both. Raises ModelError: not square."""
     sides = list(size) if isinstance(size, (list, tuple)) else [size]
     if not sides or any(not isinstance(side, int) or side < 1 for side in sides):
         raise ModelError(f"{name} has no usable image size ({size}).")
@@ -190,6 +182,15 @@ def _side(size: Any, name: str) -> int:
             "with square ones only. Choose another model."
         )
     return int(sides[0])
+
+
+def image_only(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with the smallest text tower: all that a trained classifier is built from."""
+    return {**config, "custom_text": True, "text_cfg": dict(_IMAGE_ONLY_TEXT)}
+
+
+def _is_dict(value: Any) -> bool:
+    return isinstance(value, Mapping)
 
 
 def _channels(value: Any, default: Channels, name: str) -> Channels:
