@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from studio.errors import ModelError
 from studio.images.resize import Resize
-from studio.untrusted import Unreadable, parse_json
+from studio.untrusted import Unreadable, load_json
 
+_MOST_BYTES = 10 << 20  # of a configuration
 _MOST_ITEMS = 1000
 _MOST_OF = {
     "layers": 256, "width": 1 << 15, "embed_dim": 1 << 15, "heads": 1 << 12, "image_size": 1 << 13,
@@ -153,14 +155,14 @@ def preprocess_of(
     )
 
 
-def read_config(text: str, *, source: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def read_config(file: Path, *, source: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """model_cfg, checked, and preprocess_cfg of an open_clip_config.json.
 
     Raises:
         ModelError: it is no such file, or the studio cannot work with the model.
     """
     try:
-        whole = parse_json(text)
+        whole = load_json(file, most=_MOST_BYTES)
     except Unreadable:
         whole = None
     if not isinstance(whole, dict):

@@ -8,7 +8,6 @@ be. They come as a `Backbone` whose text side is missing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
@@ -19,7 +18,7 @@ from studio.clip.backbone import Backbone, load_backbone, quicken
 from studio.clip.config import square_side
 from studio.clip.device import device_name
 from studio.clip.hub import Hub
-from studio.clip.weights import read_weights
+from studio.clip.weights import read_weights, weights_file
 from studio.errors import ModelError
 from studio.images.resize import Resize
 from studio.progress import Begin, Stop
@@ -53,7 +52,7 @@ def load_image_only(
     if not timm.is_model(known):
         raise ModelError(f"timm has no model {architecture!r}; `timm.list_models()` names them.")
     where = torch.device(device_name(device))
-    weights = _file(Path(file).expanduser()) if equals else None
+    weights = weights_file(file) if equals else None
     trunk = _built(architecture)
     feed = resolve_model_data_config(trunk)
     image_size = square_side(list(feed["input_size"][1:]), name)
@@ -113,16 +112,6 @@ class _ImageSide(nn.Module):
     def __init__(self, visual: nn.Module) -> None:
         super().__init__()
         self.visual = visual
-
-
-def _file(path: Path) -> Path:
-    if path.suffix != ".safetensors":
-        raise ModelError(
-            f"{path.name} is not a .safetensors file; other formats can run code when opened."
-        )
-    if not path.is_file():
-        raise ModelError(f"There is no file {path}.")
-    return path
 
 
 def _put(trunk: Any, state: dict[str, Tensor], *, name: str) -> None:

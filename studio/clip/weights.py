@@ -10,6 +10,7 @@ what is loaded is an ordinary state dict.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,18 @@ def weights_bytes(path: Path) -> int:
         path = path.parent
     files = path.glob("*.safetensors") if path.is_dir() else [path]
     return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def weights_file(name: str) -> Path:
+    """The safetensors file of that name. Raises ModelError: it is none, or not there."""
+    path = Path(os.path.expanduser(name))  # stays as it is where there is no such user
+    if path.suffix != ".safetensors":
+        raise ModelError(
+            f"{path.name} is not a .safetensors file; other formats can run code when opened."
+        )
+    if not os.path.isfile(path):  # False as well for what cannot be a name
+        raise ModelError(f"There is no file {path}.")
+    return path
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 
 from studio.clip.backbone import build_model, load_backbone
 from studio.clip.presets import presets
+from studio.clip.sources import is_here
 from studio.errors import ModelError
 from tests.coft.conftest import convolutional_config, make_backbone, tiny_config
 
@@ -89,17 +90,29 @@ def test_a_file_for_a_named_architecture_loads(tmp_path: Path) -> None:
         ("no-such-arch=/x.safetensors", "no-such-arch"),
         ("ViT-B-32=/nowhere/weights.pt", "not a .safetensors"),
         ("ViT-B-32=/nowhere/weights.safetensors", "no file"),
+        ("ViT-B-32=~nobody-of-this-name/weights.safetensors", "no file"),
+        (f"ViT-B-32=/{300 * 'x'}.safetensors", "no file"),
+        ("~nobody-of-this-name/model", "no model"),
+        (300 * "x", "no model"),
     ],
 )
 def test_what_cannot_be_loaded_is_said_in_one_line(name: str, says: str) -> None:
     with pytest.raises(ModelError, match=says) as caught:
         load_backbone(name, device="cpu")
     assert "\n" not in str(caught.value)
+    assert not is_here(name)
 
 
 def test_a_folder_without_config_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="open_clip_config"):
         load_backbone(str(tmp_path), device="cpu")
+
+
+def test_a_configuration_that_is_no_text_beside_a_file_is_refused(checkpoint: Path) -> None:
+    (checkpoint / "open_clip_config.json").write_bytes(b"\xff\xfe{")
+    file = checkpoint / "open_clip_model.safetensors"
+    with pytest.raises(ModelError, match="is damaged"):
+        load_backbone(f"ViT-S-32-alt={file}", device="cpu")
 
 
 def test_weights_of_another_architecture_are_refused_in_one_line(checkpoint: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from studio.clip import hub as hub_module
 from studio.clip.backbone import build_model, load_backbone
@@ -225,7 +226,10 @@ def test_a_hub_cannot_choose_where_a_file_is_put(stocked: FakeHub) -> None:
     assert FILE not in stocked.bodies()
 
 
-@pytest.mark.parametrize("name", ["nobody", "a/b/c", "../a", "a/..", "a b/c", "http://x/y"])
+@pytest.mark.parametrize("name", [
+    "nobody", "a/b/c", "../a", "a/..", "a b/c", "http://x/y", "a/b.git", "-a/b", "a./b", "a/b--c",
+    "a/" + 97 * "b",
+])  # fmt: skip
 def test_what_is_no_repository_is_not_asked_for(name: str, hub: FakeHub) -> None:
     with pytest.raises(ModelError, match="OWNER/NAME"):
         Hub(name)
@@ -324,6 +328,32 @@ def test_a_folders_tokenizer_is_not_fetched(hub: FakeHub, families: list[str], t
     with pytest.raises(ModelError, match=r"needs the tokenizer.json of makers/tiny-SigLIP2"):
         load_backbone(str(folder), device="cpu")
     assert hub.asked == []
+
+
+def test_a_tokenizer_of_another_repository_is_in_the_cache_as_well(
+    hub: FakeHub, families: list[str]
+) -> None:
+    """With the network gone, where the model's own repository has no tokenizer."""
+    files = repository("tiny-SigLIP2")
+    hub.repos["makers/tiny-SigLIP2"] = dict(files)
+    hub.repos["others/tuned"] = {n: c for n, c in files.items() if "tokenizer" not in n}
+    cold = load_backbone("hf-hub:others/tuned", device="cpu")
+    hub.errors = {"others/tuned": (503, ""), "makers/tiny-SigLIP2": (503, "")}
+    warm = load_backbone("hf-hub:others/tuned", device="cpu")
+    assert torch.equal(warm.tokenizer(["a dog"]), cold.tokenizer(["a dog"]))
+
+
+def test_a_revision_reads_by_its_own_tokenizer(hub: FakeHub, families: list[str]) -> None:
+    files = repository("tiny-SigLIP2")
+    hub.repos["makers/tiny-SigLIP2"] = {n: c for n, c in files.items() if "tokenizer" not in n}
+    hub.revisions["makers/tiny-SigLIP2", "v1"] = files
+    assert load_backbone("hf-hub:makers/tiny-SigLIP2@v1", device="cpu").tokenizer(["a dog"]).any()
+
+
+def test_a_configuration_that_is_no_text_is_refused(hub: FakeHub, families: list[str]) -> None:
+    hub.repos[REPO] = repository("tiny-vit") | {"open_clip_config.json": b"\xff\xfe{"}
+    with pytest.raises(ModelError, match="is damaged"):
+        load_backbone(f"hf-hub:{REPO}", device="cpu")
 
 
 def test_without_the_library_for_its_texts_nothing_is_fetched(
