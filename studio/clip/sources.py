@@ -151,7 +151,7 @@ def _has(architecture: str, tag: str) -> bool:
     repo, wanted = place_of(listed_feed(architecture, tag))
     tokenizer = architecture_config(architecture)["text_cfg"].get("hf_tokenizer_name")
     return cached_weights(Hub(repo), wanted=wanted) is not None and (
-        not tokenizer or Hub(tokenizer).cached(TOKENIZER_FILE) is not None
+        not tokenizer or Hub(_repository_of(tokenizer)).cached(TOKENIZER_FILE) is not None
     )
 
 
@@ -244,15 +244,21 @@ def _file(
     )
 
 
+def _repository_of(tokenizer: str) -> str:
+    """Where a tokenizer is that open_clip calls as it was called before the hub had owners."""
+    return {"bert-base-uncased": "google-bert/bert-base-uncased"}.get(tokenizer, tokenizer)
+
+
 def _folder_tokenizer(config: dict[str, Any], folder: Path) -> Tokenizer:
     text = config["text_cfg"]
     if not text.get("hf_tokenizer_name"):
         return clip_tokenizer(text)
-    if not (folder / TOKENIZER_FILE).is_file():
-        raise ModelError(
-            f"{folder} needs the {TOKENIZER_FILE} of {text['hf_tokenizer_name']}, which is not "
-            f"fetched for a folder; put it and {SETTINGS_FILE} there."
-        )
+    for file in (TOKENIZER_FILE, SETTINGS_FILE):  # the second names what stands behind a text
+        if not (folder / file).is_file():
+            raise ModelError(
+                f"{folder} needs the {file} of {text['hf_tokenizer_name']}, which is not fetched "
+                "for a folder; put it there."
+            )
     return file_tokenizer(text, folder)
 
 
@@ -263,7 +269,7 @@ def _hub_tokenizer(
     if not text.get("hf_tokenizer_name"):
         return clip_tokenizer(text)
     tokenizers_library()  # said before anything is fetched
-    hubs = [Hub(text["hf_tokenizer_name"], begin=begin, stop=stop)]
+    hubs = [Hub(_repository_of(text["hf_tokenizer_name"]), begin=begin, stop=stop)]
     if own is not None:
         hubs = [own] if own.repo == hubs[0].repo else [own, *hubs]
     for hub in hubs:  # all of them before anybody is asked, who may be out of reach

@@ -323,11 +323,40 @@ def test_listed_models_that_do_not_work_are_refused_before_anything_is_asked(hub
 def test_a_folders_tokenizer_is_not_fetched(hub: FakeHub, families: list[str], tmp_path: Path):
     files = repository("tiny-SigLIP2")
     hub.repos["makers/tiny-SigLIP2"] = dict(files)
-    del files["tokenizer.json"]
-    folder = as_folder(files, tmp_path / "model")
-    with pytest.raises(ModelError, match=r"needs the tokenizer.json of makers/tiny-SigLIP2"):
-        load_backbone(str(folder), device="cpu")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        rest = {other: content for other, content in files.items() if other != name}
+        folder = as_folder(rest, tmp_path / name)
+        with pytest.raises(ModelError, match=rf"needs the {name} of makers/tiny-SigLIP2"):
+            load_backbone(str(folder), device="cpu")
     assert hub.asked == []
+
+
+def test_a_word_is_no_special_token_that_the_settings_do_not_name(
+    families: list[str], tmp_path: Path
+) -> None:
+    """ "None" is a token of Gemma's vocabulary."""
+    files = repository("tiny-SigLIP2")
+    settings, inner = (json.loads(files[n]) for n in ("tokenizer_config.json", "tokenizer.json"))
+    del settings["pad_token"], settings["bos_token"]
+    inner["model"]["vocab"]["None"] = len(inner["model"]["vocab"])
+    files["tokenizer_config.json"] = json.dumps(settings | {"add_bos_token": True}).encode()
+    files["tokenizer.json"] = json.dumps(inner).encode()
+    row = load_backbone(str(as_folder(files, tmp_path / "model")), device="cpu").tokenizer(["a"])
+    assert inner["model"]["vocab"]["None"] not in row[0].tolist()
+
+
+def test_a_tokenizer_has_the_name_that_the_hub_gives_it_now(
+    hub: FakeHub, families: list[str]
+) -> None:
+    """CLIPA's is BERT's, which open_clip calls by a name without an owner."""
+    files = repository("tiny-SigLIP2")
+    config = json.loads(files["open_clip_config.json"])
+    config["model_cfg"]["text_cfg"]["hf_tokenizer_name"] = "bert-base-uncased"
+    tokenizer = {n: c for n, c in files.items() if "tokenizer" in n}
+    hub.repos["google-bert/bert-base-uncased"] = tokenizer
+    hub.repos[REPO] = {n: c for n, c in files.items() if n not in tokenizer}
+    hub.repos[REPO]["open_clip_config.json"] = json.dumps(config).encode()
+    assert load_backbone(f"hf-hub:{REPO}", device="cpu").tokenizer(["a dog"]).any()
 
 
 def test_a_tokenizer_of_another_repository_is_in_the_cache_as_well(
