@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -192,6 +193,11 @@ def load_backbone(
         device=where,
         resize=feed.resize,
     )
+    if not 0 < backbone.logit_scale < math.inf:
+        raise ModelError(
+            f"The weights of {name} have no usable logit scale ({backbone.logit_scale}); they are "
+            "damaged, or keep it in another form than its logarithm."
+        )
     quicken(backbone.visual, backbone)
     return backbone
 
