@@ -55,6 +55,13 @@ def test_too_many_context_vectors_are_refused(vit: Backbone) -> None:
         PromptTemplate(vit, NAMES, n_ctx=60)
 
 
+def test_context_vectors_that_leave_no_room_for_the_names_are_refused(vit: Backbone) -> None:
+    """All classes would have the same prompt, and nothing could be learned."""
+    with pytest.raises(ModelError, match="no room for the class names"):
+        PromptTemplate(vit, NAMES, n_ctx=38)
+    assert len(PromptTemplate(vit, ["cat", "Cat"], n_ctx=3).tokens) == 2, "alike by themselves"
+
+
 def test_class_specific_contexts_have_one_per_class(vit: Backbone) -> None:
     model = model_of(vit, class_specific_context=True)
     assert model.positive.shape == (3, 16, 32)
