@@ -7,6 +7,8 @@ code when it is opened.
 from __future__ import annotations
 
 import hashlib
+import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +20,7 @@ from torch import Tensor, nn
 from studio.clip.attention import straighten_attention
 from studio.clip.config import checked_config, image_only, least_parameters
 from studio.clip.device import device_name
+from studio.clip.presets import is_embedded
 from studio.clip.sources import EMBEDDED_FOLDER, find_source
 from studio.clip.weights import put_weights, read_weights, weights_bytes
 from studio.errors import ModelError
@@ -77,8 +80,15 @@ class Backbone:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of all weights and of the preprocessing: the key of cached features."""
-        digest = hashlib.sha256(f"{self.image_size}{self.mean}{self.std}{self.resize}".encode())
+        """Hash of all that features come from, weights, architecture and preprocessing: their key.
+
+        Weights alone do not tell: twins with another activation have the same names and forms. The
+        embedded model has no twin, and what is kept of it stays good.
+        """
+        feed = f"{self.image_size}{self.mean}{self.std}{self.resize}"
+        config = _without_false(self.config)
+        built = "" if is_embedded(self.name) else json.dumps(config, sort_keys=True)
+        digest = hashlib.sha256(f"{feed}{built}".encode())
         for name, tensor in sorted(self.model.state_dict().items()):
             digest.update(name.encode())
             digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
@@ -123,6 +133,15 @@ class Backbone:
         Transformers have a position embedding per patch, and so has the pooling of CLIP's ResNets.
         """
         return not self.is_transformer and not hasattr(self.visual, "attnpool")
+
+
+def _without_false(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The same configuration, whether or not it says what is off anyway."""
+    return {
+        key: _without_false(value) if isinstance(value, Mapping) else value
+        for key, value in config.items()
+        if value is not False
+    }
 
 
 def is_transformer(visual: nn.Module) -> bool:
@@ -174,6 +193,11 @@ def load_backbone(
         device=where,
         resize=feed.resize,
     )
+    if not 0 < backbone.logit_scale < math.inf:
+        raise ModelError(
+            f"The weights of {name} have no usable logit scale ({backbone.logit_scale}); they are "
+            "damaged, or keep it in another form than its logarithm."
+        )
     quicken(backbone.visual, backbone)
     return backbone
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from studio.errors import ModelError
 from studio.images.resize import Resize
-from studio.untrusted import Unreadable, parse_json
+from studio.untrusted import Unreadable, load_json
 
+_MOST_BYTES = 10 << 20  # of a configuration
 _MOST_ITEMS = 1000
 _MOST_OF = {
     "layers": 256, "width": 1 << 15, "embed_dim": 1 << 15, "heads": 1 << 12, "image_size": 1 << 13,
@@ -28,10 +30,13 @@ Channels = tuple[float, float, float]
 CLIP_MEAN: Channels = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD: Channels = (0.26862954, 0.26130258, 0.27577711)
 
+_SIZE = 224  # of open_clip's towers, where a configuration has none
+_MOST_CHANNEL = 1000.0
 _RESIZE = {"shortest": "crop", "squash": "squash"}
 # open_clip takes "random" for bicubic where it does not train.
 _INTERPOLATION = {"bicubic": "bicubic", "bilinear": "bilinear", "random": "bicubic"}
 _TOKENIZER_OPTIONS = {"clean", "strip_sep_token"}
+_CLEAN = ("lower", "whitespace", "canonicalize")
 _IMAGE_ONLY_TEXT = {"context_length": 4, "vocab_size": 8, "width": 8, "heads": 1, "layers": 1}
 
 
@@ -66,16 +71,13 @@ def checked_config(config: Any, *, name: str) -> dict[str, Any]:
             f"{name} takes its text tower from another model ({text['hf_model_name']}), on which "
             "no prompts can be learned; choose a model with open_clip's own text tower."
         )
-    unknown = sorted(set(text.get("tokenizer_kwargs") or {}) - _TOKENIZER_OPTIONS)
-    if text.get("tokenizer_mode"):
-        unknown.append(f"tokenizer_mode={text['tokenizer_mode']}")
-    if unknown:
+    if unknown := _unknown_reading(text):
         raise ModelError(
             f"{name} reads text in a way the studio does not know ({', '.join(unknown)}); "
             "choose another model."
         )
     if "image_size" in vision:
-        vision["image_size"] = _side(vision["image_size"], name)
+        vision["image_size"] = square_side(vision["image_size"], name)
     trunk = vision.get("timm_model_name")
     if trunk:
         import timm
@@ -88,6 +90,21 @@ def checked_config(config: Any, *, name: str) -> dict[str, Any]:
             )
         vision["timm_model_pretrained"] = False
     return config
+
+
+def _unknown_reading(text: Mapping[str, Any]) -> list[str]:
+    """What a text_cfg says of reading texts that `studio.clip.tokens` does not do."""
+    options, kind = text.get("tokenizer_kwargs") or {}, text.get("hf_tokenizer_name") or ""
+    if not _is_dict(options) or not isinstance(kind, str):
+        return ["tokenizer_kwargs" if isinstance(kind, str) else "hf_tokenizer_name"]
+    unknown = sorted(map(str, set(options) - _TOKENIZER_OPTIONS))
+    if options.get("clean", _CLEAN[0]) not in _CLEAN:
+        unknown.append(f"clean={options['clean']}")
+    if text.get("tokenizer_mode"):
+        unknown.append(f"tokenizer_mode={text['tokenizer_mode']}")
+    if not isinstance(text.get("context_length", 1), int):
+        unknown.append(f"context_length={text['context_length']}")
+    return unknown
 
 
 def _check_sizes(value: Any, name: str, key: str = "") -> None:
@@ -136,10 +153,9 @@ def preprocess_of(
         ModelError: images that are not square, or are not made square in a way the studio knows.
     """
     given = given or {}
-    own = config["vision_cfg"].get("image_size")
-    size = _side(own or given.get("size") or 224, name)
-    mode = given.get("resize_mode") or "shortest"
-    interpolation = given.get("interpolation") or "bicubic"
+    size = square_side(config["vision_cfg"].get("image_size", _SIZE), name)
+    mode = str(given.get("resize_mode") or "shortest")
+    interpolation = str(given.get("interpolation") or "bicubic")
     if mode not in _RESIZE or interpolation not in _INTERPOLATION:
         raise ModelError(
             f"{name} wants its images resized in a way the studio does not know ({mode}, "
@@ -153,14 +169,14 @@ def preprocess_of(
     )
 
 
-def read_config(text: str, *, source: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def read_config(file: Path, *, source: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """model_cfg, checked, and preprocess_cfg of an open_clip_config.json.
 
     Raises:
         ModelError: it is no such file, or the studio cannot work with the model.
     """
     try:
-        whole = parse_json(text)
+        whole = load_json(file, most=_MOST_BYTES)
     except Unreadable:
         whole = None
     if not isinstance(whole, dict):
@@ -171,16 +187,8 @@ def read_config(text: str, *, source: str) -> tuple[dict[str, Any], dict[str, An
     )
 
 
-def image_only(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The same with the smallest text tower: all that a trained classifier is built from."""
-    return {**config, "custom_text": True, "text_cfg": dict(_IMAGE_ONLY_TEXT)}
-
-
-def _is_dict(value: Any) -> bool:
-    return isinstance(value, Mapping)
-
-
-def _side(size: Any, name: str) -> int:
+def square_side(size: Any, name: str) -> int:
+    """Pixels a side of images, given as a number or as both. Raises ModelError: not square."""
     sides = list(size) if isinstance(size, (list, tuple)) else [size]
     if not sides or any(not isinstance(side, int) or side < 1 for side in sides):
         raise ModelError(f"{name} has no usable image size ({size}).")
@@ -192,10 +200,21 @@ def _side(size: Any, name: str) -> int:
     return int(sides[0])
 
 
+def image_only(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with the smallest text tower: all that a trained classifier is built from."""
+    return {**config, "custom_text": True, "text_cfg": dict(_IMAGE_ONLY_TEXT)}
+
+
+def _is_dict(value: Any) -> bool:
+    return isinstance(value, Mapping)
+
+
 def _channels(value: Any, default: Channels, name: str) -> Channels:
     if value is None:
         return default
     numbers = list(value) if isinstance(value, (list, tuple)) else [value] * 3
-    if len(numbers) != 3 or not all(isinstance(n, (int, float)) for n in numbers):
+    if len(numbers) != 3 or not all(
+        isinstance(n, (int, float)) and abs(n) <= _MOST_CHANNEL for n in numbers
+    ):
         raise ModelError(f"{name} has no usable mean or std ({value}).")
     return (float(numbers[0]), float(numbers[1]), float(numbers[2]))

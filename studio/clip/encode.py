@@ -12,7 +12,7 @@ from torchvision.transforms.v2 import functional as transforms
 
 from studio.clip.backbone import Backbone
 from studio.clip.precision import autocast
-from studio.errors import Stopped
+from studio.errors import ModelError, Stopped
 from studio.progress import Progress, Stop
 from studio.ranks import ALONE, Ranks
 
@@ -95,13 +95,20 @@ def encode_images(
 
 
 def encode_texts(backbone: Backbone, sentences: Sequence[str]) -> Tensor:
-    """Raw text features (n, d) float32 on the CPU."""
+    """Raw text features (n, d) float32 on the CPU.
+
+    Raises:
+        ModelError: they are no finite numbers, so that no label would mean anything.
+    """
     parts = []
     with torch.inference_mode():
         for start in range(0, len(sentences), 256):
             tokens = backbone.tokenizer(list(sentences[start : start + 256])).to(backbone.device)
             parts.append(backbone.model.encode_text(tokens).float().cpu())  # type: ignore[operator]
-    return torch.cat(parts)
+    features = torch.cat(parts)
+    if not bool(features.isfinite().all()):
+        raise ModelError("The model gives no finite numbers for texts; its weights are damaged.")
+    return features
 
 
 def class_vectors(

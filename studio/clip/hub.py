@@ -66,7 +66,7 @@ class Hub:
     def __init__(self, name: str, *, begin: Begin | None = None, stop: Stop | None = None) -> None:
         """begin: told that a file is fetched, then how many MB of it are here; stop: asked."""
         repo, at, revision = name.partition("@")
-        if not _NAME.fullmatch(repo) or ".." in repo or "--" in repo:
+        if not _is_repository(repo):
             raise ModelError(f"{repo!r} is no name of a repository; give it as OWNER/NAME.")
         if at and (not _REVISION.fullmatch(revision) or ".." in revision):
             raise ModelError(
@@ -219,6 +219,18 @@ class Hub:
         finally:
             with life.lock:  # whatever still comes is not written any more
                 life.ended = True
+
+
+def _is_repository(name: str) -> bool:
+    """Whether it is OWNER/NAME, by the client's own rules as well."""
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
+
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        return False
+    return _NAME.fullmatch(name) is not None
 
 
 class _Pieces:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from studio.clip.hub import Hub
-from studio.clip.weights import INDEX_ENDING, weight_map
+from studio.clip.weights import INDEX_ENDING, weight_map, weights_names
 from studio.errors import ModelError
 
 
@@ -72,16 +72,6 @@ def weights_name(names: Sequence[str], *, repo: str, wanted: str = "") -> str:
     raise ModelError(
         f"{repo} holds no open_clip weights in safetensors ({has}); choose another model."
     )
-
-
-def weights_names(wanted: str = "") -> list[str]:
-    """Names under which open_clip's weights are kept in safetensors, the likeliest first."""
-    usual = ["open_clip_model.safetensors", "open_clip_pytorch_model.safetensors"]
-    if wanted:
-        usual.insert(0, f"{wanted.rpartition('.')[0]}.safetensors")
-    # The studio's own way to store them; `_parts` looks whether they are not another library's.
-    whole = [*usual, "model.safetensors"]
-    return [*usual, *(name.removesuffix(".safetensors") + INDEX_ENDING for name in whole)]
 
 
 def _parts(index: Path, *, repo: str) -> list[str]:

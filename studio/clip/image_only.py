@@ -8,7 +8,6 @@ be. They come as a `Backbone` whose text side is missing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
@@ -16,8 +15,10 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from studio.clip.backbone import Backbone, load_backbone, quicken
+from studio.clip.config import square_side
+from studio.clip.device import device_name
 from studio.clip.hub import Hub
-from studio.clip.weights import read_weights
+from studio.clip.weights import read_weights, weights_file
 from studio.errors import ModelError
 from studio.images.resize import Resize
 from studio.progress import Begin, Stop
@@ -47,24 +48,22 @@ def load_image_only(
     from timm.data.config import resolve_model_data_config
 
     architecture, equals, file = name.removeprefix(PREFIX).partition("=")
-    if not timm.is_model(architecture.partition(".")[0]):
+    known = architecture.partition(".")[0]
+    if not timm.is_model(known):
         raise ModelError(f"timm has no model {architecture!r}; `timm.list_models()` names them.")
-    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    if equals:
-        weights = _file(Path(file).expanduser())
-    else:
-        hub = Hub(f"timm/{architecture}", begin=begin, stop=stop)
-        weights = hub.cached(WEIGHTS) or hub.get(WEIGHTS)
-    state = read_weights(weights)
-    trunk = timm.create_model(architecture.partition(".")[0], pretrained=False, num_classes=0)
-    _put(trunk, state, name=name)
+    where = torch.device(device_name(device))
+    weights = weights_file(file) if equals else None
+    trunk = _built(architecture)
     feed = resolve_model_data_config(trunk)
-    image_size = int(feed["input_size"][-1])
+    image_size = square_side(list(feed["input_size"][1:]), name)
+    if weights is None:
+        weights = Hub(f"timm/{architecture}", begin=begin, stop=stop).get(WEIGHTS)
+    _put(trunk, read_weights(weights), name=name)
     backbone = Backbone(
         name=name,
         model=_ImageSide(trunk).to(where).requires_grad_(False).eval(),
         tokenizer=_no_tokens,
-        config={"embed_dim": _width(trunk, image_size)},
+        config={"embed_dim": _width(trunk, image_size), "timm_model_name": known},
         image_size=image_size,
         mean=_three(feed["mean"]),
         std=_three(feed["std"]),
@@ -87,6 +86,20 @@ def image_space(features: Tensor) -> Tensor:
     return normalize(features - features.mean(0), dim=1)
 
 
+def _built(architecture: str) -> Any:
+    """The model with random weights; of a tag, if one is named, for each is fed in its own way."""
+    import timm
+
+    known, _, tag = architecture.partition(".")
+    try:
+        return timm.create_model(architecture, pretrained=False, num_classes=0)
+    except Exception as error:  # whatever timm makes of it
+        raise ModelError(
+            f"timm knows no weights {tag!r} of {known}, or cannot build it here "
+            f"({str(error)[:160]}); `timm.list_pretrained()` names what there is."
+        ) from error
+
+
 def _width(trunk: nn.Module, image_size: int) -> int:
     """How many numbers come out. timm's own `num_features` is another in some families."""
     with torch.inference_mode():
@@ -99,16 +112,6 @@ class _ImageSide(nn.Module):
     def __init__(self, visual: nn.Module) -> None:
         super().__init__()
         self.visual = visual
-
-
-def _file(path: Path) -> Path:
-    if path.suffix != ".safetensors":
-        raise ModelError(
-            f"{path.name} is not a .safetensors file; other formats can run code when opened."
-        )
-    if not path.is_file():
-        raise ModelError(f"There is no file {path}.")
-    return path
 
 
 def _put(trunk: Any, state: dict[str, Tensor], *, name: str) -> None:

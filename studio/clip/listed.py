@@ -28,7 +28,7 @@ def feed_of_file(architecture: str, config: dict[str, Any], file: Path) -> dict[
 
     beside = file.parent / CONFIG_FILE
     if beside.is_file():
-        own, given = read_config(beside.read_text(encoding="utf-8"), source=str(file.parent))
+        own, given = read_config(beside, source=str(file.parent))
         if own["vision_cfg"] == checked_config(config, name=architecture)["vision_cfg"]:
             return {**given, "quick_gelu": bool(own.get("quick_gelu", False))}
     twin = architecture.endswith("-quickgelu")

@@ -8,6 +8,7 @@ fetched.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,7 +25,7 @@ from studio.clip.listed import (
     place_of,
     template_of,
 )
-from studio.clip.presets import SIMPLE, Preset, preset, presets
+from studio.clip.presets import SIMPLE, Preset, is_embedded, preset, presets
 from studio.clip.tokens import (
     SETTINGS_FILE,
     TOKENIZER_FILE,
@@ -33,17 +34,20 @@ from studio.clip.tokens import (
     file_tokenizer,
     tokenizers_library,
 )
+from studio.clip.weights import weights_file
 from studio.errors import ModelError
 from studio.files import read_json
 from studio.places import ASSETS
 from studio.progress import Begin, Stop
-from studio.untrusted import Unreadable, read_file
 
 EMBEDDED = "embedded"
 EMBEDDED_SIDES = range(64, 513, 32)
 """Pixels a side at which the embedded model may be asked for: its tower halves them five times."""
 EMBEDDED_FOLDER = ASSETS / "embedded"
 HUB_PREFIX = "hf-hub:"
+
+
+_LONGEST_NAME = 1000
 
 
 @dataclass(frozen=True)
@@ -73,16 +77,16 @@ def find_source(name: str, *, begin: Begin | None = None, stop: Stop | None = No
     listed = preset(name)
     before, equals, file = name.partition("=")
     architecture, colon, tag = before.partition(":")
-    if name == EMBEDDED or name.startswith(f"{EMBEDDED}@"):
+    if is_embedded(name):
         return _embedded(name)
     if listed is not None:
         return _listed(listed.architecture, listed.tag, begin=begin, stop=stop)
     if name.startswith(HUB_PREFIX):
         return _repository(Hub(name.removeprefix(HUB_PREFIX), begin=begin, stop=stop))
-    if Path(name).expanduser().is_dir():
-        return _folder(Path(name).expanduser())
+    if (folder := _folder_of(name)) is not None:
+        return _folder(folder)
     if equals:
-        return _file(architecture, tag, Path(file).expanduser(), begin=begin, stop=stop)
+        return _file(architecture, tag, file, begin=begin, stop=stop)
     if colon:
         return _listed(architecture, tag, begin=begin, stop=stop)
     raise ModelError(
@@ -135,7 +139,7 @@ def is_here(name: str) -> bool:
         if name.startswith(HUB_PREFIX):
             hub = Hub(name.removeprefix(HUB_PREFIX))
             return hub.cached(CONFIG_FILE) is not None and cached_weights(hub) is not None
-        if name.startswith(f"{EMBEDDED}@") or "=" in name or Path(name).expanduser().is_dir():
+        if is_embedded(name) or "=" in name or _folder_of(name) is not None:
             find_source(name)  # for these nothing is fetched; it says what is wrong with the name
             return True
         return bool(colon) and _has(architecture, tag)
@@ -147,7 +151,7 @@ def _has(architecture: str, tag: str) -> bool:
     repo, wanted = place_of(listed_feed(architecture, tag))
     tokenizer = architecture_config(architecture)["text_cfg"].get("hf_tokenizer_name")
     return cached_weights(Hub(repo), wanted=wanted) is not None and (
-        not tokenizer or Hub(tokenizer).cached(TOKENIZER_FILE) is not None
+        not tokenizer or Hub(_repository_of(tokenizer)).cached(TOKENIZER_FILE) is not None
     )
 
 
@@ -180,7 +184,7 @@ def _repository(hub: Hub) -> Source:
                 f"{hub.name} has no {CONFIG_FILE}, so it is no model of open_clip; choose another."
             )
         found = hub.get(CONFIG_FILE)
-    config, given = read_config(found.read_text(encoding="utf-8"), source=hub.repo)
+    config, given = read_config(found, source=hub.repo)
     if names is not None:
         weights_name(names, repo=hub.name)  # said before anything else is fetched
     return Source(
@@ -192,15 +196,10 @@ def _repository(hub: Hub) -> Source:
     )
 
 
-def _text(file: Path, folder: Path) -> str:
-    try:
-        return read_file(file, most=_MOST_CONFIG).decode("utf-8", "replace")
-    except Unreadable as error:
-        raise ModelError(f"The model in {folder} is damaged: {error}.") from None
-
-
-_LONGEST_NAME = 1000
-_MOST_CONFIG = 10 << 20  # bytes
+def _folder_of(name: str) -> Path | None:
+    """The folder of that name, if there is one; what cannot be a name is none."""
+    path = os.path.expanduser(name)
+    return Path(path) if os.path.isdir(path) else None
 
 
 def _folder(folder: Path) -> Source:
@@ -208,7 +207,7 @@ def _folder(folder: Path) -> Source:
     file = folder / CONFIG_FILE
     if not file.is_file():
         raise ModelError(f"{folder} has no {CONFIG_FILE}; give a folder as open_clip saves it.")
-    config, given = read_config(_text(file, folder), source=str(folder))
+    config, given = read_config(file, source=str(folder))
     extra = read_json(folder / "studio.json")
     extra = extra if isinstance(extra, dict) else {}
     return Source(
@@ -222,16 +221,10 @@ def _folder(folder: Path) -> Source:
 
 
 def _file(
-    architecture: str, tag: str, file: Path, *, begin: Begin | None, stop: Stop | None
+    architecture: str, tag: str, name: str, *, begin: Begin | None, stop: Stop | None
 ) -> Source:
     """Weights in one file, of an architecture of open_clip's list."""
-    config = architecture_config(architecture)
-    if file.suffix != ".safetensors":
-        raise ModelError(
-            f"{file.name} is not a .safetensors file; other formats can run code when opened."
-        )
-    if not file.is_file():
-        raise ModelError(f"There is no file {file}.")
+    config, file = architecture_config(architecture), weights_file(name)
     feed = listed_feed(architecture, tag) if tag else feed_of_file(architecture, config, file)
     if "quick_gelu" in feed:
         config["quick_gelu"] = feed["quick_gelu"]
@@ -251,15 +244,21 @@ def _file(
     )
 
 
+def _repository_of(tokenizer: str) -> str:
+    """Where a tokenizer is that open_clip calls as it was called before the hub had owners."""
+    return {"bert-base-uncased": "google-bert/bert-base-uncased"}.get(tokenizer, tokenizer)
+
+
 def _folder_tokenizer(config: dict[str, Any], folder: Path) -> Tokenizer:
     text = config["text_cfg"]
     if not text.get("hf_tokenizer_name"):
         return clip_tokenizer(text)
-    if not (folder / TOKENIZER_FILE).is_file():
-        raise ModelError(
-            f"{folder} needs the {TOKENIZER_FILE} of {text['hf_tokenizer_name']}, which is not "
-            f"fetched for a folder; put it and {SETTINGS_FILE} there."
-        )
+    for file in (TOKENIZER_FILE, SETTINGS_FILE):  # the second names what stands behind a text
+        if not (folder / file).is_file():
+            raise ModelError(
+                f"{folder} needs the {file} of {text['hf_tokenizer_name']}, which is not fetched "
+                "for a folder; put it there."
+            )
     return file_tokenizer(text, folder)
 
 
@@ -270,15 +269,16 @@ def _hub_tokenizer(
     if not text.get("hf_tokenizer_name"):
         return clip_tokenizer(text)
     tokenizers_library()  # said before anything is fetched
-    hub = Hub(text["hf_tokenizer_name"], begin=begin, stop=stop)
-    if own is not None and own.repo != hub.repo and TOKENIZER_FILE in own.files():
-        hub = own
-    found = hub.cached(TOKENIZER_FILE)
-    if found is None:
+    hubs = [Hub(_repository_of(text["hf_tokenizer_name"]), begin=begin, stop=stop)]
+    if own is not None:
+        hubs = [own] if own.repo == hubs[0].repo else [own, *hubs]
+    for hub in hubs:  # all of them before anybody is asked, who may be out of reach
+        if (found := hub.cached(TOKENIZER_FILE)) is not None:
+            return file_tokenizer(text, found.parent)
+    for hub in hubs:
         names = hub.files()
-        if TOKENIZER_FILE not in names:
-            raise ModelError(f"{hub.repo} has no {TOKENIZER_FILE}; choose another model.")
-        if SETTINGS_FILE in names:
-            hub.get(SETTINGS_FILE)
-        found = hub.get(TOKENIZER_FILE)
-    return file_tokenizer(text, found.parent)
+        if TOKENIZER_FILE in names:
+            if SETTINGS_FILE in names:
+                hub.get(SETTINGS_FILE)
+            return file_tokenizer(text, hub.get(TOKENIZER_FILE).parent)
+    raise ModelError(f"{hubs[-1].repo} has no {TOKENIZER_FILE}; choose another model.")

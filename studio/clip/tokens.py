@@ -112,7 +112,7 @@ def file_tokenizer(text_cfg: Mapping[str, Any], folder: Path) -> Tokenizer:
     clean = get_clean_fn(options.get("clean", "whitespace"))
     before, behind = _special(inner, settings)
     if options.get("strip_sep_token"):  # the model was trained with a 0 in its place
-        mark = inner.token_to_id(str(settings.get("sep_token") or "[SEP]"))
+        mark = _token(inner, settings, "sep_token") or inner.token_to_id("[SEP]")
         before, behind = ([0 if t == mark else t for t in part] for part in (before, behind))
 
     def body(text: str) -> list[int]:
@@ -155,6 +155,12 @@ def _settings(folder: Path) -> dict[str, Any]:
     }
 
 
+def _token(inner: Any, settings: Mapping[str, Any], name: str) -> int | None:
+    """The number of a special token; None: the settings name none, or one that is not there."""
+    text = settings.get(name)  # "None" is a word like others in a large vocabulary
+    return None if text is None else inner.token_to_id(str(text))
+
+
 def _special(inner: Any, settings: Mapping[str, Any]) -> tuple[list[int], list[int]]:
     """Tokens before and behind a text: tokenizer.json's, unless the settings are explicit."""
     whole = inner.encode("a", add_special_tokens=True).ids
@@ -163,7 +169,7 @@ def _special(inner: Any, settings: Mapping[str, Any]) -> tuple[list[int], list[i
     start = starts[0] if starts else 0
     before, behind = whole[:start], whole[start + len(alone) :]
     for part, name, end in ((before, "bos", 0), (behind, "eos", -1)):
-        mark = inner.token_to_id(str(settings.get(f"{name}_token")))
+        mark = _token(inner, settings, f"{name}_token")
         wanted = settings.get(f"add_{name}_token")
         if mark is None or wanted is None or (mark in part) == wanted:
             continue
@@ -175,8 +181,8 @@ def _special(inner: Any, settings: Mapping[str, Any]) -> tuple[list[int], list[i
 
 
 def _padding(inner: Any, settings: Mapping[str, Any]) -> int:
-    named = inner.token_to_id(str(settings.get("pad_token")))
+    named = _token(inner, settings, "pad_token")
     if named is not None:
-        return int(named)
+        return named
     own = inner.padding  # None unless tokenizer.json has it
     return int(own["pad_id"]) if own else 0

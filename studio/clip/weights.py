@@ -10,6 +10,7 @@ what is loaded is an ordinary state dict.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -134,28 +135,51 @@ def load_sharded_state_dict(folder: Path, *, index: str = INDEX_NAME) -> dict[st
     return whole
 
 
+def weights_names(wanted: str = "") -> list[str]:
+    """Names under which open_clip's weights are kept in safetensors, the likeliest first."""
+    usual = ["open_clip_model.safetensors", "open_clip_pytorch_model.safetensors"]
+    if wanted:
+        usual.insert(0, f"{wanted.rpartition('.')[0]}.safetensors")
+    # The studio's own way to store them; on the hub, another library's may be called so.
+    whole = [*usual, "model.safetensors"]
+    return [*usual, *(name.removesuffix(".safetensors") + INDEX_ENDING for name in whole)]
+
+
 def weights_bytes(path: Path) -> int:
-    """Bytes of the safetensors files that `read_weights` would read."""
+    """Bytes of the safetensors files that `read_weights` would read, at least."""
+    if path.name.endswith(INDEX_ENDING):  # has a few kilobytes, and the parts lie beside it
+        path = path.parent
     files = path.glob("*.safetensors") if path.is_dir() else [path]
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
+def weights_file(name: str) -> Path:
+    """The safetensors file of that name. Raises ModelError: it is none, or not there."""
+    path = Path(os.path.expanduser(name))  # stays as it is where there is no such user
+    if path.suffix != ".safetensors":
+        raise ModelError(
+            f"{path.name} is not a .safetensors file; other formats can run code when opened."
+        )
+    if not os.path.isfile(path):  # False as well for what cannot be a name
+        raise ModelError(f"There is no file {path}.")
+    return path
+
+
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
     """The state dict in a .safetensors file, in several that an index beside them names, or in a
-    folder with either.
+    folder with either; in one with several of them that of open_clip, as on the hub.
 
     Raises:
         ModelError: there is none, or it cannot be read as safetensors.
     """
     if not path.is_dir():
         return _read(_load, path)
-    indexes = sorted(path.glob(f"*{INDEX_ENDING}"))
-    if (path / INDEX_NAME).is_file() or len(indexes) == 1:
-        return _read(_load, path / INDEX_NAME if len(indexes) > 1 else indexes[0])
-    files = sorted(path.glob("*.safetensors"))
+    usual = [path / name for name in weights_names() if (path / name).is_file()]
+    files = usual[:1] or sorted(path.glob(f"*{INDEX_ENDING}")) or sorted(path.glob("*.safetensors"))
     if len(files) != 1:
         raise ModelError(
-            f"{path} holds {len(files)} .safetensors files; it should hold one, or an index."
+            f"{path} holds {len(files)} files of weights in safetensors, none of which has a usual "
+            f"name; keep one, or call yours {weights_names()[0]}."
         )
     return _read(_load, files[0])
 
@@ -186,7 +210,7 @@ def put_weights(model: nn.Module, state: dict[str, torch.Tensor], *, source: str
     """
     try:
         model.load_state_dict(_in_form(model, state), strict=True)
-    except RuntimeError as error:
+    except Exception as error:  # of torch; or of open_clip, which turns other makers' forms round
         first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
         raise ModelError(
             f"The weights in {source} do not fit the architecture: {first[:160]}"

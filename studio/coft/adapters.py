@@ -65,8 +65,8 @@ class PromptTokens(VisualAdapter):
 
     def __init__(self, visual: nn.Module, *, kind: str, tokens: int, generator: Generator) -> None:
         super().__init__()
-        blocks, embedding, batch_first = transformer_of(visual)
-        width, patch = embedding.out_channels, embedding.kernel_size[0]
+        blocks, _, batch_first = transformer_of(visual)
+        width, patch = _width_and_patch(visual)
         depth = len(blocks) if kind == "deep" else 1
         bound = math.sqrt(6 / (3 * patch * patch + width))
         start = torch.rand(depth, tokens, width, generator=generator) * 2 * bound - bound
@@ -125,27 +125,30 @@ def with_unturned(rope: Tensor, count: int) -> Tensor:
     return torch.cat([rope, tokens], dim=-2)
 
 
-def transformer_of(visual: Any) -> tuple[list[nn.Module], nn.Conv2d, bool]:
-    """Blocks, patch embedding and batch-first layout of open_clip's and timm's transformers."""
+def transformer_of(visual: Any) -> tuple[list[nn.Module], nn.Module, bool]:
+    """Blocks, patch embedding and batch-first layout of open_clip's and timm's transformers.
+
+    The embedding is a convolution in open_clip's; in timm's whatever makes tokens of an image, some
+    stages of convolutions among them (ViTamin, MobileCLIP-B).
+    """
     if hasattr(visual, "transformer") and hasattr(visual.transformer, "resblocks"):
-        transformer, convolution = visual.transformer, visual.conv1
-        batch_first = bool(getattr(transformer, "batch_first", False))
-        blocks = list(transformer.resblocks)
-    elif (
-        hasattr(visual, "trunk")
-        and hasattr(visual.trunk, "patch_embed")
-        and hasattr(visual.trunk, "blocks")
-    ):
-        convolution, batch_first, blocks = (
-            visual.trunk.patch_embed.proj,
-            True,
-            list(visual.trunk.blocks),
-        )
-    else:
-        raise ModelError(
-            "This model's image tower takes no visual prompt tokens; choose another model."
-        )
-    return blocks, convolution, batch_first
+        batch_first = bool(getattr(visual.transformer, "batch_first", False))
+        return list(visual.transformer.resblocks), visual.conv1, batch_first
+    trunk: Any = getattr(visual, "trunk", None)
+    if hasattr(trunk, "patch_embed") and hasattr(trunk, "blocks"):
+        return list(trunk.blocks), trunk.patch_embed, True
+    raise ModelError(
+        "This model's image tower takes no visual prompt tokens; choose another model."
+    )
+
+
+def _width_and_patch(visual: Any) -> tuple[int, int]:
+    """Length of a token, and the side in pixels of the patch that it stands for."""
+    trunk = getattr(visual, "trunk", None)
+    if trunk is None:
+        return visual.conv1.out_channels, visual.conv1.kernel_size[0]
+    embedding = trunk.patch_embed
+    return trunk.embed_dim, embedding.img_size[0] // embedding.grid_size[0]
 
 
 class ScaleShift(VisualAdapter):

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from studio.clip.backbone import Backbone, build_visual, count_values, quicken
+from studio.clip.device import device_name
 from studio.clip.encode import preprocess
 from studio.clip.precision import autocast
 from studio.clip.space import Space
@@ -119,7 +120,7 @@ class Classifier:
         Raises:
             ModelError: the tensors do not fit the description.
         """
-        where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        where = torch.device(device_name(device))
         towers = []
         for i in range(meta["models"]):
             prefix = f"models.{i}."

@@ -44,6 +44,11 @@ class PromptTemplate:
                 f"{n_ctx} context vectors do not fit the model's text length of "
                 f"{self.tokens.shape[1]} tokens; lower n_ctx."
             )
+        if _lost(self.tokens, backbone.tokenizer(list(class_names))):
+            raise ModelError(
+                f"{n_ctx} context vectors leave no room for the class names in the model's text "
+                f"length of {self.tokens.shape[1]} tokens; lower n_ctx."
+            )
         self.places = differs.nonzero()[:, 1].view(len(class_names), n_ctx).to(backbone.device)
         self.tokens = self.tokens.to(backbone.device)
         self.n_ctx = n_ctx
@@ -74,6 +79,11 @@ class PromptTemplate:
         finally:
             handle.remove()
         return features.float()
+
+
+def _lost(prompts: Tensor, names: Tensor) -> bool:
+    """Whether all prompts (C, L) are the same and the names' own tokens (C, L) are not."""
+    return bool((prompts == prompts[:1]).all()) and not bool((names == names[:1]).all())
 
 
 def _token_embedding(model: nn.Module) -> nn.Embedding:

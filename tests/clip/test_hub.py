@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from studio.clip import hub as hub_module
 from studio.clip.backbone import build_model, load_backbone
@@ -225,7 +226,10 @@ def test_a_hub_cannot_choose_where_a_file_is_put(stocked: FakeHub) -> None:
     assert FILE not in stocked.bodies()
 
 
-@pytest.mark.parametrize("name", ["nobody", "a/b/c", "../a", "a/..", "a b/c", "http://x/y"])
+@pytest.mark.parametrize("name", [
+    "nobody", "a/b/c", "../a", "a/..", "a b/c", "http://x/y", "a/b.git", "-a/b", "a./b", "a/b--c",
+    "a/" + 97 * "b",
+])  # fmt: skip
 def test_what_is_no_repository_is_not_asked_for(name: str, hub: FakeHub) -> None:
     with pytest.raises(ModelError, match="OWNER/NAME"):
         Hub(name)
@@ -319,11 +323,66 @@ def test_listed_models_that_do_not_work_are_refused_before_anything_is_asked(hub
 def test_a_folders_tokenizer_is_not_fetched(hub: FakeHub, families: list[str], tmp_path: Path):
     files = repository("tiny-SigLIP2")
     hub.repos["makers/tiny-SigLIP2"] = dict(files)
-    del files["tokenizer.json"]
-    folder = as_folder(files, tmp_path / "model")
-    with pytest.raises(ModelError, match=r"needs the tokenizer.json of makers/tiny-SigLIP2"):
-        load_backbone(str(folder), device="cpu")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        rest = {other: content for other, content in files.items() if other != name}
+        folder = as_folder(rest, tmp_path / name)
+        with pytest.raises(ModelError, match=rf"needs the {name} of makers/tiny-SigLIP2"):
+            load_backbone(str(folder), device="cpu")
     assert hub.asked == []
+
+
+def test_a_word_is_no_special_token_that_the_settings_do_not_name(
+    families: list[str], tmp_path: Path
+) -> None:
+    """ "None" is a token of Gemma's vocabulary."""
+    files = repository("tiny-SigLIP2")
+    settings, inner = (json.loads(files[n]) for n in ("tokenizer_config.json", "tokenizer.json"))
+    del settings["pad_token"], settings["bos_token"]
+    inner["model"]["vocab"]["None"] = len(inner["model"]["vocab"])
+    files["tokenizer_config.json"] = json.dumps(settings | {"add_bos_token": True}).encode()
+    files["tokenizer.json"] = json.dumps(inner).encode()
+    row = load_backbone(str(as_folder(files, tmp_path / "model")), device="cpu").tokenizer(["a"])
+    assert inner["model"]["vocab"]["None"] not in row[0].tolist()
+
+
+def test_a_tokenizer_has_the_name_that_the_hub_gives_it_now(
+    hub: FakeHub, families: list[str]
+) -> None:
+    """CLIPA's is BERT's, which open_clip calls by a name without an owner."""
+    files = repository("tiny-SigLIP2")
+    config = json.loads(files["open_clip_config.json"])
+    config["model_cfg"]["text_cfg"]["hf_tokenizer_name"] = "bert-base-uncased"
+    tokenizer = {n: c for n, c in files.items() if "tokenizer" in n}
+    hub.repos["google-bert/bert-base-uncased"] = tokenizer
+    hub.repos[REPO] = {n: c for n, c in files.items() if n not in tokenizer}
+    hub.repos[REPO]["open_clip_config.json"] = json.dumps(config).encode()
+    assert load_backbone(f"hf-hub:{REPO}", device="cpu").tokenizer(["a dog"]).any()
+
+
+def test_a_tokenizer_of_another_repository_is_in_the_cache_as_well(
+    hub: FakeHub, families: list[str]
+) -> None:
+    """With the network gone, where the model's own repository has no tokenizer."""
+    files = repository("tiny-SigLIP2")
+    hub.repos["makers/tiny-SigLIP2"] = dict(files)
+    hub.repos["others/tuned"] = {n: c for n, c in files.items() if "tokenizer" not in n}
+    cold = load_backbone("hf-hub:others/tuned", device="cpu")
+    hub.errors = {"others/tuned": (503, ""), "makers/tiny-SigLIP2": (503, "")}
+    warm = load_backbone("hf-hub:others/tuned", device="cpu")
+    assert torch.equal(warm.tokenizer(["a dog"]), cold.tokenizer(["a dog"]))
+
+
+def test_a_revision_reads_by_its_own_tokenizer(hub: FakeHub, families: list[str]) -> None:
+    files = repository("tiny-SigLIP2")
+    hub.repos["makers/tiny-SigLIP2"] = {n: c for n, c in files.items() if "tokenizer" not in n}
+    hub.revisions["makers/tiny-SigLIP2", "v1"] = files
+    assert load_backbone("hf-hub:makers/tiny-SigLIP2@v1", device="cpu").tokenizer(["a dog"]).any()
+
+
+def test_a_configuration_that_is_no_text_is_refused(hub: FakeHub, families: list[str]) -> None:
+    hub.repos[REPO] = repository("tiny-vit") | {"open_clip_config.json": b"\xff\xfe{"}
+    with pytest.raises(ModelError, match="is damaged"):
+        load_backbone(f"hf-hub:{REPO}", device="cpu")
 
 
 def test_without_the_library_for_its_texts_nothing_is_fetched(

@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
+from studio.clip import backbone
 from studio.clip.backbone import load_backbone
 from studio.clip.hub import Hub
 from studio.errors import ModelError
@@ -70,6 +71,19 @@ def test_weights_in_parts_are_those_of_the_whole_file(
     assert hub.asked == []
     folder = as_folder(in_parts(small, stem=stem), tmp_path / "parts")
     assert torch.equal(features(str(folder)), features(str(whole)))
+
+
+@pytest.mark.parametrize("kept", ["hub", "folder"])
+def test_all_parts_count_when_a_model_is_held_against_its_weights(
+    kept: str, small: dict[str, bytes], hub: FakeHub, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """A real model is larger than what is built without asking; its index has a few kilobytes."""
+    monkeypatch.setattr(backbone, "_HARMLESS", 0)
+    hub.repos[REPO] = in_parts(small)
+    folder = as_folder(in_parts(small), tmp_path / "parts")
+    name = f"hf-hub:{REPO}" if kept == "hub" else str(folder)
+    assert features(name).shape == (2, 64)
 
 
 def test_a_part_that_is_not_here_yet_is_fetched(small: dict[str, bytes], hub: FakeHub) -> None:

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.nn.functional import normalize
 
-from studio.clip.backbone import Backbone
-from studio.coft.adapters import PromptTokens, ScaleShift
+from studio.clip.backbone import Backbone, build_visual
+from studio.coft.adapters import PromptTokens, ScaleShift, transformer_of
 from studio.coft.classifier import Tower
 from studio.coft.dual import DualPromptModel, judge
 from studio.coft.judge import TrainingSet
@@ -21,7 +21,7 @@ from studio.coft.towers import _probe, average_with_start
 from studio.coft.trainer import Trainer, dual_loss
 from studio.errors import ModelError
 from studio.settings import Settings
-from tests.coft.conftest import NAMES, Canvases, random_task
+from tests.coft.conftest import NAMES, Canvases, random_task, tiny_config
 
 
 def model_of(backbone: Backbone, **overrides: Any) -> DualPromptModel:
@@ -55,6 +55,13 @@ def test_too_many_context_vectors_are_refused(vit: Backbone) -> None:
         PromptTemplate(vit, NAMES, n_ctx=60)
 
 
+def test_context_vectors_that_leave_no_room_for_the_names_are_refused(vit: Backbone) -> None:
+    """All classes would have the same prompt, and nothing could be learned."""
+    with pytest.raises(ModelError, match="no room for the class names"):
+        PromptTemplate(vit, NAMES, n_ctx=38)
+    assert len(PromptTemplate(vit, ["cat", "Cat"], n_ctx=3).tokens) == 2, "alike by themselves"
+
+
 def test_class_specific_contexts_have_one_per_class(vit: Backbone) -> None:
     model = model_of(vit, class_specific_context=True)
     assert model.positive.shape == (3, 16, 32)
@@ -75,6 +82,21 @@ def test_prompt_tokens_change_features_and_leave_the_tower_alone(vit: Backbone, 
     assert adapted.shape == before.shape
     assert not torch.allclose(adapted, before)
     torch.testing.assert_close(vit.visual(pixels), before)
+
+
+@pytest.mark.parametrize("name", ["vitamin_small_224", "vit_base_mci_224"])
+def test_tokens_fit_where_stages_of_convolutions_make_the_patches(name: str) -> None:
+    """ViTamin, and MobileCLIP's B; without memory, for nothing but the shapes is looked at."""
+    vision = {"timm_model_name": name, "timm_pool": "avg", "timm_proj": None, "image_size": 224}
+    with torch.device("meta"):
+        visual = build_visual(tiny_config() | {"vision_cfg": vision})
+        pixels = torch.zeros(2, 3, 224, 224)
+    adapter = PromptTokens(visual, kind="deep", tokens=3, generator=torch.Generator())
+    width = adapter.tokens.shape[2]
+    assert float(adapter.tokens.detach().abs().max()) <= math.sqrt(6 / (3 * 16 * 16 + width))
+    assert adapter.to("meta").tail(visual, pixels).shape == visual(pixels).shape
+    stages = list(transformer_of(visual)[1].parameters())
+    assert len(stages) > 2, "they are the patch embedding, which Phase II may leave as it is"
 
 
 def test_deep_tokens_are_fresh_in_every_block(vit: Backbone) -> None:
