@@ -108,6 +108,8 @@ class FolderIndex:
             del self.known[file]
             self._new.pop(file, None)
         if not gone and not self._new:
+            with contextlib.suppress(OSError):  # the canvases of a folder that was moved came along
+                self._write_root()
             return False
         if self._sound and not gone and len(self._parts) < _MOST_PARTS:
             self.add()
