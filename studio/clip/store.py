@@ -26,6 +26,7 @@ from torch import Tensor
 from studio.cache_folder import touch
 from studio.clip.backbone import Backbone
 from studio.clip.encode import Images, encode_images
+from studio.clip.precision import float32_asked_for
 from studio.errors import ModelError
 from studio.files import replace_file
 from studio.progress import Progress, Stop
@@ -63,7 +64,7 @@ def image_features(
             go with the tensor.
         ranks: who help to encode (`help_encode`); this is the writer.
     """
-    shards = Shards(cache_dir / "features" / backbone.fingerprint, backbone.embed_dim)
+    shards = Shards(cache_dir / "features" / kept_under(backbone), backbone.embed_dim)
     wanted = np.array([hashed(key) for key in keys], dtype=np.int64)
     room = _room_on_disk(cache_dir, len(keys), backbone.embed_dim) if on_disk else None
     features, known = shards.read(wanted, into=room)
@@ -85,6 +86,13 @@ def image_features(
     of = missing[first[which[copies]]]
     features[torch.from_numpy(missing[copies])] = features[torch.from_numpy(of)]
     return features
+
+
+def kept_under(backbone: Backbone) -> str:
+    """The name of a model's features. Who asks for float32 gets none that were made in half
+    precision; else all machines share what there is, whatever each of them multiplies in.
+    """
+    return backbone.fingerprint + ("-float32" if float32_asked_for() else "")
 
 
 def _refuse_unless_finite(features: Tensor) -> None:

@@ -170,3 +170,14 @@ def test_numbers_that_are_none_are_refused_and_not_kept(
     with pytest.raises(ModelError, match="no finite numbers for 1 of 8 images"):
         some(Canvases(8), *range(8), cache=tmp_path)
     assert files(tmp_path) == []
+
+
+def test_who_asks_for_float32_gets_no_features_in_half_precision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = Canvases(8)
+    for asked, encoded in (("auto", 8), ("float32", 8), ("auto", 0), ("float32", 0)):
+        monkeypatch.setenv("STUDIO_PRECISION", asked)
+        images.calls.clear()
+        some(images, *range(8), cache=tmp_path)
+        assert len(images.calls) == encoded, asked
