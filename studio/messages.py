@@ -1,32 +1,34 @@
-"""Values as the ranks of a run send them to one another: safetensors and JSON, never pickles.
+"""Values as the ranks of a run send them to one another: JSON and plain numbers, never pickles.
 
 A message has a head of fixed length, which says how long it is and holds all of a small one, and
-what is left of a large one.
+what is left of a large one. Features of a million images are gigabytes, so that tensors are copied
+into a message once and never out of it.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import torch
-from safetensors.torch import load, save
 from torch import Tensor
 
 HEAD = 1024
 """Bytes of the head."""
+_ROOM = 64
+"""Each tensor begins at a multiple of so many bytes, as its numbers want it in memory."""
 
 
 def to_bytes(value: Any) -> Tensor:
     """(n,) uint8: of tensors, plain values, and lists and mappings of these."""
-    tensors: dict[str, Tensor] = {}
+    tensors: list[Tensor] = []
 
     def walk(value: Any) -> Any:
         if isinstance(value, Tensor):
-            name = str(len(tensors))
-            tensors[name] = value.detach().cpu().contiguous().clone()
-            return {"tensor": name}
+            tensors.append(value.detach().cpu().contiguous())
+            return {"tensor": [str(value.dtype).removeprefix("torch."), list(value.shape)]}
         if isinstance(value, Mapping):
             return {"of": {str(key): walk(item) for key, item in value.items()}}
         if isinstance(value, (list, tuple)):
@@ -34,10 +36,21 @@ def to_bytes(value: Any) -> Tensor:
         return value
 
     text = json.dumps(walk(value)).encode()
-    if not tensors:
-        return torch.frombuffer(bytearray(b"j" + text), dtype=torch.uint8)
-    tensors["value"] = torch.frombuffer(bytearray(text), dtype=torch.uint8)
-    return torch.frombuffer(bytearray(b"t" + save(tensors)), dtype=torch.uint8)
+    begins, end = list[int](), 8 + len(text)
+    for tensor in tensors:
+        begins.append(_rounded(end))
+        end = begins[-1] + tensor.nbytes
+    data = torch.zeros(end, dtype=torch.uint8)
+    data[:8] = torch.tensor([len(text)], dtype=torch.int64).view(torch.uint8)
+    data[8 : 8 + len(text)] = torch.frombuffer(bytearray(text), dtype=torch.uint8)
+    for begin, tensor in zip(begins, tensors, strict=True):
+        if tensor.numel():
+            data[begin : begin + tensor.nbytes] = tensor.reshape(-1).view(torch.uint8)
+    return data
+
+
+def _rounded(place: int) -> int:
+    return -(-place // _ROOM) * _ROOM
 
 
 def head_of(data: Tensor) -> Tensor:
@@ -57,17 +70,24 @@ def rest_of(head: Tensor, data: Tensor | None) -> Tensor:
 
 
 def value_of(head: Tensor, rest: Tensor) -> Any:
-    """The value again, from both parts of its message."""
+    """The value again, from both parts of its message; its tensors lie in one piece of memory."""
     length = int(head[:8].view(torch.int64))
-    whole = torch.cat([head[8 : 8 + min(length, HEAD - 8)], rest]).numpy().tobytes()
-    tensors = load(whole[1:]) if whole[:1] == b"t" else {}
-    text = tensors["value"].numpy().tobytes() if tensors else whole[1:]
+    whole = torch.cat([head[8 : 8 + min(length, HEAD - 8)], rest])
+    end = 8 + int(whole[:8].view(torch.int64))
+    said = json.loads(whole[8:end].numpy().tobytes())
 
     def walk(value: Any) -> Any:
+        nonlocal end
         if isinstance(value, dict):
             if "tensor" in value:
-                return tensors[value["tensor"]]
+                name, shape = value["tensor"]
+                kind: torch.dtype = getattr(torch, name)
+                begin, size = _rounded(end), kind.itemsize * math.prod(shape)
+                end = begin + size
+                if not size:
+                    return torch.empty(shape, dtype=kind)
+                return whole[begin:end].view(kind).view(shape)
             return {key: walk(item) for key, item in value["of"].items()}
         return [walk(item) for item in value] if isinstance(value, list) else value
 
-    return walk(json.loads(text))
+    return walk(said)

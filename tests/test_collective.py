@@ -40,6 +40,18 @@ def test_tensors_arrive_with_their_kind_and_shape() -> None:
         assert torch.equal(one, other)
 
 
+def test_a_large_tensor_is_copied_once_into_a_message_and_never_out_of_it() -> None:
+    """Features of a million images are gigabytes on each rank."""
+    large = torch.randn(300, 70)
+    value = {"large": large, "kinds": [large.half(), large.bfloat16(), large > 0, large.double()]}
+    assert len(messages.to_bytes(value)) < large.nbytes * (1 + 0.5 + 0.5 + 0.25 + 2) + 1024
+    found = through(value)
+    for one, other in zip([large, *value["kinds"]], [found["large"], *found["kinds"]], strict=True):
+        assert torch.equal(one, other)
+    places = {own.untyped_storage().data_ptr() for own in (found["large"], *found["kinds"])}
+    assert len(places) == 1
+
+
 @pytest.mark.parametrize("ranks", [1, 2, 3, 5])
 @pytest.mark.parametrize("batch", [1, 2, 7, 64])
 def test_every_row_of_a_batch_is_some_ranks_and_no_others(ranks: int, batch: int) -> None:

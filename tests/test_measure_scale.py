@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import re
+from pathlib import Path
 
 import pytest
 
+from studio.coft.events import Warned
 from tools import measure_scale
 from tools.measure_scale import HERE, STEPS, Cost, breaking, expected, exponent, main, report
 
@@ -23,6 +25,16 @@ def test_every_step_is_measured_in_small(capsys: pytest.CaptureFixture[str]) -> 
         assert len(cells) == 5
         assert all(re.fullmatch(r"[\d,.]+ s, [\d,]+ MB", cell) for cell in (*cells[:2], *cells[3:]))
     assert "What breaks first, at " in printed
+
+
+@pytest.mark.parametrize("step", ["labels of a round", "outcome"])
+def test_a_step_of_a_fit_does_all_of_its_work(step: str) -> None:
+    """In this process, so that one which can no longer be called is found in time."""
+    work = measure_scale.prepared(step, measure_scale.Made.of(150, 5, 16), Path("nowhere"))
+    assert work is not None
+    done = work()
+    assert isinstance(done, list)
+    assert not [event for event in done if isinstance(event, Warned)], "the labels were given up"
 
 
 def options(**changes: object) -> argparse.Namespace:
@@ -62,8 +74,6 @@ def test_a_step_that_failed_is_what_breaks_first() -> None:
 
 
 def test_a_process_that_fails_says_why() -> None:
-    from pathlib import Path
-
     wrong = argparse.Namespace(classes=0, width=-1)
     said = measure_scale.run("seeds", 5, measure_scale.ROOT, Path("nowhere"), wrong)
     assert isinstance(said, str)

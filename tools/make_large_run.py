@@ -160,7 +160,7 @@ def keep_features(out: Path, made: Made, folder: Folder) -> None:
     import torch
 
     from studio.clip.backbone import load_backbone
-    from studio.clip.store import SHARD_ROWS, Shards, hashed
+    from studio.clip.store import SHARD_ROWS, Shards, hashed, kept_under
     from studio.images.preparing import prepare
     from studio.scores import graph_files
     from studio.scores.layout_files import LayoutFiles, key_of
@@ -171,7 +171,7 @@ def keep_features(out: Path, made: Made, folder: Folder) -> None:
     group = groups_of(made, folder)
     width = backbone.embed_dim
     centres = centres_of(made, backbone)
-    shards = Shards(cache / "features" / backbone.fingerprint, width)
+    shards = Shards(cache / "features" / kept_under(backbone), width)
     for begin in range(0, images, SHARD_ROWS):
         part = range(begin, min(begin + SHARD_ROWS, images))
         noise = made.random.standard_normal((len(part), width), dtype=np.float32)

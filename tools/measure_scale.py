@@ -216,17 +216,20 @@ def whole_fit(step: str, made: Made) -> Callable[[], object] | None:
     every: Any = batch(slice(None))
     held: Any = every.log_odds
     if hasattr(dual, "Judges"):  # else a checkout from before, which holds tables
-        draws = torch.Generator().manual_seed(1)
-        shape = made.probabilities.shape[1], made.features.shape[1]
-        texts = [normalize(torch.randn(shape, generator=draws), dim=1) for _ in range(2)]
         units = normalize(made.features, dim=1)
+        # Models that contradict the first labels would be given up.
+        texts = normalize(made.probabilities.T @ units, dim=1)
         held = dual.HeldOdds(every.log_odds).odds
-        every = dual.Judges(torch.stack([units, units]), [(texts[0], texts[1])] * 2, 15.0, 256)
+        every = dual.Judges(torch.stack([units, units]), [(texts, -texts)] * 2, 15.0, 256)
     if step == "labels of a round":
-        task = argparse.Namespace(settings=Settings(transduction="first"))
+        given = torch.full((images,), -1)
+        space = argparse.Namespace(image_mean=made.features[0])
+        settings = Settings(transduction="first")
+        task = argparse.Namespace(settings=settings, given=given, space=space)
         asked = inspect.signature(rounds._assigned).parameters  # of other checkouts others
-        no_more: Any = {name: False for name in ("keep", "further") if name in asked}
-        return lambda: list(rounds._assigned(every, made.probabilities, task, **no_more))
+        how: Any = {"keep": False, "further": False, "trained": True}
+        how = {name: value for name, value in how.items() if name in asked}
+        return lambda: list(rounds._assigned(every, made.probabilities, task, **how))
     given, judged = torch.full((images,), -1), made.probabilities.argmax(1).expand(2, -1)
     clean = torch.ones(2, images, dtype=torch.bool)
     last = {"given": given, "single": False, "stage": "phase2", "stopped": False}

@@ -30,11 +30,20 @@ def autocast(device: torch.device, visual: nn.Module) -> torch.autocast:
     return torch.autocast(device.type, dtype=half or torch.bfloat16, enabled=half is not None)
 
 
-def _half_precision(device: torch.device, visual: nn.Module) -> torch.dtype | None:
+def float32_asked_for() -> bool:
+    """Whether the environment asks for float32 everywhere.
+
+    Raises:
+        ModelError: it names no precision that there is.
+    """
     asked = os.environ.get(VARIABLE, "").strip() or "auto"
     if asked not in ("auto", "float32"):
         raise ModelError(f"{VARIABLE} is {asked!r}, which is not one that there is; try float32")
-    if asked == "float32":
+    return asked == "float32"
+
+
+def _half_precision(device: torch.device, visual: nn.Module) -> torch.dtype | None:
+    if float32_asked_for():
         return None
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16

@@ -26,6 +26,7 @@ from torch import Tensor
 from studio.cache_folder import touch
 from studio.clip.backbone import Backbone
 from studio.clip.encode import Images, encode_images
+from studio.clip.precision import float32_asked_for
 from studio.errors import ModelError
 from studio.files import replace_file
 from studio.progress import Progress, Stop
@@ -57,29 +58,41 @@ def image_features(
         keys: N strings that identify what the images show, or where their files lie and how they
             stand (path, size and time of change).
         cache_dir: the studio's cache folder.
-        progress: called with (done, total) over the images that have to be encoded.
+        progress: called with (done, total) over the images that have to be encoded; of copies, one.
         stop: asked before each batch; raises `Stopped`.
         on_disk: the system may write the features to the cache's disk where it wants the room; they
             go with the tensor.
         ranks: who help to encode (`help_encode`); this is the writer.
     """
-    shards = Shards(cache_dir / "features" / backbone.fingerprint, backbone.embed_dim)
+    shards = Shards(cache_dir / "features" / kept_under(backbone), backbone.embed_dim)
     wanted = np.array([hashed(key) for key in keys], dtype=np.int64)
     room = _room_on_disk(cache_dir, len(keys), backbone.embed_dim) if on_disk else None
     features, known = shards.read(wanted, into=room)
     missing = np.flatnonzero(~known)
-    ranks.same(torch.from_numpy(missing))
+    _, first, which = np.unique(wanted[missing], return_index=True, return_inverse=True)
+    once = missing[np.sort(first)]  # of images that show the same, one
+    ranks.same(torch.from_numpy(once))
 
-    def done(first: int) -> Progress | None:
-        return None if progress is None else lambda i, _: progress(first + i, len(missing))
+    def done(before: int) -> Progress | None:
+        return None if progress is None else lambda i, _: progress(before + i, len(once))
 
-    for begin, part in _shares(missing):
+    for begin, part in _shares(once):
         some = _Subset(images, part.tolist())
         fresh = encode_images(backbone, some, progress=done(begin), stop=stop, ranks=ranks)
         _refuse_unless_finite(fresh)
         shards.add(wanted[part], fresh)
         features[torch.from_numpy(part)] = fresh
+    copies = np.delete(np.arange(len(missing)), first)
+    of = missing[first[which[copies]]]
+    features[torch.from_numpy(missing[copies])] = features[torch.from_numpy(of)]
     return features
+
+
+def kept_under(backbone: Backbone) -> str:
+    """The name of a model's features. Who asks for float32 gets none that were made in half
+    precision; else all machines share what there is, whatever each of them multiplies in.
+    """
+    return backbone.fingerprint + ("-float32" if float32_asked_for() else "")
 
 
 def _refuse_unless_finite(features: Tensor) -> None:
@@ -111,17 +124,17 @@ def help_encode(backbone: Backbone, images: Callable[[], Images], *, ranks: Rank
     images: asked for them once the writer has its own, which can then be read from the cache;
     returned.
     """
-    missing: Tensor = ranks.same(torch.empty(0))
+    once: Tensor = ranks.same(torch.empty(0))
     found = images()
-    for _, part in _shares(missing.numpy()):
+    for _, part in _shares(once.numpy()):
         encode_images(backbone, _Subset(found, part.tolist()), ranks=ranks)
     return found
 
 
-def _shares(missing: Keys) -> Iterator[tuple[int, Keys]]:
+def _shares(once: Keys) -> Iterator[tuple[int, Keys]]:
     """Images that are encoded and then kept at one go, with how many come before."""
-    for begin in range(0, len(missing), SHARD_ROWS):
-        yield begin, missing[begin : begin + SHARD_ROWS]
+    for begin in range(0, len(once), SHARD_ROWS):
+        yield begin, once[begin : begin + SHARD_ROWS]
 
 
 class _Subset:

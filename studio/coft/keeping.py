@@ -28,9 +28,18 @@ Due = Callable[[bool], bool]
 class Keeper:
     """The parts of a fit as they are now, and those that it goes on from."""
 
-    def __init__(self, *, due: Due | None, state: FitState | None) -> None:
-        """due: None: no state is ever wanted; state: what the fit goes on from."""
-        self._due, self._state = due, state
+    def __init__(
+        self,
+        *,
+        due: Due | None,
+        state: FitState | None,
+        agreed: Callable[[bool], bool] = lambda own: own,
+    ) -> None:
+        """due: None: no state is ever wanted; state: what the fit goes on from; agreed: what the
+        writer says, to all ranks.
+        """
+        self._due, self._state, self._agreed = due, state, agreed
+        self._whole = True
         self._parts: dict[str, Callable[[], FitPart]] = {}
 
     @property
@@ -73,6 +82,10 @@ class Keeper:
         """No state needs a part any more."""
         self._parts.pop(name, None)
 
+    def cut_short(self) -> None:
+        """Work was ended early that a later fit is to do whole: no state holds what it came to."""
+        self._whole = False
+
     def ends(
         self, at: str, stop: Callable[[], bool], *, between: bool = False
     ) -> Generator[FitState, None, bool]:
@@ -81,7 +94,8 @@ class Keeper:
         at: the part that is at work; between: two stages.
         """
         ended = stop()
-        if self._due is not None and (ended or self._due(between)):
+        wanted = self._due is not None and (ended or self._due(between))
+        if wanted and self._agreed(self._whole):
             yield FitState(at, {name: make() for name, make in self._parts.items()})
         if ended:  # what comes now leaves out what a later fit is to do
             self._due = None

@@ -36,7 +36,7 @@ class Task:
         judged: (N,) int64 labels of a vision-language model, see `studio.coft.given`.
         claims: (N,) int64 labels that came with the images, see `studio.coft.given`.
         stop: Whether to end early; all ranks ask at the same places.
-        stop_alone: The same, for what one rank does alone.
+        stop_alone: The same, for what one rank does alone: it is cut short where this says so.
         kept: what a later fit would go on from, see `studio.coft.keeping`.
         The others: as `__init__` takes them.
     """
@@ -104,10 +104,18 @@ class Task:
         def due(between: bool) -> bool:
             return ranks.same(state_due is not None and ranks.writer and state_due(between))
 
-        self.kept = Keeper(due=None if state_due is None else due, state=state)
+        def stop_alone() -> bool:
+            ended = not self.kept.on_the_way and stop()
+            if ended:
+                self.kept.cut_short()
+            return ended
+
+        self.kept = Keeper(
+            due=None if state_due is None else due, state=state, agreed=ranks.same
+        )  # fmt: skip
         # Whatever is said on the way to where it goes on was so for the fit that it continues.
         self.stop = lambda: not self.kept.on_the_way and ranks.same(ranks.writer and stop())
-        self.stop_alone = lambda: not self.kept.on_the_way and stop()
+        self.stop_alone = stop_alone
         self.given = checked(given, images=len(images), classes=len(class_names))
         self.judged = checked(judged, images=len(images), classes=len(class_names))
         # What was judged to be none of its likeliest names is no seed by its first label.

@@ -86,11 +86,15 @@ class FolderIndex:
         self._new[file] = None
 
     def without_canvas(self, shards: Iterable[str]) -> None:
-        """These shards are not there: their files' canvases have to be made again."""
+        """These shards are not there: their files' canvases have to be made again.
+
+        What they showed is not known then: without a compressed canvas the file's own pixels are
+        seen, which are a little different.
+        """
         gone = set(shards)
         for file, known in self.known.items():
             if known.shard in gone:
-                self.known[file] = known._replace(shard="", row=-1)
+                self.known[file] = known._replace(content="", shard="", row=-1)
 
     def add(self) -> None:
         """Write down what is new."""
@@ -108,6 +112,8 @@ class FolderIndex:
             del self.known[file]
             self._new.pop(file, None)
         if not gone and not self._new:
+            with contextlib.suppress(OSError):  # the canvases of a folder that was moved came along
+                self._write_root()
             return False
         if self._sound and not gone and len(self._parts) < _MOST_PARTS:
             self.add()

@@ -18,6 +18,7 @@ from typing import Protocol
 
 from PIL import Image
 
+from studio.errors import FolderError
 from studio.images.folder import ImageRefused, decode
 from studio.untrusted import Unreadable, read_file
 
@@ -59,7 +60,7 @@ class Thumbnails:
         if not file.is_file():
             try:
                 picture = pictures.image(index)
-            except (ImageRefused, OSError, IndexError):
+            except (ImageRefused, FolderError, OSError, IndexError):
                 return None
             small = picture.resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS)
             return self._save(small, file, 82)

@@ -212,8 +212,12 @@ class Pace:
             "stage_eta_seconds": left,
         }
         known = part is not None and _PARTS.get(part) == self.steps[self._at]
-        self._part = part if known and part is not None else stage
-        share = self._shares[self._part] = done / max(total, 1)
+        before_it, self._part = self._part, part if known and part is not None else stage
+        share = done / max(total, 1)
+        if self._part != before_it and share < self._shares.get(self._part, 0.0):
+            for last_time in (self._took, self._firsts, self._unseen):  # of another round
+                last_time.pop(self._part, None)
+        self._shares[self._part] = share
         self._took[self._part] = self._took.get(self._part, 0.0) + now - self._last
         self._firsts.setdefault(self._part, (now, share))
         self._last = now
@@ -257,7 +261,9 @@ class Pace:
         at = names.index(self._part) if self._part in names else -1
         if unit is None or not self._costs.images:
             return left if left is not None and at == len(names) - 1 else None
-        least = most = 0.0
+        least = most = 0.0 if at >= 0 or left is None else left
+        if self.steps[self._at] == LEARNING:
+            at = 0  # between two rounds there are steps to come
         for name in names[max(at, 0) :]:
             if name == self._part and left is not None:
                 low = high = left

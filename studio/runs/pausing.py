@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from studio.coft.events import Event, FitState, Progress, Warned
+from studio.coft.events import Event, Finished, FitState, Progress, Warned
 from studio.coft.task import Fit, Task
 from studio.errors import StudioError
 from studio.runs.checkpoints import Checkpoints, Saved
@@ -61,8 +61,8 @@ class Pausing:
             for event in fit(task):
                 if isinstance(event, FitState):
                     yield from self._take(event)
-                elif isinstance(event, Progress) and self._pause():
-                    raise Paused  # a stage without states; the one before it has left one
+                elif self._pause() and _is_lost(event):
+                    raise Paused
                 else:
                     yield event
             if task.kept.on_the_way:
@@ -88,3 +88,10 @@ class Pausing:
                 )
         if self._pause():
             raise Paused
+
+
+def _is_lost(event: Event) -> bool:
+    """Whether a run that is paused here goes on from the state before: a stage has none of its own,
+    or the fit has ended early, because it was to pause, in a method that has none.
+    """
+    return isinstance(event, Progress) or (isinstance(event, Finished) and event.stopped)

@@ -167,7 +167,16 @@ def nearest_among(features: Floats, others: Floats, *, k: int) -> Neighbours:
         others: (n, d) raw.
         k: at most; a set of N images has N to offer.
     """
-    cosines = unit(others, around=features) @ unit(features).T
+    asked, units = unit(others, around=features), unit(features)
     k = max(0, min(k, len(features)))
-    best = np.argsort(-cosines, axis=1, kind="stable")[:, :k].astype(np.int64)
-    return Neighbours(best, np.clip(np.take_along_axis(cosines, best, axis=1), -1.0, 1.0))
+    indices, cosines = np.zeros((len(asked), k), np.int64), np.zeros((len(asked), k), np.float32)
+    rows = max(1, BLOCK_BYTES // (16 * max(1, len(units))))  # cosines twice, and places
+    for begin in range(0, len(asked) if k else 0, rows):
+        part = slice(begin, begin + rows)
+        block = asked[part] @ units.T
+        best = np.argpartition(-block, k - 1, axis=1)[:, :k]
+        found = np.take_along_axis(block, best, axis=1)
+        order = np.lexsort((best, -found), axis=1)
+        indices[part] = np.take_along_axis(best, order, axis=1)
+        cosines[part] = np.take_along_axis(found, order, axis=1)
+    return Neighbours(indices, np.clip(cosines, -1.0, 1.0))

@@ -86,6 +86,7 @@ def find_vectors(
     backbone, folder, canvases = model_for(
         folder=folder, canvases=canvases, model=model, cache_dir=cache_dir, begin=begin
     )
+    from studio.clip.store import kept_under
     from studio.runs import inputs
 
     at = places_in(paths, folder)
@@ -101,7 +102,7 @@ def find_vectors(
     if len(paths) < FEWEST:
         return Vectors(rows, unit(features()))
     # Their own file is found without the features, which take a quarter of a minute to gather.
-    digest = hashlib.blake2b(backbone.fingerprint.encode())
+    digest = hashlib.blake2b(kept_under(backbone).encode())
     keys = inputs.keys_of(folder, canvases)
     for place in at[rows].tolist():
         digest.update(f"{keys[place]}\n".encode("utf-8", "surrogateescape"))

@@ -47,6 +47,27 @@ def test_an_image_is_known_again_in_any_set(tmp_path: Path) -> None:
     assert torch.equal(mixed[2], other[0])
 
 
+def test_copies_are_encoded_once_and_are_the_same_to_the_last_bit(tmp_path: Path) -> None:
+    """So a set says the same when it is read from the cache, where each key has one row."""
+    images, told = Canvases(40), list[tuple[int, int]]()
+    keys = [f"image {i % 17}" for i in range(40)]
+
+    def features() -> torch.Tensor:
+        return image_features(
+            BACKBONE, images, keys=keys, cache_dir=tmp_path,
+            progress=lambda *how_far: told.append(how_far),
+        )  # fmt: skip
+
+    made = features()
+    assert images.calls == list(range(17))
+    assert told[-1] == (17, 17)
+    assert torch.equal(made[17:34], made[:17])
+    assert torch.equal(made[34:], made[:6])
+    (shard,) = files(tmp_path)
+    assert load_file(shard)["keys"].shape == (17,)
+    assert torch.equal(features(), made)
+
+
 def test_one_new_image_costs_one_row(tmp_path: Path) -> None:
     images = Canvases(10)
     some(images, *range(9), cache=tmp_path)
@@ -149,3 +170,14 @@ def test_numbers_that_are_none_are_refused_and_not_kept(
     with pytest.raises(ModelError, match="no finite numbers for 1 of 8 images"):
         some(Canvases(8), *range(8), cache=tmp_path)
     assert files(tmp_path) == []
+
+
+def test_who_asks_for_float32_gets_no_features_in_half_precision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = Canvases(8)
+    for asked, encoded in (("auto", 8), ("float32", 8), ("auto", 0), ("float32", 0)):
+        monkeypatch.setenv("STUDIO_PRECISION", asked)
+        images.calls.clear()
+        some(images, *range(8), cache=tmp_path)
+        assert len(images.calls) == encoded, asked

@@ -117,6 +117,33 @@ def test_a_fit_that_is_stopped_yields_its_state_once_and_goes_on_from_there(
     assert before + went_on(again, state) == alone
 
 
+@pytest.mark.parametrize("steps_before", [0, 1], ids=["first labels", "labels of a round"])
+def test_labels_that_were_cut_short_by_a_stop_are_in_no_state(
+    arguments: dict[str, Any], steps_before: int
+) -> None:
+    """Who goes on later gets those that all of the rounds come to."""
+    quick = Settings(**{**FULL, "rounds": 1, "contrast_weight": 0.0})
+    arguments = {**arguments, "settings": quick}
+    fit, seen = METHODS["coft"].load(), list[Event]()
+
+    def stop() -> bool:
+        steps = [i for i, event in enumerate(seen) if isinstance(event, Step)]
+        since = seen[steps[-1] :] if steps else seen
+        together = [e for e in since if getattr(e, "stage", "") == "labelling together"]
+        return len(together) > 1 and bool(steps) == bool(steps_before)
+
+    asked = list[bool]()
+    task = Task(
+        **arguments,
+        stop=lambda: asked.append(any(asked) or stop()) or asked[-1],
+        state_due=lambda _: False,
+    )
+    for event in fit(task):
+        seen.append(event)
+    assert seen[-1].stopped  # type: ignore[union-attr]
+    assert states_of(seen) == []
+
+
 def test_a_fit_that_goes_on_is_not_stopped_before_it_is_there(arguments: dict[str, Any]) -> None:
     quick = Settings(**{**FULL, "rounds": 1, "contrast_weight": 0.0})
     arguments = {**arguments, "settings": quick}

@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from studio.images import canvas_shards, canvas_summary, preparing, resize
+from studio.images import canvas_cache, canvas_shards, canvas_summary, preparing, resize
 from studio.images.canvas_shards import CompressedShard, compressed, decompressed, open_shard
 from studio.images.canvases import Canvases
 from studio.images.folder import Folder
@@ -255,6 +255,26 @@ def test_a_disk_that_fills_up_is_survived(root: Path, monkeypatch: pytest.Monkey
     _, made = run(root)
     assert made.on_disk
     assert (apart(made, root) > 0).all()
+
+
+@pytest.mark.parametrize("when", ["as the last bytes are written", "later"])
+def test_an_image_whose_canvas_is_lost_is_known_by_its_file(
+    root: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """It shows other pixels than the canvas did, so it must not be taken for that."""
+    with monkeypatch.context() as patch:
+        if when == "later":
+            run(root)
+            [shard] = shards(root)
+            shard.unlink()
+            patch.setattr(canvas_cache, "free_bytes", lambda _: 0)
+        else:
+            patch.setattr(canvas_shards, "open_shard", lambda *_, **__: None)
+        _, made = run(root)
+        assert not made.on_disk
+        assert not apart(made, root).any()
+        assert set(made.contents) == {""}
+    assert "" not in run(root)[1].contents
 
 
 def test_ten_thousand_images_are_kept_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:

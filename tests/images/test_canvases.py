@@ -250,7 +250,7 @@ def test_no_file_of_an_image_that_is_known_is_opened(tmp_path: Path):
     asked_for = False
     assert len(folder.images) == len(canvases) == 3_000
     mine = {Path(name) for name in opened if str(name).startswith(str(tmp_path))}
-    assert sorted(file.suffix for file in mine) == [".json", ".npy", ".npy"]
+    assert sorted(file.suffix for file in mine) == ["", ".json", ".npy", ".npy"]  # root is the ""
 
 
 # --- the cache -----------------------------------------------------------------------------------
@@ -362,6 +362,9 @@ def test_a_folder_that_was_moved_is_known_again(root: Path, decoded: list[str]):
     decoded.clear()
     run(moved)
     assert decoded == []
+    again = moved.rename(root.parent / "renamed again")
+    assert run(again)[1].contents == before.contents
+    assert len(decoded) <= 8, "it was read anew when it was moved a second time"
 
 
 @pytest.mark.parametrize("why", ["still there", "other pixels", "few are the same", "an upload"])

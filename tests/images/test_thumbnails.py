@@ -6,6 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from studio.images import canvases
 from studio.images.folder import ImageRefused
 from studio.images.thumbnails import LARGE_SIDE, THUMBNAIL_SIDE, Thumbnails
 
@@ -36,6 +37,9 @@ def test_a_picture_that_is_gone_has_no_thumbnail(tmp_path: Path) -> None:
     thumbnails = Thumbnails(cache_dir=tmp_path)
     assert thumbnails.thumbnail(Canvases(), 9, key="a") is None
     assert thumbnails.large(tmp_path / "no.jpg", key="a") is None
+    # Of a folder whose canvases the disk has no room for, each is read from its file.
+    gone = canvases.Canvases(size=8, files=[tmp_path / "no.jpg"], places=[None])
+    assert thumbnails.thumbnail(gone, 0, key="c") is None
 
 
 def test_a_large_view_shows_the_whole_image_without_metadata(tmp_path: Path) -> None:

@@ -217,6 +217,37 @@ def test_what_is_done_again_in_haste_says_nothing_of_the_rest(clock: Clock):
     assert fields["eta_seconds"] == rounded(75 + 300 * 1.8 / (2 * 2.8))
 
 
+def test_each_round_is_timed_by_itself(clock: Clock):
+    """All images are judged again after each; what lay between is no part of that."""
+    pace, told = Pace(last_phase=2, models=1, clock=clock, settings=Settings(rounds=2)), []
+
+    def stage(name: str, seconds: float) -> None:
+        for done in range(0, 2001, 100):
+            fields = pace.update(Progress(name, done, 2000))
+            assert fields is not None
+            told.append((clock.now, name, fields["eta_seconds"]))
+            clock.now += seconds / 21
+
+    stage("reading images", 5)
+    stage("encoding images", 60)
+    for first in (0, 50):
+        stage("labelling together", 200)
+        for number in range(1, 51):
+            clock.now += 4
+            pace.update(step(1, 0, first + number))
+        stage("judging", 60)
+    for number in range(1, 101):
+        clock.now += 3.4
+        pace.update(step(2, 0, number))
+    stage("labelling", 108)
+    for now, name, eta in told:
+        if now > 400 and eta is not None:
+            left = clock.now - now
+            assert left / 2 - 10 <= eta <= 2 * left + 10, f"{eta} s left at {now:.0f} s, {name}"
+    together = [eta for _, name, eta in told if name == "labelling together"][21:]
+    assert together[3] - together[18] > 100, "what the stage itself still takes is left as well"
+
+
 def test_a_baseline_tells_the_time_left_from_its_own_training(clock: Clock):
     pace = Pace(last_phase=None, models=1, clock=clock)
     fields = pace.update(Progress("encoding images", 100, 100))

@@ -187,6 +187,29 @@ def test_a_paused_run_ends_at_once_and_goes_on(
     assert content(run) == alone
 
 
+@pytest.mark.parametrize("method", ["together", "transclip"])
+def test_a_pause_never_ends_what_keeps_no_states_early(
+    request_: JobRequest, store: RunStore, cache_dir: Path, method: str
+) -> None:
+    """Also where it is asked for while an event is being reported, and then heard as a stop."""
+    request, seen = dataclasses.replace(request_, method=method), list[Event]()
+    run = create_run(request, store)
+
+    def listen(event: Event) -> None:
+        seen.extend([event] if getattr(event, "stage", "") == "labelling together" else [])
+
+    with pytest.raises(JobPaused, match=f"--resume {run.id} goes on"):
+        run_job(
+            request, run, cache_dir=cache_dir, stop=never, listen=listen,
+            pause=lambda: len(seen) >= 3,
+        )  # fmt: skip
+    assert run.result() is None
+    resumed(run, cache_dir)
+    result = run.result()
+    assert result is not None
+    assert not result.stopped
+
+
 def test_a_request_comes_back_whole(image_folder: Path, tiny_model: Path, store: RunStore) -> None:
     paths = sorted(str(p.relative_to(image_folder)) for p in image_folder.rglob("*.png"))
     request = JobRequest(

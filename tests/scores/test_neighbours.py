@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
+from studio.scores import neighbours
 from studio.scores.neighbours import nearest, nearest_among, nearest_to, unit
 
 
@@ -84,3 +87,20 @@ def test_images_outside_of_a_set_are_compared_around_its_mean() -> None:
     last = nearest_among(known, others, k=1000).indices
     assert last.shape == (2, 200)
     assert last[1, -1] == 3  # around their own mean it would be another
+
+
+@pytest.mark.parametrize("rows", [1, 7, 1000])
+def test_many_images_outside_of_a_set_are_compared_some_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    known, others = features(2000), features(400)[::-1]
+    cosines = unit(others, around=known) @ unit(known).T
+    order = np.argsort(-cosines, axis=1, kind="stable")[:, :5]
+    monkeypatch.setattr(neighbours, "BLOCK_BYTES", 16 * 2000 * rows)
+    tracemalloc.start()
+    found = nearest_among(known, others, k=5)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_array_equal(found.indices, order)
+    np.testing.assert_allclose(found.cosines, np.take_along_axis(cosines, order, 1), atol=1e-5)
+    assert rows > 400 or peak < 400 * 2000 * 4, "a table of all pairs"

@@ -9,6 +9,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
+from studio.errors import FolderError
 from studio.room import CACHE, writing
 from studio.session.opened import Opened
 
@@ -59,7 +60,7 @@ def _picture(opened: Opened, index: int) -> Image.Image | None:
         return None
     try:
         return opened.canvases.image(place)
-    except OSError:
+    except (FolderError, OSError):  # it is gone
         return None
 
 
