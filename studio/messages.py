@@ -2,7 +2,7 @@
 
 A message has a head of fixed length, which says how long it is and holds all of a small one, and
 what is left of a large one. Features of a million images are gigabytes, so that tensors are copied
-into a message once and never out of it.
+into a message once, and once out of it.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def rest_of(head: Tensor, data: Tensor | None) -> Tensor:
 
 
 def value_of(head: Tensor, rest: Tensor) -> Any:
-    """The value again, from both parts of its message; its tensors lie in one piece of memory."""
+    """The value again, from both parts of its message."""
     length = int(head[:8].view(torch.int64))
     whole = torch.cat([head[8 : 8 + min(length, HEAD - 8)], rest])
     end = 8 + int(whole[:8].view(torch.int64))
@@ -86,7 +86,9 @@ def value_of(head: Tensor, rest: Tensor) -> Any:
                 end = begin + size
                 if not size:
                     return torch.empty(shape, dtype=kind)
-                return whole[begin:end].view(kind).view(shape)
+                # In memory of its own: a small one would hold all of a message, and torch's random
+                # streams read a state from where its memory begins, wherever the tensor does.
+                return whole[begin:end].view(kind).view(shape).clone()
             return {key: walk(item) for key, item in value["of"].items()}
         return [walk(item) for item in value] if isinstance(value, list) else value
 

@@ -129,6 +129,14 @@ def test_a_state_that_is_listened_to_is_changed_through_the_queue_alone(session:
     assert [e.name for e in unqueued if heard & {part._id for part in e.outputs}] == []
 
 
+def test_what_draws_explore_is_done_in_the_order_in_which_it_was_asked(session: Session) -> None:
+    page = build(session, models=presets())
+    (summary,) = (b for b in page.blocks.values() if b.elem_id == "explore-summary")
+    draws = [event for event in page.fns.values() if summary in event.outputs]
+    assert len(draws) > 20
+    assert {event.concurrency_id for event in draws} == {"explore"}
+
+
 def test_the_queue_is_looked_at_calmly() -> None:
     with gr.Blocks() as page:
         pass

@@ -73,13 +73,13 @@ class Crowd:
 def next_event(queue: Any) -> tuple[list[Any], bool, str] | None:
     """The event that gradio's queue works on next: in place of its own `get_events`.
 
-    Of one page and one handler one event after another, in the order in which they came. Of
-    several pages, that of the page with the fewest at work and waiting: who presses a button once
-    does not wait for those that press a hundred times. What has waited for long is taken first.
-    Gradio's own takes what came first.
+    Of one page and one handler, or those of one `concurrency_id`, one event after another, in the
+    order in which they came. Of several pages, that of the page with the fewest at work and
+    waiting: who presses a button once does not wait for those that press a hundred times. What has
+    waited for long is taken first. Gradio's own takes what came first.
     """
     at_work = [event for job in queue.active_jobs if job for event in job]
-    busy = {(event.session_hash, event.fn) for event in at_work}
+    busy = {(event.session_hash, event.concurrency_id) for event in at_work}
     load = Counter(event.session_hash for event in at_work)
     for waiting in queue.event_queue_per_concurrency_id.values():
         load.update(event.session_hash for event in waiting.queue)
@@ -90,7 +90,7 @@ def next_event(queue: Any) -> tuple[list[Any], bool, str] | None:
         if limit is not None and waiting.current_concurrency >= limit:
             continue
         for event in waiting.queue:
-            if (event.session_hash, event.fn) in busy:
+            if (event.session_hash, name) in busy:
                 continue
             late = now - event.enqueue_time > _LATE_S
             rank = 0 if late else load[event.session_hash], event.enqueue_time

@@ -113,7 +113,9 @@ class ExploreTab(ExploreAnswers):
         ]  # fmt: skip
         for part in (self.chosen, self.correct, self.ask, *self.panels.values()):
             drawn += part.outputs
-        redraw = self.event(self.draw_anew, drawn)
+        # Of one page one after another: an answer must not put back what a later one has changed.
+        draws = partial(self.event, outputs=drawn, concurrency_id="explore")
+        redraw = draws(self.draw_anew)
         # Opening a run may have to read its images again: that one shows a spinner.
         spins = {"show_progress": "full", "show_progress_on": [self.summary]}
         open_run = {**redraw, **spins}
@@ -144,16 +146,16 @@ class ExploreTab(ExploreAnswers):
         self.again.change(**open_run)
         timer = self.event(self.tick_of_timer, self.duplicates.outputs, **POLL)
         self.duplicates.timer.tick(**timer)
-        self.selection.change(**self.event(self.selected, drawn))
+        self.selection.change(**draws(self.selected))
         for gallery in self._galleries():
             for button, by in ((gallery.pager.back, -1), (gallery.pager.on, 1)):
                 turn = partial(self.turn, name=gallery.name, by=by)
-                button.click(**self.event(turn, drawn))
+                button.click(**draws(turn))
         self.search.wire(
             [self.run, self.stage, self.panel], [self.selection, self.inner, self.panel]
         )
         self._wire_picks(redraw)
-        self._wire_corrections(drawn, tabs, chosen)
+        self._wire_corrections(draws(self.draw_again), tabs, chosen)
         self.judge.wire(self.judge_watched, self.shown)
 
     def _galleries(self) -> list[PagedCards]:
@@ -183,8 +185,10 @@ class ExploreTab(ExploreAnswers):
         self.map.board.stage(**self.event(to_stage, [self.stage]))
         self.chosen.clear.click(lambda: "", outputs=taken, **PRIVATE)
 
-    def _wire_corrections(self, drawn: list[Any], tabs: gr.Tabs, chosen: gr.State) -> None:
-        """What corrects labels, and what trains with them."""
+    def _wire_corrections(
+        self, same_pages: dict[str, Any], tabs: gr.Tabs, chosen: gr.State
+    ) -> None:
+        """What corrects labels, and what trains with them. same_pages: draws what is shown."""
         correct = self.correct
         changed, all_of_them = [correct.changed], {"trigger_mode": "multiple"}
         for gallery in self._galleries():
@@ -210,7 +214,6 @@ class ExploreTab(ExploreAnswers):
             [self.shown, correct.upload], changed, **UNCHECKED,
         )  # fmt: skip
         correct.one_by_one.click(**self.event(self.one_by_one, [self.detail.dialog]))
-        same_pages = self.event(self.draw_again, drawn)
         correct.changed.change(**same_pages)
         self.detail.dialog.corrected(**{**same_pages, "trigger_mode": "always_last"})
         started = correct.again.click(

@@ -342,7 +342,9 @@ def test_a_flood_of_one_page_waits_and_another_is_answered(server: Server) -> No
 
 def event_of(page: str, handler: str, at: float) -> SimpleNamespace:
     """at: seconds after now, as it were; none of them is late."""
-    return SimpleNamespace(session_hash=page, fn=handler, enqueue_time=time.monotonic() + at)
+    return SimpleNamespace(
+        session_hash=page, concurrency_id=handler, enqueue_time=time.monotonic() + at
+    )
 
 
 def test_of_one_page_one_handler_at_a_time_and_the_idle_page_first() -> None:
