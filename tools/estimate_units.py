@@ -16,10 +16,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -34,12 +34,11 @@ from studio.coft.together import label_together
 from studio.demo import demo_folder
 from studio.images.folder import propose_class_names, read_aliases, truth
 from studio.images.names import canonical
+from studio.progress import to_the_end
 from studio.runs.inputs import encode, images_for, knowledge
 from studio.scores.estimate import Evidence
 from studio.scores.names_fit import NamesFit
 from studio.settings import Settings
-
-Found = TypeVar("Found")
 
 DEMO = "demo"
 PRESENT = (0.5, 0.5, 0.25, 0.25, 0.1)
@@ -182,8 +181,8 @@ def trained(start: ZeroShotStart) -> Iterator[tuple[str, np.ndarray]]:
     """
     settings, p = Settings(), start.probabilities
     given, cpu = torch.full((len(p),), UNKNOWN), torch.device("cpu")
-    scores = last(first_scores(start, given, settings, device=cpu))
-    rows, labels = last(seeds(scores, given, settings))
+    scores = to_the_end(first_scores)(start, given, settings, device=cpu)
+    rows, labels = to_the_end(seeds)(scores, given, settings)
     yield "together", scores.argmax(1).numpy()
     learned = ridge(start.pictures, rows, labels, p.shape[1])
     yield "seeds", learned.argmax(1).numpy()
@@ -192,15 +191,6 @@ def trained(start: ZeroShotStart) -> Iterator[tuple[str, np.ndarray]]:
     anchor = settings.anchor
     together = label_together(start.pictures, both, given, device=cpu, anchor=anchor)
     yield "phase 1", together.argmax(1).numpy()
-
-
-def last(events: Generator[Any, None, Found]) -> Found:
-    """What a generator of events returns."""
-    while True:
-        try:
-            next(events)
-        except StopIteration as end:
-            return cast(Found, end.value)
 
 
 def ridge(

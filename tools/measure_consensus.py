@@ -13,7 +13,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,6 +27,7 @@ from studio.coft.consensus import Opinion  # noqa: E402
 from studio.coft.given import UNKNOWN  # noqa: E402
 from studio.coft.start import ZeroShotStart, first_scores  # noqa: E402
 from studio.images.folder import read_aliases, truth  # noqa: E402
+from studio.progress import to_the_end  # noqa: E402
 from studio.runs.inputs import encode, images_for, prompts_of  # noqa: E402
 from studio.settings import Settings  # noqa: E402
 
@@ -84,12 +84,10 @@ def start_of(backbone: Backbone, features: Tensor, names: Sequence[str]) -> Zero
 def first_labels(start: ZeroShotStart, *others: Opinion) -> Tensor:
     """(N,) the labels that CoFT's seeds are taken from."""
     nobody = torch.full((len(start.pictures),), UNKNOWN)
-    work: Any = first_scores(start, nobody, Settings(), device=torch.device("cpu"), others=others)
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            return torch.as_tensor(end.value).argmax(1)
+    scores = to_the_end(first_scores)(
+        start, nobody, Settings(), device=torch.device("cpu"), others=others
+    )
+    return scores.argmax(1)
 
 
 def share(labels: Tensor, right: Tensor) -> float:

@@ -19,7 +19,6 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -34,10 +33,10 @@ from measure_list_fit import CUTS, FEW_CLASSES, kept  # noqa: E402 (needs the pa
 from studio.clip.backbone import Backbone, load_backbone  # noqa: E402
 from studio.clip.texts import TextTower  # noqa: E402
 from studio.coft.events import Checkpoint, Finished  # noqa: E402
-from studio.coft.start import first_scores  # noqa: E402
 from studio.coft.task import Task  # noqa: E402
 from studio.images.folder import read_aliases, truth  # noqa: E402
 from studio.methods import METHODS  # noqa: E402
+from studio.progress import to_the_end  # noqa: E402
 from studio.runs.inputs import encode, images_for, prompts_of  # noqa: E402
 from studio.settings import Settings  # noqa: E402
 
@@ -156,14 +155,7 @@ def labels_of(method: str, task: Task) -> Tensor:
 
 def first_labels(task: Task) -> Tensor:
     """(N,) the labels that CoFT's seeds are taken from."""
-    work: Any = first_scores(
-        task.start, task.given, task.settings, device=task.space.image_mean.device
-    )
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            return torch.as_tensor(end.value).argmax(1)
+    return to_the_end(task.first_scores)().argmax(1)
 
 
 def table(found: Found, *, sets: Sequence[str], methods: Sequence[str]) -> str:

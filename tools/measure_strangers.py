@@ -22,11 +22,12 @@ from sklearn.metrics import roc_auc_score
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from estimate_units import Set, labelled, last, read  # noqa: E402 (needs the path above)
+from estimate_units import Set, labelled, read  # noqa: E402 (needs the path above)
 
 from studio.clip.backbone import Backbone, load_backbone  # noqa: E402
 from studio.coft.given import UNKNOWN, without_strangers  # noqa: E402
 from studio.coft.start import ZeroShotStart, first_scores, seeds  # noqa: E402
+from studio.progress import to_the_end  # noqa: E402
 from studio.runs.inputs import strangers  # noqa: E402
 from studio.scores.strangers import STRONG, with_neighbours  # noqa: E402
 from studio.settings import Settings  # noqa: E402
@@ -121,13 +122,13 @@ def left_out(backbone: Backbone, whole: Set, kept: np.ndarray, cache: Path) -> n
     vectors = whole.vectors[torch.from_numpy(kept)]
     start = ZeroShotStart.of(backbone, whole.features, vectors)
     given = torch.full((len(whole.labels),), UNKNOWN)
-    scores = last(first_scores(start, given, settings, device=torch.device("cpu")))
+    scores = to_the_end(first_scores)(start, given, settings, device=torch.device("cpu"))
     out = strange(backbone, whole, kept, cache) >= STRONG
     place = {int(c): i for i, c in enumerate(kept)}
     true = np.array([place.get(int(c), -1) for c in whole.labels])
     right = []
     for told in (given, without_strangers(given, out)):
-        rows, labels = last(seeds(scores, told, settings))
+        rows, labels = to_the_end(seeds)(scores, told, settings)
         right.append(float((true[rows.numpy()] == labels.numpy()).mean()))
     of_none = float((true[out.numpy()] < 0).mean()) if out.any() else 0.0
     return np.array([float(out.float().mean()), of_none, *right])

@@ -16,7 +16,7 @@ import argparse
 import statistics
 import sys
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ from studio.coft.start import first_scores  # noqa: E402
 from studio.coft.task import Task  # noqa: E402
 from studio.errors import StudioError  # noqa: E402
 from studio.images.folder import read_aliases, truth  # noqa: E402
+from studio.progress import to_the_end  # noqa: E402
 from studio.runs.inputs import encode, images_for, prompts_of  # noqa: E402
 from studio.settings import Settings  # noqa: E402
 
@@ -112,9 +113,11 @@ def measure(
     for one in phase1:
         own = task.with_settings(**vars(settings_of(one, seed=seed)))
         began = time.process_time()
-        scores = outcome(first_scores(own.start, own.given, own.settings, device=backbone.device))
+        scores = to_the_end(first_scores)(
+            own.start, own.given, own.settings, device=backbone.device
+        )
         yield "labelled together", one, train.share(scores.argmax(1)), float("nan"), 0.0
-        learned = outcome(phase_one_rounds(own))
+        learned = to_the_end(phase_one_rounds)(own)
         towers = [
             cosine_tower(backbone, own.space, model.texts()[0].detach(), adapter=model.adapter)
             for model in learned.models
@@ -128,7 +131,9 @@ def measure(
             began = time.process_time()
             data = training_sets(learned.labels, learned.weights, data=tuned.settings.phase2_data)
             adapters = [model.adapter for model in learned.models]
-            trained, _ = outcome(fine_tune(tuned, data=data, adapters=adapters, clean_fraction=1.0))
+            trained, _ = to_the_end(fine_tune)(
+                tuned, data=data, adapters=adapters, clean_fraction=1.0
+            )
             yield stage(first, two or "defaults", Classifier(trained, backbone), None)
 
 
@@ -169,15 +174,6 @@ def label(classifier: Classifier, images: Images) -> Tensor:
     return torch.cat(
         [classifier.probabilities(images.batch(part.tolist())).argmax(1) for part in parts]
     )
-
-
-def outcome(events: Generator[Any, None, Any]) -> Any:
-    """What a stream of events returns at its end."""
-    while True:
-        try:
-            next(events)
-        except StopIteration as end:
-            return end.value
 
 
 if __name__ == "__main__":
