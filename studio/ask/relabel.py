@@ -15,7 +15,8 @@ from torch import Tensor
 
 from studio.ask.confidence import Following
 from studio.ask.trust import JUDGE, PERSON, Trust, nearest_answers, trust_of
-from studio.coft.given import REJECTED, UNKNOWN, Evidence
+from studio.coft.given import NONE, REJECTED, UNKNOWN, Evidence
+from studio.coft.parts import parts
 from studio.coft.selection import without_prior
 from studio.coft.start import ZeroShotStart
 from studio.coft.together import anchor_beside_answers, label_together
@@ -31,11 +32,14 @@ MOST_WITNESSES = 5000
 
 @dataclass(frozen=True)
 class Worth:
-    """vector: (N,) in [0, 1], what the answer of each image is worth, 1 where there is none."""
+    """vector: (N,) in [0, 1], what the answer of each image is worth, 1 where there is none;
+    typical: (C,) see `typical_images`.
+    """
 
     vector: Tensor
     person: Trust
     judge: Trust
+    typical: Tensor
 
     @property
     def first_right(self) -> float:
@@ -142,7 +146,9 @@ class Relabeller:
         if bool((given == UNKNOWN).all() and (told < 0).all()):
             found = self.first  # nobody has said anything
         else:
-            evidence = Evidence.of(given, told, worth.vector, first_right=worth.first_right)
+            evidence = Evidence.of(
+                given, told, worth.vector, first_right=worth.first_right, typical=worth.typical
+            )
             found = self._together(scores, given, evidence)
         labels = torch.where(given >= 0, given, found.argmax(1))
         return Relabelled(found, labels, worth)
@@ -225,7 +231,30 @@ def trusted(
         )  # fmt: skip
         vector[rows] = trust.values
         found.append(trust)
-    return Worth(vector, found[1], found[0])
+    silent = (given != REJECTED) & (judged != NONE)
+    typical = typical_images(units, first.where(silent, UNKNOWN), classes=classes)
+    return Worth(vector, found[1], found[0], typical)
+
+
+def typical_images(units: Tensor, labels: Tensor, *, classes: int) -> Tensor:
+    """(C,) the image of each class that is most like the mean of its class; -1: it has none.
+
+    units: (N, d) centred unit features; labels: (N,), below 0 = of no class.
+    """
+    sums = units.new_zeros(classes + 1, units.shape[1])  # the last: of no class
+    own = labels.where(labels >= 0, classes).to(units.device)
+    cosines = units.new_empty(len(units))
+    for rows in parts(units):
+        sums.index_add_(0, own[rows], units[rows])
+    for rows in parts(units):
+        cosines[rows] = (units[rows] * sums[own[rows]]).sum(1)
+    order = cosines.argsort(stable=True)
+    order = order[own[order].argsort(stable=True)]  # class after class, the most typical last
+    sizes = own.bincount(minlength=classes + 1)[:classes]
+    found = torch.full((classes,), UNKNOWN)
+    there = (sizes > 0).cpu()
+    found[there] = order[sizes.cumsum(0) - 1].cpu()[there]
+    return found
 
 
 def answers_in(

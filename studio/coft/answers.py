@@ -26,7 +26,12 @@ class Answers:
     images were corrected or none of the others'. So one or two labels a class can name a group of
     images that the texts call by another class's name.
 
-    pictures: (N, d) unit features without what they have in common; answered: (a,) images; labels:
+    A class that no answer names would lose its images to those that are named: trucks to cars. So
+    the most typical of its first labels speaks for it, as far as first labels are right
+    (`Evidence.first_right`).
+
+    pictures: (N, d) unit features without what they have in common; answered: (a,) images, those
+    that speak for classes which no answer names among them; labels:
     (a,) classes; worth: (a,) what each adds at a cosine of 1.
     """
 
@@ -41,8 +46,12 @@ class Answers:
         answered = (evidence.labels >= 0).nonzero()[:, 0]
         if not weight or not len(answered):
             return None
-        worth = weight * evidence.trust[answered].to(pictures.dtype)
-        return cls(pictures, answered, evidence.labels[answered], worth)
+        trust, labels = evidence.trust[answered], evidence.labels[answered]
+        if evidence.first_right:
+            images, classes = evidence.unnamed()
+            trust = torch.cat([trust, trust.new_full((len(images),), evidence.first_right)])
+            answered, labels = torch.cat([answered, images]), torch.cat([labels, classes])
+        return cls(pictures, answered, labels, weight * trust.to(pictures.dtype))
 
     def added_to(self, probabilities: Tensor, *, overwrite: bool = False) -> Tensor:
         """(N, C) probabilities with the answers in them; overwrite: they make room for it."""

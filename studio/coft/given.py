@@ -55,12 +55,14 @@ class Evidence:
 
     labels: (N,) a class, or below 0 = no answer; trust: (N,) in [0, 1], what the answer of an image
     is worth to others; 0 = nothing; first_right: in [0, 1], the share of first labels that the
-    answers speak for; 0 where it is not known.
+    answers speak for; 0 where it is not known; typical: (C,) the image that stands for each class
+    by its first labels; below 0 = there is none; None: it is not known.
     """
 
     labels: Tensor
     trust: Tensor
     first_right: float = 0.0
+    typical: Tensor | None = None
 
     @classmethod
     def of(
@@ -70,12 +72,15 @@ class Evidence:
         trust: Tensor | None = None,
         *,
         first_right: float = 0.0,
+        typical: Tensor | None = None,
     ) -> Evidence:
         """A person's labels (N,), and a judge's where no person spoke; trust None: all in full."""
         labels = given
         if judged is not None:
             labels = torch.where((given == UNKNOWN) | (given == NO_SEED), judged, given)
-        return cls(labels, torch.ones(len(given)) if trust is None else trust, first_right)
+        if trust is None:
+            trust = torch.ones(len(given))
+        return cls(labels, trust, first_right, typical)
 
     def by_class(self, classes: int) -> Tensor:
         """(C,) in [0, 1]: the most that an answer of each class is worth; 0 = there is none."""
@@ -85,7 +90,19 @@ class Evidence:
 
     def to(self, device: torch.device) -> Evidence:
         """The same on a device."""
-        return Evidence(self.labels.to(device), self.trust.to(device), self.first_right)
+        typical = None if self.typical is None else self.typical.to(device)
+        return Evidence(self.labels.to(device), self.trust.to(device), self.first_right, typical)
+
+    def unnamed(self) -> tuple[Tensor, Tensor]:
+        """Images (n,) and their classes (n,): the typical ones of classes that no answer names."""
+        if self.typical is None:
+            nothing = self.labels.new_zeros(0)
+            return nothing, nothing
+        named = self.labels.new_zeros(len(self.typical), dtype=torch.bool)
+        said = self.labels[self.labels >= 0]
+        named[said[said < len(named)]] = True
+        classes = ((self.typical >= 0) & ~named).nonzero()[:, 0]
+        return self.typical[classes], classes
 
 
 def with_given(indices: Tensor, labels: Tensor, given: Tensor) -> tuple[Tensor, Tensor]:

@@ -55,6 +55,7 @@ class Task:
         judged: Tensor | None = None,
         trust: Tensor | float = 1.0,
         first_right: float = 0.0,
+        typical: Tensor | None = None,
         candidates: Tensor | None = None,
         student: Student | None = None,
         others: Sequence[Opinion] = (),
@@ -79,6 +80,7 @@ class Task:
             trust: in [0, 1], or (N,) of them: what given and judged labels are worth to images
                 alike.
             first_right: see `studio.coft.given.Evidence`.
+            typical: the same.
             candidates: (N, K) images that are most alike by these features around their mean, see
                 `studio.scores.graph.closest`; None: they are looked for where they are needed.
             student: what Phase II fine-tunes and the fit ships, on the same images; None: the
@@ -122,7 +124,7 @@ class Task:
         doubted = (self.judged == NONE) & (self.given == UNKNOWN)
         self.given = self.given.masked_fill(doubted, NO_SEED)
         self.trust = torch.as_tensor(trust, dtype=torch.float32).expand(len(images))
-        self._first_right = first_right
+        self._first_right, self._typical = first_right, typical
         self.claims = checked(claims, images=len(images), classes=len(class_names))
         self.candidates, self._student, self.others = candidates, student, tuple(others)
 
@@ -157,7 +159,10 @@ class Task:
     @property
     def evidence(self) -> Evidence:
         """What given and judged labels say to images alike."""
-        return Evidence.of(self.given, self.judged, self.trust, first_right=self._first_right)
+        return Evidence.of(
+            self.given, self.judged, self.trust, first_right=self._first_right,
+            typical=self._typical,
+        )  # fmt: skip
 
     @cached_property
     def anchor(self) -> float:

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from studio.ask.relabel import Worth
+from studio.ask.relabel import Worth, trusted, typical_images
 from studio.ask.trust import Trust
 from studio.coft import answers, together
 from studio.coft.answers import Answers
-from studio.coft.given import REJECTED, UNKNOWN, Evidence
+from studio.coft.given import NONE, REJECTED, UNKNOWN, Evidence
 from studio.coft.together import label_together
 from studio.coft.transduction import centred
 
@@ -126,6 +126,45 @@ def test_how_many_first_labels_answers_speak_for() -> None:
     sure = torch.ones(3)
     nobody = Trust(torch.empty(0), 0.1, (0.5,))
     person, judge = Trust(sure[:1], 0.0, (0.9,)), Trust(sure, 0.1, (0.5,))
-    assert Worth(sure, nobody, nobody).first_right == 0.0
-    assert Worth(sure, nobody, judge).first_right == pytest.approx(0.5)
-    assert Worth(sure, person, judge).first_right == pytest.approx(0.6)
+    typical = torch.zeros(2, dtype=torch.int64)
+    assert Worth(sure, nobody, nobody, typical).first_right == 0.0
+    assert Worth(sure, nobody, judge, typical).first_right == pytest.approx(0.5)
+    assert Worth(sure, person, judge, typical).first_right == pytest.approx(0.6)
+
+
+def test_a_class_that_no_answer_names_is_spoken_for_as_far_as_first_labels_are_right() -> None:
+    """Where cars are named and trucks are not, trucks are not taken for cars."""
+    pictures, guess = normalize(draws(9, 6), dim=1), draws(9, 4, seed=1).softmax(1)
+    told = torch.tensor([0, *[UNKNOWN] * 8])
+    typical = torch.tensor([3, 5, -1, 7])  # of class 0, which is named, and of class 2: nothing
+
+    def added(first_right: float) -> Tensor:
+        evidence = Evidence.of(told, first_right=first_right, typical=typical)
+        found = Answers.of(pictures, evidence, weight=7.0)
+        assert found is not None
+        return found.added_to(guess)
+
+    near = (-5.0 * (1 - pictures @ pictures[[0, 5, 7]].T)).exp()
+    worth = torch.stack([near[:, 0], 0.6 * near[:, 1], torch.zeros(9), 0.6 * near[:, 2]], dim=1)
+    torch.testing.assert_close(added(0.6), (guess.log() + 7.0 * worth).softmax(1))
+    alone = torch.stack([near[:, 0], *torch.zeros(3, 9)], dim=1)
+    torch.testing.assert_close(added(0.0), (guess.log() + 7.0 * alone).softmax(1))
+
+
+def test_a_typical_image_is_most_like_the_mean_of_its_class() -> None:
+    units = normalize(torch.tensor([[1.0, 0], [1, 0.5], [0.9, 1], [-1, 0.1], [0, 1]]), dim=1)
+    labels = torch.tensor([0, 0, 0, 2, -1])
+    assert typical_images(units, labels, classes=4).tolist() == [1, -1, 3, -1]
+
+
+def test_what_is_of_no_name_stands_for_none() -> None:
+    units = normalize(draws(4, 3), dim=1)
+    given = torch.tensor([REJECTED, UNKNOWN, UNKNOWN, UNKNOWN])
+    judged = torch.tensor([UNKNOWN, NONE, UNKNOWN, 1])
+
+    def typical(first: list[int]) -> list[int]:
+        return trusted(units, torch.tensor(first), given, judged, classes=2).typical.tolist()
+
+    assert typical([0, 0, 1, 1])[0] == UNKNOWN
+    assert typical([0, 0, 0, 1])[0] == 2
+    assert typical([1, 1, 1, 0])[0] == 3  # whatever it was judged to be
