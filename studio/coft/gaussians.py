@@ -14,12 +14,15 @@ def temperature_of(pictures: Tensor) -> float:
 
     That number is the participation ratio of the covariance S, tr(S)^2 / tr(S S).
     """
-    centred = pictures - pictures.mean(0)
-    covariance = centred.T @ centred
+    mean, width = pictures.mean(0), pictures.shape[1]
+    covariance = pictures.new_zeros(width, width)
+    for rows in (slice(at, at + _ROWS) for at in range(0, len(pictures), _ROWS)):
+        centred = pictures[rows] - mean
+        covariance += centred.T @ centred
     spread = float(covariance.trace())
     if spread <= 0:
         return 1.0
-    return max(1.0, pictures.shape[1] * float(covariance.square().sum()) / spread**2)
+    return max(1.0, width * float(covariance.square().sum()) / spread**2)
 
 
 def log_density(pictures: Tensor, means: Tensor, variance: Tensor) -> Tensor:

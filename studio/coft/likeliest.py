@@ -171,23 +171,30 @@ class Rounds:
 
     def _beginning(self) -> Likeliest:
         """The likeliest by the probabilities alone."""
-        parts = [self._zero_shot(rows).topk(self._kept, dim=1) for rows in self._parts()]
-        classes = torch.cat([part.indices.int() for part in parts])
-        return Likeliest(classes, torch.cat([part.values for part in parts]))
+        found = self._nothing()
+        for rows in self._parts():
+            found.values[rows], found.classes[rows] = self._zero_shot(rows).topk(self._kept, dim=1)
+        return found
+
+    def _nothing(self) -> Likeliest:
+        """Room for what is to be found: a list of parts would hold it twice in the end."""
+        values = self._pictures.new_empty(len(self._pictures), self._kept)
+        return Likeliest(torch.empty_like(values, dtype=torch.int32), values)
 
     def _strongest(self, pull: Callable[[slice], Tensor]) -> tuple[Likeliest, Tensor]:
         """The classes that draw each image most, and how much all others do together (N, 1)."""
-        classes, values, rest = [], [], []
+        found = self._nothing()
+        rest = self._pictures.new_empty(len(self._pictures), 1)
         for rows in self._parts():
             block = pull(rows)
             # What neighbours say now counts as well; and a given label, whatever draws the image.
             labels, asked = self._given[rows, None], block + self._votes(self.now, rows)
             asked = asked.scatter(1, labels.clamp_min(0), torch.inf).where(labels >= 0, asked)
             best = asked.topk(self._kept, dim=1).indices
-            classes.append(best.int())
-            values.append(block.gather(1, best))
-            rest.append(block.scatter_(1, best, -torch.inf).logsumexp(1, keepdim=True))
-        return Likeliest(torch.cat(classes), torch.cat(values)), torch.cat(rest)
+            found.classes[rows] = best
+            found.values[rows] = block.gather(1, best)
+            rest[rows] = block.scatter_(1, best, -torch.inf).logsumexp(1, keepdim=True)
+        return found, rest
 
     def _inner_step(self, own: Likeliest, rest: Tensor) -> Likeliest:
         """One for the classes that are kept; own: what draws the images to them."""

@@ -57,10 +57,13 @@ def without(z: Tensor, left_out: Tensor, *, value: float = 0.0) -> Iterator[None
     z[rows] = kept
 
 
-def without_mean(vectors: Tensor, usable: Tensor) -> Tensor:
-    """(N, d) unit vectors without the mean of the `usable` (N,); one that is left as 0 stays 0."""
-    everyone = bool(usable.all())
-    own = vectors - (vectors if everyone else vectors[usable]).mean(0)
+def without_mean(vectors: Tensor, usable: Tensor, *, overwrite: bool = False) -> Tensor:
+    """(N, d) unit vectors without the mean of the `usable` (N,); one that is left as 0 stays 0.
+
+    overwrite: they may be what is returned.
+    """
+    mean = (vectors if bool(usable.all()) else vectors[usable]).mean(0)
+    own = vectors.sub_(mean) if overwrite else vectors - mean
     for rows in parts(own):
         own[rows] /= own[rows].norm(dim=1, keepdim=True).clamp_min(1e-12)
     return own

@@ -13,6 +13,7 @@ from studio.clip.space import Space
 from studio.coft.consensus import Opinion, agreed, consensus
 from studio.coft.events import Event, SeedSet, Warned, ZeroShot
 from studio.coft.given import UNKNOWN, Evidence, with_given
+from studio.coft.parts import parts
 from studio.coft.selection import ANY_CLASS, NO_CLASS, seed_set, seeds_by_class, without_prior
 from studio.coft.together import anchor_beside_answers, labelling_together
 from studio.numbers import classes_of, them
@@ -24,12 +25,12 @@ from studio.settings import Settings
 class ZeroShotStart:
     """What every method starts from.
 
-    space: the joint space; pictures: (N, d) unit image features in it; texts: (C, d) unit class
-    vectors in it.
+    space: the joint space; features: (N, d) raw image features; texts: (C, d) unit class vectors
+    in the space.
     """
 
     space: Space
-    pictures: Tensor
+    features: Tensor
     texts: Tensor
 
     @classmethod
@@ -41,7 +42,15 @@ class ZeroShotStart:
             scale=backbone.logit_scale,
             center=backbone.center,
         )
-        return cls(space, space.images(features), space.texts(class_vectors))
+        return cls(space, features, space.texts(class_vectors))
+
+    @property
+    def pictures(self) -> Tensor:
+        """(N, d) unit image features in the space: made anew each time, as `probabilities` are."""
+        found = torch.empty_like(self.features)
+        for rows in parts(found):
+            found[rows] = self.space.images(self.features[rows])
+        return found
 
     @property
     def probabilities(self) -> Tensor:
@@ -81,8 +90,10 @@ def first_scores(
         anchor = anchor_of(
             start, given, settings, device=device, evidence=evidence, candidates=candidates
         )
-    freed = without_prior(start.probabilities, power=power, overwrite=True)
-    first = Opinion(start.pictures, freed)
+    own_pictures = start.pictures
+    zero_shot = start.space.likely(own_pictures, start.texts)
+    first = Opinion(own_pictures, without_prior(zero_shot, power=power, overwrite=True))
+    del zero_shot
     further = [
         own if own.probabilities is None
         else Opinion(own.pictures, without_prior(own.probabilities, power=power))
@@ -100,8 +111,9 @@ def first_scores(
             given_evidence=settings.given_evidence,
             anchor=anchor,
             evidence=evidence,
-            candidates=candidates if pictures is start.pictures else None,
+            candidates=candidates if pictures is own_pictures else None,
             overwrite=True,
+            overwrite_pictures=pictures is own_pictures,
             stop=stop,
             part=part,
         )

@@ -56,6 +56,7 @@ def labelling_together(
     evidence: Evidence | None = None,
     candidates: Tensor | None = None,
     overwrite: bool = False,
+    overwrite_pictures: bool = False,
     stop: Stop = never,
     part: tuple[int, int] = (0, 1),
 ) -> Shown[Tensor]:
@@ -74,14 +75,16 @@ def labelling_together(
 
     candidates: (N, k) images among which the nearest are looked for, see
     `studio.scores.graph.closest`. overwrite: the probabilities are not needed any more, and may
-    make room for what is returned. stop: asked after each round, of which a million images and a
+    make room for what is returned; overwrite_pictures: nor are the pictures. stop: asked after each round, of which a million images and a
     thousand classes take minutes; those found so far are then the outcome. part: which of how many
     such labellings this is, for its progress.
     """
     yield Progress("labelling together", *_so_far(0.0, len(pictures), part))
     pictures, given = pictures.to(device).float(), given.to(device)
     told = Evidence.of(given) if evidence is None else evidence.to(device)
-    pictures, temperature, near = _compared(pictures, given, candidates)
+    pictures, temperature, near = _compared(
+        pictures, given, candidates, overwrite=overwrite_pictures
+    )
     answers = Answers.of(pictures, told, weight=given_evidence)
     there = probabilities.to(device).float()
     overwrite = overwrite or there.data_ptr() != probabilities.data_ptr()
@@ -258,9 +261,9 @@ def _so_far(share: float, images: int, part: tuple[int, int]) -> tuple[int, int]
 
 
 def _compared(
-    pictures: Tensor, given: Tensor, candidates: Tensor | None
+    pictures: Tensor, given: Tensor, candidates: Tensor | None, *, overwrite: bool = False
 ) -> tuple[Tensor, float, Near]:
     """Unit vectors (N, d) without what all have in common, their temperature and nearest others."""
-    pictures, rejected = centred(pictures, given), given == REJECTED
+    pictures, rejected = centred(pictures, given, overwrite=overwrite), given == REJECTED
     temperature = temperature_of(pictures[~rejected] if rejected.any() else pictures)
     return pictures, temperature, nearest_of(pictures, given, candidates=candidates)

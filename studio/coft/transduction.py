@@ -154,9 +154,9 @@ def starved(z: Tensor, given: Tensor) -> Tensor:
     return sizes < STARVED * (len(z) - int(rejected.sum())) / z.shape[1]
 
 
-def centred(pictures: Tensor, given: Tensor) -> Tensor:
+def centred(pictures: Tensor, given: Tensor, *, overwrite: bool = False) -> Tensor:
     """(N, d) unit vectors without what the images that were not rejected have in common."""
-    return without_mean(pictures, given != REJECTED)
+    return without_mean(pictures, given != REJECTED, overwrite=overwrite)
 
 
 def nearest_of(pictures: Tensor, given: Tensor, *, candidates: Tensor | None = None) -> Near:
