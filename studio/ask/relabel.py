@@ -15,7 +15,7 @@ from torch import Tensor
 
 from studio.ask.confidence import Following
 from studio.ask.trust import JUDGE, PERSON, Trust, nearest_answers, trust_of
-from studio.coft.given import NONE, REJECTED, UNKNOWN, Evidence
+from studio.coft.given import NONE, REJECTED, UNKNOWN, Evidence, FirstLabels
 from studio.coft.parts import parts
 from studio.coft.selection import without_prior
 from studio.coft.start import ZeroShotStart
@@ -32,13 +32,14 @@ MOST_WITNESSES = 5000
 
 @dataclass(frozen=True)
 class Worth:
-    """vector: (N,) in [0, 1], what the answer of each image is worth, 1 where there is none;
-    typical: (C,) see `typical_images`.
+    """vector: (N,) in [0, 1], what the answer of each image is worth, 1 where there is none; first:
+    (N,) labels that no answer has touched; typical: (C,) see `typical_images`.
     """
 
     vector: Tensor
     person: Trust
     judge: Trust
+    first: Tensor
     typical: Tensor
 
     @property
@@ -49,6 +50,11 @@ class Worth:
         sources = (self.person, self.judge)
         answers = sum(len(trust.values) for trust in sources)
         return sum(len(trust.values) * trust.right[0] for trust in sources) / max(answers, 1)
+
+    @property
+    def first_labels(self) -> FirstLabels:
+        """What a fit is told of them."""
+        return FirstLabels(self.first, self.first_right, self.typical)
 
 
 @dataclass(frozen=True)
@@ -146,9 +152,7 @@ class Relabeller:
         if bool((given == UNKNOWN).all() and (told < 0).all()):
             found = self.first  # nobody has said anything
         else:
-            evidence = Evidence.of(
-                given, told, worth.vector, first_right=worth.first_right, typical=worth.typical
-            )
+            evidence = Evidence.of(given, told, worth.vector, first=worth.first_labels)
             found = self._together(scores, given, evidence)
         labels = torch.where(given >= 0, given, found.argmax(1))
         return Relabelled(found, labels, worth)
@@ -233,7 +237,7 @@ def trusted(
         found.append(trust)
     silent = (given != REJECTED) & (judged != NONE)
     typical = typical_images(units, first.where(silent, UNKNOWN), classes=classes)
-    return Worth(vector, found[1], found[0], typical)
+    return Worth(vector, found[1], found[0], first, typical)
 
 
 def typical_images(units: Tensor, labels: Tensor, *, classes: int) -> Tensor:

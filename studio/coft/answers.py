@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from studio.coft.given import Evidence
+from studio.coft.given import Evidence, FirstLabels
 from studio.coft.parts import LEAST_PROBABILITY, parts
 
 AFFINITY_SLOPE = 5.0
@@ -26,19 +26,23 @@ class Answers:
     images were corrected or none of the others'. So one or two labels a class can name a group of
     images that the texts call by another class's name.
 
-    A class that no answer names would lose its images to those that are named: trucks to cars. So
-    the most typical of its first labels speaks for it, as far as first labels are right
-    (`Evidence.first_right`).
+    Where the first labels are known, they have a say as far as they are right (`FirstLabels`):
+
+    - A class that no answer names would lose its images to those that are named: trucks to cars. So
+      the most typical of its first labels speaks for it.
+    - An answer that bears out the first label of its image says nothing new of images that were
+      labelled otherwise, and would only grow at their cost.
 
     pictures: (N, d) unit features without what they have in common; answered: (a,) images, those
-    that speak for classes which no answer names among them; labels:
-    (a,) classes; worth: (a,) what each adds at a cosine of 1.
+    that speak for classes which no answer names among them; labels: (a,) classes; worth: (a,) what
+    each adds at a cosine of 1; first: None: the first labels are not known.
     """
 
     pictures: Tensor
     answered: Tensor
     labels: Tensor
     worth: Tensor
+    first: FirstLabels | None = None
 
     @classmethod
     def of(cls, pictures: Tensor, evidence: Evidence, *, weight: float) -> Answers | None:
@@ -51,7 +55,8 @@ class Answers:
             images, classes = evidence.unnamed()
             trust = torch.cat([trust, trust.new_full((len(images),), evidence.first_right)])
             answered, labels = torch.cat([answered, images]), torch.cat([labels, classes])
-        return cls(pictures, answered, labels, weight * trust.to(pictures.dtype))
+        worth = weight * trust.to(pictures.dtype)
+        return cls(pictures, answered, labels, worth, evidence.first)
 
     def added_to(self, probabilities: Tensor, *, overwrite: bool = False) -> Tensor:
         """(N, C) probabilities with the answers in them; overwrite: they make room for it."""
@@ -68,6 +73,10 @@ class Answers:
         """
         cosines = self.pictures[rows] @ self.pictures[self.answered].T
         affinity = (-AFFINITY_SLOPE * (1 - cosines)).exp()  # (n, a)
+        if self.first is not None and self.first.right:
+            borne_out = self.first.labels[self.answered] == self.labels
+            otherwise = self.first.labels[rows, None] != self.labels
+            affinity *= torch.where(borne_out & otherwise, 1 - self.first.right, 1.0)
         labels = self.labels.expand(len(before), -1)
         worth = torch.zeros_like(before).scatter_reduce(1, labels, self.worth * affinity, "amax")
         prior = before.clamp_min(LEAST_PROBABILITY).log()

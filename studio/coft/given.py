@@ -50,19 +50,33 @@ def checked(labels: Tensor | None, *, images: int, classes: int) -> Tensor:
 
 
 @dataclass(frozen=True)
+class FirstLabels:
+    """What answers know of the labels that no answer has touched.
+
+    labels: (N,); right: in [0, 1], the share of them that the answers speak for; typical: (C,) the
+    image of each class that stands for it; below 0 = it has none.
+    """
+
+    labels: Tensor
+    right: float
+    typical: Tensor
+
+    def to(self, device: torch.device) -> FirstLabels:
+        """The same on a device."""
+        return FirstLabels(self.labels.to(device), self.right, self.typical.to(device))
+
+
+@dataclass(frozen=True)
 class Evidence:
     """What answers say to images alike.
 
     labels: (N,) a class, or below 0 = no answer; trust: (N,) in [0, 1], what the answer of an image
-    is worth to others; 0 = nothing; first_right: in [0, 1], the share of first labels that the
-    answers speak for; 0 where it is not known; typical: (C,) the image that stands for each class
-    by its first labels; below 0 = there is none; None: it is not known.
+    is worth to others; 0 = nothing; first: what was labelled before; None: it is not known.
     """
 
     labels: Tensor
     trust: Tensor
-    first_right: float = 0.0
-    typical: Tensor | None = None
+    first: FirstLabels | None = None
 
     @classmethod
     def of(
@@ -71,16 +85,18 @@ class Evidence:
         judged: Tensor | None = None,
         trust: Tensor | None = None,
         *,
-        first_right: float = 0.0,
-        typical: Tensor | None = None,
+        first: FirstLabels | None = None,
     ) -> Evidence:
         """A person's labels (N,), and a judge's where no person spoke; trust None: all in full."""
         labels = given
         if judged is not None:
             labels = torch.where((given == UNKNOWN) | (given == NO_SEED), judged, given)
-        if trust is None:
-            trust = torch.ones(len(given))
-        return cls(labels, trust, first_right, typical)
+        return cls(labels, torch.ones(len(given)) if trust is None else trust, first)
+
+    @property
+    def first_right(self) -> float:
+        """The share of first labels that the answers speak for; 0 where it is not known."""
+        return 0.0 if self.first is None else self.first.right
 
     def by_class(self, classes: int) -> Tensor:
         """(C,) in [0, 1]: the most that an answer of each class is worth; 0 = there is none."""
@@ -88,21 +104,22 @@ class Evidence:
         best = self.trust.new_zeros(classes)
         return best.scatter_reduce(0, self.labels[labelled], self.trust[labelled], "amax")
 
-    def to(self, device: torch.device) -> Evidence:
-        """The same on a device."""
-        typical = None if self.typical is None else self.typical.to(device)
-        return Evidence(self.labels.to(device), self.trust.to(device), self.first_right, typical)
-
     def unnamed(self) -> tuple[Tensor, Tensor]:
-        """Images (n,) and their classes (n,): the typical ones of classes that no answer names."""
-        if self.typical is None:
+        """Images (n,) and their classes (n,): what stands for the classes that no answer names."""
+        if self.first is None:
             nothing = self.labels.new_zeros(0)
             return nothing, nothing
-        named = self.labels.new_zeros(len(self.typical), dtype=torch.bool)
+        typical = self.first.typical
+        named = self.labels.new_zeros(len(typical), dtype=torch.bool)
         said = self.labels[self.labels >= 0]
         named[said[said < len(named)]] = True
-        classes = ((self.typical >= 0) & ~named).nonzero()[:, 0]
-        return self.typical[classes], classes
+        classes = ((typical >= 0) & ~named).nonzero()[:, 0]
+        return typical[classes], classes
+
+    def to(self, device: torch.device) -> Evidence:
+        """The same on a device."""
+        first = None if self.first is None else self.first.to(device)
+        return Evidence(self.labels.to(device), self.trust.to(device), first)
 
 
 def with_given(indices: Tensor, labels: Tensor, given: Tensor) -> tuple[Tensor, Tensor]:

@@ -16,7 +16,15 @@ from studio.clip.encode import Images
 from studio.clip.space import Space
 from studio.coft.consensus import Opinion
 from studio.coft.events import Event, FitState
-from studio.coft.given import NO_SEED, NONE, REJECTED, UNKNOWN, Evidence, checked
+from studio.coft.given import (
+    NO_SEED,
+    NONE,
+    REJECTED,
+    UNKNOWN,
+    Evidence,
+    FirstLabels,
+    checked,
+)
 from studio.coft.keeping import Due, Keeper
 from studio.coft.optim import generator_of
 from studio.coft.start import ZeroShotStart, anchor_of, first_scores
@@ -54,8 +62,7 @@ class Task:
         claims: Tensor | None = None,
         judged: Tensor | None = None,
         trust: Tensor | float = 1.0,
-        first_right: float = 0.0,
-        typical: Tensor | None = None,
+        first_labels: FirstLabels | None = None,
         candidates: Tensor | None = None,
         student: Student | None = None,
         others: Sequence[Opinion] = (),
@@ -79,8 +86,7 @@ class Task:
                 it was asked about; None: none at all.
             trust: in [0, 1], or (N,) of them: what given and judged labels are worth to images
                 alike.
-            first_right: see `studio.coft.given.Evidence`.
-            typical: the same.
+            first_labels: what is known of the labels that no answer has touched.
             candidates: (N, K) images that are most alike by these features around their mean, see
                 `studio.scores.graph.closest`; None: they are looked for where they are needed.
             student: what Phase II fine-tunes and the fit ships, on the same images; None: the
@@ -124,7 +130,7 @@ class Task:
         doubted = (self.judged == NONE) & (self.given == UNKNOWN)
         self.given = self.given.masked_fill(doubted, NO_SEED)
         self.trust = torch.as_tensor(trust, dtype=torch.float32).expand(len(images))
-        self._first_right, self._typical = first_right, typical
+        self._first_labels = first_labels
         self.claims = checked(claims, images=len(images), classes=len(class_names))
         self.candidates, self._student, self.others = candidates, student, tuple(others)
 
@@ -159,10 +165,7 @@ class Task:
     @property
     def evidence(self) -> Evidence:
         """What given and judged labels say to images alike."""
-        return Evidence.of(
-            self.given, self.judged, self.trust, first_right=self._first_right,
-            typical=self._typical,
-        )  # fmt: skip
+        return Evidence.of(self.given, self.judged, self.trust, first=self._first_labels)
 
     @cached_property
     def anchor(self) -> float:

@@ -75,9 +75,9 @@ def labelling_together(
 
     candidates: (N, k) images among which the nearest are looked for, see
     `studio.scores.graph.closest`. overwrite: the probabilities are not needed any more, and may
-    make room for what is returned; overwrite_pictures: nor are the pictures. stop: asked after each round, of which a million images and a
-    thousand classes take minutes; those found so far are then the outcome. part: which of how many
-    such labellings this is, for its progress.
+    make room for what is returned; overwrite_pictures: nor are the pictures. stop: asked after each
+    round, of which a million images and a thousand classes take minutes; those found so far are
+    then the outcome. part: which of how many such labellings this is, for its progress.
     """
     yield Progress("labelling together", *_so_far(0.0, len(pictures), part))
     pictures, given = pictures.to(device).float(), given.to(device)

@@ -172,8 +172,7 @@ class Work:
             claims=None if material.claims is None else torch.from_numpy(material.claims),
             judged=given.judged_tensor(), candidates=seen.candidates,
             trust=1.0 if worth is None else worth.vector,
-            first_right=0.0 if worth is None else worth.first_right,
-            typical=None if worth is None else worth.typical,
+            first_labels=None if worth is None else worth.first_labels,
             student=seen.student, others=seen.others, stop=self._stop,
             state_due=pausing.due, state=pausing.state, ranks=ranks,
         )  # fmt: skip

@@ -88,7 +88,8 @@ def test_an_answer_costs_one_way_of_labelling(
 
 def begun(pictures: Tensor, guess: Tensor, judged: Tensor) -> tuple[Tensor, float]:
     """The first labels of a run with these answers, and its anchor."""
-    start: Any = SimpleNamespace(pictures=pictures, probabilities=guess)
+    space = SimpleNamespace(likely=lambda _pictures, _texts: guess.clone())
+    start: Any = SimpleNamespace(pictures=pictures, probabilities=guess, space=space, texts=None)
     nobody, cpu = torch.full((len(guess),), UNKNOWN), torch.device("cpu")
     worth = Relabeller(pictures, guess).follow(nobody, judged).worth.vector
     told: dict[str, Any] = {"device": cpu, "evidence": Evidence.of(nobody, judged, worth)}

@@ -11,7 +11,7 @@ from studio.ask.relabel import Worth, trusted, typical_images
 from studio.ask.trust import Trust
 from studio.coft import answers, together
 from studio.coft.answers import Answers
-from studio.coft.given import NONE, REJECTED, UNKNOWN, Evidence
+from studio.coft.given import NONE, REJECTED, UNKNOWN, Evidence, FirstLabels
 from studio.coft.together import label_together
 from studio.coft.transduction import centred
 
@@ -101,10 +101,12 @@ def test_sure_images_rank_by_answers_as_far_as_first_labels_were_wrong(
     nobody = torch.full((60,), UNKNOWN)
     told = torch.tensor([0, 2, *[UNKNOWN] * 58])
 
+    others, none = torch.ones(60, dtype=torch.int64), torch.full((3,), UNKNOWN)
+
     def labelled(first_right: float) -> Tensor:
         return label_together(
             pictures, guess, nobody, device=CPU, given_evidence=7.0,
-            evidence=Evidence.of(nobody, told, first_right=first_right),
+            evidence=Evidence.of(nobody, told, first=FirstLabels(others, first_right, none)),
         ).double()  # fmt: skip
 
     own = centred(pictures, nobody)
@@ -126,29 +128,45 @@ def test_how_many_first_labels_answers_speak_for() -> None:
     sure = torch.ones(3)
     nobody = Trust(torch.empty(0), 0.1, (0.5,))
     person, judge = Trust(sure[:1], 0.0, (0.9,)), Trust(sure, 0.1, (0.5,))
-    typical = torch.zeros(2, dtype=torch.int64)
-    assert Worth(sure, nobody, nobody, typical).first_right == 0.0
-    assert Worth(sure, nobody, judge, typical).first_right == pytest.approx(0.5)
-    assert Worth(sure, person, judge, typical).first_right == pytest.approx(0.6)
+    first, typical = torch.tensor([0, 1, 1]), torch.tensor([0, 2])
+    assert Worth(sure, nobody, nobody, first, typical).first_right == 0.0
+    assert Worth(sure, nobody, judge, first, typical).first_right == pytest.approx(0.5)
+    assert Worth(sure, person, judge, first, typical).first_right == pytest.approx(0.6)
+    told = Worth(sure, person, judge, first, typical).first_labels
+    assert (told.labels is first, told.typical is typical) == (True, True)
+    assert told.right == pytest.approx(0.6)
 
 
 def test_a_class_that_no_answer_names_is_spoken_for_as_far_as_first_labels_are_right() -> None:
     """Where cars are named and trucks are not, trucks are not taken for cars."""
     pictures, guess = normalize(draws(9, 6), dim=1), draws(9, 4, seed=1).softmax(1)
     told = torch.tensor([0, *[UNKNOWN] * 8])
-    typical = torch.tensor([3, 5, -1, 7])  # of class 0, which is named, and of class 2: nothing
+    # Class 0 is named, and nothing stands for class 2. All first labels are another: none of the
+    # answers bears one out.
+    first = FirstLabels(torch.full((9,), 4), 0.6, torch.tensor([3, 5, -1, 7]))
 
-    def added(first_right: float) -> Tensor:
-        evidence = Evidence.of(told, first_right=first_right, typical=typical)
-        found = Answers.of(pictures, evidence, weight=7.0)
+    def added(first: FirstLabels | None) -> Tensor:
+        found = Answers.of(pictures, Evidence.of(told, first=first), weight=7.0)
         assert found is not None
         return found.added_to(guess)
 
     near = (-5.0 * (1 - pictures @ pictures[[0, 5, 7]].T)).exp()
     worth = torch.stack([near[:, 0], 0.6 * near[:, 1], torch.zeros(9), 0.6 * near[:, 2]], dim=1)
-    torch.testing.assert_close(added(0.6), (guess.log() + 7.0 * worth).softmax(1))
+    torch.testing.assert_close(added(first), (guess.log() + 7.0 * worth).softmax(1))
     alone = torch.stack([near[:, 0], *torch.zeros(3, 9)], dim=1)
-    torch.testing.assert_close(added(0.0), (guess.log() + 7.0 * alone).softmax(1))
+    torch.testing.assert_close(added(None), (guess.log() + 7.0 * alone).softmax(1))
+
+
+def test_an_answer_that_bears_out_a_first_label_says_less_of_images_labelled_otherwise() -> None:
+    pictures, guess = normalize(draws(6, 6), dim=1), draws(6, 2, seed=1).softmax(1)
+    told = torch.tensor([0, 1, *[UNKNOWN] * 4])
+    labels = torch.tensor([0, 0, 0, 1, 0, 1])  # the first answer bears one out, the second does not
+    evidence = Evidence.of(told, first=FirstLabels(labels, 0.75, torch.tensor([0, 3])))
+    found = Answers.of(pictures, evidence, weight=7.0)
+    assert found is not None
+    near = (-5.0 * (1 - pictures @ pictures[:2].T)).exp()
+    near[:, 0] *= torch.where(labels == 0, 1.0, 0.25)
+    torch.testing.assert_close(found.added_to(guess), (guess.log() + 7.0 * near).softmax(1))
 
 
 def test_a_typical_image_is_most_like_the_mean_of_its_class() -> None:

@@ -451,7 +451,7 @@ def test_the_fit_is_told_nothing_but_images_names_and_settings(
     assert set(vars(task)) == {
         "backbone", "images", "features", "class_vectors", "class_names", "settings", "given",
         "claims", "judged", "trust", "kept", "candidates", "others", "_student", "stop",
-        "stop_alone", "ranks", "_first_right", "_typical",
+        "stop_alone", "ranks", "_first_labels",
     }  # fmt: skip
     assert (task.given == UNKNOWN).all(), "labels of nobody were given"
     assert (task.judged == UNKNOWN).all(), "nothing was judged"
