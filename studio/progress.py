@@ -8,6 +8,7 @@ from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
+S = TypeVar("S")
 
 Progress = Callable[[int, int], None]
 """Called with (how much is done, how much there is in all)."""
@@ -27,17 +28,22 @@ def never() -> bool:
     return False
 
 
+def listened(work: Generator[S, None, R], listen: Callable[[S], object]) -> R:
+    """What it comes to; listen: told what it says meanwhile. What that raises ends the work."""
+    while True:
+        try:
+            said = next(work)
+        except StopIteration as end:
+            found: R = end.value
+            return found
+        listen(said)
+
+
 def to_the_end(work: Callable[P, Generator[Any, None, R]]) -> Callable[P, R]:
     """The same work at one go: what it returns, and nothing of what it says meanwhile."""
 
     @wraps(work)
     def done(*args: P.args, **kwargs: P.kwargs) -> R:
-        going_on = work(*args, **kwargs)
-        while True:
-            try:
-                next(going_on)
-            except StopIteration as end:
-                found: R = end.value
-                return found
+        return listened(work(*args, **kwargs), lambda _said: None)
 
     return done

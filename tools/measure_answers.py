@@ -42,7 +42,8 @@ from studio.runs.inputs import encode, images_for, prompts_of  # noqa: E402
 from studio.scores.neighbours import nearest, unit  # noqa: E402
 from studio.settings import Settings  # noqa: E402
 
-WRONG = (0.0, 0.1, 0.2)
+WRONG, ANSWERS = (0.0, 0.1, 0.2), (1, 2)
+"""Shares of a judge's answers that are wrong, and how many answers there are for each class."""
 DRAWN = ("random", "TypiClust")
 """Who chooses by chance: the mean of all seeds. The others choose the same each time."""
 CHECKED, DRAWS = (20, 40, 60, 100), 200
@@ -125,30 +126,30 @@ def choosing(sets: list[DataSet], seeds: int) -> Iterator[str]:
 
 
 def wrong(sets: list[DataSet], seeds: int) -> Iterator[str]:
-    """Right labels after 2C of a judge's answers, of which a share is wrong: mean and worst."""
-    yield (
-        "| set | no answer | " + " | ".join(f"{100 * w:.0f} % wrong (worst)" for w in WRONG) + " |"
-    )
-    yield "|---" * (len(WRONG) + 2) + "|"
-    columns: dict[float, list[float]] = {w: [] for w in WRONG}
-    none: list[float] = []
+    """Right labels after a judge's answers, of which a share is wrong: mean and worst."""
+    heads = [f"{n}C, {100 * w:.0f} % wrong (worst)" for n in ANSWERS for w in WRONG]
+    yield "| set | no answer | " + " | ".join(heads) + " |"
+    yield "|---" * (len(heads) + 2) + "|"
+    table, none = [], []
     for data in sets:
         none.append(share(data.relabeller.first.argmax(1), data))
-        order = chosen(data, 2 * data.classes)
-        cells = []
-        for w in WRONG:
-            found = []
-            for seed in range(seeds if w else 1):
-                said = spoilt(
-                    data.right[order], data.start.probabilities[order], wrong=w, seed=seed
-                )
-                judged = dict(zip(order, said.tolist(), strict=True))
-                found.append(share(data.relabeller({}, judged=judged).labels, data))
-            columns[w].append(statistics.mean(found))
-            cells.append(f"{columns[w][-1]:.1f} ({min(found):.1f})")
+        found = [
+            [after(data, n, wrong=w, seed=seed) for seed in range(seeds if w else 1)]
+            for n in ANSWERS for w in WRONG
+        ]  # fmt: skip
+        table.append([statistics.mean(own) for own in found])
+        cells = [f"{statistics.mean(own):.1f} ({min(own):.1f})" for own in found]
         yield f"| {data.name} | {none[-1]:.1f} | " + " | ".join(cells) + " |"
-    cells = [f"{statistics.mean(columns[w]):.1f}" for w in WRONG]
+    cells = [f"{statistics.mean(own):.1f}" for own in zip(*table, strict=True)]
     yield f"| **mean** | {statistics.mean(none):.1f} | " + " | ".join(cells) + " |"
+
+
+def after(data: DataSet, answers: int, *, wrong: float, seed: int) -> float:
+    """Right labels after so many of a judge's answers for each class."""
+    order = chosen(data, answers * data.classes)
+    said = spoilt(data.right[order], data.start.probabilities[order], wrong=wrong, seed=seed)
+    judged = dict(zip(order, said.tolist(), strict=True))
+    return share(data.relabeller({}, judged=judged).labels, data)
 
 
 def checked(sets: list[DataSet], _seeds: int) -> Iterator[str]:

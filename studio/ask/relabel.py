@@ -7,7 +7,7 @@ answer may name a class that nobody listed: its number is C or more, and the ima
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -15,17 +15,20 @@ from torch import Tensor
 
 from studio.ask.confidence import Following
 from studio.ask.trust import JUDGE, PERSON, Trust, nearest_answers, trust_of
+from studio.coft.events import Progress
 from studio.coft.given import NONE, REJECTED, UNKNOWN, Evidence, FirstLabels
 from studio.coft.parts import parts
 from studio.coft.selection import without_prior
 from studio.coft.start import ZeroShotStart
-from studio.coft.together import anchor_beside_answers, label_together
+from studio.coft.together import anchoring_beside_answers, labelling_together
 from studio.coft.transduction import NEIGHBOURS, centred
+from studio.progress import listened
 from studio.scores.graph import closest
 from studio.settings import Settings
 
 NEW_CLASS = 0.01
 """What a class that nobody listed has of an image's probability before any answer spreads."""
+Listen = Callable[[Progress], object]
 MOST_WITNESSES = 5000
 """Answers up to which each one's nearest other is looked for; beyond, first labels bear witness."""
 
@@ -88,6 +91,7 @@ class Relabeller:
         *,
         settings: Settings | None = None,
         device: torch.device | None = None,
+        listen: Listen = lambda _progress: None,
     ) -> None:
         """From a zero-shot start (`ZeroShotStart`).
 
@@ -96,6 +100,8 @@ class Relabeller:
             probabilities: (N, C) zero-shot.
             settings: of labelling together.
             device: where it is computed; None: the CPU.
+            listen: told how far it is, for very many images and classes take hours. The labels
+                after answers, which it is called for later, are the last third.
         """
         self.settings = settings or Settings()
         self.device = device or torch.device("cpu")
@@ -105,20 +111,29 @@ class Relabeller:
         self.units = centred(self.pictures, nobody.to(self.device))
         # More than are used: some may be rejected by an answer.
         self._candidates = closest(self.units, count=2 * NEIGHBOURS)[0]
-        self._anchor = anchor_beside_answers(
+        self._listen = listen
+        finding = anchoring_beside_answers(
             self.pictures,
             self.scores,
             nobody,
             device=self.device,
             anchor=self.settings.anchor,
             candidates=self._candidates,
+            part=(0, 3),
         )
-        self.first = self._together(self.scores, nobody, Evidence.of(nobody))
+        self._anchor = listened(finding, listen)
+        self.first = self._together(self.scores, nobody, Evidence.of(nobody), part=(1, 3))
 
     @classmethod
-    def of(cls, start: ZeroShotStart, *, settings: Settings | None = None) -> Relabeller:
+    def of(
+        cls,
+        start: ZeroShotStart,
+        *,
+        settings: Settings | None = None,
+        listen: Listen = lambda _progress: None,
+    ) -> Relabeller:
         """From what a run starts from."""
-        return cls(start.pictures, start.probabilities, settings=settings)
+        return cls(start.pictures, start.probabilities, settings=settings, listen=listen)
 
     def __call__(
         self,
@@ -168,9 +183,11 @@ class Relabeller:
         )
         return found, following
 
-    def _together(self, scores: Tensor, given: Tensor, evidence: Evidence) -> Tensor:
+    def _together(
+        self, scores: Tensor, given: Tensor, evidence: Evidence, *, part: tuple[int, int] = (2, 3)
+    ) -> Tensor:
         settings = self.settings
-        return label_together(
+        work = labelling_together(
             self.pictures,
             scores,
             given,
@@ -179,7 +196,9 @@ class Relabeller:
             anchor=self._anchor,
             evidence=evidence,
             candidates=self._candidates,
+            part=part,
         )
+        return listened(work, self._listen)
 
 
 def relabel(
@@ -262,14 +281,15 @@ def typical_images(units: Tensor, labels: Tensor, *, classes: int) -> Tensor:
 
 
 def answers_in(
-    start: ZeroShotStart, given: Tensor, judged: Tensor, *, settings: Settings
+    start: ZeroShotStart, given: Tensor, judged: Tensor, *, settings: Settings, listen: Listen
 ) -> tuple[Worth | None, Following | None]:
     """What answers are worth to a run, and the labels that follow; None where there are none.
 
-    given, judged: (N,) as of `trusted`.
+    given, judged: (N,) as of `trusted`; listen: told how far it is.
     """
     answered = bool((given >= 0).any() or (judged >= 0).any())
     if not answered or settings.transduction == "off":
         return None, None
-    found, following = Relabeller.of(start, settings=settings).following(given, judged)
+    relabeller = Relabeller.of(start, settings=settings, listen=listen)
+    found, following = relabeller.following(given, judged)
     return found.worth, following

@@ -149,7 +149,7 @@ def held_or_free(
     return (yield from free())
 
 
-def anchor_beside_answers(
+def anchoring_beside_answers(
     pictures: Tensor,
     probabilities: Tensor,
     given: Tensor,
@@ -157,7 +157,8 @@ def anchor_beside_answers(
     device: torch.device,
     anchor: float,
     candidates: Tensor | None = None,
-) -> float:
+    part: tuple[int, int] = (0, 1),
+) -> Shown[float]:
     """The anchor of `label_together` where answers are: 0, free, if classes are without them.
 
     Answers lift the classes that they name above the others, which seem to starve beside them. So
@@ -172,22 +173,28 @@ def anchor_beside_answers(
         device: where it is computed.
         anchor: what holds classes where names seem to be missing.
         candidates: see `label_together`.
+        part: see `labelling_together`.
     """
     if not anchor:
         return anchor
+    yield Progress("labelling together", *_so_far(0.0, len(pictures), part))
     nobody = given.to(device)
     nobody = nobody.where(nobody == REJECTED, UNKNOWN)
     pictures, temperature, near = _compared(pictures.to(device).float(), nobody, candidates)
     probabilities = probabilities.to(device).float()
     work = _Ways(
         pictures, probabilities, nobody, near, temperature, anchor=anchor,
-        told=torch.zeros_like(probabilities[0]),
+        told=torch.zeros_like(probabilities[0]), part=part, rounds=ROUNDS,
     )  # fmt: skip
-    large = probabilities.numel() > LARGE_TABLE
-    held: Callable[[int], tuple[object, float]]
-    held = to_the_end(work.held_likeliest) if large else to_the_end(work.held)
-    _, lacking = held(ROUNDS)
+    if probabilities.numel() > LARGE_TABLE:
+        _, lacking = yield from work.held_likeliest(ROUNDS)
+    else:
+        _, lacking = yield from work.held(ROUNDS)
     return anchor if lacking > FEW_STARVED else 0.0
+
+
+anchor_beside_answers = to_the_end(anchoring_beside_answers)
+"""The same, for those who only want what it comes to."""
 
 
 class _Ways:
@@ -205,12 +212,14 @@ class _Ways:
         told: Tensor,
         stop: Stop = never,
         part: tuple[int, int] = (0, 1),
+        rounds: int | None = None,
     ) -> None:
+        """rounds: how many there will be at most; None: those of all ways that may be gone."""
         self._of = pictures, probabilities, given
         self._near, self._temperature = near, temperature
         self._anchor, self._told = anchor, told
         self._stop, self._part = stop, part
-        self._done, self._rounds = 0, 2 * ROUNDS if anchor else ROUNDS
+        self._done, self._rounds = 0, rounds or (2 * ROUNDS if anchor else ROUNDS)
 
     def held(self, rounds: int) -> Shown[tuple[Tensor, float]]:
         last = yield from self._last(anchored(

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from studio.ask.relabel import Worth, answers_in
-from studio.coft.events import Finished, Warned, ZeroShot
+from studio.coft.events import Finished, Progress, Warned, ZeroShot
 from studio.coft.given import without_strangers
 from studio.coft.start import ZeroShotStart
 from studio.coft.task import Fit, Task
+from studio.errors import Stopped
 from studio.images.folder import Folder
 from studio.methods import METHODS, method_of
 from studio.numbers import plural
@@ -94,7 +95,7 @@ class Work:
         worth, following = answers_in(
             ZeroShotStart.of(models.own, seen.features, seen.class_vectors),
             torch.from_numpy(material.given.vector), torch.from_numpy(material.given.judged),
-            settings=request.settings,
+            settings=request.settings, listen=self._weighing,
         )  # fmt: skip
         estimates = RunEstimates(
             report, backbone=models.own, features=seen.features, class_vectors=seen.class_vectors,
@@ -123,6 +124,16 @@ class Work:
             stopped=finished.stopped,
             seconds=round(time.monotonic() - began, 2),
         )
+
+    def _weighing(self, progress: Progress) -> None:
+        """How far the answers are weighed, which nothing is learned from yet.
+
+        Raises:
+            Stopped: `stop` said so.
+        """
+        if self._stop():
+            raise Stopped
+        self._report(Progress("weighing answers", progress.done, progress.total))
 
     def _make_sure_it_can_be_done(self, models: Models, found: Folder) -> int:
         """Room on the disk, whose bytes are returned, and the models that a checkpoint is of."""

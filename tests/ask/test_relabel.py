@@ -86,6 +86,20 @@ def test_an_answer_costs_one_way_of_labelling(
     assert sorted(set(taken)) == ways
 
 
+def test_weighing_answers_tells_how_far_it_is() -> None:
+    pictures, guess, _ = misnamed()
+    heard: list[tuple[int, int]] = []
+    relabeller = Relabeller(
+        pictures, guess, listen=lambda progress: heard.append((progress.done, progress.total))
+    )
+    assert max(heard) <= (200, 300)
+    assert heard[-1][0] > 100, "the labels before answers are the second third"
+    relabeller({0: 0})
+    assert heard == sorted(heard)
+    assert {total for _, total in heard} == {300}
+    assert heard[-1][0] > 200
+
+
 def begun(pictures: Tensor, guess: Tensor, judged: Tensor) -> tuple[Tensor, float]:
     """The first labels of a run with these answers, and its anchor."""
     space = SimpleNamespace(likely=lambda _pictures, _texts: guess.clone())

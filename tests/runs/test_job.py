@@ -22,6 +22,7 @@ from studio.images.preparing import prepare
 from studio.prompts.prompt_set import PromptSet
 from studio.runs import material
 from studio.runs.failures import explain
+from studio.runs.given import Correction
 from studio.runs.job import JobStopped, run_job
 from studio.runs.model import label_each, load_classifier
 from studio.runs.request import JobRequest, create_run
@@ -413,6 +414,25 @@ def test_stop_keeps_what_was_learned(request_: JobRequest, store: RunStore, cach
     assert model_bytes(run)
     assert run.result() is not None
     assert sum(step.phase == 2 for step in steps) < 6
+
+
+def test_weighing_answers_is_shown_and_can_be_stopped(
+    request_: JobRequest, store: RunStore, cache_dir: Path
+):
+    """Of very many images it takes hours, and nothing is learned until then."""
+    said = Correction("judged", "red square")
+    request = dataclasses.replace(request_, corrections={"red_square/0.png": said})
+    weighed: list[Progress] = []
+
+    def listen(event: Any) -> None:
+        if isinstance(event, Progress) and event.stage == "weighing answers":
+            weighed.append(event)
+
+    run = create_run(request, store)
+    with pytest.raises(JobStopped, match="before anything was learned"):
+        run_job(request, run, cache_dir=cache_dir, listen=listen, stop=lambda: len(weighed) == 3)
+    assert [event.done for event in weighed] == sorted(event.done for event in weighed)
+    assert (len(weighed), weighed[0].done, weighed[0].total) == (3, 0, 36)
 
 
 def test_stopped_before_anything_was_learned(request_: JobRequest, store: RunStore, tmp_path: Path):
