@@ -8,6 +8,7 @@ was.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -91,6 +92,22 @@ class Hub:
                 return Path(found)
         return None
 
+    def known_missing(self, name: str) -> bool:
+        """Whether it was found out before that the repository has no such file."""
+        from huggingface_hub import _CACHED_NO_EXIST, constants, try_to_load_from_cache
+
+        found: object = try_to_load_from_cache(
+            self.repo, name, cache_dir=constants.HF_HUB_CACHE, revision=self.revision
+        )
+        return found is _CACHED_NO_EXIST
+
+    def remember_missing(self, name: str, *, commit: str) -> None:
+        """Note, where the client does, that there is no such file at a commit."""
+        with contextlib.suppress(OSError):  # then it is asked about again
+            mark = _cache_of(self.repo) / ".no_exist" / commit / name
+            mark.parent.mkdir(parents=True, exist_ok=True)
+            mark.touch()
+
     def files(self) -> list[str]:
         """Names of all files of the repository, as the hub tells them."""
         from huggingface_hub import HfApi, constants
@@ -126,7 +143,7 @@ class Hub:
                 f"{_host()} does not answer as the Hugging Face hub does; check HF_ENDPOINT and "
                 "the network's proxy, or use the model 'embedded'."
             )
-        blobs = Path(constants.HF_HUB_CACHE) / f"models--{self.repo.replace('/', '--')}" / "blobs"
+        blobs = _cache_of(self.repo) / "blobs"
         blob = blobs / about.etag
         try:
             blobs.mkdir(parents=True, exist_ok=True)
@@ -231,6 +248,13 @@ def _is_repository(name: str) -> bool:
     except HFValidationError:
         return False
     return _NAME.fullmatch(name) is not None
+
+
+def _cache_of(repo: str) -> Path:
+    """Where the client keeps a repository's files."""
+    from huggingface_hub import constants
+
+    return Path(constants.HF_HUB_CACHE) / f"models--{repo.replace('/', '--')}"
 
 
 class _Pieces:

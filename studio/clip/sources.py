@@ -26,14 +26,13 @@ from studio.clip.listed import (
     template_of,
 )
 from studio.clip.presets import SIMPLE, Preset, is_embedded, preset, presets
-from studio.clip.tokens import (
-    SETTINGS_FILE,
-    TOKENIZER_FILE,
-    Tokenizer,
-    clip_tokenizer,
-    file_tokenizer,
-    tokenizers_library,
+from studio.clip.tokenizer_files import (
+    folder_tokenizer,
+    hub_tokenizer,
+    tokenizer_in,
+    tokenizer_is_here,
 )
+from studio.clip.tokens import TOKENIZER_FILE, Tokenizer
 from studio.clip.weights import weights_file
 from studio.errors import ModelError
 from studio.files import read_json
@@ -55,13 +54,15 @@ class Source:
     """A model that can be had.
 
     config: open_clip's model_cfg, checked; tokenizer, weights: fetched, if need be, when called;
-    weights: a file or a folder; template, center: see `studio.clip.backbone.Backbone`.
+    weights: a file or a folder; here: whether both are on this machine; template, center: see
+    `studio.clip.backbone.Backbone`.
     """
 
     config: dict[str, Any]
     preprocess: Preprocess
     tokenizer: Callable[[], Tokenizer]
     weights: Callable[[], Path]
+    here: Callable[[], bool]
     template: str = SIMPLE
     center: bool = False
 
@@ -121,7 +122,7 @@ def _embedded(name: str) -> Source:
 
 def at_hand(chosen: Preset) -> bool:
     """Whether a listed model is on this machine, weights and tokenizer."""
-    return not chosen.architecture or _has(chosen.architecture, chosen.tag)
+    return not chosen.architecture or is_here(f"{chosen.architecture}:{chosen.tag}")
 
 
 def models_at_hand() -> list[str]:
@@ -130,29 +131,16 @@ def models_at_hand() -> list[str]:
 
 
 def is_here(name: str) -> bool:
-    """Whether a model is on this machine, by any form of its name; False for what is no name."""
-    listed = preset(name)
-    architecture, colon, tag = name.partition(":")
+    """Whether a model is on this machine, weights and tokenizer, by any form of its name; False for
+    what is no name. Nobody is asked about it.
+    """
     try:
-        if listed is not None:
-            return at_hand(listed)
         if name.startswith(HUB_PREFIX):
-            hub = Hub(name.removeprefix(HUB_PREFIX))
-            return hub.cached(CONFIG_FILE) is not None and cached_weights(hub) is not None
-        if is_embedded(name) or "=" in name or _folder_of(name) is not None:
-            find_source(name)  # for these nothing is fetched; it says what is wrong with the name
-            return True
-        return bool(colon) and _has(architecture, tag)
+            if Hub(name.removeprefix(HUB_PREFIX)).cached(CONFIG_FILE) is None:
+                return False
+        return find_source(name).here()
     except ModelError:
         return False
-
-
-def _has(architecture: str, tag: str) -> bool:
-    repo, wanted = place_of(listed_feed(architecture, tag))
-    tokenizer = architecture_config(architecture)["text_cfg"].get("hf_tokenizer_name")
-    return cached_weights(Hub(repo), wanted=wanted) is not None and (
-        not tokenizer or Hub(_repository_of(tokenizer)).cached(TOKENIZER_FILE) is not None
-    )
 
 
 def _listed(architecture: str, tag: str, *, begin: Begin | None, stop: Stop | None) -> Source:
@@ -168,8 +156,9 @@ def _listed(architecture: str, tag: str, *, begin: Begin | None, stop: Stop | No
     return Source(
         config,
         preprocess_of(config, feed, name=name),
-        lambda: _hub_tokenizer(config, begin=begin, stop=stop),
+        lambda: hub_tokenizer(config, begin=begin, stop=stop),
         lambda: fetch_weights(hub, wanted=wanted),
+        lambda: cached_weights(hub, wanted=wanted) is not None and tokenizer_is_here(config),
         template_of(architecture, tag),
     )
 
@@ -190,8 +179,9 @@ def _repository(hub: Hub) -> Source:
     return Source(
         config,
         preprocess_of(config, given, name=hub.repo),
-        lambda: _hub_tokenizer(config, begin=hub.begin, stop=hub.stop, own=hub),
+        lambda: hub_tokenizer(config, begin=hub.begin, stop=hub.stop, own=hub),
         lambda: fetch_weights(hub, names=names),
+        lambda: cached_weights(hub) is not None and tokenizer_is_here(config, own=hub),
         template_of(hub.repo, ""),
     )
 
@@ -213,8 +203,9 @@ def _folder(folder: Path) -> Source:
     return Source(
         config,
         preprocess_of(config, given, name=str(folder)),
-        lambda: _folder_tokenizer(config, folder),
+        lambda: folder_tokenizer(config, folder),
         lambda: folder,
+        lambda: any(folder.glob("*.safetensors")) and tokenizer_in(config, folder),
         str(extra.get("template", SIMPLE)),
         bool(extra.get("center", False)),
     )
@@ -230,55 +221,18 @@ def _file(
         config["quick_gelu"] = feed["quick_gelu"]
     config = checked_config(config, name=architecture)
 
+    beside = (file.parent / TOKENIZER_FILE).is_file()
+
     def tokenizer() -> Tokenizer:
-        if (file.parent / TOKENIZER_FILE).is_file():
-            return _folder_tokenizer(config, file.parent)
-        return _hub_tokenizer(config, begin=begin, stop=stop)
+        if beside:
+            return folder_tokenizer(config, file.parent)
+        return hub_tokenizer(config, begin=begin, stop=stop)
 
     return Source(
         config,
         preprocess_of(config, feed, name=architecture),
         tokenizer,
         lambda: file,
+        lambda: tokenizer_in(config, file.parent) if beside else tokenizer_is_here(config),
         template_of(architecture, tag),
     )
-
-
-def _repository_of(tokenizer: str) -> str:
-    """Where a tokenizer is that open_clip calls as it was called before the hub had owners."""
-    return {"bert-base-uncased": "google-bert/bert-base-uncased"}.get(tokenizer, tokenizer)
-
-
-def _folder_tokenizer(config: dict[str, Any], folder: Path) -> Tokenizer:
-    text = config["text_cfg"]
-    if not text.get("hf_tokenizer_name"):
-        return clip_tokenizer(text)
-    for file in (TOKENIZER_FILE, SETTINGS_FILE):  # the second names what stands behind a text
-        if not (folder / file).is_file():
-            raise ModelError(
-                f"{folder} needs the {file} of {text['hf_tokenizer_name']}, which is not fetched "
-                "for a folder; put it there."
-            )
-    return file_tokenizer(text, folder)
-
-
-def _hub_tokenizer(
-    config: dict[str, Any], *, begin: Begin | None, stop: Stop | None, own: Hub | None = None
-) -> Tokenizer:
-    text = config["text_cfg"]
-    if not text.get("hf_tokenizer_name"):
-        return clip_tokenizer(text)
-    tokenizers_library()  # said before anything is fetched
-    hubs = [Hub(_repository_of(text["hf_tokenizer_name"]), begin=begin, stop=stop)]
-    if own is not None:
-        hubs = [own] if own.repo == hubs[0].repo else [own, *hubs]
-    for hub in hubs:  # all of them before anybody is asked, who may be out of reach
-        if (found := hub.cached(TOKENIZER_FILE)) is not None:
-            return file_tokenizer(text, found.parent)
-    for hub in hubs:
-        names = hub.files()
-        if TOKENIZER_FILE in names:
-            if SETTINGS_FILE in names:
-                hub.get(SETTINGS_FILE)
-            return file_tokenizer(text, hub.get(TOKENIZER_FILE).parent)
-    raise ModelError(f"{hubs[-1].repo} has no {TOKENIZER_FILE}; choose another model.")

@@ -78,6 +78,8 @@ def test_what_is_on_this_machine_is_known_without_asking(hub: FakeHub) -> None:
     put("timm/ViT-B-16-SigLIP2", "open_clip_model.safetensors")
     assert [name for name, facts in PRESETS.items() if at_hand(facts)] == ["ViT-B-16"]
     put("timm/ViT-B-16-SigLIP2", "tokenizer.json")
+    assert not at_hand(PRESETS["ViT-B-16-SigLIP2"]), "its settings are not"
+    put("timm/ViT-B-16-SigLIP2", "tokenizer_config.json")
     assert at_hand(PRESETS["ViT-B-16-SigLIP2"])
     assert hub.asked == []
 
