@@ -32,6 +32,7 @@ class Method:
         needs_given: It learns from given labels alone and refuses to work without any.
         resumes: A run that was cut off can go on: the method yields its state when it is asked, see
             `studio.coft.keeping`, or it is done in one step, which is then done again.
+        prompts: It learns prompts, for which the model's texts need room.
         shared: Several processes share its training, see `studio.ranks`; with the others they
             share the encoding of the images alone.
     """
@@ -47,6 +48,7 @@ class Method:
     trains: bool = True
     needs_given: bool = False
     resumes: bool = False
+    prompts: bool = False
     shared: bool = False
 
     def load(self) -> Fit:
@@ -59,11 +61,13 @@ class Method:
 _ALL = (
     Method(
         "coft", "CoFT", "studio.coft.fit",
-        ours=True, models=2, two_phases=True, cautious=True, resumes=True, shared=True,
+        ours=True, models=2, two_phases=True, cautious=True, resumes=True, prompts=True,
+        shared=True,
     ),
     Method(
         "coft+", "CoFT+", "studio.coft.fit", "fit_plus",
-        ours=True, models=2, two_phases=True, cautious=True, resumes=True, shared=True,
+        ours=True, models=2, two_phases=True, cautious=True, resumes=True, prompts=True,
+        shared=True,
     ),
     Method(
         "zero-shot", "Zero-shot labels only", "studio.baselines.zero_shot",
@@ -77,10 +81,16 @@ _ALL = (
         "together", "Labelled together, no training", "studio.baselines.together",
         cautious=True, trains=False, resumes=True,
     ),
-    Method("upl", "UPL, learned prompts", "studio.baselines.upl"),
-    Method("fpl", "FPL, few pseudo-labels", "studio.baselines.grip", "fit_fpl"),
-    Method("ifpl", "IFPL, repeated pseudo-labels", "studio.baselines.grip", "fit_ifpl"),
-    Method("grip", "GRIP, growing pseudo-labels", "studio.baselines.grip", "fit_grip"),
+    Method("upl", "UPL, learned prompts", "studio.baselines.upl", prompts=True),
+    Method("fpl", "FPL, few pseudo-labels", "studio.baselines.grip", "fit_fpl", prompts=True),
+    Method(
+        "ifpl", "IFPL, repeated pseudo-labels", "studio.baselines.grip", "fit_ifpl",
+        prompts=True,
+    ),
+    Method(
+        "grip", "GRIP, growing pseudo-labels", "studio.baselines.grip", "fit_grip",
+        prompts=True,
+    ),
     Method(
         "self-training", "Self-training on all labels",
         "studio.baselines.self_training", models=2, resumes=True,

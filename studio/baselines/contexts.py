@@ -114,7 +114,7 @@ def learn_context(
     draw, shuffle = (
         generator_of(settings, purpose, 1, round_number=number) for purpose in ("views", "shuffle")
     )
-    shape: tuple[int, ...] = (settings.n_ctx, template.width)
+    shape: tuple[int, ...] = (template.n_ctx, template.width)
     if settings.class_specific_context:
         shape = (len(template.tokens), *shape)
     init = generator_of(settings, "init", 0, round_number=number)

@@ -135,9 +135,9 @@ def is_here(name: str) -> bool:
     what is no name. Nobody is asked about it.
     """
     try:
-        if name.startswith(HUB_PREFIX):
-            if Hub(name.removeprefix(HUB_PREFIX)).cached(CONFIG_FILE) is None:
-                return False
+        hub = Hub(name.removeprefix(HUB_PREFIX)) if name.startswith(HUB_PREFIX) else None
+        if hub is not None and hub.cached(CONFIG_FILE) is None:
+            return False
         return find_source(name).here()
     except ModelError:
         return False

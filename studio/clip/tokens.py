@@ -56,6 +56,10 @@ class Tokenizer:
         """The texts that are longer than the model reads."""
         return [text for text in texts if len(self._body(text)) > self._room]
 
+    def whole(self, text: str) -> tuple[int, ...]:
+        """All tokens of a text by itself, however long."""
+        return tuple(self._body(text))
+
     def _shortened(self, text: str) -> list[int]:
         tokens = self._body(text)
         if len(tokens) <= self._room:

@@ -36,7 +36,7 @@ class DualPromptModel(nn.Module):
         generator: Generator,
     ) -> None:
         super().__init__()
-        shape: tuple[int, ...] = (settings.n_ctx, template.width)
+        shape: tuple[int, ...] = (template.n_ctx, template.width)
         if settings.class_specific_context:
             shape = (len(template.tokens), *shape)
         self.positive = nn.Parameter(

@@ -19,7 +19,6 @@ from studio.clip.encode import class_vectors
 from studio.clip.space import Space
 from studio.clip.store import image_features
 from studio.clip.texts import TextTower
-from studio.coft.prompts import learnable_text
 from studio.errors import FolderError
 from studio.files import replace_file
 from studio.images.canvases import Canvases, canvas_size
@@ -53,18 +52,26 @@ def prompts_of(
     return prompts.with_templates((backbone.template,) if model else TEMPLATES[settings.templates])
 
 
-def cut_warning(
-    tower: TextTower, prompts: PromptSet, class_names: Sequence[str], settings: Settings
-) -> str:
-    """Which texts the model will not read to their ends, in a sentence; "" where there are none."""
-    sentences = [text for own in prompts.texts(class_names) for group in own for text in group]
-    learned = [learnable_text(name, settings.n_ctx) for name in class_names]
-    cut = tower.cut_short([*dict.fromkeys(sentences), *learned])
+def cut_warning(tower: TextTower, prompts: PromptSet, class_names: Sequence[str]) -> str:
+    """Which sentences the model will not read to their ends, and which classes are the same to it
+    then; "" where there are none. Of learned prompts see `PromptTemplate.warning`.
+    """
+    texts = [[text for group in own for text in group] for own in prompts.texts(class_names)]
+    cut = tower.cut_short([*dict.fromkeys(text for own in texts for text in own)])
     if not cut:
         return ""
     example = cut[0] if len(cut[0]) <= 80 else f"{cut[0][:80]} …"
     many = f"{len(cut)} texts are" if len(cut) > 1 else "1 text is"
-    return f"{many} longer than this model reads and will be cut at a word, such as {example!r}."
+    said = f"{many} longer than this model reads and will be cut at a word, such as {example!r}."
+    first: dict[tuple[int, ...], int] = {}
+    longer = set(cut)
+    for number, own in enumerate(texts):
+        read = tuple(tower.backbone.tokenizer(own).flatten().tolist())
+        other = first.setdefault(read, number)
+        if texts[other] != own and not longer.isdisjoint([*texts[other], *own]):
+            one, two = class_names[other], class_names[number]
+            return f"{said} So {one!r} and {two!r} are the same to it; shorten these names."
+    return said
 
 
 def images_for(

@@ -113,7 +113,7 @@ def look(
     )
     tower = TextTower(backbone)
     vectors = tower.class_vectors(prompts.texts(names))
-    if cut := cut_warning(tower, prompts, names, request.settings):
+    if cut := cut_warning(tower, prompts, names):
         report(Warned(cut))
     asked = OtherModels(
         request, names, material.folder, material.canvases, cache_dir, report, stop, ranks

@@ -25,6 +25,7 @@ from studio.runs.checking import check_labels
 from studio.runs.checkpoints import Saved
 from studio.runs.estimates import RunEstimates
 from studio.runs.evaluation import evaluate
+from studio.runs.first_checks import told_of_prompts
 from studio.runs.helping import hand_over, invite
 from studio.runs.inputs import bytes_of_run
 from studio.runs.material import Material, gather
@@ -75,6 +76,8 @@ class Work:
         began = time.monotonic() - (0.0 if self._saved is None else self._saved.seconds)
         found = check(request)
         models = Models.load(request, report, stop=self._stop)
+        if told := told_of_prompts(request, models.own, found):
+            report(Warned(told))
         needed = self._make_sure_it_can_be_done(models, found)
         material = gather(
             request, self._run, report, backbone=models.own, mark=found.fingerprint,

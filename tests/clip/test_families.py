@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import open_clip
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load, save_file
 from torch.nn.functional import cosine_similarity
 
 from studio.clip.backbone import Backbone, load_backbone
@@ -109,6 +111,26 @@ def test_the_learned_context_stands_where_its_words_would(name: str, full_hub: F
     with torch.no_grad():
         expected = backbone.model.encode_text(words)  # type: ignore[operator]
         torch.testing.assert_close(template.encode(context), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_siglip_of_sixteen_tokens_learns_prompts_with_the_usual_settings(
+    full_hub: FakeHub, tmp_path: Path
+) -> None:
+    """ViT-SO400M-14-SigLIP: 16 context vectors alone would be all that it reads."""
+    folder = as_folder(full_hub.repos["makers/tiny-SigLIP2"], tmp_path / "model")
+    described = json.loads((folder / "open_clip_config.json").read_text())
+    described["model_cfg"]["text_cfg"]["context_length"] = 16
+    (folder / "open_clip_config.json").write_text(json.dumps(described))
+    state = load((folder / "open_clip_model.safetensors").read_bytes())
+    state["text.positional_embedding"] = state["text.positional_embedding"][:16].clone()
+    save_file(state, folder / "open_clip_model.safetensors")
+    backbone = load_backbone(str(folder), device="cpu")
+    template = PromptTemplate(backbone, ["red_bird", "cat"], n_ctx=16)
+    assert 4 <= template.n_ctx < 16
+    features = template.encode(torch.randn(template.n_ctx, template.width))
+    assert not torch.allclose(features[0], features[1])
+    task = random_task(backbone, Canvases(9, size=64), **QUICK_SETTINGS | {"n_ctx": 16})
+    assert isinstance(list(fit(task))[-1], Finished)
 
 
 def test_a_stem_that_crashes_on_channels_last_gets_contiguous_pixels(full_hub: FakeHub) -> None:

@@ -11,8 +11,10 @@ import torch
 
 from studio.clip import store
 from studio.clip.backbone import load_backbone
+from studio.clip.texts import TextTower
 from studio.errors import FolderError
 from studio.images.preparing import prepare
+from studio.prompts.prompt_set import PromptSet
 from studio.runs import inputs
 from studio.runs.first_labels import encode_images
 
@@ -60,3 +62,22 @@ def test_images_that_came_meanwhile_are_not_taken_for_others(
     shutil.copy(next(root.rglob("*.png")), root / "a first one.png")
     with pytest.raises(FolderError, match="changed while they were read"):
         encode_images(**given)
+
+
+def test_sentences_that_are_cut_are_told_and_classes_that_are_the_same_then(
+    tiny_model: Path,
+) -> None:
+    tower = TextTower(load_backbone(str(tiny_model), device="cpu"))
+    prompts, long = PromptSet(("a photo of a {}.",)), "word " * 50
+    assert inputs.cut_warning(tower, prompts, ["cat", "Cat", "dog"]) == ""
+    one = inputs.cut_warning(tower, prompts, ["cat", long + "red"])
+    assert "1 text is longer" in one
+    assert "the same" not in one
+    whole = "word " * 33 + "word"  # 34, and "a photo of a": all 38 that there is room for
+    told = inputs.cut_warning(tower, PromptSet(("a photo of a {}",)), ["cat", whole, long + "red"])
+    assert "1 text is longer" in told
+    assert "are the same to it" in told, "the one is what is left of the other"
+    both = inputs.cut_warning(tower, prompts, ["cat", long + "red", long + "blue"])
+    assert "2 texts are longer" in both
+    assert both.endswith("red' and '" + long + "blue' are the same to it; shorten these names.")
+    assert "\n" not in both

@@ -357,6 +357,28 @@ def test_a_model_that_is_not_there_fails_the_run_in_one_line(
     assert not (run.path / "log.txt").exists()
 
 
+def test_names_that_learned_prompts_cannot_tell_apart_are_refused_before_images_are_read(
+    request_: JobRequest, store: RunStore, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`tiny_model` reads 40 tokens."""
+    names = ("cat", *("word " * 50 + end for end in ("red", "blue")))
+    request = dataclasses.replace(request_, class_names=names)
+    monkeypatch.delattr(material, "images_for")
+    run = fails(request, store, cache_dir, ModelError)
+    assert "are the same where they are cut" in (run.status()["reason"] or "")
+
+
+def test_a_context_that_leaves_names_no_room_is_shortened_and_that_is_said(
+    request_: JobRequest, store: RunStore, cache_dir: Path
+) -> None:
+    names = ("cat", "word " * 30 + "dog")
+    settings = dataclasses.replace(request_.settings, n_ctx=16)
+    request = dataclasses.replace(request_, class_names=names, settings=settings)
+    run, _ = go(request, store, cache_dir)
+    said = [event["message"] for event in run.events()[0] if event["kind"] == "warned"]
+    assert sum("6 context vectors instead of n_ctx=16" in line for line in said) == 1
+
+
 def test_a_bug_fails_the_run_and_leaves_its_traceback(
     request_: JobRequest, store: RunStore, cache_dir: Path, as_method
 ):
