@@ -33,6 +33,7 @@ class Method:
         resumes: A run that was cut off can go on: the method yields its state when it is asked, see
             `studio.coft.keeping`, or it is done in one step, which is then done again.
         prompts: It learns prompts, for which the model's texts need room.
+        adapter: It learns a visual adapter, which not every image tower takes.
         shared: Several processes share its training, see `studio.ranks`; with the others they
             share the encoding of the images alone.
     """
@@ -49,6 +50,7 @@ class Method:
     needs_given: bool = False
     resumes: bool = False
     prompts: bool = False
+    adapter: bool = False
     shared: bool = False
 
     def load(self) -> Fit:
@@ -62,12 +64,12 @@ _ALL = (
     Method(
         "coft", "CoFT", "studio.coft.fit",
         ours=True, models=2, two_phases=True, cautious=True, resumes=True, prompts=True,
-        shared=True,
+        adapter=True, shared=True,
     ),
     Method(
         "coft+", "CoFT+", "studio.coft.fit", "fit_plus",
         ours=True, models=2, two_phases=True, cautious=True, resumes=True, prompts=True,
-        shared=True,
+        adapter=True, shared=True,
     ),
     Method(
         "zero-shot", "Zero-shot labels only", "studio.baselines.zero_shot",
@@ -100,7 +102,7 @@ _ALL = (
         "studio.baselines.self_training", "fit_seeds", models=2, resumes=True,
     ),
     Method("fixmatch", "FixMatch, a slow teacher", "studio.baselines.fixmatch"),
-    Method("lafter", "LaFTer, a text-trained head", "studio.baselines.lafter"),
+    Method("lafter", "LaFTer, a text-trained head", "studio.baselines.lafter", adapter=True),
     Method(
         "transclip", "TransCLIP, labelled together", "studio.baselines.transclip",
         trains=False, resumes=True,

@@ -223,6 +223,7 @@ def test_the_traits_are_what_runs_ask_of_methods() -> None:
 
     assert those("ours") == those("two_phases") == {"coft", "coft+"}
     assert those("prompts") == {"coft", "coft+", "upl", "fpl", "ifpl", "grip"}
+    assert those("adapter") == {"coft", "coft+", "lafter"}
     assert those("needs_given") == {"supervised"}
     assert set(METHODS) - those("trains") == {"zero-shot", "zero-shot-ensemble", *TOGETHER}
     assert {name for name, method in METHODS.items() if method.models == 2} == {

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
 from torch.func import functional_call
+from torch.nn.functional import pad, scaled_dot_product_attention
+from torch.overrides import TorchFunctionMode
 
 from studio.clip.backbone import Backbone
 from studio.errors import ModelError
@@ -107,11 +110,42 @@ class PromptTokens(VisualAdapter):
             ]
         handles.append(blocks[-1].register_forward_hook(take_out))
         try:
-            features: Tensor = visual(hidden)
+            with _Unbiased(count) if has_relative_places(visual) else nullcontext():
+                features: Tensor = visual(hidden)
         finally:
             for handle in handles:
                 handle.remove()
         return features
+
+
+class _Unbiased(TorchFunctionMode):
+    """Attention to and from tokens without a place gets no bias for how far apart places are.
+
+    Towers with relative positions (BEiT, timm's vit_relpos and vit_srelpos) add a bias of
+    (1, heads, N, N) for the N tokens that they know; `count` more stand behind these.
+    """
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self._count = count
+
+    def __torch_function__(
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        more = kwargs or {}
+        bias = more.get("attn_mask") if func is scaled_dot_product_attention else None
+        if bias is not None and bias.shape[-1] == args[1].shape[-2] - self._count:
+            more = {**more, "attn_mask": pad(bias, (0, self._count, 0, self._count))}
+        return func(*args, **more)
+
+
+def has_relative_places(visual: nn.Module) -> bool:
+    """Whether attention in a tower has a bias for how far apart two tokens are."""
+    return any(hasattr(module, "relative_position_index") for module in visual.modules())
 
 
 def with_unturned(rope: Tensor, count: int) -> Tensor:

@@ -357,6 +357,22 @@ def test_a_model_that_is_not_there_fails_the_run_in_one_line(
     assert not (run.path / "log.txt").exists()
 
 
+def test_a_tower_that_takes_no_adapter_is_refused_before_weights_are_looked_for(
+    request_: JobRequest, store: RunStore, cache_dir: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    described = json.loads((tiny_model / "open_clip_config.json").read_text())
+    described["model_cfg"]["vision_cfg"] = {
+        "timm_model_name": "convit_tiny", "timm_pool": "", "timm_proj": "linear", "image_size": 224,
+    }  # fmt: skip
+    (tmp_path / "open_clip_config.json").write_text(json.dumps(described))
+    request = dataclasses.replace(request_, model=str(tmp_path))
+    reason = fails(request, store, cache_dir, ModelError).status()["reason"] or ""
+    assert "nothing can be added" in reason
+    labels = dataclasses.replace(request, method="zero-shot")
+    reason = fails(labels, store, cache_dir, ModelError).status()["reason"] or ""
+    assert "weights" in reason, "labelling needs no adapter"
+
+
 def test_names_that_learned_prompts_cannot_tell_apart_are_refused_before_images_are_read(
     request_: JobRequest, store: RunStore, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
