@@ -60,6 +60,11 @@ def warnings(runs: Sequence[ComparedRun]) -> list[str]:
         sentences.append(
             "These runs were given different classes; labels are compared by their names."
         )
+    elif len({run.result.test_folder for run in runs if run.result}) > 1:
+        sentences.append(
+            "These runs had different test folders, or one had none: their accuracies are of other "
+            "images."
+        )
     if early := [run.letter for run in runs if run.result is None]:
         sentences.append(f"Without final results: {', '.join(early)}.")
     return sentences

@@ -59,7 +59,7 @@ def _figures(subject: Subject) -> list[str]:
         ("right labels before training, estimated", _text(result.estimated_zero_shot_accuracy)),
         ("right labels, estimated", _text(result.estimated_accuracy)),
         ("right labels among clean, estimated", _text(result.estimated_clean_precision)),
-        ("accuracy, by true labels", percent(result.accuracy, digits=1)),
+        (f"accuracy, {result.measured_by}", percent(result.accuracy, digits=1)),
         ("labels that a person gave", str(result.given_labels or 0)),
         ("labels that a vision-language model judged", str(result.judged_labels or 0)),
     ]  # fmt: skip

@@ -232,7 +232,9 @@ def _facts(result: RunResult) -> Iterator[tuple[str, str]]:
         if result.stage == "zero-shot" and score.name.startswith("clean"):
             continue  # nobody has judged a label
         value, note = getattr(result, score.name), ""
-        if score.name == "accuracy" and result.given_labels and not result.test_folder:
+        if score.name.endswith("accuracy") and result.test_folder:
+            note = ", on the test folder"
+        elif score.name == "accuracy" and result.given_labels:
             note = ", given labels included"
         if value is not None:
             # The one share that stands in every place is written the same in all of them.

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -18,7 +20,9 @@ from studio.export.entry import Entry
 from studio.export.formats import FORMATS, format_of
 from studio.export.subject import Subject, image_names
 from studio.export.write import write_file, write_folder
+from studio.runs.reader import RunReader
 from studio.runs.run import Run
+from studio.views.export import about
 from tests.export.conftest import JUDGED, NAMES
 
 SLOW = ("onnx", "html")
@@ -224,6 +228,22 @@ def test_the_card_says_what_is_known_and_what_is_not(run: Run, out: Path) -> Non
     assert "## Limits" in text
     assert all(name in text for name in NAMES)
     assert "python -m studio fit" in text
+
+
+def test_a_share_that_was_measured_on_the_test_folder_says_so(
+    run: Run, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not the share of right labels among those that are exported."""
+    result = run.result()
+    assert result is not None
+    apart = replace(result, accuracy=0.757, test_folder="/elsewhere")
+    monkeypatch.setattr(Run, "result", lambda _run: apart)
+    export_run(run, "model-card", out)
+    assert "| accuracy, on the test folder | 75.7 % |" in (out / "README.md").read_text()
+    reader = RunReader(run)
+    reader.refresh()
+    told = " ".join(re.sub(r"<[^>]+>", " ", about(reader, None)).split())
+    assert "75.7 % right on the test folder" in told
 
 
 def test_names_never_fall_together(run: Run) -> None:

@@ -144,11 +144,17 @@ def test_equal_runs_say_so() -> None:
         ({"class_names": ("cat", "cow")}, "different classes"),
         ({"class_names": ("dog", "cat")}, ""),
         ({"result": {}}, "Without final results: B"),
+        ({"result": {"accuracy": 0.5, "test_folder": "/t"}}, "different test folders"),
     ],
 )
 def test_what_hinders_a_comparison_is_told(other: dict[str, Any], told: str) -> None:
     sentences = warnings([compared(0), compared(1, **other)])
     assert (told in " ".join(sentences)) if told else sentences == []
+
+
+def test_runs_with_the_same_test_folder_can_be_compared() -> None:
+    apart = {"accuracy": 0.5, "test_folder": "/t"}
+    assert warnings([compared(number, result=apart) for number in (0, 1)]) == []
 
 
 def test_estimates_stand_beside_what_is_known() -> None:

@@ -220,7 +220,9 @@ def test_facts_tell_results_with_estimates_and_how_many_labels_were_given(run: R
     assert "Given labels" in html
     assert "Rejected images" not in html
     assert "75.3 %, given labels included" in html
-    assert "included" not in runs.facts(run.info, replace(given, test_folder="/t"), command="")
+    apart = runs.facts(run.info, replace(given, test_folder="/t"), command="")
+    assert "75.3 %, on the test folder" in apart
+    assert "included" not in apart
     assert "data-copy" not in html
     assert "Folder" in runs.facts(run.info, None, command="")
 
@@ -261,6 +263,10 @@ def test_the_table_of_runs_marks_the_chosen_one_and_knows_unknown(run: Run) -> N
         "about 74 % 66 to 82 %, measured 75.3 %", "83 % of those about 85 % (79 to 90 %) right",
     ]  # fmt: skip
     assert table(replace(RESULT, estimated_accuracy=None))[5] == "75.3 %"
+    # Of other images, a share is not that of the labels beside it.
+    apart = replace(RESULT, test_folder="/t")
+    assert table(apart)[5] == "about 74 % 66 to 82 %, measured 75.3 % on the test folder"
+    assert table(replace(apart, estimated_accuracy=None))[5] == "75.3 % on the test folder"
     assert table(LABELS_ONLY)[6] == "–"
 
 
