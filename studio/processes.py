@@ -29,10 +29,7 @@ _OWN = ("RANK", "LOCAL_RANK")
 _LAUNCHED = (*_OWN, "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 _PATIENCE_S = 5.0
 
-MISSING = (
-    "Several processes need Accelerate: `pip install 'coft-studio[distributed]'`, or "
-    "`pip install accelerate`."
-)
+MISSING = "Several processes need Accelerate: `pip install 'accelerate>=1.10,<2'`."
 
 
 def launched() -> bool:

@@ -68,10 +68,7 @@ def as_onnx(subject: Subject) -> Iterator[Entry]:
 def _check_libraries() -> None:
     missing = [name for name in _LIBRARIES if not installed(name)]
     if missing:
-        raise StudioError(
-            f"ONNX needs {', '.join(missing)}: `pip install 'coft-studio[onnx]'`, or "
-            f"`pip install {' '.join(_LIBRARIES)}`."
-        )
+        raise StudioError(f"ONNX needs {', '.join(missing)}: `pip install {' '.join(_LIBRARIES)}`.")
 
 
 class _Exported:

@@ -44,9 +44,7 @@ def as_parquet(subject: Subject) -> Iterator[Entry]:
         StudioError: pyarrow is not installed.
     """
     if not installed("pyarrow"):
-        raise StudioError(
-            "Parquet needs pyarrow: `pip install 'coft-studio[hub]'`, or `pip install pyarrow`."
-        )
+        raise StudioError("Parquet needs pyarrow: `pip install pyarrow`.")
     about = 2000 + len(subject.listed) * _PARQUET_ROW
     yield Entry("labels.parquet", Made(lambda file: _write_parquet(subject, file), about=about))
 

@@ -41,8 +41,8 @@ def check_window() -> None:
     """
     if not installed("webview"):
         raise StudioError(
-            "--window needs pywebview: `pip install 'coft-studio[desktop]'`, or "
-            "`pip install 'pywebview[qt]'` on Linux and `pip install pywebview` elsewhere."
+            "--window needs pywebview: `pip install 'pywebview[qt]'` on Linux, and elsewhere "
+            "`pip install pywebview`."
         )
     if not has_display():
         raise StudioError("--window needs a screen, and this process has none; leave it out.")

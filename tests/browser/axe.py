@@ -57,6 +57,17 @@ COLOURS = ("color-contrast", "link-in-text-block")
 """The rules that a theme decides on."""
 
 
+_OVERFLOWING = """() => [...document.querySelectorAll("button")]
+  .filter((button) => button.checkVisibility() && !button.classList.contains("label-wrap"))
+  .filter((button) => button.scrollWidth > button.clientWidth + 1)
+  .map((button) => button.innerText.trim() || button.ariaLabel || button.id)"""
+
+
+def overflowing(page: Any) -> list[str]:
+    """Buttons whose words are wider than they are; of what folds, the turned arrow is."""
+    return [str(name) for name in page.evaluate(_OVERFLOWING)]
+
+
 def too_wide(page: Any) -> int:
     """By how many pixels the page has to be scrolled sideways; 0 when it fits."""
     wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")

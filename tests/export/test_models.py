@@ -108,7 +108,7 @@ def test_an_onnx_file_that_disagrees_is_not_written(
 
 def test_a_library_that_is_missing_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("studio.export.onnx_file.installed", lambda name: name != "onnxruntime")
-    with pytest.raises(StudioError, match=re.escape("coft-studio[onnx]")):
+    with pytest.raises(StudioError, match="onnxruntime: `pip install onnx "):
         list(format_of("onnx").entries(Subject.of(run)))
 
 

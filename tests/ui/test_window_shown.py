@@ -1,6 +1,6 @@
 """The real window, on a screen of its own: needs Xvfb and xdotool, and the extra `desktop`.
 
-apt-get install xvfb xdotool && pip install 'coft-studio[desktop]'
+apt-get install xvfb xdotool && pip install 'pywebview[qt]'
 python -m pytest tests/ui/test_window_shown.py
 """
 

@@ -29,10 +29,7 @@ NAMES = _RUNS + _IMAGES
 _ARGUMENT = re.compile(r" {4}\w+: ")
 """The first line about an argument; what goes on with it stands further in."""
 
-MISSING = (
-    'The MCP server needs a package that is not here: pip install "mcp>=1.21,<2" (or '
-    '"coft-studio[agents]").'
-)
+MISSING = 'The MCP server needs a package that is not here: pip install "mcp>=1.21,<2".'
 STRANGERS = (
     "--mcp is for a studio of your own: strangers share this one, and a program has no room there."
 )
