@@ -55,7 +55,7 @@ class Line:
     spread: float
 
 
-LINE = Line(base=-2.21, odds=0.34, answers=0.24, agreed=1.62, spread=0.1)
+LINE = Line(base=-2.31, odds=0.36, answers=0.3, agreed=1.64, spread=0.1)
 
 
 @dataclass(frozen=True)
