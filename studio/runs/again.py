@@ -37,8 +37,10 @@ def _arguments(run: Run) -> Iterator[str]:
     yield from ("fit", info.folder)
     if info.class_names:
         text = ",".join(info.class_names)
-        if info.aliases or tuple(parse_class_names(text)) != info.class_names:
-            text = class_text(info.class_names, info.aliases)
+        # A folder that is called like its class is found without being told.
+        aliases = {folder: name for folder, name in info.aliases.items() if folder != name}
+        if aliases or tuple(parse_class_names(text)) != info.class_names:
+            text = class_text(info.class_names, aliases)
         yield from ("--classes", text)
     if info.follow_links:
         yield "--follow-links"

@@ -293,6 +293,11 @@ def test_a_command_names_what_is_not_the_default_and_quotes_it(runs: RunStore):
     assert Settings.from_overrides({"seed": "7", **dict(p.split("=") for p in pairs)}) == settings
 
 
+def test_a_command_does_not_map_folders_to_classes_that_are_called_the_same(store: RunStore):
+    run = create(store, class_names=("dog", "house"), aliases={"dog": "dog", "house": "house"})
+    assert "--classes dog,house " in command_of(run)
+
+
 @pytest.mark.parametrize(
     ("names", "aliases"),
     [(("cat", "dog"), {}), (("cat, small", "dog"), {}), (("b", "a"), {"x y": "a", "z": "a"}),
