@@ -85,12 +85,16 @@ def table_html(table: LabelTable | None) -> Markup:
 
 
 def cache_html(cached: int | None, where: str) -> Markup:
-    """How much the cache takes, and what makes it less; empty while that is not known, or
-    nothing.
+    """How much the cache takes, and what makes it less; empty while that is not known, or less
+    than a megabyte, as before anything was kept.
 
     where: its folder; "" when that is nobody's business.
     """
-    return Markup("") if not cached else render("data/cache.html", bytes=cached, where=where)
+    return (
+        Markup("")
+        if (cached or 0) < 1_000_000
+        else render("data/cache.html", bytes=cached, where=where)
+    )
 
 
 def arriving_html(folder: Folder, *, picture: Callable[[int], str]) -> Markup:
