@@ -22,6 +22,13 @@ def test_nothing_in_the_code_runs_what_it_reads() -> None:
     assert found == []
 
 
+def test_nobody_is_told_to_fetch_this_project_from_a_registry_that_does_not_have_it() -> None:
+    """Whoever took the name there would be installed in its place."""
+    advice = re.compile(r"pip install [^\n]*coft-studio")
+    assert advice.search("`pip install 'coft-studio[onnx]'`")
+    assert [p.name for p in CODE if advice.search(p.read_text())] == []
+
+
 def test_versions_with_known_holes_are_not_installed() -> None:
     from packaging.requirements import Requirement
 

@@ -124,7 +124,7 @@ def test_what_a_window_needs_is_said_before_anything_is_loaded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("studio.ui.window.installed", lambda name: False)
-    with pytest.raises(StudioError, match=r"coft-studio\[desktop\]"):
+    with pytest.raises(StudioError, match=r"pip install 'pywebview\[qt\]"):
         check_window()
     monkeypatch.setattr("studio.ui.window.installed", lambda name: True)
     monkeypatch.setattr("studio.ui.window.has_display", lambda: False)
