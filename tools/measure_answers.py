@@ -133,9 +133,10 @@ def wrong(sets: list[DataSet], seeds: int) -> Iterator[str]:
     table, none = [], []
     for data in sets:
         none.append(share(data.relabeller.first.argmax(1), data))
+        orders = [chosen(data, n * data.classes) for n in ANSWERS]
         found = [
-            [after(data, n, wrong=w, seed=seed) for seed in range(seeds if w else 1)]
-            for n in ANSWERS for w in WRONG
+            [after(data, order, wrong=w, seed=seed) for seed in range(seeds if w else 1)]
+            for order in orders for w in WRONG
         ]  # fmt: skip
         table.append([statistics.mean(own) for own in found])
         cells = [f"{statistics.mean(own):.1f} ({min(own):.1f})" for own in found]
@@ -144,9 +145,8 @@ def wrong(sets: list[DataSet], seeds: int) -> Iterator[str]:
     yield f"| **mean** | {statistics.mean(none):.1f} | " + " | ".join(cells) + " |"
 
 
-def after(data: DataSet, answers: int, *, wrong: float, seed: int) -> float:
-    """Right labels after so many of a judge's answers for each class."""
-    order = chosen(data, answers * data.classes)
+def after(data: DataSet, order: list[int], *, wrong: float, seed: int) -> float:
+    """Right labels after a judge's answers about these images, of which a share is wrong."""
     said = spoilt(data.right[order], data.start.probabilities[order], wrong=wrong, seed=seed)
     judged = dict(zip(order, said.tolist(), strict=True))
     return share(data.relabeller({}, judged=judged).labels, data)

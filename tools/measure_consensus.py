@@ -83,7 +83,7 @@ def start_of(backbone: Backbone, features: Tensor, names: Sequence[str]) -> Zero
 
 def first_labels(start: ZeroShotStart, *others: Opinion) -> Tensor:
     """(N,) the labels that CoFT's seeds are taken from."""
-    nobody = torch.full((len(start.pictures),), UNKNOWN)
+    nobody = torch.full((len(start.features),), UNKNOWN)
     scores = to_the_end(first_scores)(
         start, nobody, Settings(), device=torch.device("cpu"), others=others
     )

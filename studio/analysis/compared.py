@@ -52,7 +52,8 @@ def newest_pair(infos: Sequence[RunInfo]) -> list[str]:
 def warnings(runs: Sequence[ComparedRun]) -> list[str]:
     """What makes these runs hard to compare, in sentences; none when nothing does."""
     sentences = []
-    if len({run.root for run in runs}) > 1:
+    apart = len({run.root for run in runs}) > 1
+    if apart:
         sentences.append(
             "These runs are over different folders: their accuracies are of other images."
         )
@@ -60,7 +61,7 @@ def warnings(runs: Sequence[ComparedRun]) -> list[str]:
         sentences.append(
             "These runs were given different classes; labels are compared by their names."
         )
-    elif len({run.result.test_folder for run in runs if run.result}) > 1:
+    if not apart and len({run.result.test_folder for run in runs if run.result}) > 1:
         sentences.append(
             "These runs had different test folders, or one had none: their accuracies are of other "
             "images."

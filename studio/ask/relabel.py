@@ -271,13 +271,11 @@ def typical_images(units: Tensor, labels: Tensor, *, classes: int) -> Tensor:
         sums.index_add_(0, own[rows], units[rows])
     for rows in parts(units):
         cosines[rows] = (units[rows] * sums[own[rows]]).sum(1)
-    order = cosines.argsort(stable=True)
-    order = order[own[order].argsort(stable=True)]  # class after class, the most typical last
-    sizes = own.bincount(minlength=classes + 1)[:classes]
-    found = torch.full((classes,), UNKNOWN)
-    there = (sizes > 0).cpu()
-    found[there] = order[sizes.cumsum(0) - 1].cpu()[there]
-    return found
+    best = units.new_full((classes + 1,), -torch.inf).scatter_reduce(0, own, cosines, "amax")
+    images = (cosines == best[own]).nonzero()[:, 0]
+    # Of several that are as typical, copies mostly, the last one.
+    found = images.new_full((classes + 1,), UNKNOWN)
+    return found.scatter_reduce(0, own[images], images, "amax")[:classes].cpu()
 
 
 def answers_in(

@@ -35,7 +35,7 @@ class Answers:
 
     pictures: (N, d) unit features without what they have in common; answered: (a,) images, those
     that speak for classes which no answer names among them; labels: (a,) classes; worth: (a,) what
-    each adds at a cosine of 1; first: None: the first labels are not known.
+    each adds at a cosine of 1; first: None: the first labels are not known, or none is right.
     """
 
     pictures: Tensor
@@ -51,12 +51,12 @@ class Answers:
         if not weight or not len(answered):
             return None
         trust, labels = evidence.trust[answered], evidence.labels[answered]
-        if evidence.first_right:
-            images, classes = evidence.unnamed()
-            trust = torch.cat([trust, trust.new_full((len(images),), evidence.first_right)])
+        first = evidence.first if evidence.first_right else None
+        if first is not None:
+            images, classes = first.of_unnamed(labels)
+            trust = torch.cat([trust, trust.new_full((len(images),), first.right)])
             answered, labels = torch.cat([answered, images]), torch.cat([labels, classes])
-        worth = weight * trust.to(pictures.dtype)
-        return cls(pictures, answered, labels, worth, evidence.first)
+        return cls(pictures, answered, labels, weight * trust.to(pictures.dtype), first)
 
     def added_to(self, probabilities: Tensor, *, overwrite: bool = False) -> Tensor:
         """(N, C) probabilities with the answers in them; overwrite: they make room for it."""
@@ -73,7 +73,7 @@ class Answers:
         """
         cosines = self.pictures[rows] @ self.pictures[self.answered].T
         affinity = (-AFFINITY_SLOPE * (1 - cosines)).exp()  # (n, a)
-        if self.first is not None and self.first.right:
+        if self.first is not None:
             borne_out = self.first.labels[self.answered] == self.labels
             otherwise = self.first.labels[rows, None] != self.labels
             affinity *= torch.where(borne_out & otherwise, 1 - self.first.right, 1.0)

@@ -16,8 +16,8 @@ def temperature_of(pictures: Tensor) -> float:
     """
     mean, width = pictures.mean(0), pictures.shape[1]
     covariance = pictures.new_zeros(width, width)
-    for rows in (slice(at, at + _ROWS) for at in range(0, len(pictures), _ROWS)):
-        centred = pictures[rows] - mean
+    for some in pictures.split(_ROWS):
+        centred = some - mean
         covariance += centred.T @ centred
     spread = float(covariance.trace())
     if spread <= 0:
@@ -55,7 +55,7 @@ def moments(pictures: Tensor, z: Tensor, before: Tensor) -> tuple[Tensor, Tensor
     shares, total = z.sum(1), mass.sum().clamp_min(1e-12)
     centre = shares @ pictures / total
     around = -(mass @ (means - centre).square())
-    for rows in (slice(at, at + _ROWS) for at in range(0, len(pictures), _ROWS)):
-        around += shares[rows] @ (pictures[rows] - centre).square()
+    for share, some in zip(shares.split(_ROWS), pictures.split(_ROWS), strict=True):
+        around += share @ (some - centre).square()
     second = around / total
     return means, second.clamp_min(LEAST_VARIANCE)

@@ -61,6 +61,12 @@ class FirstLabels:
     right: float
     typical: Tensor
 
+    def of_unnamed(self, answers: Tensor) -> tuple[Tensor, Tensor]:
+        """Images (n,) and their classes (n,): what stands for classes that no answer (a,) names."""
+        named = torch.isin(torch.arange(len(self.typical), device=answers.device), answers)
+        classes = ((self.typical >= 0) & ~named).nonzero()[:, 0]
+        return self.typical[classes], classes
+
     def to(self, device: torch.device) -> FirstLabels:
         """The same on a device."""
         return FirstLabels(self.labels.to(device), self.right, self.typical.to(device))
@@ -103,18 +109,6 @@ class Evidence:
         labelled = self.labels >= 0
         best = self.trust.new_zeros(classes)
         return best.scatter_reduce(0, self.labels[labelled], self.trust[labelled], "amax")
-
-    def unnamed(self) -> tuple[Tensor, Tensor]:
-        """Images (n,) and their classes (n,): what stands for the classes that no answer names."""
-        if self.first is None:
-            nothing = self.labels.new_zeros(0)
-            return nothing, nothing
-        typical = self.first.typical
-        named = self.labels.new_zeros(len(typical), dtype=torch.bool)
-        said = self.labels[self.labels >= 0]
-        named[said[said < len(named)]] = True
-        classes = ((typical >= 0) & ~named).nonzero()[:, 0]
-        return typical[classes], classes
 
     def to(self, device: torch.device) -> Evidence:
         """The same on a device."""

@@ -136,8 +136,8 @@ def _same(tokenizer: object, class_names: Sequence[str], prompts: Tensor) -> tup
     if isinstance(tokenizer, Tokenizer):
         for name, row in zip(class_names, prompts.tolist(), strict=True):
             other = first.setdefault(tuple(row), name)
-            ends = (learnable_text(one, 0) for one in (other, name))
-            if len({tokenizer.whole(end) for end in ends}) > 1:
+            ends = {learnable_text(one, 0) for one in (other, name)}
+            if len(ends) > 1 and len({tokenizer.whole(end) for end in ends}) > 1:
                 return other, name
     return None
 

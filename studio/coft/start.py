@@ -91,9 +91,10 @@ def first_scores(
             start, given, settings, device=device, evidence=evidence, candidates=candidates
         )
     own_pictures = start.pictures
-    zero_shot = start.space.likely(own_pictures, start.texts)
-    first = Opinion(own_pictures, without_prior(zero_shot, power=power, overwrite=True))
-    del zero_shot
+    freed = without_prior(
+        start.space.likely(own_pictures, start.texts), power=power, overwrite=True
+    )
+    first = Opinion(own_pictures, freed)
     further = [
         own if own.probabilities is None
         else Opinion(own.pictures, without_prior(own.probabilities, power=power))

@@ -233,7 +233,7 @@ def _facts(result: RunResult) -> Iterator[tuple[str, str]]:
             continue  # nobody has judged a label
         value, note = getattr(result, score.name), ""
         if score.name.endswith("accuracy") and result.test_folder:
-            note = ", on the test folder"
+            note = f", {result.measured_by}"
         elif score.name == "accuracy" and result.given_labels:
             note = ", given labels included"
         if value is not None:

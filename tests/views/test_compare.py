@@ -152,6 +152,13 @@ def test_what_hinders_a_comparison_is_told(other: dict[str, Any], told: str) -> 
     assert (told in " ".join(sentences)) if told else sentences == []
 
 
+def test_other_classes_hide_no_other_test_folder() -> None:
+    other: Any = {"class_names": ("cat", "cow"), "result": {"accuracy": 0.5, "test_folder": "/t"}}
+    told = " ".join(warnings([compared(0), compared(1, **other)]))
+    assert "different classes" in told
+    assert "different test folders" in told
+
+
 def test_runs_with_the_same_test_folder_can_be_compared() -> None:
     apart = {"accuracy": 0.5, "test_folder": "/t"}
     assert warnings([compared(number, result=apart) for number in (0, 1)]) == []
