@@ -54,6 +54,18 @@ SLOW = """() => {
 """Events reach the studio three seconds late."""
 
 
+LATE = """() => {
+  const fetched = window.fetch;
+  window.fetch = async (...asked) => {
+    const answer = await fetched(...asked);
+    const late = String(asked[0]?.url ?? asked[0]).includes("gradio_api/run");
+    if (late) await new Promise((done) => setTimeout(done, 3000));
+    return answer;
+  };
+}"""
+"""What is answered without waiting in line reaches the page three seconds late."""
+
+
 HELD_BACK = """() => {
   const fetched = window.fetch;
   const released = new Promise((done) => { window.release = done; });
@@ -152,6 +164,26 @@ def test_a_reload_keeps_run_and_panel(open_page: Open, watch: Watch) -> None:
     go(other, "Explore")
     other.locator("#explore-summary .stat").first.wait_for()
     assert other.get_by_role("tab", name="Map").get_attribute("aria-selected") == "true"
+    assert watch.faults == []
+
+
+@pytest.mark.parametrize("loaded_again", [False, True])
+def test_a_panel_opened_before_the_tab_has_its_answer_stays_open(
+    open_page: Open, watch: Watch, loaded_again: bool
+) -> None:
+    page = open_page()
+    if loaded_again:
+        explore(page, "Confusions")
+    page.add_init_script(f"({LATE})()")
+    reload(page)
+    if not loaded_again:  # else the address has opened the tab
+        page.locator("#data-folder .panel").wait_for()
+        settle(page)
+        go(page, "Explore")
+    go(page, "Galleries")
+    page.locator("#gallery-clean .card").first.wait_for(timeout=60_000)
+    settle(page)
+    assert page.get_by_role("tab", name="Galleries").get_attribute("aria-selected") == "true"
     assert watch.faults == []
 
 

@@ -94,10 +94,8 @@ class ExploreAnswers(InSession):
         """
         first, before = run is None, self._remembered(remembered)
         choices = self.choices(wanted or (before[0] if first else run), label)
-        panel = {}
-        if first and not wanted:  # else the button says which panel, too
-            panel = {self.inner: gr.Tabs(selected=before[1]), self.panel: before[1]}
-        return {**choices, **panel, self.wanted: ""}
+        # A button that asks for a run says which panel, too.
+        return {**choices, self.recalled: before[1] if first and not wanted else "", self.wanted: ""}
 
     def _remembered(self, text: Any) -> tuple[Any, str]:
         """Run and panel as a page has kept them."""

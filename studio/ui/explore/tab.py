@@ -25,6 +25,11 @@ _REMEMBER = f"""(run, panel) => {{
   if (run) sessionStorage.setItem("{_KEPT}", JSON.stringify([run, panel]));
 }}"""
 _RECALL = f"""(run, label, wanted, _) => [run, label, wanted, sessionStorage.getItem("{_KEPT}")]"""
+# Presses the panel's tab, unless another was pressed while the answer that names it was on its way.
+_PRESS = """panel => {
+  const tab = id => document.querySelector(`#explore-tabs > .tab-wrapper [data-tab-id=${id}]`);
+  if (panel && tab("map")?.ariaSelected === "true") tab(panel)?.click();
+}"""
 _TO_TOP = "() => window.scrollTo(0, 0)"
 
 _TITLES = {"duplicates": "Duplicates and outliers"}
@@ -56,6 +61,7 @@ class ExploreTab(ExploreAnswers):
         self.selection, self.shown, self.wanted = gr.State(""), gr.State(""), gr.State("")
         self.pages = gr.State({})
         self.panel, self.remembered = hidden_text("map"), hidden_text()
+        self.recalled = hidden_text()  # the panel that a page loaded again is to show
         self.again = hidden_text()  # changes when the header wants another run of the open tab
         self.ask.build()
         self.correct.build()
@@ -122,9 +128,10 @@ class ExploreTab(ExploreAnswers):
         choices: dict[str, Any] = {"outputs": [self.run, self.label], **POLL, **UNCHECKED}
         # A button of another tab says which run it wants before this tab opens; what opens the tab
         # is the only one to choose a run, so that no two answers can overtake each other.
-        opened = {**choices, "outputs": [self.run, self.label, self.inner, self.panel, self.wanted]}
+        opened = {**choices, "outputs": [self.run, self.label, self.recalled, self.wanted]}
         asked = [self.run, self.label, self.wanted, self.remembered]
         tab.select(self.open_tab, asked, js=_RECALL, **opened).then(**open_run)
+        self.recalled.change(None, [self.recalled], js=_PRESS, **UNCHECKED)
         explore.click(
             lambda run: [self.session.chosen(run) or "", gr.Tabs(selected="explore")],
             [chosen], [self.wanted, tabs], **PRIVATE,

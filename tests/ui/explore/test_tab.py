@@ -317,19 +317,20 @@ def test_what_a_button_asks_for_is_opened_whatever_was_shown_before(
         opened = tab.open_tab(shown, ALL, run_id, kept)
         assert opened[tab.run]["value"] == run_id
         assert opened[tab.wanted] == "", "asked for once"
+        assert opened[tab.recalled] == "", "the button says which panel"
 
 
 def test_a_page_that_is_loaded_again_shows_what_it_showed(tab: ExploreTab, run_id: str) -> None:
     kept = '["folder", "galleries"]'
     opened = tab.open_tab(None, ALL, "", kept)
     assert opened[tab.run]["value"] == "folder"
-    assert opened[tab.panel] == "galleries"
+    assert opened[tab.recalled] == "galleries"
     again = tab.open_tab(run_id, ALL, "", kept)  # the tab was open: what it shows stays
     assert again[tab.run]["value"] == run_id
-    assert tab.panel not in again
+    assert again[tab.recalled] == ""
     gone = tab.open_tab(None, ALL, "", '["gone", "nowhere"]')
     assert gone[tab.run]["value"] == run_id
-    assert gone[tab.panel] == "map"
+    assert gone[tab.recalled] == "map"
 
 
 def test_the_chosen_run_and_class_stay(tab: ExploreTab, run_id: str) -> None:
