@@ -32,7 +32,7 @@ from studio.coft.given import UNKNOWN
 from studio.coft.start import ZeroShotStart, first_scores, seeds
 from studio.coft.together import label_together
 from studio.demo import demo_folder
-from studio.images.folder import propose_class_names, read_aliases, truth
+from studio.images.folder import ClassList, propose_class_names, read_classes, truth
 from studio.images.names import canonical
 from studio.progress import to_the_end
 from studio.runs.inputs import encode, images_for, knowledge
@@ -146,9 +146,9 @@ def read(backbone: Backbone, data: Path, name: str, cache: Path) -> Set:
     root = demo_folder(cache) if name == DEMO else data / name / "train"
     folder, canvases = images_for(backbone, root, cache_dir=cache)
     file = data / name / "classes.txt"
-    aliases = read_aliases(file) if file.is_file() else {}
-    names = list(aliases.values()) or propose_class_names(folder)
-    known = truth(folder, names, aliases=aliases)
+    listed = read_classes(file) if file.is_file() else ClassList(tuple(propose_class_names(folder)))
+    names = list(listed.names)
+    known = truth(folder, names, aliases=listed.aliases)
     features = encode(backbone, folder, canvases, cache)
     vectors = class_vectors(backbone, names, [backbone.template])
     place = {image.path: i for i, image in enumerate(folder.images)}

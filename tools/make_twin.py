@@ -49,7 +49,7 @@ from studio.clip.space import Space  # noqa: E402
 from studio.clip.texts import TextTower  # noqa: E402
 from studio.clip.weights import save_sharded_state_dict  # noqa: E402
 from studio.errors import ModelError, StudioError  # noqa: E402
-from studio.images.folder import read_aliases  # noqa: E402
+from studio.images.folder import read_class_names  # noqa: E402
 from studio.runs.inputs import images_for, prompts_of  # noqa: E402
 from studio.settings import Settings  # noqa: E402
 
@@ -77,7 +77,7 @@ def main() -> None:
         if options.images is not None:
             _, images = images_for(backbone, options.images, cache_dir=options.cache)
         if options.names is not None:
-            names = list(read_aliases(options.names).values())
+            names = read_class_names(options.names)
         make_twin(backbone, options.out, scale=options.scale, images=images, names=names)
         if images is not None and names is not None:
             print(compare(backbone, load_backbone(str(options.out), device="cpu"), images, names))

@@ -37,10 +37,10 @@ from studio.bench.judging import spoilt  # noqa: E402
 from studio.clip.backbone import Backbone, load_backbone  # noqa: E402
 from studio.clip.texts import TextTower  # noqa: E402
 from studio.coft.start import ZeroShotStart  # noqa: E402
-from studio.images.folder import read_aliases, truth  # noqa: E402
 from studio.runs.inputs import encode, images_for, prompts_of  # noqa: E402
 from studio.scores.neighbours import nearest, unit  # noqa: E402
 from studio.settings import Settings  # noqa: E402
+from tools.labelled_sets import names_of, true_labels  # noqa: E402 (needs the path above)
 
 WRONG, ANSWERS = (0.0, 0.1, 0.2), (1, 2)
 """Shares of a judge's answers that are wrong, and how many answers there are for each class."""
@@ -86,10 +86,7 @@ def main() -> None:
 
 def data_set(backbone: Backbone, root: Path, cache: Path) -> DataSet:
     folder, canvases = images_for(backbone, root / "train", cache_dir=cache)
-    aliases = read_aliases(root / "classes.txt")
-    names = list(aliases.values())
-    known = truth(folder, names, aliases=aliases)
-    assert known is not None, f"{root} has no sub-folders that are called like a class"
+    names, known = names_of(root), true_labels(folder, root)
     features = encode(backbone, folder, canvases, cache)
     prompts = prompts_of(Settings(), backbone, None, names)
     vectors = TextTower(backbone).class_vectors(prompts.texts(names))

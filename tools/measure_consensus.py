@@ -26,10 +26,10 @@ from studio.clip.texts import TextTower  # noqa: E402
 from studio.coft.consensus import Opinion  # noqa: E402
 from studio.coft.given import UNKNOWN  # noqa: E402
 from studio.coft.start import ZeroShotStart, first_scores  # noqa: E402
-from studio.images.folder import read_aliases, truth  # noqa: E402
 from studio.progress import to_the_end  # noqa: E402
 from studio.runs.inputs import encode, images_for, prompts_of  # noqa: E402
 from studio.settings import Settings  # noqa: E402
+from tools.labelled_sets import names_of, true_labels  # noqa: E402 (needs the path above)
 
 WAYS = ("zero-shot", "first labels", "of the other", "of both")
 
@@ -57,12 +57,9 @@ def main() -> None:
 
 def measured(own: Backbone, other: Backbone, root: Path, cache: Path) -> list[float | None]:
     """Shares of right labels, in the order of `WAYS`; None: the other reads no names."""
-    aliases = read_aliases(root / "classes.txt")
-    names = list(aliases.values())
+    names = names_of(root)
     folder, canvases = images_for(own, root / "train", cache_dir=cache)
-    known = truth(folder, names, aliases=aliases)
-    assert known is not None, f"{root} has no sub-folders that are called like a class"
-    right = torch.from_numpy(known)
+    right = torch.from_numpy(true_labels(folder, root))
     start = start_of(own, encode(own, folder, canvases, cache), names)
     seen, large = images_for(other, root / "train", cache_dir=cache)
     features = encode(other, seen, large, cache)

@@ -33,10 +33,10 @@ from studio.coft.selection import seed_set, seeds_by_class, without_prior  # noq
 from studio.coft.start import ZeroShotStart  # noqa: E402
 from studio.coft.together import TRACE, label_together  # noqa: E402
 from studio.coft.transduction import transduce  # noqa: E402
-from studio.images.folder import read_aliases, truth  # noqa: E402
 from studio.prompts.prompt_set import PromptSet  # noqa: E402
 from studio.runs.inputs import encode, images_for, prompts_of  # noqa: E402
 from studio.settings import Settings  # noqa: E402
+from tools.labelled_sets import names_of, true_labels  # noqa: E402 (needs the path above)
 
 SETS = ("oxford_pets", "caltech101", "cifar10", "clothing10", "pacs_art_painting")
 TEMPERATURES = (1.0, 5.0, 10.0, 15.0)
@@ -66,10 +66,7 @@ def main() -> None:
 def rows(backbone: Backbone, root: Path, options: argparse.Namespace) -> Iterator[Row]:
     cache = options.cache
     folder, canvases = images_for(backbone, root / options.part, cache_dir=cache)
-    aliases = read_aliases(root / "classes.txt")
-    names = list(aliases.values())
-    known = truth(folder, names, aliases=aliases)
-    assert known is not None, f"{root} has no sub-folders that are called like a class"
+    names, known = names_of(root), true_labels(folder, root)
     features = encode(backbone, folder, canvases, cache)
     settings, right = Settings(), torch.from_numpy(known)
     written = options.prompts and PromptSet.load(options.prompts / f"{root.name}.json")

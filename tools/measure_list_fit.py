@@ -31,9 +31,9 @@ from studio.coft.given import UNKNOWN  # noqa: E402
 from studio.coft.selection import seed_set, seeds_by_class, without_prior  # noqa: E402
 from studio.coft.start import ZeroShotStart  # noqa: E402
 from studio.coft.together import label_together  # noqa: E402
-from studio.images.folder import read_aliases, truth  # noqa: E402
 from studio.runs.inputs import encode, images_for, prompts_of  # noqa: E402
 from studio.settings import Settings  # noqa: E402
+from tools.labelled_sets import names_of, true_labels  # noqa: E402 (needs the path above)
 
 CUTS = {
     "all": Subset(), "50 %": Subset(present=0.5), "25 %": Subset(present=0.25),
@@ -64,10 +64,7 @@ def cells(
 ) -> Iterator[tuple[str, Cell]]:
     """What is found of a set under each cut, as means of the draws."""
     folder, canvases = images_for(backbone, root / "train", cache_dir=options.cache)
-    aliases = read_aliases(root / "classes.txt")
-    names = list(aliases.values())
-    known = truth(folder, names, aliases=aliases)
-    assert known is not None, f"{root} has no sub-folders that are called like a class"
+    names, known = names_of(root), true_labels(folder, root)
     right, settings = torch.from_numpy(known), Settings()
     features = encode(backbone, folder, canvases, options.cache)
     prompts = prompts_of(settings, backbone, None, names)

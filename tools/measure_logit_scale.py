@@ -30,9 +30,9 @@ from studio.coft.given import UNKNOWN  # noqa: E402
 from studio.coft.selection import seed_set, seeds_by_class, without_prior  # noqa: E402
 from studio.coft.start import ZeroShotStart  # noqa: E402
 from studio.coft.together import label_together  # noqa: E402
-from studio.images.folder import read_aliases, truth  # noqa: E402
 from studio.runs.inputs import encode, images_for, prompts_of  # noqa: E402
 from studio.settings import Settings  # noqa: E402
+from tools.labelled_sets import names_of, true_labels  # noqa: E402 (needs the path above)
 
 HEAD = "| set | given a class | right, plain | right, in the cone | same labels | same seeds |"
 
@@ -52,10 +52,7 @@ def main() -> None:
 
 def rows(backbone: Backbone, root: Path, *, scale: float, cache: Path) -> Iterator[str]:
     folder, canvases = images_for(backbone, root / "train", cache_dir=cache)
-    aliases = read_aliases(root / "classes.txt")
-    names = list(aliases.values())
-    known = truth(folder, names, aliases=aliases)
-    assert known is not None, f"{root} has no sub-folders that are called like a class"
+    names, known = names_of(root), true_labels(folder, root)
     right, settings = torch.from_numpy(known), Settings()
     prompts = prompts_of(settings, backbone, None, names)
     vectors = TextTower(backbone).class_vectors(prompts.texts(names))

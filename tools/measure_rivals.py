@@ -28,17 +28,17 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 sys.path.insert(0, str(ROOT / "tools"))
 
-from measure_list_fit import CUTS, FEW_CLASSES, kept  # noqa: E402 (needs the paths above)
+from measure_list_fit import CUTS, FEW_CLASSES, kept  # noqa: E402
 
 from studio.clip.backbone import Backbone, load_backbone  # noqa: E402
 from studio.clip.texts import TextTower  # noqa: E402
 from studio.coft.events import Checkpoint, Finished  # noqa: E402
 from studio.coft.task import Task  # noqa: E402
-from studio.images.folder import read_aliases, truth  # noqa: E402
 from studio.methods import METHODS  # noqa: E402
 from studio.progress import to_the_end  # noqa: E402
 from studio.runs.inputs import encode, images_for, prompts_of  # noqa: E402
 from studio.settings import Settings  # noqa: E402
+from tools.labelled_sets import names_of, true_labels  # noqa: E402 (needs the paths above)
 
 FIRST = "first labels"
 RIVALS = ("zero-shot", "transclip", "transclip-released", "stata", "zlap", "ecalp", FIRST)
@@ -125,15 +125,13 @@ def tested(
 def seen(backbone: Backbone, root: Path, part: str, cache: Path) -> tuple[Tensor, Tensor]:
     """Raw features (N, d) of a part of a set, and its true labels (N,)."""
     folder, canvases = images_for(backbone, root / part, cache_dir=cache)
-    aliases = read_aliases(root / "classes.txt")
-    known = truth(folder, list(aliases.values()), aliases=aliases)
-    assert known is not None, f"{root / part} has no sub-folders that are called like a class"
-    return encode(backbone, folder, canvases, cache), torch.from_numpy(known)
+    known = torch.from_numpy(true_labels(folder, root))
+    return encode(backbone, folder, canvases, cache), known
 
 
 def named(backbone: Backbone, root: Path) -> tuple[list[str], Tensor]:
     """The names of a set, and their vectors (C, d)."""
-    names = list(read_aliases(root / "classes.txt").values())
+    names = names_of(root)
     prompts = prompts_of(Settings(), backbone, None, names)
     return names, TextTower(backbone).class_vectors(prompts.texts(names))
 

@@ -37,10 +37,10 @@ from studio.coft.rounds import phase_one_rounds  # noqa: E402
 from studio.coft.start import first_scores  # noqa: E402
 from studio.coft.task import Task  # noqa: E402
 from studio.errors import StudioError  # noqa: E402
-from studio.images.folder import read_aliases, truth  # noqa: E402
 from studio.progress import to_the_end  # noqa: E402
 from studio.runs.inputs import encode, images_for, prompts_of  # noqa: E402
 from studio.settings import Settings  # noqa: E402
+from tools.labelled_sets import names_of, true_labels  # noqa: E402 (needs the path above)
 
 HEAD = "| set | Phase I | Phase II | train | test | s |\n|---|---|---|---|---|---|"
 
@@ -145,15 +145,11 @@ def settings_of(pairs: str, *, seed: int) -> Settings:
 
 def open_set(backbone: Backbone, root: Path, *, cache: Path) -> tuple[Task, Part, Part]:
     """The task of a set, with the images to learn from, and those to be tested on."""
-    aliases = read_aliases(root / "classes.txt")
-    names = list(aliases.values())
+    names = names_of(root)
     parts = []
     for which in ("train", "test"):
         folder, images = images_for(backbone, root / which, cache_dir=cache)
-        known = truth(folder, names, aliases=aliases)
-        if known is None:
-            raise StudioError(f"{root / which} has no sub-folders that are called like a class.")
-        parts.append(Part(images, torch.from_numpy(known)))
+        parts.append(Part(images, torch.from_numpy(true_labels(folder, root))))
         if which == "train":
             features = encode(backbone, folder, images, cache)
     prompts = prompts_of(Settings(), backbone, None, names)

@@ -28,11 +28,11 @@ import torch
 from safetensors.torch import save_file
 
 from studio.clip.backbone import EMBEDDED_FOLDER, load_backbone
-from studio.images.folder import read_aliases, truth
 from studio.images.preparing import prepare
 from studio.places import default_cache_dir
 from studio.runs.which_model import Looked, Ranked, rank_models, sample
 from studio.scores.consensus import close, labels_of, rank_by_agreement
+from tools.labelled_sets import names_of, true_labels
 
 SIZES = ("embedded", "embedded@128", "embedded@96")
 NOISE = 0.1
@@ -73,12 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def measure(root: Path, models: Sequence[str], *, part: str, cache: Path) -> Found:
     """One set's ranking, and what its labels say of it."""
     folder, canvases = prepare(root / part, cache_dir=cache)
-    aliases = read_aliases(root / "classes.txt")
-    names = list(aliases.values())
-    known = truth(folder, names, aliases=aliases)
-    if known is None:
-        raise SystemExit(f"{root / part} has no sub-folders that are called like a class")
-
+    names, known = names_of(root), true_labels(folder, root)
     ranked = rank_models(
         folder=folder, canvases=canvases, class_names=names, models=models, cache_dir=cache,
         begin=lambda _: quiet, truth=known,
