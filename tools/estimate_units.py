@@ -205,7 +205,7 @@ def ridge(
 
 def parts(whole: Set, others: list[Set]) -> Iterator[Part]:
     """The set and parts of it, always the same ones."""
-    names, _, vectors, labels = whole
+    names, vectors, labels = whole.names, whole.vectors, whole.labels
     count, everything = len(names), np.arange(len(labels))
     yield Part("whole", everything, names, vectors, labels)
     for number, share in enumerate(PRESENT):
