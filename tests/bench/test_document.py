@@ -67,7 +67,7 @@ def test_a_method_that_was_not_measured_on_all_sets_has_no_row(tool: ModuleType)
     sets = tool.benchmark_eight.EIGHT
     rows = [result(name, "coft", 0.6) for name in sets]
     rows += [result(name, "stata", 0.7) for name in sets[:-1]]
-    table = tool.benchmark_eight.eight(rows)
+    table = tool.benchmark_eight.by_method(rows)
     assert [row.split(" | ")[0] for row in table.splitlines()[2:]] == ["| zero-shot", "| **CoFT**"]
 
 

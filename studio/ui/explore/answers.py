@@ -74,7 +74,7 @@ class ExploreAnswers(InSession):
         self.shown: gr.State
         self.pages: gr.State
         self.panel: gr.Textbox
-        self.inner: gr.Tabs
+        self.recalled: gr.Textbox
         self.wanted: gr.State
 
     def scene(self, filters: Filters) -> Scene:
@@ -95,7 +95,8 @@ class ExploreAnswers(InSession):
         first, before = run is None, self._remembered(remembered)
         choices = self.choices(wanted or (before[0] if first else run), label)
         # A button that asks for a run says which panel, too.
-        return {**choices, self.recalled: before[1] if first and not wanted else "", self.wanted: ""}
+        panel = before[1] if first and not wanted else ""
+        return {**choices, self.recalled: panel, self.wanted: ""}
 
     def _remembered(self, text: Any) -> tuple[Any, str]:
         """Run and panel as a page has kept them."""
