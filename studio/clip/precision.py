@@ -18,15 +18,15 @@ VARIABLE = "STUDIO_PRECISION"
 def autocast(device: torch.device, visual: nn.Module) -> torch.autocast:
     """The context in which a model works, by its image tower and the device that it is on.
 
-    On a GPU bfloat16, or float16 where it has no bfloat16. On the CPU float32, but for vision
-    transformers on processors that multiply matrices of bfloat16 (AMX): ViT-B/16 takes a third of
-    the time there, and 2.6 times less to train. Convolutional towers are slower to train in
-    bfloat16 on such a processor (their depthwise convolutions are), and stay in float32.
+    On a GPU bfloat16, or float16 where it only emulates bfloat16. On the CPU float32, but for
+    vision transformers on processors that multiply matrices of bfloat16 (AMX): ViT-B/16 takes a
+    third of the time there, and 2.6 times less to train. Convolutional towers are slower to train
+    in bfloat16 on such a processor (their depthwise convolutions are), and stay in float32.
 
     Raises:
         ModelError: the environment names no precision that there is.
     """
-    half = _half_precision(device, visual)
+    half = half_precision(device, visual)
     return torch.autocast(device.type, dtype=half or torch.bfloat16, enabled=half is not None)
 
 
@@ -42,14 +42,37 @@ def float32_asked_for() -> bool:
     return asked == "float32"
 
 
-def _half_precision(device: torch.device, visual: nn.Module) -> torch.dtype | None:
+def half_precision(device: torch.device, visual: nn.Module) -> torch.dtype | None:
+    """The half precision of `autocast`, with the same arguments; None: float32.
+
+    Raises:
+        ModelError: the environment names no precision that there is.
+    """
     if float32_asked_for():
         return None
     if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+        return torch.bfloat16 if computes_bfloat16(device) else torch.float16
     if device.type == "cpu" and is_transformer(visual) and multiplies_bfloat16():
         return torch.bfloat16
     return None
+
+
+_AMD_WITHOUT = ("gfx8", "gfx900", "gfx902", "gfx904", "gfx906", "gfx909", "gfx90c", "gfx10")
+"""AMD's architectures without products of bfloat16: before MI100, and Radeons before RDNA 3."""
+
+
+def computes_bfloat16(device: torch.device) -> bool:
+    """Whether a GPU computes in bfloat16 itself.
+
+    NVIDIA's do from Ampere on. Older ones (V100, T4, GTX) only emulate it, more slowly
+    than float16, and `torch.cuda.is_bf16_supported()` says yes to them; of AMD's it says yes to
+    all.
+    """
+    with torch.cuda.device(device):
+        supported = bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if supported and torch.version.hip:
+        return not torch.cuda.get_device_properties(device).gcnArchName.startswith(_AMD_WITHOUT)
+    return supported
 
 
 def multiplies_bfloat16() -> bool:
