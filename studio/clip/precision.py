@@ -12,7 +12,9 @@ from studio.clip.backbone import is_transformer
 from studio.errors import ModelError
 
 VARIABLE = "STUDIO_PRECISION"
-"""Of the environment: `float32` asks for it everywhere; empty or `auto`: what is best there."""
+"""Of the environment: `float32` or `float16` asks for it everywhere; empty or `auto`: what is best
+there."""
+_CHOICES = ("auto", "float32", "float16")
 
 
 def autocast(device: torch.device, visual: nn.Module) -> torch.autocast:
@@ -36,10 +38,7 @@ def float32_asked_for() -> bool:
     Raises:
         ModelError: it names no precision that there is.
     """
-    asked = os.environ.get(VARIABLE, "").strip() or "auto"
-    if asked not in ("auto", "float32"):
-        raise ModelError(f"{VARIABLE} is {asked!r}, which is not one that there is; try float32")
-    return asked == "float32"
+    return _asked() == "float32"
 
 
 def half_precision(device: torch.device, visual: nn.Module) -> torch.dtype | None:
@@ -48,13 +47,21 @@ def half_precision(device: torch.device, visual: nn.Module) -> torch.dtype | Non
     Raises:
         ModelError: the environment names no precision that there is.
     """
-    if float32_asked_for():
-        return None
+    asked = _asked()
+    if asked != "auto":
+        return torch.float16 if asked == "float16" else None
     if device.type == "cuda":
         return torch.bfloat16 if computes_bfloat16(device) else torch.float16
     if device.type == "cpu" and is_transformer(visual) and multiplies_bfloat16():
         return torch.bfloat16
     return None
+
+
+def _asked() -> str:
+    asked = os.environ.get(VARIABLE, "").strip() or "auto"
+    if asked not in _CHOICES:
+        raise ModelError(f"{VARIABLE} is {asked!r}, which is not one that there is; try float32")
+    return asked
 
 
 _AMD_WITHOUT = ("gfx8", "gfx900", "gfx902", "gfx904", "gfx906", "gfx909", "gfx90c", "gfx10")

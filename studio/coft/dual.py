@@ -53,6 +53,11 @@ class DualPromptModel(nn.Module):
         )  # a tuple keeps them out of this module's own state
         self.to(backbone.device)
 
+    @property
+    def backbone(self) -> Backbone:
+        """The frozen model whose copy this one is."""
+        return self._frozen[0]
+
     def images(self, hidden: Tensor) -> Tensor:
         """Unit image features (B, d) from the adapter's prefix output."""
         backbone, _, space = self._frozen
