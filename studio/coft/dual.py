@@ -208,9 +208,18 @@ class HeldOdds:
 Odds: TypeAlias = "Judges | HeldOdds"
 
 
+NO_ODDS = HeldOdds(torch.empty(0))
+"""What other ranks than the writer have, who alone reads them."""
+
+ODDS_PART = ("log_odds", "images", "texts", "scale", "size")
+"""What `part` may hold."""
+
+
 def odds_of(part: Mapping[str, Any], *, device: torch.device) -> Odds:
-    """What `part` made; device: where images and texts are compared."""
+    """What `part` made, if any of it is there; device: where images and texts are compared."""
     if "log_odds" in part:
         return HeldOdds(part["log_odds"])
+    if "images" not in part:
+        return NO_ODDS
     texts = [(positive.to(device), negative.to(device)) for positive, negative in part["texts"]]
     return Judges(part["images"], texts, float(part["scale"]), int(part["size"]))
