@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import cast
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -17,7 +19,7 @@ there."""
 _CHOICES = ("auto", "float32", "float16")
 
 
-def autocast(device: torch.device, visual: nn.Module) -> torch.autocast:
+def autocast(device: torch.device, visual: nn.Module) -> AbstractContextManager[None]:
     """The context in which a model works, by its image tower and the device that it is on.
 
     On a GPU bfloat16, or float16 where it only emulates bfloat16. On the CPU float32, but for
@@ -28,8 +30,39 @@ def autocast(device: torch.device, visual: nn.Module) -> torch.autocast:
     Raises:
         ModelError: the environment names no precision that there is.
     """
-    half = half_precision(device, visual)
-    return torch.autocast(device.type, dtype=half or torch.bfloat16, enabled=half is not None)
+    return _autocast(device, half_precision(device, visual))
+
+
+@contextmanager
+def _autocast(device: torch.device, half: torch.dtype | None) -> Iterator[None]:
+    with (
+        float32_as_asked(device),
+        torch.autocast(device.type, dtype=half or torch.bfloat16, enabled=half is not None),
+    ):
+        yield
+
+
+@contextmanager
+def float32_as_asked(device: torch.device) -> Iterator[None]:
+    """Around what a tower computes, forward or backward: float32 is float32 where it is asked for.
+
+    Of its own accord cuDNN's convolutions round float32 to TF32, 10 bits of 23, from Ampere on.
+    Where nothing is asked for, towers work in half precision, and what is in float32 are judged
+    quantities, the losses and class vectors: torch leaves their products in true float32, and TF32
+    is never asked for.
+    """
+    if device.type != "cuda" or not float32_asked_for():
+        yield
+        return
+    products: Any = torch.backends.cuda.matmul
+    convolutions: Any = torch.backends.cudnn
+    before = products.fp32_precision == "tf32", convolutions.conv.fp32_precision == "tf32"
+    # By the older names, which set the newer ones too: torch refuses to work where they disagree.
+    products.allow_tf32 = convolutions.allow_tf32 = False
+    try:
+        yield
+    finally:
+        products.allow_tf32, convolutions.allow_tf32 = before
 
 
 def float32_asked_for() -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from studio.clip.precision import half_precision
+from studio.clip.precision import float32_as_asked, half_precision
 from studio.errors import ModelError
 from studio.ranks import Team
 
@@ -49,11 +49,13 @@ class LossScaler:
 
     def backward(self, loss: Tensor) -> None:
         """Add the gradient of a loss (), multiplied, to what it comes from."""
-        self._scaler.scale(loss).backward()
+        with float32_as_asked(self._device):
+            self._scaler.scale(loss).backward()
 
     def carry(self, tensors: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> None:
         """Go on backward from tensors whose gradients, of the same shapes, `backward` has made."""
-        torch.autograd.backward(tensors, gradients)
+        with float32_as_asked(self._device):
+            torch.autograd.backward(tensors, gradients)
 
     def step(
         self, optimizer: torch.optim.Optimizer, clip: Callable[[], object] = lambda: None

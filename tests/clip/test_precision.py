@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +12,7 @@ from torch import nn
 
 from studio.clip import precision
 from studio.clip.precision import autocast
+from studio.clip.scaling import LossScaler
 from studio.errors import ModelError
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -115,6 +117,58 @@ def test_other_devices_stay_in_float32() -> None:
 def test_a_real_gpu_computes_in_bfloat16_from_ampere_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     assert precision.computes_bfloat16(GPU) == (torch.cuda.get_device_capability()[0] >= 8)
+
+
+def tf32() -> tuple[bool, bool]:
+    """Whether a GPU rounds in products of matrices, and in convolutions."""
+    return torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+
+
+@pytest.fixture(params=[False, True])
+def products(request: pytest.FixtureRequest) -> Iterator[bool]:
+    """Whether the host has products of matrices rounded."""
+    torch.backends.cuda.matmul.allow_tf32 = request.param
+    yield request.param
+    torch.backends.cuda.matmul.allow_tf32 = False
+
+
+def test_who_asks_for_float32_gets_no_tf32_forward_or_backward(
+    products: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """cuDNN takes it for convolutions unless told otherwise. What the host has set comes back."""
+    monkeypatch.setenv("STUDIO_PRECISION", "float32")
+    seen, leaf = list[tuple[bool, bool]](), torch.ones(2, requires_grad=True)
+    scaler = LossScaler(GPU, CONVOLUTIONS)
+    with autocast(GPU, CONVOLUTIONS):
+        seen.append(tf32())
+    for backward in (scaler.backward, lambda loss: scaler.carry([loss], [torch.ones(())])):
+        tensor = 2 * leaf
+        tensor.register_hook(lambda _: seen.append(tf32()))
+        backward(tensor.sum())
+    assert seen == [(False, False)] * 3
+    assert tf32() == (products, True)
+
+
+def test_who_asks_for_nothing_finds_what_torch_does_with_float32_as_it_was() -> None:
+    before = tf32()
+    with autocast(GPU, CONVOLUTIONS):
+        assert tf32() == before
+    assert before == (False, True), "the studio asks for no TF32"
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_real_gpu_convolves_in_true_float32_when_that_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.undo()
+    monkeypatch.setenv("STUDIO_PRECISION", "float32")
+    draw = torch.Generator().manual_seed(0)
+    pixels, weight = (torch.randn(8, 64, n, n, generator=draw).double() for n in (16, 3))
+    exact = nn.functional.conv2d(pixels, weight)
+    with autocast(GPU, CONVOLUTIONS):
+        found = nn.functional.conv2d(pixels.float().cuda(), weight.float().cuda()).cpu().double()
+    assert float((found - exact).abs().max() / exact.abs().max()) < 1e-5
 
 
 @pytest.mark.parametrize("device", [CPU, GPU])
