@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from studio.baselines.shipping import watch
 from studio.clip.encode import to_pixels
 from studio.clip.precision import autocast
+from studio.clip.scaling import LossScaler
 from studio.coft.epochs import Epochs
 from studio.coft.events import Event, Progress, Step
 from studio.coft.losses import positive_loss
@@ -139,6 +140,11 @@ def learn_context(
             features = template.encode(context)
         return task.space.texts(features)
 
+    def clip() -> None:
+        if settings.phase1_clip:
+            nn.utils.clip_grad_norm_([context], settings.phase1_clip)
+
+    scaler = LossScaler(task.backbone.device, task.backbone.visual)
     done = 0
     all_steps = count.steps + epochs * per_epoch * count.trainings
     all_epochs = count.epochs + epochs * count.trainings
@@ -154,10 +160,8 @@ def learn_context(
             loss = positive_loss(pictures @ texts().T, wanted, scale=task.space.scale)
             rate = float(schedule.get_last_lr()[0])
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            if settings.phase1_clip:
-                nn.utils.clip_grad_norm_([context], settings.phase1_clip)
-            optimizer.step()
+            scaler.backward(loss)
+            scaler.step(optimizer, clip)
             schedule.step()
             done += 1
             value = float(loss.detach())

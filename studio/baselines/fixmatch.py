@@ -20,6 +20,7 @@ import copy
 import dataclasses
 import math
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -28,6 +29,7 @@ from torch.nn.functional import cross_entropy
 from studio.baselines.shipping import ship, ship_zero_shot, watch
 from studio.clip.encode import preprocess, to_pixels
 from studio.clip.precision import autocast
+from studio.clip.scaling import LossScaler
 from studio.coft.classifier import Tower
 from studio.coft.contrast import follow, key_views
 from studio.coft.epochs import Epochs
@@ -78,6 +80,7 @@ def _train(
     yield from taken.told("Training", epochs)
     steps = math.ceil(taken.size / settings.phase2_batch) * epochs
     optimizer, schedule = tower_optimizer(student, settings, steps=steps)
+    scaler = LossScaler(backbone.device, backbone.visual)
     done = 0
     for epoch in range(1, epochs + 1):
         for batch in pool[taken.order(epoch, order)].split(settings.phase2_batch):
@@ -104,10 +107,9 @@ def _train(
                     logits = student(hard[own])
                 each = cross_entropy(logits.float(), labels, reduction="none")
                 loss = (each * accepted).sum() / len(batch)
-                loss.backward()
+                scaler.backward(loss)
                 value += float(loss.detach())
-            clip_gradient(optimizer, settings.phase2_clip)
-            optimizer.step()
+            scaler.step(optimizer, partial(clip_gradient, optimizer, settings.phase2_clip))
             schedule.step()
             done += 1
             momentum = min(1 - 1 / (done + 1), settings.fixmatch_momentum)

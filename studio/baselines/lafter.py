@@ -30,6 +30,7 @@ from torch.nn.functional import cross_entropy
 from studio.baselines.shipping import ship, ship_zero_shot, watch
 from studio.clip.encode import encode_texts
 from studio.clip.precision import autocast
+from studio.clip.scaling import LossScaler
 from studio.coft.adapters import VisualAdapter, build_adapter
 from studio.coft.classifier import unit_tower
 from studio.coft.contrast import key_views
@@ -134,6 +135,7 @@ def _train(
             features = adapter.tail(backbone.visual, hidden)
         return head(task.space.images(features.float()))
 
+    scaler = LossScaler(backbone.device, backbone.visual)
     done = 0
     for epoch in range(1, epochs + 1):
         for part in taken.order(epoch, shuffle).split(BATCH):
@@ -144,8 +146,8 @@ def _train(
             loss = cross_entropy(logits(hidden), wanted, label_smoothing=SMOOTHING)
             rate = float(schedule.get_last_lr()[0])
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
+            scaler.backward(loss)
+            scaler.step(optimizer)
             schedule.step()
             done += 1
             value = float(loss.detach())

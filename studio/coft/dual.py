@@ -53,6 +53,11 @@ class DualPromptModel(nn.Module):
         )  # a tuple keeps them out of this module's own state
         self.to(backbone.device)
 
+    @property
+    def backbone(self) -> Backbone:
+        """The frozen model whose copy this one is."""
+        return self._frozen[0]
+
     def images(self, hidden: Tensor) -> Tensor:
         """Unit image features (B, d) from the adapter's prefix output."""
         backbone, _, space = self._frozen
@@ -203,9 +208,18 @@ class HeldOdds:
 Odds: TypeAlias = "Judges | HeldOdds"
 
 
+NO_ODDS = HeldOdds(torch.empty(0))
+"""What other ranks than the writer have, who alone reads them."""
+
+ODDS_PART = ("log_odds", "images", "texts", "scale", "size")
+"""What `part` may hold."""
+
+
 def odds_of(part: Mapping[str, Any], *, device: torch.device) -> Odds:
-    """What `part` made; device: where images and texts are compared."""
+    """What `part` made, if any of it is there; device: where images and texts are compared."""
     if "log_odds" in part:
         return HeldOdds(part["log_odds"])
+    if "images" not in part:
+        return NO_ODDS
     texts = [(positive.to(device), negative.to(device)) for positive, negative in part["texts"]]
     return Judges(part["images"], texts, float(part["scale"]), int(part["size"]))

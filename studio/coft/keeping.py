@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 
+from studio.clip.scaling import LossScaler
 from studio.coft.events import FitPart, FitState
 
 Part = Mapping[str, Any]
@@ -163,9 +164,10 @@ def state_of(
     modules: Mapping[str, nn.Module],
     optimizer: torch.optim.Optimizer,
     schedule: LRScheduler,
+    scaler: LossScaler,
     generators: Mapping[str, torch.Generator],
 ) -> Part:
-    """Weights, optimiser, schedule and random streams of a training."""
+    """Weights, optimiser, schedule, scale of the loss and random streams of a training."""
     stands = optimizer.state_dict()
     return {
         "modules": {name: module.state_dict() for name, module in modules.items()},
@@ -174,6 +176,7 @@ def state_of(
             "param_groups": stands["param_groups"],
         },
         "schedule": schedule.state_dict(),
+        "scaler": scaler.state(),
         "generators": {name: stream.get_state() for name, stream in generators.items()},
     }
 
@@ -184,6 +187,7 @@ def restore(
     modules: Mapping[str, nn.Module],
     optimizer: torch.optim.Optimizer,
     schedule: LRScheduler,
+    scaler: LossScaler,
     generators: Mapping[str, torch.Generator],
 ) -> None:
     """The same into a training that has just been set up, in place."""
@@ -196,6 +200,7 @@ def restore(
     }
     optimizer.load_state_dict({"state": state, "param_groups": part["optimizer"]["param_groups"]})
     schedule.load_state_dict(dict(part["schedule"]))
+    scaler.restore(part.get("scaler", {}))  # earlier versions had none
     for name, stream in generators.items():
         stream.set_state(part["generators"][name])
 

@@ -13,6 +13,7 @@ from torch.nn.functional import cross_entropy
 
 from studio.clip.encode import preprocess, to_pixels
 from studio.clip.precision import autocast
+from studio.clip.scaling import LossScaler
 from studio.coft.classifier import Tower
 from studio.coft.contrast import MomentumContrast, key_views, queue_size
 from studio.coft.epochs import Epochs
@@ -182,6 +183,8 @@ class _Tuner:
         self.steps = per_epoch * settings.phase2_epochs
         self.done = 0
         self._optimizer, self._schedule = tower_optimizer(tower, settings, steps=self.steps)
+        device = tower.head.weight.device
+        self._scaler = LossScaler(device, tower.visual, team=self._team)
 
     def state(self) -> Part:
         """How its training stands."""
@@ -203,6 +206,7 @@ class _Tuner:
             "modules": {**modules, **slow},
             "optimizer": self._optimizer,
             "schedule": self._schedule,
+            "scaler": self._scaler,
             "generators": {"views": self.generator, "keys": self.key_generator},
         }
 
@@ -250,10 +254,11 @@ class _Tuner:
                 contrast = self.contrast.loss(features, keys[-1]) * len(features) / batch
                 parts["contrast"] += float(contrast.detach())
                 loss = loss + self.settings.contrast_weight * contrast
-            loss.backward()
+            self._scaler.backward(loss)
         self._team.summed(p for group in self._optimizer.param_groups for p in group["params"])
-        clip_gradient(self._optimizer, self.settings.phase2_clip)
-        self._optimizer.step()
+        self._scaler.step(
+            self._optimizer, lambda: clip_gradient(self._optimizer, self.settings.phase2_clip)
+        )
         self._schedule.step()
         if self.contrast:
             none = pixels.new_empty(0, self.tower.head.in_features)

@@ -15,8 +15,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from studio.coft.dual import DualPromptModel, HeldOdds, Judgement, Judges, Odds, odds_of
-from studio.coft.events import Event, Judged, Monitor, Step, Warned
+from studio.coft.dual import (
+    NO_ODDS,
+    ODDS_PART,
+    DualPromptModel,
+    Judgement,
+    Judges,
+    Odds,
+    odds_of,
+)
+from studio.coft.events import Event, FitPart, FitState, Judged, Monitor, Step, Warned
 from studio.coft.first_labels import contradicted, support, with_first
 from studio.coft.given import REJECTED, given_weights, into_judged, with_claims
 from studio.coft.hidden import TestViews
@@ -77,7 +85,7 @@ class Learned:
     @classmethod
     def of_shared(cls, shared: Mapping[str, Any], *, models: Models) -> Learned:
         """The same on another rank: without log-odds."""
-        return cls(**{**shared, "models": models, "odds": HeldOdds(torch.empty(0))})
+        return cls(**{**shared, "models": models, "odds": NO_ODDS})
 
 
 def phase_one_rounds(task: Task) -> Generator[Event, None, Learned]:
@@ -211,6 +219,20 @@ def _part(learned: Learned, number: int) -> Part:
     return {**whole, **learned.odds.part(), "models": models, "number": number}
 
 
+def for_helpers(state: FitState) -> FitState:
+    """What other ranks than the writer need of a state: all but the log-odds of all images, which
+    are gigabytes where these are many.
+    """
+    part = state.parts.get(ROUNDS)
+    if part is None:
+        return state
+    tensors = {
+        name: own for name, own in part.tensors.items() if name.partition(".")[0] not in ODDS_PART
+    }
+    values = {name: own for name, own in part.values.items() if name not in ODDS_PART}
+    return FitState(state.at, {**state.parts, ROUNDS: FitPart(tensors, values)})
+
+
 def _taken(task: Task) -> tuple[Learned | None, int]:
     """What the fit that goes on here had learned in its rounds, and the round to begin with."""
     part = task.kept.taken(ROUNDS)
@@ -221,8 +243,8 @@ def _taken(task: Task) -> tuple[Learned | None, int]:
     for model, state in zip(models, part.pop("models"), strict=True):
         model.load_state_dict(state)
     odds = odds_of(part, device=task.space.image_mean.device)
-    for name in odds.part():
-        del part[name]
+    for name in ODDS_PART:
+        part.pop(name, None)
     # Earlier versions kept the tables (N, C) that the seeds of a further round are chosen from.
     further = [_seeds_of(own, task) for own in part.pop("scores", ())]
     further += [(indices, labels, likely) for indices, labels, likely in part.pop("further", ())]

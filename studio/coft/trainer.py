@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
+from studio.clip.scaling import LossScaler
 from studio.coft.dual import DualPromptModel
 from studio.coft.keeping import Part, restore, state_of
 from studio.coft.losses import draw_complements, negative_loss, positive_loss
@@ -60,6 +61,8 @@ class Trainer:
             weight_decay=settings.weight_decay,
             steps=steps,
         )
+        backbone = model.backbone
+        self._scaler = LossScaler(backbone.device, backbone.visual, team=self._team)
 
     def state(self) -> Part:
         """How its training stands."""
@@ -76,6 +79,7 @@ class Trainer:
             "modules": {"model": self.model},
             "optimizer": self._optimizer,
             "schedule": self._schedule,
+            "scaler": self._scaler,
             "generators": {
                 "shuffle": self.shuffle, "views": self.views, "complement": self.complement
             },
@@ -110,13 +114,15 @@ class Trainer:
         )
         self._optimizer.zero_grad(set_to_none=True)
         total, parts = self._gradients(hidden, labels, complements, scale, rows)
-        if self.settings.phase1_clip:
-            for side in self._sides:
-                torch.nn.utils.clip_grad_norm_(side, self.settings.phase1_clip)
-        self._optimizer.step()
+        self._scaler.step(self._optimizer, self._clip)
         self._schedule.step()
         self.done += 1
         return total, parts
+
+    def _clip(self) -> None:
+        if self.settings.phase1_clip:
+            for side in self._sides:
+                torch.nn.utils.clip_grad_norm_(side, self.settings.phase1_clip)
 
     def _gradients(
         self, hidden: Tensor, labels: Tensor, complements: Tensor, scale: float, rows: slice
@@ -133,11 +139,11 @@ class Trainer:
             loss, its = dual_loss(
                 images, leaves, labels[own], complements[own], scale, self.settings
             )
-            (share * loss).backward()
+            self._scaler.backward(share * loss)
             its["loss"] = float(loss.detach())
             terms = {name: value + share * its[name] for name, value in terms.items()}
         self._team.summed([*self._sides[1], *leaves])
-        torch.autograd.backward(texts, [leaf.grad for leaf in leaves])
+        self._scaler.carry(texts, [leaf.grad for leaf in leaves])
         terms = self._team.added(terms)
         return terms.pop("loss"), terms
 

@@ -2,7 +2,7 @@
 
 Who encodes or judges a folder asks for its images batch by batch. Between two batches the device is
 at work, and the next batch is read in another thread: a GPU need not wait for canvases that are
-compressed.
+compressed. Of several processes each asks for every so manieth batch, and has its next one read.
 """
 
 from __future__ import annotations
@@ -33,22 +33,23 @@ class ReadAhead:
         self._lock = Lock()
         self._pool: ThreadPoolExecutor | None = None
         self._last: Numbers = np.empty(0, np.int64)
+        self._gap = 0  # from where one batch began to where the next one did; 0: not known
         self._next: tuple[Numbers, Future[Pixels]] | None = None
 
     def batch(self, indices: Numbers) -> Pixels:
         """The images of these numbers (B,). Raises what reading them raises."""
         with self._lock:
             ahead, self._next = self._next, None
-            in_turn = _follows(indices, self._last)
-            self._last = indices
+            before, self._gap = self._gap, _gap(self._last, indices)
+            # One batch after the other may be chance where others lie between, but not twice.
+            in_turn = self._gap > 0 and self._gap in (len(self._last), before)
+            begin, self._last = int(indices[0]) + self._gap if in_turn else 0, indices
         if ahead is not None and np.array_equal(ahead[0], indices):
             found = ahead[1].result()
         else:
             found = self._gather(indices)
         if in_turn:
-            self._begin(
-                np.arange(indices[-1] + 1, min(indices[-1] + 1 + len(indices), self._images))
-            )
+            self._begin(np.arange(begin, min(begin + len(indices), self._images)))
         return found
 
     def _begin(self, indices: Numbers) -> None:
@@ -60,8 +61,10 @@ class ReadAhead:
             self._next = indices, self._pool.submit(self._gather, indices)
 
 
-def _follows(indices: Numbers, last: Numbers) -> bool:
-    """Whether a batch is of consecutive images, and begins where the last one ended."""
-    if len(indices) < 2 or not len(last) or indices[0] != last[-1] + 1:
-        return False
-    return bool((np.diff(indices) == 1).all())
+def _gap(last: Numbers, indices: Numbers) -> int:
+    """How much further a batch begins than the last one; 0 where it is not behind it, or not of
+    consecutive images.
+    """
+    if len(indices) < 2 or not len(last) or indices[0] <= last[-1]:
+        return 0
+    return int(indices[0] - last[0]) if (np.diff(indices) == 1).all() else 0

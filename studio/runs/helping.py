@@ -16,6 +16,7 @@ from studio.clip.backbone import Backbone, load_backbone
 from studio.clip.encode import Images
 from studio.clip.store import help_encode
 from studio.coft.events import FitPart, FitState
+from studio.coft.rounds import for_helpers
 from studio.coft.student import Student
 from studio.coft.task import Task
 from studio.errors import FolderError, ModelError
@@ -65,7 +66,7 @@ def hand_over(ranks: Ranks, task: Task, state: FitState | None, *, method: str |
             "judged": task.judged,
             "claims": task.claims,
             "student": None if own else [task.student.features, task.student.class_vectors],
-            "state": None if state is None else _sent(state),
+            "state": None if state is None else _sent(for_helpers(state)),
         }
     )
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from studio.clip import scaling
 from studio.clip.backbone import Backbone
 from studio.coft import rounds
+from studio.coft.dual import Judges
 from studio.coft.events import Event, FitPart, FitState, Step
 from studio.coft.keeping import Course
 from studio.coft.task import Task
@@ -91,6 +94,17 @@ def test_a_fit_goes_on_from_its_states_with_the_same_bits(
     arguments: dict[str, Any], method: str, every: int
 ) -> None:
     check_all_states(method, arguments, every=every)
+
+
+@pytest.mark.slow
+def test_a_fit_in_float16_goes_on_with_the_scale_that_its_losses_had(
+    arguments: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At first it is so large that steps are left out; who began with that anew left out others."""
+    monkeypatch.setenv("STUDIO_PRECISION", "float16")
+    monkeypatch.setattr(scaling, "FIRST", 2.0**20)
+    quick = Settings(**{**FULL, "rounds": 1, "contrast_weight": 0.0})
+    check_all_states("coft", {**arguments, "settings": quick}, every=4)
 
 
 def test_a_fit_that_is_stopped_yields_its_state_once_and_goes_on_from_there(
@@ -183,6 +197,40 @@ def test_states_of_earlier_versions_hold_what_seeds_were_chosen_from(
     kept = FitState(first.at, {**first.parts, "rounds": FitPart(older, values)})
     again = list(fit(Task(**arguments | {"settings": settings}, state=kept)))
     assert went_on(again, kept) == went_on(events, first)
+
+
+@pytest.mark.parametrize("kept_as", ["log-odds", "features"])
+def test_other_ranks_go_on_without_what_both_models_say_of_all_images(
+    arguments: dict[str, Any], monkeypatch: pytest.MonkeyPatch, kept_as: str
+) -> None:
+    """The writer alone reads it, at the end: until then a fit goes on in the same way."""
+    if kept_as == "features":
+        monkeypatch.setattr(Judges, "lasting", lambda self: self)
+    quick = {**arguments, "settings": Settings(**{**FULL, "rounds": 1, "contrast_weight": 0.0})}
+    fit = METHODS["coft"].load()
+    events = list(fit(Task(**quick, state_due=all_due)))
+    state = next(own for own in states_of(events) if own.at == "phase2")
+    sent = through_json(rounds.for_helpers(state))
+    images = len(quick["images"])
+    shapes = {tuple(own.shape[:2]): name for name, own in sent.parts["rounds"].tensors.items()}
+    assert (2, images) in shapes, "labels and what they weigh"
+    large = [own for own in sent.parts["rounds"].tensors.values() if own.ndim == 3]
+    assert not [own for own in large if own.shape[:2] == (2, images)]
+    assert set(sent.parts["rounds"].values) < set(state.parts["rounds"].values)
+    steps = [plain(event) for event in went_on_steps(fit(Task(**quick, state=sent)))]
+    expected = went_on(events, state)
+    assert steps == [event for event in expected if event[0] == "Step"]
+
+
+def went_on_steps(events: Iterator[Event]) -> list[Step]:
+    """Those of Phase II, after which a writer would miss the log-odds."""
+    found: list[Step] = []
+    for event in events:
+        if isinstance(event, Step) and event.phase == 2:
+            found.append(event)
+            if event.model == 1 and event.step == event.steps:
+                break
+    return found
 
 
 @pytest.mark.parametrize(("model", "left"), [(0, [2, 4]), (1, [0, 2])])

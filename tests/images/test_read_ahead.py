@@ -40,10 +40,23 @@ def test_what_comes_next_in_turn_is_read_before_it_is_asked_for() -> None:
     assert len(reader.read) == 3, "it was there"
 
 
+def test_of_several_processes_each_has_its_own_next_batch_read() -> None:
+    """As the second of three asks, whose batches are of two images."""
+    reader = Reader()
+    ahead = ReadAhead(reader, images=21)
+    for begin in (2, 8, 14):
+        assert ahead.batch(np.arange(begin, begin + 2)).tolist() == [begin, begin + 1]
+    for _ in range(4):
+        assert reader.done.acquire(timeout=10)
+    assert reader.read == [[2, 3], [8, 9], [14, 15], [20]], "at the end, what there is"
+    assert ahead.batch(numbers(20)).tolist() == [20]
+    assert len(reader.read) == 4, "it was there"
+
+
 @pytest.mark.parametrize(
     "batches",
     [[[4, 1], [5, 2], [0, 3]], [[0], [1], [2]], [[0, 1], [4, 5], [2, 3]], [[], [], []],
-     [[0, 1], [2, 4], [6, 7]]],
+     [[0, 1], [2, 4], [6, 7]], [[0, 1], [3, 4], [6, 7]], [[1, 5], [2, 3], [6, 7]]],
 )  # fmt: skip
 def test_what_is_asked_for_in_any_order_is_read_once(batches: list[list[int]]) -> None:
     reader = Reader()
