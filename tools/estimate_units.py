@@ -118,8 +118,8 @@ class Part(NamedTuple):
 
 
 def kept_units(data: Path, cache: Path) -> list[Unit]:
-    """All units but whole runs. Those of a set are kept in CACHE/estimate-units; delete them to
-    measure anew.
+    """All units but whole runs, and but parts of too few images to compare their names with nouns.
+    Those of a set are kept in CACHE/estimate-units; delete them to measure anew.
     """
     folder = cache / "estimate-units"
     folder.mkdir(parents=True, exist_ok=True)
@@ -133,7 +133,7 @@ def kept_units(data: Path, cache: Path) -> list[Unit]:
             (folder / f"{name}.json").write_text(json.dumps(found), encoding="utf-8")
             print(name, len(found), file=sys.stderr, flush=True)
     rows = [row for name in names for row in json.loads((folder / f"{name}.json").read_text())]
-    return [Unit.from_dict(row) for row in rows]
+    return [unit for unit in map(Unit.from_dict, rows) if unit.evidence.z is not None]
 
 
 def labelled(data: Path) -> list[str]:

@@ -80,9 +80,8 @@ class LossScaler:
             clip()
             optimizer.step()
             return True
-        self._scaler.scale(
-            torch.zeros((), device=self._device)
-        )  # also where no row was this rank's
+        # A scaler has a scale from its first loss on, and no row may have been this rank's.
+        self._scaler.scale(torch.zeros((), device=self._device))
         finite = _finite(gradients)
         if self._team.added({"overflowed": float(not finite)})["overflowed"]:
             if finite:  # another rank's was not
