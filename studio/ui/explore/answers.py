@@ -95,7 +95,11 @@ class ExploreAnswers(InSession):
         first, before = run is None, self._remembered(remembered)
         choices = self.choices(wanted or (before[0] if first else run), label)
         # A button that asks for a run says which panel, too.
-        return {**choices, self.recalled: before[1] if first and not wanted else "", self.wanted: ""}
+        return {
+            **choices,
+            self.recalled: before[1] if first and not wanted else "",
+            self.wanted: "",
+        }
 
     def _remembered(self, text: Any) -> tuple[Any, str]:
         """Run and panel as a page has kept them."""
