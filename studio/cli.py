@@ -26,6 +26,7 @@ from studio.parsers.labels import (
 from studio.parsers.tables import add_bench, add_paper
 
 USER_ERROR = 2
+MOST_SHOWN = 3  # arguments that a command does not take: a pattern may stand for thousands of files
 
 _COMMANDS = (
     add_fit, add_suggest, add_checks, add_judge, add_prompts, add_predict, add_export, add_bench,
@@ -43,7 +44,7 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code: 0, 2 for what the user can put right, 130 after Ctrl-C."""
-    options = _parser().parse_args(arguments)
+    options = _parsed(arguments)
     keep_freed_memory()
     try:
         code: int = options.command(options)
@@ -59,6 +60,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
 
 
+def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The options of a command; what it does not take is said of that command.
+
+    argparse would name the whole program, whose `--help` lists none of a command's options.
+    """
+    parser = _parser()
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        shown = " ".join(map(repr, unknown[:MOST_SHOWN]))
+        more = f" and {len(unknown) - MOST_SHOWN} more" if len(unknown) > MOST_SHOWN else ""
+        parser.prog += f" {options.name_of_command}"
+        parser.error(f"`{options.name_of_command}` does not take {shown}{more}")
+    return options
+
+
 def program() -> NoReturn:
     """The command line as a program, which ends with the exit code."""
     code = main()
@@ -72,7 +88,9 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m studio",
         description="A folder of unlabelled images becomes labels and a classifier.",
     )
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(
+        title="commands", required=True, metavar="COMMAND", dest="name_of_command"
+    )
     for add in _COMMANDS:
         add(commands)
     return parser

@@ -37,6 +37,25 @@ def studio(*arguments: object) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["fit", "photos", "--nmaes", "x"], "`fit` does not take '--nmaes' 'x'; see"),
+        (["fit", *(f"{i}.jpg" for i in range(9))], "'1.jpg' '2.jpg' '3.jpg' and 5 more; see"),
+        (["predict", "run", "a", "b", "--out", "c"], "`predict` does not take 'b'; see"),
+    ],
+)
+def test_what_a_command_does_not_take_is_said_of_that_command(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+):
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+    error = capsys.readouterr().err
+    assert told in error
+    assert error.endswith(f"see `python -m studio {arguments[0]} --help`\n")
+    assert len(error.splitlines()) == 1
+
+
 def test_models_are_listed_with_licence_and_download(capsys: pytest.CaptureFixture[str]) -> None:
     from studio.clip.presets import PRESETS
 
