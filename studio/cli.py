@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from studio.errors import INTERRUPTED, StudioError, leave
+from studio.errors import INTERRUPTED, USER_ERROR, StudioError, leave
 from studio.memory import keep_freed_memory
 from studio.parsers.kept import add_cache, add_export, add_runs, add_settings
 from studio.parsers.labels import (
@@ -23,9 +23,9 @@ from studio.parsers.labels import (
     add_prompts,
     add_suggest,
 )
+from studio.parsers.shared import Parser
 from studio.parsers.tables import add_bench, add_paper
 
-USER_ERROR = 2
 MOST_SHOWN = 3  # arguments that a command does not take: a pattern may stand for thousands of files
 
 _COMMANDS = (
@@ -33,13 +33,6 @@ _COMMANDS = (
     add_paper, add_runs, add_models, add_cache, add_settings,
 )  # fmt: skip
 """In the order in which `--help` lists them."""
-
-
-class _Parser(argparse.ArgumentParser):
-    """Says in one line what is wrong, as every other error of a user does."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(USER_ERROR, f"error: {message}; see `{self.prog} --help`\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -83,8 +76,8 @@ def program() -> NoReturn:
     sys.exit(code)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="python -m studio",
         description="A folder of unlabelled images becomes labels and a classifier.",
     )
