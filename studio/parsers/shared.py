@@ -18,6 +18,14 @@ class Parser(argparse.ArgumentParser):
         self.exit(USER_ERROR, f"error: {message}; see `{self.prog} --help`\n")
 
 
+def above_zero(text: str) -> int:
+    """A number of images: none or fewer are no wish."""
+    number = int(text) if text.strip().lstrip("+-").isdecimal() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"give a whole number from 1 on, not {text!r}")
+    return number
+
+
 def add_names(parser: argparse.ArgumentParser) -> None:
     """Where class names and prompts come from."""
     parser.add_argument(
