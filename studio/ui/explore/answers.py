@@ -74,6 +74,7 @@ class ExploreAnswers(InSession):
         self.shown: gr.State
         self.pages: gr.State
         self.panel: gr.Textbox
+        self.recalled: gr.Textbox
         self.inner: gr.Tabs
         self.wanted: gr.State
 
