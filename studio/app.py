@@ -7,15 +7,16 @@ import os
 from contextlib import nullcontext
 from pathlib import Path
 
-from studio.errors import leave, one_line
+from studio.errors import StudioError, leave, one_line
 from studio.memory import keep_freed_memory
+from studio.parsers.shared import Parser
 from studio.places import default_cache_dir, default_runs_dir, has_display, is_loopback
 
 
 def main() -> None:
     """Read the flags, build the page, serve it."""
     space = os.environ.get("SPACE_HOST", "") if "SPACE_ID" in os.environ else None
-    parser = argparse.ArgumentParser(description="CoFT Studio, in the browser.")
+    parser = Parser(description="CoFT Studio, in the browser.")
     add = parser.add_argument
     add("--host", default="127.0.0.1" if space is None else "0.0.0.0", help="address to listen on")
     add("--port", type=int, default=7860, help="port to listen on (default: %(default)s)")
@@ -42,6 +43,9 @@ def main() -> None:
 
 def _serve(args: argparse.Namespace, *, space: str | None) -> None:
     """space: the name of the Hugging Face Space that this is; None: it is none."""
+    for root in args.root:  # else the page would be there, and open nothing
+        if not _real(root).is_dir():
+            raise StudioError(f"--root {root}: there is no such folder; check the path.")
     if args.window:
         from studio.ui.window import check_window
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from studio.errors import INTERRUPTED, StudioError, leave
+from studio.errors import INTERRUPTED, USER_ERROR, StudioError, leave
 from studio.memory import keep_freed_memory
 from studio.parsers.kept import add_cache, add_export, add_runs, add_settings
 from studio.parsers.labels import (
@@ -23,9 +23,10 @@ from studio.parsers.labels import (
     add_prompts,
     add_suggest,
 )
+from studio.parsers.shared import Parser
 from studio.parsers.tables import add_bench, add_paper
 
-USER_ERROR = 2
+MOST_SHOWN = 3  # arguments that a command does not take: a pattern may stand for thousands of files
 
 _COMMANDS = (
     add_fit, add_suggest, add_checks, add_judge, add_prompts, add_predict, add_export, add_bench,
@@ -34,16 +35,9 @@ _COMMANDS = (
 """In the order in which `--help` lists them."""
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says in one line what is wrong, as every other error of a user does."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(USER_ERROR, f"error: {message}; see `{self.prog} --help`\n")
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code: 0, 2 for what the user can put right, 130 after Ctrl-C."""
-    options = _parser().parse_args(arguments)
+    options = _parsed(arguments)
     keep_freed_memory()
     try:
         code: int = options.command(options)
@@ -59,6 +53,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
 
 
+def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The options of a command; what it does not take is said of that command.
+
+    argparse would name the whole program, whose `--help` lists none of a command's options.
+    """
+    parser = _parser()
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        shown = " ".join(map(repr, unknown[:MOST_SHOWN]))
+        more = f" and {len(unknown) - MOST_SHOWN} more" if len(unknown) > MOST_SHOWN else ""
+        parser.prog += f" {options.name_of_command}"
+        parser.error(f"`{options.name_of_command}` does not take {shown}{more}")
+    return options
+
+
 def program() -> NoReturn:
     """The command line as a program, which ends with the exit code."""
     code = main()
@@ -67,12 +76,14 @@ def program() -> NoReturn:
     sys.exit(code)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="python -m studio",
         description="A folder of unlabelled images becomes labels and a classifier.",
     )
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(
+        title="commands", required=True, metavar="COMMAND", dest="name_of_command"
+    )
     for add in _COMMANDS:
         add(commands)
     return parser

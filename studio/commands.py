@@ -38,10 +38,13 @@ def suggest(options: argparse.Namespace) -> int:
     from functools import partial
 
     from studio.api.command import class_names
+    from studio.api.suggesting import COLUMNS
     from studio.api.suggesting import suggest as found
     from studio.api.target import Target
+    from studio.runs.table import check_out
     from studio.terminal import Terminal, stop_on_ctrl_c
 
+    check_out(options.out, COLUMNS)  # before hours are spent on looking at the images
     order = Target(
         options.target, options.budget, options.runs, options.cache, class_names(options),
         options.prompts, options.model,
@@ -60,10 +63,12 @@ def suggest(options: argparse.Namespace) -> int:
 
 def checks(options: argparse.Namespace) -> int:
     """Draw images to check, or say what those that were checked tell of all labels."""
+    from studio.api.checks import CHECK_COLUMNS
     from studio.api.run import Run
     from studio.errors import RunError
     from studio.runs.deciding import USUAL, WAYS, sentences
     from studio.runs.store import RunStore
+    from studio.runs.table import check_out
 
     run = Run(RunStore(options.runs).find(options.run))
     if options.keep is not None:
@@ -71,6 +76,7 @@ def checks(options: argparse.Namespace) -> int:
         print(f"labels.csv and exports take the labels {WAYS.get(run.standing, run.standing)}")
         return 0
     if options.out is not None:
+        check_out(options.out, CHECK_COLUMNS, answers="label")
         table = run.checks(options.number)
         table.save(options.out)
         print(f"{plural(len(table), 'image')} to check: {options.out}")

@@ -59,6 +59,8 @@ def check_port(host: str, port: int) -> None:
     Raises:
         StudioError: and why.
     """
+    if not 0 <= port <= 65535:  # some systems take what is left of a larger one
+        raise StudioError(f"--port takes a number from 0 to 65535, not {port}")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -67,8 +69,6 @@ def check_port(host: str, port: int) -> None:
             if sys.platform != "win32":  # where it would take a port that is in use
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
-    except OverflowError:
-        raise StudioError(f"--port takes a number from 0 to 65535, not {port}") from None
     except OSError as error:
         raise StudioError(_no_port(error, host, port)) from None
 

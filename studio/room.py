@@ -75,6 +75,10 @@ def cannot_write(error: BaseException, folder: Path, *, what: str = "") -> Write
     gone = number == errno.ENOENT and not folder.is_dir()
     if number in _NOT_OURS or gone:
         reason = (error.strerror or str(error)).lower()
+        if number in (errno.EEXIST, errno.ENOTDIR):
+            # "file exists" is what the system says of a file in the place of a folder.
+            files = [path for path in (folder, *folder.parents) if path.is_file()]
+            reason = f"{files[0]} is a file" if files else reason
         return WriteError(
             f"cannot write to {place}: {reason}; choose another folder (--runs, --cache), or have "
             "it made writable",

@@ -178,7 +178,9 @@ class Settings(Choices):
     )
 
     # Phase I
-    phase1_epochs: int = choice(10, "DeFT", "Epochs over the seed set.", low=0)
+    phase1_epochs: int = choice(
+        10, "DeFT", "Epochs over the seed set; small sets get more, see phase1_min_steps.", low=0
+    )
     phase1_min_steps: int = choice(
         60, "inferred", "Floor on Phase I steps, for tiny seed sets.", low=0
     )

@@ -49,7 +49,10 @@ def open_file(path: Path) -> IO[bytes]:
     except ValueError:  # a name that holds \0
         raise Unreadable("a file's name is no name") from None
     try:
-        if not stat.S_ISREG(os.fstat(number).st_mode):
+        mode = os.fstat(number).st_mode
+        if stat.S_ISDIR(mode):
+            raise Unreadable(f"{path.name} is a folder")
+        if not stat.S_ISREG(mode):
             raise Unreadable(f"{path.name} is no ordinary file")
         return os.fdopen(number, "rb")
     except BaseException:

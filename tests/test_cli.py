@@ -37,6 +37,25 @@ def studio(*arguments: object) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["fit", "photos", "--nmaes", "x"], "`fit` does not take '--nmaes' 'x'; see"),
+        (["fit", *(f"{i}.jpg" for i in range(9))], "'1.jpg' '2.jpg' '3.jpg' and 5 more; see"),
+        (["predict", "run", "a", "b", "--out", "c"], "`predict` does not take 'b'; see"),
+    ],
+)
+def test_what_a_command_does_not_take_is_said_of_that_command(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+):
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+    error = capsys.readouterr().err
+    assert told in error
+    assert error.endswith(f"see `python -m studio {arguments[0]} --help`\n")
+    assert len(error.splitlines()) == 1
+
+
 def test_models_are_listed_with_licence_and_download(capsys: pytest.CaptureFixture[str]) -> None:
     from studio.clip.presets import PRESETS
 
@@ -388,3 +407,49 @@ def test_the_terminal_tells_the_step_and_the_time_left_of_the_whole() -> None:
         "step 4 of 6: checking each other's labels: 9/9 about 2 min left in all",
         "step 5 of 6: training: 3/3 loss 0.5",
     ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["checks", "RUN", "--out", "c.csv", "--number", "0"], "a whole number from 1 on, not '0'"),
+        (["checks", "RUN", "--out", "c.csv", "--number", "x"], "a whole number from 1 on, not 'x'"),
+        (["checks", "RUN", "--out", "c.csv", "--answers", "d.csv"], "not allowed with"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+):
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+    assert told in capsys.readouterr().err
+
+
+def test_a_file_in_a_folders_place_is_one_line_and_stays(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    file, a_set = tmp_path / "notes.txt", tmp_path / "set"
+    file.write_text("mine\n")
+    for part in ("train", "test"):
+        (a_set / part).mkdir(parents=True)
+    (a_set / "classes.txt").write_text("a\ta\nb\tb\n")
+    names = tmp_path / "names.txt"
+    names.write_text("cat\ndog\n")
+    prompts = ["prompts", "--names", str(names), "--hand-written", "plain", "--out"]
+    bench = ["bench", "--methods", "zero-shot", "--seeds", "0"]
+    for arguments, told in (
+        ([*prompts, str(file)], "holds no prompts; give another file"),
+        ([*prompts, str(tmp_path / "gone" / "p.json")], "There is no folder"),
+        ([*bench, "--data", str(a_set), "--out", str(file)], "notes.txt is a file"),
+        ([*bench, "--data", str(file), "--out", str(tmp_path / "o")], "notes.txt is a file"),
+        ([*bench, "--data", str(tmp_path / "gone"), "--out", str(tmp_path / "o")], "no folder"),
+        (["checks", "x", "--runs", str(tmp_path)], "no run 'x'"),
+    ):
+        assert main(arguments) == 2, arguments
+        error = capsys.readouterr().err
+        assert told in error
+        assert len(error.splitlines()) == 1
+    assert file.read_text() == "mine\n"
+    good = tmp_path / "prompts.json"
+    assert main([*prompts, str(good)]) == 0
+    assert main([*prompts, str(good)]) == 0, "prompts are written anew"

@@ -63,7 +63,8 @@ def test_a_folder_is_tried_by_writing_into_it(tmp_path: Path):
     assert unwritable(tmp_path / "new" / "cache") == ""
     assert list((tmp_path / "new" / "cache").iterdir()) == []
     (tmp_path / "file").write_text("in the way")
-    assert str(tmp_path / "file") in unwritable(tmp_path / "file" / "cache")
+    assert f"{tmp_path / 'file'} is a file" in unwritable(tmp_path / "file" / "cache")
+    assert f"{tmp_path / 'file'} is a file" in unwritable(tmp_path / "file")
 
 
 def test_both_sizes_are_said_where_there_is_too_little_room(

@@ -61,7 +61,9 @@ def corrections_in(
         return corrections_from(table, images=images, tell=tell)
     if runs is None:
         raise RunError(f"{corrections} is no file; give a CSV with the columns path,label")
-    return corrections_from(RunStore(runs).find(str(corrections)), images=images, tell=tell)
+    return corrections_from(
+        RunStore(runs).find(str(corrections), others="and no such file"), images=images, tell=tell
+    )
 
 
 def asked(

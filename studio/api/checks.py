@@ -24,6 +24,8 @@ from studio.runs.outcome import Outcome
 from studio.runs.standing import OwnLabels
 from studio.runs.table import plain_name, plain_path, read_csv
 
+CHECK_COLUMNS = ("path", "pseudo-label", "label")
+
 
 def to_check(
     outcome: Outcome, number: int, *, drawn_by: Outcome | None = None, before: Collection[str] = ()
@@ -40,11 +42,12 @@ def to_check(
         raise RunError("All images were answered before these labels were made: none can tell how "
                        "many of them are right.")  # fmt: skip
     first = order[: max(number, 0)]
-    return Table({
-        "path": [outcome.paths[i] for i in first],
-        "pseudo-label": [outcome.name(int(outcome.labels[i])) for i in first],
-        "label": [""] * len(first),
-    })  # fmt: skip
+    cells = (
+        [outcome.paths[i] for i in first],
+        [outcome.name(int(outcome.labels[i])) for i in first],
+        [""] * len(first),
+    )
+    return Table(dict(zip(CHECK_COLUMNS, cells, strict=True)))
 
 
 def told(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,11 +38,12 @@ def _fit(options: argparse.Namespace, request: JobRequest | None, ranks: Ranks) 
     from studio.files import finite
     from studio.runs.command import summary
     from studio.runs.job import JobStopped
-    from studio.runs.mirror import mirrored
+    from studio.runs.mirror import check_mirror, mirrored
     from studio.runs.request import create_run
     from studio.runs.resume import take_up
     from studio.runs.store import RunStore
 
+    check_mirror(options.mirror)
     store = RunStore(options.runs)
     if request is not None:
         store.tidy()
@@ -52,7 +54,7 @@ def _fit(options: argparse.Namespace, request: JobRequest | None, ranks: Ranks) 
         known = store.find(options.resume)
         request, run = take_up(RunStore(known.path.parent), known.id)
     try:
-        with mirrored(run.path, options.mirror):
+        with mirrored(run.path, options.mirror, tell=partial(print, file=sys.stderr)):
             result = work(
                 request, run, cache=options.cache, resumed=options.resume is not None,
                 as_is=options.as_is, ranks=ranks,

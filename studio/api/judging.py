@@ -28,7 +28,8 @@ from studio.prompts.endpoint import Endpoint, host_of, stays_here
 from studio.runs.corrections import Corrections, Subjects, folder_corrections
 from studio.runs.first_labels import encode_images
 from studio.runs.given import usable
-from studio.runs.given_table import write_corrections
+from studio.runs.given_table import CORRECTION_HEADS, write_corrections
+from studio.runs.judge_checks import COLUMNS as CHECK_HEAD
 from studio.runs.judge_checks import Questioned, judge_checked, write_checks
 from studio.runs.judge_purpose import Checking, Naming, Purpose, plan
 from studio.runs.judged import JudgeRecord
@@ -39,7 +40,7 @@ from studio.runs.outcome_of import zero_shot_outcome
 from studio.runs.reader import RunReader
 from studio.runs.resume import what_to_do
 from studio.runs.soft import soft_labels
-from studio.runs.store import RunStore
+from studio.runs.table import check_out
 
 INCOMPLETE = 1
 """Exit code when the asking did not come to its end."""
@@ -68,6 +69,12 @@ class JudgeOrder(Target):
     yes: bool = False
     dry_run: bool = False
     checks: str = ""
+
+    @property
+    def table(self) -> Path | None:
+        """The table that is written; None: there is none."""
+        of_folder = self.root is not None and not self.checks
+        return self.out or (Path("judged.csv") if of_folder else None)
 
     @property
     def wanted(self) -> str:
@@ -116,7 +123,9 @@ def judge(
     """
     base = judge_address(base_url=order.url)
     price = Price.parse(order.price)
-    images_wanted(order.wanted)  # both before hours are spent on looking at the images
+    images_wanted(order.wanted)  # all before hours are spent on looking at the images
+    if order.table is not None and not order.dry_run:
+        check_out(order.table, *((CHECK_HEAD,) if order.checks else CORRECTION_HEADS))
     key = "-" if order.dry_run else ""  # a budget needs none
     endpoint = find_judge(model=order.judge, base_url=order.url, key=key)
     price = price or price_of(endpoint.model, endpoint.host)
@@ -172,7 +181,7 @@ def _subject(
 ) -> _Subject:
     if order.root is not None:
         return _folder(order, order.root, begin=begin, stop=stop, tell=tell)
-    run = RunStore(order.runs).find(order.target)
+    run = order.run()
     reader = RunReader(run)
     reader.refresh()
     outcome = reader.outcome()
@@ -203,10 +212,9 @@ def _folder(
     corrections = folder_corrections(
         folder.root, cache_dir=order.cache, subjects=lambda: Subjects(paths, classes)
     )
-    out = order.out or (None if order.checks else Path("judged.csv"))
     return _Subject(
         outcome, folder.root, corrections, f"{folder.root}, as the page shows it",
-        shlex.join([str(folder.root), "--corrections", str(out)]), out,
+        shlex.join([str(folder.root), "--corrections", str(order.table)]), order.table,
         lambda: StillThere(encoded.features, np.arange(len(paths)), lambda: soft),
         lambda: Questioned.of(outcome),
     )  # fmt: skip

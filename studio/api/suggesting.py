@@ -22,7 +22,6 @@ from studio.runs.outcome import Outcome
 from studio.runs.reader import RunReader
 from studio.runs.resume import what_to_do
 from studio.runs.run import Run
-from studio.runs.store import RunStore
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,6 +30,9 @@ if TYPE_CHECKING:
 
 SEPARATOR = "|"
 """Between the names of a shortlist; within a name it has a backslash before it."""
+
+
+COLUMNS = ("path", "pseudo-label", "shortlist", "why")
 
 
 def suggest(order: Target, *, begin: Begin, stop: Stop = never) -> Table:
@@ -45,10 +47,7 @@ def suggest(order: Target, *, begin: Begin, stop: Stop = never) -> Table:
     if order.root is not None:
         images_wanted(order.budget)  # before hours are spent on looking at the images
         return _of_folder(order, order.root, begin=begin, stop=stop)
-    return suggest_of(
-        RunStore(order.runs).find(order.target), order.budget,
-        cache=order.cache, begin=begin, stop=stop,
-    )  # fmt: skip
+    return suggest_of(order.run(), order.budget, cache=order.cache, begin=begin, stop=stop)
 
 
 def suggest_of(run: Run, budget: str, *, cache: Path, begin: Begin, stop: Stop = never) -> Table:
@@ -120,12 +119,13 @@ def _table(
     }
     wanted = images_wanted(budget, classes=len(names))
     found = choose(features, soft, answers, wanted)
-    return Table({
-        "path": [paths[q.image] for q in found],
-        "pseudo-label": [outcome.name(int(outcome.labels[own[q.image]])) for q in found],
-        "shortlist": [shortlist([names[c] for c in q.shortlist]) for q in found],
-        "why": [q.why(names) for q in found],
-    })  # fmt: skip
+    cells = (
+        [paths[q.image] for q in found],
+        [outcome.name(int(outcome.labels[own[q.image]])) for q in found],
+        [shortlist([names[c] for c in q.shortlist]) for q in found],
+        [q.why(names) for q in found],
+    )
+    return Table(dict(zip(COLUMNS, cells, strict=True)))
 
 
 def shortlist(names: Sequence[str]) -> str:

@@ -7,11 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studio.api.classes import Classes, classes_of, listed
+from studio.errors import SettingsError
 from studio.images.canvases import Canvases
 from studio.images.folder import Folder
 from studio.images.preparing import prepare
 from studio.progress import Begin, Stop
 from studio.prompts.prompt_set import PromptSet
+from studio.runs.run import Run
+from studio.runs.store import RunStore
+
+EMBEDDED = "embedded"
+"""What a folder is labelled with first where nothing else is said."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,7 @@ class Target:
     cache: Path
     classes: Classes | None = None
     prompts: Path | None = None
-    model: str = "embedded"
+    model: str = EMBEDDED
 
     @property
     def root(self) -> Path | None:
@@ -40,6 +46,23 @@ class Target:
         path = Path(self.target).expanduser()
         is_run = any((at / "run.json").is_file() for at in (path, self.runs / self.target))
         return path if path.is_dir() and not is_run else None
+
+    def run(self) -> Run:
+        """The run that is meant, where `root` is None.
+
+        Raises:
+            RunError: There is none.
+            SettingsError: Something is given that a run has of its own.
+        """
+        run = RunStore(self.runs).find(self.target, others="and no folder of that name here")
+        given = {
+            "class names": self.classes is not None, "prompts": self.prompts is not None,
+            "a model": self.model != EMBEDDED,
+        }  # fmt: skip
+        for what, is_given in given.items():
+            if is_given:
+                raise SettingsError(f"Run {run.id} has {what} of its own: leave that out.")
+        return run
 
     def open(
         self, root: Path, *, begin: Begin, stop: Stop, tell: Callable[[str], None]

@@ -16,6 +16,7 @@ from studio.bench.subsets import Subset
 from studio.bench.table import accuracies, tables
 from studio.bench.work import fit
 from studio.errors import RunError
+from studio.room import writing
 
 
 def bench(options: argparse.Namespace) -> int:
@@ -37,7 +38,8 @@ def bench(options: argparse.Namespace) -> int:
 
 def run(planned: Sequence[Cell], *, model: str, out: Path, cache: Path) -> tuple[Results, int]:
     """Fit what is not in OUT/results.jsonl yet; all results there, and how many fits failed."""
-    out.mkdir(parents=True, exist_ok=True)
+    with writing(out):
+        out.mkdir(parents=True, exist_ok=True)
     results = Results(out / "results.jsonl")
     failed = 0
     for number, cell in enumerate(planned, start=1):

@@ -124,7 +124,13 @@ def labelled_sets(folders: Sequence[Path]) -> list[LabelledSet]:
     found: list[LabelledSet] = []
     empty = []
     for folder in folders:
-        inside = sorted(folder.iterdir()) if folder.is_dir() and not _is_set(folder) else [folder]
+        if not folder.is_dir():
+            raise FolderError(
+                f"{folder} is a file; give the folder of a set."
+                if folder.is_file()
+                else f"There is no folder {folder}; check the path."
+            )
+        inside = sorted(folder.iterdir()) if not _is_set(folder) else [folder]
         sets = [LabelledSet(path) for path in inside if _is_set(path)]
         found += sets
         if not sets:

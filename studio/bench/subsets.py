@@ -11,6 +11,7 @@ from pathlib import Path
 
 from studio.errors import SettingsError
 from studio.files import replace_file
+from studio.room import writing
 
 FEWEST = 2
 """Classes that stay, at least."""
@@ -80,7 +81,8 @@ class Subset:
 
 
 def _link(paths: Sequence[Path], folder: Path) -> None:
-    folder.mkdir(parents=True)
+    with writing(folder):
+        folder.mkdir(parents=True)
     for path in paths:
         try:
             os.link(path, folder / path.name)

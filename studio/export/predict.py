@@ -14,7 +14,7 @@ from studio.progress import Stop
 from studio.runs.model import label_each, load_classifier
 from studio.runs.resume import cannot_predict
 from studio.runs.run import Run
-from studio.runs.table import safe_name, safe_path, write_csv
+from studio.runs.table import check_out, safe_name, safe_path, write_csv
 
 if TYPE_CHECKING:
     from studio.images.canvases import Canvases
@@ -140,9 +140,10 @@ def predict(
     """As `predictions`, written to `out_csv`: path, label, confidence (0 to 1).
 
     Raises:
-        RunError: The run has no classifier yet.
-        FolderError: The folder cannot be used, or out_csv cannot be written.
+        RunError: The run has no classifier yet, or out_csv cannot be written, see `check_out`.
+        FolderError: The folder cannot be used.
     """
+    check_out(out_csv, PREDICT_COLUMNS)  # before hours are spent on looking at the images
     done = predictions(
         run, folder, cache_dir=cache_dir, device=device, progress=progress,
         follow_links=follow_links,

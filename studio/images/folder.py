@@ -34,6 +34,7 @@ from studio.images.decoding import REASONS, ImageRefused, decode
 from studio.images.kinds import SHOWN
 from studio.images.names import truth
 from studio.images.walking import A_FOLDER, OUTSIDE, ImageFile, Refused, walk
+from studio.numbers import plural
 
 __all__ = [
     "REASONS",
@@ -126,7 +127,7 @@ def nothing_usable(folder: Folder, refused: Sequence[Refused] | None = None) -> 
     """
     refused = folder.refused if refused is None else refused
     if not refused:
-        only = f", only {folder.others:,} files of other kinds" if folder.others else ""
+        only = f", only {plural(folder.others, 'file')} of other kinds" if folder.others else ""
         return FolderError(f"There is no image in {folder.root}{only}; it needs {SHOWN} files.")
     links = sum(item.detail == A_FOLDER for item in refused)
     what = [(len(refused) - links, "image"), (links, "folder")]

@@ -7,7 +7,13 @@ from typing import Any
 
 from studio import commands as run_command
 from studio.methods import METHODS
-from studio.parsers.shared import add_cache_dir, add_follow_links, add_names, add_runs_dir
+from studio.parsers.shared import (
+    above_zero,
+    add_cache_dir,
+    add_follow_links,
+    add_names,
+    add_runs_dir,
+)
 
 
 def add_models(commands: Any) -> None:
@@ -147,10 +153,14 @@ def add_checks(commands: Any) -> None:
     )
     add = checks.add_argument
     add("run", metavar="RUN", help="a run's id or 'latest'")
-    add("--number", type=int, default=40, metavar="N", help="images to draw (default: %(default)s)")
-    add("--out", type=Path, metavar="FILE", help="the CSV to write")
-    add("--answers", type=Path, metavar="FILE", help="that CSV with its column `label` filled in")
     add(
+        "--number", type=above_zero, default=40, metavar="N",
+        help="images to draw (default: %(default)s)",
+    )  # fmt: skip
+    one = checks.add_mutually_exclusive_group().add_argument  # each is a command of its own
+    one("--out", type=Path, metavar="FILE", help="the CSV to write")
+    one("--answers", type=Path, metavar="FILE", help="that CSV with its column `label` filled in")
+    one(
         "--keep", metavar="LABELS",
         help="have these labels leave, whatever answers say: zero-shot, phase1 or final; `answers` "
         "leaves it to the answers again",

@@ -4,8 +4,26 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import NoReturn
 
+from studio.errors import USER_ERROR
 from studio.places import default_cache_dir, default_runs_dir
+
+
+class Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong, as every other error of a user does."""
+
+    def error(self, message: str) -> NoReturn:
+        """End the program."""
+        self.exit(USER_ERROR, f"error: {message}; see `{self.prog} --help`\n")
+
+
+def above_zero(text: str) -> int:
+    """A number of images: none or fewer are no wish."""
+    number = int(text) if text.strip().lstrip("+-").isdecimal() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"give a whole number from 1 on, not {text!r}")
+    return number
 
 
 def add_names(parser: argparse.ArgumentParser) -> None:

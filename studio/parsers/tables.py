@@ -31,10 +31,11 @@ def add_bench(commands: Any) -> None:
         default=["zero-shot", "coft", "coft+"],
         metavar="METHOD[:KEY=VALUE,...]",
         help="methods, each with settings of its own if need be; shots=N gives N true labels a "
-        "class, prompts=DIR takes DIR/SET.json, model=MODEL another model (default: %(default)s)",
+        "class, prompts=DIR takes DIR/SET.json, model=MODEL another model "
+        "(default: zero-shot coft coft+)",
     )
     bench.add_argument(
-        "--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N", help="default: %(default)s"
+        "--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N", help="default: 0 1 2"
     )
     bench.add_argument(
         "--present",
@@ -77,7 +78,7 @@ def add_paper(commands: Any) -> None:
         help="as in `bench`, e.g. coft+:preset=paper (default: coft+)",
     )
     add("--model", default="ViT-B-16", help="as in `fit` (default: %(default)s, the paper's)")
-    add("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N", help="default: %(default)s")
+    add("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N", help="default: 0 1 2")
     add(
         "--data",
         type=Path,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio.errors import PromptError
+from studio.errors import PromptError, StudioError
 from studio.numbers import plural
 from studio.progress import Stop
 from studio.prompts.ask import Ask
@@ -42,6 +42,7 @@ def write_file(order: Order, *, cache_dir: Path, stop: Stop) -> int:
     Raises:
         PromptError: Nothing came, there is no key, or the file cannot be written.
     """
+    _check_out(order.out)
     if order.hand_written:
         _save(order.out, PromptSet(TEMPLATES[order.hand_written]))
         return 0
@@ -88,6 +89,23 @@ def _report(written: Written, out: Path) -> int:
         f"{written.tokens_in + written.tokens_out} tokens by the server's count"
     )
     return INCOMPLETE if written.problems or written.missing or written.stopped else 0
+
+
+def _check_out(out: Path) -> None:
+    """Raise where the file cannot be written or is somebody's own, before anything is paid for.
+
+    Prompts that are there are written anew.
+    """
+    if not out.parent.is_dir():
+        raise PromptError(f"There is no folder {out.parent} to write {out.name} into; make it.")
+    if out.is_file() and out.stat().st_size:
+        try:
+            PromptSet.load(out)
+        except StudioError:
+            raise PromptError(
+                f"{out} is there already and holds no prompts; give another file, or move that one "
+                "away."
+            ) from None
 
 
 def _save(out: Path, prompts: PromptSet) -> None:

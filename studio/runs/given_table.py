@@ -15,6 +15,8 @@ from studio.runs.table import plain_name, plain_path, read_csv, safe_name, safe_
 
 COLUMNS = ("path", "label", "correction")
 JUDGED_COLUMN = "judged_label"
+CORRECTION_HEADS = (COLUMNS, (*COLUMNS, JUDGED_COLUMN))
+"""Of a table of corrections: without and with what a judge said beside a person."""
 PATH_HEADS = (
     "path", "file_name", "filename", "file", "image", "image_path", "filepath", "img",
     "original_path",
@@ -42,7 +44,7 @@ def write_corrections(path: Path, corrections: Mapping[str, Correction]) -> Path
         )
         for image, correction in sorted(corrections.items())
     )  # fmt: skip
-    return write_csv(path, (*COLUMNS, JUDGED_COLUMN) if both else COLUMNS, rows)
+    return write_csv(path, CORRECTION_HEADS[both], rows)
 
 
 def read_corrections(

@@ -6,15 +6,15 @@ not know. So the run works on a disk of its own, and what is new is copied as wh
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from studio.errors import SettingsError
 from studio.files import replace_file
 
 EVERY_S = 5.0
@@ -37,13 +37,17 @@ class Mirror:
     def __init__(self, run: Path, target: Path) -> None:
         self._run, self._target = run, target
         self._copied: dict[str, tuple[int, int]] = {}
+        self.failed = ""
 
     def copy(self) -> int:
-        """Copy what is new; how many files that was. What cannot be copied is tried again."""
-        done = 0
+        """Copy what is new; how many files that was. What cannot be copied is tried again.
+
+        Afterwards `failed` says why the last one that could not be copied was not; "": all were.
+        """
+        done, self.failed = 0, ""
         for name in sorted(names_in(self._run), key=in_order):
             source = self._run / name
-            with contextlib.suppress(OSError):
+            try:
                 found = source.stat()
                 mark = found.st_mtime_ns, found.st_size
                 if self._copied.get(name) == mark:
@@ -53,6 +57,9 @@ class Mirror:
                 replace_file(target, lambda part, source=source: shutil.copyfile(source, part))  # type: ignore[misc]
                 self._copied[name] = mark
                 done += 1
+            except OSError as error:
+                if source.exists():
+                    self.failed = (error.strerror or str(error)).lower()
         return done
 
 
@@ -73,9 +80,31 @@ def in_order(name: str) -> tuple[int, str]:
     return last.get(name, 0), name
 
 
+def check_mirror(target: Path | None) -> None:
+    """Raise where there can be no copy, before anything is done. The folder is made.
+
+    Raises:
+        SettingsError: and why.
+    """
+    if target is None:
+        return
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = "that is a file" if target.is_file() else (error.strerror or str(error)).lower()
+        raise SettingsError(f"--mirror {target}: {reason}; give a folder.") from None
+    if not os.access(target, os.W_OK):
+        raise SettingsError(f"--mirror {target}: nothing can be written there; give another.")
+
+
 @contextmanager
-def mirrored(run: Path, target: Path | None, *, every: float = EVERY_S) -> Iterator[None]:
-    """Copy a run's folder now and then while the block works on it, and once at its end."""
+def mirrored(
+    run: Path, target: Path | None, *, tell: Callable[[str], None], every: float = EVERY_S
+) -> Iterator[None]:
+    """Copy a run's folder now and then while the block works on it, and once at its end.
+
+    tell: told where the copy is not whole in the end.
+    """
     if target is None:
         yield
         return
@@ -93,3 +122,5 @@ def mirrored(run: Path, target: Path | None, *, every: float = EVERY_S) -> Itera
         over.set()
         thread.join()
         mirror.copy()
+        if mirror.failed:
+            tell(f"note: the copy in {target} is not whole: {mirror.failed}; the run is in {run}")

@@ -24,6 +24,7 @@ __all__ = ["ACTIVE", "FINAL", "Run", "RunInfo", "RunStore", "Status"]
 REQUEST_FILE = "request.json"
 """In a run's folder: of what it was asked to do, that which run.json does not hold."""
 
+_HOW_RUNS_ARE_CALLED = "give a run's id, its folder, or 'latest'"
 _TEMPORARY = (".*.tmp", ".model.*", "arrays/.*.tmp", "checkpoints/.*.tmp", "model/.*.tmp")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}")
 _TIMED = re.compile(r"\d{8}-\d{6}-")  # how a name begins that the studio chose
@@ -231,11 +232,13 @@ class RunStore:
             raise RunError(f"no run {id!r} in {self.root}; `python -m studio runs` lists them")
         return Run(self.root / id)
 
-    def find(self, text: str) -> Run:
+    def find(self, text: str, *, others: str = "") -> Run:
         """The run that a user means: an id, the path of a run's folder, or "latest".
 
+        others: what else could have been meant and is not there either: "and no such file".
+
         Raises:
-            RunError: There is none.
+            RunError: There is none; the message says what the text is where it is something else.
         """
         if text == "latest":
             infos = self.list()
@@ -246,7 +249,21 @@ class RunStore:
         if (path / "run.json").is_file():
             path = path.resolve()
             return RunStore(path.parent).get(path.name)
-        return self.get(text)
+        try:
+            return self.get(text)
+        except RunError:
+            if path.is_file():
+                raise RunError(f"{text} is a file, and no run; {_HOW_RUNS_ARE_CALLED}") from None
+            if path.is_dir():
+                raise RunError(
+                    f"{text} is a folder, but no run's; {_HOW_RUNS_ARE_CALLED}"
+                ) from None
+            if others:
+                raise RunError(
+                    f"no run {text!r} in {self.root}, {others}; `python -m studio runs` lists the "
+                    "runs"
+                ) from None
+            raise
 
     def delete(self, id: str) -> None:
         """Delete the run and all its files.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TextIO
 from studio.errors import RunError
 from studio.files import replace_file
 from studio.images.encodings import decode_text
+from studio.numbers import plural
 from studio.runs.json_table import is_json, json_rows
 from studio.untrusted import Unreadable, open_file
 
@@ -38,6 +40,44 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]])
     except OSError as error:
         raise RunError(f"cannot write {path}: {error.strerror or error}") from error
     return path
+
+
+def check_out(path: Path, *heads: Sequence[str], answers: str = "") -> None:
+    """Raise where a table that takes long to make could not be written, or would destroy something.
+
+    Another table of the same kind may be there already: it is written anew.
+
+    Args:
+        path: Where the table is to be.
+        heads: The columns of what may be there; a file with others is somebody's own.
+        answers: The column in which people answer; what they said is not written over.
+
+    Raises:
+        RunError: with what to do.
+    """
+    folder = path.parent
+    if path.is_dir():
+        raise RunError(f"{path} is a folder; give the name of a file in it.")
+    if not folder.is_dir():
+        raise RunError(f"There is no folder {folder} to write {path.name} into; make it first.")
+    if not os.access(folder, os.W_OK):
+        raise RunError(f"Nothing can be written into {folder}; choose another folder.")
+    if not path.exists() or not path.stat().st_size:
+        return
+    try:
+        head, rows = read_csv(path)
+    except RunError:
+        head, rows = [], []
+    if head not in [list(columns) for columns in heads]:
+        raise RunError(
+            f"{path} is there already and is not what this command writes; give another file, or "
+            "move that one away."
+        )
+    if answers and (said := sum(1 for _, row in rows if row[answers].strip())):
+        raise RunError(
+            f"{path} holds {plural(said, 'answer')}, which would be lost; read them with --answers "
+            "(`python -m studio checks RUN --answers FILE`), or give another file."
+        )
 
 
 def row_text(cells: Sequence[object]) -> str:

@@ -29,6 +29,7 @@ from studio.runs.first_checks import told_of_prompts
 from studio.runs.helping import hand_over, invite
 from studio.runs.inputs import bytes_of_run
 from studio.runs.material import Material, gather
+from studio.runs.more_epochs import more_epochs
 from studio.runs.near_chance import NOT_TRAINED, keeps_zero_shot
 from studio.runs.pausing import Pausing
 from studio.runs.reader import RunReader
@@ -195,6 +196,8 @@ class Work:
         """Report every event until the last one, which is returned."""
         report, names, finished = self._report, task.class_names, None
         for event in pausing.events(fit, task):
+            if told := more_epochs(event, task.settings):
+                report(Warned(told))
             report(event)
             estimates.take(event)
             if isinstance(event, ZeroShot):

@@ -177,3 +177,21 @@ def test_a_run_weighs_what_a_judge_said(
     result = run_job(request, folder, cache_dir=tmp_path / "cache", stop=lambda: False)
     assert (result.judged_labels, result.given_labels) == (1, 0)
     assert Corrections.of(folder).current()["red_square/1.png"] == Correction("judged", NAMES[1])
+
+
+@pytest.mark.parametrize("given", [["--classes", "a,b"], ["--names", "FILE"], ["--model", "x"]])
+@pytest.mark.parametrize("command", [["suggest", "--out", "ask.csv"], ["judge", "--dry-run"]])
+def test_what_a_run_has_of_its_own_is_not_silently_passed_over(
+    given: list[str], command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JUDGE_MODEL", "judge")
+    run = RunStore(tmp_path / "runs").create(name="a", method="coft", model="m", folder="f")
+    run.set_status(state="finished")
+    names = tmp_path / "names.txt"
+    names.write_text("a\nb\n")
+    given = [str(names) if word == "FILE" else word for word in given]
+    name, *more = command
+    assert main([name, run.id, "--runs", str(tmp_path / "runs"), *more, *given]) == 2
+    assert "of its own" in capsys.readouterr().err

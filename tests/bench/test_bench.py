@@ -72,7 +72,10 @@ def test_an_entrant_may_have_a_simulated_judge() -> None:
 def test_a_folder_of_sets_stands_for_all_of_them(labelled: Path, tmp_path: Path) -> None:
     assert [s.name for s in labelled_sets([labelled])] == ["colours"]
     assert [s.name for s in labelled_sets([labelled / "colours"])] == ["colours"]
-    with pytest.raises(FolderError, match=r"No labelled set in .*nowhere"):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FolderError, match=r"No labelled set in .*empty"):
+        labelled_sets([labelled, tmp_path / "empty"])
+    with pytest.raises(FolderError, match=r"There is no folder .*nowhere"):
         labelled_sets([labelled, tmp_path / "nowhere"])
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import errno
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -255,6 +256,16 @@ def said(run: Run) -> list[Any]:
         plain = {key: value for key, value in event.items() if key != "time"}
         lines.append((plain, {key: tensor.tolist() for key, tensor in arrays.items()}))
     return lines
+
+
+def test_more_epochs_than_were_asked_for_are_explained_once(
+    request_: JobRequest, store: RunStore, cache_dir: Path
+):
+    settings = replace(request_.settings, phase1_epochs=1, phase1_min_steps=4)
+    run, _ = go(replace(request_, settings=settings), store, cache_dir)
+    told = [record for record in said(run) if "phase1_epochs" in str(record)]
+    assert len(told) == 1, "in the run's notes, which terminal and page show"
+    assert "epochs, not 1" in str(told[0])
 
 
 def test_without_truth_accuracies_are_unknown(

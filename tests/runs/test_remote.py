@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from studio.cli import main
-from studio.errors import RunError
+from studio.errors import RunError, SettingsError
 from studio.prompts.prompt_set import PromptSet
 from studio.runs import follow as module
 from studio.runs.follow import Follower
 from studio.runs.given import Correction
-from studio.runs.mirror import Mirror, mirrored, names_in
+from studio.runs.mirror import Mirror, check_mirror, mirrored, names_in
 from studio.runs.reader import RunReader
 from studio.runs.remote import BUCKET, MOUNT, RemoteJob, planned, submit
 from studio.runs.request import JobRequest
@@ -229,7 +229,7 @@ def test_a_mirror_copies_what_is_new(tmp_path: Path) -> None:
     (run / "arrays").mkdir(parents=True)
     (run / "events.jsonl").write_text("one\n")
     (run / "secret.key").write_text("no")
-    with mirrored(run, target, every=60):
+    with mirrored(run, target, tell=print, every=60):
         (run / "arrays" / "a-0000.safetensors").write_text("x")
         (run / "status.json").write_text("{}")
     assert sorted(names_in(target)) == ["arrays/a-0000.safetensors", "events.jsonl", "status.json"]
@@ -241,5 +241,32 @@ def test_a_mirror_copies_what_is_new(tmp_path: Path) -> None:
         csv.writer(file).writerow(["two"])
     assert mirror.copy() == 1
     assert (target / "events.jsonl").read_text().startswith("one\ntwo")
-    with mirrored(run, None):
+    with mirrored(run, None, tell=print):
         pass
+
+
+def test_a_mirror_that_cannot_be_is_told_of_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    for place in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(SettingsError, match=r"--mirror .*(is a file|not a directory).*folder"):
+            check_mirror(place)
+    check_mirror(tmp_path / "new" / "copy")
+    assert (tmp_path / "new" / "copy").is_dir()
+    check_mirror(None)
+
+
+def test_a_mirror_that_is_not_whole_in_the_end_is_told_of(tmp_path: Path) -> None:
+    run, target, told = tmp_path / "run", tmp_path / "copy", list[str]()
+    (run / "arrays").mkdir(parents=True)
+    (run / "arrays" / "a-0000.safetensors").write_text("x")
+    (run / "events.jsonl").write_text("one\n")
+    target.mkdir()
+    (target / "arrays").write_text("in the way")
+    with mirrored(run, target, tell=told.append, every=60):
+        pass
+    assert len(told) == 1
+    assert "is not whole" in told[0]
+    (target / "arrays").unlink()
+    with mirrored(run, target, tell=told.append, every=60):
+        pass
+    assert len(told) == 1

@@ -96,6 +96,18 @@ def test_an_unknown_id_is_refused(store: RunStore, run: Run, id: str):
         store.get(id)
 
 
+def test_what_is_no_run_is_called_what_it_is(store: RunStore, run: Run, tmp_path: Path):
+    assert store.find(str(run.path)).id == run.id
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "labels.csv").write_text("path,label\n")
+    for text, told in (
+        ("photos", "is a folder, but no run's"), ("labels.csv", "is a file, and no run"),
+        ("gone.csv", "no run .*, and no such file"),
+    ):  # fmt: skip
+        with pytest.raises(RunError, match=told):
+            store.find(str(tmp_path / text), others="and no such file")
+
+
 def test_a_second_run_is_refused_by_the_name_of_the_first(store: RunStore, run: Run):
     with pytest.raises(RunError, match=run.id):
         create(store)
