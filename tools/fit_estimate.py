@@ -1,12 +1,13 @@
 """Fit the constants of studio/scores/estimate.py to labelled sets, and measure what they are worth.
 
-    python tools/fit_estimate.py DATA [RUNS ...] [--cache DIR] [--write]
+    python tools/fit_estimate.py DATA [RUNS ...] [--apart NEW] [--cache DIR] [--write]
 
 DATA holds sets of the form SET/{train,test}/<class>/<image> with SET/classes.txt; the train parts
 are used. `--write` puts the constants into studio/scores/estimate.py. RUNS are folders of runs
 (`--runs` of `fit`, `runs/` of `bench --out`) of CoFT on train parts or on what `bench --present`
 and `--tail` leave of them; they are added to tools/estimate_runs.jsonl, from where they are taken
-(`estimate_runs`). True labels are used here, and only here.
+(`estimate_runs`). NEW holds sets that the lines are not fitted to: they only widen the intervals by
+how far off the lines are there. True labels are used here, and only here.
 
 Every set is estimated with constants fitted to the other sets only, its intervals too: these come
 from the errors on each of the others, estimated in turn from the rest. Sets weigh the same, and so
@@ -90,29 +91,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("runs", type=Path, nargs="*")
+    parser.add_argument("--apart", type=Path, metavar="NEW")
     parser.add_argument("--cache", type=Path, default=Path("build/estimate-cache"))
     parser.add_argument("--write", action="store_true", help="into studio/scores/estimate.py")
     options = parser.parse_args()
     units = kept_units(options.data, options.cache)
     demo, units = [u for u in units if u.set == DEMO], [u for u in units if u.set != DEMO]
-    rows = {"before": [Row(u, u.accuracy) for u in units]}
     runs = whole_runs(options.runs, options.data, options.cache)
-    rows["after"] = [
-        Row(u, own.accuracy, own) for u in (*units, *(r.unit for r in runs))
-        for own in u.after.values()
-    ]  # fmt: skip
+    rows = rows_of(units, [run.unit for run in runs])
+    new = [] if options.apart is None else kept_units(options.apart, options.cache)
+    apart = rows_of([unit for unit in new if unit.set != DEMO])
     lines, left_out = {}, {}
     for name, own in rows.items():
         for kind, look in ((name, known), (f"{name}, without z", alone)):
-            lines[kind] = fit(own, look)
-            left_out[kind] = by_left_out(own, lambda some, look=look: fit(some, look))
-    print(table("Before training", rows["before"], left_out["before"]))
+            lines[kind] = fit(own, look, apart[name])
+            left_out[kind] = by_left_out(own, apart[name], look)
     alone_before, alone_after = left_out["before, without z"], left_out["after, without z"]
+    print(table("Before training", rows["before"], left_out["before"]))
     print(table("Before training, z unknown", rows["before"], alone_before, z_known=False))
     print(chosen(rows["before"], BEFORE))
     print(table("After training", rows["after"], left_out["after"]))
     print(table("After training, z unknown", rows["after"], alone_after, z_known=False))
     print(chosen(rows["after"], AFTER))
+    if apart["before"]:
+        print(table("Sets apart, before training", apart["before"], left_out["before"]))
+        print(table("Sets apart, after training", apart["after"], left_out["after"]))
     print(table("The demo set", [Row(u, u.accuracy) for u in demo], {DEMO: lines["before"]}))
     print(of_runs(runs, left_out["after"]))
     text = written(lines)
@@ -134,6 +137,14 @@ def written(lines: dict[str, Line]) -> str:
 # --- fitting -----------------------------------------------------------------------------------
 
 
+def rows_of(units: Sequence[Unit], runs: Sequence[Unit] = ()) -> dict[str, list[Row]]:
+    """Their labels before training, and those after it, of whole runs as well."""
+    return {
+        "before": [Row(unit, unit.accuracy) for unit in units],
+        "after": [Row(u, own.accuracy, own) for u in (*units, *runs) for own in u.after.values()],
+    }
+
+
 def known(row: Row) -> Sequence[float]:
     """The product's own indicators."""
     return row.unit.evidence.indicators(row.fit)
@@ -150,20 +161,25 @@ def unknown(evidence: Evidence) -> Evidence:
     return replace(evidence, z=None, near=None, agreement=None)
 
 
-def fit(rows: Sequence[Row], look: Look) -> Line:
-    """A line through all, and the spread of each set about that of the others."""
-    sets = sorted({row.unit.set for row in rows})
-    misses, weights = [], []
-    for name in sets:
-        line = regress([row for row in rows if row.unit.set != name], look)
-        own = [row for row in rows if row.unit.set == name]
-        misses += [abs(angle(at(line, row, look)) - angle(row.accuracy)) for row in own]
-        weights += list(share_of(rows, name) * np.array([row.weight for row in own]))
+def fit(rows: Sequence[Row], look: Look, apart: Sequence[Row] = ()) -> Line:
+    """A line through all, and the spread of each set about that of the others; sets apart have a
+    part in the spread only.
+    """
+    line = regress(rows, look)
+    lines = {row.unit.set: line for row in apart}
+    for name in {row.unit.set for row in rows}:
+        lines[name] = regress([row for row in rows if row.unit.set != name], look)
+    every = [*rows, *apart]
+    misses = np.array(
+        [abs(angle(at(lines[row.unit.set], row, look)) - angle(row.accuracy)) for row in every]
+    )
+    share = {name: share_of(every, name) for name in lines}
+    weights = np.array([share[row.unit.set] * row.weight for row in every])
     order = np.argsort(misses)
-    weights = np.array(weights)
     reached = np.cumsum(weights[order]) / weights.sum()
-    spread = np.array(misses)[order][min(int(np.searchsorted(reached, HELD)), len(order) - 1)]
-    return Line(regress(rows, look), float(spread))
+    return Line(
+        line, float(misses[order][min(int(np.searchsorted(reached, HELD)), len(order) - 1)])
+    )
 
 
 def regress(rows: Sequence[Row], look: Look) -> tuple[float, ...]:
@@ -213,10 +229,14 @@ def angle(share: float) -> float:
     return float(np.arcsin(np.sqrt(np.clip(share, 0, 1))))
 
 
-def by_left_out(rows: Sequence[Row], fitted: Callable[[list[Row]], Line]) -> dict[str, Line]:
+def by_left_out(rows: Sequence[Row], apart: Sequence[Row], look: Look) -> dict[str, Line]:
     """For each set the line of the others."""
-    sets = sorted({row.unit.set for row in rows})
-    return {name: fitted([row for row in rows if row.unit.set != name]) for name in sets}
+
+    def without(name: str, some: Sequence[Row]) -> list[Row]:
+        return [row for row in some if row.unit.set != name]
+
+    names = sorted({row.unit.set for row in (*rows, *apart)})
+    return {name: fit(without(name, rows), look, without(name, apart)) for name in names}
 
 
 # --- tables ------------------------------------------------------------------------------------

@@ -190,12 +190,12 @@ def share_seen(
     left = right - weight * proxy[at]
     value = float(np.clip(left.mean() + weight * proxy.mean(), 0, 1))
     # Of a few checks that all say the same the plain variance is 0: two more of each are added.
-    share = (right.sum() + 2) / (count + 4)
+    share = (float(right.sum()) + 2) / (count + 4)
     plain = float(right.var())
     kept = min(1.0, float(left.var()) / plain) if plain > 0 else 1.0
     spread = max(share * (1 - share) * kept, float(left.var()))
     finite = max(0.0, 1 - count / number)
-    return value, Z * (1 + 1.5 / count) * (spread / count * finite) ** 0.5
+    return value, float(Z * (1 + 1.5 / count) * (spread / count * finite) ** 0.5)
 
 
 def first_drawn(order: Sequence[int] | Labels, answered: Collection[int]) -> list[int]:

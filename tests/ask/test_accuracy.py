@@ -104,6 +104,13 @@ def test_images_that_somebody_chose_are_not_taken_for_drawn_ones() -> None:
     assert first_drawn(order, set()) == []
 
 
+def test_a_share_is_made_of_plain_numbers() -> None:
+    labels = np.arange(40) % 4
+    for told in ({}, {image: image % 3 > 0 for image in range(20)}):
+        share = right_share(told, labels, np.linspace(0.2, 0.9, 40, dtype=np.float32))
+        assert [type(end) for end in (share.value, share.low, share.high)] == [float] * 3
+
+
 def test_the_interval_is_said_with_what_ten_more_would_bring() -> None:
     labels, confidence, right = labelled(0.6)
     found = right_share(
