@@ -220,9 +220,9 @@ def parts(whole: Set, others: list[Set]) -> Iterator[Part]:
     of_them = torch.cat([own.vectors for own in others])
     for number in range(REPLACED):
         rng = np.random.default_rng(400 + number)
-        gone = rng.choice(count, count // 2, replace=False)
         mine = {canonical(n) for n in names}
         free = [i for i, n in enumerate(foreign) if canonical(n) not in mine]
+        gone = rng.choice(count, min(count // 2, len(free)), replace=False)
         taken = rng.choice(free, len(gone), replace=False)
         given, mixed = list(names), vectors.clone()
         for place, other in zip(gone, taken, strict=True):

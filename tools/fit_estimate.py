@@ -106,6 +106,9 @@ def main() -> None:
         for kind, look in ((name, known), (f"{name}, without z", alone)):
             lines[kind] = fit(own, look, apart[name])
             left_out[kind] = by_left_out(own, apart[name], look)
+        # Whoever knows less is no surer.
+        less = lines[f"{name}, without z"]
+        lines[f"{name}, without z"] = less._replace(spread=max(less.spread, lines[name].spread))
     alone_before, alone_after = left_out["before, without z"], left_out["after, without z"]
     print(table("Before training", rows["before"], left_out["before"]))
     print(table("Before training, z unknown", rows["before"], alone_before, z_known=False))
