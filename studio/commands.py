@@ -178,9 +178,28 @@ def predict(options: argparse.Namespace) -> int:
 
 def export(options: argparse.Namespace) -> int:
     """Take a run away in one of the formats."""
-    from studio.export.command import export as take
+    from functools import partial
 
-    return take(options)
+    from studio.export.command import export as take
+    from studio.progress import Progress
+    from studio.terminal import Terminal, stop_on_ctrl_c
+
+    with stop_on_ctrl_c() as stop, Terminal() as terminal:
+
+        def begin(text: str) -> Progress:
+            progress = partial(terminal.progress, text)
+
+            def tell(done: int, total: int) -> None:
+                if stop.is_set():
+                    raise Stopped
+                progress(done, total)
+
+            return tell
+
+        try:
+            return take(options, begin=begin)
+        except Stopped:  # of an export that is not whole nothing is left
+            return INTERRUPTED
 
 
 def bench(options: argparse.Namespace) -> int:
