@@ -27,7 +27,7 @@ def prompts(options: argparse.Namespace) -> int:
 
     order = Order(
         read_class_names(options.names), options.out, options.description, options.sentences,
-        options.templates, options.model, options.hand_written, options.dry_run,
+        options.templates, options.model, options.hand_written, options.dry_run, options.over,
     )  # fmt: skip
     with stop_on_ctrl_c() as stop:
         return write_file(order, cache_dir=options.cache, stop=stop.is_set)
@@ -44,7 +44,9 @@ def suggest(options: argparse.Namespace) -> int:
     from studio.runs.table import check_out
     from studio.terminal import Terminal, stop_on_ctrl_c
 
-    check_out(options.out, COLUMNS)  # before hours are spent on looking at the images
+    check_out(
+        options.out, COLUMNS, over=options.over
+    )  # before hours are spent on looking at the images
     order = Target(
         options.target, options.budget, options.runs, options.cache, class_names(options),
         options.prompts, options.model,
@@ -167,6 +169,7 @@ def predict(options: argparse.Namespace) -> int:
             cache_dir=options.cache,
             progress=terminal.progress,
             follow_links=options.follow_links,
+            over=options.over,
         )
         for refused in done.refused:
             terminal.line(f"refused {refused.path}: {refused.reason} ({refused.detail})")
