@@ -9,9 +9,10 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
-from studio.errors import INTERRUPTED, USER_ERROR, StudioError, leave
+from studio.errors import INTERRUPTED, USER_ERROR, StudioError, WriteError, leave
 from studio.memory import keep_freed_memory
 from studio.parsers.kept import add_cache, add_export, add_runs, add_settings
 from studio.parsers.labels import (
@@ -25,6 +26,7 @@ from studio.parsers.labels import (
 )
 from studio.parsers.shared import Parser
 from studio.parsers.tables import add_bench, add_paper
+from studio.room import CACHE, RUNS, within
 
 MOST_SHOWN = 3  # arguments that a command does not take: a pattern may stand for thousands of files
 
@@ -42,6 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code: int = options.command(options)
         return code
+    except WriteError as error:
+        print(f"error: {_one_line(within(error, _places(options)))}", file=sys.stderr)
+        return USER_ERROR
     except StudioError as error:
         print(f"error: {_one_line(error)}", file=sys.stderr)
         return USER_ERROR
@@ -87,6 +92,12 @@ def _parser() -> Parser:
     for add in _COMMANDS:
         add(commands)
     return parser
+
+
+def _places(options: argparse.Namespace) -> dict[str, Path]:
+    """The folders that this command's own options choose, by what they are for."""
+    named = {RUNS: getattr(options, "runs", None), CACHE: getattr(options, "cache", None)}
+    return {what: folder for what, folder in named.items() if folder is not None}
 
 
 def _one_line(error: StudioError) -> str:

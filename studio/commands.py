@@ -27,7 +27,7 @@ def prompts(options: argparse.Namespace) -> int:
 
     order = Order(
         read_class_names(options.names), options.out, options.description, options.sentences,
-        options.templates, options.model, options.hand_written, options.dry_run,
+        options.templates, options.model, options.hand_written, options.dry_run, options.over,
     )  # fmt: skip
     with stop_on_ctrl_c() as stop:
         return write_file(order, cache_dir=options.cache, stop=stop.is_set)
@@ -44,7 +44,9 @@ def suggest(options: argparse.Namespace) -> int:
     from studio.runs.table import check_out
     from studio.terminal import Terminal, stop_on_ctrl_c
 
-    check_out(options.out, COLUMNS)  # before hours are spent on looking at the images
+    check_out(
+        options.out, COLUMNS, over=options.over
+    )  # before hours are spent on looking at the images
     order = Target(
         options.target, options.budget, options.runs, options.cache, class_names(options),
         options.prompts, options.model,
@@ -167,6 +169,7 @@ def predict(options: argparse.Namespace) -> int:
             cache_dir=options.cache,
             progress=terminal.progress,
             follow_links=options.follow_links,
+            over=options.over,
         )
         for refused in done.refused:
             terminal.line(f"refused {refused.path}: {refused.reason} ({refused.detail})")
@@ -178,9 +181,28 @@ def predict(options: argparse.Namespace) -> int:
 
 def export(options: argparse.Namespace) -> int:
     """Take a run away in one of the formats."""
-    from studio.export.command import export as take
+    from functools import partial
 
-    return take(options)
+    from studio.export.command import export as take
+    from studio.progress import Progress
+    from studio.terminal import Terminal, stop_on_ctrl_c
+
+    with stop_on_ctrl_c() as stop, Terminal() as terminal:
+
+        def begin(text: str) -> Progress:
+            progress = partial(terminal.progress, text)
+
+            def tell(done: int, total: int) -> None:
+                if stop.is_set():
+                    raise Stopped
+                progress(done, total)
+
+            return tell
+
+        try:
+            return take(options, begin=begin)
+        except Stopped:  # of an export that is not whole nothing is left
+            return INTERRUPTED
 
 
 def bench(options: argparse.Namespace) -> int:

@@ -23,6 +23,11 @@ Stop = Callable[[], bool]
 """Asked now and then: whether to stop. Whoever stops raises `studio.errors.Stopped`."""
 
 
+def unheard(_text: str) -> Progress:
+    """The `Begin` of what nobody listens to."""
+    return lambda _done, _total: None
+
+
 def never() -> bool:
     """The `Stop` of what goes on to its end."""
     return False

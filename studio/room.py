@@ -32,6 +32,8 @@ _NOT_OURS = {
 _PROBE_BYTES = 1 << 16
 
 RUNS, CACHE = "the folder for runs", "the cache folder"
+_OPTIONS = {RUNS: " (--runs)", CACHE: " (--cache)"}
+"""Where each of them is chosen; no other place is."""
 
 
 def disk_is_full(error: BaseException) -> bool:
@@ -66,7 +68,7 @@ def cannot_write(error: BaseException, folder: Path, *, what: str = "") -> Write
     if disk_is_full(error):
         return WriteError(
             f"the disk is full: no room is left in {place}; make room there, or choose another "
-            "folder (--runs, --cache)",
+            f"folder{_OPTIONS.get(what, '')}",
             number=errno.ENOSPC, reason="no space left on device", folder=folder,
         )  # fmt: skip
     if not isinstance(error, OSError):
@@ -80,8 +82,8 @@ def cannot_write(error: BaseException, folder: Path, *, what: str = "") -> Write
             files = [path for path in (folder, *folder.parents) if path.is_file()]
             reason = f"{files[0]} is a file" if files else reason
         return WriteError(
-            f"cannot write to {place}: {reason}; choose another folder (--runs, --cache), or have "
-            "it made writable",
+            f"cannot write to {place}: {reason}; choose another folder"
+            f"{_OPTIONS.get(what, '')}, or have it made writable",
             number=number, reason=reason, folder=folder,
         )  # fmt: skip
     return None
@@ -92,19 +94,21 @@ def within(error: WriteError, folders: Mapping[str, Path]) -> WriteError:
 
     folders: by what they are for, such as RUNS and CACHE.
     """
+    place = error.folder.expanduser().absolute()
     for what, folder in folders.items():
-        if error.folder.is_relative_to(folder):
+        folder = folder.expanduser().absolute()
+        if place.is_relative_to(folder):
             return cannot_write(error, folder, what=what) or error
     return error
 
 
-def unwritable(folder: Path) -> str:
+def unwritable(folder: Path, *, what: str = "") -> str:
     """Why nothing can be written into a folder, in one line; "" when it can be.
 
-    The folder is made when it is not there.
+    The folder is made when it is not there. what: as of `writing`.
     """
     try:
-        with writing(folder):
+        with writing(folder, what=what):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder) as file:
                 file.write(bytes(_PROBE_BYTES))
@@ -120,8 +124,9 @@ def free_bytes(folder: Path) -> int:
     return shutil.disk_usage(there).free
 
 
-def check_room(folder: Path, needed: int, *, what: str) -> None:
-    """Raise when a folder's disk has less room than is needed. what: needs it, in words.
+def check_room(folder: Path, needed: int, *, what: str, at: str = "") -> None:
+    """Raise when a folder's disk has less room than is needed. what: needs it, in words; at: what
+    the folder is for, such as RUNS.
 
     Raises:
         RunError: with both sizes.
@@ -130,5 +135,6 @@ def check_room(folder: Path, needed: int, *, what: str) -> None:
     if needed > free:
         raise RunError(
             f"the disk is too full: {what} needs about {size(needed)} in {folder}, and "
-            f"{size(free)} are free; make room there, or choose another folder (--runs, --cache)"
+            f"{size(free)} are free; make room there, or choose another "
+            f"folder{_OPTIONS.get(at, '')}"
         )

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
+import errno
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from studio.cli import main
+from studio.cli import _parser, main
+from studio.parsers.shared import folder
+from studio.room import writing
 from studio.runs.store import RunStore
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -205,7 +211,7 @@ WRONG: list[tuple[list[str], str]] = [
     (["fit", "{images}", "--method", "magic"], "magic"),
     (["fit", "{images}", "--model", "no-such-model"], "no-such-model"),
     (["fit", "{images}", "--test", "{tmp}/missing"], "missing"),
-    (["fit", "{images}", "--runs", "{tmp}/one.txt/runs"], "folder for runs"),
+    (["fit", "{images}", "--runs", "{tmp}/one.txt/runs"], "one.txt is a file, not a folder"),
     (["fit"], "FOLDER"),
     (["frobnicate"], "frobnicate"),
     (["predict", "20260101-000000-no-run", "{images}", "--out", "{tmp}/o.csv"], "no run"),
@@ -440,8 +446,6 @@ def test_a_file_in_a_folders_place_is_one_line_and_stays(
     for arguments, told in (
         ([*prompts, str(file)], "holds no prompts; give another file"),
         ([*prompts, str(tmp_path / "gone" / "p.json")], "There is no folder"),
-        ([*bench, "--data", str(a_set), "--out", str(file)], "notes.txt is a file"),
-        ([*bench, "--data", str(file), "--out", str(tmp_path / "o")], "notes.txt is a file"),
         ([*bench, "--data", str(tmp_path / "gone"), "--out", str(tmp_path / "o")], "no folder"),
         (["checks", "x", "--runs", str(tmp_path)], "no run 'x'"),
     ):
@@ -452,4 +456,57 @@ def test_a_file_in_a_folders_place_is_one_line_and_stays(
     assert file.read_text() == "mine\n"
     good = tmp_path / "prompts.json"
     assert main([*prompts, str(good)]) == 0
-    assert main([*prompts, str(good)]) == 0, "prompts are written anew"
+    good.write_text(good.read_text().replace("{}.", "{} of mine."))
+    mine = good.read_text()
+    assert main([*prompts, str(good)]) == 2, "somebody may have worked on them"
+    assert "say --over" in capsys.readouterr().err
+    assert good.read_text() == mine
+    assert main([*prompts, str(good), "--over"]) == 0
+    assert good.read_text() != mine
+
+
+def folders_taken() -> Iterator[tuple[str, argparse.Action]]:
+    """Every argument of every command that stands for a folder."""
+    (commands,) = (a for a in _parser()._actions if isinstance(a, argparse._SubParsersAction))
+    for name, parser in commands.choices.items():
+        for action in parser._actions:
+            # `fit` takes the word `demo` in the place of one.
+            if action.metavar in ("DIR", "FOLDER") and (name, action.dest) != ("fit", "folder"):
+                yield name, action
+
+
+def test_every_option_that_takes_a_folder_says_so_of_a_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    file = tmp_path / "notes.txt"
+    file.touch()
+    taken = list(folders_taken())
+    assert len(taken) > 15
+    for name, action in taken:
+        assert action.type is folder, (name, action.dest)
+    for place in (file, file / "below"):
+        with pytest.raises(SystemExit, match="2"):
+            main(["cache", "--cache", str(place)])
+        error = capsys.readouterr().err
+        assert error.startswith(f"error: argument --cache: {file} is a file, not a folder; see")
+        assert len(error.splitlines()) == 1
+    monkeypatch.setenv("STUDIO_CACHE", str(file))
+    with pytest.raises(SystemExit, match="2"):
+        main(["cache"])
+    assert f"{file} is a file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("inside", "told"), [("cache/x", "--cache"), ("elsewhere", "")])
+def test_a_disk_that_takes_no_more_is_said_with_the_option_that_chooses_it(
+    inside: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+):  # fmt: skip
+    def full(*_: object) -> None:
+        with writing(tmp_path / inside):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("studio.cache_folder.tidy", full)
+    assert main(["cache", "--cache", str(tmp_path / "cache")]) == 2
+    error = capsys.readouterr().err
+    assert "the disk is full" in error
+    assert re.findall(r"--\w+", error) == ([told] if told else [])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import sqlite3
 from pathlib import Path
 
@@ -78,3 +79,14 @@ def test_both_sizes_are_said_where_there_is_too_little_room(
 
 def test_room_is_asked_of_the_disk_also_where_the_folder_is_not_there_yet(tmp_path: Path):
     assert room.free_bytes(tmp_path / "a" / "b") > 0
+
+
+def test_advice_names_the_option_of_the_place_and_of_no_other(tmp_path: Path):
+    for what, named in ((RUNS, ["--runs"]), (CACHE, ["--cache"]), ("", [])):
+        for number in (errno.ENOSPC, errno.EROFS):
+            error = room.cannot_write(OSError(number, "No"), tmp_path, what=what)
+            assert re.findall(r"--\w+", str(error)) == named
+    with pytest.raises(WriteError) as caught, writing(Path("runs") / "a"):
+        raise OSError(errno.EROFS, "Read-only file system")
+    told = str(within(caught.value, {RUNS: Path("runs")}))
+    assert "--runs" in told, "a path as it was typed lies in itself"

@@ -18,19 +18,19 @@ from studio.clip.backbone import Backbone, load_backbone, quicken
 from studio.clip.config import square_side
 from studio.clip.device import device_name
 from studio.clip.hub import Hub
+from studio.clip.presets import IMAGE_ONLY
 from studio.clip.weights import read_weights, weights_file
 from studio.errors import ModelError
 from studio.images.resize import Resize
 from studio.progress import Begin, Stop
 
-PREFIX = "timm:"
 WEIGHTS = "model.safetensors"
 """Of timm's repositories."""
 
 
 def load_any(name: str, *, begin: Begin | None = None, stop: Stop | None = None) -> Backbone:
     """A model by any form of its name, image-only ones included; errors of `load_backbone`."""
-    if name.startswith(PREFIX):
+    if name.startswith(IMAGE_ONLY):
         return load_image_only(name, begin=begin, stop=stop)
     return load_backbone(name, begin=begin, stop=stop)
 
@@ -47,7 +47,7 @@ def load_image_only(
     import timm
     from timm.data.config import resolve_model_data_config
 
-    architecture, equals, file = name.removeprefix(PREFIX).partition("=")
+    architecture, equals, file = name.removeprefix(IMAGE_ONLY).partition("=")
     known = architecture.partition(".")[0]
     if not timm.is_model(known):
         raise ModelError(f"timm has no model {architecture!r}; `timm.list_models()` names them.")

@@ -86,6 +86,10 @@ def preset(name: str) -> Preset | None:
     return PRESETS.get(name) or FORMER.get(name)
 
 
+IMAGE_ONLY = "timm:"
+"""How the name of a model without a text side begins, see `studio.clip.image_only`."""
+
+
 def is_embedded(name: str) -> bool:
     """Whether it is the model that is part of the studio, at whatever size."""
     return name.partition("@")[0] == "embedded"

@@ -97,6 +97,20 @@ def find_source(name: str, *, begin: Begin | None = None, stop: Stop | None = No
     )
 
 
+def check_name(name: str) -> None:
+    """Raise where no model can be had by that name, as far as that shows on this machine.
+
+    Nothing is fetched: of a repository of the hub only its own server can say whether it is there.
+
+    Raises:
+        ModelError: As of `find_source`.
+    """
+    if name.startswith(HUB_PREFIX):
+        Hub(name.removeprefix(HUB_PREFIX))
+    else:
+        find_source(name)
+
+
 def fetch(name: str, *, begin: Begin | None = None, stop: Stop | None = None) -> None:
     """Fetch what a model needs of the hub, and nothing more; args and errors: of `find_source`."""
     source = find_source(name, begin=begin, stop=stop)

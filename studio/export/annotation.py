@@ -50,7 +50,7 @@ def cvat(subject: Subject) -> Iterator[Entry]:
             yield _text(_tagged(number, subject.row(index)))
         yield "</annotations>\n"
 
-    yield text_of_rows("annotations.xml", parts, subject.indices)
+    yield text_of_rows("annotations.xml", parts, subject.indices, begin=subject.begin)
 
 
 def _tagged(number: int, row: dict[str, Any]) -> ET.Element:
@@ -91,7 +91,7 @@ def label_studio(subject: Subject) -> Iterator[Entry]:
         facts["image"] = f"/data/local-files/?d={quote(row['path'])}"
         return {"data": facts, "annotations" if by_person else "predictions": [said]}
 
-    yield json_of_rows("tasks.json", None, "", task, subject.indices)
+    yield json_of_rows("tasks.json", None, "", task, subject.indices, begin=subject.begin)
     view = ET.Element("View")
     ET.SubElement(view, "Image", name=_TO, value="$image")
     choices = ET.SubElement(view, "Choices", name=_FROM, toName=_TO, showInLine="true")

@@ -55,7 +55,7 @@ def cleanlab(subject: Subject) -> Iterator[Entry]:
     n = len(indices)
     yield Entry("README.md", Made(made.write_readme, about=1800))
     yield Entry("classes.json", json.dumps(list(names), ensure_ascii=False).encode())
-    yield text_of_rows("images.csv", rows, indices)
+    yield text_of_rows("images.csv", rows, indices, begin=subject.begin)
     yield Entry("labels.npy", Made(made.write_labels, about=_HEAD + 8 * n, exact=True))
     size = _HEAD + 4 * n * len(names)
     yield Entry("pred_probs.npy", Made(made.write_probabilities, about=size, exact=True))
@@ -98,7 +98,11 @@ class _Arrays:
         """The probabilities, and how they came about."""
         from studio.scores.out_of_sample import out_of_sample
 
-        return out_of_sample(self.features, self.labels, classes=len(self._subject.class_names))
+        features = self.features  # first, for it tells of steps of its own
+        return out_of_sample(
+            features, self.labels, classes=len(self._subject.class_names),
+            progress=self._subject.begin("Working out the probabilities"),
+        )  # fmt: skip
 
     def write_labels(self, file: IO[bytes]) -> None:
         """(n,) int64."""

@@ -8,10 +8,11 @@ import hmac
 import time
 from pathlib import Path
 
-from studio.export.formats import format_of
+from studio.export.formats import copying, format_of
 from studio.export.subject import EVERYTHING, Subject
 from studio.export.write import write_file
 from studio.images.thumbnails import secret
+from studio.progress import Begin, unheard
 from studio.room import CACHE, writing
 from studio.runs.store import Run
 
@@ -30,18 +31,23 @@ class Downloads:
                 if old.stat().st_mtime < time.time() - KEEP_SECONDS:
                     old.unlink(missing_ok=True)
 
-    def make(self, run: Run, format: str, *, only: str = EVERYTHING) -> Path:
-        """A run in one of the formats, as one file.
+    def make(
+        self, run: Run, format: str, *, only: str = EVERYTHING, begin: Begin = unheard
+    ) -> Path:
+        """A run in one of the formats, as one file. begin: told of each step, and how far it is;
+        what it raises ends it.
 
         Raises:
             StudioError: The run has no final labels yet, or something that the format needs is
                 missing.
         """
         chosen = format_of(format)
-        subject = Subject.of(run, only=only, cache_dir=self._cache_dir)
+        subject = Subject.of(run, only=only, cache_dir=self._cache_dir, begin=begin)
         name = hmac.new(secret(self._cache_dir), f"export {run.id}".encode(), hashlib.sha256)
         place = self._folder / name.hexdigest()[:32]
         with writing(self._cache_dir, what=CACHE):
             place.mkdir(parents=True, exist_ok=True)
         stem = run.id if chosen.name in ("csv", "json", "parquet") else f"{run.id}-{chosen.name}"
-        return write_file(chosen.entries(subject), place, stem, inside=run.id)
+        return write_file(
+            chosen.entries(subject), place, stem, inside=run.id, told=copying(chosen, subject)
+        )

@@ -12,11 +12,15 @@ from itertools import islice
 from pathlib import Path
 from typing import IO
 
+from studio.progress import Begin, unheard
+
 SAMPLE = 64
 """Images by whose rows the size of a table is told: of 64 rows of one table the mean length is
 within a few per cent of that of all."""
 
 _PIECES = 4096
+_TOLD_FROM = 20_000
+"""Images: fewer rows are written before anybody wonders."""
 
 Parts = Callable[[Sequence[int]], Iterator[str]]
 """The pieces of a text file for the images of these numbers; for none, what stands around them."""
@@ -67,10 +71,13 @@ class Entry:
             file.write(self.data)
 
 
-def text_of_rows(name: str, parts: Parts, indices: Sequence[int]) -> Entry:
+def text_of_rows(
+    name: str, parts: Parts, indices: Sequence[int], *, begin: Begin = unheard
+) -> Entry:
     """A text file with something for each image, written piece by piece.
 
-    parts: see `Parts`; it is also asked for a few images, by which the size is told.
+    parts: see `Parts`; it is also asked for a few images, by which the size is told; begin: told of
+    it while very many are written.
     """
     few = _spread(indices)
     about = _bytes(parts(few))
@@ -79,9 +86,12 @@ def text_of_rows(name: str, parts: Parts, indices: Sequence[int]) -> Entry:
         about = frame + round((about - frame) * len(indices) / len(few))
 
     def write(file: IO[bytes]) -> None:
-        pieces = parts(indices)
+        pieces, done, number = parts(indices), 0, len(indices)
+        progress = begin(f"Writing {name}") if number >= _TOLD_FROM else unheard(name)
         while some := list(islice(pieces, _PIECES)):  # a million small writes take seconds
             file.write("".join(some).encode())
+            done += len(some)
+            progress(min(done, number), number)  # what stands around the rows is counted as well
 
     return Entry(name, Made(write, about=about, exact=len(few) == len(indices)))
 

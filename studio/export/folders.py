@@ -59,7 +59,10 @@ def fiftyone(subject: Subject) -> Iterator[Entry]:
 
     # classes is null where labels are texts.
     head: dict[str, object] = {"classes": None}
-    yield json_of_rows("labels.json", head, "labels", label, list(keys), names=keys.__getitem__)
+    yield json_of_rows(
+        "labels.json", head, "labels", label, list(keys), names=keys.__getitem__,
+        begin=subject.begin,
+    )  # fmt: skip
 
 
 def _metadata(subject: Subject, names: dict[int, str], *, place: str = "") -> Entry:
@@ -75,4 +78,4 @@ def _metadata(subject: Subject, names: dict[int, str], *, place: str = "") -> En
             cells = {"file_name": names[index], **row, "original_path": row["path"]}
             yield row_text([cells[column] for column in columns])
 
-    return text_of_rows(f"{place}metadata.csv", parts, list(names))
+    return text_of_rows(f"{place}metadata.csv", parts, list(names), begin=subject.begin)

@@ -9,7 +9,7 @@ from typing import cast
 
 from studio.errors import RunError
 from studio.export.entry import Entry
-from studio.export.subject import Subject
+from studio.export.subject import COPYING, Subject
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,21 @@ _ALL = (
     Format("model-card", "Model card", "What was fitted on what, how sure it is, and its limits.",
            "card:model_card"),
 )  # fmt: skip
+
+
+def copying(format: Format, subject: Subject) -> Callable[[int], None]:
+    """What is told how many files of an export are written: of images, that is how far it is."""
+    if not format.images:
+        return lambda _files: None
+    progress, images = subject.begin(COPYING), len(subject.indices)
+    progress(0, images)
+
+    def told(files: int) -> None:
+        if files <= images:  # beside the images there are one or two files more
+            progress(files, images)
+
+    return told
+
 
 FORMATS: Mapping[str, Format] = {format.name: format for format in _ALL}
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 
 from studio.export.entry import Entry, text_of_rows
+from studio.progress import Begin, unheard
 
 
 def json_of_rows(
@@ -16,6 +17,7 @@ def json_of_rows(
     indices: Sequence[int],
     *,
     names: Callable[[int], str] | None = None,
+    begin: Begin = unheard,
 ) -> Entry:
     """A JSON file with a list of rows, or with rows by name.
 
@@ -26,6 +28,7 @@ def json_of_rows(
         row: The row of an image.
         indices: The images, by number.
         names: What an image's row is called; None makes a list.
+        begin: As of `text_of_rows`.
     """
     opening, closing = ("[", "]") if names is None else ("{", "}")
 
@@ -41,7 +44,7 @@ def json_of_rows(
         if head is not None:
             yield "}\n"
 
-    return text_of_rows(name, parts, indices)
+    return text_of_rows(name, parts, indices, begin=begin)
 
 
 def _dump(value: object) -> str:

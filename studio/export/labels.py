@@ -53,7 +53,7 @@ def as_csv(subject: Subject) -> Iterator[Entry]:
         for row in label_rows(subject.outcome, chosen):
             yield row_text(row)
 
-    yield text_of_rows("labels.csv", parts, subject.listed)
+    yield text_of_rows("labels.csv", parts, subject.listed, begin=subject.begin)
 
 
 def checked(subject: Subject) -> Iterator[Entry]:

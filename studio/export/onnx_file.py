@@ -40,6 +40,10 @@ _MOST_IN_ONE = 1_900_000_000
 _EXPORTED_WITH = 2
 """Images: with one, the exporter takes the batch for a constant."""
 _COMPARED = (1, 3)
+MAKING = "Making the ONNX file"
+_STEPS = 4
+"""The model read, translated (most of the time, of which the translator says nothing), written, and
+compared."""
 _LIBRARIES = ("onnx", "onnxscript", "onnxruntime")
 """torch's exporter is made of the second one."""
 
@@ -91,7 +95,10 @@ def _export(subject: Subject, folder: Path, *, apart: bool) -> None:
     import onnx
     import torch
 
+    progress = subject.begin(MAKING)
+    progress(0, _STEPS)
     classifier, meta = classifier_of(subject), described(subject)
+    progress(1, _STEPS)
     model = mean_of(classifier.towers)
     target = folder / FILE
     with _quiet():
@@ -107,6 +114,7 @@ def _export(subject: Subject, folder: Path, *, apart: bool) -> None:
         )
     if program is None:
         raise StudioError("The model could not be written as ONNX by the installed torch.")
+    progress(2, _STEPS)
     program.save(str(target), external_data=apart)
     # Only the head of the file is changed: weights beside it stay where they are.
     written = onnx.load(str(target), load_external_data=False)
@@ -118,7 +126,9 @@ def _export(subject: Subject, folder: Path, *, apart: bool) -> None:
         "made_by": f"CoFT Studio {studio.__version__}",
     })  # fmt: skip
     onnx.save(written, str(target))
+    progress(3, _STEPS)
     _compare(model, classifier, target)
+    progress(_STEPS, _STEPS)
 
 
 def _compare(model: nn.Module, classifier: Classifier, file: Path) -> None:

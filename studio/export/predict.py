@@ -136,14 +136,18 @@ def predict(
     device: str | None = None,
     progress: Callable[[str, int, int], None] | None = None,
     follow_links: bool = False,
+    over: bool = False,
 ) -> Predictions:
-    """As `predictions`, written to `out_csv`: path, label, confidence (0 to 1).
+    """As `predictions`, written to `out_csv`: path, label, confidence (0 to 1). over: in the place
+    of an earlier table, if need be.
 
     Raises:
         RunError: The run has no classifier yet, or out_csv cannot be written, see `check_out`.
         FolderError: The folder cannot be used.
     """
-    check_out(out_csv, PREDICT_COLUMNS)  # before hours are spent on looking at the images
+    check_out(
+        out_csv, PREDICT_COLUMNS, over=over
+    )  # before hours are spent on looking at the images
     done = predictions(
         run, folder, cache_dir=cache_dir, device=device, progress=progress,
         follow_links=follow_links,

@@ -8,9 +8,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from studio.errors import RunError, StudioError
-from studio.export.formats import FORMATS, format_of
+from studio.export.formats import FORMATS, copying, format_of
 from studio.export.subject import EVERYTHING, Subject
-from studio.export.write import Count, write_folder
+from studio.export.write import write_folder
+from studio.progress import Begin, unheard
 from studio.runs.run import Run
 
 _NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
@@ -23,7 +24,7 @@ def push_run(
     *,
     only: str = EVERYTHING,
     public: bool = False,
-    told: Count | None = None,
+    begin: Begin = unheard,
 ) -> str:
     """Put a run's export into a repository of the hub, which is made if there is none.
 
@@ -34,7 +35,7 @@ def push_run(
         only: One of `subject.ONLY`.
         public: Whether everybody may see it; a repository that is public already is refused
             without.
-        told: Told how many files are written, before they are sent.
+        begin: Told of each step while the files are made and sent. What it raises ends it.
 
     Returns:
         The repository's address.
@@ -48,11 +49,16 @@ def push_run(
         raise RunError(f"The hub has no place for the format {to}; push {known}.")
     if not _NAME.fullmatch(repository):
         raise RunError(f"--push takes OWNER/NAME, as in anna/pets, not {repository!r}.")
-    subject = Subject.of(run, only=only)
+    subject = Subject.of(run, only=only, begin=begin)
     with tempfile.TemporaryDirectory(prefix="coft-push-") as place:
         folder = Path(place) / "export"
+        told = copying(chosen, subject)
         write_folder(chosen.entries(subject), folder, links=True, told=told)
-        return _send(folder, repository, kind=chosen.hub, public=public)
+        sending = begin(f"Sending to {repository}")  # its client has a bar of its own
+        sending(0, 1)
+        address = _send(folder, repository, kind=chosen.hub, public=public)
+        sending(1, 1)
+        return address
 
 
 def _send(folder: Path, repository: str, *, kind: str, public: bool) -> str:

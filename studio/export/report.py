@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import studio
-from studio.errors import StudioError
+from studio.errors import Stopped, StudioError
 from studio.export.card import limits
 from studio.export.charts import HEIGHT, LEFT, MAP_SIDE, RIGHT, WIDTH, Chart, Plane, chart, plane
 from studio.export.entry import Entry, Made
@@ -126,8 +126,15 @@ def _places(subject: Subject, looked: Seen) -> tuple[Floats, str]:
     key, number = key_of(units), len(units)
     laid_out = files.read(key, number) if number >= FEWEST else None
     if laid_out is None and FEWEST <= number <= MOST_FOR_UMAP:
-        with contextlib.suppress(StudioError):  # then PCA is what there is
-            laid_out = files.make(key, units, report=lambda *_: None)
+        begin = subject.begin
+        try:
+            laid_out = files.make(
+                key, units, report=lambda text, done, total: begin(text)(done, total)
+            )
+        except Stopped:
+            raise
+        except StudioError:  # then PCA is what there is
+            pass
     return (pca(units), "PCA") if laid_out is None else (laid_out, "UMAP")
 
 

@@ -37,17 +37,22 @@ def seen(subject: Subject) -> Seen:
         RunError: An image of the run is not there any more.
     """
     from studio.clip.backbone import load_backbone
+    from studio.runs.encoding import ENCODING, LOADING
     from studio.runs.inputs import encode, images_for
 
-    info = subject.reader.info
-    backbone = load_backbone(info.model)
+    info, begin = subject.reader.info, subject.begin
+    loading = begin(LOADING)
+    loading(0, 1)
+    backbone = load_backbone(info.model, begin=begin)
+    loading(1, 1)
     folder, canvases = images_for(
-        backbone, subject.root, cache_dir=subject.cache_dir, follow_links=info.follow_links
-    )
+        backbone, subject.root, cache_dir=subject.cache_dir, follow_links=info.follow_links,
+        progress=begin("Reading the images"),
+    )  # fmt: skip
     at = {image.path: number for number, image in enumerate(folder.images)}
     gone = [path for path in subject.outcome.paths if path not in at]
     if gone:
         raise RunError(f"{gone[0]} is not in {subject.root} any more; this export needs it")
     place = np.array([at[path] for path in subject.outcome.paths], np.int64)
-    features = encode(backbone, folder, canvases, subject.cache_dir)
+    features = encode(backbone, folder, canvases, subject.cache_dir, begin(ENCODING))
     return Seen(canvases, place, features.numpy()[place])

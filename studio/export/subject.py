@@ -12,6 +12,7 @@ import numpy as np
 
 from studio.errors import RunError
 from studio.places import default_cache_dir
+from studio.progress import Begin, unheard
 from studio.runs.outcome import Outcome
 from studio.runs.reader import RunReader
 from studio.runs.result import RunResult
@@ -21,6 +22,8 @@ from studio.runs.run import Run
 EVERYTHING, CLEAN = "everything", "clean"
 ONLY = (EVERYTHING, CLEAN)
 """Which images are exported: all but rejected ones, or of those only the clean ones."""
+READING, COPYING = "Reading the run", "Copying the images"
+"""Steps, as they are told."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class Subject:
         only: One of `ONLY`.
         cache_dir: Where what was decoded and encoded for it is kept.
         most: Images at most, evenly spread: to tell how large an export would be; 0 = all.
+        begin: Told of each step while files are made, and how far it is. What it raises ends that.
     """
 
     run: Run
@@ -42,6 +46,7 @@ class Subject:
     only: str = EVERYTHING
     cache_dir: Path = field(default_factory=default_cache_dir)
     most: int = 0
+    begin: Begin = unheard
 
     @classmethod
     def of(
@@ -51,22 +56,26 @@ class Subject:
         only: str = EVERYTHING,
         cache_dir: Path | None = None,
         reader: RunReader | None = None,
+        begin: Begin = unheard,
     ) -> Subject:
         """A run as something to export. cache_dir: None = the usual one; reader: of this run, up to
-        date; None: it is read now.
+        date; None: it is read now; begin: see the class.
 
         Raises:
             RunError: It has no final labels yet, or `only` is not one of `ONLY`.
         """
         if only not in ONLY:
             raise RunError(f"Only {' or '.join(ONLY)} can be exported, not {only!r}.")
+        reading = begin(READING)
+        reading(0, 1)
         if reader is None:
             reader = RunReader(run)
             reader.refresh()
         outcome = reader.final()
+        reading(1, 1)
         if outcome is None:
             raise RunError(f"run {run.id} has no final labels: {what_to_do(run)}")
-        return cls(run, reader, outcome, only, cache_dir or default_cache_dir())
+        return cls(run, reader, outcome, only, cache_dir or default_cache_dir(), begin=begin)
 
     @cached_property
     def indices(self) -> list[int]:

@@ -29,6 +29,8 @@ SECOND = "second"
 """The folder of the second model in that of the first."""
 _CLIP = "vit_base_patch32_clip_224"
 """open_clip's own transformers are this one of timm in other sizes."""
+_STEPS = 3
+"""Of a model's way: read, compared with timm's, written."""
 _SIZES = {768: "base", 1024: "large", 1280: "huge"}
 
 
@@ -128,7 +130,10 @@ class _Weights:
         import torch
         from safetensors.torch import save
 
+        progress = self._subject.begin(f"Making timm's form of model {self._number + 1}")
+        progress(0, _STEPS)
         classifier, meta = classifier_of(self._subject), described(self._subject)
+        progress(1, _STEPS)
         tower = classifier.towers[self._number]
         model = _counterpart(tower, meta)
         pixels = some_pixels(classifier, 2)
@@ -136,8 +141,10 @@ class _Weights:
             apart = (model(pixels).softmax(-1) - tower(pixels).softmax(-1)).abs().max()
         if not apart <= SAME:
             raise _other(meta)
+        progress(2, _STEPS)
         state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
         file.write(save(state, {"format": "pt"}))
+        progress(_STEPS, _STEPS)
 
 
 def _counterpart(tower: Tower, meta: dict[str, Any]) -> nn.Module:

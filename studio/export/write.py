@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterable
+from itertools import chain
 from pathlib import Path, PurePosixPath
 
 from studio.errors import RunError, StudioError
@@ -16,6 +17,18 @@ from studio.room import cannot_write
 
 Count = Callable[[int], None]
 """Told how many files are written."""
+
+
+def check_folder(out: Path) -> None:
+    """Raise where an export would write over something.
+
+    Raises:
+        RunError: The folder is there and not empty, or is a file.
+    """
+    if out.is_file():
+        raise RunError(f"{out} is a file; --out takes a folder that is not there yet, or is empty")
+    if out.exists() and any(out.iterdir()):
+        raise RunError(f"{out} is there already and not empty; choose another folder")
 
 
 def write_folder(
@@ -28,8 +41,7 @@ def write_folder(
     Raises:
         RunError: There is something already, or it cannot be written.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise RunError(f"{out} is there already and not empty; choose another folder")
+    check_folder(out)
     names: list[str] = []
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -61,7 +73,14 @@ def write_folder(
     return names
 
 
-def write_file(entries: Iterable[Entry], folder: Path, stem: str, *, inside: str) -> Path:
+def write_file(
+    entries: Iterable[Entry],
+    folder: Path,
+    stem: str,
+    *,
+    inside: str,
+    told: Count | None = None,
+) -> Path:
     """Write one file to download: the only file of an export as it is, several as a zip.
 
     inside: the folder that a zip unpacks to. Returns its path: `<stem>-<name>`, or `<stem>.zip`.
@@ -81,13 +100,15 @@ def write_file(entries: Iterable[Entry], folder: Path, stem: str, *, inside: str
         def pack(partial: Path) -> None:
             # Neither photographs nor weights shrink: stored is as small, and much faster.
             with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
-                for entry in (first, second, *listed):
+                for number, entry in enumerate(chain((first, second), listed), start=1):
                     name = f"{inside}/{_inside(entry.name)}"
                     if isinstance(entry.data, Path):
                         archive.write(entry.data, name)
                     else:
                         with archive.open(name, "w", force_zip64=True) as file:
                             entry.write(file)
+                    if told is not None:
+                        told(number)
 
         replace_file(target, pack)
         return target

@@ -33,7 +33,7 @@ from studio.images.canvas_shards import (
 from studio.images.canvas_summary import Summary, array_of, is_summary
 from studio.images.folder import Folder, ImageFile, Refused
 from studio.numbers import percent, plural, size
-from studio.room import free_bytes, unwritable
+from studio.room import CACHE, free_bytes, unwritable
 
 _SHARD_ROWS = 2048  # 400 MB of pixels at size 256: the most that a killed process loses
 _DISK_SHARE = 0.5  # of the disk's free space may be filled with canvases
@@ -154,7 +154,7 @@ class ShardStore:
         if not images:
             return ""
         # Without a cache they are decoded again whenever they are needed: slow, but right.
-        if problem := unwritable(self.path):
+        if problem := unwritable(self.path, what=CACHE):
             return f"{_ANEW}: {problem}."
         needed = bytes_of(images, size=self._size, compressed=self._compress)
         free = free_bytes(self.path)

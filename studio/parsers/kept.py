@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from studio import commands as run_command
-from studio.parsers.shared import add_cache_dir, add_runs_dir
+from studio.parsers.shared import add_cache_dir, add_runs_dir, folder
 
 
 def add_runs(commands: Any) -> None:
@@ -35,7 +34,7 @@ def add_export(commands: Any) -> None:
     add = export.add_argument
     add("run", metavar="RUN", nargs="?", help="the run's id, its folder, or 'latest'")
     add("--to", metavar="FORMAT", help="the format")
-    add("--out", type=Path, metavar="DIR", help="a folder that is not there yet, or is empty")
+    add("--out", type=folder, metavar="DIR", help="a folder that is not there yet, or is empty")
     add(
         "--only",
         default="everything",

@@ -12,7 +12,9 @@ from studio.parsers.shared import (
     add_cache_dir,
     add_follow_links,
     add_names,
+    add_over,
     add_runs_dir,
+    folder,
 )
 
 
@@ -26,7 +28,7 @@ def add_models(commands: Any) -> None:
         "these images, told without a label.",
     )
     add = models.add_argument
-    add("--rank", type=Path, metavar="FOLDER", help="rank models for the images of this folder")
+    add("--rank", type=folder, metavar="FOLDER", help="rank models for the images of this folder")
     add_names(models)
     add(
         "--model",
@@ -51,6 +53,7 @@ def add_prompts(commands: Any) -> None:
     add = prompts.add_argument
     add("--names", type=Path, required=True, metavar="FILE", help="class names, one a line")
     add("--out", type=Path, required=True, metavar="FILE", help="the prompts file to write")
+    add_over(prompts)
     add("--description", default="", metavar="TEXT", help="what the images show, in your words")
     add("--sentences", type=int, default=4, metavar="N", help="a class (default: %(default)s)")
     add("--templates", type=int, default=0, metavar="N", help="for all (default: %(default)s)")
@@ -132,6 +135,7 @@ def add_suggest(commands: Any) -> None:
     add("--budget", default="2C", metavar="N", help="how many images, or 2C for two per class "
         "(default: %(default)s)")  # fmt: skip
     add("--out", type=Path, required=True, metavar="FILE", help="the CSV to write")
+    add_over(suggest)
     add_names(suggest)
     add("--model", default="embedded", help="of a folder's first labels (default: %(default)s)")
     add_runs_dir(suggest)
@@ -204,7 +208,7 @@ def add_fit(commands: Any) -> None:
     )
     add_follow_links(fit)
     fit.add_argument(
-        "--test", type=Path, metavar="FOLDER", help="measure accuracies on these images instead"
+        "--test", type=folder, metavar="FOLDER", help="measure accuracies on these images instead"
     )
     fit.add_argument(
         "--model",
@@ -267,7 +271,7 @@ def add_fit(commands: Any) -> None:
     )
     fit.add_argument(
         "--mirror",
-        type=Path,
+        type=folder,
         metavar="DIR",
         help="keep a copy of the run's folder here while it works, for others to read: a bucket "
         "that is mounted, say",
@@ -283,8 +287,9 @@ def add_predict(commands: Any) -> None:
         description="Label the images of another folder with a run's classifier.",
     )
     predict.add_argument("run", metavar="RUN", help="the run's id, its folder, or 'latest'")
-    predict.add_argument("folder", type=Path, metavar="FOLDER", help="the images")
+    predict.add_argument("folder", type=folder, metavar="FOLDER", help="the images")
     predict.add_argument("--out", type=Path, required=True, metavar="FILE", help="a CSV file")
+    add_over(predict)
     add_follow_links(predict)
     add_runs_dir(predict)
     add_cache_dir(predict)

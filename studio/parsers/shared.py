@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import NoReturn
 
@@ -16,6 +17,15 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """End the program."""
         self.exit(USER_ERROR, f"error: {message}; see `{self.prog} --help`\n")
+
+
+def folder(text: str) -> Path:
+    """A folder, which need not be there yet; a file is none, nor is what would lie below one."""
+    path = Path(text).expanduser()
+    for place in (path, *path.parents):
+        if os.path.exists(place) and not os.path.isdir(place):
+            raise argparse.ArgumentTypeError(f"{place} is a file, not a folder")
+    return path
 
 
 def above_zero(text: str) -> int:
@@ -48,6 +58,15 @@ def add_names(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_over(parser: argparse.ArgumentParser) -> None:
+    """Whether what the command wrote before may be written over."""
+    parser.add_argument(
+        "--over",
+        action="store_true",
+        help="write FILE anew where an earlier one is there, with whatever was changed in it",
+    )
+
+
 def add_follow_links(parser: argparse.ArgumentParser) -> None:
     """Whether links out of a folder are followed."""
     parser.add_argument(
@@ -61,9 +80,9 @@ def add_runs_dir(parser: argparse.ArgumentParser) -> None:
     """Where runs are kept."""
     parser.add_argument(
         "--runs",
-        type=Path,
+        type=folder,
         metavar="DIR",
-        default=default_runs_dir(),
+        default=str(default_runs_dir()),  # as a text, for argparse to look at it as well
         help="where runs are kept (default: the environment's STUDIO_RUNS, else ./runs)",
     )
 
@@ -72,8 +91,8 @@ def add_cache_dir(parser: argparse.ArgumentParser) -> None:
     """Where the cache is."""
     parser.add_argument(
         "--cache",
-        type=Path,
+        type=folder,
         metavar="DIR",
-        default=default_cache_dir(),
+        default=str(default_cache_dir()),
         help="where decoded images and features are kept (default: %(default)s)",
     )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from studio import commands as run_command
-from studio.parsers.shared import add_cache_dir
+from studio.parsers.shared import add_cache_dir, folder
 
 
 def add_bench(commands: Any) -> None:
@@ -19,7 +18,7 @@ def add_bench(commands: Any) -> None:
     )
     bench.add_argument(
         "--data",
-        type=Path,
+        type=folder,
         nargs="+",
         required=True,
         metavar="DIR",
@@ -53,7 +52,7 @@ def add_bench(commands: Any) -> None:
         "(default: 1)",
     )
     bench.add_argument("--model", default="embedded", help="a preset or a local checkpoint")
-    bench.add_argument("--out", type=Path, required=True, metavar="DIR", help="results and runs")
+    bench.add_argument("--out", type=folder, required=True, metavar="DIR", help="results and runs")
     add_cache_dir(bench)
     bench.set_defaults(command=run_command.bench)
 
@@ -81,9 +80,9 @@ def add_paper(commands: Any) -> None:
     add("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N", help="default: 0 1 2")
     add(
         "--data",
-        type=Path,
+        type=folder,
         metavar="DIR",
-        default=Path("data"),
+        default="data",
         help="where downloads, sets and results are kept (default: ./%(default)s)",
     )
     add("--dry-run", action="store_true", help="say what would be done; nothing is fetched")

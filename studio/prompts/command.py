@@ -23,7 +23,7 @@ INCOMPLETE = 1
 @dataclass(frozen=True)
 class Order:
     """What the command was given. model: empty = from the environment, like address and key;
-    hand_written: a name of TEMPLATES, and nobody is asked.
+    hand_written: a name of TEMPLATES, and nobody is asked; over: in the place of earlier prompts.
     """
 
     class_names: Sequence[str]
@@ -34,6 +34,7 @@ class Order:
     model: str = ""
     hand_written: str = ""
     dry_run: bool = False
+    over: bool = False
 
 
 def write_file(order: Order, *, cache_dir: Path, stop: Stop) -> int:
@@ -42,7 +43,8 @@ def write_file(order: Order, *, cache_dir: Path, stop: Stop) -> int:
     Raises:
         PromptError: Nothing came, there is no key, or the file cannot be written.
     """
-    _check_out(order.out)
+    if not order.dry_run:
+        _check_out(order.out, over=order.over)
     if order.hand_written:
         _save(order.out, PromptSet(TEMPLATES[order.hand_written]))
         return 0
@@ -91,10 +93,10 @@ def _report(written: Written, out: Path) -> int:
     return INCOMPLETE if written.problems or written.missing or written.stopped else 0
 
 
-def _check_out(out: Path) -> None:
+def _check_out(out: Path, *, over: bool) -> None:
     """Raise where the file cannot be written or is somebody's own, before anything is paid for.
 
-    Prompts that are there are written anew.
+    Prompts are edited by hand, so that those that are there are only written over on demand.
     """
     if not out.parent.is_dir():
         raise PromptError(f"There is no folder {out.parent} to write {out.name} into; make it.")
@@ -106,6 +108,11 @@ def _check_out(out: Path) -> None:
                 f"{out} is there already and holds no prompts; give another file, or move that one "
                 "away."
             ) from None
+        if not over:
+            raise PromptError(
+                f"{out} is there already, and what was changed in it would be lost; give another "
+                "file, or say --over to have it written anew."
+            )
 
 
 def _save(out: Path, prompts: PromptSet) -> None:

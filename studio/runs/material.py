@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from studio.clip.backbone import Backbone
 from studio.coft.events import Warned
-from studio.errors import FolderError
 from studio.files import write_json
 from studio.images.canvases import Canvases
 from studio.images.folder import Folder, propose_class_names, truth
@@ -22,7 +21,7 @@ from studio.runs.given import Given
 from studio.runs.given_table import keep_given
 from studio.runs.inputs import images_for, prompts_of
 from studio.runs.report import Report
-from studio.runs.request import JobRequest
+from studio.runs.request import JobRequest, nothing_to_measure
 from studio.runs.run import Run
 from studio.runs.scoring import Labels
 from studio.runs.table import REFUSED_FILE, safe_path, write_csv
@@ -136,10 +135,7 @@ def _test_set(
     )  # fmt: skip
     true_labels = truth(folder, names, aliases=request.aliases)
     if true_labels is None:
-        raise FolderError(
-            f"No sub-folder of {request.test_folder} is called like a class, so that nothing "
-            "can be measured there; leave out the test folder, or name its sub-folders so."
-        )
+        raise nothing_to_measure(request.test_folder)
     return TestSet(folder, canvases, true_labels)
 
 

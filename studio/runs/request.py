@@ -9,11 +9,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from studio.clip.presets import IMAGE_ONLY
 from studio.errors import FolderError, PromptError, SettingsError
-from studio.images.folder import Folder, nothing_usable, propose_class_names, scan
+from studio.images.folder import Folder, nothing_usable, propose_class_names, scan, truth
+from studio.imports import import_torch
 from studio.methods import method_of, two_phase_methods
 from studio.prompts.prompt_set import PromptSet
-from studio.runs.given import Correction
+from studio.runs.checking import claimed
+from studio.runs.given import Correction, given_vector
 from studio.runs.store import Run, RunStore
 from studio.settings import Settings
 
@@ -110,6 +113,7 @@ def check(request: JobRequest) -> Folder:
         )
     _check_phase2_model(request)
     _check_consensus_model(request)
+    _check_names_of_models(request)
     found = scan(request.folder, follow_links=request.follow_links)
     if not found.images:
         raise nothing_usable(found)
@@ -132,7 +136,45 @@ def check(request: JobRequest) -> Folder:
         test = scan(request.test_folder, follow_links=request.follow_links)
         if not test.images:
             raise nothing_usable(test)
+        names = request.class_names or propose_class_names(found)
+        if truth(test, names, aliases=request.aliases) is None:
+            raise nothing_to_measure(request.test_folder)
+    _check_said(request, found)
     return found
+
+
+def nothing_to_measure(folder: Path) -> FolderError:
+    """What to say of a test folder that tells the class of no image."""
+    return FolderError(
+        f"No sub-folder of {folder} is called like a class, so that nothing can be measured there; "
+        "leave out the test folder, or name its sub-folders so."
+    )
+
+
+def _check_said(request: JobRequest, found: Folder) -> None:
+    """Corrections and labels to check, of the images that were found: some of these may turn out to
+    be none.
+    """
+    names = list(request.class_names or propose_class_names(found))
+    paths, roots = [image.path for image in found.images], (request.folder, found.root)
+    if request.corrections:
+        given_vector(request.corrections, paths=paths, class_names=names, roots=roots)
+    if request.labels:
+        claimed(
+            request.labels, paths=paths, class_names=names, aliases=request.aliases, roots=roots
+        )
+
+
+def _check_names_of_models(request: JobRequest) -> None:
+    settings = request.settings
+    named = [request.model, settings.phase2_model, settings.consensus_model]
+    if settings.consensus_model.startswith(IMAGE_ONLY):  # timm alone knows what it has
+        named.pop()
+    import_torch()
+    from studio.clip.sources import check_name
+
+    for name in filter(None, named):
+        check_name(name)
 
 
 def _check_phase2_model(request: JobRequest) -> None:

@@ -42,15 +42,16 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]])
     return path
 
 
-def check_out(path: Path, *heads: Sequence[str], answers: str = "") -> None:
+def check_out(path: Path, *heads: Sequence[str], answers: str = "", over: bool = True) -> None:
     """Raise where a table that takes long to make could not be written, or would destroy something.
 
-    Another table of the same kind may be there already: it is written anew.
 
     Args:
         path: Where the table is to be.
         heads: The columns of what may be there; a file with others is somebody's own.
         answers: The column in which people answer; what they said is not written over.
+        over: Whether another table of the same kind is written anew. Nobody can tell whether
+            somebody has worked on it since.
 
     Raises:
         RunError: with what to do.
@@ -72,6 +73,11 @@ def check_out(path: Path, *heads: Sequence[str], answers: str = "") -> None:
         raise RunError(
             f"{path} is there already and is not what this command writes; give another file, or "
             "move that one away."
+        )
+    if not over:
+        raise RunError(
+            f"{path} is there already, and what was changed in it would be lost; give another "
+            "file, or say --over to have it written anew."
         )
     if answers and (said := sum(1 for _, row in rows if row[answers].strip())):
         raise RunError(

@@ -20,7 +20,7 @@ from studio.images.folder import Folder
 from studio.methods import METHODS, method_of
 from studio.numbers import plural
 from studio.ranks import ALONE, Ranks
-from studio.room import check_room
+from studio.room import RUNS, check_room
 from studio.runs.checking import check_labels
 from studio.runs.checkpoints import Saved
 from studio.runs.estimates import RunEstimates
@@ -144,7 +144,7 @@ class Work:
         method, images = METHODS[self._request.method], len(found.images)
         kept = method.models if method.trains else 0
         needed = bytes_of_run(models.shipped, images=images, models=kept)
-        check_room(self._run.path, needed, what=f"a run over {plural(images, 'image')}")
+        check_room(self._run.path, needed, what=f"a run over {plural(images, 'image')}", at=RUNS)
         if self._saved is not None:
             check_models(self._run, self._saved, models.fingerprints)
         elif self._resumed:

@@ -9,12 +9,13 @@ features that no label has had a part in either.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from studio.progress import Progress
 from studio.scores.neighbours import Floats, unit
 
 PARTS = 5
@@ -41,6 +42,7 @@ def out_of_sample(
     *,
     classes: int,
     strengths: Sequence[float] = STRENGTHS,
+    progress: Progress | None = None,
 ) -> OutOfSample:
     """Cross-validated class probabilities.
 
@@ -51,18 +53,30 @@ def out_of_sample(
         labels: (n,) in [0, C), right or wrong.
         classes: C.
         strengths: See `STRENGTHS`.
+        progress: Told (images done, in all) of all fits together: the more images one is fitted to
+            and leaves out, the longer it takes.
     """
     number = len(labels)
     scaled = unit(features) * np.float32(np.sqrt(features.shape[1]))
     part = _split(labels)
     parts = int(part.max(initial=0)) + 1
     chosen = strengths[0]
-    if len(strengths) > 1 and parts > 1:
+    tries = strengths if len(strengths) > 1 and parts > 1 else ()
+    total, done = number + len(tries) * min(number, TRIED_ON), 0
+
+    def tell(images: int) -> None:
+        nonlocal done
+        done += images
+        if progress is not None:
+            progress(done, total)
+
+    tell(0)
+    if tries:
         some = np.sort(np.random.default_rng(_SEED).permutation(number)[:TRIED_ON])
         tried = scaled[some], labels[some], part[some]
-        losses = [_loss(_held_out(*tried, classes, each), labels[some]) for each in strengths]
+        losses = [_loss(_held_out(*tried, classes, each, tell), labels[some]) for each in tries]
         chosen = strengths[int(np.argmin(losses))]
-    found = _held_out(scaled, labels, part, classes, chosen)
+    found = _held_out(scaled, labels, part, classes, chosen, tell)
     return OutOfSample(found, parts, chosen)
 
 
@@ -81,7 +95,9 @@ def _held_out(
     part: NDArray[np.int64],
     classes: int,
     strength: float,
+    tell: Callable[[int], None],
 ) -> Floats:
+    """tell: told how many images more have their probabilities."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
@@ -93,6 +109,7 @@ def _held_out(
             found[held] = 1 / classes
             if len(there):
                 found[held] = np.eye(classes, dtype=np.float32)[there[0]]
+            tell(int(held.sum()))
             continue
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
@@ -101,6 +118,7 @@ def _held_out(
         shares = np.zeros((int(held.sum()), classes), np.float32)
         shares[:, model.classes_] = model.predict_proba(features[held])
         found[held] = shares
+        tell(int(held.sum()))
     return found / found.sum(1, keepdims=True)
 
 

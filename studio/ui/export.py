@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from typing import Any, NamedTuple
@@ -9,21 +10,20 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from studio.errors import RunError, StudioError
-from studio.export.downloads import Downloads
 from studio.export.formats import FORMATS, format_of
 from studio.export.labels import LABEL_COLUMNS, label_rows
 from studio.export.subject import CLEAN, EVERYTHING, Subject
 from studio.export.weights import model_files
-from studio.imports import import_torch
 from studio.places import DOCS
 from studio.runs.outcome import Outcome
-from studio.runs.store import Run
+from studio.session.downloads import download
 from studio.session.rooms import Whose
 from studio.session.session import Session
+from studio.session.task import Task
 from studio.ui.handlers import InSession
-from studio.ui.parts import PRIVATE, UNCHECKED, box, folding, guarded
+from studio.ui.parts import PRIVATE, UNCHECKED, box, folding, guard, guarded
 from studio.views import export, runs
-from studio.views.render import render
+from studio.views.render import part, render
 
 DOWNLOAD = """(url) => {
   if (!url) return;
@@ -35,6 +35,7 @@ DOWNLOAD = """(url) => {
 """Files are made when asked for; then the browser is sent to fetch them."""
 
 PREVIEW_ROWS = 5
+_WAIT_S = 0.4  # between two looks at how far a file is
 LOOKED_AT = 2000
 """Images at most whose files are looked at, to say how many and how large all would be."""
 _OTHERS = [format for format in FORMATS.values() if format.name not in ("csv", "model")]
@@ -85,6 +86,7 @@ class ExportTab(InSession):
                     self.files = folding(elem_id="export-files")
                     self.other = gr.Button("Download", elem_id="download-other", **off)
             with gr.Column(scale=7, min_width=320, elem_classes="main"):
+                self.message = gr.HTML(elem_id="export-message")
                 self.about = folding(elem_id="export-about")
         self.preview = folding(elem_id="export-preview")
         gr.Markdown(snippet(), elem_id="export-snippet")
@@ -98,18 +100,20 @@ class ExportTab(InSession):
             self.show, inputs=asked, outputs=shown, **UNCHECKED
         )
         self.run.input(self.show, inputs=asked, outputs=shown, **UNCHECKED)
-        for part in (self.format, self.only_clean):
-            part.input(self.show_files, inputs=asked, outputs=[self.files, self.other], **UNCHECKED)
+        for field in (self.format, self.only_clean):
+            field.input(
+                self.show_files, inputs=asked, outputs=[self.files, self.other], **UNCHECKED
+            )
         makers: tuple[tuple[Any, Any, list[Any]], ...] = (
             (self.labels, self.make_labels, [self.run]),
             (self.model, self.make_model, [self.run]),
             (self.other, self.make_other, asked),
         )
         for button, make, inputs in makers:
-            spins = {**UNCHECKED, "show_progress": "full"}
-            button.click(make, inputs=inputs, outputs=[self.url], **spins).success(
-                None, inputs=[self.url], js=DOWNLOAD, **PRIVATE
-            )
+            button.click(
+                make, inputs=inputs, outputs=[self.message, self.url], concurrency_id="export",
+                concurrency_limit=4, **UNCHECKED,
+            ).success(None, inputs=[self.url], js=DOWNLOAD, **PRIVATE)  # fmt: skip
 
     # What its buttons do ----------------------------------------------------------------------
 
@@ -165,33 +169,31 @@ class ExportTab(InSession):
             "other": gr.update(interactive=bool(entries)),
         }
 
-    @guarded
-    def make_labels(self, run_id: str) -> str:
-        """Write labels.csv; its address."""
-        import_torch()
-        return self._address(run_id, "csv")
+    def make_labels(self, run_id: Any) -> Iterator[list[Any]]:
+        """Write labels.csv: yields how far that is, and then its address."""
+        yield from self._made(run_id, "csv")
 
-    @guarded
-    def make_model(self, run_id: str) -> str:
-        """Pack the model folder; the address of the zip."""
-        import_torch()
-        return self._address(run_id, "model")
+    def make_model(self, run_id: Any) -> Iterator[list[Any]]:
+        """Pack the model folder: yields how far that is, and then the address of the zip."""
+        yield from self._made(run_id, "model")
 
-    @guarded
-    def make_other(self, run_id: str, format: str, only_clean: bool) -> str:
-        """Make the export in the chosen format; its address."""
-        import_torch()
-        return self._address(run_id, format, only=_only(only_clean))
+    def make_other(self, run_id: Any, format: str, only_clean: bool) -> Iterator[list[Any]]:
+        """Make the export in the chosen format: yields how far that is, and then its address."""
+        yield from self._made(run_id, format, only=_only(only_clean))
 
-    def _address(self, run_id: str, format: str, *, only: str = EVERYTHING) -> str:
-        run = self._run(run_id)
-        made = Downloads(self.session.options.cache_dir).make(run, format, only=only)
-        return self.session.address(made)
+    def _made(self, run_id: Any, format: str, *, only: str = EVERYTHING) -> Iterator[list[Any]]:
+        task = guard(lambda: self._task(run_id, format, only))
+        while task.pending:
+            yield [part("waiting", task.state, before="Making the file"), ""]
+            task.ended.wait(_WAIT_S)
+        if task.error:
+            yield ["", ""]  # the notice says what is wrong
+        yield ["", self.session.address(guard(task.result))]
 
-    def _run(self, run_id: object) -> Run:
+    def _task(self, run_id: Any, format: str, only: str) -> Task:
         if not isinstance(run_id, str) or not run_id:
             raise RunError("Choose a run first.")
-        return self.session.store.get(run_id)
+        return download(self.session, run_id, format, only=only)
 
 
 def exportable(session: Session, wanted: str | None) -> Any:

@@ -25,7 +25,7 @@ from studio.cache_folder import tidy
 from studio.clip.presets import presets
 from studio.images.uploads import MAX_BYTES, TAKEN
 from studio.imports import import_torch
-from studio.room import unwritable
+from studio.room import CACHE, RUNS, unwritable
 from studio.runs.store import RunStore
 from studio.runs.worker import get_worker, shutdown, stop_on_sigterm
 from studio.session.limits import ON_LENT_GPU, Limits
@@ -234,11 +234,11 @@ def look_at_folders(options: Options) -> None:
     """
     RunStore(options.runs_dir).check_readable()
     temporary = options.cache_dir / "gradio"  # for uploads
-    for folder, without in (
-        (options.runs_dir, "no run can be started"),
-        (temporary, "nothing is kept from one start to the next"),
+    for folder, what, without in (
+        (options.runs_dir, RUNS, "no run can be started"),
+        (temporary, CACHE, "nothing is kept from one start to the next"),
     ):
-        if problem := unwritable(folder):
+        if problem := unwritable(folder, what=what):
             print(f"note: {problem}. Until then {without}.", file=sys.stderr, flush=True)
             if folder == temporary:
                 temporary = Path(tempfile.gettempdir()) / "coft-studio"

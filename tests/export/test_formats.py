@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 import shutil
@@ -14,12 +15,15 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from studio.errors import RunError, StudioError
+from studio.errors import RunError, Stopped, StudioError
 from studio.export.command import export_run
-from studio.export.entry import Entry
+from studio.export.entry import Entry, text_of_rows
 from studio.export.formats import FORMATS, format_of
-from studio.export.subject import Subject, image_names
+from studio.export.onnx_file import MAKING
+from studio.export.subject import COPYING, READING, Subject, image_names
 from studio.export.write import write_file, write_folder
+from studio.progress import Progress, unheard
+from studio.runs.encoding import ENCODING, LOADING
 from studio.runs.reader import RunReader
 from studio.runs.run import Run
 from studio.views.export import about
@@ -272,6 +276,73 @@ def test_an_export_is_whole_or_not_there(run: Run, out: Path, tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(RunError, match="no format 'coco'"):
         format_of("coco")
+
+
+@pytest.mark.parametrize(
+    "to",
+    ["csv", "imagefolder", "cleanlab", *(pytest.param(to, marks=pytest.mark.slow) for to in SLOW)],
+)
+def test_whatever_takes_long_says_how_far_it_is_and_what_ends_it_leaves_nothing(
+    run: Run, out: Path, tmp_path: Path, to: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STUDIO_CACHE", str(tmp_path.parent / f"{tmp_path.name}-cache"))
+    if to == "onnx":
+        for library in ("onnx", "onnxscript", "onnxruntime"):
+            pytest.importorskip(library)
+    steps: dict[str, list[tuple[int, int]]] = {}
+
+    def begin(text: str) -> Progress:
+        return lambda done, total: steps.setdefault(text, []).append((done, total))
+
+    export_run(run, to, out, begin=begin)
+    expected = {
+        "imagefolder": {COPYING}, "onnx": {MAKING}, "html": {LOADING, ENCODING},
+        "cleanlab": {LOADING, ENCODING, "Working out the probabilities"},
+    }.get(to, set())  # fmt: skip
+    assert set(steps) >= {READING, *expected}
+    for text, told in steps.items():
+        dones = [done for done, _ in told]
+        assert dones == sorted(dones), text
+        assert told[-1][0] == told[-1][1], text
+    shutil.rmtree(out)
+    steps.clear()
+    export_run(run, to, out, begin=begin)  # with what is kept by now
+    shutil.rmtree(out)
+    for text in steps:
+
+        def stopping(step: str, text: str = text) -> Progress:
+            def told(_done: int, _total: int) -> None:
+                if step == text:
+                    raise Stopped
+
+            return told
+
+        with pytest.raises(Stopped):
+            export_run(run, to, out, begin=stopping)
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_a_long_table_says_how_many_rows_are_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("studio.export.entry._TOLD_FROM", 3)
+    told: list[tuple[str, int, int]] = []
+    for rows in (2, 5):
+        entry = text_of_rows(
+            "a.csv", lambda chosen: (f"{i}\n" for i in chosen), range(rows),
+            begin=lambda text: lambda done, total: told.append((text, done, total)),
+        )  # fmt: skip
+        entry.write(io.BytesIO())
+    assert told == [("Writing a.csv", 5, 5)]
+
+
+def test_a_folder_that_is_not_empty_is_told_of_before_anything_is_made(
+    run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    begun: list[str] = []
+    for out, said in ((tmp_path, "not empty"), (tmp_path / "file", "is a file")):
+        with pytest.raises(RunError, match=said):
+            export_run(run, "html", out, begin=lambda text: begun.append(text) or unheard(text))
+    assert not begun
 
 
 def test_images_that_are_gone_are_named(run: Run, out: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import errno
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -332,25 +333,25 @@ def test_a_test_folder_is_what_accuracies_are_measured_on(
         assert getattr(result, key) == pytest.approx(np.mean(right))
 
 
-def test_a_test_folder_without_truth_is_refused(
-    request_: JobRequest, store: RunStore, cache_dir: Path, image_folder: Path
-):
-    request = dataclasses.replace(
-        request_, class_names=("red square", "blue line"), test_folder=image_folder / "red_square"
-    )
-    run = fails(request, store, cache_dir, FolderError)
-    assert run.status()["state"] == "failed"
-
-
 def test_what_cannot_work_is_refused_before_a_run_is_made(
     request_: JobRequest, store: RunStore, tmp_path: Path, image_folder: Path
 ):
+    usual, unnamed = request_.settings, tmp_path / "unnamed"
+    shutil.copytree(image_folder / "red_square", unnamed)
     wrong: list[tuple[type[StudioError], dict[str, Any]]] = [
         (FolderError, {"folder": tmp_path / "missing"}),
         (FolderError, {"folder": image_folder / "red_square"}),
         (FolderError, {"class_names": ("one",)}),
         (FolderError, {"test_folder": tmp_path / "missing"}),
+        (FolderError, {"test_folder": unnamed}),
         (SettingsError, {"method": "magic"}),
+        (ModelError, {"model": "no-such-model"}),
+        (ModelError, {"model": "ViT-B-99:openai"}),
+        (ModelError, {"settings": dataclasses.replace(usual, phase2_model="no-such-model")}),
+        (ModelError, {"settings": dataclasses.replace(usual, consensus_model="no-such-model")}),
+        (RunError, {"corrections": {"blue_line/0.png": Correction("relabelled", "horse")}}),
+        (RunError, {"corrections": {"nowhere.png": Correction("rejected")}}),
+        (RunError, {"labels": {"blue_line/0.png": "horse"}}),
     ]
     for error, changes in wrong:
         with pytest.raises(error):
@@ -358,13 +359,14 @@ def test_what_cannot_work_is_refused_before_a_run_is_made(
     assert store.list() == []
 
 
-def test_a_model_that_is_not_there_fails_the_run_in_one_line(
-    request_: JobRequest, store: RunStore, cache_dir: Path
+def test_a_model_whose_weights_are_not_there_fails_the_run_in_one_line(
+    request_: JobRequest, store: RunStore, cache_dir: Path, tiny_model: Path, tmp_path: Path
 ):
-    request = dataclasses.replace(request_, model="no-such-model")
+    shutil.copy(tiny_model / "open_clip_config.json", tmp_path)
+    request = dataclasses.replace(request_, model=str(tmp_path))
     run = fails(request, store, cache_dir, ModelError)
     assert run.status()["state"] == "failed"
-    assert "no-such-model" in (run.status()["reason"] or "")
+    assert str(tmp_path) in (run.status()["reason"] or "")
     assert not (run.path / "log.txt").exists()
 
 

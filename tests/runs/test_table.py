@@ -44,3 +44,17 @@ def test_a_place_that_takes_no_file_is_told_of_before_the_work(tmp_path: Path):
         check_out(tmp_path, HEAD)
     with pytest.raises(RunError, match=r"There is no folder .*gone to write x\.csv into"):
         check_out(tmp_path / "gone" / "x.csv", HEAD)
+
+
+def test_a_table_that_somebody_may_have_worked_on_is_written_over_on_demand_only(
+    tmp_path: Path,
+) -> None:
+    out = tmp_path / "labels.csv"
+    check_out(out, HEAD, over=False)
+    write_csv(out, HEAD, [["a.png"] * len(HEAD)])
+    with pytest.raises(RunError, match=r"what was changed in it would be lost; .*--over"):
+        check_out(out, HEAD, over=False)
+    check_out(out, HEAD, over=True)
+    out.write_text("mine\n")
+    with pytest.raises(RunError, match="not what this command writes"):
+        check_out(out, HEAD, over=True)

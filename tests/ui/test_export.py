@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import csv
+import inspect
 import os
 import re
+import threading
 import time
 import zipfile
+from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -12,14 +15,20 @@ from typing import Any
 import gradio as gr
 import pytest
 
+from studio.errors import RunError
 from studio.export.downloads import Downloads
+from studio.export.entry import Entry
 from studio.export.labels import LABEL_COLUMNS
+from studio.export.subject import Subject
 from studio.runs.again import command_of
 from studio.session.session import Session
 from studio.ui.export import PREVIEW_ROWS, ExportTab, snippet
 
 
-def path_of(url: str) -> Path:
+def last(answers: Iterator[list[Any]]) -> Path:
+    """The file that a button makes, once it is there."""
+    *_, (message, url) = answers
+    assert message == ""
     return Path(url.removeprefix("gradio_api/file="))
 
 
@@ -30,11 +39,11 @@ def test_labels_and_model_are_downloaded(shared: Session, run_id: str) -> None:
     assert shown.labels["interactive"]
     assert shown.model["interactive"]
     assert run_id in shown.about
-    file = path_of(tab.make_labels(run_id))
+    file = last(tab.make_labels(run_id))
     rows = list(csv.DictReader(file.open(encoding="utf-8")))
     assert len(rows) == 36
     assert set(rows[0]) >= {"path", "label", "clean_probability", "clean"}
-    archive = path_of(tab.make_model(run_id))
+    archive = last(tab.make_model(run_id))
     with zipfile.ZipFile(archive) as packed:
         names = packed.namelist()
         assert packed.testzip() is None
@@ -49,7 +58,7 @@ def test_a_preview_shows_the_first_rows_of_the_file_and_explains_its_columns(
     shared: Session, run_id: str
 ) -> None:
     tab = ExportTab(shared)
-    rows = list(csv.reader(path_of(tab.make_labels(run_id)).open(encoding="utf-8")))
+    rows = list(csv.reader(last(tab.make_labels(run_id)).open(encoding="utf-8")))
     html = tab.show(run_id).preview
     cells = re.findall(r"<td.*?>(.*?)</td>", html)
     assert cells == [cell for row in rows[1 : 1 + PREVIEW_ROWS] for cell in row]
@@ -80,7 +89,36 @@ def test_only_runs_can_be_exported(shared: Session, run: Any) -> None:
     tab = ExportTab(shared)
     for make in (tab.make_labels, tab.make_model):
         with pytest.raises(gr.Error):
-            make(run)
+            list(make(run))
+
+
+def test_a_download_says_how_far_it_is_and_what_went_wrong(
+    shared: Session, run_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = threading.Event()
+
+    def slow(subject: Subject) -> Iterator[Entry]:
+        subject.begin("Looking at the images")(3, 9)
+        assert told.wait(60)
+        yield Entry("a.txt", b"a")
+        raise RunError("that was all")
+
+    monkeypatch.setattr("studio.export.labels.as_csv", slow)
+    seen = []
+
+    def look() -> None:
+        for message, url in ExportTab(shared).make_labels(run_id):
+            seen.append(message)
+            assert url == ""
+            if "looking at the images" in message:
+                told.set()
+
+    with pytest.raises(gr.Error, match="that was all"):
+        look()
+    assert any('aria-valuenow="33"' in message for message in seen), seen
+    assert seen[-1] == ""
+    for make in (ExportTab.make_labels, ExportTab.make_model, ExportTab.make_other):
+        assert inspect.isgeneratorfunction(make), "gradio takes any other answer for a whole one"
 
 
 def test_without_runs_there_is_nothing_to_export(session: Session) -> None:
@@ -114,7 +152,7 @@ def test_another_format_shows_its_files_before_it_is_made(shared: Session, run_i
     assert "tasks.json" in html
     assert "2 files" in html
     assert button["interactive"]
-    archive = path_of(tab.make_other(run_id, "label-studio", False))
+    archive = last(tab.make_other(run_id, "label-studio", False))
     with zipfile.ZipFile(archive) as packed:
         names = [Path(name).name for name in packed.namelist()]
         size = sum(part.file_size for part in packed.infolist())
@@ -129,7 +167,7 @@ def test_only_clean_images_can_be_asked_for(shared: Session, run_id: str) -> Non
     tab = ExportTab(shared)
     outcome = shared.outcome(shared.reader(run_id))
     assert outcome is not None
-    rows = list(csv.DictReader(path_of(tab.make_other(run_id, "csv", True)).open()))
+    rows = list(csv.DictReader(last(tab.make_other(run_id, "csv", True)).open()))
     assert len(rows) == outcome.clean.sum() > 0
 
 

@@ -18,6 +18,8 @@ from studio.export.formats import FORMATS
 from studio.methods import METHODS
 from studio.session.options import Options
 from studio.session.rooms import Whose
+from studio.settings import describe
+from studio.ui.tools.advice import for_programs
 from studio.ui.tools.images import ImageTools
 from studio.ui.tools.runs import RunTools
 
@@ -57,11 +59,16 @@ def offer(session: Whose) -> None:
 
 
 def described(tool: Callable[..., Any]) -> Callable[..., Any]:
-    """A tool with its docstring as gradio reads them: it takes one line for each argument."""
+    """A tool with its docstring as gradio reads them: it takes one line for each argument. What it
+    raises names tools, see `advice`.
+    """
 
     @wraps(tool)
     def same(*args: Any, **kwargs: Any) -> Any:
-        return tool(*args, **kwargs)
+        try:
+            return tool(*args, **kwargs)
+        except StudioError as error:
+            raise StudioError(for_programs(str(error))) from error
 
     # With types in place of their names: gradio counts the parts of an answer by them.
     same.__signature__ = inspect.signature(tool, eval_str=True)  # type: ignore[attr-defined]
@@ -72,7 +79,10 @@ def described(tool: Callable[..., Any]) -> Callable[..., Any]:
             lines[-1] += f" {line.strip()}"
         else:
             lines.append(line)
-    listed = {"FORMATS": ", ".join(FORMATS), "METHODS": ", ".join(METHODS)}
+    settings = ", ".join(setting.name for setting in describe())
+    listed = {
+        "FORMATS": ", ".join(FORMATS), "METHODS": ", ".join(METHODS), "SETTINGS": settings,
+    }  # fmt: skip
     same.__doc__ = "\n".join(lines[1:])
     for word, names in listed.items():
         same.__doc__ = same.__doc__.replace(f"One of {word}", f"One of {names}")

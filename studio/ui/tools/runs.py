@@ -21,6 +21,7 @@ from studio.session.rooms import Whose
 from studio.session.start import at_hand
 from studio.settings import Settings
 from studio.ui.handlers import InSession
+from studio.ui.tools.advice import for_programs
 
 LONGEST_S = 100.0
 """Seconds that a tool waits for work in the background, before it says how far that is."""
@@ -111,7 +112,7 @@ class RunTools(InSession):
             method: One of METHODS. "coft" trains two models that judge each other's labels, and
                 "zero-shot" only labels. If left out: coft, or as `like`.
             model: One of `list_models`. If left out: that of `open_folder`, or as `like`.
-            settings: By name, as `python -m studio settings` lists them.
+            settings: Values by name. One of SETTINGS.
             name: What the run is called.
 
         Returns:
@@ -189,7 +190,7 @@ class RunTools(InSession):
             said |= {
                 "images": len(view.folder.images), "refused": len(view.folder.refused),
                 "class_names": view.names, "model": view.model,
-                "notes": [*view.notes, *view.names_notes],
+                "notes": [for_programs(note) for note in (*view.notes, *view.names_notes)],
             }  # fmt: skip
         if view.preview is not None and not view.stale and not view.busy:
             preview = view.preview
@@ -204,7 +205,7 @@ class RunTools(InSession):
         status, result = run.status(), run.result()
         said: dict[str, Any] = {
             "run": info.id, "name": info.name, "state": status["state"],
-            "reason": status["reason"] or "", "doing": status["stage"] or "",
+            "reason": for_programs(status["reason"] or ""), "doing": status["stage"] or "",
             "share_done": status["fraction"], "seconds_left": status["eta_seconds"],
             "class_names": list(info.class_names),
         }  # fmt: skip
@@ -214,7 +215,7 @@ class RunTools(InSession):
                 "estimate_before": _estimate(result.estimated_zero_shot_accuracy),
                 "estimate": _estimate(result.estimated_accuracy),
                 "given_labels": result.given_labels, "judged_labels": result.judged_labels,
-                "warnings": list(self.session.reader(info.id).warnings),
+                "warnings": [for_programs(one) for one in self.session.reader(info.id).warnings],
             }  # fmt: skip
         return said
 
