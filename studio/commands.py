@@ -44,9 +44,8 @@ def suggest(options: argparse.Namespace) -> int:
     from studio.runs.table import check_out
     from studio.terminal import Terminal, stop_on_ctrl_c
 
-    check_out(
-        options.out, COLUMNS, over=options.over
-    )  # before hours are spent on looking at the images
+    # Before hours are spent on looking at the images.
+    check_out(options.out, COLUMNS, over=options.over)
     order = Target(
         options.target, options.budget, options.runs, options.cache, class_names(options),
         options.prompts, options.model,

@@ -145,9 +145,8 @@ def predict(
         RunError: The run has no classifier yet, or out_csv cannot be written, see `check_out`.
         FolderError: The folder cannot be used.
     """
-    check_out(
-        out_csv, PREDICT_COLUMNS, over=over
-    )  # before hours are spent on looking at the images
+    # Before hours are spent on looking at the images.
+    check_out(out_csv, PREDICT_COLUMNS, over=over)
     done = predictions(
         run, folder, cache_dir=cache_dir, device=device, progress=progress,
         follow_links=follow_links,

@@ -45,7 +45,6 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]])
 def check_out(path: Path, *heads: Sequence[str], answers: str = "", over: bool = True) -> None:
     """Raise where a table that takes long to make could not be written, or would destroy something.
 
-
     Args:
         path: Where the table is to be.
         heads: The columns of what may be there; a file with others is somebody's own.
