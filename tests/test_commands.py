@@ -30,7 +30,7 @@ IN_ORDER = (
     "settings", "models", "cache", "fit --help", "prompts --names names.txt --out prompts.json",
     "models --rank FOLDER --names names.txt", "fit FOLDER --names names.txt", "fit FOLDER",
     "runs --command RUN", "suggest RUN --budget 2C --out ask.csv", "judge RUN --budget 2C",
-    "predict RUN OTHER_FOLDER --out labels.csv", "predict RUN FOLDER --out labels.csv",
+    "predict RUN OTHER_FOLDER --out labels.csv", "predict RUN FOLDER --out more.csv",
     "fit FOLDER --labels labels.csv", "export RUN --to imagefolder --out DIR",
     "export RUN --to FORMAT --out DIR", "fit FOLDER --corrections labels.csv",
     "checks RUN --out checks.csv", "checks RUN --answers checks.csv", "fit FOLDER --mirror DIR",

@@ -224,17 +224,16 @@ def test_another_run_at_work_is_named(first: Run, runs: RunStore):
         busy.set_status(state="finished")
 
 
-def test_a_class_that_is_gone_fails_the_run_in_one_line(
-    first: Run, runs: RunStore, cache_dir: Path
+def test_corrections_to_a_class_that_is_gone_are_refused_before_there_is_a_run(
+    first: Run, runs: RunStore
 ):
     request = dataclasses.replace(
         corrected(first), class_names=("crimson", "lemon"), aliases={}, prompts=None
     )
-    run = create_run(request, runs)
+    before = [info.id for info in runs.list()]
     with pytest.raises(RunError, match="not in the list"):
-        run_job(request, run, cache_dir=cache_dir, stop=lambda: False)
-    assert run.status()["state"] == "failed"
-    assert not (run.path / "log.txt").exists()
+        create_run(request, runs)
+    assert [info.id for info in runs.list()] == before
 
 
 def test_images_that_are_gone_are_told_of(first: Run, runs: RunStore, cache_dir: Path, as_method):

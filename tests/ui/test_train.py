@@ -239,12 +239,12 @@ def test_without_images_nothing_starts(session: Session) -> None:
         start(tab, "embedded")
 
 
-def test_a_model_that_cannot_be_loaded_fails_the_run_with_its_reason(tab: TrainTab) -> None:
-    start(tab, "/no/such/model")
-    tab.session.worker.wait(400)
-    html = sent(tab)["status"]
-    assert "Failed" in html
-    assert "/no/such/model" in html
+def test_a_model_that_does_not_exist_is_refused_with_its_name_and_leaves_no_run(
+    tab: TrainTab,
+) -> None:
+    with pytest.raises(gr.Error, match="/no/such/model"):
+        start(tab, "/no/such/model")
+    assert tab.session.store.list() == []
 
 
 def test_deleting_asks_first_and_names_the_run(tab: TrainTab, tiny_model: Any) -> None:
