@@ -180,9 +180,8 @@ def fit(rows: Sequence[Row], look: Look, apart: Sequence[Row] = ()) -> Line:
     weights = np.array([share[row.unit.set] * row.weight for row in every])
     order = np.argsort(misses)
     reached = np.cumsum(weights[order]) / weights.sum()
-    return Line(
-        line, float(misses[order][min(int(np.searchsorted(reached, HELD)), len(order) - 1)])
-    )
+    last = min(int(np.searchsorted(reached, HELD)), len(order) - 1)
+    return Line(line, float(misses[order[last]]))
 
 
 def regress(rows: Sequence[Row], look: Look) -> tuple[float, ...]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
 from pathlib import Path
 
 from studio.export.downloads import Downloads
 from studio.export.subject import EVERYTHING, READING
 from studio.imports import import_torch
 from studio.session.session import Session
-from studio.session.task import Task
+from studio.session.tasks import Lane, Task
 
 
 def download(session: Session, run_id: str, format: str, *, only: str = EVERYTHING) -> Task:
@@ -25,5 +24,6 @@ def download(session: Session, run_id: str, format: str, *, only: str = EVERYTHI
         import_torch()
         return Downloads(cache).make(run, format, only=only, begin=task.begin)
 
-    # Made anew each time: what was corrected meanwhile is in it.
-    return session.tasks.ask(("download", secrets.token_hex(8)), READING, work)
+    # Made anew each time: what was corrected meanwhile is in it. It waits behind nothing that the
+    # page works out, and the session keeps it in the place of nothing that is asked for again.
+    return Lane("download").add(Task(READING, work))

@@ -54,6 +54,20 @@ def test_labels_and_model_are_downloaded(shared: Session, run_id: str) -> None:
         assert len(made.parent.name) == 32  # not to be guessed
 
 
+def test_a_download_waits_behind_nothing_and_puts_nothing_out(shared: Session, run_id: str) -> None:
+    tab, over = ExportTab(shared), threading.Event()
+    done = shared.tasks.ask("kept", "worked out", lambda task: 1)
+    assert done.ended.wait(60)
+    busy = shared.tasks.ask("busy", "busy", lambda task: over.wait(120))
+    try:
+        for _ in range(8):  # more than a session keeps
+            assert last(tab.make_labels(run_id)).is_file()
+        assert busy.pending
+        assert shared.tasks.ask("kept", "worked out", lambda task: 2) is done
+    finally:
+        over.set()
+
+
 def test_a_preview_shows_the_first_rows_of_the_file_and_explains_its_columns(
     shared: Session, run_id: str
 ) -> None:
