@@ -6,10 +6,11 @@ Libraries say so in words of their own: safetensors, numpy and sqlite raise erro
 from __future__ import annotations
 
 import errno
+import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -116,6 +117,44 @@ def unwritable(folder: Path, *, what: str = "") -> str:
     except OSError as error:
         return str(error)
     return ""
+
+
+def check_out(
+    path: Path,
+    *,
+    ours: Callable[[], bool],
+    other: str = "is not what this command writes",
+    over: bool = True,
+) -> None:
+    """Raise where a file that takes long to make could not be written, or would destroy something.
+
+    Args:
+        path: Where the file is to be.
+        ours: Whether what is there is what is written now; anything else is somebody's own.
+        other: What is said of anything else.
+        over: Whether that is written anew. Nobody can tell whether somebody has worked on it since.
+
+    Raises:
+        RunError: with what to do.
+    """
+    folder = path.parent
+    if path.is_dir():
+        raise RunError(f"{path} is a folder; give the name of a file in it.")
+    if not folder.is_dir():
+        raise RunError(f"There is no folder {folder} to write {path.name} into; make it first.")
+    if not os.access(folder, os.W_OK):
+        raise RunError(f"Nothing can be written into {folder}; choose another folder.")
+    if not path.exists() or not path.stat().st_size:
+        return
+    if not ours():
+        raise RunError(
+            f"{path} is there already and {other}; give another file, or move that one away."
+        )
+    if not over:
+        raise RunError(
+            f"{path} is there already, and what was changed in it would be lost; give another "
+            "file, or say --over to have it written anew."
+        )
 
 
 def free_bytes(folder: Path) -> int:

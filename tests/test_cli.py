@@ -446,6 +446,7 @@ def test_a_file_in_a_folders_place_is_one_line_and_stays(
     for arguments, told in (
         ([*prompts, str(file)], "holds no prompts; give another file"),
         ([*prompts, str(tmp_path / "gone" / "p.json")], "There is no folder"),
+        ([*prompts, str(tmp_path)], "is a folder; give the name of a file in it"),
         ([*bench, "--data", str(tmp_path / "gone"), "--out", str(tmp_path / "o")], "no folder"),
         (["checks", "x", "--runs", str(tmp_path)], "no run 'x'"),
     ):

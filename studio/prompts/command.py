@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from studio.errors import PromptError, StudioError
@@ -15,6 +16,7 @@ from studio.prompts.endpoint import address, find_endpoint, host_of, stays_here
 from studio.prompts.llm import Written, budget, write
 from studio.prompts.prompt_set import PromptSet
 from studio.prompts.templates import TEMPLATES
+from studio.room import check_out
 
 INCOMPLETE = 1
 """Exit code when something is missing from the file."""
@@ -42,9 +44,14 @@ def write_file(order: Order, *, cache_dir: Path, stop: Stop) -> int:
 
     Raises:
         PromptError: Nothing came, there is no key, or the file cannot be written.
+        RunError: The file cannot be there, see `room.check_out`.
     """
     if not order.dry_run:
-        _check_out(order.out, over=order.over)
+        # Before anything is paid for. Prompts are edited by hand.
+        check_out(
+            order.out, ours=partial(_holds_prompts, order.out), other="holds no prompts",
+            over=order.over,
+        )  # fmt: skip
     if order.hand_written:
         _save(order.out, PromptSet(TEMPLATES[order.hand_written]))
         return 0
@@ -93,26 +100,12 @@ def _report(written: Written, out: Path) -> int:
     return INCOMPLETE if written.problems or written.missing or written.stopped else 0
 
 
-def _check_out(out: Path, *, over: bool) -> None:
-    """Raise where the file cannot be written or is somebody's own, before anything is paid for.
-
-    Prompts are edited by hand, so that those that are there are only written over on demand.
-    """
-    if not out.parent.is_dir():
-        raise PromptError(f"There is no folder {out.parent} to write {out.name} into; make it.")
-    if out.is_file() and out.stat().st_size:
-        try:
-            PromptSet.load(out)
-        except StudioError:
-            raise PromptError(
-                f"{out} is there already and holds no prompts; give another file, or move that one "
-                "away."
-            ) from None
-        if not over:
-            raise PromptError(
-                f"{out} is there already, and what was changed in it would be lost; give another "
-                "file, or say --over to have it written anew."
-            )
+def _holds_prompts(file: Path) -> bool:
+    try:
+        PromptSet.load(file)
+    except StudioError:
+        return False
+    return True
 
 
 def _save(out: Path, prompts: PromptSet) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import re
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
+from studio import room
 from studio.errors import RunError
 from studio.files import replace_file
 from studio.images.encodings import decode_text
@@ -55,29 +56,16 @@ def check_out(path: Path, *heads: Sequence[str], answers: str = "", over: bool =
     Raises:
         RunError: with what to do.
     """
-    folder = path.parent
-    if path.is_dir():
-        raise RunError(f"{path} is a folder; give the name of a file in it.")
-    if not folder.is_dir():
-        raise RunError(f"There is no folder {folder} to write {path.name} into; make it first.")
-    if not os.access(folder, os.W_OK):
-        raise RunError(f"Nothing can be written into {folder}; choose another folder.")
-    if not path.exists() or not path.stat().st_size:
-        return
-    try:
-        head, rows = read_csv(path)
-    except RunError:
-        head, rows = [], []
-    if head not in [list(columns) for columns in heads]:
-        raise RunError(
-            f"{path} is there already and is not what this command writes; give another file, or "
-            "move that one away."
-        )
-    if not over:
-        raise RunError(
-            f"{path} is there already, and what was changed in it would be lost; give another "
-            "file, or say --over to have it written anew."
-        )
+    head: list[str] = []
+    rows: list[tuple[int, dict[str, str]]] = []
+
+    def ours() -> bool:
+        nonlocal head, rows
+        with suppress(RunError):
+            head, rows = read_csv(path)
+        return head in [list(columns) for columns in heads]
+
+    room.check_out(path, ours=ours, over=over)
     if answers and (said := sum(1 for _, row in rows if row[answers].strip())):
         raise RunError(
             f"{path} holds {plural(said, 'answer')}, which would be lost; read them with --answers "
