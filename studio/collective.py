@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from studio.errors import RunError
 from studio.messages import HEAD, head_of, rest_of, to_bytes, value_of
-from studio.ranks import E, P, Ranks, Results, T, Team
+from studio.ranks import E, P, Ranks, Results, T, Team, read
 
 WRITER_WAITS = timedelta(minutes=30)
 """For another rank, whose machine may be gone. One that ends closes its connections: that shows at
@@ -92,7 +92,8 @@ class Collective(Ranks):
         stride = self.number * AT_ONCE
         for begin in range(0, len(parts), stride):
             some = parts[begin : begin + stride]
-            found = self.gathered([work(part) for part in some[self.own :: self.number]])
+            own = [work(part) for part in some[self.own :: self.number]]
+            found = self.gathered([read(results) for results in own])
             if found is not None:
                 for number in range(len(some)):
                     yield tuple(found[number % self.number][number // self.number])

@@ -21,6 +21,11 @@ Results = tuple["Tensor", ...]
 """What comes of a part of some work."""
 
 
+def read(results: Results) -> Results:
+    """On the CPU; waits for the device."""
+    return tuple(tensor.cpu() for tensor in results)
+
+
 class Team:
     """How the training of some models is shared out: every model has ranks of its own.
 
@@ -124,12 +129,20 @@ class Ranks:
         return (yield from work)
 
     def spread(self, parts: Sequence[P], work: Callable[[P], Results]) -> Iterator[Results]:
-        """To the writer: what work on each part comes to, in their order, soon after it was done.
+        """To the writer: what work on each part comes to, on the CPU, in their order.
 
-        Each part is worked on by one rank; the others than the writer are yielded nothing.
+        Each part is worked on by one rank; the others than the writer are yielded nothing. What a
+        part comes to is read when the next one has been given to the device, which else would have
+        nothing to do meanwhile.
         """
+        before: Results | None = None
         for part in parts:
-            yield work(part)
+            found = work(part)
+            if before is not None:
+                yield read(before)
+            before = found
+        if before is not None:
+            yield read(before)
 
     def team(self, models: int) -> Team:
         """How the training of so many models is shared out."""

@@ -19,26 +19,29 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import zip_longest
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from studio.baselines.shipping import ship, ship_zero_shot, watch
-from studio.clip.encode import preprocess, to_pixels
+from studio.clip.encode import moved, preprocess, to_pixels
 from studio.clip.precision import autocast
 from studio.clip.scaling import LossScaler
+from studio.coft.ahead import Ahead, Made
 from studio.coft.classifier import Tower
-from studio.coft.contrast import follow, key_views
+from studio.coft.contrast import follow, key_crops, recoloured
 from studio.coft.epochs import Epochs
 from studio.coft.events import Event, Step
 from studio.coft.judge import TrainingSet
+from studio.coft.losses import summed
 from studio.coft.optim import clip_gradient, generator_of, tower_optimizer
 from studio.coft.task import Task
 from studio.coft.towers import build_tower
-from studio.coft.views import random_views, training_size
+from studio.coft.views import Each, random_views, training_size
 
 
 def fit(task: Task) -> Iterator[Event]:
@@ -82,19 +85,27 @@ def _train(
     optimizer, schedule = tower_optimizer(student, settings, steps=steps)
     scaler = LossScaler(backbone.device, backbone.visual)
     done = 0
+
+    def made_of(batch: Tensor, streams: Sequence[torch.Generator], each: Each) -> Made:
+        canvases = task.images.batch(batch.tolist())
+        easy, hard = streams
+        views = random_views(
+            canvases, size=size, crop_scale=settings.crop_scale, generator=easy, each=each
+        )
+        return views, *key_crops(canvases, size=size, generator=hard, each=each)
+
+    views = Ahead(made_of, device=backbone.device)
     for epoch in range(1, epochs + 1):
-        for batch in pool[taken.order(epoch, order)].split(settings.phase2_batch):
+        batches = pool[taken.order(epoch, order)].split(settings.phase2_batch)
+        for batch, then in zip_longest(batches, batches[1:]):
             if task.stop():
                 return
-            canvases = task.images.batch(batch.tolist())
-            views = (
-                random_views(canvases, size=size, crop_scale=settings.crop_scale, generator=weak),
-                key_views(canvases, size=size, generator=strong),
-            )
-            easy, hard = (to_pixels(view.to(backbone.device), backbone) for view in views)
+            made = views.of(batch, [weak, strong], then=then)
+            crops, *of_keys = (moved(part, backbone.device) for part in made)
+            easy, hard = (to_pixels(own, backbone) for own in (crops, recoloured(*of_keys)))
             rate = float(schedule.get_last_lr()[0])
             optimizer.zero_grad(set_to_none=True)
-            value = 0.0
+            terms = []
             for begin in range(0, len(batch), part):
                 own = slice(begin, begin + part)
                 labels, accepted = _labels(
@@ -108,13 +119,14 @@ def _train(
                 each = cross_entropy(logits.float(), labels, reduction="none")
                 loss = (each * accepted).sum() / len(batch)
                 scaler.backward(loss)
-                value += float(loss.detach())
+                terms.append(loss.detach())
             scaler.step(optimizer, partial(clip_gradient, optimizer, settings.phase2_clip))
             schedule.step()
             done += 1
             momentum = min(1 - 1 / (done + 1), settings.fixmatch_momentum)
             follow(teacher, student, momentum=momentum)
-            yield Step(2, 0, done, steps, epoch, epochs, value, rate, {"ce": value})
+            parts = summed({"ce": terms})
+            yield Step(2, 0, done, steps, epoch, epochs, parts["ce"], rate, parts)
         if len(task.monitor):
             probabilities = _monitored(task, teacher)
             yield watch(task, probabilities, phase=2, epoch=epoch, epochs=epochs)

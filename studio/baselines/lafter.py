@@ -22,6 +22,7 @@ import dataclasses
 import math
 from collections.abc import Iterator
 from functools import partial
+from itertools import zip_longest
 
 import torch
 from torch import Tensor, nn
@@ -138,10 +139,11 @@ def _train(
     scaler = LossScaler(backbone.device, backbone.visual)
     done = 0
     for epoch in range(1, epochs + 1):
-        for part in taken.order(epoch, shuffle).split(BATCH):
+        parts = taken.order(epoch, shuffle).split(BATCH)
+        for part, then in zip_longest(parts, parts[1:]):
             if task.stop():
                 return
-            hidden = views(draw, part)
+            hidden = views(draw, part, then=then)
             wanted = labels[part].to(hidden.device)
             loss = cross_entropy(logits(hidden), wanted, label_smoothing=SMOOTHING)
             rate = float(schedule.get_last_lr()[0])

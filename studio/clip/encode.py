@@ -29,10 +29,20 @@ class Images(Protocol):
         ...
 
 
+def pinned(images: Tensor, device: torch.device) -> Tensor:
+    """The same on the CPU, where a GPU takes it from without keeping anybody waiting."""
+    return images.pin_memory() if device.type == "cuda" else images
+
+
+def moved(images: Tensor, device: torch.device) -> Tensor:
+    """The same on the device. A GPU is still at work on what came before, and nobody waits."""
+    return pinned(images, device).to(device, non_blocking=True)
+
+
 def preprocess(canvases: Tensor, backbone: Backbone, *, size: int | None = None) -> Tensor:
     """Canvases (B, 3, S, S) uint8 to normalised pixels (B, 3, size, size) on the model's device."""
     side = size or backbone.image_size
-    canvases = canvases.to(backbone.device)
+    canvases = moved(canvases, backbone.device)
     if canvases.shape[-1] != side:
         canvases = transforms.resize(
             canvases,
@@ -83,7 +93,7 @@ def encode_images(
             pixels = preprocess(images.batch(indices), backbone)
             with autocast(backbone.device, backbone.visual):
                 found = encode(pixels)
-            return (found.float().cpu(),)
+            return (found.float(),)
 
     parts, done = list[Tensor](), 0
     for (part,) in ranks.spread(range(0, count, backbone.forward_batch), features):

@@ -68,10 +68,10 @@ class Classifier:
         self.towers, self.backbone = [tower.eval() for tower in towers], backbone
 
     def each(self, canvases: Tensor) -> Tensor:
-        """(models, B, C) class probabilities of uint8 canvases (B, 3, S, S), decoded once."""
+        """(models, B, C) class probabilities of uint8 canvases (B, 3, S, S), on the device."""
         with torch.inference_mode(), autocast(self.backbone.device, self.towers[0].visual):
             pixels = preprocess(canvases, self.backbone)
-            return torch.stack([tower(pixels).float().softmax(-1).cpu() for tower in self.towers])
+            return torch.stack([tower(pixels).float().softmax(-1) for tower in self.towers])
 
     def quicken(self) -> None:
         """Make convolutions fast on the CPU; worth its two passes where more than a few images are
@@ -82,7 +82,7 @@ class Classifier:
 
     def probabilities(self, canvases: Tensor) -> Tensor:
         """(B, C) class probabilities of uint8 canvases (B, 3, S, S)."""
-        return self.each(canvases).mean(0)
+        return self.each(canvases).mean(0).cpu()
 
     def state(self) -> dict[str, Tensor]:
         """All tensors by name, `models.<i>.visual.*`, `models.<i>.head.*`, on the CPU."""

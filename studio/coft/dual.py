@@ -124,7 +124,7 @@ def judge(
 def seen(models: Sequence[DualPromptModel], hidden: Tensor) -> Tensor:
     """(2, B, d) unit image features of both models, of one batch of prefix outputs."""
     with torch.inference_mode():
-        return torch.stack([model.images(hidden).cpu() for model in models])
+        return torch.stack([model.images(hidden) for model in models])
 
 
 def compared(images: Sequence[Tensor], texts: Texts, scale: float) -> Judgement:

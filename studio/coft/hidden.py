@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
+from itertools import zip_longest
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from studio.clip.backbone import Backbone
-from studio.clip.encode import Images, to_pixels
+from studio.clip.encode import Images, moved, to_pixels
 from studio.clip.precision import autocast
 from studio.coft.adapters import VisualAdapter
+from studio.coft.ahead import Ahead, Made
 from studio.coft.dual import test_hidden
 from studio.coft.events import Progress
-from studio.coft.views import Rows
+from studio.coft.views import Each, Rows
+from studio.ranks import Team
 
 CACHED_BYTES = 2 * 2**30
 """Memory for test views between rounds: some 24,000 images of the embedded model."""
@@ -103,9 +106,14 @@ class Draw(Protocol):
     """Canvases (B, 3, S, S) uint8 to random views (B, 3, s, s) uint8, see `studio.coft.views`."""
 
     def __call__(
-        self, canvases: Tensor, *, generator: torch.Generator, of: Rows | None = None
+        self,
+        canvases: Tensor,
+        *,
+        generator: torch.Generator,
+        of: Rows | None = None,
+        each: Each = map,
     ) -> Tensor:
-        """One view of each canvas; of: see `random_views`."""
+        """One view of each canvas; of, each: see `random_views`."""
         ...
 
 
@@ -113,9 +121,9 @@ class Views(Protocol):
     """Prefix outputs of random views of some images."""
 
     def __call__(
-        self, generator: torch.Generator, positions: Tensor, rows: slice = slice(None)
+        self, generator: torch.Generator, positions: Tensor, *, then: Tensor | None = None
     ) -> Tensor:
-        """Of those at these positions (B,), or of some rows of them, which alone are made."""
+        """Of this rank's rows of those at these positions (B,); then: those of the next batch."""
         ...
 
 
@@ -128,6 +136,7 @@ def seed_views(
     draw: Draw,
     cached: int,
     generator: torch.Generator,
+    team: Team | None = None,
 ) -> Generator[Progress, None, Views]:
     """A function (generator, positions) -> prefix outputs of random views of some images.
 
@@ -141,27 +150,47 @@ def seed_views(
             are most of the cost. 0: a fresh view at each visit.
         generator: of the cached views; fresh ones, and the choice among cached ones, are drawn from
             the generator that the function is given.
+        team: who shares a batch; cached views each rank makes for itself. None: this rank alone.
     """
+    shared = team or Team(1)
 
-    def fresh(generator: torch.Generator, positions: Tensor, rows: slice = slice(None)) -> Tensor:
-        canvases = images.batch(indices[positions[rows]].tolist())
-        views = draw(canvases, generator=generator, of=(len(positions), rows))
-        with torch.no_grad(), autocast(backbone.device, backbone.visual):
-            return adapter.prefix(backbone.visual, to_pixels(views.to(backbone.device), backbone))
+    def drawn(share: Team) -> Views:
+        def made(positions: Tensor, streams: Sequence[torch.Generator], each: Each) -> Made:
+            rows = share.rows(len(positions))
+            canvases = images.batch(indices[positions[rows]].tolist())
+            of = len(positions), rows
+            return (draw(canvases, generator=streams[0], of=of, each=each),)
+
+        ahead = Ahead(made, device=backbone.device)
+
+        def fresh(
+            generator: torch.Generator, positions: Tensor, *, then: Tensor | None = None
+        ) -> Tensor:
+            (views,) = ahead.of(positions, [generator], then=then)
+            with torch.no_grad(), autocast(backbone.device, backbone.visual):
+                pixels = to_pixels(moved(views, backbone.device), backbone)
+                return adapter.prefix(backbone.visual, pixels)
+
+        return fresh
 
     if not cached:
-        return fresh
-    stack = []
+        return drawn(shared)
+    own, stack = drawn(Team(1)), []
+    everyone = torch.arange(len(indices)).split(backbone.forward_batch)
     for number in range(cached):
         parts = []
-        for positions in torch.arange(len(indices)).split(backbone.forward_batch):
-            parts.append(fresh(generator, positions))
+        for positions, then in zip_longest(everyone, everyone[1:]):
+            parts.append(own(generator, positions, then=then))
             done = number * len(indices) + int(positions[-1]) + 1
             yield Progress("seed views", done, cached * len(indices))
         stack.append(torch.cat(parts))
     views = torch.stack(stack)  # (views, n, ...)
 
-    def pick(generator: torch.Generator, positions: Tensor, rows: slice = slice(None)) -> Tensor:
+    def pick(
+        generator: torch.Generator, positions: Tensor, *, then: Tensor | None = None
+    ) -> Tensor:
+        del then
+        rows = shared.rows(len(positions))
         which = torch.randint(len(views), positions.shape, generator=generator)
         return views[which[rows], positions[rows]]
 

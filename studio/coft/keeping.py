@@ -120,6 +120,14 @@ class Batches:
             yield part
             self._done += 1
 
+    @property
+    def then(self) -> Tensor | None:
+        """The batch behind the one that is at work; None where the epoch has no more."""
+        if self._order is None:
+            return None
+        begin = (self._done + 1) * self._size
+        return self._order[begin : begin + self._size] if begin < len(self._order) else None
+
     def state(self) -> Part:
         """Where it is."""
         return {"epoch": self._epoch, "done": self._done, "order": self._order}

@@ -5,6 +5,8 @@ Shapes: B images, C classes. similarities are cosines, `scale` is 1 / tau.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import torch
 from torch import Generator, Tensor
 from torch.nn.functional import cross_entropy, logsigmoid
@@ -48,6 +50,17 @@ def negative_loss(
     of_label = log_odds.gather(1, labels[:, None])
     of_complement = log_odds.gather(1, complements[:, None])
     return -(logsigmoid(of_label) + logsigmoid(-of_complement)).mean()
+
+
+def summed(terms: Mapping[str, Sequence[Tensor]]) -> dict[str, float]:
+    """The sum of each, as a number. Terms: () each, of the parts of a batch.
+
+    All are read at once: whoever reads a number waits until the device has worked it out, and would
+    do so at every part.
+    """
+    flat = [term for own in terms.values() for term in own]
+    numbers = iter(torch.stack(flat).tolist() if flat else [])
+    return {name: sum(next(numbers) for _ in own) for name, own in terms.items()}
 
 
 def draw_complements(

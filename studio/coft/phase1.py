@@ -149,6 +149,7 @@ def _train(
         draw=partial(random_views, size=size, crop_scale=settings.crop_scale),
         cached=settings.phase1_views if adapter.has_frozen_prefix else 0,
         generator=generator_of(settings, "views", 0, round_number=round_number),
+        team=team,
     )
     # A tiny seed set makes many epochs; some ten points draw the same curve.
     every = math.ceil(epochs / MONITORED_EPOCHS)
@@ -161,18 +162,20 @@ def _train(
         course.epoch = epoch
         for number, trainer in trainers.items():
             indices, labels, likely = seeds[number]
+            batches = course.batches[number]
             order = partial(taken[number].order, epoch, trainer.shuffle)
-            for part in team.in_step(course.batches[number].of(epoch, order)):
+            for part in team.in_step(batches.of(epoch, order)):
                 if (yield from task.ends(PHASE1)):
                     return True
                 step = None
                 if part is not None:
-                    rows = team.rows(len(part))
-                    hidden = views(trainer.views, place[indices[part]], rows)
+                    then = None if batches.then is None else place[indices[batches.then]]
+                    hidden = views(trainer.views, place[indices[part]], then=then)
                     rate = trainer.rate
                     loss, parts = trainer.step(
-                        hidden, labels[part], likely[part], task.space.scale, rows
-                    )
+                        hidden, labels[part], likely[part], task.space.scale,
+                        team.rows(len(part)),
+                    )  # fmt: skip
                     step = Step(
                         1, number, trainer.done, trainer.steps, epoch, epochs, loss, rate, parts
                     )

@@ -11,19 +11,21 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from studio.clip.encode import preprocess, to_pixels
+from studio.clip.encode import moved, preprocess, to_pixels
 from studio.clip.precision import autocast
 from studio.clip.scaling import LossScaler
+from studio.coft.ahead import Ahead, Made
 from studio.coft.classifier import Tower
-from studio.coft.contrast import MomentumContrast, key_views, queue_size
+from studio.coft.contrast import MomentumContrast, key_crops, queue_size, recoloured
 from studio.coft.epochs import Epochs
 from studio.coft.events import Event, Monitor, Step
 from studio.coft.judge import TrainingSet
 from studio.coft.keeping import Course, Part, restore, state_of
+from studio.coft.losses import summed
 from studio.coft.optim import clip_gradient, generator_of, tower_optimizer
 from studio.coft.phase1 import told
 from studio.coft.task import Task
-from studio.coft.views import random_views, training_size
+from studio.coft.views import Each, random_views, training_size
 from studio.ranks import Results, Team
 from studio.settings import Settings
 
@@ -95,17 +97,23 @@ def _train(
 ) -> Generator[Event, None, bool]:
     """The epochs of `phase_two` that are to come; whether the user stopped it."""
     epochs = task.settings.phase2_epochs
+    views = {
+        number: Ahead(partial(_views, task, team, data[number].indices), device=own.device)
+        for number, own in tuners.items()
+    }
     for epoch in range(course.epoch, epochs + 1):
         course.epoch = epoch
         for number, tuner in tuners.items():
+            batches = course.batches[number]
             order = partial(taken[number].order, epoch, tuner.generator)
-            for batch in team.in_step(course.batches[number].of(epoch, order)):
+            for batch in team.in_step(batches.of(epoch, order)):
                 if (yield from task.ends(PHASE2)):
                     return True
                 step = None
                 if batch is not None:
                     rate = tuner.rate
-                    loss, parts = _step(task, team, tuner, data[number], batch)
+                    made = views[number].of(batch, tuner.streams, then=batches.then)
+                    loss, parts = _step(task, team, tuner, data[number], batch, made)
                     step = Step(
                         2, number, tuner.done, tuner.steps, epoch, epochs, loss, rate, parts
                     )
@@ -116,29 +124,43 @@ def _train(
     return False
 
 
-def _step(
-    task: Task, team: Team, tuner: _Tuner, data: TrainingSet, batch: Tensor
-) -> tuple[float, dict[str, float]]:
-    """One step on views of a batch (B,) of what a tower learns; the loss and its terms."""
-    settings, backbone, images = task.settings, task.student.backbone, task.student.images
-    size = training_size(backbone, settings.phase2_resolution)
-    indices, labels, weights = data
+def _views(
+    task: Task,
+    team: Team,
+    indices: Tensor,
+    batch: Tensor,
+    streams: Sequence[torch.Generator],
+    each: Each,
+) -> Made:
+    """Views of this rank's rows of a batch (B,) of images (n,); with a second stream second ones,
+    and how their colours are changed.
+    """
+    settings, student = task.settings, task.student
+    size = training_size(student.backbone, settings.phase2_resolution)
     rows = team.rows(len(batch))
     of = len(batch), rows
-    canvases = images.batch(indices[batch[rows]].tolist())
+    canvases = student.images.batch(indices[batch[rows]].tolist())
+    generator, *of_keys = streams
     views = random_views(
-        canvases, size=size, crop_scale=settings.crop_scale, generator=tuner.generator, of=of
+        canvases, size=size, crop_scale=settings.crop_scale, generator=generator, of=of, each=each
     )
-    second = None
-    if tuner.contrast:
-        second = key_views(canvases, size=size, generator=tuner.key_generator, of=of)
-        second = to_pixels(second.to(backbone.device), backbone)
+    if not of_keys:
+        return (views,)
+    return views, *key_crops(canvases, size=size, generator=of_keys[0], of=of, each=each)
+
+
+def _step(
+    task: Task, team: Team, tuner: _Tuner, data: TrainingSet, batch: Tensor, made: Made
+) -> tuple[float, dict[str, float]]:
+    """One step on `_views` of a batch (B,) of what a tower learns; the loss and its terms."""
+    backbone, (_, labels, weights) = task.student.backbone, data
+    views, *keys = (moved(part, backbone.device) for part in made)
     return tuner.step(
-        to_pixels(views.to(backbone.device), backbone),
+        to_pixels(views, backbone),
         labels[batch].to(backbone.device),
         weights[batch].to(backbone.device),
-        second,
-        rows,
+        to_pixels(recoloured(*keys), backbone) if keys else None,
+        team.rows(len(batch)),
     )
 
 
@@ -183,8 +205,8 @@ class _Tuner:
         self.steps = per_epoch * settings.phase2_epochs
         self.done = 0
         self._optimizer, self._schedule = tower_optimizer(tower, settings, steps=self.steps)
-        device = tower.head.weight.device
-        self._scaler = LossScaler(device, tower.visual, team=self._team)
+        self.device = tower.head.weight.device
+        self._scaler = LossScaler(self.device, tower.visual, team=self._team)
 
     def state(self) -> Part:
         """How its training stands."""
@@ -196,7 +218,7 @@ class _Tuner:
         self.done = int(part["done"])
         restore(part, **self._training)
         if self.contrast is not None and part["queue"] is not None:
-            self.contrast.queue = part["queue"].to(self.tower.head.weight.device)
+            self.contrast.queue = part["queue"].to(self.device)
 
     @property
     def _training(self) -> dict[str, Any]:
@@ -209,6 +231,11 @@ class _Tuner:
             "scaler": self._scaler,
             "generators": {"views": self.generator, "keys": self.key_generator},
         }
+
+    @property
+    def streams(self) -> list[torch.Generator]:
+        """What its views are drawn from, and second ones where there are any."""
+        return [self.generator, self.key_generator] if self.contrast else [self.generator]
 
     @property
     def rate(self) -> float:
@@ -232,7 +259,9 @@ class _Tuner:
         # Shares of the batch, however little its labels weigh; nothing where all weigh nothing.
         share = weights / weights.sum().clamp_min(torch.finfo(weights.dtype).tiny)
         batch, labels, share = len(labels), labels[rows], share[rows]
-        parts = {"ce": 0.0} | ({"contrast": 0.0} if self.contrast else {})
+        terms: dict[str, list[Tensor]] = {"ce": []}
+        if self.contrast:
+            terms["contrast"] = []
         keys: list[Tensor] = []
         self._optimizer.zero_grad(set_to_none=True)
         for start in range(0, len(pixels), self._part):
@@ -249,10 +278,10 @@ class _Tuner:
                 reduction="none",
             )
             loss = (share[own] * losses).sum()
-            parts["ce"] += float(loss.detach())
+            terms["ce"].append(loss.detach())
             if self.contrast and keys:
                 contrast = self.contrast.loss(features, keys[-1]) * len(features) / batch
-                parts["contrast"] += float(contrast.detach())
+                terms["contrast"].append(contrast.detach())
                 loss = loss + self.settings.contrast_weight * contrast
             self._scaler.backward(loss)
         self._team.summed(p for group in self._optimizer.param_groups for p in group["params"])
@@ -265,7 +294,7 @@ class _Tuner:
             self.contrast.push(self._team.joined(torch.cat(keys or [none])))
             self.contrast.follow(self.tower.visual)
         self.done += 1
-        parts = self._team.added(parts)
+        parts = self._team.added(summed(terms))
         total = parts["ce"] + self.settings.contrast_weight * parts.get("contrast", 0.0)
         return total, parts
 

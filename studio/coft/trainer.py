@@ -12,7 +12,7 @@ from torch.nn import Parameter
 from studio.clip.scaling import LossScaler
 from studio.coft.dual import DualPromptModel
 from studio.coft.keeping import Part, restore, state_of
-from studio.coft.losses import draw_complements, negative_loss, positive_loss
+from studio.coft.losses import draw_complements, negative_loss, positive_loss, summed
 from studio.coft.optim import build_optimizer, generator_of
 from studio.ranks import Team
 from studio.settings import Settings
@@ -101,9 +101,9 @@ class Trainer:
         """One step on L1 + lambda L2 of a batch; the loss and its terms.
 
         hidden: prefix outputs of this rank's rows of the batch; labels: (B,); probabilities: of
-        all classes, (B, C); rows: which they are.
+        all classes, (B, C); both on the CPU, where complements are drawn, so that nobody waits for
+        the device; rows: which they are.
         """
-        labels = labels.to(hidden.device)
         complements = draw_complements(
             labels,
             classes=probabilities.shape[1],
@@ -112,6 +112,7 @@ class Trainer:
             probabilities=probabilities,
             top=self.settings.complement_top,
         )
+        labels, complements = labels.to(hidden.device), complements.to(hidden.device)
         self._optimizer.zero_grad(set_to_none=True)
         total, parts = self._gradients(hidden, labels, complements, scale, rows)
         self._scaler.step(self._optimizer, self._clip)
@@ -130,7 +131,7 @@ class Trainer:
         """Gradients of the batch's loss: images go in parts, the texts through their tower once."""
         texts = self.model.texts()
         leaves = [vectors.detach().requires_grad_() for vectors in texts]
-        terms = {"loss": 0.0, "l1": 0.0, "l2": 0.0}
+        terms: dict[str, list[Tensor]] = {"loss": [], "l1": [], "l2": []}
         batch, labels, complements = len(labels), labels[rows], complements[rows]
         for start in range(0, len(hidden), self._part):
             own = slice(start, start + self._part)
@@ -140,12 +141,12 @@ class Trainer:
                 images, leaves, labels[own], complements[own], scale, self.settings
             )
             self._scaler.backward(share * loss)
-            its["loss"] = float(loss.detach())
-            terms = {name: value + share * its[name] for name, value in terms.items()}
+            for name, term in {"loss": loss, **its}.items():
+                terms[name].append(share * term.detach())
         self._team.summed([*self._sides[1], *leaves])
         self._scaler.carry(texts, [leaf.grad for leaf in leaves])
-        terms = self._team.added(terms)
-        return terms.pop("loss"), terms
+        parts = self._team.added(summed(terms))
+        return parts.pop("loss"), parts
 
 
 def dual_loss(
@@ -155,8 +156,8 @@ def dual_loss(
     complements: Tensor,
     scale: float,
     settings: Settings,
-) -> tuple[Tensor, dict[str, float]]:
-    """L1 + lambda L2 of unit features (B, d) and class vectors (C, d) t+ and t-; both as numbers.
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """L1 + lambda L2 of unit features (B, d) and class vectors (C, d) t+ and t-, and both terms.
 
     The one real change from DeFT: L2's gradient reaches the visual side (`l2_grad_visual`) [paper].
     """
@@ -167,4 +168,4 @@ def dual_loss(
     anchor = positive if settings.l2_grad_positive else positive.detach()
     second = negative_loss(judged @ anchor.T, judged @ negative.T, labels, complements, scale=scale)
     total = first + settings.l2_weight * second
-    return total, {"l1": float(first.detach()), "l2": float(second.detach())}
+    return total, {"l1": first, "l2": second}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
@@ -28,10 +30,18 @@ def training_size(backbone: Backbone, share: float) -> int:
 
 Rows = tuple[int, slice]
 """A batch of so many images, and which of them are meant."""
+Each = Callable[[Callable[..., Any], Iterable[Any]], Iterator[Any]]
+"""What maps a function over images, as `map` does; that of a pool takes several at a time."""
 
 
 def random_views(
-    canvases: Tensor, *, size: int, crop_scale: float, generator: Generator, of: Rows | None = None
+    canvases: Tensor,
+    *,
+    size: int,
+    crop_scale: float,
+    generator: Generator,
+    of: Rows | None = None,
+    each: Each = map,
 ) -> Tensor:
     """One random crop of each image, resized, half of them mirrored.
 
@@ -42,6 +52,7 @@ def random_views(
         generator: the source of randomness (CPU).
         of: the batch of which these are some rows; its other rows, which somebody else has, draw
             their numbers too. None: they are all of it.
+        each: see `Each`.
 
     Returns:
         (B, 3, size, size) uint8.
@@ -49,8 +60,9 @@ def random_views(
     side = canvases.shape[-1]
     batch, rows = of or (len(canvases), slice(None))
     draws = torch.rand(batch, 5, generator=generator)[rows]
-    views = []
-    for canvas, (area, aspect, left, top, mirror) in zip(canvases, draws.tolist(), strict=True):
+
+    def cut(one: tuple[Tensor, list[float]]) -> Tensor:
+        canvas, (area, aspect, left, top, mirror) = one
         share = crop_scale + (1 - crop_scale) * area
         ratio = math.exp((2 * aspect - 1) * math.log(MAX_ASPECT))
         width = min(side, round(side * math.sqrt(share * ratio)))
@@ -65,5 +77,7 @@ def random_views(
             interpolation=transforms.InterpolationMode.BILINEAR,
             antialias=True,
         )
-        views.append(transforms.horizontal_flip(view) if mirror < 0.5 else view)
+        return transforms.horizontal_flip(view) if mirror < 0.5 else view
+
+    views = list(each(cut, zip(canvases, draws.tolist(), strict=True)))
     return torch.stack(views) if views else canvases.new_empty(0, 3, size, size)

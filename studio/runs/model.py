@@ -20,6 +20,7 @@ from studio.errors import ModelError
 from studio.files import read_json, replace_file
 from studio.leftovers import held
 from studio.progress import Progress, Stop
+from studio.ranks import ALONE, Results
 from studio.room import writing
 from studio.untrusted import Unreadable
 
@@ -124,11 +125,16 @@ def label_each(
     parts, batch = [], classifier.backbone.forward_batch
     if len(images) > 2 * batch:
         classifier.quicken()
-    for begin in range(0, len(images), batch):
+
+    def labelled(begin: int) -> Results:
         if stop is not None and stop():
             raise Stopped
-        chunk = range(begin, min(begin + batch, len(images)))
-        parts.append(classifier.each(images.batch(chunk)))
+        return (classifier.each(images.batch(range(begin, min(begin + batch, len(images))))),)
+
+    done = 0
+    for (part,) in ALONE.spread(range(0, len(images), batch), labelled):
+        parts.append(part)
+        done += part.shape[1]
         if progress is not None:
-            progress(chunk.stop, len(images))
+            progress(done, len(images))
     return torch.cat(parts, dim=1)

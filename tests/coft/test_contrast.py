@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 
 import pytest
 import torch
 from torch import nn
+from torchvision.transforms.v2 import functional as transforms
 
 from studio.clip.backbone import Backbone
 from studio.coft import phase2
-from studio.coft.contrast import MomentumContrast, _recolour, key_views, queue_size
+from studio.coft.contrast import MomentumContrast, key_views, queue_size, recoloured
 from studio.coft.fit import fit, fit_plus
 from studio.coft.judge import TrainingSet
 from studio.coft.phase2 import with_the_rest
@@ -74,7 +76,8 @@ def test_the_queue_stays_below_the_number_of_images() -> None:
 def test_key_views_change_colours_and_are_the_same_for_the_same_generator() -> None:
     canvases = Canvases(6).data
     first, again = (
-        key_views(canvases, size=32, generator=torch.Generator().manual_seed(3)) for _ in range(2)
+        key_views(canvases, size=32, generator=torch.Generator().manual_seed(3), each=each)
+        for each in (map, ThreadPoolExecutor(2).map)
     )
     assert first.shape == (6, 3, 32, 32)
     assert first.dtype == torch.uint8
@@ -86,12 +89,34 @@ def test_key_views_change_colours_and_are_the_same_for_the_same_generator() -> N
 @pytest.mark.parametrize("draw", range(1, 5))
 def test_colours_change_both_ways_alike(draw: int) -> None:
     """0.5 leaves each of brightness, contrast, saturation and hue as it is."""
-    view = Canvases(1).data[0]
-    draws = [0.0, 0.5, 0.5, 0.5, 0.5, 1.0]
-    as_it_is = _recolour(view, draws).int()
-    assert (as_it_is - view.int()).abs().max() <= 2  # hue and back again, in whole numbers
-    draws[draw] = 0.9
-    assert (_recolour(view, draws).int() - as_it_is).abs().max() > 10
+    view = Canvases(1).data
+    draws = torch.tensor([[0.0, 0.5, 0.5, 0.5, 0.5, 1.0]])
+    as_it_is = recoloured(view, draws).int()
+    assert (as_it_is - view.int()).abs().max() <= 1  # hue and back again, in whole numbers
+    draws[0, draw] = 0.9
+    assert (recoloured(view, draws).int() - as_it_is).abs().max() > 10
+
+
+def test_colours_are_those_that_torchvision_makes_one_by_one() -> None:
+    generator = torch.Generator().manual_seed(4)
+    views = torch.randint(256, (40, 3, 16, 16), generator=generator, dtype=torch.uint8)
+    views[0] = 77  # grey has no hue
+    draws = torch.rand(40, 6, generator=generator)
+    found = recoloured(views, draws)
+    for view, own, (whether, bright, contrast, saturation, hue, grey) in zip(
+        views, found, draws.tolist(), strict=True
+    ):
+        expected = view
+        if whether < 0.8:
+            expected = transforms.adjust_brightness(expected, 0.6 + 0.8 * bright)
+            expected = transforms.adjust_contrast(expected, 0.6 + 0.8 * contrast)
+            expected = transforms.adjust_saturation(expected, 0.6 + 0.8 * saturation)
+            expected = transforms.adjust_hue(expected, 0.2 * hue - 0.1)
+        if grey < 0.2:
+            expected = transforms.rgb_to_grayscale(expected, num_output_channels=3)
+        apart = (own.int() - expected.int()).abs()
+        assert apart.max() <= 3, "a whole number that falls the other way is carried on"
+        assert apart.float().mean() < 0.1
 
 
 def test_contrast_sees_the_noisy_images_and_the_classifier_does_not(

@@ -67,7 +67,7 @@ def test_both_of_the_kept_views_are_used(vit: Backbone) -> None:
     draw = torch.Generator().manual_seed(2)
     work = seed_views(
         vit, Whole(), Canvases(8, size=32), torch.arange(8),  # type: ignore[arg-type]
-        draw=lambda canvases, generator, of: torch.randint(
+        draw=lambda canvases, generator, **_: torch.randint(
             256, canvases.shape, generator=generator, dtype=torch.uint8
         ),
         cached=2, generator=draw,
