@@ -36,7 +36,7 @@ def pinned(images: Tensor, device: torch.device) -> Tensor:
 
 def moved(images: Tensor, device: torch.device) -> Tensor:
     """The same on the device. A GPU is still at work on what came before, and nobody waits."""
-    return pinned(images, device).to(device, non_blocking=True)
+    return pinned(images, device).to(device, non_blocking=device.type == "cuda")
 
 
 def preprocess(canvases: Tensor, backbone: Backbone, *, size: int | None = None) -> Tensor:
