@@ -35,7 +35,9 @@ def pinned(images: Tensor, device: torch.device) -> Tensor:
 
 
 def moved(images: Tensor, device: torch.device) -> Tensor:
-    """The same on the device. A GPU is still at work on what came before, and nobody waits."""
+    """The same on the device. A GPU may still be at work on what came before: nobody waits for it,
+    as they would if a tensor were sent from ordinary memory or made there.
+    """
     return pinned(images, device).to(device, non_blocking=device.type == "cuda")
 
 
@@ -55,8 +57,10 @@ def preprocess(canvases: Tensor, backbone: Backbone, *, size: int | None = None)
 
 def to_pixels(images: Tensor, backbone: Backbone) -> Tensor:
     """(B, 3, s, s) uint8 of the right size to normalised float pixels, as the model wants them."""
-    mean = torch.tensor(backbone.mean, device=images.device).view(3, 1, 1) * 255
-    std = torch.tensor(backbone.std, device=images.device).view(3, 1, 1) * 255
+    mean, std = (
+        moved(torch.tensor(own).view(3, 1, 1) * 255, images.device)
+        for own in (backbone.mean, backbone.std)
+    )
     pixels = (images.float() - mean) / std
     return pixels.contiguous(memory_format=backbone.pixel_format)
 

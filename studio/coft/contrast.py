@@ -8,6 +8,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
+from studio.clip.encode import moved
 from studio.coft.views import Each, Rows, random_views
 
 BRIGHTNESS = CONTRAST = SATURATION = 0.4
@@ -145,8 +146,8 @@ def _between(start: Tensor, end: Tensor, share: Tensor) -> Tensor:
 
 def _grey(views: Tensor) -> Tensor:
     """(B, 1, s, s) in whole numbers."""
-    weights = torch.tensor([0.2989, 0.587, 0.114], device=views.device)
-    return (weights.view(3, 1, 1) * views).sum(1, keepdim=True).floor()
+    weights = moved(torch.tensor([0.2989, 0.587, 0.114]).view(3, 1, 1), views.device)
+    return (weights * views).sum(1, keepdim=True).floor()
 
 
 def _turned(views: Tensor, turn: Tensor) -> Tensor:
@@ -156,6 +157,6 @@ def _turned(views: Tensor, turn: Tensor) -> Tensor:
     # From each colour's place on the circle of six, how far the other two pull away from it.
     pull = (views.roll(-1, 1) - views.roll(-2, 1)).gather(1, most)
     hue = 2 * most + pull / chroma.clamp_min(torch.finfo(chroma.dtype).tiny)
-    apart = torch.tensor([5.0, 3.0, 1.0], device=views.device).view(3, 1, 1)
+    apart = moved(torch.tensor([5.0, 3.0, 1.0]).view(3, 1, 1), views.device)
     place = (apart + hue + 6 * turn) % 6
     return value - chroma * torch.minimum(place, 4 - place).clamp(0, 1)

@@ -157,8 +157,8 @@ def _step(
     views, *keys = (moved(part, backbone.device) for part in made)
     return tuner.step(
         to_pixels(views, backbone),
-        labels[batch].to(backbone.device),
-        weights[batch].to(backbone.device),
+        moved(labels[batch], backbone.device),
+        moved(weights[batch], backbone.device),
         to_pixels(recoloured(*keys), backbone) if keys else None,
         team.rows(len(batch)),
     )

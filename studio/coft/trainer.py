@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
+from studio.clip.encode import moved
 from studio.clip.scaling import LossScaler
 from studio.coft.dual import DualPromptModel
 from studio.coft.keeping import Part, restore, state_of
@@ -112,7 +113,7 @@ class Trainer:
             probabilities=probabilities,
             top=self.settings.complement_top,
         )
-        labels, complements = labels.to(hidden.device), complements.to(hidden.device)
+        labels, complements = (moved(own, hidden.device) for own in (labels, complements))
         self._optimizer.zero_grad(set_to_none=True)
         total, parts = self._gradients(hidden, labels, complements, scale, rows)
         self._scaler.step(self._optimizer, self._clip)
