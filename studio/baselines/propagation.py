@@ -34,6 +34,7 @@ from studio.coft.given import REJECTED
 from studio.coft.parts import fixed
 from studio.coft.task import Task
 from studio.coft.transduction import Assigned
+from studio.scores.graph import KEPT, closest, is_exact
 
 ZLAP_NEAREST, ZLAP_POWER, ZLAP_ALPHA, ZLAP_STEPS = 5, 5.0, 0.3, 20
 """The steps leave less than 0.3 ** 20 of the solution out."""
@@ -52,12 +53,16 @@ def fit_ecalp(task: Task) -> Iterator[Event]:
     yield from ship_together(task, _once(task, ecalp), count=1, temperature=DIVISOR)
 
 
-def zlap(pictures: Tensor, texts: Tensor, given: Tensor) -> Tensor:
-    """(N, C) scores from unit features (N, d), class vectors (C, d) and given labels (N,)."""
+def zlap(
+    pictures: Tensor, texts: Tensor, given: Tensor, candidates: Tensor | None = None
+) -> Tensor:
+    """(N, C) scores from unit features (N, d), class vectors (C, d) and given labels (N,).
+
+    candidates: see `studio.scores.graph.closest`.
+    """
     classes, usable = len(texts), given != REJECTED
-    # The nearest of all is the image itself, and nothing is its own neighbour.
-    near, weights = nearest(pictures, pictures, usable, count=ZLAP_NEAREST)
-    weights = weights.masked_fill(near == torch.arange(len(near))[:, None], 0.0)
+    near, weights = closest(pictures, count=ZLAP_NEAREST - 1, usable=usable, candidates=candidates)
+    weights = weights.clamp_min(0.0)
     words, cosines = nearest(pictures, texts, count=ZLAP_NEAREST)
     graph = graph_of(near, weights, words, cosines**ZLAP_POWER, usable=usable, classes=classes)
     start = torch.cat([torch.eye(classes), _given(given, classes)])
@@ -67,11 +72,18 @@ def zlap(pictures: Tensor, texts: Tensor, given: Tensor) -> Tensor:
     return scores[classes:]
 
 
-def ecalp(pictures: Tensor, texts: Tensor, given: Tensor) -> Tensor:
+def ecalp(
+    pictures: Tensor, texts: Tensor, given: Tensor, candidates: Tensor | None = None
+) -> Tensor:
     """(N, C) scores; arguments as of `zlap`."""
     classes, usable = len(texts), given != REJECTED
     telling = normalize(pictures * texts.var(0), dim=1)
-    near, weights = nearest(telling, pictures, usable, count=ECALP_IMAGES)
+    some: Tensor | None = None
+    if not is_exact(len(pictures)):
+        if candidates is None:
+            candidates, _ = closest(pictures, count=KEPT)
+        some = torch.cat([torch.arange(len(pictures))[:, None], candidates], dim=1)
+    near, weights = nearest(telling, pictures, usable, count=ECALP_IMAGES, some=some)
     words, cosines = nearest(pictures, texts, count=ECALP_TEXTS)
     graph = graph_of(
         near, weights**ECALP_POWER, words, cosines**ECALP_POWER, usable=usable, classes=classes
@@ -85,19 +97,29 @@ def ecalp(pictures: Tensor, texts: Tensor, given: Tensor) -> Tensor:
 
 
 def nearest(
-    of: Tensor, among: Tensor, usable: Tensor | None = None, *, count: int
+    of: Tensor,
+    among: Tensor,
+    usable: Tensor | None = None,
+    *,
+    count: int,
+    some: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The nearest of unit vectors (M, d) to each of (N, d): indices and cosines, at least 0.
 
-    Both are (N, k). usable: (M,) bool, who may be near; None: all.
+    Both are (N, k). usable: (M,) bool, who may be near; None: all; some: (N, K) who are compared
+    with each; None: all.
     """
     indices, cosines = [], []
-    for block in of.split(ROWS):
-        found = block @ among.T
+    for rows in torch.arange(len(of)).split(ROWS):
+        if some is None:
+            found, who = of[rows] @ among.T, torch.arange(len(among)).expand(len(rows), -1)
+        else:
+            who = some[rows]
+            found = (among[who] @ of[rows, :, None])[..., 0]
         if usable is not None:
-            found[:, ~usable] = 0.0
-        best = found.topk(min(count, len(among)), dim=1)
-        indices.append(best.indices)
+            found = found * usable[who]
+        best = found.topk(min(count, who.shape[1]), dim=1)
+        indices.append(who.gather(1, best.indices))
         cosines.append(best.values.clamp_min(0.0))
     return torch.cat(indices), torch.cat(cosines)
 
@@ -130,11 +152,11 @@ def _given(given: Tensor, classes: int) -> Tensor:
     return one_hot(given.clamp_min(0), classes) * (given >= 0)[:, None].float()
 
 
-def _once(task: Task, method: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Iterator[Assigned]:
+def _once(task: Task, method: Callable[..., Tensor]) -> Iterator[Assigned]:
     """What a method finds, as assignments with the Gaussians of the labels."""
     pictures = task.start.pictures.float()
     texts = task.start.space.texts(task.class_vectors).float()
-    scores = method(pictures, texts, task.given)
+    scores = method(pictures, texts, task.given, task.candidates)
     total = scores.sum(1, keepdim=True)
     # An image without edges is labelled by the texts alone.
     z = torch.where(total > 0, scores / total.clamp_min(1e-30), task.start.probabilities)

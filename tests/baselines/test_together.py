@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -16,6 +17,8 @@ from studio.coft.events import Finished
 from studio.coft.given import REJECTED, UNKNOWN
 from studio.coft.task import Task
 from studio.methods import METHODS
+from studio.scores import graph
+from studio.scores.graph import closest
 from tests.baselines.conftest import only
 from tests.baselines.test_transclip import clusters
 from tests.coft.test_transduction import draws, in_a_cone
@@ -128,6 +131,22 @@ def test_ecalp_takes_three_steps_on_the_numbers_in_which_names_differ() -> None:
         scores = torch.cat([torch.eye(5), (graph @ scores)[5:]])
     found = propagation.ecalp(pictures, texts, nobody)
     torch.testing.assert_close(found, scores[5:], rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("method", [propagation.zlap, propagation.ecalp])
+def test_of_very_many_images_not_all_pairs_are_compared(
+    method: Callable[..., Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures, texts, _, given = problem(classes=5)
+    given[3] = REJECTED
+    expected = method(pictures, texts, given)
+    near = closest(pictures, count=39)[0]
+    monkeypatch.setattr(propagation, "is_exact", lambda _: False)
+    torch.testing.assert_close(method(pictures, texts, given, near), expected)
+    few = method(pictures, texts, given, near[:, :20])
+    assert (few.argmax(1) == expected.argmax(1)).float().mean() > 0.9
+    monkeypatch.setattr(graph, "EXACT_UP_TO", 10)
+    method(pictures, texts, given)  # looks for candidates itself
 
 
 @pytest.mark.parametrize("name", NEW)
