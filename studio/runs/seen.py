@@ -16,7 +16,7 @@ from studio.coft.consensus import Opinion
 from studio.coft.events import Warned
 from studio.coft.student import Student
 from studio.ranks import ALONE, Ranks
-from studio.runs.first_checks import check_tower
+from studio.runs.first_checks import check_towers
 from studio.runs.inputs import alike_ones, cut_warning, encode, knowledge, strangers
 from studio.runs.material import Material
 from studio.runs.other_models import OtherModels
@@ -42,7 +42,7 @@ class Models:
             Stopped: `stop` said so.
         """
         report.stage("loading the model")
-        check_tower(request, begin=report.progress, stop=stop)
+        check_towers(request, begin=report.progress, stop=stop)
         own = load_backbone(request.model, begin=report.progress, stop=stop)
         named, asked = request.settings.phase2_model, request.settings.consensus_model
         second = load_backbone(named, begin=report.progress, stop=stop) if named else None
