@@ -15,11 +15,13 @@ from studio.clip.texts import TextTower
 from studio.coft.consensus import Opinion
 from studio.coft.events import Warned
 from studio.coft.student import Student
+from studio.progress import unless
 from studio.ranks import ALONE, Ranks
 from studio.runs.first_checks import check_towers
 from studio.runs.inputs import alike_ones, cut_warning, encode, knowledge, strangers
 from studio.runs.material import Material
 from studio.runs.other_models import OtherModels
+from studio.runs.pace import FINDING_STRANGERS, FITTING_NAMES
 from studio.runs.report import Report
 from studio.runs.request import JobRequest
 from studio.scores.knowledge import Knowledge
@@ -125,6 +127,7 @@ def look(
     verdict = knowledge(
         backbone, features=features, class_vectors=vectors, class_names=names,
         templates=prompts.templates, cache_dir=cache_dir,
+        progress=unless(report.progress(FITTING_NAMES), None if resumed else stop),
     )  # fmt: skip
     report.write("knowledge", verdict.to_dict())
     if verdict.level != "promising":
@@ -133,13 +136,24 @@ def look(
 
 
 def find_strangers(
-    seen: Seen, material: Material, backbone: Backbone, report: Report, *, cache_dir: Path
+    seen: Seen,
+    material: Material,
+    backbone: Backbone,
+    report: Report,
+    *,
+    cache_dir: Path,
+    stop: Callable[[], bool] | None,
 ) -> Tensor:
-    """(N,) how far each image seems to be of none of the classes; the run remembers it."""
+    """(N,) how far each image seems to be of none of the classes; the run remembers it.
+
+    Raises:
+        Stopped: `stop` said so.
+    """
     found = strangers(
         backbone, features=seen.features, class_vectors=seen.class_vectors,
         class_names=material.class_names, templates=material.prompts.templates,
         cache_dir=cache_dir, candidates=seen.own,
+        progress=unless(report.progress(FINDING_STRANGERS), stop),
     )  # fmt: skip
     report.write("strangers", {}, {"score": found})
     return found
