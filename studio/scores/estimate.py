@@ -29,6 +29,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from studio.progress import Progress
 from studio.scores.names_fit import NamesFit, evenness
 from studio.scores.rows import Rows, likeliest, parts
 

@@ -53,12 +53,17 @@ def graph(
         units: (N, d) unit vectors, see `neighbours.unit`.
         k: at most; a set of N images has N - 1 neighbours to offer.
         gpu: whether all pairs may be compared on a GPU.
-        progress: told (images done, N).
-        stop: asked now and then.
+        progress: told (images done, N); of NN-descent its beginning and its end.
+        stop: asked now and then, not by NN-descent.
     """
     if is_exact(len(units), gpu=gpu):
         return nearest(units, k=k, gpu=gpu, progress=progress, stop=stop)
-    return approximate(units, k=k)
+    if progress is not None:  # NN-descent takes minutes and says nothing
+        progress(0, len(units))
+    found = approximate(units, k=k)
+    if progress is not None:
+        progress(len(units), len(units))
+    return found
 
 
 def approximate(units: Floats, *, k: int = KEPT) -> Neighbours:
