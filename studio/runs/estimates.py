@@ -73,7 +73,10 @@ class RunEstimates:
         self._following = following
         self._features, self._center = features, backbone.center
         self._candidates = candidates
-        self.evidence = Evidence.of(self._probabilities, **known.indicators)
+        found = known.indicators
+        self.evidence = Evidence.of(
+            self._probabilities, z=found["z"], near=found["near"], agreement=found["agreement"]
+        )
         self.judged: Judged | None = None
         self.before = self.evidence.estimate()
         self.after: Estimate | None = None

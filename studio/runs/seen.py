@@ -15,7 +15,6 @@ from studio.clip.texts import TextTower
 from studio.coft.consensus import Opinion
 from studio.coft.events import Warned
 from studio.coft.student import Student
-from studio.progress import unless
 from studio.ranks import ALONE, Ranks
 from studio.runs.first_checks import check_towers
 from studio.runs.inputs import alike_ones, cut_warning, encode, knowledge, strangers
@@ -127,7 +126,7 @@ def look(
     verdict = knowledge(
         backbone, features=features, class_vectors=vectors, class_names=names,
         templates=prompts.templates, cache_dir=cache_dir,
-        progress=unless(report.progress(FITTING_NAMES), None if resumed else stop),
+        progress=report.progress(FITTING_NAMES),
     )  # fmt: skip
     report.write("knowledge", verdict.to_dict())
     if verdict.level != "promising":
@@ -136,24 +135,14 @@ def look(
 
 
 def find_strangers(
-    seen: Seen,
-    material: Material,
-    backbone: Backbone,
-    report: Report,
-    *,
-    cache_dir: Path,
-    stop: Callable[[], bool] | None,
+    seen: Seen, material: Material, backbone: Backbone, report: Report, *, cache_dir: Path
 ) -> Tensor:
-    """(N,) how far each image seems to be of none of the classes; the run remembers it.
-
-    Raises:
-        Stopped: `stop` said so.
-    """
+    """(N,) how far each image seems to be of none of the classes; the run remembers it."""
     found = strangers(
         backbone, features=seen.features, class_vectors=seen.class_vectors,
         class_names=material.class_names, templates=material.prompts.templates,
         cache_dir=cache_dir, candidates=seen.own,
-        progress=unless(report.progress(FINDING_STRANGERS), stop),
+        progress=report.progress(FINDING_STRANGERS),
     )  # fmt: skip
     report.write("strangers", {}, {"score": found})
     return found

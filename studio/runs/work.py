@@ -106,10 +106,7 @@ class Work:
             known=seen.knowledge, given=material.given.vector, following=following,
             candidates=seen.own.numpy(),
         )  # fmt: skip
-        strange = find_strangers(
-            seen, material, models.own, report, cache_dir=self._cache_dir,
-            stop=None if self._resumed else self._stop,
-        )  # fmt: skip
+        strange = find_strangers(seen, material, models.own, report, cache_dir=self._cache_dir)
         pausing = self._pausing(models, estimates, needed)
         task = self._task(material, models, seen, strange, worth, pausing, ranks)
         hand_over(self._ranks, task, pausing.state, method=name if method.shared else None)
