@@ -75,7 +75,10 @@ class RunEstimates:
         self._candidates = candidates
         found = known.indicators
         self.evidence = Evidence.of(
-            self._probabilities, z=found["z"], near=found["near"], agreement=found["agreement"]
+            self._probabilities,
+            z=found.get("z"),
+            near=found.get("near"),
+            agreement=found.get("agreement"),
         )
         self.judged: Judged | None = None
         self.before = self.evidence.estimate()
