@@ -388,7 +388,7 @@ def test_a_tower_that_takes_no_adapter_is_refused_before_weights_are_looked_for(
 
 @pytest.mark.parametrize("setting", ["phase2_model", "consensus_model"])
 def test_other_models_are_looked_at_before_the_weights_of_the_first_come(
-    request_: JobRequest, store: RunStore, cache_dir: Path, tmp_path: Path, setting: str,
+    request_: JobRequest, store: RunStore, cache_dir: Path, setting: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     settings = dataclasses.replace(request_.settings, **{setting: "hf-hub:nobody/nothing"})
