@@ -125,7 +125,7 @@ def judge(options: argparse.Namespace) -> int:
     order = JudgeOrder(
         options.target, options.budget, options.runs, options.cache, class_names(options),
         options.prompts, options.model, options.judge, options.url, options.about, options.price,
-        options.out, options.yes, options.dry_run, options.checks,
+        options.out, options.yes, options.dry_run, options.checks, options.over,
     )  # fmt: skip
     with stop_on_ctrl_c() as stop, Terminal() as terminal:
         try:

@@ -34,6 +34,7 @@ class Method:
             `studio.coft.keeping`, or it is done in one step, which is then done again.
         prompts: It learns prompts, for which the model's texts need room.
         adapter: It learns a visual adapter, which not every image tower takes.
+        fine_tunes: It trains the image tower as a whole (Phase II), which not every one takes.
         shared: Several processes share its training, see `studio.ranks`; with the others they
             share the encoding of the images alone.
     """
@@ -51,6 +52,7 @@ class Method:
     resumes: bool = False
     prompts: bool = False
     adapter: bool = False
+    fine_tunes: bool = False
     shared: bool = False
 
     def load(self) -> Fit:
@@ -64,12 +66,12 @@ _ALL = (
     Method(
         "coft", "CoFT", "studio.coft.fit",
         ours=True, models=2, two_phases=True, cautious=True, resumes=True, prompts=True,
-        adapter=True, shared=True,
+        adapter=True, fine_tunes=True, shared=True,
     ),
     Method(
         "coft+", "CoFT+", "studio.coft.fit", "fit_plus",
         ours=True, models=2, two_phases=True, cautious=True, resumes=True, prompts=True,
-        adapter=True, shared=True,
+        adapter=True, fine_tunes=True, shared=True,
     ),
     Method(
         "zero-shot", "Zero-shot labels only", "studio.baselines.zero_shot",
@@ -95,13 +97,13 @@ _ALL = (
     ),
     Method(
         "self-training", "Self-training on all labels",
-        "studio.baselines.self_training", models=2, resumes=True,
+        "studio.baselines.self_training", models=2, resumes=True, fine_tunes=True,
     ),
     Method(
         "self-training-seeds", "Self-training on the seeds",
-        "studio.baselines.self_training", "fit_seeds", models=2, resumes=True,
+        "studio.baselines.self_training", "fit_seeds", models=2, resumes=True, fine_tunes=True,
     ),
-    Method("fixmatch", "FixMatch, a slow teacher", "studio.baselines.fixmatch"),
+    Method("fixmatch", "FixMatch, a slow teacher", "studio.baselines.fixmatch", fine_tunes=True),
     Method("lafter", "LaFTer, a text-trained head", "studio.baselines.lafter", adapter=True),
     Method(
         "transclip", "TransCLIP, labelled together", "studio.baselines.transclip",
@@ -123,7 +125,7 @@ _ALL = (
     Method(
         "supervised", "Supervised by given labels",
         "studio.baselines.self_training", "fit_supervised",
-        models=2, needs_given=True, resumes=True,
+        models=2, needs_given=True, resumes=True, fine_tunes=True,
     ),
 )  # fmt: skip
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Generator
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
+from studio.errors import Stopped
+
 P = ParamSpec("P")
 R = TypeVar("R")
 S = TypeVar("S")
@@ -26,6 +28,27 @@ Stop = Callable[[], bool]
 def unheard(_text: str) -> Progress:
     """The `Begin` of what nobody listens to."""
     return lambda _done, _total: None
+
+
+def unless(progress: Progress, stop: Stop | None) -> Progress:
+    """The same, for work that only says how far it is: where `stop` says so it raises `Stopped`."""
+
+    def told(done: int, total: int) -> None:
+        if stop is not None and stop():
+            raise Stopped
+        progress(done, total)
+
+    return told
+
+
+def turn(progress: Progress | None, number: int, turns: int) -> Progress | None:
+    """What the turn `number` (0 is the first) is told where all is gone over `turns` times: all
+    turns together are one way to the end.
+    """
+    if progress is None:
+        return None
+    tell = progress
+    return lambda done, total: tell((number * total + done) // turns, total)
 
 
 def never() -> bool:

@@ -41,7 +41,7 @@ class Terminal:
         self._stage: str | None = None
         self._told = 0.0
         self._steps: dict[int, tuple[int, int]] = {}
-        self._step_text = self._left = ""
+        self._step_text = self._left = self._last = ""
 
     def __enter__(self) -> Terminal:
         return self
@@ -95,7 +95,10 @@ class Terminal:
             self._bar.update(done - self._bar.n)
         elif done >= total or time.monotonic() - self._told >= _QUIET_EVERY_S:
             self._told = time.monotonic()
-            self._print(f"{title}: {done}/{total} {note}".rstrip())
+            line = f"{title}: {done}/{total} {note}".rstrip()
+            if line != self._last:  # a step of a run has stages of which only bars tell apart
+                self._print(line)
+            self._last = line
         if done >= total:
             self._close()
             self._stage = stage  # a repeated last event opens no second bar

@@ -6,7 +6,8 @@ from collections.abc import Generator
 
 import pytest
 
-from studio.progress import listened, to_the_end
+from studio.errors import Stopped
+from studio.progress import listened, to_the_end, turn, unless
 
 
 def counted(most: int) -> Generator[int, None, str]:
@@ -32,3 +33,25 @@ def test_who_listens_can_end_the_work() -> None:
     with pytest.raises(InterruptedError):
         listened(work, listen)
     assert heard == [0, 1]
+
+
+def test_work_that_only_says_how_far_it_is_ends_where_it_is_asked_to() -> None:
+    heard: list[tuple[int, int]] = []
+    told = unless(lambda *far: heard.append(far), lambda: len(heard) == 1)
+    told(1, 3)
+    with pytest.raises(Stopped):
+        told(2, 3)
+    assert heard == [(1, 3)]
+    unless(lambda *far: heard.append(far), None)(3, 3)
+    assert heard[-1] == (3, 3)
+
+
+def test_several_turns_are_one_way_to_the_end() -> None:
+    heard: list[tuple[int, int]] = []
+    for number in range(2):
+        progress = turn(lambda *far: heard.append(far), number, 2)
+        assert progress is not None
+        progress(5, 10)
+        progress(10, 10)
+    assert heard == [(2, 10), (5, 10), (7, 10), (10, 10)]
+    assert turn(None, 0, 2) is None

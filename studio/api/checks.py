@@ -67,8 +67,8 @@ def told(
     found = drawn_answers(outcome, answers, before=before)
     if not found:
         raise RunError(
-            "No image that was drawn for it has been answered: write a list with --out FILE, "
-            "and say in its column `label` what each image shows."
+            "No image that was drawn for it has been answered: write a list with --out FILE "
+            "(`run.checks()` in Python), and say in its column `label` what each image shows."
         )
     return found
 

@@ -27,6 +27,11 @@ def listed(classes: Classes) -> ClassList:
     if isinstance(classes, Path):
         return read_classes(classes)
     if isinstance(classes, str):
+        if _is_file(classes):
+            raise FolderError(
+                f"{classes} is a file, not a class name; give it as one: --names {classes}, or "
+                f"Path({classes!r}) in Python."
+            )
         return parse_classes(classes)
     aliases = dict(classes) if isinstance(classes, Mapping) else {}
     names = list(aliases.values() if aliases else classes)
@@ -40,6 +45,13 @@ def listed(classes: Classes) -> ClassList:
     if len(alike) < 2:
         raise FolderError("Give at least two class names.")
     return ClassList(tuple(alike.values()), aliases)
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # a text that is no path, or too long for one
+        return False
 
 
 def classes_of(

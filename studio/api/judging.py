@@ -59,6 +59,7 @@ class JudgeOrder(Target):
         dry_run: Print what would be sent, and send nothing.
         checks: How many images that are drawn by chance it is shown to check the labels, in place
             of `budget` ones that are worth an answer; "": none.
+        over: In the place of an earlier table, which somebody may have edited.
     """
 
     judge: str = ""
@@ -69,6 +70,7 @@ class JudgeOrder(Target):
     yes: bool = False
     dry_run: bool = False
     checks: str = ""
+    over: bool = False
 
     @property
     def table(self) -> Path | None:
@@ -125,7 +127,8 @@ def judge(
     price = Price.parse(order.price)
     images_wanted(order.wanted)  # all before hours are spent on looking at the images
     if order.table is not None and not order.dry_run:
-        check_out(order.table, *((CHECK_HEAD,) if order.checks else CORRECTION_HEADS))
+        heads = (CHECK_HEAD,) if order.checks else CORRECTION_HEADS
+        check_out(order.table, *heads, over=order.over)
     key = "-" if order.dry_run else ""  # a budget needs none
     endpoint = find_judge(model=order.judge, base_url=order.url, key=key)
     price = price or price_of(endpoint.model, endpoint.host)
@@ -163,7 +166,8 @@ def judge(
     if asking.done < asking.total and not asking.stopped and not asking.problems:
         tell("there is no other image to ask about")
     elif asking.stopped or asking.done < asking.total:
-        tell("the same command goes on with it")
+        written = order.table is not None and not order.over
+        tell(f"the same command{', with --over,' if written else ''} goes on with it")
         return INTERRUPTED if asking.stopped else INCOMPLETE
     return 0
 

@@ -15,7 +15,7 @@ from studio.api.table import Table
 from studio.api.target import Target
 from studio.ask.judge_cost import images_wanted
 from studio.errors import RunError
-from studio.progress import Begin, Stop, never
+from studio.progress import Begin, Stop, never, unless
 from studio.runs.corrections import Corrections, Subjects, folder_corrections
 from studio.runs.given import Correction
 from studio.runs.outcome import Outcome
@@ -26,6 +26,7 @@ from studio.runs.run import Run
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from studio.coft.events import Progress
     from studio.runs.soft import Rows
 
 SEPARATOR = "|"
@@ -83,7 +84,14 @@ def _of_folder(order: Target, root: Path, *, begin: Begin, stop: Stop) -> Table:
     )  # fmt: skip
     texts = prompts_of(Settings(), backbone, prompts, names).texts(names)
     start = ZeroShotStart.of(backbone, features, TextTower(backbone).class_vectors(texts))
-    first = Relabeller.of(start).first.float()
+    progress, images = unless(begin("Labelling all images together"), stop), len(folder.images)
+
+    def listen(told: Progress) -> None:
+        share = told.done / max(told.total * 2 / 3, 1)  # the last third is what follows answers
+        progress(round(images * min(share, 0.99)), images)
+
+    first = Relabeller.of(start, listen=listen).first.float()
+    progress(images, images)  # it may have come to rest early
     paths = tuple(image.path for image in folder.images)
     kept = folder_corrections(
         folder.root, cache_dir=order.cache, subjects=lambda: Subjects(paths, names)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from studio.bench.plan import Cell, Entrant, cells, labelled_sets, subsets
+from studio.bench.plan import Cell, Entrant, cells, check_models, labelled_sets, subsets
 from studio.bench.results import Results
 from studio.bench.subsets import Subset
 from studio.bench.table import accuracies, tables
@@ -26,6 +26,7 @@ def bench(options: argparse.Namespace) -> int:
     """
     sets = labelled_sets(options.data)
     entrants = [Entrant.parse(text) for text in options.methods]
+    check_models(entrants, model=options.model)
     subset = Subset(present=options.present, tail=options.tail)
     cut = subsets(sets, subset, into=options.out / "sets", seeds=options.seeds)
     planned = [cell for seed in options.seeds for cell in cells(cut[seed], entrants, [seed])]

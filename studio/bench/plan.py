@@ -8,8 +8,9 @@ from pathlib import Path
 
 from studio.ask.judge_cost import images_wanted
 from studio.bench.subsets import Subset
-from studio.errors import FolderError, SettingsError
+from studio.errors import FolderError, SettingsError, StudioError
 from studio.methods import method_of
+from studio.runs.request import JobRequest, check_named_models
 from studio.settings import Settings
 
 
@@ -72,6 +73,26 @@ class Entrant:
             float(error),
             by_chance == "true",
         )
+
+
+def check_models(entrants: Sequence[Entrant], *, model: str) -> None:
+    """Raise where one would fail at once: the others may take hours before it is its turn.
+
+    model: that of entrants which name none.
+
+    Raises:
+        StudioError: Models cannot be used as named; the entrant is told.
+    """
+    for entrant in entrants:
+        values = dict(_split(pair) for pair in entrant.settings)
+        request = JobRequest(
+            Path(), method=entrant.method, model=entrant.model or model,
+            settings=Settings.from_overrides(values),
+        )  # fmt: skip
+        try:
+            check_named_models(request)
+        except StudioError as error:
+            raise type(error)(f"{entrant.label}: {error}") from None
 
 
 @dataclass(frozen=True)

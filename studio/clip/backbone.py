@@ -128,9 +128,10 @@ class Backbone:
 
     @property
     def takes_any_size(self) -> bool:
-        """Whether the image tower takes images of other sizes than its own.
+        """Whether nothing speaks against images of other sizes than the image tower's own.
 
         Transformers have a position embedding per patch, and so has the pooling of CLIP's ResNets.
+        Of others `studio.clip.trial.takes_side` tells, which tries it.
         """
         return not self.is_transformer and not hasattr(self.visual, "attnpool")
 

@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 from torchvision.transforms.v2 import functional as transforms
 
 from studio.clip.backbone import Backbone
+from studio.clip.trial import takes_side
 
 MAX_ASPECT = 4 / 3
 """Widest crop, as in torchvision's RandomResizedCrop."""
@@ -21,11 +22,14 @@ def training_size(backbone: Backbone, share: float) -> int:
 
     A random crop shows objects larger than the test view does, so a convolutional tower that trains
     on smaller images meets them at about the same size, and trains faster (Touvron et al., 2019, on
-    the discrepancy of train and test resolution).
+    the discrepancy of train and test resolution). Some that are no transformers take their own size
+    alone (Swin, mixers): they train at that.
     """
+    own = backbone.image_size
     if not backbone.takes_any_size:
-        return backbone.image_size
-    return max(32, round(backbone.image_size * share / 32) * 32)
+        return own
+    smaller = max(32, round(own * share / 32) * 32)
+    return smaller if takes_side(backbone.config, smaller, own=own) else own
 
 
 Rows = tuple[int, slice]

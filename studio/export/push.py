@@ -48,7 +48,7 @@ def push_run(
         known = " or ".join(name for name, format in FORMATS.items() if format.hub)
         raise RunError(f"The hub has no place for the format {to}; push {known}.")
     if not _NAME.fullmatch(repository):
-        raise RunError(f"--push takes OWNER/NAME, as in anna/pets, not {repository!r}.")
+        raise RunError(f"A repository is given as OWNER/NAME, as in anna/pets, not {repository!r}.")
     subject = Subject.of(run, only=only, begin=begin)
     with tempfile.TemporaryDirectory(prefix="coft-push-") as place:
         folder = Path(place) / "export"

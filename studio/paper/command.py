@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from studio.bench.command import run
-from studio.bench.plan import Cell, Entrant, LabelledSet, cells
+from studio.bench.plan import Cell, Entrant, LabelledSet, cells, check_models
 from studio.bench.work import fit_command
 from studio.paper.figures import figures
 from studio.paper.layout import laid_out
@@ -37,6 +37,7 @@ def paper(options: argparse.Namespace) -> int:
     if options.dry_run:
         _tell(data, entrants, options)
         return 0
+    check_models(entrants, model=options.model)
     there = prepare(data, options.data)
     planned = _planned(there.root, entrants, options.seeds)
     out = _out(data, there.split, options)

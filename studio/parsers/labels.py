@@ -116,6 +116,7 @@ def add_judge(commands: Any) -> None:
         help="a CSV of all that is corrected and judged, for `fit --corrections` (a folder's "
         "default: judged.csv); with --checks: of what it said of each image",
     )
+    add_over(judge)
     add_runs_dir(judge)
     add_cache_dir(judge)
     judge.set_defaults(command=run_command.judge)

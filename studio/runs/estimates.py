@@ -73,7 +73,13 @@ class RunEstimates:
         self._following = following
         self._features, self._center = features, backbone.center
         self._candidates = candidates
-        self.evidence = Evidence.of(self._probabilities, **known.indicators)
+        found = known.indicators
+        self.evidence = Evidence.of(
+            self._probabilities,
+            z=found.get("z"),
+            near=found.get("near"),
+            agreement=found.get("agreement"),
+        )
         self.judged: Judged | None = None
         self.before = self.evidence.estimate()
         self.after: Estimate | None = None

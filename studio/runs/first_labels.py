@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from studio.errors import FolderError, RunError
 from studio.images.folder import Folder
-from studio.progress import Begin, Stop, never
+from studio.progress import Begin, Progress, Stop, never, unless
 from studio.prompts.prompt_set import PromptSet
 from studio.runs.encoding import ENCODING, LOADING, encode
 
@@ -187,13 +187,17 @@ class Encoded:
         vectors = self._tower.class_vectors(texts)
         return ZeroShotStart.of(self._tower.backbone, self._features, vectors)
 
-    def strangers(self, class_names: Sequence[str], prompts: PromptSet) -> NDArray[np.float32]:
+    def strangers(
+        self, class_names: Sequence[str], prompts: PromptSet, *, progress: Progress | None = None
+    ) -> NDArray[np.float32]:
         """(N,) in [0, 1], how far the images seem to be of none of the classes, as a run would say
-        it (`scores.strangers`). Nouns not met before take seconds. Arguments as of `label`.
+        it (`scores.strangers`). Nouns not met before take seconds. Arguments as of `label`;
+        progress: told (images done, N).
         """
         from studio.runs.inputs import strangers
 
-        score = strangers(self._tower.backbone, **self._as_a_run(class_names, prompts))
+        asked = self._as_a_run(class_names, prompts)
+        score = strangers(self._tower.backbone, **asked, progress=progress)
         return np.asarray(score.numpy())
 
     def similar(
@@ -244,12 +248,15 @@ class Encoded:
     def __len__(self) -> int:
         return len(self._features)
 
-    def judge(self, preview: Preview) -> Preview:
-        """The same labels with the verdict on them; templates not met before take seconds."""
+    def judge(self, preview: Preview, *, progress: Progress | None = None) -> Preview:
+        """The same labels with the verdict on them; templates not met before take seconds.
+
+        progress: told (images done, N).
+        """
         from studio.runs.inputs import knowledge
 
         asked = self._as_a_run(preview.class_names, preview.prompts)
-        judgement = knowledge(self._tower.backbone, **asked)
+        judgement = knowledge(self._tower.backbone, **asked, progress=progress)
         return replace(
             preview, verdict=judgement.explanation, level=judgement.level, judged=True,
         ).knowing(**judgement.indicators)  # fmt: skip
@@ -313,8 +320,9 @@ def label_images(
     encoded = encode_images(
         folder=folder, canvases=canvases, model=model, cache_dir=cache_dir, begin=begin, stop=stop
     )
-    begin(LABELLING)
-    return encoded.judge(encoded.label(class_names, prompts or PromptSet(), truth=truth))
+    progress = unless(begin(LABELLING), stop)
+    preview = encoded.label(class_names, prompts or PromptSet(), truth=truth)
+    return encoded.judge(preview, progress=progress)
 
 
 def encode_images(

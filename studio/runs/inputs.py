@@ -216,6 +216,7 @@ def knowledge(
     class_names: Sequence[str],
     templates: Sequence[str],
     cache_dir: Path,
+    progress: Progress | None = None,
 ) -> Knowledge:
     """What the model seems to know about these images under these names, told without any label.
 
@@ -229,6 +230,7 @@ def knowledge(
         class_names: The C names.
         templates: Those of the class vectors.
         cache_dir: Where the vectors of the nouns to compare with are kept.
+        progress: Told (images done, N).
     """
     vectors = _cached_vectors(backbone, nouns(class_names), templates, cache_dir)
     return judge(
@@ -241,6 +243,7 @@ def knowledge(
         ],
         logit_scale=backbone.logit_scale,
         center=backbone.center,
+        progress=progress,
     )
 
 
@@ -253,6 +256,7 @@ def strangers(
     templates: Sequence[str],
     cache_dir: Path,
     candidates: Tensor | None = None,
+    progress: Progress | None = None,
 ) -> Tensor:
     """(N,) float32, how far each image seems to be of none of the classes (`scores.strangers`).
 
@@ -264,6 +268,7 @@ def strangers(
         noun_vectors=_cached_vectors(backbone, nouns(class_names), templates, cache_dir),
         center=backbone.center,
         candidates=candidates,
+        progress=progress,
     )
     return torch.from_numpy(score).float()
 

@@ -25,6 +25,8 @@ CHECKING = "checking each other's labels"
 TRAINING = "training the classifier (Phase II)"
 LEARNING_ALONE = "training"
 LABELLING = "labelling all images"
+FITTING_NAMES, FINDING_STRANGERS = "comparing names", "looking for images of none of the classes"
+"""Stages of a run before it learns anything, as its events call them."""
 
 WEIGHTS = {
     READING: 1.0, ENCODING: 5.0, LEARNING: 20.0, CHECKING: 6.0, TRAINING: 56.0, LABELLING: 12.0,
@@ -44,6 +46,8 @@ _STEP_OF_STAGE = {
     "reading test images": READING,
     "encoding images": ENCODING,
     "comparing images": ENCODING,
+    FITTING_NAMES: ENCODING,
+    FINDING_STRANGERS: ENCODING,
     "reading images for Phase II": ENCODING,
     "encoding images for Phase II": ENCODING,
     "judging": CHECKING,

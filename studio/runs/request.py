@@ -111,9 +111,7 @@ def check(request: JobRequest) -> Folder:
             f"The method {method.name} learns from given labels alone, and there are none: give "
             "some on the Explore tab, or with --corrections FILE, or choose another method."
         )
-    _check_phase2_model(request)
-    _check_consensus_model(request)
-    _check_names_of_models(request)
+    check_named_models(request)
     found = scan(request.folder, follow_links=request.follow_links)
     if not found.images:
         raise nothing_usable(found)
@@ -165,7 +163,15 @@ def _check_said(request: JobRequest, found: Folder) -> None:
         )
 
 
-def _check_names_of_models(request: JobRequest) -> None:
+def check_named_models(request: JobRequest) -> None:
+    """Raise where the models that a request names cannot be used, as far as that shows at once.
+
+    Raises:
+        SettingsError: One would not be used, or not so.
+        ModelError: There is none of that name, or the studio cannot work with it.
+    """
+    _check_phase2_model(request)
+    _check_consensus_model(request)
     settings = request.settings
     named = [request.model, settings.phase2_model, settings.consensus_model]
     if settings.consensus_model.startswith(IMAGE_ONLY):  # timm alone knows what it has

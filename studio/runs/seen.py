@@ -16,10 +16,11 @@ from studio.coft.consensus import Opinion
 from studio.coft.events import Warned
 from studio.coft.student import Student
 from studio.ranks import ALONE, Ranks
-from studio.runs.first_checks import check_tower
+from studio.runs.first_checks import check_towers
 from studio.runs.inputs import alike_ones, cut_warning, encode, knowledge, strangers
 from studio.runs.material import Material
 from studio.runs.other_models import OtherModels
+from studio.runs.pace import FINDING_STRANGERS, FITTING_NAMES
 from studio.runs.report import Report
 from studio.runs.request import JobRequest
 from studio.scores.knowledge import Knowledge
@@ -42,7 +43,7 @@ class Models:
             Stopped: `stop` said so.
         """
         report.stage("loading the model")
-        check_tower(request, begin=report.progress, stop=stop)
+        check_towers(request, begin=report.progress, stop=stop)
         own = load_backbone(request.model, begin=report.progress, stop=stop)
         named, asked = request.settings.phase2_model, request.settings.consensus_model
         second = load_backbone(named, begin=report.progress, stop=stop) if named else None
@@ -125,6 +126,7 @@ def look(
     verdict = knowledge(
         backbone, features=features, class_vectors=vectors, class_names=names,
         templates=prompts.templates, cache_dir=cache_dir,
+        progress=report.progress(FITTING_NAMES),
     )  # fmt: skip
     report.write("knowledge", verdict.to_dict())
     if verdict.level != "promising":
@@ -140,6 +142,7 @@ def find_strangers(
         backbone, features=seen.features, class_vectors=seen.class_vectors,
         class_names=material.class_names, templates=material.prompts.templates,
         cache_dir=cache_dir, candidates=seen.own,
+        progress=report.progress(FINDING_STRANGERS),
     )  # fmt: skip
     report.write("strangers", {}, {"score": found})
     return found

@@ -29,6 +29,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from studio.progress import Progress
 from studio.scores.names_fit import NamesFit, evenness
 from studio.scores.rows import Rows, likeliest, parts
 
@@ -137,8 +138,11 @@ class Evidence:
         z: float | None = None,
         near: float | None = None,
         agreement: float | None = None,
+        progress: Progress | None = None,
     ) -> Evidence:
         """Of zero-shot probabilities (N, C), N >= 1, C >= 2, at the model's own scale.
+
+        progress: told (images done, N).
 
         Raises:
             ValueError: The shape is another.
@@ -147,7 +151,7 @@ class Evidence:
         if len(shape) != 2 or not shape[0] or shape[1] < 2:
             raise ValueError(f"probabilities of shape {shape}: (N, C) with C >= 2 needed")
         best, labels = np.empty((shape[0], 2)), np.empty(shape[0], dtype=np.int64)
-        for part, some in parts(probabilities):
+        for part, some in parts(probabilities, progress=progress):
             labels[part] = some.argmax(axis=1)
             two = np.partition(some.astype(np.float64), -2, axis=1)[:, -2:]
             best[part] = np.maximum(two, 1e-12)  # one of 0 would be infinitely far behind

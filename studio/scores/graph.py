@@ -53,12 +53,17 @@ def graph(
         units: (N, d) unit vectors, see `neighbours.unit`.
         k: at most; a set of N images has N - 1 neighbours to offer.
         gpu: whether all pairs may be compared on a GPU.
-        progress: told (images done, N).
-        stop: asked now and then.
+        progress: told (images done, N); of NN-descent its beginning and its end.
+        stop: asked now and then, not by NN-descent.
     """
     if is_exact(len(units), gpu=gpu):
         return nearest(units, k=k, gpu=gpu, progress=progress, stop=stop)
-    return approximate(units, k=k)
+    if progress is not None:  # NN-descent takes minutes and says nothing
+        progress(0, len(units))
+    found = approximate(units, k=k)
+    if progress is not None:
+        progress(len(units), len(units))
+    return found
 
 
 def approximate(units: Floats, *, k: int = KEPT) -> Neighbours:
@@ -87,6 +92,7 @@ def closest(
     count: int,
     usable: Tensor | None = None,
     candidates: Tensor | None = None,
+    progress: Progress | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The nearest others of unit vectors (N, d): indices (N, k) and cosines (N, k), nearest first.
 
@@ -99,6 +105,7 @@ def closest(
         usable: (N,) bool, who may be one of them; None: everybody.
         candidates: (N, K) images to choose from, the likeliest first, as of `graph`; None: all, or
             those that NN-descent finds where there are too many to compare.
+        progress: told (images done, N); not while NN-descent looks.
     """
     import torch
 
@@ -108,10 +115,10 @@ def closest(
         candidates = torch.from_numpy(approximate(vectors.cpu().numpy()).indices)
     everybody = torch.arange(number, device=vectors.device)
     if candidates is None or candidates.shape[1] < count:
-        return _of_all(vectors, everybody, count, usable)
+        return _of_all(vectors, everybody, count, usable, progress)
     # Twice as many and some: in another space the nearest may have another order.
     some = candidates[:, : 2 * count + 10].to(vectors.device)
-    indices, cosines, enough = _among(vectors, some, count, usable)
+    indices, cosines, enough = _among(vectors, some, count, usable, progress)
     short = (~enough).nonzero()[:, 0]
     if len(short) and len(short) * number <= EXACT_UP_TO**2:
         indices[short], cosines[short] = _of_all(vectors, short, count, usable)
@@ -119,12 +126,16 @@ def closest(
 
 
 def _of_all(
-    vectors: Tensor, rows: Tensor, count: int, usable: Tensor | None
+    vectors: Tensor,
+    rows: Tensor,
+    count: int,
+    usable: Tensor | None,
+    progress: Progress | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Of the images `rows` (n,): each is compared with all."""
     import torch
 
-    indices, cosines = [], []
+    indices, cosines, done = [], [], 0
     for part in rows.split(max(1, BLOCK_BYTES // (4 * len(vectors)))):
         block = vectors[part] @ vectors.T
         if usable is not None:
@@ -133,11 +144,18 @@ def _of_all(
         best = block.topk(count, dim=1)
         indices.append(best.indices)
         cosines.append(best.values)
+        done += len(part)
+        if progress is not None:
+            progress(done, len(rows))
     return torch.cat(indices), torch.cat(cosines)
 
 
 def _among(
-    vectors: Tensor, candidates: Tensor, count: int, usable: Tensor | None
+    vectors: Tensor,
+    candidates: Tensor,
+    count: int,
+    usable: Tensor | None,
+    progress: Progress | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Of all images, among their candidates; and (N,) bool, whether enough of these are usable."""
     import torch
@@ -157,4 +175,6 @@ def _among(
         best = block.topk(count, dim=1)
         indices[part] = some.gather(1, best.indices)
         cosines[part] = best.values
+        if progress is not None:
+            progress(part.stop, number)
     return indices, cosines, enough

@@ -33,6 +33,7 @@ import numpy as np
 
 from studio.images.names import canonical
 from studio.numbers import plural
+from studio.progress import Progress, turn
 from studio.scores.estimate import Evidence, level_of
 from studio.scores.rows import likeliest
 
@@ -110,13 +111,15 @@ def knowledge(
     logit_scale: float,
     center: bool,
     seed: int = 0,
+    progress: Progress | None = None,
 ) -> Knowledge:
     """Judges whether zero-shot labels can be any good; the same for the same seed.
 
     image_features: (N, d) raw, of the unlabelled images; class_vectors: (C, d) of the C >= 2 names;
     noun_vectors: (M, d) of unrelated names (`nouns`), made with the same templates, M >= 4;
     other_vectors: (C, d) each, of the same names in OTHER_TEMPLATES;
-    logit_scale, center: the backbone's (see `studio.clip.space`).
+    logit_scale, center: the backbone's (see `studio.clip.space`);
+    progress: told (images done, N), while all of them are gone over several times.
     """
     import torch
 
@@ -167,10 +170,14 @@ def knowledge(
                 features=image_features, class_vectors=vectors, scale=logit_scale, center=center
             )
 
-        others = [likeliest(of_all(vectors)) for vectors in other_vectors]
+        turns = len(other_vectors) + 2
+        others = [
+            likeliest(of_all(vectors), progress=turn(progress, number, turns))
+            for number, vectors in enumerate(other_vectors)
+        ]
         probabilities = of_all(class_vectors)
-        labels = likeliest(probabilities)
-        evidence = Evidence.of(probabilities)
+        labels = likeliest(probabilities, progress=turn(progress, turns - 2, turns))
+        evidence = Evidence.of(probabilities, progress=turn(progress, turns - 1, turns))
     z, near_z = _deviations(own, random), _deviations(whole, near)
     agreement = float(np.mean([(other == labels).mean() for other in others]))
     evidence = replace(evidence, z=z, near=near_z, agreement=agreement)

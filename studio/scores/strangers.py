@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from studio.progress import Progress, turn
+
 if TYPE_CHECKING:  # a run is read without torch
     from torch import Tensor
 
@@ -40,12 +42,14 @@ def stranger_score(
     noun_vectors: Tensor,
     center: bool,
     candidates: Tensor | None = None,
+    progress: Progress | None = None,
 ) -> FloatArray:
     """(N,) scores in [0, 1], higher = rather of none of the classes; 0.5 is usual in this folder.
 
     features: (N, d) raw; class_vectors: (C, d) of the names; noun_vectors: (M, d) of other nouns,
     made with the same templates; center: the backbone's (see `studio.clip.space`); candidates: (N,
-    K) images to choose the nearest from (see `studio.scores.graph.closest`).
+    K) images to choose the nearest from (see `studio.scores.graph.closest`); progress: told (images
+    done, N).
     """
     import torch
 
@@ -54,15 +58,19 @@ def stranger_score(
     if len(features) < 2:
         return np.full(len(features), 0.5)
     space = Space.of(image_features=features, class_vectors=class_vectors, scale=1.0, center=center)
+    first, second = turn(progress, 0, 2), turn(progress, 1, 2)
     with torch.inference_mode():
         pictures = space.images(features)
         names, others = space.texts(class_vectors), space.texts(noun_vectors)
-        parts = [
-            (block @ others.T).amax(1) - (block @ names.T).amax(1)
-            for block in pictures.split(_BLOCK)
-        ]
+        parts: list[Tensor] = []
+        done = 0
+        for block in pictures.split(_BLOCK):
+            parts.append((block @ others.T).amax(1) - (block @ names.T).amax(1))
+            done += len(block)
+            if first is not None:
+                first(done, len(pictures))
     values = torch.cat(parts).double().numpy()
-    smooth = with_neighbours(pictures.numpy(), values, candidates=candidates)
+    smooth = with_neighbours(pictures.numpy(), values, candidates=candidates, progress=second)
     middle = float(np.median(smooth))
     spread = 1.4826 * float(np.median(np.abs(smooth - middle)))
     deviations = (smooth - middle) / max(spread, 1e-9)
@@ -70,16 +78,21 @@ def stranger_score(
 
 
 def with_neighbours(
-    pictures: FloatArray, values: FloatArray, *, candidates: Tensor | None = None
+    pictures: FloatArray,
+    values: FloatArray,
+    *,
+    candidates: Tensor | None = None,
+    progress: Progress | None = None,
 ) -> FloatArray:
     """(N,) the mean of the values of an image and of the ten images most like it.
 
-    pictures: (N, d) unit features; candidates: as of `stranger_score`.
+    pictures: (N, d) unit features; candidates, progress: as of `stranger_score`.
     """
     import torch
 
     from studio.scores.graph import closest
 
     vectors = torch.from_numpy(np.asarray(pictures))
-    near = closest(vectors, count=_NEIGHBOURS, candidates=candidates)[0].numpy()
+    found, _ = closest(vectors, count=_NEIGHBOURS, candidates=candidates, progress=progress)
+    near = found.numpy()
     return np.asarray((values + values[near].sum(axis=1)) / (near.shape[1] + 1))

@@ -182,7 +182,8 @@ class Prompts:
         def judge(task: Task) -> None:
             task.rest(self.quiet)
             if preview.encoded is not None and self.data.state.preview is preview:
-                self.data.relabel(preview, preview=preview.encoded.judge(preview))
+                judged = preview.encoded.judge(preview, progress=task.begin(task.name))
+                self.data.relabel(preview, preview=judged)
 
         self._judging.add(Task("Judging the labels", judge))
 

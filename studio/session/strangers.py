@@ -30,8 +30,9 @@ def strangers_of(opened: Opened) -> Task | None:
     before, names, prompts = encoded_of(opened), opened.outcome.class_names, prompts_of(opened)
 
     def make(task: Task) -> NDArray[np.float32]:
-        task.begin("Comparing the images with other nouns")
-        score = before.result().strangers(names, prompts)  # asked for first, ended by now
+        progress = task.begin("Comparing the images with other nouns")
+        encoded = before.result()  # asked for first, ended by now
+        score = encoded.strangers(names, prompts, progress=progress)
         at = opened.read().at
         found = np.zeros(len(at), np.float32)
         found[at >= 0] = score[at[at >= 0]]

@@ -30,6 +30,8 @@ NO_WINDOW = 3
 """How the process ends where the system has nothing to show a web page with."""
 NO_SANDBOX = "QTWEBENGINE_DISABLE_SANDBOX"
 """Qt's own switch."""
+QT_LACKS = "apt-get install libxcb-cursor0"
+"""Of the system's own libraries the one that Qt needs on X and pip does not bring."""
 COMMAND = (sys.executable, "-m", "studio.ui.window")
 
 
@@ -110,7 +112,10 @@ class Window:
                 "Linux `pip install 'pywebview[qt]'` brings it."
             )
         if code:
-            print(f"The window ended by itself; the page is still at {url}", flush=True)
+            told = f"The window ended by itself; the page is still at {url}"
+            if code < 0 and _by_qt():  # it names what it lacks, and aborts
+                told += f" (Qt says above why; often it lacks what `{QT_LACKS}` brings)"
+            print(told, flush=True)
         return not code
 
     def choose(self) -> Path | None:

@@ -211,6 +211,7 @@ def test_what_goes_wrong_later_is_raised_by_the_iteration(tmp_path: Path) -> Non
     [
         ({"folder": None}, "Give a folder"),
         ({"classes": ["cat"]}, "at least two class names"),
+        ({"classes": __file__}, "is a file, not a class name"),
         ({"classes": ["a cat", "a_cat", "dog"]}, "'a cat' and 'a_cat' are the same"),
         ({"classes": ["cat", ""]}, "none of them is empty"),
         ({"settings": {"k": "many"}}, "k must be a whole number"),

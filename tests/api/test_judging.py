@@ -115,6 +115,25 @@ def test_a_folder_is_judged_for_the_page_and_for_a_fit(
     assert len(read_corrections(tmp_path / "all.csv")) == 5, "kept with the folder"
 
 
+@pytest.mark.parametrize("kind", ["--budget", "--checks"])
+def test_an_edited_table_is_written_over_only_when_that_is_said(
+    command: Command, run: Run, tmp_path: Path, server: ChatServer, kind: str
+):
+    table = tmp_path / "said.csv"
+    words = (run.id, kind, "2", "--yes", "--out", "said.csv")
+    assert command(*words)[0] == 0
+    sent, edited = len(server.requests), table.read_text(encoding="utf-8-sig") + "\n"
+    table.write_text(edited, encoding="utf-8")
+    code, told = command(*words)
+    assert code == 2
+    assert "what was changed in it would be lost" in told.splitlines()[-1]
+    assert "--over" in told.splitlines()[-1]
+    assert (table.read_text(encoding="utf-8"), len(server.requests)) == (edited, sent)
+    assert command(*words, "--dry-run")[0] == 0, "nothing is written"
+    assert command(run.id, kind, "4", *words[3:], "--over")[0] == 0
+    assert table.read_text(encoding="utf-8-sig") != edited
+
+
 def test_a_failure_halfway_goes_on_with_the_same_command(
     command: Command, run: Run, server: ChatServer
 ):
@@ -139,22 +158,24 @@ def test_a_name_that_is_mended_halfway_loses_no_answer(
             return sees(request)
         return error(429, "no money", code="insufficient_quota")
 
-    def go(*names: str) -> tuple[int, str]:
+    def go(*names: str, more: tuple[str, ...] = ()) -> tuple[int, str]:
         (tmp_path / "names.txt").write_text("\n".join(names))
         return command(
             str(image_folder), "--model", str(tiny_model), "--names", str(tmp_path / "names.txt"),
-            "--budget", "6", "--yes",
+            "--budget", "6", "--yes", *more,
         )  # fmt: skip
 
     server.then = used_up
     names = ["red square", "green circle", "blue line"]
     code, told = go(*names)
     assert code == 1, told
+    assert "the same command, with --over, goes on with it" in told, "the table is there"
     first = read_corrections(tmp_path / "judged.csv")
     mended = next(one.label for one in first.values() if one.label)
     gone = sum(one.label == mended for one in first.values())
     server.then = sees
-    code, told = go(*(f"{name} thing" if name == mended else name for name in names))
+    mend = (f"{name} thing" if name == mended else name for name in names)
+    code, told = go(*mend, more=("--over",))
     assert code == 0, told
     assert f"{gone} answer{'s' * (gone > 1)} not in the table" in told
     after = read_corrections(tmp_path / "judged.csv")

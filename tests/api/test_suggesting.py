@@ -34,12 +34,13 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 
 def test_a_folder_and_its_names_become_a_list_of_images_worth_an_answer(
-    image_folder: Path, tiny_model: Path, tmp_path: Path
+    image_folder: Path, tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "ask.csv"
     common = ["suggest", str(image_folder), "--classes", ",".join(NAMES), "--model",
               str(tiny_model), "--cache", str(tmp_path / "cache"), "--out", str(out)]  # fmt: skip
     assert main([*common, "--budget", "2C"]) == 0
+    assert "Labelling all images together: " in capsys.readouterr().err
     rows = rows_of(out)
     assert list(rows[0]) == ["path", "pseudo-label", "shortlist", "why"]
     assert len({row["path"] for row in rows}) == len(rows) == 6

@@ -69,6 +69,19 @@ def test_an_entrant_may_have_a_simulated_judge() -> None:
         Entrant.parse("coft:judge=many")
 
 
+@pytest.mark.parametrize(
+    "wrong", ["coft:phase2_model=nosuch", "coft:model=nosuch", "upl:phase2_model=embedded"]
+)
+def test_models_that_cannot_be_used_are_refused_before_the_first_fit(
+    labelled: Path, tmp_path: Path, wrong: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["bench", "--data", str(labelled), "--methods", "zero-shot", wrong]
+    assert main([*words, "--out", str(tmp_path / "out")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {wrong}: ")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_folder_of_sets_stands_for_all_of_them(labelled: Path, tmp_path: Path) -> None:
     assert [s.name for s in labelled_sets([labelled])] == ["colours"]
     assert [s.name for s in labelled_sets([labelled / "colours"])] == ["colours"]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from studio.coft import adapters
-from studio.coft.adaptable import _listed_trunks, check_adaptable
+from studio.coft.adaptable import _listed_trunks, check_adaptable, check_trainable
 from studio.coft.adapters import PromptTokens, has_relative_places
 from studio.errors import ModelError
 from tests.coft.conftest import tiny_config
@@ -110,6 +110,19 @@ def test_towers_outside_of_open_clips_list_are_tried(trunk: str) -> None:
     check_adaptable(config_of(trunk), size=224, name="mine")
 
 
+@pytest.mark.parametrize("trunk", ["levit_128s", "tiny_vit_5m_224"])
+def test_towers_that_cannot_be_trained_as_a_whole_are_refused_in_one_line(trunk: str) -> None:
+    """They keep what they worked out of their weights before these changed."""
+    with pytest.raises(ModelError, match=f"mine has an image tower \\({trunk}\\)") as caught:
+        check_trainable(config_of(trunk), size=224, name="mine")
+    assert "\n" not in str(caught.value)
+
+
+def test_towers_that_can_be_trained_as_a_whole_are_taken() -> None:
+    for trunk in ("deit_tiny_patch16_224", "swin_tiny_patch4_window7_224"):
+        check_trainable(config_of(trunk), size=224, name="mine")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("trunk", "side"), [
@@ -119,9 +132,10 @@ def test_towers_outside_of_open_clips_list_are_tried(trunk: str) -> None:
         ("vit_base_patch16_siglip_224", 224), ("vit_medium_patch16_gap_256", 256),
     ],
 )  # fmt: skip
-def test_every_kind_of_tower_in_open_clips_list_takes_an_adapter(
+def test_every_kind_of_tower_in_open_clips_list_takes_an_adapter_and_can_be_trained(
     trunk: str, side: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert trunk in _listed_trunks()
     monkeypatch.setattr("studio.coft.adaptable._listed_trunks", frozenset)
     check_adaptable(config_of(trunk, side=side), size=side, name="mine")
+    check_trainable(config_of(trunk, side=side), size=side, name="mine")

@@ -65,6 +65,14 @@ def test_a_convolutional_tower_trains_on_smaller_images_in_steps_of_32(
     assert training_size(vit, 0.5) == vit.image_size
 
 
+def test_a_tower_that_takes_its_own_size_alone_trains_at_that(convnet: Backbone) -> None:
+    """Swin counts its windows, though it is no transformer of blocks."""
+    trunk = {"timm_model_name": "swin_tiny_patch4_window7_224", "timm_pool": ""}
+    config = convnet.config | {"vision_cfg": trunk | {"timm_proj": "linear", "image_size": 224}}
+    swin = dataclasses.replace(convnet, config=config, image_size=224)
+    assert training_size(swin, 0.8) == 224
+
+
 def test_the_rate_falls_to_nought_along_a_cosine() -> None:
     weight = torch.nn.Parameter(torch.ones(1))
     optimizer, schedule = build_optimizer(

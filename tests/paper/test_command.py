@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -105,19 +106,32 @@ def test_one_command_from_archive_to_comparison(
 
 
 def test_another_model_or_division_has_results_of_its_own(
-    serve: Callable[..., Any], folder: Path, fitted: list[Any], capsys: pytest.CaptureFixture[str]
-) -> None:
+    serve: Callable[..., Any], folder: Path, fitted: list[Any], tiny_model: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
     serve("eurosat", train=15, test=9, split=False)
-    for model in ("ViT-B-16", "/models/a", "/models_a"):
+    models = ["ViT-B-16", str(tmp_path / "models" / "a"), str(tmp_path / "models_a")]
+    for place in models[1:]:
+        shutil.copytree(tiny_model, place)
+    for model in models:
         arguments = ["--data", str(folder), "--seeds", "0", "--model", model]
         assert main(["paper", "eurosat", *arguments]) == 0
-    assert [row[3] for row in fitted] == ["ViT-B-16", "/models/a", "/models_a"]
+    assert [row[3] for row in fitted] == models
     told = capsys.readouterr().out
     assert "divided by CoOp's rule, so not the paper's images" in told
     assert "| coft+ | – | 90.00 | – | 90.00 |" in told
     names = [path.name for path in (folder / "results").iterdir()]
     assert len(names) == 3
     assert all(name.endswith("-divided") for name in names)
+
+
+def test_a_model_that_is_not_there_is_refused_before_anything_is_fetched(
+    serve: Callable[..., Any], folder: Path, fitted: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    serve("eurosat", train=15, test=9)
+    assert main(["paper", "eurosat", "--data", str(folder), "--model", "nosuch"]) == 2
+    assert "There is no model 'nosuch'" in capsys.readouterr().err.splitlines()[-1]
+    assert not folder.exists() or not list(folder.iterdir())
 
 
 def test_a_fit_that_fails_is_told_and_the_others_are_compared(

@@ -22,7 +22,7 @@ from studio.errors import FolderError, ModelError, PromptError, RunError, Settin
 from studio.images.folder import truth
 from studio.images.preparing import prepare
 from studio.prompts.prompt_set import PromptSet
-from studio.runs import material
+from studio.runs import material, seen
 from studio.runs.failures import explain
 from studio.runs.given import Correction
 from studio.runs.job import JobStopped, run_job
@@ -384,6 +384,33 @@ def test_a_tower_that_takes_no_adapter_is_refused_before_weights_are_looked_for(
     labels = dataclasses.replace(request, method="zero-shot")
     reason = fails(labels, store, cache_dir, ModelError).status()["reason"] or ""
     assert "weights" in reason, "labelling needs no adapter"
+
+
+@pytest.mark.parametrize("setting", ["phase2_model", "consensus_model"])
+def test_other_models_are_looked_at_before_the_weights_of_the_first_come(
+    request_: JobRequest, store: RunStore, cache_dir: Path, setting: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    settings = dataclasses.replace(request_.settings, **{setting: "hf-hub:nobody/nothing"})
+    monkeypatch.setattr("studio.clip.sources.Hub.files", lambda hub: [])
+    monkeypatch.delattr(seen, "load_backbone")
+    run = fails(dataclasses.replace(request_, settings=settings), store, cache_dir, ModelError)
+    assert "nobody/nothing has no open_clip_config.json" in (run.status()["reason"] or "")
+
+
+def test_a_model_that_phase_two_cannot_train_is_refused_before_weights_are_looked_for(
+    request_: JobRequest, store: RunStore, cache_dir: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    described = json.loads((tiny_model / "open_clip_config.json").read_text())
+    described["model_cfg"]["vision_cfg"] = {
+        "timm_model_name": "tiny_vit_5m_224", "timm_pool": "avg", "timm_proj": "linear",
+        "image_size": 224,
+    }  # fmt: skip
+    (tmp_path / "open_clip_config.json").write_text(json.dumps(described))
+    settings = dataclasses.replace(request_.settings, phase2_model=str(tmp_path))
+    request = dataclasses.replace(request_, settings=settings)
+    reason = fails(request, store, cache_dir, ModelError).status()["reason"] or ""
+    assert "cannot be trained as a whole" in reason
 
 
 def test_names_that_learned_prompts_cannot_tell_apart_are_refused_before_images_are_read(

@@ -96,6 +96,10 @@ def test_a_run_says_in_plain_words_which_step_it_is_at(clock: Clock):
     assert at(pace.update(Progress("judging", 1, 9))) == "step 4 of 6: checking each other's labels"
     assert at(pace.update(step(2, 0, 1))) == "step 5 of 6: training the classifier (Phase II)"
     assert at(pace.update(Progress("labelling", 1, 9))) == "step 6 of 6: labelling all images"
+    for stage in ("comparing names", "looking for images of none of the classes"):
+        fields = Pace(last_phase=2).update(Progress(stage, 1, 9))
+        assert fields is not None
+        assert at(fields) == "step 2 of 6: encoding images", "nothing is learned yet"
     assert at(pace.stage("measuring on the test images")) == "step 6 of 6: labelling all images"
     assert step_text({"step_name": None}) == ""
 

@@ -198,3 +198,12 @@ def test_images_that_may_not_be_asked_come_after_all_others(among: bool) -> None
     assert near[0, 0] == 4
     assert cosines[0, 1:].tolist() == [graph.UNUSABLE] * 2
     assert not bool((near == torch.arange(36)[:, None]).any())
+
+
+def test_what_cannot_say_how_far_it_is_says_that_it_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graph, "EXACT_UP_TO", 10)
+    units = np.random.default_rng(0).normal(size=(80, 8)).astype(np.float32)
+    units /= np.linalg.norm(units, axis=1, keepdims=True)
+    told: list[tuple[int, int]] = []
+    graph.graph(units, k=4, progress=lambda *far: told.append(far))
+    assert told == [(0, 80), (80, 80)]

@@ -192,3 +192,16 @@ def test_the_embedded_model_on_real_images(
         center=backbone.center,
     )
     assert found.level == level, found
+
+
+def test_it_says_how_far_it_is_with_all_images(world):
+    told: list[tuple[int, int]] = []
+    many = world["images"].repeat(20, 1)  # more than are read at a time
+    knowledge(
+        many, world["names"], noun_vectors=world["nouns"], progress=lambda *far: told.append(far)
+    )
+    done = [at for at, _ in told]
+    assert done == sorted(done)
+    assert {total for _, total in told} == {4800}
+    assert done[0] <= 4800 / 4, "two other templates, labels and evidence are four turns"
+    assert (done[-1], len(done)) == (4800, 8)

@@ -64,3 +64,13 @@ def test_few_or_equal_images_are_no_strangers(world: dict[str, Tensor]) -> None:
     assert score(one).tolist() == [0.5]
     equal = {**world, "images": world["images"][:1].repeat(30, 1)}
     assert (score(equal) < STRONG).all()
+
+
+@pytest.mark.parametrize("candidates", [None, torch.arange(40).repeat(320, 1)])
+def test_it_says_how_far_it_is(world: dict[str, Tensor], candidates: Tensor | None) -> None:
+    told: list[tuple[int, int]] = []
+    stranger_score(
+        world["images"], world["names"], noun_vectors=world["nouns"], center=True,
+        candidates=candidates, progress=lambda *far: told.append(far),
+    )  # fmt: skip
+    assert told == [(160, 320), (320, 320)]

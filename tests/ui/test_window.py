@@ -105,7 +105,7 @@ assert sys.argv[1:] == ["http://127.0.0.1:7860/", "/kept"]"""
 
 
 def test_a_window_that_ends_by_itself_does_not_end_the_studio(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def shown(code: str) -> bool:
         with Window(kept=tmp_path, command=process(code)) as window:
@@ -114,6 +114,9 @@ def test_a_window_that_ends_by_itself_does_not_end_the_studio(
     assert shown("") is True
     assert shown("sys.exit(7)") is False
     assert f"still at {URL}" in capsys.readouterr().out
+    monkeypatch.setattr("studio.ui.window._by_qt", lambda: True)
+    assert shown("import os; os.abort()") is False, "as Qt does that lacks a library"
+    assert "libxcb-cursor0" in capsys.readouterr().out
     with pytest.raises(StudioError, match="No window could be opened"):
         shown(f"sys.exit({NO_WINDOW})")
     with pytest.raises(StudioError, match=r"could not be started: .*nowhere"):
