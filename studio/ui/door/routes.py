@@ -14,6 +14,8 @@ MCP = f"{API}/mcp"
 _FILE = f"{API}/file="
 _READ = re.compile(
     r"/|/config/?|/theme\.css|/favicon\.ico|/robots\.txt|/(assets|static|svelte)/.+"
+    # Browsers with a window ask for these; /pwa_icon/SIZE would draw an icon of any size.
+    r"|/manifest\.json|/pwa_icon"
     rf"|{API}/(startup-events|app_id|info|theme\.css|queue/data|upload_progress)/?"
     rf"|{API}/heartbeat/[^/]+"
 )

@@ -120,6 +120,12 @@ def test_addresses_that_the_page_does_not_use_are_not_there(
     assert not is_open(method, path)
 
 
+@pytest.mark.parametrize("path", ["/", "/config", "/favicon.ico", "/manifest.json", "/pwa_icon"])
+def test_addresses_that_the_page_uses_are_there(server: Server, path: str) -> None:
+    """A browser with a window asks for the last two, and complains on its console without them."""
+    assert server.get(path).status == 200
+
+
 def test_a_file_is_served_from_its_folders_and_all_others_are_alike(
     server: Server, tmp_path: Path
 ) -> None:
