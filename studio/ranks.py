@@ -21,6 +21,25 @@ Results = tuple["Tensor", ...]
 """What comes of a part of some work."""
 
 
+class OnTheWay:
+    """Results of which a copy to the CPU has begun, behind the work that they come of.
+
+    Whoever only then asks for a copy is given it behind all that the GPU was given meanwhile.
+    """
+
+    def __init__(self, results: Results) -> None:
+        import torch
+
+        self._copies = tuple(tensor.to("cpu", non_blocking=True) for tensor in results)
+        self._done = torch.cuda.Event()
+        self._done.record(torch.cuda.current_stream(results[0].device))
+
+    def arrived(self) -> Results:
+        """The same, once they are there; in ordinary memory, for pinned memory is scarce."""
+        self._done.synchronize()
+        return tuple(tensor.clone() for tensor in self._copies)
+
+
 def read(results: Results) -> Results:
     """On the CPU; waits for the device."""
     return tuple(tensor.cpu() for tensor in results)
@@ -131,18 +150,21 @@ class Ranks:
     def spread(self, parts: Sequence[P], work: Callable[[P], Results]) -> Iterator[Results]:
         """To the writer: what work on each part comes to, on the CPU, in their order.
 
-        Each part is worked on by one rank; the others than the writer are yielded nothing. What a
-        part comes to is read when the next one has been given to the device, which else would have
-        nothing to do meanwhile.
+        Each part is worked on by one rank; the others than the writer are yielded nothing. A GPU is
+        given the next part before anybody waits for this one.
         """
-        before: Results | None = None
+        before: OnTheWay | None = None
         for part in parts:
             found = work(part)
+            if found[0].device.type != "cuda":
+                yield read(found)
+                continue
+            own = OnTheWay(found)
             if before is not None:
-                yield read(before)
-            before = found
+                yield before.arrived()
+            before = own
         if before is not None:
-            yield read(before)
+            yield before.arrived()
 
     def team(self, models: int) -> Team:
         """How the training of so many models is shared out."""

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from studio.baselines.shipping import watch
-from studio.clip.encode import to_pixels
+from studio.clip.encode import moved, to_pixels
 from studio.clip.precision import autocast
 from studio.clip.scaling import LossScaler
 from studio.coft.epochs import Epochs
@@ -61,7 +61,7 @@ class FrozenViews:
         if not len(self._cached):
             return self._fresh(indices, generator)
         which = torch.randint(len(self._cached), indices.shape, generator=generator)
-        return self._cached[which, indices].to(self._task.backbone.device)
+        return moved(self._cached[which, indices], self._task.backbone.device)
 
     def _fresh(self, indices: Tensor, generator: torch.Generator) -> Tensor:
         task, backbone = self._task, self._task.backbone
@@ -72,7 +72,7 @@ class FrozenViews:
             generator=generator,
         )
         with torch.no_grad(), autocast(backbone.device, backbone.visual):
-            features = backbone.visual(to_pixels(views.to(backbone.device), backbone))
+            features = backbone.visual(to_pixels(moved(views, backbone.device), backbone))
         return task.space.images(features.float())
 
 
@@ -156,7 +156,7 @@ def learn_context(
                 after = Count(count.steps + done, count.epochs + epoch, count.trainings - 1)
                 return Context(texts().detach(), after) if done else None
             pictures = views.pick(indices[part], draw)
-            wanted = labels[part].to(pictures.device)
+            wanted = moved(labels[part], pictures.device)
             loss = positive_loss(pictures @ texts().T, wanted, scale=task.space.scale)
             rate = float(schedule.get_last_lr()[0])
             optimizer.zero_grad(set_to_none=True)

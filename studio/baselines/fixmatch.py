@@ -101,7 +101,8 @@ def _train(
             if task.stop():
                 return
             made = views.of(batch, [weak, strong], then=then)
-            crops, *of_keys = (moved(part, backbone.device) for part in made)
+            crops, *of_keys = (moved(own, backbone.device) for own in made)
+            given = moved(task.given[batch], backbone.device)
             easy, hard = (to_pixels(own, backbone) for own in (crops, recoloured(*of_keys)))
             rate = float(schedule.get_last_lr()[0])
             optimizer.zero_grad(set_to_none=True)
@@ -111,7 +112,7 @@ def _train(
                 labels, accepted = _labels(
                     teacher,
                     easy[own],
-                    task.given[batch[own]],
+                    given[own],
                     threshold=settings.fixmatch_threshold,
                 )
                 with autocast(backbone.device, backbone.visual):
@@ -139,7 +140,6 @@ def _labels(
     with torch.no_grad(), autocast(pixels.device, teacher.visual):
         probabilities = teacher(pixels).float().softmax(-1)
     confidence, own = probabilities.max(-1)
-    given = given.to(own.device)
     return torch.where(given >= 0, given, own), (confidence >= threshold) | (given >= 0)
 
 

@@ -29,12 +29,12 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from studio.baselines.shipping import ship, ship_zero_shot, watch
-from studio.clip.encode import encode_texts
+from studio.clip.encode import encode_texts, moved
 from studio.clip.precision import autocast
 from studio.clip.scaling import LossScaler
 from studio.coft.adapters import VisualAdapter, build_adapter
 from studio.coft.classifier import unit_tower
-from studio.coft.contrast import key_views
+from studio.coft.contrast import key_crops, recoloured
 from studio.coft.dual import test_hidden
 from studio.coft.epochs import Epochs
 from studio.coft.events import Event, Step
@@ -109,7 +109,8 @@ def _train(
         adapter,
         task.images,
         indices,
-        draw=partial(key_views, size=size),
+        draw=partial(key_crops, size=size),
+        finish=recoloured,
         cached=settings.phase1_views if keep else 0,
         generator=generator_of(settings, "views", 0),
     )
@@ -144,7 +145,7 @@ def _train(
             if task.stop():
                 return
             hidden = views(draw, part, then=then)
-            wanted = labels[part].to(hidden.device)
+            wanted = moved(labels[part], hidden.device)
             loss = cross_entropy(logits(hidden), wanted, label_smoothing=SMOOTHING)
             rate = float(schedule.get_last_lr()[0])
             optimizer.zero_grad(set_to_none=True)

@@ -61,7 +61,8 @@ def zlap(
     candidates: see `studio.scores.graph.closest`.
     """
     classes, usable = len(texts), given != REJECTED
-    near, weights = closest(pictures, count=ZLAP_NEAREST - 1, usable=usable, candidates=candidates)
+    some = None if is_exact(len(pictures)) else candidates
+    near, weights = closest(pictures, count=ZLAP_NEAREST - 1, usable=usable, candidates=some)
     weights = weights.clamp_min(0.0)
     words, cosines = nearest(pictures, texts, count=ZLAP_NEAREST)
     graph = graph_of(near, weights, words, cosines**ZLAP_POWER, usable=usable, classes=classes)
@@ -112,14 +113,13 @@ def nearest(
     indices, cosines = [], []
     for rows in torch.arange(len(of)).split(ROWS):
         if some is None:
-            found, who = of[rows] @ among.T, torch.arange(len(among)).expand(len(rows), -1)
+            found = of[rows] @ among.T
         else:
-            who = some[rows]
-            found = (among[who] @ of[rows, :, None])[..., 0]
+            found = (among[some[rows]] @ of[rows, :, None])[..., 0]
         if usable is not None:
-            found = found * usable[who]
-        best = found.topk(min(count, who.shape[1]), dim=1)
-        indices.append(who.gather(1, best.indices))
+            found = found * (usable if some is None else usable[some[rows]])
+        best = found.topk(min(count, found.shape[1]), dim=1)
+        indices.append(best.indices if some is None else some[rows].gather(1, best.indices))
         cosines.append(best.values.clamp_min(0.0))
     return torch.cat(indices), torch.cat(cosines)
 

@@ -30,8 +30,16 @@ class Images(Protocol):
 
 
 def pinned(images: Tensor, device: torch.device) -> Tensor:
-    """The same on the CPU, where a GPU takes it from without keeping anybody waiting."""
-    return images.pin_memory() if device.type == "cuda" else images
+    """The same on the CPU, where a GPU takes it from without keeping anybody waiting.
+
+    As it is where the system lets no more memory be pinned, as in small containers.
+    """
+    if device.type != "cuda":
+        return images
+    try:
+        return images.pin_memory()
+    except RuntimeError:
+        return images
 
 
 def moved(images: Tensor, device: torch.device) -> Tensor:

@@ -8,11 +8,14 @@ a fit can be kept, stopped and resumed between any two batches.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+from threadpoolctl import ThreadpoolController
 from torch import Generator, Tensor
 
 from studio.clip.encode import pinned
@@ -36,7 +39,10 @@ class _Coming:
 
 
 class Ahead:
-    """What is made of each batch, and of the one after it meanwhile."""
+    """What is made of each batch, and of the one after it meanwhile.
+
+    An epoch's first batch is made in turn, for nobody knows yet what it will be.
+    """
 
     def __init__(self, make: Make, *, device: torch.device) -> None:
         """make: called in another thread too, for one batch at a time; device: where it goes."""
@@ -44,7 +50,7 @@ class Ahead:
         self._thread: ThreadPoolExecutor | None = None
         # Without a GPU all cores are at work on the batch before, and it takes them far longer.
         gpu = device.type != "cpu"
-        self._each: Each = ThreadPoolExecutor(workers()).map if gpu else map
+        self._cutters = ThreadPoolExecutor(workers(), initializer=_one_core) if gpu else None
         self._coming: _Coming | None = None
 
     def of(self, batch: Tensor, streams: Sequence[Generator], *, then: Tensor | None) -> Made:
@@ -76,12 +82,26 @@ class Ahead:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="views")
         before = [own.get_state() for own in streams]
         copies = [Generator().set_state(state) for state in before]
-        made = self._thread.submit(self._whole, batch, copies)
-        self._coming = _Coming(batch, before, copies, made)
+        with suppress(RuntimeError):  # Python is ending, and starts no more threads: made in turn
+            made = self._thread.submit(self._whole, batch, copies)
+            self._coming = _Coming(batch, before, copies, made)
 
     def _whole(self, batch: Tensor, streams: Sequence[Generator]) -> Made:
         made = self._make(batch, streams, self._each)
         return tuple(pinned(part, self._device) for part in made)
+
+    def _each(self, cut: Callable[..., Any], images: Iterable[Any]) -> Iterator[Any]:
+        own = list(images)
+        if self._cutters is not None:
+            with suppress(RuntimeError):
+                return self._cutters.map(cut, own)
+        return map(cut, own)
+
+
+def _one_core() -> None:
+    """This thread works by itself: OpenMP would give each of them helpers for all cores."""
+    torch.get_num_threads()  # sets up what is limited then
+    ThreadpoolController().limit(limits=1, user_api="openmp")
 
 
 def _same(some: Sequence[Tensor], others: Sequence[Tensor]) -> bool:

@@ -14,9 +14,9 @@ from studio.coft.views import Each, Rows, random_views
 BRIGHTNESS = CONTRAST = SATURATION = 0.4
 HUE = 0.1
 KEY_CROP_SCALE = 0.2
-AT_ONCE_ON_CPU = 4
-"""Views that are recoloured at a time there, so that they stay in its cache; 64 take twice the time
-each."""
+AT_ONCE, AT_ONCE_ON_CPU = 64, 4
+"""Views that are recoloured at a time: 7 times their pixels are held beside them; and on the CPU,
+where few stay in its cache: with 64 each takes twice the time."""
 
 
 def queue_size(*, images: int, batch: int, most: int) -> int:
@@ -102,26 +102,14 @@ def key_crops(
     return crops, torch.rand(batch, 6, generator=generator)[rows]
 
 
-def key_views(
-    canvases: Tensor,
-    *,
-    size: int,
-    generator: Generator,
-    of: Rows | None = None,
-    each: Each = map,
-) -> Tensor:
-    """(B, 3, size, size) uint8: second views, ready; arguments as of `key_crops`."""
-    return recoloured(*key_crops(canvases, size=size, generator=generator, of=of, each=each))
-
-
 def recoloured(views: Tensor, draws: Tensor) -> Tensor:
     """Views (B, 3, s, s) uint8 with colours changed as in MoCo v2; draws: (B, 6), see `key_crops`.
 
-    Jitter for four in five, grey for one in five. On a GPU all of a batch at once: on a core of the
-    CPU this takes as long as five crops, and a GPU would wait for it. After each step values are
-    whole numbers again, as those of torchvision are.
+    Jitter for four in five, grey for one in five. Many at a time on a GPU: on a core of the CPU one
+    takes as long as five crops, and a GPU would wait for it. After each step values are whole
+    numbers again, as those of torchvision are.
     """
-    at_once = AT_ONCE_ON_CPU if views.device.type == "cpu" else max(1, len(views))
+    at_once = AT_ONCE_ON_CPU if views.device.type == "cpu" else AT_ONCE
     parts = zip(views.split(at_once), draws.split(at_once), strict=True)
     return torch.cat([_recoloured(*part) for part in parts])
 

@@ -5,7 +5,7 @@ they say of images.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import torch
@@ -178,7 +178,9 @@ class Judges:
     def lasting(self) -> Odds:
         """What is kept of it for the end: the log-odds, or what they come from if that is less."""
         if len(self.texts[0][0]) > self.images.shape[2]:
-            return self
+            # Compared on the CPU, beside a device that labels the next images meanwhile.
+            texts = [(positive.cpu(), negative.cpu()) for positive, negative in self.texts]
+            return replace(self, texts=texts)
         found = torch.empty(2, self.images.shape[1], len(self.texts[0][0]))
         for rows in self.parts:
             found[:, rows] = self.odds(rows)

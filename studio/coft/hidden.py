@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from itertools import zip_longest
 from typing import Protocol
 
@@ -103,7 +103,9 @@ class TestViews:
 
 
 class Draw(Protocol):
-    """Canvases (B, 3, S, S) uint8 to random views (B, 3, s, s) uint8, see `studio.coft.views`."""
+    """Canvases (B, 3, S, S) uint8 to random views (B, 3, s, s) uint8, see `studio.coft.views`; or
+    to what is made of them on the device, as by `studio.coft.contrast.key_crops`.
+    """
 
     def __call__(
         self,
@@ -112,7 +114,7 @@ class Draw(Protocol):
         generator: torch.Generator,
         of: Rows | None = None,
         each: Each = map,
-    ) -> Tensor:
+    ) -> Tensor | Made:
         """One view of each canvas; of, each: see `random_views`."""
         ...
 
@@ -136,6 +138,7 @@ def seed_views(
     draw: Draw,
     cached: int,
     generator: torch.Generator,
+    finish: Callable[..., Tensor] = lambda views: views,
     team: Team | None = None,
 ) -> Generator[Progress, None, Views]:
     """A function (generator, positions) -> prefix outputs of random views of some images.
@@ -150,6 +153,7 @@ def seed_views(
             are most of the cost. 0: a fresh view at each visit.
         generator: of the cached views; fresh ones, and the choice among cached ones, are drawn from
             the generator that the function is given.
+        finish: what `draw` made, on the device, to the views.
         team: who shares a batch; cached views each rank makes for itself. None: this rank alone.
     """
     shared = team or Team(1)
@@ -159,16 +163,18 @@ def seed_views(
             rows = share.rows(len(positions))
             canvases = images.batch(indices[positions[rows]].tolist())
             of = len(positions), rows
-            return (draw(canvases, generator=streams[0], of=of, each=each),)
+            found = draw(canvases, generator=streams[0], of=of, each=each)
+            return found if isinstance(found, tuple) else (found,)
 
         ahead = Ahead(made, device=backbone.device)
 
         def fresh(
             generator: torch.Generator, positions: Tensor, *, then: Tensor | None = None
         ) -> Tensor:
-            (views,) = ahead.of(positions, [generator], then=then)
+            made = ahead.of(positions, [generator], then=then)
             with torch.no_grad(), autocast(backbone.device, backbone.visual):
-                pixels = to_pixels(moved(views, backbone.device), backbone)
+                views = finish(*(moved(own, backbone.device) for own in made))
+                pixels = to_pixels(views, backbone)
                 return adapter.prefix(backbone.visual, pixels)
 
         return fresh
@@ -192,6 +198,6 @@ def seed_views(
         del then
         rows = shared.rows(len(positions))
         which = torch.randint(len(views), positions.shape, generator=generator)
-        return views[which[rows], positions[rows]]
+        return views[moved(which[rows], views.device), moved(positions[rows], views.device)]
 
     return pick

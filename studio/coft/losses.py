@@ -60,7 +60,7 @@ def summed(terms: Mapping[str, Sequence[Tensor]]) -> dict[str, float]:
     """
     flat = [term for own in terms.values() for term in own]
     numbers = iter(torch.stack(flat).tolist() if flat else [])
-    return {name: sum(next(numbers) for _ in own) for name, own in terms.items()}
+    return {name: sum((next(numbers) for _ in own), 0.0) for name, own in terms.items()}
 
 
 def draw_complements(

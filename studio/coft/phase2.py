@@ -97,8 +97,9 @@ def _train(
 ) -> Generator[Event, None, bool]:
     """The epochs of `phase_two` that are to come; whether the user stopped it."""
     epochs = task.settings.phase2_epochs
+    size = training_size(task.student.backbone, task.settings.phase2_resolution)
     views = {
-        number: Ahead(partial(_views, task, team, data[number].indices), device=own.device)
+        number: Ahead(partial(_views, task, team, data[number].indices, size), device=own.device)
         for number, own in tuners.items()
     }
     for epoch in range(course.epoch, epochs + 1):
@@ -128,6 +129,7 @@ def _views(
     task: Task,
     team: Team,
     indices: Tensor,
+    size: int,
     batch: Tensor,
     streams: Sequence[torch.Generator],
     each: Each,
@@ -135,14 +137,13 @@ def _views(
     """Views of this rank's rows of a batch (B,) of images (n,); with a second stream second ones,
     and how their colours are changed.
     """
-    settings, student = task.settings, task.student
-    size = training_size(student.backbone, settings.phase2_resolution)
     rows = team.rows(len(batch))
     of = len(batch), rows
-    canvases = student.images.batch(indices[batch[rows]].tolist())
+    canvases = task.student.images.batch(indices[batch[rows]].tolist())
     generator, *of_keys = streams
+    scale = task.settings.crop_scale
     views = random_views(
-        canvases, size=size, crop_scale=settings.crop_scale, generator=generator, of=of, each=each
+        canvases, size=size, crop_scale=scale, generator=generator, of=of, each=each
     )
     if not of_keys:
         return (views,)

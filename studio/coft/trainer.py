@@ -115,11 +115,12 @@ class Trainer:
         )
         labels, complements = (moved(own, hidden.device) for own in (labels, complements))
         self._optimizer.zero_grad(set_to_none=True)
-        total, parts = self._gradients(hidden, labels, complements, scale, rows)
+        terms = self._gradients(hidden, labels, complements, scale, rows)
         self._scaler.step(self._optimizer, self._clip)
         self._schedule.step()
         self.done += 1
-        return total, parts
+        parts = self._team.added(summed(terms))
+        return parts.pop("loss"), parts
 
     def _clip(self) -> None:
         if self.settings.phase1_clip:
@@ -128,8 +129,11 @@ class Trainer:
 
     def _gradients(
         self, hidden: Tensor, labels: Tensor, complements: Tensor, scale: float, rows: slice
-    ) -> tuple[float, dict[str, float]]:
-        """Gradients of the batch's loss: images go in parts, the texts through their tower once."""
+    ) -> dict[str, list[Tensor]]:
+        """Gradients of the batch's loss, and the shares of its parts in it and in its terms.
+
+        Images go in parts, the texts through their tower once.
+        """
         texts = self.model.texts()
         leaves = [vectors.detach().requires_grad_() for vectors in texts]
         terms: dict[str, list[Tensor]] = {"loss": [], "l1": [], "l2": []}
@@ -146,8 +150,7 @@ class Trainer:
                 terms[name].append(share * term.detach())
         self._team.summed([*self._sides[1], *leaves])
         self._scaler.carry(texts, [leaf.grad for leaf in leaves])
-        parts = self._team.added(summed(terms))
-        return parts.pop("loss"), parts
+        return terms
 
 
 def dual_loss(

@@ -141,6 +141,7 @@ def test_of_very_many_images_not_all_pairs_are_compared(
     given[3] = REJECTED
     expected = method(pictures, texts, given)
     near = closest(pictures, count=39)[0]
+    torch.testing.assert_close(method(pictures, texts, given, near[:, :2]), expected)
     monkeypatch.setattr(propagation, "is_exact", lambda _: False)
     torch.testing.assert_close(method(pictures, texts, given, near), expected)
     few = method(pictures, texts, given, near[:, :20])

@@ -12,6 +12,9 @@ from torch import Generator, Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from studio.clip.backbone import Backbone
+from studio.clip.scaling import LossScaler
+from studio.coft import ahead as ahead_module
+from studio.coft import phase2, trainer
 from studio.coft.ahead import Ahead, Made
 from studio.coft.keeping import Batches
 from studio.coft.task import Task
@@ -83,6 +86,28 @@ def test_a_fault_shows_when_its_batch_has_its_turn() -> None:
         ahead.of(SECOND, [own], then=None)
 
 
+def test_where_no_thread_can_be_begun_batches_are_made_in_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As when Python is ending while a run is at work."""
+
+    def refuses(*_: Any) -> None:
+        raise RuntimeError("cannot schedule new futures after shutdown")
+
+    monkeypatch.setattr(ahead_module.ThreadPoolExecutor, "submit", refuses)
+    monkeypatch.setattr(ahead_module.ThreadPoolExecutor, "map", refuses)
+
+    def doubled(batch: Tensor, streams: Sequence[Generator], each: Each) -> Made:
+        return torch.stack(list(each(lambda one: 2 * one, batch))), *drawn(batch, streams, each)
+
+    for device in (CPU, torch.device("meta")):
+        ahead, own, plainly = Ahead(doubled, device=device), stream(), stream()
+        for batch, then in ((FIRST, SECOND), (SECOND, None)):
+            twice, _, numbers = ahead.of(batch, [own], then=then)
+            assert torch.equal(twice, 2 * batch)
+            assert torch.equal(numbers, drawn(batch, [plainly], map)[1])
+
+
 def test_batches_know_what_comes_behind_them() -> None:
     batches = Batches(2)
     pairs = [
@@ -129,12 +154,9 @@ class Reads(TorchDispatchMode):
         return func(*args, **kwargs or {})
 
 
-def test_no_step_waits_for_the_device_but_for_its_loss(
+def test_a_step_reads_what_it_came_to_once_when_all_of_it_has_been_given_to_the_device(
     vit: Backbone, inputs: Inputs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a step comes to is read at once, when all of it has been given to the device."""
-    from studio.coft import phase2, trainer
-
     reads: dict[str, list[int]] = {"Trainer": [], "_Tuner": []}
     for kind in (trainer.Trainer, phase2._Tuner):
 
@@ -145,6 +167,18 @@ def test_no_step_waits_for_the_device_but_for_its_loss(
             return result
 
         monkeypatch.setattr(kind, "step", counted)
+    log: list[str] = []
+    places: tuple[tuple[Any, str], ...] = (
+        (trainer, "summed"), (phase2, "summed"), (LossScaler, "step"),
+    )  # fmt: skip
+    for place, name in places:
+        own = getattr(place, name)
+
+        def told(*args: Any, own: Any = own, name: str = name) -> Any:
+            log.append(name)
+            return own(*args)
+
+        monkeypatch.setattr(place, name, told)
     settings = Settings(**QUICK | {
         "contrast_weight": 0.1, "phase2_batch": 8, "phase1_batch": 8, "micro_batch": 2,
         "phase2_optimizer": "sgd", "phase1_optimizer": "sgd",
@@ -152,3 +186,4 @@ def test_no_step_waits_for_the_device_but_for_its_loss(
     for _ in METHODS["coft+"].load()(Task(**inputs(vit, Canvases(20)), settings=settings)):
         pass
     assert all(len(own) > 1 and set(own) == {0} for own in reads.values()), reads
+    assert log == ["step", "summed"] * (len(log) // 2)

@@ -13,7 +13,7 @@ from torchvision.transforms.v2 import functional as transforms
 
 from studio.clip.backbone import Backbone
 from studio.coft import phase2
-from studio.coft.contrast import MomentumContrast, key_views, queue_size, recoloured
+from studio.coft.contrast import MomentumContrast, key_crops, queue_size, recoloured
 from studio.coft.fit import fit, fit_plus
 from studio.coft.judge import TrainingSet
 from studio.coft.phase2 import with_the_rest
@@ -76,7 +76,9 @@ def test_the_queue_stays_below_the_number_of_images() -> None:
 def test_key_views_change_colours_and_are_the_same_for_the_same_generator() -> None:
     canvases = Canvases(6).data
     first, again = (
-        key_views(canvases, size=32, generator=torch.Generator().manual_seed(3), each=each)
+        recoloured(
+            *key_crops(canvases, size=32, generator=torch.Generator().manual_seed(3), each=each)
+        )
         for each in (map, ThreadPoolExecutor(2).map)
     )
     assert first.shape == (6, 3, 32, 32)
