@@ -25,6 +25,8 @@ from studio.coft.views import random_views, training_size
 from studio.ranks import ALONE, Ranks, Results, Team
 
 MONITORED_EPOCHS = 10
+COMPARED_ON_GPU = 4096
+"""Images that are compared with the texts at a time there: 16 MB for a thousand classes."""
 PHASE1 = "phase1"
 """The name of its part of a fit's state."""
 
@@ -208,7 +210,9 @@ def judge_all(
         images[:, done : done + found.shape[1]] = found
         done += found.shape[1]
         yield Progress("judging", done, len(views))
-    return Judges(images, texts, scale, views.starts.step)
+    # On the CPU as many as went through the tower; a GPU would be waited for at each of such parts.
+    size = views.starts.step if texts[0][0].device.type == "cpu" else COMPARED_ON_GPU
+    return Judges(images, texts, scale, size)
 
 
 def join(parts: Sequence[Judgement]) -> Judgement:
