@@ -317,12 +317,12 @@ def test_each_side_takes_its_own_step_however_large_the_others_gradient_is(vit: 
     trainer = Trainer(model, 0, settings, steps=9, round_number=1, part=8)
     before = [parameter.detach().clone() for parameter in model.parameters()]
 
-    def gradients(*_arguments: Any) -> tuple[float, dict[str, float]]:
+    def gradients(*_arguments: Any) -> dict[str, list[torch.Tensor]]:
         for parameter, size in ((model.positive, 300.0), (model.negative, 400.0)):
             parameter.grad = torch.full_like(parameter, size / parameter.numel() ** 0.5)
         for parameter in model.adapter.parameters():
             parameter.grad = torch.full_like(parameter, 0.5 / parameter.numel() ** 0.5)
-        return 0.0, {}
+        return {"loss": []}
 
     trainer._gradients = gradients  # type: ignore[method-assign]
     rate = trainer.rate
