@@ -33,7 +33,7 @@ from studio.clip.precision import autocast
 from studio.clip.scaling import LossScaler
 from studio.coft.ahead import Ahead, Made
 from studio.coft.classifier import Tower
-from studio.coft.contrast import follow, key_crops, recoloured
+from studio.coft.contrast import follow, recoloured, training_views
 from studio.coft.epochs import Epochs
 from studio.coft.events import Event, Step
 from studio.coft.judge import TrainingSet
@@ -41,7 +41,7 @@ from studio.coft.losses import summed
 from studio.coft.optim import clip_gradient, generator_of, tower_optimizer
 from studio.coft.task import Task
 from studio.coft.towers import build_tower
-from studio.coft.views import Each, random_views, training_size
+from studio.coft.views import Each, training_size
 
 
 def fit(task: Task) -> Iterator[Event]:
@@ -88,11 +88,9 @@ def _train(
 
     def made_of(batch: Tensor, streams: Sequence[torch.Generator], each: Each) -> Made:
         canvases = task.images.batch(batch.tolist())
-        easy, hard = streams
-        views = random_views(
-            canvases, size=size, crop_scale=settings.crop_scale, generator=easy, each=each
+        return training_views(
+            canvases, streams, size=size, crop_scale=settings.crop_scale, each=each
         )
-        return views, *key_crops(canvases, size=size, generator=hard, each=each)
 
     views = Ahead(made_of, device=backbone.device)
     for epoch in range(1, epochs + 1):

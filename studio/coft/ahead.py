@@ -68,9 +68,10 @@ class Ahead:
 
     def _taken(self, batch: Tensor, streams: Sequence[Generator]) -> Made | None:
         coming, self._coming = self._coming, None
-        if coming is None or not _same([coming.batch], [batch]):
+        if coming is None or not torch.equal(coming.batch, batch):
             return None
-        if not _same(coming.before, [own.get_state() for own in streams]):
+        states = [own.get_state() for own in streams]
+        if not all(torch.equal(*pair) for pair in zip(coming.before, states, strict=True)):
             return None  # somebody else drew from them meanwhile
         found = coming.made.result()
         for own, copy in zip(streams, coming.streams, strict=True):
@@ -102,7 +103,3 @@ def _one_core() -> None:
     """This thread works by itself: OpenMP would give each of them helpers for all cores."""
     torch.get_num_threads()  # sets up what is limited then
     ThreadpoolController().limit(limits=1, user_api="openmp")
-
-
-def _same(some: Sequence[Tensor], others: Sequence[Tensor]) -> bool:
-    return all(torch.equal(one, other) for one, other in zip(some, others, strict=True))

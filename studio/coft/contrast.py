@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 
 import torch
 from torch import Generator, Tensor, nn
@@ -100,6 +101,28 @@ def key_crops(
     )
     batch, rows = of or (len(canvases), slice(None))
     return crops, torch.rand(batch, 6, generator=generator)[rows]
+
+
+def training_views(
+    canvases: Tensor,
+    streams: Sequence[Generator],
+    *,
+    size: int,
+    crop_scale: float,
+    of: Rows | None = None,
+    each: Each = map,
+) -> tuple[Tensor, ...]:
+    """One view of each image, drawn from the first stream; with a second one `key_crops` besides.
+
+    Arguments as of `random_views`.
+    """
+    first, *second = streams
+    views = random_views(
+        canvases, size=size, crop_scale=crop_scale, generator=first, of=of, each=each
+    )
+    if not second:
+        return (views,)
+    return views, *key_crops(canvases, size=size, generator=second[0], of=of, each=each)
 
 
 def recoloured(views: Tensor, draws: Tensor) -> Tensor:

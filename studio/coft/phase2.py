@@ -16,7 +16,7 @@ from studio.clip.precision import autocast
 from studio.clip.scaling import LossScaler
 from studio.coft.ahead import Ahead, Made
 from studio.coft.classifier import Tower
-from studio.coft.contrast import MomentumContrast, key_crops, queue_size, recoloured
+from studio.coft.contrast import MomentumContrast, queue_size, recoloured, training_views
 from studio.coft.epochs import Epochs
 from studio.coft.events import Event, Monitor, Step
 from studio.coft.judge import TrainingSet
@@ -25,7 +25,7 @@ from studio.coft.losses import summed
 from studio.coft.optim import clip_gradient, generator_of, tower_optimizer
 from studio.coft.phase1 import told
 from studio.coft.task import Task
-from studio.coft.views import Each, random_views, training_size
+from studio.coft.views import Each, training_size
 from studio.ranks import Results, Team
 from studio.settings import Settings
 
@@ -134,20 +134,12 @@ def _views(
     streams: Sequence[torch.Generator],
     each: Each,
 ) -> Made:
-    """Views of this rank's rows of a batch (B,) of images (n,); with a second stream second ones,
-    and how their colours are changed.
-    """
+    """`training_views` of this rank's rows of a batch (B,) of images (n,)."""
     rows = team.rows(len(batch))
     of = len(batch), rows
     canvases = task.student.images.batch(indices[batch[rows]].tolist())
-    generator, *of_keys = streams
     scale = task.settings.crop_scale
-    views = random_views(
-        canvases, size=size, crop_scale=scale, generator=generator, of=of, each=each
-    )
-    if not of_keys:
-        return (views,)
-    return views, *key_crops(canvases, size=size, generator=of_keys[0], of=of, each=each)
+    return training_views(canvases, streams, size=size, crop_scale=scale, of=of, each=each)
 
 
 def _step(
